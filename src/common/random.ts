@@ -1,0 +1,26 @@
+/** Where all of millrace takes its chance from, so that a seed replays a run. */
+export interface Random {
+  /** A number in [0, 1). */
+  next(): number
+}
+
+/** Chance that nobody can foretell. */
+export const systemRandom: Random = { next: () => Math.random() }
+
+/** The same chance for the same seed: a 32-bit mulberry generator. Not for secrets. */
+export function seededRandom(seed: number): Random {
+  let state = seed | 0
+  return {
+    next() {
+      state = (state + 0x6d2b79f5) | 0
+      let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
+      mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
+      return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296
+    }
+  }
+}
+
+/** A whole number in [0, limit). */
+export function randomInteger(random: Random, limit: number): number {
+  return Math.floor(random.next() * limit)
+}

@@ -1,0 +1,48 @@
+import type { MaybePromise } from '../common/deferred.js'
+
+/**
+ * A namespace of append-only files: all that the log asks of the world below it. Memory is one, a directory on disk another; plug in
+ * your own by implementing this and running the contract suite of `millrace/testing` on it.
+ *
+ * Names are relative paths with `/` between their parts (`orders-0/00000000000000000000.log`); folders come into being with their first
+ * file and go with their last. Methods that need not wait may return plainly instead of a promise.
+ */
+export interface Storage {
+  /** Whether what is written outlives this process. Decides, for one, the default retention. */
+  readonly durable: boolean
+  /** Opens a file, creating it when it is not there. One opener at a time per name. */
+  open(name: string): MaybePromise<StorageFile>
+  /** The names of the files and folders directly in `folder` (`''` is the root), in no particular order; empty when there is no such folder. */
+  list(folder: string): MaybePromise<string[]>
+  /** Removes a file, or a folder with all that is in it; nothing happens when it is not there. Open handles stay readable until they are closed. */
+  remove(name: string): MaybePromise<void>
+  /** Renames a file or folder, atomically, replacing a file of the new name. */
+  rename(from: string, to: string): MaybePromise<void>
+  /** Makes what happened to the names in `folder` (new, renamed, removed) survive a power cut. */
+  syncFolder(folder: string): MaybePromise<void>
+  /** Lets go of everything; idempotent. Files must have been closed before. */
+  close(): MaybePromise<void>
+}
+
+/** One append-only file of a `Storage`. */
+export interface StorageFile {
+  /** Bytes that have been appended and not truncated. Grows when `append` is called, before its promise settles. */
+  readonly length: number
+  /**
+   * Adds bytes at the end; calls are applied in order. The bytes may be used again by the caller once the call (or its promise) has
+   * returned. After a failed append the file's content beyond its earlier length is undefined until `truncate`.
+   */
+  append(bytes: Uint8Array): MaybePromise<void>
+  /**
+   * Up to `maxBytes` bytes from `position` on, in one contiguous piece; shorter at the end of the file, and wherever the storage finds it
+   * cheaper to stop, but never empty before the end. A whole single `append` is always read in one piece when `maxBytes` covers it.
+   * The bytes are lent (`common/lease`): the reader must not change them, and may `release` them.
+   */
+  read(position: number, maxBytes: number): MaybePromise<Uint8Array>
+  /** Cuts the file to `length` bytes. */
+  truncate(length: number): MaybePromise<void>
+  /** Resolves when all bytes appended before the call survive a power cut. */
+  sync(): MaybePromise<void>
+  /** Ends the use of the file; idempotent. */
+  close(): MaybePromise<void>
+}
