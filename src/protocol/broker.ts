@@ -1,0 +1,27 @@
+import type { Api, RequestOf, ResponseOf } from './message.js'
+
+/**
+ * The waist of millrace: everything that clients ask of a broker goes through `request`, in process or over a socket. Producers, consumers
+ * and admins stand above it; a node in this process, or a connection to one elsewhere, stands below. Faults, tracing and authorization
+ * wrap this one function.
+ */
+export interface Broker {
+  /**
+   * Sends one request and resolves with its response. Errors about data stand in the response, per topic and partition, as Kafka's error
+   * numbers; the promise rejects when there is no response: the broker is closed or out of reach (`KafkaError`), or the signal aborted.
+   * The message is borrowed until the promise settles.
+   */
+  request<A extends Api>(api: A, body: RequestOf<A>, signal?: AbortSignal): Promise<ResponseOf<A>>
+}
+
+/** The brokers of a cluster as one client sees them. Which of them to ask is learnt from Metadata and FindCoordinator. */
+export interface Brokers {
+  /** Whichever broker answers: for bootstrapping and for requests that any broker can serve. */
+  any(): Broker
+  /** The broker with this node id, or undefined while it is not known. */
+  byId(nodeId: number): Broker | undefined
+  /** Tells where brokers are, as a Metadata or FindCoordinator response has it. Nothing to do in process. */
+  learn?(brokers: readonly { readonly nodeId: number; readonly host: string; readonly port: number }[]): void
+  /** Ends what this client holds open. */
+  close?(): Promise<void>
+}

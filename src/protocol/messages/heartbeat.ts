@@ -1,0 +1,18 @@
+import { api, int16, int32, string } from '../message.js'
+
+export const Heartbeat = api({
+  key: 12,
+  name: 'Heartbeat',
+  versions: '0-4',
+  flexible: '4+',
+  request: {
+    groupId: string(),
+    generationId: int32(),
+    memberId: string(),
+    groupInstanceId: string({ versions: '3+', nullable: '3+', default: null })
+  },
+  response: {
+    throttleTimeMs: int32({ versions: '1+', default: 0 }),
+    errorCode: int16()
+  }
+})
