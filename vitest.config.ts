@@ -4,12 +4,18 @@ import { defineConfig } from 'vitest/config'
 const source = (path: string) => fileURLToPath(new URL(`src/${path}`, import.meta.url))
 
 export default defineConfig({
-  esbuild: { target: 'es2022' },
-  test: { include: ['test/**/*.test.ts'], testTimeout: 30_000, exclude: ['test/bench/**', '**/node_modules/**'] },
+  oxc: { target: 'es2022' },
+  test: {
+    include: ['test/**/*.test.ts'],
+    exclude: ['test/bench/**', '**/node_modules/**'],
+    testTimeout: 30_000,
+    // Type tests: compiled, never run. Only their own errors count here; the rest is for `npm run typecheck`.
+    typecheck: { enabled: true, include: ['test/types/*.test-d.ts'], tsconfig: 'test/types/tsconfig.json', ignoreSourceErrors: true }
+  },
   resolve: {
     alias: [
       { find: /^millrace$/, replacement: source('index.ts') },
-      { find: /^millrace\/testing$/, replacement: source('testing/index.ts') }
+      { find: /^millrace\/(\w+)$/, replacement: source('$1/index.ts') }
     ]
   }
 })
