@@ -1,0 +1,11 @@
+/** Who asks, and in which version of the API: what a handler knows besides the request itself. */
+export interface RequestContext {
+  readonly clientId: string
+  /** Where the client is, as groups show it. In process: `/in-process`. */
+  readonly clientHost: string
+  /** Of the API that is asked. In process, where no version is negotiated, `newestVersion`. */
+  readonly apiVersion: number
+}
+
+/** The version of a request that never was encoded: newer than any, so that `apiVersion >= n` reads as it should. */
+export const newestVersion: number = Number.MAX_SAFE_INTEGER
