@@ -1,0 +1,88 @@
+/**
+ * Looks at the package as its user will get it: packs it, has `publint` and `attw` judge the archive, then installs it beside a small
+ * project of its own and loads every subpath with `import`, with `require` (Node has `require(esm)` since 20.19) and with the compiler.
+ */
+import { execFileSync } from 'node:child_process'
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+const work = mkdtempSync(join(tmpdir(), 'millrace-package-'))
+const run = (command, args, cwd = root) => execFileSync(command, args, { cwd, stdio: ['ignore', 'inherit', 'inherit'] })
+const tool = (path, ...args) => run(process.execPath, [join(root, 'node_modules', path), ...args])
+
+try {
+  execFileSync('npm', ['pack', '--pack-destination', work], {
+    cwd: root,
+    stdio: ['ignore', 'ignore', 'inherit'],
+    shell: process.platform === 'win32'
+  })
+  const archive = join(
+    work,
+    readdirSync(work).find(name => name.endsWith('.tgz'))
+  )
+  tool('publint/src/cli.js', 'run', archive, '--strict')
+  // An ES module and nothing else: TypeScript 5.7 and older call a require of it an error, Node 20.19 and newer load it. Hence the one ignored rule.
+  tool('@arethetypeswrong/cli/dist/index.js', archive, '--profile', 'node16', '--ignore-rules', 'cjs-resolves-to-esm')
+  useIt(archive)
+  console.log('The package can be imported, required and compiled against.')
+} finally {
+  rmSync(work, { recursive: true, force: true })
+}
+
+function useIt(archive) {
+  const project = join(work, 'project')
+  mkdirSync(join(project, 'node_modules/@types'), { recursive: true })
+  run('tar', ['-xzf', archive, '-C', work])
+  cpSync(join(work, 'package'), join(project, 'node_modules/millrace'), { recursive: true })
+  for (const name of [...Object.keys(manifest.dependencies), '@types/node', 'undici-types']) {
+    symlinkSync(join(root, 'node_modules', name), join(project, 'node_modules', name), 'junction')
+  }
+  const subpaths = Object.keys(manifest.exports).filter(subpath => subpath !== './package.json')
+  const names = subpaths.map(subpath => `millrace${subpath.slice(1)}`)
+  const lines = statement => names.map((name, index) => statement(name, index)).join('\n')
+  write('package.json', JSON.stringify({ type: 'module' }))
+  write(
+    'load.js',
+    `import { createRequire } from 'node:module'
+     const require = createRequire(import.meta.url)
+     for (const name of ${JSON.stringify(names)}) {
+       const [imported, required] = [await import(name), require(name)]
+       const missing = Object.keys(imported).filter(key => imported[key] !== required[key])
+       if (missing.length || !Object.keys(imported).length) throw new Error(name + ' differs between import and require: ' + missing)
+     }`
+  )
+  write(
+    'require.cjs',
+    lines((name, index) => `const m${index} = require('${name}')`)
+  )
+  write(
+    'use.ts',
+    lines((name, index) => `import * as m${index} from '${name}'\nexport const names${index} = Object.keys(m${index})`)
+  )
+  // Our declarations stand the compiler's full look (no skipLibCheck), with both ways of finding modules that matter today.
+  const options = {
+    target: 'es2022',
+    lib: ['es2022', 'esnext.disposable'],
+    types: ['node'],
+    strict: true,
+    noEmit: true,
+    skipLibCheck: false
+  }
+  for (const [module, moduleResolution] of [
+    ['nodenext', 'nodenext'],
+    ['esnext', 'bundler']
+  ]) {
+    write('tsconfig.json', JSON.stringify({ compilerOptions: { ...options, module, moduleResolution }, files: ['use.ts'] }))
+    run(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', project], project)
+  }
+  run(process.execPath, ['load.js'], project)
+  run(process.execPath, ['require.cjs'], project)
+
+  function write(name, text) {
+    writeFileSync(join(project, name), text)
+  }
+}
