@@ -212,8 +212,13 @@ function planOf(fields: Fields, version: number): Plan {
 
 function isDefault(field: Field, value: unknown): boolean {
   if (field.kind === 'array') return Array.isArray(value) && value.length === 0 && Array.isArray(field.default)
-  if (field.kind === 'struct') return value === null && field.default === null
+  if (field.kind === 'struct' && value !== null && field.default === undefined)
+    return isDefaultStruct(field.fields as Fields, value as Message)
   return value === field.default
+}
+
+function isDefaultStruct(fields: Fields, value: Message): boolean {
+  return Object.entries(fields).every(([name, field]) => value[name] === undefined || isDefault(field, value[name]))
 }
 
 function defaultOf(field: Field): unknown {

@@ -13,7 +13,7 @@ export const CreatePartitions = api({
         {
           brokerIds: array(int32())
         },
-        { nullable: '0+' }
+        { nullable: '0+', default: null }
       )
     }),
     timeoutMs: int32(),

@@ -11,14 +11,20 @@ export const CreateTopics = api({
       name: string(),
       numPartitions: int32(),
       replicationFactor: int16(),
-      assignments: array({
-        partitionIndex: int32(),
-        brokerIds: array(int32())
-      }),
-      configs: array({
-        name: string(),
-        value: string({ nullable: '0+' })
-      })
+      assignments: array(
+        {
+          partitionIndex: int32(),
+          brokerIds: array(int32())
+        },
+        { default: [] }
+      ),
+      configs: array(
+        {
+          name: string(),
+          value: string({ nullable: '0+', default: null })
+        },
+        { default: [] }
+      )
     }),
     timeoutMs: int32({ default: 60000 }),
     validateOnly: bool({ default: false })

@@ -10,7 +10,7 @@ export const DeleteTopics = api({
     topics: array(
       {
         name: string({ nullable: '6+', default: null }),
-        topicId: uuid()
+        topicId: uuid({ default: zeroUuid })
       },
       { versions: '6+', default: [] }
     ),

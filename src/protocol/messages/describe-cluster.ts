@@ -3,11 +3,12 @@ import { api, array, bool, int8, int16, int32, string } from '../message.js'
 export const DescribeCluster = api({
   key: 60,
   name: 'DescribeCluster',
-  versions: '0-1',
+  versions: '0-2',
   flexible: '0+',
   request: {
     includeClusterAuthorizedOperations: bool(),
-    endpointType: int8({ versions: '1+', default: 1 })
+    endpointType: int8({ versions: '1+', default: 1 }),
+    includeFencedBrokers: bool({ versions: '2+', default: false })
   },
   response: {
     throttleTimeMs: int32({ default: 0 }),
@@ -20,7 +21,8 @@ export const DescribeCluster = api({
       brokerId: int32(),
       host: string(),
       port: int32(),
-      rack: string({ nullable: '0+', default: null })
+      rack: string({ nullable: '0+', default: null }),
+      isFenced: bool({ versions: '2+', default: false })
     }),
     clusterAuthorizedOperations: int32({ default: -2147483648 })
   }

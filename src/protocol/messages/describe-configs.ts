@@ -9,7 +9,7 @@ export const DescribeConfigs = api({
     resources: array({
       resourceType: int8(),
       resourceName: string(),
-      configurationKeys: array(string(), { nullable: '0+' })
+      configurationKeys: array(string(), { nullable: '0+', default: null })
     }),
     includeSynonyms: bool({ default: false }),
     includeDocumentation: bool({ versions: '3+', default: false })
@@ -27,11 +27,14 @@ export const DescribeConfigs = api({
         readOnly: bool(),
         configSource: int8({ default: -1 }),
         isSensitive: bool(),
-        synonyms: array({
-          name: string(),
-          value: string({ nullable: '0+' }),
-          source: int8()
-        }),
+        synonyms: array(
+          {
+            name: string(),
+            value: string({ nullable: '0+' }),
+            source: int8()
+          },
+          { default: [] }
+        ),
         configType: int8({ versions: '3+', default: 0 }),
         documentation: string({ versions: '3+', nullable: '0+', default: '' })
       })

@@ -13,6 +13,7 @@ export const DescribeGroups = api({
     throttleTimeMs: int32({ versions: '1+', default: 0 }),
     groups: array({
       errorCode: int16(),
+      errorMessage: string({ versions: '6+', nullable: '6+', default: null }),
       groupId: string(),
       groupState: string(),
       protocolType: string(),

@@ -32,7 +32,8 @@ export const Fetch = api({
         lastFetchedEpoch: int32({ versions: '12+', default: -1 }),
         logStartOffset: int64({ versions: '5+', default: -1 }),
         partitionMaxBytes: int32(),
-        replicaDirectoryId: uuid({ versions: '17+', default: zeroUuid, tag: 0 })
+        replicaDirectoryId: uuid({ versions: '17+', default: zeroUuid, tag: 0 }),
+        highWatermark: int64({ versions: '18+', default: Number.MAX_SAFE_INTEGER, tag: 1 })
       })
     }),
     forgottenTopicsData: array(
@@ -84,7 +85,7 @@ export const Fetch = api({
             producerId: int64(),
             firstOffset: int64()
           },
-          { nullable: '4+' }
+          { nullable: '4+', default: null }
         ),
         preferredReadReplica: int32({ versions: '11+', default: -1 }),
         records: records({ nullable: '0+' })

@@ -44,6 +44,7 @@ export const Metadata = api({
       }),
       topicAuthorizedOperations: int32({ versions: '8+', default: -2147483648 })
     }),
-    clusterAuthorizedOperations: int32({ versions: '8-10', default: -2147483648 })
+    clusterAuthorizedOperations: int32({ versions: '8-10', default: -2147483648 }),
+    errorCode: int16({ versions: '13+', default: 0 })
   }
 })

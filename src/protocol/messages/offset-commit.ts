@@ -1,4 +1,5 @@
-import { api, array, int16, int32, int64, string } from '../message.js'
+import { zeroUuid } from '../../common/uuid.js'
+import { api, array, int16, int32, int64, string, uuid } from '../message.js'
 
 export const OffsetCommit = api({
   key: 8,
@@ -12,7 +13,8 @@ export const OffsetCommit = api({
     groupInstanceId: string({ versions: '7+', nullable: '7+', default: null }),
     retentionTimeMs: int64({ versions: '2-4', default: -1 }),
     topics: array({
-      name: string(),
+      name: string({ versions: '0-9', default: '' }),
+      topicId: uuid({ versions: '10+', default: zeroUuid }),
       partitions: array({
         partitionIndex: int32(),
         committedOffset: int64(),
@@ -24,7 +26,8 @@ export const OffsetCommit = api({
   response: {
     throttleTimeMs: int32({ versions: '3+', default: 0 }),
     topics: array({
-      name: string(),
+      name: string({ versions: '0-9', default: '' }),
+      topicId: uuid({ versions: '10+', default: zeroUuid }),
       partitions: array({
         partitionIndex: int32(),
         errorCode: int16()

@@ -1,4 +1,5 @@
-import { api, array, bool, int16, int32, int64, string } from '../message.js'
+import { zeroUuid } from '../../common/uuid.js'
+import { api, array, bool, int16, int32, int64, string, uuid } from '../message.js'
 
 export const OffsetFetch = api({
   key: 9,
@@ -21,7 +22,8 @@ export const OffsetFetch = api({
         memberEpoch: int32({ versions: '9+', default: -1 }),
         topics: array(
           {
-            name: string(),
+            name: string({ versions: '8-9', default: '' }),
+            topicId: uuid({ versions: '10+', default: zeroUuid }),
             partitionIndexes: array(int32())
           },
           { nullable: '8+' }
@@ -51,7 +53,8 @@ export const OffsetFetch = api({
       {
         groupId: string(),
         topics: array({
-          name: string(),
+          name: string({ versions: '8-9', default: '' }),
+          topicId: uuid({ versions: '10+', default: zeroUuid }),
           partitions: array({
             partitionIndex: int32(),
             committedOffset: int64(),

@@ -1,4 +1,5 @@
-import { api, array, int16, int32, int64, records, string, struct } from '../message.js'
+import { zeroUuid } from '../../common/uuid.js'
+import { api, array, int16, int32, int64, records, string, struct, uuid } from '../message.js'
 
 export const Produce = api({
   key: 0,
@@ -10,7 +11,8 @@ export const Produce = api({
     acks: int16(),
     timeoutMs: int32(),
     topicData: array({
-      name: string(),
+      name: string({ versions: '0-12', default: '' }),
+      topicId: uuid({ versions: '13+', default: zeroUuid }),
       partitionData: array({
         index: int32(),
         records: records({ nullable: '0+' })
@@ -19,7 +21,8 @@ export const Produce = api({
   },
   response: {
     responses: array({
-      name: string(),
+      name: string({ versions: '0-12', default: '' }),
+      topicId: uuid({ versions: '13+', default: zeroUuid }),
       partitionResponses: array({
         index: int32(),
         errorCode: int16(),

@@ -1,0 +1,51 @@
+import type { Api } from './message.js'
+import { CreatePartitions } from './messages/create-partitions.js'
+import { CreateTopics } from './messages/create-topics.js'
+import { DeleteGroups } from './messages/delete-groups.js'
+import { DeleteRecords } from './messages/delete-records.js'
+import { DeleteTopics } from './messages/delete-topics.js'
+import { DescribeCluster } from './messages/describe-cluster.js'
+import { DescribeConfigs } from './messages/describe-configs.js'
+import { DescribeGroups } from './messages/describe-groups.js'
+import { Fetch } from './messages/fetch.js'
+import { FindCoordinator } from './messages/find-coordinator.js'
+import { Heartbeat } from './messages/heartbeat.js'
+import { IncrementalAlterConfigs } from './messages/incremental-alter-configs.js'
+import { JoinGroup } from './messages/join-group.js'
+import { LeaveGroup } from './messages/leave-group.js'
+import { ListGroups } from './messages/list-groups.js'
+import { ListOffsets } from './messages/list-offsets.js'
+import { Metadata } from './messages/metadata.js'
+import { OffsetCommit } from './messages/offset-commit.js'
+import { OffsetDelete } from './messages/offset-delete.js'
+import { OffsetFetch } from './messages/offset-fetch.js'
+import { OffsetForLeaderEpoch } from './messages/offset-for-leader-epoch.js'
+import { Produce } from './messages/produce.js'
+import { SyncGroup } from './messages/sync-group.js'
+
+/** The APIs that millrace speaks, by their number. */
+export const apis: readonly Api[] = [
+  Produce,
+  Fetch,
+  ListOffsets,
+  Metadata,
+  OffsetCommit,
+  OffsetFetch,
+  FindCoordinator,
+  JoinGroup,
+  Heartbeat,
+  LeaveGroup,
+  SyncGroup,
+  DescribeGroups,
+  ListGroups,
+  CreateTopics,
+  DeleteTopics,
+  DeleteRecords,
+  OffsetForLeaderEpoch,
+  DescribeConfigs,
+  CreatePartitions,
+  DeleteGroups,
+  IncrementalAlterConfigs,
+  OffsetDelete,
+  DescribeCluster
+]
