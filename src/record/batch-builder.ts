@@ -1,0 +1,236 @@
+import { textBytes, writeInt16, writeInt32, writeInt64, writeText } from '../common/bytes.js'
+import { crc32c } from '../common/crc32c.js'
+import { varintSize, varlongSize, writeVarint, writeVarlong } from '../common/varint.js'
+import { KafkaError } from '../errors.js'
+import { attribute, currentMagic, field, headerBytes, lengthPrefixBytes, noProducerId, noSequence, noTimestamp } from './batch-header.js'
+import { type CompressionType, codecOf, compressionId } from './compression/codec.js'
+import type { Field, HeaderField } from './record.js'
+
+export interface BatchBuilderOptions {
+  /** Default: `'none'`. */
+  readonly compression?: CompressionType
+  /** Bytes to start with; the buffer doubles as it fills and is kept when the builder is reset. Default: 16 KiB. */
+  readonly initialBytes?: number
+}
+
+/** What stands in the header of a batch besides its records. All optional; left out means "none". */
+export interface BatchStamp {
+  /** Default: 0, as a producer sends it. */
+  readonly baseOffset?: number
+  /** Default: -1. */
+  readonly leaderEpoch?: number
+  /** Default: -1. */
+  readonly producerId?: number
+  /** Default: -1. */
+  readonly producerEpoch?: number
+  /** Default: -1. */
+  readonly baseSequence?: number
+  /** Default: `false`. */
+  readonly transactional?: boolean
+  /** Whether the records are control records. Default: `false`. */
+  readonly control?: boolean
+  /** The time, in milliseconds since 1970, that the log gives to all records. Default: each keeps its own. */
+  readonly logAppendTime?: number
+  /** Last offset minus base offset. Default: that of the last record. A compacted batch keeps the one it had. */
+  readonly lastOffsetDelta?: number
+}
+
+const defaultInitialBytes = 16 * 1024
+/** The format's own limit: an int32 counts the bytes. */
+const largestBatch = 2 ** 31 - 1
+/** Up to here a loop over char codes is faster than a call out of JavaScript. */
+const shortText = 24
+/** Up to here a loop over bytes is faster than `set`. */
+const shortBytes = 32
+/** The parts of a record that are always there, at their longest. */
+const mostRecordOverhead = 5 + 1 + 10 + 5 + 5 + 5 + 5
+const mostHeaderOverhead = 5 + 5
+const noHeaders: readonly HeaderField[] = []
+const noStamp: BatchStamp = {}
+
+/**
+ * Puts records into a batch as they come: each is encoded once, where it will stay. `build` adds the header and the checksum.
+ * The buffer is kept from batch to batch, so a builder is meant to be used again: append, build, hand the bytes over, reset.
+ */
+export class BatchBuilder {
+  readonly #compression: CompressionType
+  #bytes: Uint8Array
+  #packed: Uint8Array = new Uint8Array(0)
+  #position = headerBytes
+  #recordCount = 0
+  #lastOffsetDelta = -1
+  #baseTimestamp = noTimestamp
+  #maxTimestamp = noTimestamp
+
+  constructor(options: BatchBuilderOptions = {}) {
+    this.#compression = options.compression ?? 'none'
+    if (this.#compression !== 'none') codecOf(this.#compression)
+    this.#bytes = new Uint8Array(Math.max(options.initialBytes ?? defaultInitialBytes, headerBytes))
+  }
+
+  /** The bytes that a record can take at most, wherever it stands in a batch. */
+  static sizeOf(key: Field, value: Field, headers: readonly HeaderField[] = noHeaders): number {
+    let size = mostRecordOverhead + mostBytes(key) + mostBytes(value)
+    for (let i = 0; i < headers.length; i++) size += mostHeaderOverhead + mostBytes(headers[i].key) + mostBytes(headers[i].value)
+    return size
+  }
+
+  get recordCount(): number {
+    return this.#recordCount
+  }
+
+  /** Size of the batch so far, header included, before compression. */
+  get sizeInBytes(): number {
+    return this.#position
+  }
+
+  /** Adds a record with the next offset. */
+  append(timestamp: number, key: Field, value: Field, headers: readonly HeaderField[] = noHeaders): void {
+    this.appendAt(this.#lastOffsetDelta + 1, timestamp, key, value, headers)
+  }
+
+  /** Adds a record at an offset of its own, relative to the base offset. Offsets must grow. */
+  appendAt(offsetDelta: number, timestamp: number, key: Field, value: Field, headers: readonly HeaderField[] = noHeaders): void {
+    const room = BatchBuilder.sizeOf(key, value, headers)
+    if (this.#position + room > this.#bytes.length) this.#grow(room)
+    if (this.#recordCount === 0) this.#baseTimestamp = timestamp
+    const bytes = this.#bytes
+    const start = this.#position
+    const timestampDelta = timestamp - this.#baseTimestamp
+
+    // Text is taken for ASCII until it has been written; where that was wrong, what was already written moves.
+    const guess =
+      1 +
+      varlongSize(timestampDelta) +
+      varintSize(offsetDelta) +
+      likelyFieldSize(key) +
+      likelyFieldSize(value) +
+      (headers.length === 0 ? 1 : likelyHeadersSize(headers))
+    let position = writeVarint(bytes, start, guess)
+    const bodyStart = position
+    bytes[position++] = 0
+    position = writeVarlong(bytes, position, timestampDelta)
+    position = writeVarint(bytes, position, offsetDelta)
+    position = writeField(bytes, position, key)
+    position = writeField(bytes, position, value)
+    if (headers.length === 0) bytes[position++] = 0
+    else position = writeHeaders(bytes, position, headers)
+
+    const length = position - bodyStart
+    if (length !== guess) {
+      const shift = varintSize(length) - (bodyStart - start)
+      if (shift !== 0) bytes.copyWithin(bodyStart + shift, bodyStart, position)
+      writeVarint(bytes, start, length)
+      position += shift
+    }
+    this.#position = position
+    this.#recordCount++
+    this.#lastOffsetDelta = offsetDelta
+    if (timestamp > this.#maxTimestamp) this.#maxTimestamp = timestamp
+  }
+
+  #grow(room: number): void {
+    const needed = this.#position + room
+    if (needed > largestBatch) throw new KafkaError('RECORD_LIST_TOO_LARGE', `A batch cannot grow beyond ${largestBatch} bytes`)
+    const grown = new Uint8Array(Math.min(largestBatch, Math.max(needed, 2 * this.#bytes.length)))
+    grown.set(this.#bytes.subarray(0, this.#position))
+    this.#bytes = grown
+  }
+
+  /** The finished batch. The bytes are the builder's own: they hold until it is reset. */
+  build(stamp: BatchStamp = noStamp): Uint8Array {
+    const batch = this.#compression === 'none' || this.#recordCount === 0 ? this.#bytes.subarray(0, this.#position) : this.#compressed()
+    const compressionBits = this.#recordCount === 0 ? 0 : compressionId(this.#compression)
+    const timeBit = stamp.logAppendTime === undefined ? 0 : attribute.logAppendTime
+    const transactionalBit = stamp.transactional ? attribute.transactional : 0
+    const controlBit = stamp.control ? attribute.control : 0
+    writeInt64(batch, field.baseOffset, stamp.baseOffset ?? 0)
+    writeInt32(batch, field.batchLength, batch.length - lengthPrefixBytes)
+    writeInt32(batch, field.leaderEpoch, stamp.leaderEpoch ?? -1)
+    batch[field.magic] = currentMagic
+    writeInt16(batch, field.attributes, compressionBits | timeBit | transactionalBit | controlBit)
+    writeInt32(batch, field.lastOffsetDelta, stamp.lastOffsetDelta ?? Math.max(0, this.#lastOffsetDelta))
+    writeInt64(batch, field.baseTimestamp, this.#baseTimestamp)
+    writeInt64(batch, field.maxTimestamp, stamp.logAppendTime ?? this.#maxTimestamp)
+    writeInt64(batch, field.producerId, stamp.producerId ?? noProducerId)
+    writeInt16(batch, field.producerEpoch, stamp.producerEpoch ?? -1)
+    writeInt32(batch, field.baseSequence, stamp.baseSequence ?? noSequence)
+    writeInt32(batch, field.recordCount, this.#recordCount)
+    writeInt32(batch, field.crc, crc32c(batch, field.attributes))
+    return batch
+  }
+
+  #compressed(): Uint8Array {
+    const codec = codecOf(this.#compression)
+    const packed = codec.compress(this.#bytes.subarray(headerBytes, this.#position), this.#packed.subarray(headerBytes))
+    const size = headerBytes + packed.length
+    if (packed.buffer !== this.#packed.buffer) {
+      if (size > this.#packed.length) this.#packed = new Uint8Array(Math.max(size, this.#bytes.length))
+      this.#packed.set(packed, headerBytes)
+    }
+    return this.#packed.subarray(0, size)
+  }
+
+  /** Empties the builder for the next batch; what `build` returned is no longer valid. */
+  reset(): void {
+    this.#position = headerBytes
+    this.#recordCount = 0
+    this.#lastOffsetDelta = -1
+    this.#baseTimestamp = noTimestamp
+    this.#maxTimestamp = noTimestamp
+  }
+}
+
+function mostBytes(content: Field): number {
+  return content === null ? 0 : typeof content === 'string' ? 3 * content.length : content.length
+}
+
+function likelyFieldSize(content: Field): number {
+  return content === null ? 1 : varintSize(content.length) + content.length
+}
+
+function likelyHeadersSize(headers: readonly HeaderField[]): number {
+  let size = varintSize(headers.length)
+  for (let i = 0; i < headers.length; i++) size += likelyFieldSize(headers[i].key) + likelyFieldSize(headers[i].value)
+  return size
+}
+
+function writeHeaders(bytes: Uint8Array, position: number, headers: readonly HeaderField[]): number {
+  position = writeVarint(bytes, position, headers.length)
+  for (let i = 0; i < headers.length; i++) {
+    position = writeField(bytes, position, headers[i].key)
+    position = writeField(bytes, position, headers[i].value)
+  }
+  return position
+}
+
+function writeField(bytes: Uint8Array, position: number, content: Field): number {
+  if (content === null) {
+    bytes[position] = 1
+    return position + 1
+  }
+  const length = content.length
+  position = writeVarint(bytes, position, length)
+  if (typeof content === 'string') return writeFieldText(bytes, position, content)
+  if (length <= shortBytes) for (let i = 0; i < length; i++) bytes[position + i] = content[i]
+  else bytes.set(content, position)
+  return position + length
+}
+
+/** Writes text whose length has been written as if it were ASCII. */
+function writeFieldText(bytes: Uint8Array, position: number, text: string): number {
+  const length = text.length
+  if (length <= shortText) {
+    let i = 0
+    for (; i < length; i++) {
+      const unit = text.charCodeAt(i)
+      if (unit >= 0x80) break
+      bytes[position + i] = unit
+    }
+    if (i === length) return position + length
+  } else if (writeText(bytes, position, text) === length) return position + length
+  const encoded = textBytes(text)
+  const start = writeVarint(bytes, position - varintSize(length), encoded.length)
+  bytes.set(encoded, start)
+  return start + encoded.length
+}

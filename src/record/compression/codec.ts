@@ -1,0 +1,49 @@
+import { KafkaError } from '../../errors.js'
+import { gzip } from './gzip.js'
+
+/** How the records of a batch may be compressed. */
+export type CompressionType = 'none' | 'gzip' | 'snappy' | 'lz4' | 'zstd'
+
+/**
+ * One way to compress the records of a batch. Register your own with `registerCodec`, to add one that the platform lacks or to replace
+ * one by a faster one.
+ */
+export interface Codec {
+  readonly type: Exclude<CompressionType, 'none'>
+  /** The compressed form. `into`, when given, is memory that the result may be written to; the result is then a view of it. */
+  compress(bytes: Uint8Array, into?: Uint8Array): Uint8Array
+  /**
+   * The original bytes, again in `into` if they fit there. Input that is damaged, and output that would exceed `maxBytes`, are
+   * refused with an error; memory is only taken as the output really grows, never because the input claims a size.
+   */
+  decompress(bytes: Uint8Array, maxBytes: number, into?: Uint8Array): Uint8Array
+}
+
+/** By the number that stands in the attributes of a batch. */
+const compressionTypes: readonly CompressionType[] = ['none', 'gzip', 'snappy', 'lz4', 'zstd']
+
+const codecs = new Map<CompressionType, Codec>([[gzip.type, gzip]])
+
+/** The codec for a compression type. Throws a `KafkaError` with the code `UNSUPPORTED_COMPRESSION_TYPE` when there is none. */
+export function codecOf(type: CompressionType): Codec {
+  const codec = codecs.get(type)
+  if (codec) return codec
+  throw new KafkaError('UNSUPPORTED_COMPRESSION_TYPE', `There is no codec for the compression type ${type}; add one with registerCodec`)
+}
+
+/** Adds a codec to the process, or puts it in the place of the one that had its type. */
+export function registerCodec(codec: Codec): void {
+  codecs.set(codec.type, codec)
+}
+
+/** The number that stands for a compression type in the attributes of a batch. */
+export function compressionId(type: CompressionType): number {
+  return compressionTypes.indexOf(type)
+}
+
+/** The compression type behind a number; numbers without one are refused. */
+export function compressionTypeOf(id: number): CompressionType {
+  const type = compressionTypes[id]
+  if (type) return type
+  throw new KafkaError('UNSUPPORTED_COMPRESSION_TYPE', `There is no compression type ${id}`)
+}

@@ -1,0 +1,12 @@
+import type * as zlib from 'node:zlib'
+
+/** The parts of `node:zlib` that the codecs use; zstd is there from Node 22.15 and 23.8 on. */
+export interface NodeZlib extends Pick<typeof zlib, 'gzipSync' | 'gunzipSync'> {
+  zstdCompressSync?(bytes: Uint8Array): Uint8Array
+  zstdDecompressSync?(bytes: Uint8Array, options: { maxOutputLength: number }): Uint8Array
+}
+
+/** `node:zlib`, where the platform is Node or offers its modules. */
+export const nodeZlib = (globalThis as { process?: { getBuiltinModule?(name: string): unknown } }).process?.getBuiltinModule?.(
+  'node:zlib'
+) as NodeZlib | undefined

@@ -1,0 +1,255 @@
+import { readInt32, readText } from '../common/bytes.js'
+import { encodedSize, readVarint, readVarlong } from '../common/varint.js'
+import { KafkaError } from '../errors.js'
+import {
+  attribute,
+  attributesAt,
+  baseOffsetAt,
+  baseTimestampAt,
+  batchSizeAt,
+  currentMagic,
+  field,
+  headerBytes,
+  maxTimestampAt,
+  recordCountAt
+} from './batch-header.js'
+import { codecOf, compressionTypeOf } from './compression/codec.js'
+import type { Record, RecordHeader } from './record.js'
+
+export interface RecordCursorOptions {
+  /**
+   * Bytes that the records of one compressed batch may take in memory; more is refused with `INVALID_RECORD`. Default: 128 MiB,
+   * a hundred times what a broker takes in one batch unless told otherwise (1 MiB), and as much as real data is ever compressed.
+   */
+  readonly maxDecompressedBytes?: number
+}
+
+export const defaultMaxDecompressedBytes = 128 * 1024 * 1024
+
+/** A buffer above this size is not kept for the next batch. */
+const keptBytes = 4 * 1024 * 1024
+/** A length, six fields of at least one byte. */
+const smallestRecord = 7
+const noBytes = new Uint8Array(0)
+
+/**
+ * Walks the records of a batch without making an object for any of them. `next()` moves on and says whether there is a record; the
+ * fields then describe it, as positions in `bytes`:
+ *
+ * ```ts
+ * cursor.reset(batchBytes, 0)
+ * while (cursor.next()) total += cursor.valueLength
+ * ```
+ *
+ * `bytes`, and views made by `key()`, `value()` and `headers()`, hold until the next `reset`: those of a compressed batch lie in a buffer
+ * that the cursor uses again. The checksum is not looked at (see `RecordBatch.verify`); everything else is, and bytes that are no valid
+ * batch give a `KafkaError` with `CORRUPT_MESSAGE` (the batch) or `INVALID_RECORD` (a record in it).
+ */
+export class RecordCursor {
+  /** What the positions of the current record point into. */
+  bytes: Uint8Array = noBytes
+  offset = -1
+  /** Milliseconds since 1970; -1 when the record has none. */
+  timestamp = -1
+  keyStart = 0
+  /** -1 when the key is null. */
+  keyLength = -1
+  valueStart = 0
+  /** -1 when the value is null. */
+  valueLength = -1
+  headerCount = 0
+
+  readonly #maxDecompressedBytes: number
+  #unpacked: Uint8Array = noBytes
+  #headersStart = 0
+  #position = 0
+  #end = 0
+  #remaining = 0
+  #baseOffset = 0
+  #lastOffsetDelta = 0
+  #baseTimestamp = 0
+  /** The timestamp of all records when the log stamped the batch, else `undefined`. */
+  #appendTime: number | undefined
+
+  constructor(options: RecordCursorOptions = {}) {
+    this.#maxDecompressedBytes = options.maxDecompressedBytes ?? defaultMaxDecompressedBytes
+  }
+
+  /** Stands before the first record of the whole batch at `position`. Decompresses it if need be. */
+  reset(bytes: Uint8Array, position: number): void {
+    this.#remaining = 0
+    const size = checkedBatchSize(bytes, position)
+    const attributes = attributesAt(bytes, position)
+    const count = recordCountAt(bytes, position)
+    const lastOffsetDelta = readInt32(bytes, position + field.lastOffsetDelta)
+    if (lastOffsetDelta < 0) throw corrupt(`its last offset delta is ${lastOffsetDelta}`)
+    if (count < 0 || count > lastOffsetDelta + 1) throw invalid(`${count} records cannot have offset deltas up to ${lastOffsetDelta}`)
+    this.#baseOffset = baseOffsetAt(bytes, position)
+    if (!(this.#baseOffset >= 0 && this.#baseOffset + lastOffsetDelta <= Number.MAX_SAFE_INTEGER)) {
+      throw corrupt(`its base offset is ${this.#baseOffset}`)
+    }
+    this.#lastOffsetDelta = lastOffsetDelta
+    this.#baseTimestamp = baseTimestampAt(bytes, position)
+    this.#appendTime = attributes & attribute.logAppendTime ? maxTimestampAt(bytes, position) : undefined
+    const codecId = attributes & attribute.codecMask
+    if (codecId === 0 || size === headerBytes) {
+      this.bytes = bytes
+      this.#position = position + headerBytes
+      this.#end = position + size
+    } else {
+      this.bytes = this.#unpack(codecId, bytes.subarray(position + headerBytes, position + size))
+      this.#position = 0
+      this.#end = this.bytes.length
+    }
+    if (count * smallestRecord > this.#end - this.#position) throw invalid(`${count} records do not fit in its bytes`)
+    if (count === 0 && this.#position !== this.#end) throw invalid('bytes follow its last record')
+    this.#remaining = count
+  }
+
+  #unpack(codecId: number, packed: Uint8Array): Uint8Array {
+    if (this.#unpacked.length > keptBytes) this.#unpacked = noBytes
+    const type = compressionTypeOf(codecId)
+    const codec = codecOf(type)
+    let unpacked: Uint8Array
+    try {
+      unpacked = codec.decompress(packed, this.#maxDecompressedBytes, this.#unpacked)
+    } catch (error) {
+      if (error instanceof KafkaError) throw error
+      throw new KafkaError('CORRUPT_MESSAGE', `The ${type} data of a batch cannot be decompressed`, { cause: error })
+    }
+    if (unpacked.buffer !== this.#unpacked.buffer) this.#unpacked = unpacked
+    return unpacked
+  }
+
+  /** Moves to the next record. Returns `false` after the last one. */
+  next(): boolean {
+    if (this.#remaining === 0) return false
+    const length = this.#varint()
+    const start = this.#position
+    const end = start + length
+    if (!(length >= smallestRecord - 1 && end <= this.#end)) throw invalid(`the length of a record is ${length}`)
+    this.#position = start + 1
+    const timestampDelta = this.#varlong()
+    const offsetDelta = this.#varint()
+    if (!(offsetDelta >= 0 && offsetDelta <= this.#lastOffsetDelta)) throw invalid(`an offset delta is ${offsetDelta}`)
+    this.offset = this.#baseOffset + offsetDelta
+    this.timestamp = this.#appendTime ?? this.#baseTimestamp + timestampDelta
+    if (!Number.isSafeInteger(this.timestamp)) throw invalid('a timestamp is out of range')
+
+    this.keyLength = this.#length(end)
+    this.keyStart = this.#position
+    if (this.keyLength > 0) this.#position += this.keyLength
+    this.valueLength = this.#length(end)
+    this.valueStart = this.#position
+    if (this.valueLength > 0) this.#position += this.valueLength
+
+    const headerCount = this.#varint()
+    if (!(headerCount >= 0 && headerCount <= end - this.#position)) throw invalid(`a record has ${headerCount} headers`)
+    this.headerCount = headerCount
+    this.#headersStart = this.#position
+    if (headerCount > 0) this.#skipHeaders(headerCount, end)
+    if (this.#position !== end) throw invalid('a record is not as long as it says')
+    if (--this.#remaining === 0 && end !== this.#end) throw invalid('bytes follow its last record')
+    return true
+  }
+
+  #skipHeaders(count: number, end: number): void {
+    for (let i = 0; i < count; i++) {
+      const keyLength = this.#length(end)
+      if (keyLength < 0) throw invalid('the key of a header is null')
+      this.#position += keyLength
+      const valueLength = this.#length(end)
+      if (valueLength > 0) this.#position += valueLength
+    }
+  }
+
+  /** The length of a field that must end by `end`; -1 for null. */
+  #length(end: number): number {
+    const length = this.#varint()
+    if (length >= -1 && length <= end - this.#position) return length
+    throw invalid(`the length of a field is ${length}`)
+  }
+
+  #varint(): number {
+    const byte = this.bytes[this.#position]
+    if (byte < 0x80) {
+      this.#position++
+      return (byte >>> 1) ^ -(byte & 1)
+    }
+    const value = readVarint(this.bytes, this.#position)
+    this.#position += encodedSize(this.bytes, this.#position)
+    return value
+  }
+
+  #varlong(): number {
+    const byte = this.bytes[this.#position]
+    if (byte < 0x80) {
+      this.#position++
+      return (byte >>> 1) ^ -(byte & 1)
+    }
+    const value = readVarlong(this.bytes, this.#position)
+    this.#position += encodedSize(this.bytes, this.#position)
+    return value
+  }
+
+  /** A view of the current record's key. */
+  key(): Uint8Array | null {
+    return this.keyLength < 0 ? null : this.bytes.subarray(this.keyStart, this.keyStart + this.keyLength)
+  }
+
+  /** A view of the current record's value. */
+  value(): Uint8Array | null {
+    return this.valueLength < 0 ? null : this.bytes.subarray(this.valueStart, this.valueStart + this.valueLength)
+  }
+
+  /** The current record's headers; their values are views. */
+  headers(): RecordHeader[] {
+    if (this.headerCount === 0) return []
+    const bytes = this.bytes
+    const next = this.#position
+    const headers: RecordHeader[] = []
+    this.#position = this.#headersStart
+    for (let i = 0; i < this.headerCount; i++) {
+      const keyLength = this.#varint()
+      const keyStart = this.#position
+      this.#position += keyLength
+      const valueLength = this.#varint()
+      const valueStart = this.#position
+      if (valueLength > 0) this.#position += valueLength
+      const value = valueLength < 0 ? null : bytes.subarray(valueStart, valueStart + valueLength)
+      headers.push({ key: readText(bytes, keyStart, keyStart + keyLength), value })
+    }
+    this.#position = next
+    return headers
+  }
+
+  /** The current record as an object of its own, with copies of its bytes. */
+  record(): Record {
+    const headers = this.headers().map(({ key, value }) => ({ key, value: copyOf(value) }))
+    return { offset: this.offset, timestamp: this.timestamp, key: copyOf(this.key()), value: copyOf(this.value()), headers }
+  }
+}
+
+/** The size of the whole batch at `position`. Throws when it is not all there, or of another format. */
+export function checkedBatchSize(bytes: Uint8Array, position: number): number {
+  const available = bytes.length - position
+  if (available < headerBytes) throw corrupt(`only ${available} bytes of its header are there`)
+  const size = batchSizeAt(bytes, position)
+  if (size < headerBytes) throw corrupt(`its size is ${size}`)
+  if (size > available) throw corrupt(`only ${available} of its ${size} bytes are there`)
+  const magic = bytes[position + field.magic]
+  if (magic !== currentMagic) throw corrupt(`its magic is ${magic}, only ${currentMagic} is supported`)
+  return size
+}
+
+function copyOf(view: Uint8Array | null): Uint8Array | null {
+  return view && new Uint8Array(view)
+}
+
+function corrupt(reason: string): KafkaError {
+  return new KafkaError('CORRUPT_MESSAGE', `A batch is damaged: ${reason}`)
+}
+
+function invalid(reason: string): KafkaError {
+  return new KafkaError('INVALID_RECORD', `A batch holds invalid records: ${reason}`)
+}

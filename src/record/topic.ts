@@ -1,0 +1,74 @@
+import { expectFunction, expectInteger, expectKnownKeys, shown } from '../common/options.js'
+import { bytes, type Serde } from './serde.js'
+
+/** What `topic` takes; all optional. */
+export interface TopicOptions<K, V> {
+  /** How keys become bytes. Default: `bytes`, which takes bytes or text and gives bytes. */
+  readonly key?: Serde<K>
+  /** How values become bytes. Default: `bytes`. */
+  readonly value?: Serde<V>
+  /** How many partitions the topic gets when it is created. Default: the cluster's own default. */
+  readonly partitions?: number
+  /** Kafka's topic configs (`retention.ms`, `cleanup.policy`, …) for when it is created. */
+  readonly configs?: TopicConfigs
+}
+
+export type TopicConfigs = Readonly<{ [name: string]: string | number | boolean }>
+
+/** A topic's name with the types of its keys and values: what `topic` returns. */
+export interface TypedTopic<K = Uint8Array, V = Uint8Array> {
+  readonly name: string
+  readonly key: Serde<K>
+  readonly value: Serde<V>
+  readonly partitions?: number
+  readonly configs?: TopicConfigs
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: K and V stand on both sides of a serde, so only `any` fits every topic
+export type AnyTopic = TypedTopic<any, any>
+
+/** The type of the keys of a topic, given as a typed topic or by its plain name. */
+export type KeyOf<T extends AnyTopic | string> = T extends TypedTopic<infer K, infer _V> ? K : Uint8Array
+/** The type of the values of a topic, given as a typed topic or by its plain name. */
+export type ValueOf<T extends AnyTopic | string> = T extends TypedTopic<infer _K, infer V> ? V : Uint8Array
+/** What may be sent where `T` is read: a topic of bytes takes text too. */
+export type SendableOf<T> = Uint8Array extends T ? T | string : T
+
+/**
+ * Describes a topic to the type checker and to whoever creates it. It touches no cluster; `cluster.topic(name)` is the live one.
+ *
+ * ```ts
+ * const pageViews = topic('page-views', { key: string, value: json<PageView>(), partitions: 6 })
+ * await producer.send(pageViews, { key: 'u-42', value: { url: '/pricing' } })
+ * ```
+ */
+export function topic<K = Uint8Array, V = Uint8Array>(name: string, options: TopicOptions<K, V> = {}): TypedTopic<K, V> {
+  expectTopicName(name)
+  expectKnownKeys('topic', options, ['key', 'value', 'partitions', 'configs'])
+  const { key = bytes as unknown as Serde<K>, value = bytes as unknown as Serde<V>, partitions, configs } = options
+  for (const [what, serde] of [['key', key] as const, ['value', value] as const]) {
+    expectFunction(`${what}.serialize`, serde?.serialize)
+    expectFunction(`${what}.deserialize`, serde?.deserialize)
+  }
+  if (partitions !== undefined) expectInteger('partitions', partitions, 1)
+  return Object.freeze({ name, key, value, ...(partitions !== undefined && { partitions }), ...(configs !== undefined && { configs }) })
+}
+
+/** The typed topic for a plain name, or the topic itself. */
+export function asTopic(given: AnyTopic | string): AnyTopic {
+  return typeof given === 'string' ? topic(given) : given
+}
+
+const longestTopicName = 249
+
+/** Whether Kafka takes a name for a topic: up to 249 of `a-z A-Z 0-9 . _ -`, but not "." or "..". */
+export function isTopicName(name: unknown): name is string {
+  return typeof name === 'string' && name.length <= longestTopicName && /^[a-zA-Z0-9._-]+$/.test(name) && name !== '.' && name !== '..'
+}
+
+export function expectTopicName(name: unknown): void {
+  if (isTopicName(name)) return
+  throw new TypeError(
+    `Expected a topic name of at most ${longestTopicName} letters, digits, dots, underscores and dashes, other than "." and "..", got ${shown(name)}`
+  )
+}
