@@ -1,0 +1,213 @@
+import type { Clock } from '../common/clock.js'
+import { abortable, type MaybePromise } from '../common/deferred.js'
+import type { Random } from '../common/random.js'
+import { zeroUuid } from '../common/uuid.js'
+import { errorNumber, KafkaError } from '../errors.js'
+import type { Broker, Brokers } from '../protocol/broker.js'
+import type { ResponseOf } from '../protocol/message.js'
+import { Metadata } from '../protocol/messages/metadata.js'
+import { Backoff, type CallOptions, isRetriable, type RetryOptions } from './retry.js'
+
+/** A partition as clients know it. */
+export interface PartitionMetadata {
+  readonly partition: number
+  /** The node to ask; -1 while there is none. */
+  readonly leaderId: number
+  readonly leaderEpoch: number
+}
+
+/** A topic as clients know it. */
+export interface TopicMetadata {
+  readonly name: string
+  /** 22 characters; all zero (`zeroUuid`) from a broker that knows no topic ids. */
+  readonly id: string
+  readonly isInternal: boolean
+  /** By partition number: `partitions[3].partition === 3`. */
+  readonly partitions: readonly PartitionMetadata[]
+}
+
+export interface MetadataCacheOptions extends RetryOptions {
+  readonly clock: Clock
+  readonly random: Random
+  /** Milliseconds after which a topic is looked up again. Default: 300000, five minutes. */
+  readonly metadataMaxAgeMs?: number
+  /** How often a topic that the cluster does not know is looked up again before that is an error: a new topic may take a while to be seen. Default: 4. */
+  readonly unknownTopicRetries?: number
+}
+
+export interface EnsureOptions extends CallOptions {
+  /** Whether a topic that does not exist may come into being by being asked for. Default: `true`. */
+  readonly allowAutoTopicCreation?: boolean
+}
+
+type Response = ResponseOf<typeof Metadata>
+
+interface Known {
+  readonly topic: TopicMetadata
+  readonly expiresAt: number
+}
+
+/**
+ * What one client knows about topics and who leads their partitions. Reading it is synchronous and cheap (`topic`); `ensure` fills it, and
+ * `forget` says that it proved wrong, so that the next `ensure` asks again.
+ */
+export class MetadataCache {
+  readonly #brokers: Brokers
+  readonly #clock: Clock
+  readonly #backoff: Backoff
+  readonly #maxAgeMs: number
+  readonly #unknownTopicRetries: number
+  readonly #known = new Map<string, Known>()
+  readonly #names = new Map<string, string>()
+  readonly #inFlight = new Map<string, Promise<Response>>()
+
+  constructor(brokers: Brokers, options: MetadataCacheOptions) {
+    this.#brokers = brokers
+    this.#clock = options.clock
+    this.#backoff = new Backoff(options.clock, options.random, options)
+    this.#maxAgeMs = options.metadataMaxAgeMs ?? 300_000
+    this.#unknownTopicRetries = options.unknownTopicRetries ?? 4
+  }
+
+  /** What is known of a topic, however old; undefined before an `ensure` found it. */
+  topic(name: string): TopicMetadata | undefined {
+    return this.#known.get(name)?.topic
+  }
+
+  /** The name of the topic with this id, if it is known. */
+  nameOf(topicId: string): string | undefined {
+    return this.#names.get(topicId)
+  }
+
+  partition(topic: string, partition: number): PartitionMetadata | undefined {
+    return this.#known.get(topic)?.topic.partitions[partition]
+  }
+
+  /** The broker that leads a partition, or undefined while it is not known. */
+  leaderOf(topic: string, partition: number): Broker | undefined {
+    const known = this.partition(topic, partition)
+    return known && this.#brokers.byId(known.leaderId)
+  }
+
+  /** Marks what is known of a topic as outdated. It can still be read; the next `ensure` asks again. */
+  forget(topic: string): void {
+    const known = this.#known.get(topic)
+    if (known) this.#known.set(topic, { topic: known.topic, expiresAt: 0 })
+  }
+
+  /**
+   * Makes sure that these topics are known, with a leader for every partition; returns plainly when they are. Rejects with a
+   * `KafkaError` that names the topic: UNKNOWN_TOPIC_OR_PARTITION, INVALID_TOPIC_EXCEPTION, LEADER_NOT_AVAILABLE, … or REQUEST_TIMED_OUT.
+   */
+  ensure(topics: readonly string[], options: EnsureOptions = {}): MaybePromise<void> {
+    const now = this.#clock.now()
+    for (const name of topics) {
+      const known = this.#known.get(name)
+      if (!known || known.expiresAt <= now) return this.refresh(topics, options)
+    }
+  }
+
+  /** Asks for these topics, whatever is known already; fails like `ensure`. */
+  async refresh(topics: readonly string[], options: EnsureOptions = {}): Promise<void> {
+    let names = topics
+    const attempt = async (signal: AbortSignal | undefined) => {
+      const response = await this.#ask(names, options.allowAutoTopicCreation ?? true, signal)
+      const failures = failuresIn(response, names)
+      names = names.filter(name => failures.has(name))
+      const failure = mostFinal([...failures.values()])
+      if (failure) throw failure
+    }
+    const again = (error: unknown, failures: number) =>
+      isRetriable(error) && !((error as KafkaError).code === 'UNKNOWN_TOPIC_OR_PARTITION' && failures > this.#unknownTopicRetries)
+    await this.#backoff.retry(attempt, options, again)
+  }
+
+  /** Asks for all topics of the cluster, and returns them. */
+  async all(options: CallOptions = {}): Promise<readonly TopicMetadata[]> {
+    const response = await this.#backoff.retry(signal => this.#ask(null, false, signal), options)
+    return response.topics.flatMap(({ name, errorCode }) => {
+      const topic = errorCode === 0 && name !== null ? this.topic(name) : undefined
+      return topic ? [topic] : []
+    })
+  }
+
+  /** One request; the same question asked twice at once goes out once. */
+  async #ask(names: readonly string[] | null, allowAutoTopicCreation: boolean, signal?: AbortSignal): Promise<Response> {
+    signal?.throwIfAborted()
+    const question = names === null ? 'all' : JSON.stringify([allowAutoTopicCreation, ...names])
+    let answer = this.#inFlight.get(question)
+    if (!answer) {
+      answer = this.#request(names, allowAutoTopicCreation).finally(() => this.#inFlight.delete(question))
+      this.#inFlight.set(question, answer)
+    }
+    return abortable(answer, signal)
+  }
+
+  async #request(names: readonly string[] | null, allowAutoTopicCreation: boolean): Promise<Response> {
+    const topics = names?.map(name => ({ topicId: zeroUuid, name })) ?? null
+    const response = await this.#brokers.any().request(Metadata, { topics, allowAutoTopicCreation })
+    if (response.errorCode) throw KafkaError.fromNumber(response.errorCode)
+    this.#brokers.learn?.(response.brokers)
+    if (names === null) this.#dropAllBut(response)
+    for (const topic of response.topics) this.#take(topic)
+    return response
+  }
+
+  #take({ errorCode, name, topicId = zeroUuid, isInternal = false, partitions }: Response['topics'][number]): void {
+    if (name === null) return
+    if (errorCode === errorNumber('UNKNOWN_TOPIC_OR_PARTITION')) return this.#drop(name)
+    if (errorCode !== 0) return
+    const before = this.topic(name)
+    const isSameTopic = before?.id === topicId
+    if (before && !isSameTopic) this.#drop(name)
+    const byNumber: PartitionMetadata[] = []
+    let expiresAt = this.#clock.now() + this.#maxAgeMs
+    for (const { partitionIndex, leaderId, leaderEpoch = -1 } of partitions) {
+      const earlier = isSameTopic ? before.partitions[partitionIndex] : undefined
+      const isOutdated = earlier !== undefined && leaderEpoch >= 0 && leaderEpoch < earlier.leaderEpoch
+      if (isOutdated || leaderId < 0) expiresAt = 0
+      byNumber[partitionIndex] = isOutdated ? earlier : { partition: partitionIndex, leaderId, leaderEpoch }
+    }
+    this.#known.set(name, { topic: { name, id: topicId, isInternal, partitions: byNumber }, expiresAt })
+    if (topicId !== zeroUuid) this.#names.set(topicId, name)
+  }
+
+  #dropAllBut(response: Response): void {
+    const existing = new Set(response.topics.map(topic => topic.name))
+    for (const name of this.#known.keys()) if (!existing.has(name)) this.#drop(name)
+  }
+
+  #drop(name: string): void {
+    const known = this.#known.get(name)
+    if (!known) return
+    this.#known.delete(name)
+    this.#names.delete(known.topic.id)
+  }
+}
+
+/** What is wrong with the topics that were asked for, by name. */
+function failuresIn(response: Response, names: readonly string[]): Map<string, KafkaError> {
+  const failures = new Map<string, KafkaError>()
+  const answered = new Map(response.topics.map(topic => [topic.name, topic]))
+  for (const name of names) {
+    const topic = answered.get(name)
+    const unreachable = topic?.partitions.find(partition => partition.leaderId < 0)
+    if (!topic) failures.set(name, new KafkaError('UNKNOWN_TOPIC_OR_PARTITION', undefined, { topic: name }))
+    else if (topic.errorCode !== 0)
+      failures.set(name, KafkaError.fromNumber(topic.errorCode, messageFor(topic.errorCode, name), { topic: name }))
+    else if (unreachable)
+      failures.set(name, new KafkaError('LEADER_NOT_AVAILABLE', undefined, { topic: name, partition: unreachable.partitionIndex }))
+  }
+  return failures
+}
+
+function messageFor(errorCode: number, name: string): string | undefined {
+  if (errorCode === errorNumber('UNKNOWN_TOPIC_OR_PARTITION')) return `There is no topic \`${name}\``
+  if (errorCode === errorNumber('INVALID_TOPIC_EXCEPTION')) return `\`${name}\` is not a valid topic name, or may not be used this way`
+  return undefined
+}
+
+/** An error that waiting cannot mend says more than one that it can. */
+function mostFinal(failures: readonly KafkaError[]): KafkaError | undefined {
+  return failures.find(failure => !failure.retriable) ?? failures[0]
+}

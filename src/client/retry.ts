@@ -1,0 +1,106 @@
+import { type Clock, sleep } from '../common/clock.js'
+import type { Random } from '../common/random.js'
+import { KafkaError } from '../errors.js'
+
+/** How long a client waits between two tries: longer each time, up to a limit, and never quite the same. */
+export interface RetryOptions {
+  /** Milliseconds before the first retry; each further one waits twice as long. Default: 100. */
+  readonly retryBackoffMs?: number
+  /** The longest wait in milliseconds. Default: 1000. */
+  readonly retryBackoffMaxMs?: number
+}
+
+/** What bounds a call: a time limit of its own and a signal of the caller's. */
+export interface CallOptions {
+  /** Ends the call early: it rejects with the signal's reason. */
+  readonly signal?: AbortSignal
+  /** Milliseconds after which the call gives up with REQUEST_TIMED_OUT. */
+  readonly timeoutMs?: number
+}
+
+const jitter = 0.2
+
+/** Exponential backoff with jitter, on the cluster's clock and chance. */
+export class Backoff {
+  readonly #clock: Clock
+  readonly #random: Random
+  readonly #firstMs: number
+  readonly #longestMs: number
+
+  constructor(clock: Clock, random: Random, options: RetryOptions = {}) {
+    this.#clock = clock
+    this.#random = random
+    this.#firstMs = options.retryBackoffMs ?? 100
+    this.#longestMs = options.retryBackoffMaxMs ?? 1000
+  }
+
+  /** Milliseconds to wait before the try after `failures` (1 or more) failed ones. */
+  delayMs(failures: number): number {
+    const factor = 1 - jitter + 2 * jitter * this.#random.next()
+    return Math.min(this.#longestMs, this.#firstMs * 2 ** Math.min(failures - 1, 30) * factor)
+  }
+
+  wait(failures: number, signal?: AbortSignal): Promise<void> {
+    return sleep(this.#clock, this.delayMs(failures), signal, { keepAlive: true })
+  }
+
+  /**
+   * Tries until it succeeds, fails for good, or `timeoutMs` is over: then it rejects with what the last try failed with, or with
+   * REQUEST_TIMED_OUT when the time ended in the middle of a try. `again` decides which errors are worth another try; by default the retriable ones.
+   */
+  async retry<T>(
+    attempt: (signal: AbortSignal | undefined, failures: number) => Promise<T>,
+    { signal, timeoutMs = 60_000 }: CallOptions,
+    again: (error: unknown, failures: number) => boolean = isRetriable
+  ): Promise<T> {
+    const limit = limitedBy(this.#clock, timeoutMs, signal)
+    let lastError: unknown
+    try {
+      for (let failures = 0; ; ) {
+        try {
+          return await attempt(limit.signal, failures)
+        } catch (error) {
+          if (limit.signal.aborted) throw error
+          failures++
+          if (!again(error, failures)) throw error
+          lastError = error
+        }
+        await this.wait(failures, limit.signal)
+      }
+    } catch (error) {
+      if (error === limit.timedOut && lastError !== undefined) throw lastError
+      throw error
+    } finally {
+      limit.end()
+    }
+  }
+}
+
+export function isRetriable(error: unknown): boolean {
+  return error instanceof KafkaError && error.retriable
+}
+
+interface Limit {
+  readonly signal: AbortSignal
+  /** The reason that the signal has when it was the time that ended. */
+  readonly timedOut: KafkaError
+  end(): void
+}
+
+/** A signal that aborts with the given one, or after `timeoutMs`. Call `end` when it is no longer needed. */
+export function limitedBy(clock: Clock, timeoutMs: number, signal?: AbortSignal): Limit {
+  const controller = new AbortController()
+  const timedOut = new KafkaError('REQUEST_TIMED_OUT', `No answer within ${timeoutMs} ms`)
+  const onAbort = () => controller.abort(signal?.reason)
+  if (signal?.aborted) onAbort()
+  signal?.addEventListener('abort', onAbort, { once: true })
+  const timer = clock.setTimer(timeoutMs, () => controller.abort(timedOut), { keepAlive: true })
+  return {
+    signal: controller.signal,
+    timedOut,
+    end() {
+      timer.cancel()
+      signal?.removeEventListener('abort', onAbort)
+    }
+  }
+}
