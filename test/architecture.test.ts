@@ -12,7 +12,7 @@ const mayImport: Record<string, readonly string[]> = {
   storage: [],
   record: [],
   protocol: [],
-  assignor: [],
+  assignor: ['protocol'], // for the codec: what members tell each other is written in the words of Kafka's schemas
   log: ['types:storage', 'record'],
   metadata: ['protocol', 'record', 'assignor'],
   coordinator: ['protocol', 'record', 'assignor'],

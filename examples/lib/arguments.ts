@@ -1,0 +1,42 @@
+import { parseArgs } from 'node:util'
+import { flights, type Input, ndjson } from './input.js'
+import type { Progress } from './progress.js'
+
+const usage = `Usage: npm start -- [FILE.ndjson] [--key FIELD] [--topic NAME]
+
+Without a file: 20,000 flights. With one: its lines, each a JSON object, keyed by FIELD (default: the first field of the first line).`
+
+/** What the command line asks for. Throws with a message for whoever typed it. */
+export async function readArguments(args: string[], progress: Progress): Promise<{ input: Input; topicName: string }> {
+  const { values, positionals } = parse(args)
+  if (values.help) {
+    console.log(usage)
+    process.exit(0)
+  }
+  if (positionals.length > 1) throw new Error(`One file at a time, please.\n\n${usage}`)
+  const [path] = positionals
+  const input = path === undefined ? await flights(values.key) : await ndjson(path, values.key, refusal(path, progress))
+  return { input, topicName: values.topic ?? input.topic }
+}
+
+function parse(args: string[]) {
+  try {
+    const options = { key: { type: 'string' }, topic: { type: 'string' }, help: { type: 'boolean', short: 'h' } } as const
+    return parseArgs({ args, options, allowPositionals: true })
+  } catch (error) {
+    throw new Error(`${(error as Error).message}\n\n${usage}`)
+  }
+}
+
+/** Says which lines are left out and why: the first ten by name, the rest as a number. */
+function refusal(path: string, progress: Progress) {
+  let count = 0
+  process.once('beforeExit', () => {
+    if (count > 10) console.error(`${path}: ${count} lines were left out`)
+  })
+  return (line: number, why: string) => {
+    count++
+    if (count <= 10) progress.note(`${path}:${line}: ${why}; left out`)
+    if (count === 10) progress.note(`${path}: further lines that are left out are only counted`)
+  }
+}

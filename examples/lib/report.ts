@@ -1,0 +1,58 @@
+import type { Input } from './input.js'
+import type { Tally } from './tally.js'
+
+interface Measured {
+  readonly records: number
+  readonly ms: number
+}
+
+export interface Result {
+  readonly input: Input
+  readonly topicName: string
+  readonly logs: readonly { readonly sizeInBytes: number; readonly logStartOffset: number; readonly logEndOffset: number }[]
+  readonly produced: Measured
+  readonly statistics: Measured & { readonly tally: Tally }
+  readonly copy: Measured & { readonly path: string; readonly bytes: number }
+  readonly replay: Measured & { readonly tally: Tally }
+}
+
+export function printReport({ input, topicName, logs, produced, statistics, copy, replay }: Result): void {
+  const { keyField, meanField } = input
+  print(`${input.title}, keyed by ${keyField}, in topic ${topicName}`)
+
+  const leading = statistics.tally.top(meanField ? 'mean' : 'count', 10)
+  const rows = leading.map(({ key, count, mean }) => [key, number(count), ...(meanField ? [mean.toFixed(1)] : [])])
+  print(
+    meanField ? `The highest mean ${meanField}, of ${statistics.tally.keys} keys` : `The most frequent of ${statistics.tally.keys} keys`
+  )
+  table([keyField ?? 'key', 'records', ...(meanField ? [`mean ${meanField}`] : [])], rows)
+
+  print('Read and written')
+  const line = (name: string, { records, ms }: Measured) => [name, number(records), number((records / ms) * 1000)]
+  table(
+    ['', 'records', 'records/s'],
+    [line('produced', produced), line('group statistics', statistics), line('group copy', copy), line('group replay', replay)]
+  )
+
+  const stored = logs.reduce((sum, log) => sum + log.sizeInBytes, 0)
+  print(`Bytes: ${number(copy.bytes)} as JSON lines, ${number(stored)} in the log with lz4 (${((stored / copy.bytes) * 100).toFixed(0)} %)`)
+  print(`Partitions: ${logs.map((log, index) => `${index}: ${number(log.logEndOffset - log.logStartOffset)}`).join('  ')}`)
+  print(`All of it once more, as JSON lines: ${copy.path}`)
+  print(replay.tally.equals(statistics.tally) ? 'The replay from offset 0 came to the same totals.' : 'THE REPLAY CAME TO OTHER TOTALS.')
+}
+
+function print(text: string): void {
+  console.log(`\n${text}`)
+}
+
+function number(value: number): string {
+  return Math.round(value).toLocaleString('en')
+}
+
+/** The first column to the left, numbers to the right. */
+function table(head: string[], rows: string[][]): void {
+  const widths = head.map((title, column) => Math.max(title.length, ...rows.map(row => row[column].length)))
+  for (const row of [head, ...rows]) {
+    console.log(`  ${row.map((cell, column) => (column === 0 ? cell.padEnd(widths[column]) : cell.padStart(widths[column]))).join('  ')}`)
+  }
+}
