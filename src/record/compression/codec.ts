@@ -1,5 +1,8 @@
 import { KafkaError } from '../../errors.js'
 import { gzip } from './gzip.js'
+import { lz4 } from './lz4.js'
+import { snappy } from './snappy.js'
+import { zstd } from './zstd.js'
 
 /** How the records of a batch may be compressed. */
 export type CompressionType = 'none' | 'gzip' | 'snappy' | 'lz4' | 'zstd'
@@ -14,7 +17,8 @@ export interface Codec {
   compress(bytes: Uint8Array, into?: Uint8Array): Uint8Array
   /**
    * The original bytes, again in `into` if they fit there. Input that is damaged, and output that would exceed `maxBytes`, are
-   * refused with an error; memory is only taken as the output really grows, never because the input claims a size.
+   * refused with an error; memory is only taken as the output really grows, never because the input claims a size. The result never is
+   * a view of the input.
    */
   decompress(bytes: Uint8Array, maxBytes: number, into?: Uint8Array): Uint8Array
 }
@@ -22,7 +26,8 @@ export interface Codec {
 /** By the number that stands in the attributes of a batch. */
 const compressionTypes: readonly CompressionType[] = ['none', 'gzip', 'snappy', 'lz4', 'zstd']
 
-const codecs = new Map<CompressionType, Codec>([[gzip.type, gzip]])
+const codecs = new Map<CompressionType, Codec>()
+for (const codec of [gzip, snappy, lz4, zstd]) if (codec) codecs.set(codec.type, codec)
 
 /** The codec for a compression type. Throws a `KafkaError` with the code `UNSUPPORTED_COMPRESSION_TYPE` when there is none. */
 export function codecOf(type: CompressionType): Codec {
