@@ -1,0 +1,245 @@
+import { fdatasync, fstatSync, ftruncateSync, read as readFd, readSync, write as writeFd, writeSync } from 'node:fs'
+import { type Deferred, deferred, type MaybePromise } from '../../common/deferred.js'
+import { lend } from '../../common/lease.js'
+import type { ChunkPool } from '../chunk-pool.js'
+import type { StorageFile } from '../storage.js'
+import type { HandlePool } from './handle-pool.js'
+import { storageError } from './storage-error.js'
+import type { Tail } from './tail-cache.js'
+
+/** What the files of one storage share. */
+export interface DiskFileSetting {
+  readonly handles: HandlePool
+  readonly readBuffers: ChunkPool
+  readonly newTail: () => Tail
+  /** Whether an append settles only once it is synced. */
+  readonly syncEachAppend: boolean
+  /** Called when a file has bytes that are not synced. */
+  readonly onDirty: (file: DiskFile) => void
+  readonly onClosed: (file: DiskFile) => void
+}
+
+/** Up to here a write into the page cache is quicker than handing it to the thread pool. */
+const maxSyncWriteBytes = 256 * 1024
+/** Likewise for reads, which may have to wait for the disk, so the limit is lower. */
+const maxSyncReadBytes = 64 * 1024
+/** How far a file is extended ahead of its end when each append is synced: a sync that need not change the file's size is a third quicker. */
+const extendAheadBytes = 1024 * 1024
+
+/** One file on disk. Appends are applied in order; a failed sync ends all writing, for nobody knows then what the disk holds. */
+export class DiskFile implements StorageFile {
+  /** Where it is now: a rename moves it. */
+  path: string
+  readonly #setting: DiskFileSetting
+  readonly #tail: Tail
+  #length: number
+  /** Bytes that are with the operating system; the rest is on its way. */
+  #writtenLength: number
+  /** The size of the file on disk, which may be extended ahead. */
+  #extendedLength: number
+  #writing: Promise<void> | undefined
+  #syncing: Promise<void> | undefined
+  #nextSync: Deferred<void> | undefined
+  #failure: Error | undefined
+  #closed = false
+
+  constructor(path: string, setting: DiskFileSetting) {
+    this.path = path
+    this.#setting = setting
+    this.#tail = setting.newTail()
+    this.#length = fstatSync(setting.handles.create(this)).size
+    this.#writtenLength = this.#length
+    this.#extendedLength = this.#length
+  }
+
+  get length(): number {
+    return this.#length
+  }
+
+  append(bytes: Uint8Array): MaybePromise<void> {
+    if (this.#failure) throw this.#failure
+    if (this.#closed) throw storageError('Writing', this.path, 'the file is closed')
+    const position = this.#length
+    if (this.#writing || bytes.length > maxSyncWriteBytes) return this.#appendLater(bytes, position)
+    this.#writeNow(bytes, position)
+    this.#length = this.#writtenLength = position + bytes.length
+    this.#tail.append(position, bytes)
+    this.#setting.onDirty(this)
+    if (this.#setting.syncEachAppend) return this.sync()
+  }
+
+  #writeNow(bytes: Uint8Array, position: number): void {
+    try {
+      const fd = this.#setting.handles.use(this)
+      this.#extend(fd, position + bytes.length)
+      for (let written = 0; written < bytes.length; ) written += writeSync(fd, bytes, written, bytes.length - written, position + written)
+    } catch (error) {
+      throw storageError('Writing', this.path, error)
+    }
+  }
+
+  #appendLater(bytes: Uint8Array, position: number): Promise<void> {
+    this.#length = position + bytes.length
+    const before = this.#writing
+    const writing = (async () => {
+      await before
+      const fd = this.#setting.handles.pin(this)
+      try {
+        this.#extend(fd, position + bytes.length)
+        for (let written = 0; written < bytes.length; ) written += await writeAt(fd, bytes, written, position + written)
+      } catch (error) {
+        throw storageError('Writing', this.path, error)
+      } finally {
+        this.#setting.handles.unpin(this)
+      }
+      this.#writtenLength = position + bytes.length
+      this.#tail.append(position, bytes)
+      this.#setting.onDirty(this)
+    })()
+    this.#writing = writing
+    const settled = () => {
+      if (this.#writing === writing) this.#writing = undefined
+    }
+    writing.then(settled, settled)
+    return this.#setting.syncEachAppend ? writing.then(() => this.sync()) : writing
+  }
+
+  #extend(fd: number, end: number): void {
+    if (!this.#setting.syncEachAppend || end <= this.#extendedLength) return
+    const extended = end + extendAheadBytes
+    ftruncateSync(fd, extended)
+    this.#extendedLength = extended
+  }
+
+  read(position: number, maxBytes: number): MaybePromise<Uint8Array> {
+    if (position >= this.#length || maxBytes <= 0) return nothing
+    const recent = this.#tail.read(position, maxBytes)
+    if (recent) return recent
+    if (position >= this.#writtenLength) return this.#readWhenWritten(position, maxBytes)
+    const end = Math.min(
+      position + maxBytes,
+      this.#writtenLength,
+      position < this.#tail.start ? this.#tail.start : Number.POSITIVE_INFINITY
+    )
+    const byteCount = end - position
+    return byteCount <= maxSyncReadBytes ? this.#readNow(position, byteCount) : this.#readLater(position, byteCount)
+  }
+
+  async #readWhenWritten(position: number, maxBytes: number): Promise<Uint8Array> {
+    await this.#writing
+    return this.read(position, maxBytes)
+  }
+
+  #readNow(position: number, byteCount: number): Uint8Array {
+    const buffer = this.#setting.readBuffers.take(byteCount)
+    try {
+      const fd = this.#setting.handles.use(this)
+      let filled = 0
+      while (filled < byteCount) {
+        const got = readSync(fd, buffer, filled, byteCount - filled, position + filled)
+        if (got === 0) break
+        filled += got
+      }
+      return this.#lent(buffer, filled)
+    } catch (error) {
+      throw storageError('Reading', this.path, error)
+    }
+  }
+
+  async #readLater(position: number, byteCount: number): Promise<Uint8Array> {
+    const { handles, readBuffers } = this.#setting
+    const buffer = readBuffers.take(byteCount)
+    const fd = handles.pin(this)
+    try {
+      let filled = 0
+      while (filled < byteCount) {
+        const got = await readAt(fd, buffer, filled, byteCount - filled, position + filled)
+        if (got === 0) break
+        filled += got
+      }
+      return this.#lent(buffer, filled)
+    } catch (error) {
+      throw storageError('Reading', this.path, error)
+    } finally {
+      handles.unpin(this)
+    }
+  }
+
+  #lent(buffer: Uint8Array, filled: number): Uint8Array {
+    return lend(buffer.subarray(0, filled), () => this.#setting.readBuffers.give(buffer))
+  }
+
+  async truncate(length: number): Promise<void> {
+    await this.#writing?.catch(() => {})
+    if (this.#failure) throw this.#failure
+    try {
+      ftruncateSync(this.#setting.handles.use(this), length)
+    } catch (error) {
+      throw storageError('Truncating', this.path, error)
+    }
+    this.#tail.forget()
+    this.#length = this.#writtenLength = this.#extendedLength = length
+    this.#setting.onDirty(this)
+  }
+
+  /** One sync serves all who ask while the one before it runs. */
+  sync(): Promise<void> {
+    if (this.#failure) return Promise.reject(this.#failure)
+    if (!this.#syncing) return this.#startSync()
+    this.#nextSync ??= deferred()
+    return this.#nextSync.promise
+  }
+
+  #startSync(): Promise<void> {
+    const syncing = this.#syncNow()
+    this.#syncing = syncing
+    const settled = () => {
+      this.#syncing = undefined
+      const next = this.#nextSync
+      this.#nextSync = undefined
+      if (next) next.resolve(this.#failure ? Promise.reject(this.#failure) : this.#startSync())
+    }
+    syncing.then(settled, settled)
+    return syncing
+  }
+
+  async #syncNow(): Promise<void> {
+    if (this.#writing) await this.#writing
+    const { handles } = this.#setting
+    const fd = handles.pin(this)
+    try {
+      await new Promise<void>((resolve, reject) => fdatasync(fd, error => (error ? reject(error) : resolve())))
+    } catch (error) {
+      this.#failure = storageError('Syncing', this.path, error)
+      throw this.#failure
+    } finally {
+      handles.unpin(this)
+    }
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return
+    this.#closed = true
+    await this.#writing?.catch(() => {})
+    await this.#syncing?.catch(() => {})
+    const { handles } = this.#setting
+    if (this.#extendedLength > this.#length && !this.#failure) ftruncateSync(handles.use(this), this.#length)
+    this.#tail.forget()
+    handles.release(this)
+    this.#setting.onClosed(this)
+  }
+}
+
+const nothing = new Uint8Array(0)
+
+function writeAt(fd: number, bytes: Uint8Array, from: number, position: number): Promise<number> {
+  return new Promise((resolve, reject) => {
+    writeFd(fd, bytes, from, bytes.length - from, position, (error, written) => (error ? reject(error) : resolve(written)))
+  })
+}
+
+function readAt(fd: number, buffer: Uint8Array, at: number, byteCount: number, position: number): Promise<number> {
+  return new Promise((resolve, reject) => {
+    readFd(fd, buffer, at, byteCount, position, (error, got) => (error ? reject(error) : resolve(got)))
+  })
+}

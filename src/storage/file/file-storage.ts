@@ -1,0 +1,213 @@
+import { mkdirSync, readdirSync, realpathSync, renameSync, rmSync, statSync } from 'node:fs'
+import { open } from 'node:fs/promises'
+import { dirname, join, resolve, sep } from 'node:path'
+import { expectInteger, expectKnownKeys, expectOneOf, expectString } from '../../common/options.js'
+import { KafkaError } from '../../errors.js'
+import { ChunkPool } from '../chunk-pool.js'
+import type { Storage, StorageFile } from '../storage.js'
+import { DirectoryLock } from './directory-lock.js'
+import { DiskFile, type DiskFileSetting } from './disk-file.js'
+import { HandlePool } from './handle-pool.js'
+import { isMissing, storageError } from './storage-error.js'
+import { TailCache } from './tail-cache.js'
+
+export interface FileStorageOptions {
+  /**
+   * What an acknowledged record survives. Default: `'os'`.
+   * - `'os'`: the end of this process, however it comes, but not a power cut: the operating system writes to the disk when it sees fit.
+   * - `'interval'`: that, and a power cut but for the last `syncIntervalMs`.
+   * - `'always'`: that, and a power cut: a record is acknowledged after `fdatasync`. Producers that wait at the same time share one.
+   */
+  readonly durability?: 'os' | 'interval' | 'always'
+  /** How long bytes may stay unsynced with durability `'interval'`, in ms. Default: 1000. */
+  readonly syncIntervalMs?: number
+  /** How many files are kept open at once; there may be any number of segments. Default: 512. */
+  readonly maxOpenFiles?: number
+  /** How much memory holds the ends of the files being written, for those who read right behind, in bytes. Default: 32 MiB. */
+  readonly tailCacheBytes?: number
+  /** Permissions of new files. Default: `0o600`. */
+  readonly fileMode?: number
+  /** Permissions of new folders. Default: `0o700`. */
+  readonly folderMode?: number
+  /** Looks without touching: takes no lock, so that it may look at what another process has open; writes are refused. Default: `false`. */
+  readonly readOnly?: boolean
+}
+
+const defaults: Required<FileStorageOptions> = Object.freeze({
+  durability: 'os',
+  syncIntervalMs: 1000,
+  maxOpenFiles: 512,
+  tailCacheBytes: 32 * 1024 * 1024,
+  fileMode: 0o600,
+  folderMode: 0o700,
+  readOnly: false
+})
+
+/**
+ * Keeps a cluster in a directory, in Kafka's own files. The directory is made when it is not there; only one process has it at a time.
+ *
+ * ```ts
+ * await using cluster = await Cluster.open({ storage: fileStorage('./data', { durability: 'always' }) })
+ * ```
+ */
+export function fileStorage(directory: string, options?: FileStorageOptions): FileStorage {
+  return new FileStorage(directory, options)
+}
+
+/** The storage behind `fileStorage()`. */
+export class FileStorage implements Storage {
+  readonly durable = true
+  /** The directory's absolute path. */
+  readonly directory: string
+  readonly #options: Required<FileStorageOptions>
+  readonly #handles: HandlePool
+  readonly #setting: DiskFileSetting
+  readonly #files = new Set<DiskFile>()
+  readonly #unsynced = new Set<DiskFile>()
+  #lock: DirectoryLock | undefined
+  #syncTimer: NodeJS.Timeout | undefined
+  #ready = false
+
+  constructor(directory: string, options: FileStorageOptions = {}) {
+    expectString('directory', directory)
+    expectKnownKeys('fileStorage', options, Object.keys(defaults))
+    this.#options = { ...defaults, ...options }
+    expectOneOf('durability', this.#options.durability, ['os', 'interval', 'always'])
+    expectInteger('syncIntervalMs', this.#options.syncIntervalMs, 1)
+    expectInteger('maxOpenFiles', this.#options.maxOpenFiles, 8)
+    expectInteger('tailCacheBytes', this.#options.tailCacheBytes, 0)
+    expectInteger('fileMode', this.#options.fileMode, 0, 0o777)
+    expectInteger('folderMode', this.#options.folderMode, 0, 0o777)
+    this.directory = resolve(directory)
+    this.#handles = new HandlePool(this.#options)
+    const tails = new TailCache(this.#options.tailCacheBytes)
+    this.#setting = {
+      handles: this.#handles,
+      readBuffers: new ChunkPool(maxIdleReadBytes),
+      newTail: () => tails.tail(),
+      syncEachAppend: this.#options.durability === 'always',
+      onDirty: file => this.#noteDirty(file),
+      onClosed: file => {
+        this.#files.delete(file)
+        this.#unsynced.delete(file)
+      }
+    }
+  }
+
+  open(name: string): StorageFile {
+    const path = this.#path(name)
+    try {
+      if (!this.#options.readOnly) mkdirSync(dirname(path), { recursive: true, mode: this.#options.folderMode })
+      const file = new DiskFile(path, this.#setting)
+      this.#files.add(file)
+      return file
+    } catch (error) {
+      throw storageError('Opening', path, error)
+    }
+  }
+
+  list(folder: string): string[] {
+    try {
+      return readdirSync(this.#path(folder)).filter(name => folder !== '' || !name.startsWith('.lock'))
+    } catch (error) {
+      if (isMissing(error)) return []
+      throw storageError('Listing', join(this.directory, folder), error)
+    }
+  }
+
+  remove(name: string): void {
+    const path = this.#pathToWrite(name)
+    try {
+      // Who has it open may go on reading, so its descriptor must not be closed and opened again.
+      for (const file of this.#openFilesIn(path)) this.#handles.pin(file)
+      rmSync(path, { recursive: true, force: true })
+    } catch (error) {
+      throw storageError('Removing', path, error)
+    }
+  }
+
+  rename(from: string, to: string): void {
+    const path = this.#pathToWrite(from)
+    const target = this.#path(to)
+    try {
+      mkdirSync(dirname(target), { recursive: true, mode: this.#options.folderMode })
+      for (const file of this.#openFilesIn(target)) this.#handles.pin(file)
+      renameSync(path, target)
+      for (const file of this.#openFilesIn(path)) file.path = target + file.path.slice(path.length)
+    } catch (error) {
+      throw storageError('Renaming', path, error)
+    }
+  }
+
+  async syncFolder(folder: string): Promise<void> {
+    const path = this.#path(folder)
+    try {
+      const handle = await open(path, 'r')
+      try {
+        await handle.sync()
+      } finally {
+        await handle.close()
+      }
+    } catch (error) {
+      if (!isMissing(error)) throw storageError('Syncing', path, error)
+    }
+  }
+
+  async close(): Promise<void> {
+    clearTimeout(this.#syncTimer)
+    for (const file of [...this.#files]) await file.close()
+    this.#handles.closeAll()
+    this.#lock?.release()
+    this.#lock = undefined
+    this.#ready = false
+  }
+
+  #openFilesIn(path: string): DiskFile[] {
+    return [...this.#files].filter(file => file.path === path || file.path.startsWith(path + sep))
+  }
+
+  #pathToWrite(name: string): string {
+    if (this.#options.readOnly) throw new KafkaError('STORAGE_FAILED', `\`${this.directory}\` was opened read-only`)
+    return this.#path(name)
+  }
+
+  #path(name: string): string {
+    if (!this.#ready) this.#prepare()
+    return join(this.directory, name)
+  }
+
+  /** Makes the directory and takes its lock, on first use. */
+  #prepare(): void {
+    const { readOnly, folderMode } = this.#options
+    try {
+      if (!readOnly) mkdirSync(this.directory, { recursive: true, mode: folderMode })
+      if (!statSync(this.directory).isDirectory()) throw new Error('it is not a directory')
+    } catch (error) {
+      throw storageError('Opening the directory', this.directory, error)
+    }
+    if (!readOnly) {
+      try {
+        this.#lock = DirectoryLock.acquire(realpathSync(this.directory))
+      } catch (error) {
+        throw error instanceof KafkaError ? error : storageError('Locking', this.directory, error)
+      }
+    }
+    this.#ready = true
+  }
+
+  #noteDirty(file: DiskFile): void {
+    if (this.#options.durability !== 'interval') return
+    this.#unsynced.add(file)
+    this.#syncTimer ??= setTimeout(() => this.#syncAll(), this.#options.syncIntervalMs).unref()
+  }
+
+  #syncAll(): void {
+    this.#syncTimer = undefined
+    const files = [...this.#unsynced]
+    this.#unsynced.clear()
+    // A sync that fails ends the file's writing: whoever appends next is told why.
+    for (const file of files) file.sync().catch(() => {})
+  }
+}
+
+const maxIdleReadBytes = 16 * 1024 * 1024

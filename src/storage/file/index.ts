@@ -1,0 +1,1 @@
+export { FileStorage, type FileStorageOptions, fileStorage } from './file-storage.js'

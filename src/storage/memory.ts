@@ -1,0 +1,258 @@
+import { lend } from '../common/lease.js'
+import { expectInteger, expectKnownKeys } from '../common/options.js'
+import { ChunkPool, maxChunkBytes, minChunkBytes } from './chunk-pool.js'
+import type { Storage, StorageFile } from './storage.js'
+
+export interface MemoryStorageOptions {
+  /**
+   * How much memory of removed files is kept to be used again, in bytes. Default: 32 MiB. Touching fresh memory costs more than copying a
+   * record into it; what is beyond this limit goes to the garbage collector.
+   */
+  readonly maxFreeBytes?: number
+}
+
+/** A storage in memory: fast, synchronous, and gone with the process. Files live on in it while they are closed. */
+export function memoryStorage(options?: MemoryStorageOptions): MemoryStorage {
+  return new MemoryStorage(options)
+}
+
+type Folder = Map<string, Folder | Content>
+
+/**
+ * The storage behind `memoryStorage()`. A file is a list of chunks, of 4 KiB first and then doubling up to 1 MiB, so that ten thousand small
+ * partitions are cheap and a large one is contiguous. What one `append` adds always lies in one chunk.
+ */
+export class MemoryStorage implements Storage {
+  readonly durable = false
+  readonly #root: Folder = new Map()
+  readonly #pool: ChunkPool
+
+  constructor(options: MemoryStorageOptions = {}) {
+    expectKnownKeys('memoryStorage', options, ['maxFreeBytes'])
+    const { maxFreeBytes = 32 * 1024 * 1024 } = options
+    expectInteger('maxFreeBytes', maxFreeBytes, 0)
+    this.#pool = new ChunkPool(maxFreeBytes)
+  }
+
+  /** Bytes of removed files that wait to be used again. */
+  get freeBytes(): number {
+    return this.#pool.freeBytes
+  }
+
+  open(name: string): StorageFile {
+    const { folder, last } = this.#parentOf(name, true)
+    let content = folder.get(last)
+    if (content instanceof Map) throw new Error(`\`${name}\` is a folder`)
+    if (!content) {
+      content = new Content(this.#pool)
+      folder.set(last, content)
+    }
+    return new MemoryFile(content)
+  }
+
+  list(folder: string): string[] {
+    const found = folder === '' ? this.#root : this.#find(folder)
+    return found instanceof Map ? [...found.keys()] : []
+  }
+
+  remove(name: string): void {
+    const entry = this.#detach(name)
+    if (entry) discard(entry)
+  }
+
+  rename(from: string, to: string): void {
+    if (from === to) return
+    const entry = this.#detach(from)
+    if (!entry) throw new Error(`There is no \`${from}\` to rename`)
+    const { folder, last } = this.#parentOf(to, true)
+    const replaced = folder.get(last)
+    if (replaced) discard(replaced)
+    folder.set(last, entry)
+  }
+
+  syncFolder(): void {}
+
+  close(): void {}
+
+  #parentOf(name: string, create: boolean): { folder: Folder; last: string } {
+    const parts = name.split('/')
+    const last = parts.pop() as string
+    let folder = this.#root
+    for (const part of parts) {
+      let next = folder.get(part)
+      if (!next && create) {
+        next = new Map()
+        folder.set(part, next)
+      }
+      if (!(next instanceof Map)) {
+        if (create) throw new Error(`\`${part}\` in \`${name}\` is a file`)
+        return { folder: new Map(), last }
+      }
+      folder = next
+    }
+    return { folder, last }
+  }
+
+  #find(name: string): Folder | Content | undefined {
+    const { folder, last } = this.#parentOf(name, false)
+    return folder.get(last)
+  }
+
+  /** Takes an entry out of its folder, and the folders that are empty then out of theirs. */
+  #detach(name: string): Folder | Content | undefined {
+    const { folder, last } = this.#parentOf(name, false)
+    const entry = folder.get(last)
+    folder.delete(last)
+    const slash = name.lastIndexOf('/')
+    if (entry && folder.size === 0 && slash > 0) this.#detach(name.slice(0, slash))
+    return entry
+  }
+}
+
+function discard(entry: Folder | Content): void {
+  if (entry instanceof Content) return entry.remove()
+  for (const child of entry.values()) discard(child)
+}
+
+/** A handle on a file's content; the content stays when the handle is closed. */
+class MemoryFile implements StorageFile {
+  readonly #content: Content
+  #closed = false
+
+  constructor(content: Content) {
+    this.#content = content
+    content.handles++
+  }
+
+  get length(): number {
+    return this.#content.length
+  }
+
+  append(bytes: Uint8Array): void {
+    this.#expectOpen()
+    this.#content.append(bytes)
+  }
+
+  read(position: number, maxBytes: number): Uint8Array {
+    this.#expectOpen()
+    return this.#content.read(position, maxBytes)
+  }
+
+  truncate(length: number): void {
+    this.#expectOpen()
+    this.#content.truncate(length)
+  }
+
+  sync(): void {}
+
+  close(): void {
+    if (this.#closed) return
+    this.#closed = true
+    this.#content.closeHandle()
+  }
+
+  #expectOpen(): void {
+    if (this.#closed) throw new Error('The file is closed')
+  }
+}
+
+/** Contiguous bytes of a file from `start` on; `readers` counts the views of it that are lent out. */
+interface Chunk {
+  readonly bytes: Uint8Array
+  readonly start: number
+  used: number
+  readers: number
+  discarded: boolean
+}
+
+class Content {
+  length = 0
+  handles = 0
+  #removed = false
+  #chunks: Chunk[] = []
+  readonly #pool: ChunkPool
+
+  constructor(pool: ChunkPool) {
+    this.#pool = pool
+  }
+
+  append(bytes: Uint8Array): void {
+    if (bytes.length === 0) return
+    let chunk = this.#chunks[this.#chunks.length - 1] as Chunk | undefined
+    if (!chunk || chunk.used + bytes.length > chunk.bytes.length) chunk = this.#addChunk(bytes.length)
+    chunk.bytes.set(bytes, chunk.used)
+    chunk.used += bytes.length
+    this.length += bytes.length
+  }
+
+  read(position: number, maxBytes: number): Uint8Array {
+    if (position >= this.length || maxBytes <= 0) return nothing
+    const chunk = this.#chunks[this.#chunkIndexAt(position)]
+    const from = position - chunk.start
+    const view = chunk.bytes.subarray(from, Math.min(from + maxBytes, chunk.used))
+    chunk.readers++
+    return lend(view, () => {
+      if (--chunk.readers === 0 && chunk.discarded) this.#pool.give(chunk.bytes)
+    })
+  }
+
+  truncate(length: number): void {
+    if (length >= this.length) return
+    const chunks = this.#chunks
+    while (chunks.length > 0 && chunks[chunks.length - 1].start >= length) this.#discard(chunks.pop() as Chunk)
+    this.length = length
+    const last = chunks.at(-1)
+    if (!last) return
+    last.used = length - last.start
+    // A reader that still holds a view would see the next append write over it, so the chunk is left to that reader.
+    if (last.readers > 0) {
+      chunks.pop()
+      const kept = last.bytes.subarray(0, last.used)
+      this.length = last.start
+      this.append(kept)
+      this.#discard(last)
+    }
+  }
+
+  remove(): void {
+    this.#removed = true
+    if (this.handles === 0) this.#discardAll()
+  }
+
+  closeHandle(): void {
+    if (--this.handles === 0 && this.#removed) this.#discardAll()
+  }
+
+  #discardAll(): void {
+    for (const chunk of this.#chunks) this.#discard(chunk)
+    this.#chunks = []
+    this.length = 0
+  }
+
+  #discard(chunk: Chunk): void {
+    chunk.discarded = true
+    if (chunk.readers === 0) this.#pool.give(chunk.bytes)
+  }
+
+  #addChunk(neededBytes: number): Chunk {
+    const last = this.#chunks.at(-1)
+    const size = last ? Math.min(last.bytes.length * 2, maxChunkBytes) : minChunkBytes
+    const chunk = { bytes: this.#pool.take(Math.max(size, neededBytes)), start: this.length, used: 0, readers: 0, discarded: false }
+    this.#chunks.push(chunk)
+    return chunk
+  }
+
+  #chunkIndexAt(position: number): number {
+    const chunks = this.#chunks
+    let low = 0
+    let high = chunks.length - 1
+    while (low < high) {
+      const middle = (low + high + 1) >>> 1
+      if (chunks[middle].start <= position) low = middle
+      else high = middle - 1
+    }
+    return low
+  }
+}
+
+const nothing = new Uint8Array(0)
