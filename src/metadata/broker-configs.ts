@@ -1,0 +1,92 @@
+import { shown } from '../common/options.js'
+import { type ConfigRule, type ConfigType, configProblem, numberOf } from './config-value.js'
+import { defaultTopicConfig, type TopicConfig, topicConfigs } from './topic-configs.js'
+
+/** A config of a node, set when it is opened. */
+export interface BrokerConfig extends ConfigRule {
+  readonly name: string
+  readonly default: string
+  readonly documentation: string
+  /** The topic config that it is the default of. */
+  readonly topicConfig?: TopicConfig
+}
+
+const mebibyte = 1024 * 1024
+
+function own(name: string, type: ConfigType, fallback: string | number | boolean, documentation: string, rule: Partial<ConfigRule> = {}) {
+  return { name, type, default: String(fallback), documentation, ...rule } satisfies BrokerConfig
+}
+
+const ownConfigs: readonly BrokerConfig[] = [
+  own('auto.create.topics.enable', 'boolean', true, 'Whether a topic that is asked for comes into being.'),
+  own('delete.topic.enable', 'boolean', true, 'Whether topics may be deleted.'),
+  own('num.partitions', 'int', 1, 'How many partitions a topic gets when that is not said.', { min: 1 }),
+  own('default.replication.factor', 'int', 1, 'How many replicas a partition gets when that is not said.', { min: 1 }),
+  own('fetch.max.bytes', 'int', 55 * mebibyte, 'The most that one fetch returns.', { min: 1024 }),
+  own('log.retention.check.interval.ms', 'long', 300_000, 'How often old segments are looked for.', { min: 1 }),
+  own('group.initial.rebalance.delay.ms', 'int', 0, 'How long the first rebalance of an empty group waits for more members.', { min: 0 }),
+  own('group.min.session.timeout.ms', 'int', 6_000, 'The shortest session timeout that a member may ask for.', { min: 1 }),
+  own('group.max.session.timeout.ms', 'int', 1_800_000, 'The longest session timeout that a member may ask for.', { min: 1 }),
+  own('group.max.size', 'int', 2 ** 31 - 1, 'How many members a group may have.', { min: 1 }),
+  own('offset.metadata.max.bytes', 'int', 4096, 'The longest metadata that may be committed with an offset.', { min: 0 }),
+  own('offsets.retention.minutes', 'int', 10_080, 'How long offsets are kept after their group became empty.', { min: 1 }),
+  own('offsets.retention.check.interval.ms', 'long', 600_000, 'How often expired offsets are looked for.', { min: 1 }),
+  own('offsets.topic.num.partitions', 'int', 50, 'How many partitions the topic of the committed offsets has; fixed once it exists.', {
+    min: 1
+  })
+]
+
+/** Values by Kafka's dotted names, as a user gives them. */
+export type ConfigValues = { readonly [name: string]: string | number | boolean }
+
+/** What a node is configured to do, and what topics inherit from it. */
+export class BrokerConfigs {
+  readonly all: readonly BrokerConfig[]
+  readonly #durable: boolean
+  readonly #given = new Map<string, string>()
+  readonly #byName: ReadonlyMap<string, BrokerConfig>
+
+  /** Throws a `TypeError` for a name that does not exist or a value that does not fit. */
+  constructor(given: ConfigValues, durable: boolean) {
+    const inherited = topicConfigs.map(config => ({
+      ...config,
+      name: config.synonym,
+      default: defaultTopicConfig(config, durable),
+      topicConfig: config
+    }))
+    this.all = [...ownConfigs, ...inherited].sort((a, b) => (a.name < b.name ? -1 : 1))
+    this.#durable = durable
+    this.#byName = new Map(this.all.map(config => [config.name, config]))
+    for (const [name, value] of Object.entries(given)) {
+      const config = this.#byName.get(name)
+      if (!config) throw new TypeError(`Unknown config \`${name}\`; there are ${[...this.#byName.keys()].join(', ')}`)
+      const problem = configProblem(config, String(value)) ?? config.topicConfig?.refusal?.(String(value))
+      if (problem) throw new TypeError(`Expected the config \`${name}\` to fit, got ${shown(value)}: it ${problem}`)
+      this.#given.set(name, String(value))
+    }
+  }
+
+  text(name: string): string {
+    const config = this.#byName.get(name)
+    if (!config) throw new Error(`There is no config \`${name}\``)
+    return this.#given.get(name) ?? config.default
+  }
+
+  number(name: string): number {
+    return numberOf(this.text(name))
+  }
+
+  boolean(name: string): boolean {
+    return this.text(name) === 'true'
+  }
+
+  /** Whether it was given, rather than left at its default. */
+  isGiven(name: string): boolean {
+    return this.#given.has(name)
+  }
+
+  /** What a topic has that does not set this config itself. */
+  topicDefault(config: TopicConfig): string {
+    return this.#given.get(config.synonym) ?? defaultTopicConfig(config, this.#durable)
+  }
+}

@@ -1,0 +1,158 @@
+import type { Random } from '../common/random.js'
+import { randomUuid } from '../common/uuid.js'
+import { errorNumber, KafkaError, type ProtocolErrorCode } from '../errors.js'
+import type { RequestOf, ResponseOf } from '../protocol/message.js'
+import type { CreateTopics } from '../protocol/messages/create-topics.js'
+import type { BrokerConfigs } from './broker-configs.js'
+import { type ClusterMetadata, type Decision, type PartitionState, partitionRecord, resourceType } from './cluster-metadata.js'
+import { configSource } from './config-value.js'
+import type { MetadataRecord } from './records.js'
+import { topicConfigProblem, topicConfigs } from './topic-configs.js'
+import { clusterMetadataTopic, collisionKey, topicNameProblem } from './topic-name.js'
+
+/** What the controller knows besides topics and configs. */
+export interface ControllerContext {
+  readonly random: Random
+  /** The nodes that can hold replicas. */
+  readonly nodeIds: readonly number[]
+  readonly configs: BrokerConfigs
+}
+
+/** How many partitions one request may ask for: each one costs memory, and a number mistyped should not cost it all. */
+export const mostNewPartitions = 10_000
+
+type Request = RequestOf<typeof CreateTopics>
+type Response = ResponseOf<typeof CreateTopics>
+type Wanted = Request['topics'][number]
+
+/** Decides on new topics, each on its own: one that is refused does not keep the others from being created. */
+export function createTopics(metadata: ClusterMetadata, request: Request, context: ControllerContext): Decision<Response> {
+  const records: MetadataRecord[] = []
+  const taken = new Set<string>()
+  const topics = request.topics.map(wanted => {
+    const isTwice = request.topics.filter(({ name }) => name === wanted.name).length > 1
+    try {
+      if (isTwice) refuse('INVALID_REQUEST', `The request has \`${wanted.name}\` twice`)
+      expectFreeName(metadata, taken, wanted.name)
+      expectConfigs(wanted)
+      const partitions = placePartitions(wanted, context)
+      taken.add(collisionKey(wanted.name))
+      const topicId = request.validateOnly ? undefined : randomUuid(context.random)
+      if (topicId !== undefined) records.push(...recordsOf(wanted, topicId, partitions))
+      return created(wanted, topicId, partitions, context)
+    } catch (error) {
+      if (!(error instanceof KafkaError)) throw error
+      const errorCode = errorNumber(error.code as ProtocolErrorCode)
+      return { name: wanted.name, errorCode, errorMessage: error.message, numPartitions: -1, replicationFactor: -1, configs: [] }
+    }
+  })
+  return { response: { topics }, records }
+}
+
+function refuse(code: ProtocolErrorCode, message: string): never {
+  throw new KafkaError(code, message)
+}
+
+function expectFreeName(metadata: ClusterMetadata, taken: ReadonlySet<string>, name: string): void {
+  const problem = topicNameProblem(name)
+  if (problem) refuse('INVALID_TOPIC_EXCEPTION', problem)
+  if (name === clusterMetadataTopic) refuse('INVALID_REQUEST', `\`${name}\` is kept by the cluster itself`)
+  if (metadata.topics.has(name)) refuse('TOPIC_ALREADY_EXISTS', `The topic \`${name}\` exists already`)
+  const colliding = metadata.collidingWith(name)
+  if (colliding !== undefined)
+    refuse('INVALID_TOPIC_EXCEPTION', `\`${name}\` collides with the topic \`${colliding}\`: "." and "_" count as the same`)
+  if (taken.has(collisionKey(name))) refuse('INVALID_TOPIC_EXCEPTION', `\`${name}\` collides with another topic of the request`)
+}
+
+function expectConfigs({ configs = [] }: Wanted): void {
+  for (const { name, value } of configs) {
+    const problem = value == null ? `Topic config \`${name}\` has no value` : topicConfigProblem(name, value)
+    if (problem) refuse('INVALID_CONFIG', problem)
+  }
+}
+
+function placePartitions(wanted: Wanted, context: ControllerContext): PartitionState[] {
+  const { assignments = [], numPartitions, replicationFactor } = wanted
+  if (assignments.length > 0) {
+    if (numPartitions !== -1 || replicationFactor !== -1)
+      refuse('INVALID_REQUEST', 'With replicas assigned by hand, numPartitions and replicationFactor must be -1')
+    return assignedPartitions(assignments, context)
+  }
+  const count = numPartitions === -1 ? context.configs.number('num.partitions') : numPartitions
+  const replicas = replicationFactor === -1 ? context.configs.number('default.replication.factor') : replicationFactor
+  if (count < 1) refuse('INVALID_PARTITIONS', `A topic cannot have ${count} partitions`)
+  if (count > mostNewPartitions) refuse('POLICY_VIOLATION', `${count} partitions in one request, where ${mostNewPartitions} are the limit`)
+  if (replicas < 1 || replicas > context.nodeIds.length)
+    refuse('INVALID_REPLICATION_FACTOR', `A replication factor of ${replicas} does not fit ${context.nodeIds.length} broker(s)`)
+  return newPartitions(0, count, replicas, context)
+}
+
+/** Partitions [from, to), their leaders spread over the nodes. */
+export function newPartitions(from: number, to: number, replicas: number, { nodeIds }: ControllerContext): PartitionState[] {
+  return Array.from({ length: to - from }, (_, i) =>
+    newPartition(
+      from + i,
+      Array.from({ length: replicas }, (_, replica) => nodeIds[(from + i + replica) % nodeIds.length])
+    )
+  )
+}
+
+function newPartition(partition: number, replicas: readonly number[]): PartitionState {
+  return { partition, replicas, isr: replicas, leaderId: replicas[0], leaderEpoch: 0 }
+}
+
+function assignedPartitions(assignments: NonNullable<Wanted['assignments']>, context: ControllerContext): PartitionState[] {
+  const inOrder = [...assignments].sort((a, b) => a.partitionIndex - b.partitionIndex)
+  return inOrder.map(({ partitionIndex, brokerIds }, expected) => {
+    if (partitionIndex !== expected) refuse('INVALID_REPLICA_ASSIGNMENT', 'Assigned partitions must count up from 0 without a gap')
+    return assignedPartition(partitionIndex, brokerIds, context)
+  })
+}
+
+export function assignedPartition(partition: number, brokerIds: readonly number[], { nodeIds }: ControllerContext): PartitionState {
+  if (brokerIds.length === 0) refuse('INVALID_REPLICA_ASSIGNMENT', `Partition ${partition} is assigned to no broker`)
+  if (new Set(brokerIds).size < brokerIds.length) refuse('INVALID_REPLICA_ASSIGNMENT', `Partition ${partition} names a broker twice`)
+  const unknown = brokerIds.find(id => !nodeIds.includes(id))
+  if (unknown !== undefined)
+    refuse('INVALID_REPLICA_ASSIGNMENT', `Partition ${partition} is assigned to broker ${unknown}, which does not exist`)
+  return newPartition(partition, brokerIds)
+}
+
+function recordsOf({ name, configs = [] }: Wanted, topicId: string, partitions: readonly PartitionState[]): MetadataRecord[] {
+  return [
+    { type: 'topic', name, topicId },
+    ...partitions.map(partition => partitionRecord(topicId, partition)),
+    ...configs.map(
+      (config): MetadataRecord => ({
+        type: 'config',
+        resourceType: resourceType.topic,
+        resourceName: name,
+        name: config.name,
+        value: config.value ?? null
+      })
+    )
+  ]
+}
+
+function created(wanted: Wanted, topicId: string | undefined, partitions: readonly PartitionState[], { configs }: ControllerContext) {
+  const own = new Map(wanted.configs?.map(({ name, value }) => [name, value ?? null]))
+  return {
+    name: wanted.name,
+    ...(topicId !== undefined && { topicId }),
+    errorCode: 0,
+    errorMessage: null,
+    numPartitions: partitions.length,
+    replicationFactor: partitions[0].replicas.length,
+    configs: topicConfigs.map(config => ({
+      name: config.name,
+      value: own.get(config.name) ?? configs.topicDefault(config),
+      readOnly: false,
+      configSource: own.has(config.name)
+        ? configSource.topic
+        : configs.isGiven(config.synonym)
+          ? configSource.staticBroker
+          : configSource.default,
+      isSensitive: false
+    }))
+  }
+}
