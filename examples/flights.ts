@@ -61,7 +61,7 @@ async function main(input: Input, topicName: string, progress: Progress): Promis
     for await (const batch of consumer.batches()) {
       await handle(batch)
       seen += batch.records.length
-      progress.report(groupId, seen, (seen / sent) * input.share)
+      progress.report(groupId, seen, (seen / Math.max(seen, sent)) * input.share)
       if (complete && seen >= sent) break
     }
     return { records: seen, ms: performance.now() - start }

@@ -37,7 +37,7 @@ export function printReport({ input, topicName, logs, produced, statistics, copy
   const stored = logs.reduce((sum, log) => sum + log.sizeInBytes, 0)
   print(`Bytes: ${number(copy.bytes)} as JSON lines, ${number(stored)} in the log with lz4 (${((stored / copy.bytes) * 100).toFixed(0)} %)`)
   print(`Partitions: ${logs.map((log, index) => `${index}: ${number(log.logEndOffset - log.logStartOffset)}`).join('  ')}`)
-  print(`All of it once more, as JSON lines: ${copy.path}`)
+  print(`The copy, as JSON lines: ${copy.path}`)
   print(replay.tally.equals(statistics.tally) ? 'The replay from offset 0 came to the same totals.' : 'THE REPLAY CAME TO OTHER TOTALS.')
 }
 
