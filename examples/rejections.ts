@@ -32,9 +32,6 @@ for await (const { value, headers } of rejections) {
 }
 
 async function setAside({ topic, partition, offset, key, value, error }: RejectedRecord) {
-  const headers = [
-    { key: 'from', value: `${topic}/${partition}@${offset}` },
-    { key: 'error', value: error.message }
-  ]
+  const headers = { from: `${topic}/${partition}@${offset}`, error: error.message }
   await producer.send(`${topic}.rejected`, { key, value, headers })
 }

@@ -2,7 +2,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Cluster, json, type KafkaError, type Producer, string, topic } from 'millrace'
-import { failing, intercept, Produce } from 'millrace/testing'
 
 // The code under test: it would be imported from elsewhere.
 const orders = topic('orders', { key: string, value: json<{ item: string }>(), partitions: 3 })
