@@ -1,0 +1,38 @@
+import { release } from '../common/lease.js'
+import { KafkaError } from '../errors.js'
+import { batchSizeAt, headerBytes, lengthPrefixBytes } from '../record/batch-header.js'
+import type { StorageFile } from '../storage/storage.js'
+
+const blockBytes = 1024 * 1024
+
+/** Called with each batch: it stands whole in `bytes` at `position`, and in the file at `filePosition`. Returning `true` ends the walk. */
+export type BatchVisitor = (bytes: Uint8Array, position: number, filePosition: number) => boolean | undefined
+
+/** Walks the batches of a file from one position to another, both of which must be where batches start or end. */
+export async function walkBatches(file: StorageFile, from: number, to: number, visit: BatchVisitor): Promise<void> {
+  let filePosition = from
+  let wanted = blockBytes
+  while (filePosition < to) {
+    const view = await file.read(filePosition, Math.min(wanted, to - filePosition))
+    try {
+      let position = 0
+      let size = lengthPrefixBytes
+      while (position + lengthPrefixBytes <= view.length) {
+        size = batchSizeAt(view, position)
+        if (size < headerBytes) throw damaged(filePosition + position)
+        if (position + size > view.length) break
+        if (visit(view, position, filePosition + position)) return
+        position += size
+      }
+      if (position === 0 && size <= wanted) throw damaged(filePosition)
+      filePosition += position
+      wanted = Math.max(blockBytes, size)
+    } finally {
+      release(view)
+    }
+  }
+}
+
+function damaged(position: number): KafkaError {
+  return new KafkaError('CORRUPT_MESSAGE', `The batch at position ${position} is cut short or has an impossible size`)
+}

@@ -1,0 +1,101 @@
+import { expectInteger, expectKnownKeys, expectOneOf } from '../common/options.js'
+
+/**
+ * How a log behaves. The names are those of Kafka's topic configs, camelCased, and so are the defaults, but for the size of a log that is kept
+ * in memory. A value of -1 means "no limit" where that is said.
+ */
+export interface LogOptions {
+  /**
+   * Size at which a segment is closed and the next one begun, in bytes. Default: 1 GiB on a durable storage, 8 MiB in memory. A batch that is
+   * larger than this is refused.
+   */
+  readonly segmentBytes?: number
+  /** Age at which a segment is closed, by the timestamps of its records, in ms. Default: 7 days. */
+  readonly segmentMs?: number
+  /** Largest size of each of a segment's indexes, in bytes; the segment is closed when one is full. Default: 10 MiB. */
+  readonly segmentIndexBytes?: number
+  /** How many bytes of batches lie between two entries of an index. Default: 4096. */
+  readonly indexIntervalBytes?: number
+  /**
+   * How many bytes of a log are kept, -1 for all. Default: all on a durable storage, 64 MiB in memory. Only whole segments go, the oldest first,
+   * and only while no less than this remains; so a log takes at most `retentionBytes` + `segmentBytes`: 72 MiB per partition in memory.
+   */
+  readonly retentionBytes?: number
+  /** How long records are kept, by the largest timestamp of their segment, in ms; -1 for ever. Default: 7 days. */
+  readonly retentionMs?: number
+  /** Whether old segments are deleted, or records with a newer one of the same key compacted away, or both. Default: `'delete'`. */
+  readonly cleanupPolicy?: CleanupPolicy
+  /** Largest batch that is accepted, in bytes, header included and as compressed. Default: 1048588. */
+  readonly maxMessageBytes?: number
+  /** The compression batches are kept in; those that come in another are compressed anew. Default: `'producer'`, as they come. */
+  readonly compressionType?: LogCompression
+  /** Whether records keep the timestamp they were given or get that of the append. Default: `'CreateTime'`. */
+  readonly messageTimestampType?: 'CreateTime' | 'LogAppendTime'
+  /** How far a given timestamp may lie in the past, in ms; -1 for any distance. Default: -1. */
+  readonly messageTimestampBeforeMaxMs?: number
+  /** How far a given timestamp may lie in the future, in ms; -1 for any distance. Default: 1 hour. */
+  readonly messageTimestampAfterMaxMs?: number
+}
+
+export type CleanupPolicy = 'delete' | 'compact' | 'compact,delete' | 'delete,compact'
+export type LogCompression = 'producer' | 'uncompressed' | 'gzip' | 'snappy' | 'lz4' | 'zstd'
+export type CompleteLogOptions = Required<LogOptions>
+
+const hourMs = 3_600_000
+const weekMs = 7 * 24 * hourMs
+const mebibyte = 1024 * 1024
+
+/** Kafka's defaults, for a log on a durable storage. */
+export const durableLogDefaults: CompleteLogOptions = Object.freeze({
+  segmentBytes: 1024 * mebibyte,
+  segmentMs: weekMs,
+  segmentIndexBytes: 10 * mebibyte,
+  indexIntervalBytes: 4096,
+  retentionBytes: -1,
+  retentionMs: weekMs,
+  cleanupPolicy: 'delete',
+  maxMessageBytes: 1048588,
+  compressionType: 'producer',
+  messageTimestampType: 'CreateTime',
+  messageTimestampBeforeMaxMs: -1,
+  messageTimestampAfterMaxMs: hourMs
+})
+
+/** The defaults for a log in memory: the same, but bounded to 72 MiB. */
+export const memoryLogDefaults: CompleteLogOptions = Object.freeze({
+  ...durableLogDefaults,
+  segmentBytes: 8 * mebibyte,
+  retentionBytes: 64 * mebibyte
+})
+
+const names = Object.keys(durableLogDefaults)
+const maxInt32 = 2 ** 31 - 1
+
+/** `given` over `defaults`, checked. */
+export function completeLogOptions(given: LogOptions, defaults: CompleteLogOptions): CompleteLogOptions {
+  expectKnownKeys('a log', given, names)
+  const options: Record<string, unknown> = { ...defaults }
+  for (const [name, value] of Object.entries(given)) if (value !== undefined) options[name] = value
+  const complete = options as unknown as CompleteLogOptions
+  expectInteger('segmentBytes', complete.segmentBytes, 1, maxInt32)
+  expectInteger('segmentMs', complete.segmentMs, 1)
+  expectInteger('segmentIndexBytes', complete.segmentIndexBytes, 4, maxInt32)
+  expectInteger('indexIntervalBytes', complete.indexIntervalBytes, 0, maxInt32)
+  expectInteger('retentionBytes', complete.retentionBytes, -1)
+  expectInteger('retentionMs', complete.retentionMs, -1)
+  expectOneOf('cleanupPolicy', complete.cleanupPolicy, ['delete', 'compact', 'compact,delete', 'delete,compact'])
+  expectInteger('maxMessageBytes', complete.maxMessageBytes, 0, maxInt32)
+  expectOneOf('compressionType', complete.compressionType, ['producer', 'uncompressed', 'gzip', 'snappy', 'lz4', 'zstd'])
+  expectOneOf('messageTimestampType', complete.messageTimestampType, ['CreateTime', 'LogAppendTime'])
+  expectInteger('messageTimestampBeforeMaxMs', complete.messageTimestampBeforeMaxMs, -1)
+  expectInteger('messageTimestampAfterMaxMs', complete.messageTimestampAfterMaxMs, -1)
+  return Object.freeze(complete)
+}
+
+export function deletesOldSegments(options: CompleteLogOptions): boolean {
+  return options.cleanupPolicy !== 'compact'
+}
+
+export function compacts(options: CompleteLogOptions): boolean {
+  return options.cleanupPolicy !== 'delete'
+}

@@ -1,0 +1,95 @@
+import { readInt32, writeInt32 } from '../common/bytes.js'
+
+const entryBytes = 8
+const maxRelativeOffset = 2 ** 31 - 1
+
+/**
+ * Where in a segment to start scanning for an offset. Sparse: about one entry per `indexIntervalBytes`.
+ *     index := entry*     entry := relativeOffset: int32, position: int32   (big-endian, ascending)
+ * `relativeOffset` is the LAST offset of the batch that starts at `position`, less the segment's base offset.
+ */
+export class OffsetIndex {
+  readonly baseOffset: number
+  #bytes = new Uint8Array(0)
+  #count = 0
+
+  constructor(baseOffset: number) {
+    this.baseOffset = baseOffset
+  }
+
+  get count(): number {
+    return this.#count
+  }
+
+  /** The entries as they stand in a `.index` file; a view, valid until the next change. */
+  get bytes(): Uint8Array {
+    return this.#bytes.subarray(0, this.#count * entryBytes)
+  }
+
+  /** Where the batch of the last entry starts; 0 when there is none. */
+  get lastPosition(): number {
+    return this.#count === 0 ? 0 : this.#positionAt(this.#count - 1)
+  }
+
+  isFull(maxIndexBytes: number): boolean {
+    return this.#count >= Math.floor(maxIndexBytes / entryBytes)
+  }
+
+  /** Whether an offset can be told apart within this segment. */
+  canHold(offset: number): boolean {
+    return offset >= this.baseOffset && offset - this.baseOffset <= maxRelativeOffset
+  }
+
+  append(lastOffset: number, position: number): void {
+    const start = this.#count * entryBytes
+    this.#bytes = withRoomFor(this.#bytes, start + entryBytes)
+    writeInt32(this.#bytes, start, lastOffset - this.baseOffset)
+    writeInt32(this.#bytes, start + 4, position)
+    this.#count++
+  }
+
+  /** Position of the last entry at or below `offset`, or 0, the segment's start, when there is none. */
+  lookup(offset: number): number {
+    const slot = this.#floor(offset - this.baseOffset, 0)
+    return slot < 0 ? 0 : this.#positionAt(slot)
+  }
+
+  /** The last known start of a batch at or below `position`. */
+  floorPosition(position: number): number {
+    const slot = this.#floor(position, 4)
+    return slot < 0 ? 0 : this.#positionAt(slot)
+  }
+
+  /** Forgets the batches that start at `position` or later. */
+  truncateToPosition(position: number): void {
+    this.#count = this.#floor(position - 1, 4) + 1
+  }
+
+  clear(): void {
+    this.#count = 0
+  }
+
+  #positionAt(slot: number): number {
+    return readInt32(this.#bytes, slot * entryBytes + 4)
+  }
+
+  /** The last slot whose int32 at `field` is at most `value`, or -1. */
+  #floor(value: number, field: 0 | 4): number {
+    let low = -1
+    let high = this.#count - 1
+    while (low < high) {
+      const middle = (low + high + 1) >> 1
+      if (readInt32(this.#bytes, middle * entryBytes + field) <= value) low = middle
+      else high = middle - 1
+    }
+    return low
+  }
+}
+
+/** The same bytes in an array of at least `length`, which doubles as it grows. */
+export function withRoomFor(bytes: Uint8Array<ArrayBuffer>, length: number): Uint8Array<ArrayBuffer> {
+  if (length <= bytes.length) return bytes
+  const larger = new Uint8Array(Math.max(length, bytes.length * 2, 64))
+  larger.set(bytes)
+  return larger
+}

@@ -1,0 +1,61 @@
+import { type CompleteLogOptions, deletesOldSegments } from './log-options.js'
+import type { Segment } from './segment.js'
+
+/*
+ * How many of a log's oldest segments may go. Only a run from the start is ever removed, and nothing above the high watermark; a last
+ * segment that is empty stays.
+ */
+
+/** Segments that lie wholly before `offset`. */
+export function countBelow(segments: readonly Segment[], offset: number): number {
+  let count = 0
+  while (count + 1 < segments.length && segments[count + 1].baseOffset <= offset) count++
+  return count
+}
+
+/** Segments without which the log still has `retentionBytes`. */
+export function countBeyondSize(segments: readonly Segment[], highWatermark: number, options: CompleteLogOptions): number {
+  if (options.retentionBytes < 0) return 0
+  let surplus = -options.retentionBytes
+  for (const segment of segments) surplus += segment.sizeInBytes
+  let count = 0
+  while (count < segments.length && surplus >= segments[count].sizeInBytes && isDeletable(segments, count, highWatermark)) {
+    surplus -= segments[count].sizeInBytes
+    count++
+  }
+  return count
+}
+
+/** Segments whose largest timestamp is more than `retentionMs` ago. */
+export function countBeyondAge(segments: readonly Segment[], highWatermark: number, options: CompleteLogOptions, now: number): number {
+  if (options.retentionMs < 0) return 0
+  let count = 0
+  while (
+    count < segments.length &&
+    now - segments[count].retentionTimestamp > options.retentionMs &&
+    isDeletable(segments, count, highWatermark)
+  )
+    count++
+  return count
+}
+
+/** Segments that are due for any of the three reasons. */
+export function countExpired(
+  segments: readonly Segment[],
+  logStartOffset: number,
+  highWatermark: number,
+  options: CompleteLogOptions,
+  now: number
+): number {
+  const below = countBelow(segments, logStartOffset)
+  if (!deletesOldSegments(options)) return below
+  const rest = segments.slice(below)
+  const large = countBeyondSize(rest, highWatermark, options)
+  return below + large + countBeyondAge(rest.slice(large), highWatermark, options, now)
+}
+
+function isDeletable(segments: readonly Segment[], index: number, highWatermark: number): boolean {
+  const isLast = index === segments.length - 1
+  if (isLast && segments[index].sizeInBytes === 0) return false
+  return highWatermark >= (isLast ? segments[index].nextOffset : segments[index + 1].baseOffset)
+}
