@@ -13,8 +13,8 @@ await using consumer = cluster.consumer({
   groupId: 'sums',
   topics: [orders],
   autoOffsetReset: 'earliest',
-  // By default the consumer stops with an error; 'skip' leaves the record out.
-  onReject: setAside
+  // By default, 'fail', the loop ends with an error; 'skip' leaves the record out.
+  rejection: setAside
 })
 
 let sum = 0
@@ -32,6 +32,6 @@ for await (const { value, headers } of rejections) {
 }
 
 async function setAside({ topic, partition, offset, key, value, error }: RejectedRecord) {
-  const headers = { from: `${topic}/${partition}@${offset}`, error: error.message }
+  const headers = { from: `${topic}/${partition}@${offset}`, error: (error as Error).message }
   await producer.send(`${topic}.rejected`, { key, value, headers })
 }
