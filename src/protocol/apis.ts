@@ -1,4 +1,7 @@
 import type { Api } from './message.js'
+import { AlterConfigs } from './messages/alter-configs.js'
+import { AlterUserScramCredentials } from './messages/alter-user-scram-credentials.js'
+import { ApiVersions } from './messages/api-versions.js'
 import { CreatePartitions } from './messages/create-partitions.js'
 import { CreateTopics } from './messages/create-topics.js'
 import { DeleteGroups } from './messages/delete-groups.js'
@@ -7,12 +10,17 @@ import { DeleteTopics } from './messages/delete-topics.js'
 import { DescribeCluster } from './messages/describe-cluster.js'
 import { DescribeConfigs } from './messages/describe-configs.js'
 import { DescribeGroups } from './messages/describe-groups.js'
+import { DescribeLogDirs } from './messages/describe-log-dirs.js'
+import { DescribeTopicPartitions } from './messages/describe-topic-partitions.js'
+import { DescribeUserScramCredentials } from './messages/describe-user-scram-credentials.js'
 import { Fetch } from './messages/fetch.js'
 import { FindCoordinator } from './messages/find-coordinator.js'
 import { Heartbeat } from './messages/heartbeat.js'
 import { IncrementalAlterConfigs } from './messages/incremental-alter-configs.js'
+import { InitProducerId } from './messages/init-producer-id.js'
 import { JoinGroup } from './messages/join-group.js'
 import { LeaveGroup } from './messages/leave-group.js'
+import { ListConfigResources } from './messages/list-config-resources.js'
 import { ListGroups } from './messages/list-groups.js'
 import { ListOffsets } from './messages/list-offsets.js'
 import { Metadata } from './messages/metadata.js'
@@ -21,6 +29,8 @@ import { OffsetDelete } from './messages/offset-delete.js'
 import { OffsetFetch } from './messages/offset-fetch.js'
 import { OffsetForLeaderEpoch } from './messages/offset-for-leader-epoch.js'
 import { Produce } from './messages/produce.js'
+import { SaslAuthenticate } from './messages/sasl-authenticate.js'
+import { SaslHandshake } from './messages/sasl-handshake.js'
 import { SyncGroup } from './messages/sync-group.js'
 
 /** The APIs that millrace speaks, by their number. */
@@ -38,14 +48,24 @@ export const apis: readonly Api[] = [
   SyncGroup,
   DescribeGroups,
   ListGroups,
+  SaslHandshake,
+  ApiVersions,
   CreateTopics,
   DeleteTopics,
   DeleteRecords,
+  InitProducerId,
   OffsetForLeaderEpoch,
   DescribeConfigs,
+  AlterConfigs,
+  DescribeLogDirs,
+  SaslAuthenticate,
   CreatePartitions,
   DeleteGroups,
   IncrementalAlterConfigs,
   OffsetDelete,
-  DescribeCluster
+  DescribeUserScramCredentials,
+  AlterUserScramCredentials,
+  DescribeCluster,
+  ListConfigResources,
+  DescribeTopicPartitions
 ]
