@@ -1,30 +1,115 @@
-/** CRC-32C (Castagnoli) of the bytes in [start, end), as an unsigned number. */
+import { crc32cModule, foldLongWindow, foldShortWindow, foldStep, foldTailWindow } from './crc32c-wasm.js'
+
+/**
+ * CRC-32C (Castagnoli) of the bytes in [start, end), as an unsigned number. Longer inputs go through WebAssembly where the platform has
+ * it with SIMD, some six times faster than the tables that do the rest.
+ */
 export function crc32c(bytes: Uint8Array, start = 0, end = bytes.length): number {
-  return crc32cByTables(bytes, start, end)
+  if (end - start < worthFolding) return ~update(-1, bytes, start, end) >>> 0
+  if (folder === undefined) folder = makeFolder()
+  return ~(folder ? folder(bytes, start, end) : update(-1, bytes, start, end)) >>> 0
+}
+
+/** The same in plain JavaScript. */
+export function crc32cByTables(bytes: Uint8Array, start = 0, end = bytes.length): number {
+  return ~update(-1, bytes, start, end) >>> 0
+}
+
+/** Bytes below which the copy into the module's memory costs more than folding saves. */
+const worthFolding = 768
+/** Bytes of a message taken at a time: what the nearer caches hold. */
+const blockBytes = 64 * 1024
+
+type Fold = (folded: number, data: number, end: number) => void
+/** Returns the state after the bytes, which starts at -1. */
+type Folder = (bytes: Uint8Array, start: number, end: number) => number
+
+let folder: Folder | null | undefined
+
+/**
+ * The module is given a block of the message at a time and shortens it twice. Its memory:
+ *
+ *     zeros | the block | zeros | what the long fold left of it | what the short fold left of that
+ */
+function makeFolder(): Folder | null {
+  const module = instantiate()
+  if (!module) return null
+  const memory = new Uint8Array(module.memory.buffer)
+  const block = foldLongWindow
+  const afterLong = block + blockBytes + foldStep + foldShortWindow
+  const afterShort = afterLong + foldLongWindow + 2 * foldStep + foldTailWindow
+  const afterTail = afterShort + foldShortWindow + 2 * foldStep
+
+  return (bytes, start, end) => {
+    let state = -1
+    while (start < end) {
+      let size = Math.min(blockBytes, end - start)
+      memory.set(start === 0 && size === bytes.length ? bytes : bytes.subarray(start, start + size), block)
+      for (let i = 0; i < 4; i++) memory[block + i] ^= state >>> (8 * i)
+      start += size
+      let at = block
+      if (size > 2 * foldLongWindow) {
+        size = shorten(module.foldLong, foldLongWindow, at, size, afterLong)
+        at = afterLong
+      }
+      if (size > 2 * foldShortWindow) {
+        size = shorten(module.foldShort, foldShortWindow, at, size, afterShort)
+        at = afterShort
+      }
+      if (size > 2 * foldTailWindow) {
+        size = shorten(module.foldTail, foldTailWindow, at, size, afterTail)
+        at = afterTail
+      }
+      // A last block that is short takes the tables all the way.
+      state = update(0, memory, at, at + size)
+    }
+    return state
+  }
+
+  /** Folds the message of `size` bytes at `at`, and leaves the rest at `to`. Returns the size of the rest. */
+  function shorten(fold: Fold, window: number, at: number, size: number, to: number): number {
+    const rest = window + ((size - window) % foldStep)
+    const restStart = at + size - rest
+    fold(at, at, restStart)
+    memory.copyWithin(to, restStart, restStart + rest)
+    memory.fill(0, restStart, restStart + rest)
+    fold(restStart, to, to + rest)
+    return rest
+  }
+}
+
+/** The module, or `undefined` where there is no WebAssembly or it lacks SIMD. */
+function instantiate(): { memory: WebAssembly.Memory; foldLong: Fold; foldShort: Fold; foldTail: Fold } | undefined {
+  try {
+    const bytes = Uint8Array.from(atob(crc32cModule), character => character.charCodeAt(0))
+    return new WebAssembly.Instance(new WebAssembly.Module(bytes)).exports as ReturnType<typeof instantiate>
+  } catch {
+    return undefined
+  }
 }
 
 const polynomial = 0x82f63b78
 const slices = 16
 
 /** Table k holds what a byte adds to the CRC when k further bytes follow it. */
-const tables = /* @__PURE__ */ (() => {
-  const all = Array.from({ length: slices }, () => new Int32Array(256))
+const [t0, t1, t2, t3, t4, t5, t6, t7, t8, t9, t10, t11, t12, t13, t14, t15] = makeTables()
+
+function makeTables(): Int32Array[] {
+  const tables = Array.from({ length: slices }, () => new Int32Array(256))
   for (let byte = 0; byte < 256; byte++) {
     let crc = byte
     for (let bit = 0; bit < 8; bit++) crc = crc & 1 ? (crc >>> 1) ^ polynomial : crc >>> 1
-    all[0][byte] = crc
+    tables[0][byte] = crc
   }
   for (let k = 1; k < slices; k++) {
-    for (let byte = 0; byte < 256; byte++) all[k][byte] = (all[k - 1][byte] >>> 8) ^ all[0][all[k - 1][byte] & 0xff]
+    for (let byte = 0; byte < 256; byte++) tables[k][byte] = (tables[k - 1][byte] >>> 8) ^ tables[0][tables[k - 1][byte] & 0xff]
   }
-  return all
-})()
+  return tables
+}
 
-const [t0, t1, t2, t3, t4, t5, t6, t7, t8, t9, t10, t11, t12, t13, t14, t15] = tables
-
-/** The same in plain JavaScript, sixteen bytes a step. */
-export function crc32cByTables(bytes: Uint8Array, start = 0, end = bytes.length): number {
-  let crc = -1
+/** The state after the bytes in [start, end), sixteen at a step. */
+function update(state: number, bytes: Uint8Array, start: number, end: number): number {
+  let crc = state
   let i = start
   for (const last = end - slices; i <= last; i += slices) {
     crc =
@@ -46,5 +131,5 @@ export function crc32cByTables(bytes: Uint8Array, start = 0, end = bytes.length)
       t0[bytes[i + 15]]
   }
   for (; i < end; i++) crc = (crc >>> 8) ^ t0[(crc ^ bytes[i]) & 0xff]
-  return ~crc >>> 0
+  return crc
 }
