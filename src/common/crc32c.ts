@@ -78,11 +78,25 @@ function makeFolder(): Folder | null {
   }
 }
 
+interface FoldModule {
+  readonly memory: { readonly buffer: ArrayBuffer }
+  readonly foldLong: Fold
+  readonly foldShort: Fold
+  readonly foldTail: Fold
+}
+
+/** The part of WebAssembly that is needed here; the types of Node 20 leave it out. */
+interface WebAssemblyApi {
+  Module: new (bytes: Uint8Array) => object
+  Instance: new (module: object) => { readonly exports: unknown }
+}
+
 /** The module, or `undefined` where there is no WebAssembly or it lacks SIMD. */
-function instantiate(): { memory: WebAssembly.Memory; foldLong: Fold; foldShort: Fold; foldTail: Fold } | undefined {
+function instantiate(): FoldModule | undefined {
+  const api = (globalThis as { WebAssembly?: WebAssemblyApi }).WebAssembly
   try {
     const bytes = Uint8Array.from(atob(crc32cModule), character => character.charCodeAt(0))
-    return new WebAssembly.Instance(new WebAssembly.Module(bytes)).exports as ReturnType<typeof instantiate>
+    return api && (new api.Instance(new api.Module(bytes)).exports as FoldModule)
   } catch {
     return undefined
   }
