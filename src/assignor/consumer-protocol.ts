@@ -1,7 +1,9 @@
 import { readInt16 } from '../common/bytes.js'
 import { KafkaError } from '../errors.js'
-import { MessageReader, MessageWriter, readMessage, writeMessage } from '../protocol/codec.js'
+import { readMessage, writeMessage } from '../protocol/codec.js'
 import { array, bytes, int32, type Schema, type SchemaMessage, schema, string } from '../protocol/message.js'
+import { MessageReader } from '../protocol/message-reader.js'
+import { MessageWriter } from '../protocol/message-writer.js'
 import { compareText, type TopicPartition } from './assignor.js'
 
 /**

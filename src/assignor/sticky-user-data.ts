@@ -1,5 +1,7 @@
-import { MessageReader, MessageWriter, readMessage, writeMessage } from '../protocol/codec.js'
+import { readMessage, writeMessage } from '../protocol/codec.js'
 import { array, int32, type Schema, type SchemaMessage, schema, string } from '../protocol/message.js'
+import { MessageReader } from '../protocol/message-reader.js'
+import { MessageWriter } from '../protocol/message-writer.js'
 import type { TopicPartition } from './assignor.js'
 import { partitionsByTopic, topicPartitions } from './consumer-protocol.js'
 import type { Claim } from './sticky-claims.js'

@@ -1,7 +1,8 @@
 import { uvarintSize, writeUvarint } from '../common/varint.js'
 import { KafkaError } from '../errors.js'
-import { encodeMessage, MessageReader, readMessage } from '../protocol/codec.js'
+import { encodeMessage, readMessage } from '../protocol/codec.js'
 import { array, int8, int16, int32, type Schema, type SchemaMessage, schema, string, uuid } from '../protocol/message.js'
+import { MessageReader } from '../protocol/message-reader.js'
 
 /** A topic came into being. */
 export const TopicRecord = schema({
