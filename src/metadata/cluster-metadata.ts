@@ -5,6 +5,9 @@ import { collisionKey } from './topic-name.js'
 /** What kinds of things have configs, by Kafka's numbers. */
 export const resourceType = { topic: 2, broker: 4 } as const
 
+/** What a reader of the records must understand: the level of Kafka 4.3. */
+const metadataVersion = 30
+
 export interface PartitionState {
   readonly partition: number
   readonly replicas: readonly number[]
@@ -78,6 +81,7 @@ export class ClusterMetadata {
 
   /** Records that lead to this state from an empty one, or from any earlier one of it. */
   *snapshot(): Generator<MetadataRecord, void, undefined> {
+    yield { type: 'featureLevel', name: 'metadata.version', featureLevel: metadataVersion }
     for (const { name, id, partitions, configs } of this.#topics.values()) {
       yield { type: 'topic', name, topicId: id }
       for (const partition of partitions) yield partitionRecord(id, partition)

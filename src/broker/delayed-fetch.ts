@@ -1,0 +1,137 @@
+import type { Clock, Timer } from '../common/clock.js'
+import { type Deferred, deferred } from '../common/deferred.js'
+import type { Partition } from './partition.js'
+
+/** What a partition calls when something happened to it. */
+export interface AppendListener {
+  appended(bytes: number): void
+  ended(): void
+}
+
+/** How a wait ended: enough has arrived (or a partition is gone, which is to be told), or the time was over. */
+export type WaitOutcome = 'arrived' | 'timedOut'
+
+/**
+ * Fetches that wait for data. The append that completes one wakes it directly, in the microtask after the append, so that what one produce
+ * request adds to several partitions is answered at once. One timer, for the next deadline, serves all.
+ */
+export class DelayedFetches {
+  readonly #clock: Clock
+  readonly #waiting = new Set<DelayedFetch>()
+  readonly #bySignal = new WeakMap<AbortSignal, Set<DelayedFetch>>()
+  #woken: DelayedFetch[] = []
+  #timer: Timer | undefined
+  #timerAt = Number.POSITIVE_INFINITY
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
+
+  get size(): number {
+    return this.#waiting.size
+  }
+
+  /** Resolves when `missingBytes` have been appended to the partitions, one of them is gone, or it is `deadline`; rejects when the signal aborts. */
+  wait(partitions: readonly Partition[], missingBytes: number, deadline: number, signal?: AbortSignal): Promise<WaitOutcome> {
+    if (signal?.aborted) return Promise.reject(signal.reason)
+    const fetch = new DelayedFetch(this, partitions, missingBytes, deadline, signal)
+    this.#waiting.add(fetch)
+    for (const partition of partitions) partition.listen(fetch)
+    if (signal) this.#waitingOn(signal).add(fetch)
+    if (deadline < this.#timerAt) this.#setTimer(deadline)
+    return fetch.done.promise
+  }
+
+  /** Wakes a fetch once the code that is running now has run to its end. */
+  wake(fetch: DelayedFetch): void {
+    if (!this.#waiting.delete(fetch)) return
+    this.#detach(fetch)
+    if (this.#woken.push(fetch) === 1) queueMicrotask(() => this.#deliver())
+  }
+
+  /** Lets all that waits end with `reason`. */
+  close(reason: unknown): void {
+    this.#timer?.cancel()
+    this.#timerAt = Number.POSITIVE_INFINITY
+    for (const fetch of this.#waiting) this.#end(fetch, () => fetch.done.reject(reason))
+  }
+
+  #deliver(): void {
+    const woken = this.#woken
+    this.#woken = []
+    for (const fetch of woken) fetch.done.resolve('arrived')
+  }
+
+  #end(fetch: DelayedFetch, settle: () => void): void {
+    if (!this.#waiting.delete(fetch)) return
+    this.#detach(fetch)
+    settle()
+  }
+
+  #detach(fetch: DelayedFetch): void {
+    for (const partition of fetch.partitions) partition.unlisten(fetch)
+    if (fetch.signal) this.#bySignal.get(fetch.signal)?.delete(fetch)
+  }
+
+  /** One listener per signal, however often it is passed: a consumer passes the same one with every fetch. */
+  #waitingOn(signal: AbortSignal): Set<DelayedFetch> {
+    let fetches = this.#bySignal.get(signal)
+    if (!fetches) {
+      const all = new Set<DelayedFetch>()
+      signal.addEventListener(
+        'abort',
+        () => {
+          for (const fetch of all) this.#end(fetch, () => fetch.done.reject(signal.reason))
+        },
+        { once: true }
+      )
+      this.#bySignal.set(signal, all)
+      fetches = all
+    }
+    return fetches
+  }
+
+  #setTimer(deadline: number): void {
+    this.#timer?.cancel()
+    this.#timerAt = deadline
+    // A process whose consumer waits must not exit.
+    this.#timer = this.#clock.setTimer(Math.max(0, deadline - this.#clock.now()), () => this.#expire(), { keepAlive: true })
+  }
+
+  #expire(): void {
+    this.#timerAt = Number.POSITIVE_INFINITY
+    const now = this.#clock.now()
+    let next = Number.POSITIVE_INFINITY
+    for (const fetch of this.#waiting) {
+      if (fetch.deadline <= now) this.#end(fetch, () => fetch.done.resolve('timedOut'))
+      else next = Math.min(next, fetch.deadline)
+    }
+    if (next !== Number.POSITIVE_INFINITY) this.#setTimer(next)
+  }
+}
+
+class DelayedFetch implements AppendListener {
+  readonly partitions: readonly Partition[]
+  readonly deadline: number
+  readonly signal: AbortSignal | undefined
+  readonly done: Deferred<WaitOutcome> = deferred<WaitOutcome>()
+  readonly #owner: DelayedFetches
+  #missingBytes: number
+
+  constructor(owner: DelayedFetches, partitions: readonly Partition[], missingBytes: number, deadline: number, signal?: AbortSignal) {
+    this.#owner = owner
+    this.partitions = partitions
+    this.#missingBytes = missingBytes
+    this.deadline = deadline
+    this.signal = signal
+  }
+
+  appended(bytes: number): void {
+    this.#missingBytes -= bytes
+    if (this.#missingBytes <= 0) this.#owner.wake(this)
+  }
+
+  ended(): void {
+    this.#owner.wake(this)
+  }
+}

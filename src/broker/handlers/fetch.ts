@@ -1,0 +1,178 @@
+import { isPromise, type MaybePromise } from '../../common/deferred.js'
+import { release } from '../../common/lease.js'
+import { zeroUuid } from '../../common/uuid.js'
+import { errorNumber } from '../../errors.js'
+import type { RequestOf, ResponseOf } from '../../protocol/message.js'
+import type { Fetch } from '../../protocol/messages/fetch.js'
+import { leaderEpochError } from '../leader-epoch-check.js'
+import type { LocalBroker } from '../local-broker.js'
+import type { Partition } from '../partition.js'
+import type { RequestContext } from '../request-context.js'
+
+type Request = RequestOf<typeof Fetch>
+type Response = ResponseOf<typeof Fetch>
+type TopicResponse = Response['responses'][number]
+type PartitionResponse = TopicResponse['partitions'][number]
+type Wanted = Request['topics'][number]['partitions'][number]
+
+const nothing = new Uint8Array(0)
+const readCommitted = 1
+const unknownPartition = errorNumber('UNKNOWN_TOPIC_OR_PARTITION')
+const offsetOutOfRange = errorNumber('OFFSET_OUT_OF_RANGE')
+
+/**
+ * Reads from each partition in the order of the request; waits while there is less than `minBytes`, up to `maxWaitMs`. The bytes in the answer
+ * are lent by the log. There are no fetch sessions: every answer has session id 0, which clients take as "none".
+ */
+export function fetch(node: LocalBroker, request: Request, context: RequestContext, signal?: AbortSignal): MaybePromise<Response> {
+  const deadline = request.maxWaitMs > 0 ? node.clock.now() + request.maxWaitMs : 0
+  const first = new FetchRound(node, request, context).run()
+  return isPromise(first) ? first.then(round => answer(round, deadline, signal)) : answer(first, deadline, signal)
+}
+
+function answer(round: FetchRound, deadline: number, signal: AbortSignal | undefined): MaybePromise<Response> {
+  return round.isComplete || deadline === 0 ? round.response() : waitAndRead(round, deadline, signal)
+}
+
+async function waitAndRead(round: FetchRound, deadline: number, signal: AbortSignal | undefined): Promise<Response> {
+  for (;;) {
+    const outcome = round.hasGrown ? 'arrived' : await round.wait(deadline, signal)
+    round.discard()
+    const next = round.again().run()
+    round = isPromise(next) ? await next : next
+    // After a wait the answer goes out even when limits keep it below `minBytes`, but never empty before the time is over.
+    if (outcome === 'timedOut' || round.isComplete || round.bytes > 0) return round.response()
+  }
+}
+
+/** One reading of all partitions of a request. */
+class FetchRound {
+  readonly #node: LocalBroker
+  readonly #request: Request
+  readonly #context: RequestContext
+  readonly #responses: TopicResponse[] = []
+  readonly #read: { readonly partition: Partition; readonly upTo: number }[] = []
+  #topic = 0
+  #partition = 0
+  #hasError = false
+  bytes = 0
+
+  constructor(node: LocalBroker, request: Request, context: RequestContext) {
+    this.#node = node
+    this.#request = request
+    this.#context = context
+  }
+
+  again(): FetchRound {
+    return new FetchRound(this.#node, this.#request, this.#context)
+  }
+
+  /** Whether the answer need not wait. */
+  get isComplete(): boolean {
+    return this.#hasError || this.bytes >= this.#request.minBytes || this.#read.length === 0
+  }
+
+  /** Whether a partition has grown since it was read. */
+  get hasGrown(): boolean {
+    for (const { partition, upTo } of this.#read) if (partition.isDeleted || this.#limitOf(partition) > upTo) return true
+    return false
+  }
+
+  wait(deadline: number, signal?: AbortSignal) {
+    const partitions = this.#read.map(({ partition }) => partition)
+    return this.#node.delayedFetches.wait(partitions, this.#request.minBytes - this.bytes, deadline, signal)
+  }
+
+  response(): Response {
+    return { throttleTimeMs: 0, errorCode: 0, sessionId: 0, responses: this.#responses }
+  }
+
+  /** Gives back what was read and will not be sent. */
+  discard(): void {
+    for (const { partitions } of this.#responses) for (const { records } of partitions) if (records) release(records)
+  }
+
+  /** Reads on from where it stands, without waiting as long as the logs do not. */
+  run(): MaybePromise<this> {
+    const { topics } = this.#request
+    for (; this.#topic < topics.length; this.#topic++, this.#partition = 0) {
+      const { topic: name = '', topicId = zeroUuid, partitions } = topics[this.#topic]
+      const topic = this.#node.findTopic(name, topicId)
+      if (this.#partition === 0) this.#responses.push({ topic: topic?.name ?? name, topicId: topic?.id ?? topicId, partitions: [] })
+      while (this.#partition < partitions.length) {
+        const wanted = partitions[this.#partition++]
+        const partition = topic?.partitions[wanted.partition]
+        if (!partition) this.#refuse(wanted.partition, topic ? unknownPartition : this.#node.unknownTopicError(topicId))
+        else {
+          const reading = this.#readFrom(partition, wanted)
+          if (isPromise(reading)) return reading.then(() => this.run())
+        }
+      }
+    }
+    return this
+  }
+
+  #readFrom(partition: Partition, wanted: Wanted): MaybePromise<void> {
+    const { fetchOffset, currentLeaderEpoch = -1 } = wanted
+    const epochError = leaderEpochError(partition, currentLeaderEpoch)
+    if (epochError !== 0) return this.#refuse(partition.partition, epochError, partition)
+    if (fetchOffset < partition.logStartOffset || fetchOffset > partition.logEndOffset)
+      return this.#refuse(partition.partition, offsetOutOfRange, partition)
+    const upTo = this.#limitOf(partition)
+    this.#read.push({ partition, upTo })
+    const { maxBytes = 2 ** 31 - 1 } = this.#request
+    const room = Math.min(maxBytes, this.#node.maxFetchBytes) - this.bytes
+    if (fetchOffset >= upTo || (room <= 0 && this.bytes > 0)) return this.#take(partition, nothing)
+    try {
+      const records = partition.log.read(fetchOffset, Math.min(room, wanted.partitionMaxBytes), { upTo, minOneBatch: this.bytes === 0 })
+      if (!isPromise(records)) return this.#take(partition, records)
+      return records.then(
+        bytes => this.#take(partition, bytes),
+        error => this.#fail(partition, error)
+      )
+    } catch (error) {
+      this.#fail(partition, error)
+    }
+  }
+
+  #limitOf(partition: Partition): number {
+    return this.#request.isolationLevel === readCommitted ? partition.lastStableOffset : partition.highWatermark
+  }
+
+  #take(partition: Partition, records: Uint8Array): void {
+    this.bytes += records.length
+    this.#add({
+      partitionIndex: partition.partition,
+      errorCode: 0,
+      highWatermark: partition.highWatermark,
+      lastStableOffset: partition.lastStableOffset,
+      logStartOffset: partition.logStartOffset,
+      abortedTransactions: this.#request.isolationLevel === readCommitted ? [] : null,
+      records
+    })
+  }
+
+  #fail(partition: Partition, error: unknown): void {
+    if (partition.isDeleted) return this.#refuse(partition.partition, unknownPartition)
+    this.#refuse(partition.partition, this.#node.errorNumberFor(error, `a read of ${partition.topic}-${partition.partition}`), partition)
+  }
+
+  #refuse(partitionIndex: number, errorCode: number, partition?: Partition): void {
+    this.#hasError = true
+    const currentLeader = partition && { leaderId: partition.leaderId, leaderEpoch: partition.leaderEpoch }
+    this.#add({
+      partitionIndex,
+      errorCode,
+      highWatermark: -1,
+      lastStableOffset: -1,
+      logStartOffset: errorCode === offsetOutOfRange && partition ? partition.logStartOffset : -1,
+      abortedTransactions: null,
+      records: nothing,
+      ...(currentLeader && errorCode !== offsetOutOfRange && { currentLeader })
+    })
+  }
+
+  #add(response: PartitionResponse): void {
+    this.#responses[this.#responses.length - 1].partitions.push(response)
+  }
+}

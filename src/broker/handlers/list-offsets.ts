@@ -1,0 +1,75 @@
+import { isPromise, type MaybePromise } from '../../common/deferred.js'
+import { zeroUuid } from '../../common/uuid.js'
+import { errorNumber } from '../../errors.js'
+import type { RequestOf, ResponseOf } from '../../protocol/message.js'
+import type { ListOffsets } from '../../protocol/messages/list-offsets.js'
+import { leaderEpochError } from '../leader-epoch-check.js'
+import type { LocalBroker } from '../local-broker.js'
+import type { Partition } from '../partition.js'
+
+type Request = RequestOf<typeof ListOffsets>
+type Response = ResponseOf<typeof ListOffsets>
+type PartitionResponse = Response['topics'][number]['partitions'][number]
+type Wanted = Request['topics'][number]['partitions'][number]
+
+/** The timestamps that stand for something else. */
+const latest = -1
+const earliest = -2
+const maxTimestamp = -3
+const earliestLocal = -4
+const latestTiered = -5
+const earliestPendingUpload = -6
+const readCommitted = 1
+
+/** Finds offsets by time: the first record at or after a timestamp, or the start or end of the log. */
+export function listOffsets(node: LocalBroker, request: Request): MaybePromise<Response> {
+  const pending: Promise<unknown>[] = []
+  const topics = request.topics.map(({ name, partitions: wanted }) => {
+    const topic = node.findTopic(name, zeroUuid)
+    const partitions: PartitionResponse[] = []
+    wanted.forEach((asked, i) => {
+      const partition = topic?.partitions[asked.partitionIndex]
+      const found = partition ? lookUp(node, partition, asked, request.isolationLevel === readCommitted) : unknown(asked.partitionIndex)
+      if (!isPromise(found)) partitions[i] = found
+      else pending.push(found.then(settled => (partitions[i] = settled)))
+    })
+    return { name, partitions }
+  })
+  const response = { throttleTimeMs: 0, topics }
+  return pending.length === 0 ? response : Promise.all(pending).then(() => response)
+}
+
+function lookUp(node: LocalBroker, partition: Partition, wanted: Wanted, committedOnly: boolean): MaybePromise<PartitionResponse> {
+  const { timestamp, currentLeaderEpoch = -1 } = wanted
+  const epochError = leaderEpochError(partition, currentLeaderEpoch)
+  if (epochError !== 0) return refused(partition.partition, epochError)
+  const limit = committedOnly ? partition.lastStableOffset : partition.highWatermark
+  switch (timestamp) {
+    case latest:
+      return at(partition, limit, -1, partition.leaderEpoch)
+    case earliest:
+    case earliestLocal:
+      return at(partition, partition.logStartOffset, -1, partition.log.leaderEpochs.epochOf(partition.logStartOffset))
+    case latestTiered:
+    case earliestPendingUpload:
+      return at(partition, -1, -1, -1)
+  }
+  if (timestamp < earliestPendingUpload) return refused(partition.partition, errorNumber('UNSUPPORTED_VERSION'))
+  const search = timestamp === maxTimestamp ? partition.log.maxTimestamp() : partition.log.offsetForTimestamp(timestamp)
+  return search.then(
+    found => (found && found.offset < limit ? at(partition, found.offset, found.timestamp, found.leaderEpoch) : at(partition, -1, -1, -1)),
+    error => refused(partition.partition, node.errorNumberFor(error, `a lookup in ${partition.topic}-${partition.partition}`))
+  )
+}
+
+function at({ partition }: Partition, offset: number, timestamp: number, leaderEpoch: number): PartitionResponse {
+  return { partitionIndex: partition, errorCode: 0, timestamp, offset, leaderEpoch }
+}
+
+function unknown(partitionIndex: number): PartitionResponse {
+  return refused(partitionIndex, errorNumber('UNKNOWN_TOPIC_OR_PARTITION'))
+}
+
+function refused(partitionIndex: number, errorCode: number): PartitionResponse {
+  return { partitionIndex, errorCode, timestamp: -1, offset: -1, leaderEpoch: -1 }
+}

@@ -1,0 +1,85 @@
+import type { MaybePromise } from '../../common/deferred.js'
+import { zeroUuid } from '../../common/uuid.js'
+import { errorNumber } from '../../errors.js'
+import type { TopicState } from '../../metadata/cluster-metadata.js'
+import { createTopics } from '../../metadata/create-topics.js'
+import { isInternalTopic, topicNameProblem } from '../../metadata/topic-name.js'
+import type { RequestOf, ResponseOf } from '../../protocol/message.js'
+import type { Metadata } from '../../protocol/messages/metadata.js'
+import type { LocalBroker } from '../local-broker.js'
+import type { RequestContext } from '../request-context.js'
+
+type Request = RequestOf<typeof Metadata>
+type Response = ResponseOf<typeof Metadata>
+type TopicResponse = Response['topics'][number]
+type Wanted = NonNullable<Request['topics']>[number]
+
+/** Tells which topics there are and who leads their partitions. A topic that is asked for by name comes into being where that is allowed. */
+export function metadata(node: LocalBroker, request: Request, context: RequestContext): MaybePromise<Response> {
+  const missing = topicsToCreate(node, request, context)
+  if (missing.length === 0) return answer(node, request, context, new Map())
+  return create(node, missing).then(failures => answer(node, request, context, failures))
+}
+
+function topicsToCreate(node: LocalBroker, { topics, allowAutoTopicCreation = true }: Request, context: RequestContext): string[] {
+  const mayCreate = (allowAutoTopicCreation || context.apiVersion < 4) && node.configs.boolean('auto.create.topics.enable')
+  if (!mayCreate || !topics) return []
+  const names = topics.flatMap(({ name }) => (name === null || node.topics.has(name) || topicNameProblem(name) ? [] : [name]))
+  return [...new Set(names)].filter(name => !isInternalTopic(name))
+}
+
+async function create(node: LocalBroker, names: readonly string[]): Promise<Map<string, number>> {
+  const topics = names.map(name => ({ name, numPartitions: -1, replicationFactor: -1 }))
+  const { topics: created } = await node.change(() => createTopics(node.metadata, { topics }, node.controllerContext))
+  return new Map(created.map(({ name, errorCode }) => [name, errorCode]))
+}
+
+function answer(node: LocalBroker, request: Request, context: RequestContext, failures: ReadonlyMap<string, number>): Response {
+  const { topics } = request
+  const wantsAll = topics === null || (topics.length === 0 && context.apiVersion === 0)
+  return {
+    throttleTimeMs: 0,
+    brokers: [{ nodeId: node.nodeId, host: node.endpoint.host, port: node.endpoint.port, rack: null }],
+    clusterId: node.clusterId,
+    controllerId: node.nodeId,
+    topics: wantsAll
+      ? [...node.topics.keys()].map(name => described(node.metadata.topics.get(name) as TopicState))
+      : topics.map(wanted => topicAsked(node, wanted, failures))
+  }
+}
+
+function topicAsked(node: LocalBroker, { name, topicId = zeroUuid }: Wanted, failures: ReadonlyMap<string, number>): TopicResponse {
+  if (name === null) {
+    const topic = node.findTopic('', topicId)
+    const state = topic && node.metadata.topics.get(topic.name)
+    return state ? described(state) : missing(null, errorNumber('UNKNOWN_TOPIC_ID'), topicId)
+  }
+  if (topicNameProblem(name)) return missing(name, errorNumber('INVALID_TOPIC_EXCEPTION'))
+  const state = node.topics.has(name) ? node.metadata.topics.get(name) : undefined
+  if (state) return described(state)
+  const failure = failures.get(name)
+  const isRace = failure === errorNumber('TOPIC_ALREADY_EXISTS')
+  return missing(name, failure && !isRace ? failure : errorNumber('UNKNOWN_TOPIC_OR_PARTITION'))
+}
+
+function described({ name, id, partitions }: TopicState): TopicResponse {
+  return {
+    errorCode: 0,
+    name,
+    topicId: id,
+    isInternal: isInternalTopic(name),
+    partitions: partitions.map(({ partition, leaderId, leaderEpoch, replicas, isr }) => ({
+      errorCode: leaderId < 0 ? errorNumber('LEADER_NOT_AVAILABLE') : 0,
+      partitionIndex: partition,
+      leaderId,
+      leaderEpoch,
+      replicaNodes: [...replicas],
+      isrNodes: [...isr],
+      offlineReplicas: []
+    }))
+  }
+}
+
+function missing(name: string | null, errorCode: number, topicId = zeroUuid): TopicResponse {
+  return { errorCode, name, topicId, isInternal: name !== null && isInternalTopic(name), partitions: [] }
+}

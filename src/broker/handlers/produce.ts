@@ -1,0 +1,97 @@
+import { isPromise, type MaybePromise } from '../../common/deferred.js'
+import { zeroUuid } from '../../common/uuid.js'
+import { errorNumber } from '../../errors.js'
+import { RecordValidationError } from '../../log/batch-validation.js'
+import type { AppendInfo } from '../../log/log.js'
+import { isInternalTopic } from '../../metadata/topic-name.js'
+import type { RequestOf, ResponseOf } from '../../protocol/message.js'
+import type { Produce } from '../../protocol/messages/produce.js'
+import { attribute, attributesAt, headerBytes } from '../../record/batch-header.js'
+import type { LocalBroker } from '../local-broker.js'
+import type { Partition } from '../partition.js'
+import type { RequestContext } from '../request-context.js'
+
+type Request = RequestOf<typeof Produce>
+type Response = ResponseOf<typeof Produce>
+type TopicResponse = Response['responses'][number]
+type PartitionResponse = TopicResponse['partitionResponses'][number]
+
+const zstdId = 4
+const firstVersionWithZstd = 7
+
+/**
+ * Appends each batch to its partition's log, each on its own. One replica is all there is, so a batch that was appended has satisfied every kind
+ * of acks; in process even acks=0 is answered, and whoever sent it need not look.
+ */
+export function produce(node: LocalBroker, request: Request, context: RequestContext): MaybePromise<Response> {
+  const refusal = request.acks >= -1 && request.acks <= 1 ? 0 : errorNumber('INVALID_REQUIRED_ACKS')
+  const responses: TopicResponse[] = []
+  let pending: Promise<void>[] | undefined
+  for (const { name = '', topicId = zeroUuid, partitionData } of request.topicData) {
+    const topic = node.findTopic(name, topicId)
+    const partitionResponses: PartitionResponse[] = []
+    for (let i = 0; i < partitionData.length; i++) {
+      const { index, records } = partitionData[i]
+      const partition = topic?.partitions[index]
+      if (refusal !== 0) partitionResponses.push(refused(index, refusal))
+      else if (!partition) partitionResponses.push(refused(index, topic ? unknownPartition : node.unknownTopicError(topicId)))
+      else {
+        const response = appendTo(node, partition, records, context)
+        if (isPromise(response)) {
+          pending ??= []
+          pending.push(
+            response.then(settled => {
+              partitionResponses[i] = settled
+            })
+          )
+          partitionResponses.push(refused(index, 0))
+        } else partitionResponses.push(response)
+      }
+    }
+    responses.push({ name: topic?.name ?? name, topicId: topic?.id ?? topicId, partitionResponses })
+  }
+  const response: Response = { responses, throttleTimeMs: 0 }
+  return pending ? Promise.all(pending).then(() => response) : response
+}
+
+const unknownPartition = errorNumber('UNKNOWN_TOPIC_OR_PARTITION')
+
+function appendTo(
+  node: LocalBroker,
+  partition: Partition,
+  records: Uint8Array | null,
+  context: RequestContext
+): MaybePromise<PartitionResponse> {
+  if (records === null || records.length < headerBytes)
+    return refused(partition.partition, errorNumber('INVALID_RECORD'), 'Expected one batch of records for each partition')
+  if (isInternalTopic(partition.topic)) return refused(partition.partition, errorNumber('INVALID_TOPIC_EXCEPTION'))
+  if (context.apiVersion < firstVersionWithZstd && (attributesAt(records, 0) & attribute.codecMask) === zstdId)
+    return refused(partition.partition, errorNumber('UNSUPPORTED_COMPRESSION_TYPE'))
+  try {
+    const info = partition.append(records)
+    if (!isPromise(info)) return appended(partition, info)
+    return info.then(
+      written => appended(partition, written),
+      error => failed(node, partition, error)
+    )
+  } catch (error) {
+    return failed(node, partition, error)
+  }
+}
+
+function appended(partition: Partition, { baseOffset, logAppendTime, logStartOffset }: AppendInfo): PartitionResponse {
+  return { index: partition.partition, errorCode: 0, baseOffset, logAppendTimeMs: logAppendTime, logStartOffset }
+}
+
+function failed(node: LocalBroker, partition: Partition, error: unknown): PartitionResponse {
+  if (partition.isDeleted) return refused(partition.partition, unknownPartition)
+  const during = `an append to ${partition.topic}-${partition.partition}`
+  const response = refused(partition.partition, node.errorNumberFor(error, during), error instanceof Error ? error.message : null)
+  if (error instanceof RecordValidationError)
+    response.recordErrors = error.recordErrors.map(({ batchIndex, message }) => ({ batchIndex, batchIndexErrorMessage: message }))
+  return response
+}
+
+function refused(index: number, errorCode: number, errorMessage: string | null = null): PartitionResponse {
+  return { index, errorCode, baseOffset: -1, logAppendTimeMs: -1, logStartOffset: -1, errorMessage }
+}

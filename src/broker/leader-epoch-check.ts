@@ -1,0 +1,11 @@
+import { errorNumber } from '../errors.js'
+import type { Partition } from './partition.js'
+
+const fenced = errorNumber('FENCED_LEADER_EPOCH')
+const unknown = errorNumber('UNKNOWN_LEADER_EPOCH')
+
+/** The error number for a client that has an older or newer idea of who leads than this node; 0 when they agree, or the client (-1) does not say. */
+export function leaderEpochError(partition: Partition, currentLeaderEpoch: number): number {
+  if (currentLeaderEpoch < 0 || currentLeaderEpoch === partition.leaderEpoch) return 0
+  return currentLeaderEpoch < partition.leaderEpoch ? fenced : unknown
+}

@@ -1,0 +1,230 @@
+import { EventEmitter } from 'eventemitter3'
+import { type Clock, systemClock } from '../common/clock.js'
+import { isPromise, type MaybePromise } from '../common/deferred.js'
+import { expectInteger, expectKnownKeys } from '../common/options.js'
+import { type Random, systemRandom } from '../common/random.js'
+import { zeroUuid } from '../common/uuid.js'
+import { errorNumber, errorNumberOf, KafkaError } from '../errors.js'
+import { BrokerConfigs, type ConfigValues } from '../metadata/broker-configs.js'
+import type { Decision } from '../metadata/cluster-metadata.js'
+import { ClusterMetadata } from '../metadata/cluster-metadata.js'
+import type { ControllerContext } from '../metadata/create-topics.js'
+import type { Broker } from '../protocol/broker.js'
+import type { Api, RequestOf, ResponseOf } from '../protocol/message.js'
+import type { Storage } from '../storage/storage.js'
+import { handlerOf } from './api-table.js'
+import { DelayedFetches } from './delayed-fetch.js'
+import type { BrokerEvents } from './events.js'
+import { Housekeeping } from './housekeeping.js'
+import { MetadataLog } from './metadata-log.js'
+import { nodeIdentity } from './node-identity.js'
+import { newestVersion, type RequestContext } from './request-context.js'
+import type { Topic } from './topic.js'
+import { TopicStore } from './topic-store.js'
+
+export interface LocalBrokerOptions {
+  /** Where logs and metadata are kept. The broker does not close it. */
+  readonly storage: Storage
+  /** Default: the clock of the machine. */
+  readonly clock?: Clock
+  /** Default: chance that nobody can foretell. */
+  readonly random?: Random
+  /** Default: 0. */
+  readonly nodeId?: number
+  /** Kafka's broker configs, by their dotted names (`num.partitions`, `log.retention.ms`, …). Default: Kafka's defaults. */
+  readonly configs?: ConfigValues
+}
+
+/** Who connects, as groups and errors show it. */
+export interface ClientIdentity {
+  readonly clientId: string
+  /** Default: `/in-process`. */
+  readonly clientHost?: string
+  /** The version in which its requests were encoded. Default: the newest, as nothing was encoded. */
+  readonly apiVersion?: number
+}
+
+/** One node of a cluster, in this process: its topics with their logs, and the answers to all that clients ask. */
+export class LocalBroker {
+  readonly nodeId: number
+  readonly clusterId: string
+  readonly clock: Clock
+  readonly random: Random
+  readonly storage: Storage
+  readonly configs: BrokerConfigs
+  /** Decided state: what exists. `topics` is what of it is open here. */
+  readonly metadata: ClusterMetadata
+  readonly delayedFetches: DelayedFetches
+  readonly events: EventEmitter<BrokerEvents>
+  readonly maxFetchBytes: number
+  readonly #store: TopicStore
+  readonly #metadataLog: MetadataLog
+  readonly #housekeeping: Housekeeping
+  #endpoint = { host: 'localhost', port: 9092 }
+  #changes: Promise<unknown> = Promise.resolve()
+  #closing: Promise<void> | undefined
+
+  private constructor(parts: Parts) {
+    this.nodeId = parts.nodeId
+    this.clusterId = parts.clusterId
+    this.clock = parts.clock
+    this.random = parts.random
+    this.storage = parts.storage
+    this.configs = parts.configs
+    this.metadata = parts.metadata
+    this.events = parts.events
+    this.#metadataLog = parts.metadataLog
+    this.#store = parts.store
+    this.delayedFetches = new DelayedFetches(parts.clock)
+    this.maxFetchBytes = parts.configs.number('fetch.max.bytes')
+    this.#housekeeping = new Housekeeping(parts.clock, parts.configs.number('log.retention.check.interval.ms'), () => this.housekeeping())
+  }
+
+  /** Opens what the storage holds, or starts anew in an empty one. */
+  static async open(options: LocalBrokerOptions): Promise<LocalBroker> {
+    expectKnownKeys('a broker', options, ['storage', 'clock', 'random', 'nodeId', 'configs'])
+    const { storage, clock = systemClock, random = systemRandom, nodeId = 0, configs: given = {} } = options
+    expectInteger('nodeId', nodeId, 0, 2 ** 31 - 1)
+    const configs = new BrokerConfigs(given, storage.durable)
+    const { clusterId } = await nodeIdentity(storage, nodeId, random)
+    const metadata = new ClusterMetadata()
+    const events = new EventEmitter<BrokerEvents>()
+    const metadataLog = await MetadataLog.open(storage, metadata, clock)
+    if (metadataLog.isEmpty) await metadataLog.write([...metadata.snapshot()])
+    const store = new TopicStore({ storage, clock, configs, events })
+    await store.openAll(metadata)
+    return new LocalBroker({ nodeId, clusterId, clock, random, storage, configs, metadata, events, metadataLog, store })
+  }
+
+  /** The topics of this node, by name, with their partitions and logs. */
+  get topics(): ReadonlyMap<string, Topic> {
+    return this.#store.topics
+  }
+
+  /** Where clients elsewhere find this node, as Metadata tells it; set by a listener. */
+  get endpoint(): { readonly host: string; readonly port: number } {
+    return this.#endpoint
+  }
+
+  advertise(host: string, port: number): void {
+    this.#endpoint = { host, port }
+  }
+
+  get controllerContext(): ControllerContext {
+    return { random: this.random, nodeIds: [this.nodeId], configs: this.configs }
+  }
+
+  /** The waist, for one client. */
+  connect(client: ClientIdentity): Broker {
+    const { clientId, clientHost = '/in-process', apiVersion = newestVersion } = client
+    const context: RequestContext = { clientId, clientHost, apiVersion }
+    return { request: (api, body, signal) => this.#request(api, body, context, signal) }
+  }
+
+  /** The topic by its id when one is given, else by its name. */
+  findTopic(name: string, topicId: string): Topic | undefined {
+    return topicId === zeroUuid ? this.#store.topics.get(name) : this.#store.byId(topicId)
+  }
+
+  /** The error for a topic that `findTopic` did not find. */
+  unknownTopicError(topicId: string): number {
+    return topicId === zeroUuid ? unknownTopic : unknownTopicId
+  }
+
+  /** The number to answer with for what was thrown; what nobody foresaw is told as an `error` event as well. */
+  errorNumberFor(error: unknown, during: string): number {
+    const number = errorNumberOf(error)
+    if (number === unexpected) this.events.emit('error', { error, during })
+    return number
+  }
+
+  /** Lets the controller decide, writes what it decided, and carries it out. One change at a time. */
+  change<R>(decide: () => Decision<R>): Promise<R> {
+    const changed = this.#changes.then(async () => {
+      if (this.#closing) throw closedError()
+      const { response, records } = decide()
+      await this.#metadataLog.write(records)
+      await this.#store.apply(records, this.metadata)
+      return response
+    })
+    this.#changes = changed.catch(() => {})
+    return changed
+  }
+
+  /** Removes what retention no longer keeps, now; it also happens by itself every `log.retention.check.interval.ms`. */
+  async housekeeping(): Promise<void> {
+    for (const topic of this.#store.topics.values()) {
+      for (const partition of topic.partitions) {
+        try {
+          await partition.log.applyRetention()
+        } catch (error) {
+          if (!partition.isDeleted) this.events.emit('error', { error, during: `retention of ${topic.name}-${partition.partition}` })
+        }
+      }
+    }
+  }
+
+  /** Ends all waiting requests with CLOSED, lets what is being written be written, and closes the logs. Idempotent. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  async #close(): Promise<void> {
+    this.delayedFetches.close(closedError())
+    await this.#housekeeping.close()
+    await this.#changes
+    await this.#store.close()
+    await this.#metadataLog.close()
+  }
+
+  #request<A extends Api>(api: A, body: RequestOf<A>, context: RequestContext, signal?: AbortSignal): Promise<ResponseOf<A>> {
+    if (this.#closing) return Promise.reject(closedError())
+    if (signal?.aborted) return Promise.reject(signal.reason)
+    const handle = handlerOf(api)
+    if (!handle) return Promise.reject(new KafkaError('UNSUPPORTED_VERSION', `This broker does not serve ${api.name}`))
+    let response: MaybePromise<ResponseOf<A>>
+    try {
+      response = handle(this, body, context, signal)
+    } catch (error) {
+      return Promise.reject(this.#failed(api, error))
+    }
+    if (!isPromise(response)) return Promise.resolve(response)
+    return response.catch(error => {
+      throw signal?.aborted && error === signal.reason ? error : this.#failed(api, error)
+    })
+  }
+
+  /** A failure that no response can carry: a foreseen one is passed on, any other is told, and passed on as UNKNOWN_SERVER_ERROR. */
+  #failed(api: Api, error: unknown): unknown {
+    if (error instanceof KafkaError && error.code !== 'UNKNOWN_SERVER_ERROR') return error
+    this.events.emit('error', { error, during: `a ${api.name} request` })
+    const reason = error instanceof Error ? error.message : String(error)
+    return new KafkaError('UNKNOWN_SERVER_ERROR', `${api.name} failed: ${reason}`, { cause: error })
+  }
+}
+
+const unexpected = errorNumber('UNKNOWN_SERVER_ERROR')
+const unknownTopic = errorNumber('UNKNOWN_TOPIC_OR_PARTITION')
+const unknownTopicId = errorNumber('UNKNOWN_TOPIC_ID')
+
+function closedError(): KafkaError {
+  return new KafkaError('CLOSED', 'The broker is closed')
+}
+
+interface Parts {
+  readonly nodeId: number
+  readonly clusterId: string
+  readonly clock: Clock
+  readonly random: Random
+  readonly storage: Storage
+  readonly configs: BrokerConfigs
+  readonly metadata: ClusterMetadata
+  readonly events: EventEmitter<BrokerEvents>
+  readonly metadataLog: MetadataLog
+  readonly store: TopicStore
+}

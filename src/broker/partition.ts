@@ -1,0 +1,80 @@
+import { isPromise, type MaybePromise } from '../common/deferred.js'
+import type { AppendOrigin } from '../log/batch-validation.js'
+import type { AppendInfo, Log } from '../log/log.js'
+import type { PartitionState } from '../metadata/cluster-metadata.js'
+import type { AppendListener } from './delayed-fetch.js'
+
+/** One partition of a topic on this node: its log, who leads it, and who waits for it to grow. */
+export class Partition {
+  readonly topic: string
+  readonly partition: number
+  readonly log: Log
+  readonly leaderEpoch: number
+  readonly leaderId: number
+  readonly replicas: readonly number[]
+  readonly isr: readonly number[]
+  readonly #listeners = new Set<AppendListener>()
+  #isDeleted = false
+
+  constructor(topic: string, state: PartitionState, log: Log) {
+    this.topic = topic
+    this.partition = state.partition
+    this.leaderEpoch = state.leaderEpoch
+    this.leaderId = state.leaderId
+    this.replicas = state.replicas
+    this.isr = state.isr
+    this.log = log
+  }
+
+  get logStartOffset(): number {
+    return this.log.logStartOffset
+  }
+
+  get logEndOffset(): number {
+    return this.log.logEndOffset
+  }
+
+  /** The offset up to which all in-sync replicas have the log; consumers read no further. The log moves it: this replica is the only one. */
+  get highWatermark(): number {
+    return this.log.highWatermark
+  }
+
+  /** The offset up to which all transactions are decided. */
+  get lastStableOffset(): number {
+    return this.log.highWatermark
+  }
+
+  get isDeleted(): boolean {
+    return this.#isDeleted
+  }
+
+  /**
+   * Adds one batch as the leader: offsets and leader epoch are stamped, the high watermark moves on, and waiting fetches wake. Throws or rejects
+   * with a `KafkaError` when the batch is refused. The bytes are borrowed until it returns.
+   */
+  append(batch: Uint8Array, origin: AppendOrigin = 'client'): MaybePromise<AppendInfo> {
+    const info = this.log.append(batch, { leaderEpoch: this.leaderEpoch, origin })
+    if (isPromise(info)) return info.then(written => this.#appended(written, batch.length))
+    return this.#appended(info, batch.length)
+  }
+
+  /** Calls `listener.appended` after every append, until `unlisten`. */
+  listen(listener: AppendListener): void {
+    this.#listeners.add(listener)
+  }
+
+  unlisten(listener: AppendListener): void {
+    this.#listeners.delete(listener)
+  }
+
+  /** Says that the topic is gone: those who wait are told at once. */
+  markDeleted(): void {
+    this.#isDeleted = true
+    for (const listener of this.#listeners) listener.ended()
+  }
+
+  #appended(info: AppendInfo, bytes: number): AppendInfo {
+    if (this.#listeners.size > 0) for (const listener of this.#listeners) listener.appended(bytes)
+    return info
+  }
+}

@@ -1,0 +1,213 @@
+import { type Clock, systemClock } from '../common/clock.js'
+import { type Deferred, deferred, isPromise, type MaybePromise } from '../common/deferred.js'
+import { release } from '../common/lease.js'
+import type { Decision, ReplayedRecord, StateMachine, StateRecord } from '../common/state-machine.js'
+import { KafkaError } from '../errors.js'
+import { BatchBuilder } from '../record/batch-builder.js'
+import { batchesIn } from '../record/record-batch.js'
+
+/** What a host needs of the partition that it keeps its machine's records in; a `Log` has it. */
+export interface StateLog {
+  readonly logStartOffset: number
+  readonly logEndOffset: number
+  append(batch: Uint8Array, options: { readonly origin: 'coordinator' }): MaybePromise<{ readonly baseOffset: number }>
+  read(offset: number, maxBytes: number): MaybePromise<Uint8Array>
+  deleteRecordsBefore(offset: number): MaybePromise<unknown>
+}
+
+export interface StateHostOptions {
+  readonly clock?: Clock
+  /**
+   * How many bytes of records may come after a snapshot of the state before the next one is taken and the log before it is let go. The log
+   * takes at most about this, the snapshot itself and one segment. A state that is larger is written anew when it has doubled. Default: 1 MiB.
+   */
+  readonly snapshotBytes?: number
+}
+
+const readBytes = 1024 * 1024
+/** Snapshots go into the log in batches of about this size, well below what a log accepts. */
+const snapshotBatchBytes = 256 * 1024
+
+/**
+ * Binds a replayed state machine to the log of one internal partition: brings the state back at open, writes what the machine decides,
+ * replays it, and then answers. Decisions are taken one at a time, so each sees the state that the one before has left.
+ */
+export class StateHost {
+  readonly #log: StateLog
+  readonly #machine: StateMachine
+  readonly #clock: Clock
+  readonly #snapshotBytes: number
+  readonly #builder = new BatchBuilder({ initialBytes: 1024 })
+  /** Decisions that wait for one whose records are being written. */
+  readonly #queue: (() => void)[] = []
+  #deciding = false
+  #writing = false
+  #draining = false
+  #idle: Deferred<void> | undefined
+  #bytesSinceSnapshot = 0
+  #lastSnapshotBytes = 0
+  #closed = false
+
+  private constructor(log: StateLog, machine: StateMachine, options: StateHostOptions) {
+    this.#log = log
+    this.#machine = machine
+    this.#clock = options.clock ?? systemClock
+    this.#snapshotBytes = options.snapshotBytes ?? 1024 * 1024
+  }
+
+  /** Replays the log into the machine. Rejects when the log cannot be read, or holds what the machine cannot. */
+  static async open(log: StateLog, machine: StateMachine, options: StateHostOptions = {}): Promise<StateHost> {
+    const host = new StateHost(log, machine, options)
+    await host.#load()
+    return host
+  }
+
+  /**
+   * Carries out a decision. Answers at once when the log does. When the log refuses the records, nothing has changed: the decision's
+   * `failed` answers, or the error is thrown.
+   */
+  run<T>(decide: () => Decision<MaybePromise<T>>): MaybePromise<T> {
+    if (!this.#deciding && !this.#writing) return this.#perform(decide)
+    return new Promise<T>((resolve, reject) => {
+      this.#queue.push(() => {
+        try {
+          resolve(this.#perform(decide))
+        } catch (error) {
+          reject(error)
+        }
+      })
+    })
+  }
+
+  /** Waits for what is under way and refuses everything after it; idempotent. */
+  async close(): Promise<void> {
+    this.#closed = true
+    if (!this.#deciding && !this.#writing) return
+    this.#idle ??= deferred()
+    await this.#idle.promise
+  }
+
+  #perform<T>(decide: () => Decision<MaybePromise<T>>): MaybePromise<T> {
+    if (this.#closed) throw new KafkaError('NOT_COORDINATOR')
+    this.#deciding = true
+    try {
+      const decision = decide()
+      if (decision.records.length === 0) return decision.committed()
+      const written = attempt(() => this.#write(decision.records))
+      if (!isPromise(written)) return settle(decision, written)
+      this.#writing = true
+      return new Promise<T>((resolve, reject) => {
+        written.then(failure => {
+          this.#writing = false
+          this.#deciding = true
+          try {
+            resolve(settle(decision, failure))
+          } catch (error) {
+            reject(error)
+          }
+          this.#next()
+        })
+      })
+    } finally {
+      this.#next()
+    }
+  }
+
+  /** Goes on with what waits, as far as it need not wait any more. */
+  #next(): void {
+    this.#deciding = false
+    if (this.#draining) return
+    this.#draining = true
+    while (!this.#writing && this.#queue.length > 0) this.#queue.shift()!()
+    this.#draining = false
+    if (this.#writing) return
+    this.#idle?.resolve()
+    this.#idle = undefined
+  }
+
+  #write(records: readonly StateRecord[]): MaybePromise<void> {
+    const appended = this.#append(records)
+    const done = isPromise(appended) ? appended.then(replayed => this.#replay(replayed)) : this.#replay(appended)
+    if (this.#bytesSinceSnapshot <= Math.max(this.#snapshotBytes, this.#lastSnapshotBytes)) return done
+    // The records are safe already: a snapshot that fails costs space, not truth, and is tried again.
+    return isPromise(done) ? done.then(() => this.#snapshot()).catch(ignore) : this.#snapshot().catch(ignore)
+  }
+
+  #replay(records: readonly ReplayedRecord[]): void {
+    for (const record of records) this.#machine.replay(record)
+  }
+
+  /** Appends the records as one batch and gives them back with their offsets. */
+  #append(records: readonly StateRecord[]): MaybePromise<ReplayedRecord[]> {
+    const timestamp = this.#clock.now()
+    this.#builder.reset()
+    for (const { key, value } of records) this.#builder.append(timestamp, key, value)
+    const batch = this.#builder.build()
+    const numbered = ({ baseOffset }: { readonly baseOffset: number }) => {
+      this.#bytesSinceSnapshot += batch.length
+      return records.map(({ key, value }, index) => ({ offset: baseOffset + index, timestamp, key, value }))
+    }
+    const appended = this.#log.append(batch, { origin: 'coordinator' })
+    return isPromise(appended) ? appended.then(numbered) : numbered(appended)
+  }
+
+  /** Writes the state at the end of the log and lets go of all before it. */
+  async #snapshot(): Promise<void> {
+    const start = this.#log.logEndOffset
+    this.#bytesSinceSnapshot = 0
+    let chunk: StateRecord[] = []
+    let chunkBytes = 0
+    for (const record of this.#machine.snapshot()) {
+      chunk.push(record)
+      chunkBytes += (record.key?.length ?? 0) + (record.value?.length ?? 0)
+      if (chunkBytes < snapshotBatchBytes) continue
+      await this.#append(chunk)
+      chunk = []
+      chunkBytes = 0
+    }
+    if (chunk.length > 0) await this.#append(chunk)
+    this.#lastSnapshotBytes = this.#bytesSinceSnapshot
+    this.#bytesSinceSnapshot = 0
+    await this.#log.deleteRecordsBefore(start)
+  }
+
+  async #load(): Promise<void> {
+    let offset = this.#log.logStartOffset
+    while (offset < this.#log.logEndOffset) {
+      const bytes = await this.#log.read(offset, readBytes)
+      let next = offset
+      for (const batch of batchesIn(bytes)) {
+        next = batch.nextOffset
+        this.#bytesSinceSnapshot += batch.sizeInBytes
+        if (batch.isControl) continue
+        for (const record of batch.records()) if (record.offset >= offset) this.#machine.replay(record)
+      }
+      release(bytes)
+      if (next === offset)
+        throw new KafkaError('CORRUPT_MESSAGE', `The log ends at ${this.#log.logEndOffset} but reads no further than ${offset}`)
+      offset = next
+    }
+  }
+}
+
+interface Failure {
+  readonly error: unknown
+}
+
+function settle<T>(decision: Decision<T>, failure: Failure | undefined): T {
+  if (!failure) return decision.committed()
+  if (decision.failed) return decision.failed(failure.error)
+  throw failure.error
+}
+
+/** How writing failed, or undefined when it did not. */
+function attempt(write: () => MaybePromise<void>): MaybePromise<Failure | undefined> {
+  try {
+    const written = write()
+    return isPromise(written) ? written.then(ignore, error => ({ error })) : undefined
+  } catch (error) {
+    return { error }
+  }
+}
+
+function ignore(): undefined {}
