@@ -1,6 +1,6 @@
-import { textBytes, writeInt16, writeInt32, writeInt64, writeText } from '../common/bytes.js'
+import { writeInt16, writeInt32, writeInt64, writeText as writeUtf8 } from '../common/bytes.js'
 import { crc32c } from '../common/crc32c.js'
-import { varintSize, varlongSize, writeVarint, writeVarlong } from '../common/varint.js'
+import { varintSize, writeVarint, writeVarlong } from '../common/varint.js'
 import { KafkaError } from '../errors.js'
 import { attribute, currentMagic, field, headerBytes, lengthPrefixBytes, noProducerId, noSequence, noTimestamp } from './batch-header.js'
 import { type CompressionType, codecOf, compressionId } from './compression/codec.js'
@@ -39,10 +39,11 @@ const defaultInitialBytes = 16 * 1024
 /** The format's own limit: an int32 counts the bytes. */
 const largestBatch = 2 ** 31 - 1
 /** Up to here a loop over char codes is faster than a call out of JavaScript. */
-const shortText = 24
+const shortText = 28
 /** Up to here a loop over bytes is faster than `set`. */
-const shortBytes = 32
-/** The parts of a record that are always there, at their longest. */
+const shortBytes = 12
+/** The parts of a record that are always there: at their likely size, and at their longest. */
+const likelyOverhead = 7
 const mostRecordOverhead = 5 + 1 + 10 + 5 + 5 + 5 + 5
 const mostHeaderOverhead = 5 + 5
 const noHeaders: readonly HeaderField[] = []
@@ -70,9 +71,7 @@ export class BatchBuilder {
 
   /** The bytes that a record can take at most, wherever it stands in a batch. */
   static sizeOf(key: Field, value: Field, headers: readonly HeaderField[] = noHeaders): number {
-    let size = mostRecordOverhead + mostBytes(key) + mostBytes(value)
-    for (let i = 0; i < headers.length; i++) size += mostHeaderOverhead + mostBytes(headers[i].key) + mostBytes(headers[i].value)
-    return size
+    return mostRecordOverhead + mostBytes(key) + mostBytes(value) + mostHeadersSize(headers)
   }
 
   get recordCount(): number {
@@ -91,38 +90,51 @@ export class BatchBuilder {
 
   /** Adds a record at an offset of its own, relative to the base offset. Offsets must grow. */
   appendAt(offsetDelta: number, timestamp: number, key: Field, value: Field, headers: readonly HeaderField[] = noHeaders): void {
-    const room = BatchBuilder.sizeOf(key, value, headers)
-    if (this.#position + room > this.#bytes.length) this.#grow(room)
+    const start = this.#position
+    // Text is taken for ASCII until it has been written. A wrong guess only means that some bytes move.
+    let guess = likelyOverhead
+    let room = mostRecordOverhead
+    if (typeof key === 'string') {
+      guess += key.length
+      room += 3 * key.length
+    } else if (key !== null) {
+      guess += key.length
+      room += key.length
+    }
+    if (typeof value === 'string') {
+      guess += value.length
+      room += 3 * value.length
+    } else if (value !== null) {
+      guess += value.length
+      room += value.length
+    }
+    if (headers.length > 0) {
+      const most = mostHeadersSize(headers)
+      guess += most
+      room += most
+    }
+    if (start + room > this.#bytes.length) this.#grow(room)
     if (this.#recordCount === 0) this.#baseTimestamp = timestamp
     const bytes = this.#bytes
-    const start = this.#position
     const timestampDelta = timestamp - this.#baseTimestamp
 
-    // Text is taken for ASCII until it has been written; where that was wrong, what was already written moves.
-    const guess =
-      1 +
-      varlongSize(timestampDelta) +
-      varintSize(offsetDelta) +
-      likelyFieldSize(key) +
-      likelyFieldSize(value) +
-      (headers.length === 0 ? 1 : likelyHeadersSize(headers))
-    let position = writeVarint(bytes, start, guess)
-    const bodyStart = position
-    bytes[position++] = 0
-    position = writeVarlong(bytes, position, timestampDelta)
-    position = writeVarint(bytes, position, offsetDelta)
+    const lengthSize = guess < 0x40 ? 1 : varintSize(guess)
+    const bodyStart = start + lengthSize
+    bytes[bodyStart] = 0
+    let position = bodyStart + 1
+    if (timestampDelta >= 0 && timestampDelta < 0x40) bytes[position++] = timestampDelta << 1
+    else position = writeVarlong(bytes, position, timestampDelta)
+    position = writeLength(bytes, position, offsetDelta)
     position = writeField(bytes, position, key)
     position = writeField(bytes, position, value)
     if (headers.length === 0) bytes[position++] = 0
     else position = writeHeaders(bytes, position, headers)
 
     const length = position - bodyStart
-    if (length !== guess) {
-      const shift = varintSize(length) - (bodyStart - start)
-      if (shift !== 0) bytes.copyWithin(bodyStart + shift, bodyStart, position)
-      writeVarint(bytes, start, length)
-      position += shift
-    }
+    const shift = (length < 0x40 ? 1 : varintSize(length)) - lengthSize
+    if (shift !== 0) bytes.copyWithin(bodyStart + shift, bodyStart, position)
+    writeLength(bytes, start, length)
+    position += shift
     this.#position = position
     this.#recordCount++
     this.#lastOffsetDelta = offsetDelta
@@ -185,52 +197,63 @@ function mostBytes(content: Field): number {
   return content === null ? 0 : typeof content === 'string' ? 3 * content.length : content.length
 }
 
-function likelyFieldSize(content: Field): number {
-  return content === null ? 1 : varintSize(content.length) + content.length
-}
-
-function likelyHeadersSize(headers: readonly HeaderField[]): number {
-  let size = varintSize(headers.length)
-  for (let i = 0; i < headers.length; i++) size += likelyFieldSize(headers[i].key) + likelyFieldSize(headers[i].value)
+function mostHeadersSize(headers: readonly HeaderField[]): number {
+  let size = 0
+  for (let i = 0; i < headers.length; i++) size += mostHeaderOverhead + mostBytes(headers[i].key) + mostBytes(headers[i].value)
   return size
 }
 
 function writeHeaders(bytes: Uint8Array, position: number, headers: readonly HeaderField[]): number {
-  position = writeVarint(bytes, position, headers.length)
+  position = writeLength(bytes, position, headers.length)
   for (let i = 0; i < headers.length; i++) {
-    position = writeField(bytes, position, headers[i].key)
+    position = writeText(bytes, position, headers[i].key)
     position = writeField(bytes, position, headers[i].value)
   }
   return position
 }
 
+/** Writes a varint that is not negative; those of up to 13 bits, which most are, without a loop. */
+function writeLength(bytes: Uint8Array, position: number, length: number): number {
+  if (length < 0x40) {
+    bytes[position] = length << 1
+    return position + 1
+  }
+  if (length < 0x2000) {
+    bytes[position] = (length << 1) | 0x80
+    bytes[position + 1] = length >>> 6
+    return position + 2
+  }
+  return writeVarint(bytes, position, length)
+}
+
 function writeField(bytes: Uint8Array, position: number, content: Field): number {
+  if (typeof content === 'string') return writeText(bytes, position, content)
   if (content === null) {
     bytes[position] = 1
     return position + 1
   }
   const length = content.length
-  position = writeVarint(bytes, position, length)
-  if (typeof content === 'string') return writeFieldText(bytes, position, content)
-  if (length <= shortBytes) for (let i = 0; i < length; i++) bytes[position + i] = content[i]
-  else bytes.set(content, position)
-  return position + length
+  const start = writeLength(bytes, position, length)
+  if (length <= shortBytes) for (let i = 0; i < length; i++) bytes[start + i] = content[i]
+  else bytes.set(content, start)
+  return start + length
 }
 
-/** Writes text whose length has been written as if it were ASCII. */
-function writeFieldText(bytes: Uint8Array, position: number, text: string): number {
+function writeText(bytes: Uint8Array, position: number, text: string): number {
   const length = text.length
+  const start = writeLength(bytes, position, length)
   if (length <= shortText) {
     let i = 0
     for (; i < length; i++) {
       const unit = text.charCodeAt(i)
       if (unit >= 0x80) break
-      bytes[position + i] = unit
+      bytes[start + i] = unit
     }
-    if (i === length) return position + length
-  } else if (writeText(bytes, position, text) === length) return position + length
-  const encoded = textBytes(text)
-  const start = writeVarint(bytes, position - varintSize(length), encoded.length)
-  bytes.set(encoded, start)
-  return start + encoded.length
+    if (i === length) return start + length
+  }
+  const written = writeUtf8(bytes, start, text)
+  if (written === length) return start + length
+  const shift = varintSize(written) - varintSize(length)
+  if (shift !== 0) bytes.copyWithin(start + shift, start, start + written)
+  return writeLength(bytes, position, written) + written
 }

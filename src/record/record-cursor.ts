@@ -124,72 +124,32 @@ export class RecordCursor {
   /** Moves to the next record. Returns `false` after the last one. */
   next(): boolean {
     if (this.#remaining === 0) return false
-    const length = this.#varint()
-    const start = this.#position
-    const end = start + length
+    const bytes = this.bytes
+    const length = varintAt(bytes, this.#position)
+    const end = after + length
     if (!(length >= smallestRecord - 1 && end <= this.#end)) throw invalid(`the length of a record is ${length}`)
-    this.#position = start + 1
-    const timestampDelta = this.#varlong()
-    const offsetDelta = this.#varint()
+    const timestampDelta = varlongAt(bytes, after + 1)
+    const offsetDelta = varintAt(bytes, after)
     if (!(offsetDelta >= 0 && offsetDelta <= this.#lastOffsetDelta)) throw invalid(`an offset delta is ${offsetDelta}`)
     this.offset = this.#baseOffset + offsetDelta
     this.timestamp = this.#appendTime ?? this.#baseTimestamp + timestampDelta
     if (!Number.isSafeInteger(this.timestamp)) throw invalid('a timestamp is out of range')
 
-    this.keyLength = this.#length(end)
-    this.keyStart = this.#position
-    if (this.keyLength > 0) this.#position += this.keyLength
-    this.valueLength = this.#length(end)
-    this.valueStart = this.#position
-    if (this.valueLength > 0) this.#position += this.valueLength
-
-    const headerCount = this.#varint()
-    if (!(headerCount >= 0 && headerCount <= end - this.#position)) throw invalid(`a record has ${headerCount} headers`)
+    const keyLength = lengthAt(bytes, after, end)
+    this.keyLength = keyLength
+    this.keyStart = after
+    const valueLength = lengthAt(bytes, keyLength > 0 ? after + keyLength : after, end)
+    this.valueLength = valueLength
+    this.valueStart = after
+    const headerCount = varintAt(bytes, valueLength > 0 ? after + valueLength : after)
+    if (!(headerCount >= 0 && headerCount <= end - after)) throw invalid(`a record has ${headerCount} headers`)
     this.headerCount = headerCount
-    this.#headersStart = this.#position
-    if (headerCount > 0) this.#skipHeaders(headerCount, end)
-    if (this.#position !== end) throw invalid('a record is not as long as it says')
+    this.#headersStart = after
+    const last = headerCount === 0 ? after : headersEnd(bytes, after, headerCount, end)
+    if (last !== end) throw invalid('a record is not as long as it says')
     if (--this.#remaining === 0 && end !== this.#end) throw invalid('bytes follow its last record')
+    this.#position = end
     return true
-  }
-
-  #skipHeaders(count: number, end: number): void {
-    for (let i = 0; i < count; i++) {
-      const keyLength = this.#length(end)
-      if (keyLength < 0) throw invalid('the key of a header is null')
-      this.#position += keyLength
-      const valueLength = this.#length(end)
-      if (valueLength > 0) this.#position += valueLength
-    }
-  }
-
-  /** The length of a field that must end by `end`; -1 for null. */
-  #length(end: number): number {
-    const length = this.#varint()
-    if (length >= -1 && length <= end - this.#position) return length
-    throw invalid(`the length of a field is ${length}`)
-  }
-
-  #varint(): number {
-    const byte = this.bytes[this.#position]
-    if (byte < 0x80) {
-      this.#position++
-      return (byte >>> 1) ^ -(byte & 1)
-    }
-    const value = readVarint(this.bytes, this.#position)
-    this.#position += encodedSize(this.bytes, this.#position)
-    return value
-  }
-
-  #varlong(): number {
-    const byte = this.bytes[this.#position]
-    if (byte < 0x80) {
-      this.#position++
-      return (byte >>> 1) ^ -(byte & 1)
-    }
-    const value = readVarlong(this.bytes, this.#position)
-    this.#position += encodedSize(this.bytes, this.#position)
-    return value
   }
 
   /** A view of the current record's key. */
@@ -206,20 +166,16 @@ export class RecordCursor {
   headers(): RecordHeader[] {
     if (this.headerCount === 0) return []
     const bytes = this.bytes
-    const next = this.#position
     const headers: RecordHeader[] = []
-    this.#position = this.#headersStart
+    let position = this.#headersStart
     for (let i = 0; i < this.headerCount; i++) {
-      const keyLength = this.#varint()
-      const keyStart = this.#position
-      this.#position += keyLength
-      const valueLength = this.#varint()
-      const valueStart = this.#position
-      if (valueLength > 0) this.#position += valueLength
-      const value = valueLength < 0 ? null : bytes.subarray(valueStart, valueStart + valueLength)
+      const keyLength = varintAt(bytes, position)
+      const keyStart = after
+      const valueLength = varintAt(bytes, keyStart + keyLength)
+      position = valueLength > 0 ? after + valueLength : after
+      const value = valueLength < 0 ? null : bytes.subarray(after, position)
       headers.push({ key: readText(bytes, keyStart, keyStart + keyLength), value })
     }
-    this.#position = next
     return headers
   }
 
@@ -228,6 +184,49 @@ export class RecordCursor {
     const headers = this.headers().map(({ key, value }) => ({ key, value: copyOf(value) }))
     return { offset: this.offset, timestamp: this.timestamp, key: copyOf(this.key()), value: copyOf(this.value()), headers }
   }
+}
+
+/** Where the number that was read last ends. */
+let after = 0
+
+/** The varint at `position`; `NaN` when there is none. One byte is the most usual, then two. */
+function varintAt(bytes: Uint8Array, position: number): number {
+  const byte = bytes[position]
+  if (byte < 0x80) {
+    after = position + 1
+    return (byte >>> 1) ^ -(byte & 1)
+  }
+  const next = bytes[position + 1]
+  if (next < 0x80) {
+    after = position + 2
+    return (((byte & 0x7f) >>> 1) | (next << 6)) ^ -(byte & 1)
+  }
+  after = position + encodedSize(bytes, position)
+  return readVarint(bytes, position)
+}
+
+function varlongAt(bytes: Uint8Array, position: number): number {
+  if (bytes[position] < 0x80) return varintAt(bytes, position)
+  after = position + encodedSize(bytes, position)
+  return readVarlong(bytes, position)
+}
+
+/** The length of a field that must end by `end`; -1 for null. */
+function lengthAt(bytes: Uint8Array, position: number, end: number): number {
+  const length = varintAt(bytes, position)
+  if (length >= -1 && length <= end - after) return length
+  throw invalid(`the length of a field is ${length}`)
+}
+
+/** Where a record's headers end. */
+function headersEnd(bytes: Uint8Array, position: number, count: number, end: number): number {
+  for (let i = 0; i < count; i++) {
+    const keyLength = lengthAt(bytes, position, end)
+    if (keyLength < 0) throw invalid('the key of a header is null')
+    const valueLength = lengthAt(bytes, after + keyLength, end)
+    position = valueLength > 0 ? after + valueLength : after
+  }
+  return position
 }
 
 /** The size of the whole batch at `position`. Throws when it is not all there, or of another format. */
