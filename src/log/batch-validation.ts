@@ -6,6 +6,7 @@ import {
   attribute,
   attributesAt,
   baseOffsetAt,
+  baseTimestampAt,
   batchSizeAt,
   crcAt,
   currentMagic,
@@ -20,6 +21,7 @@ import { type CompressionType, compressionTypeOf } from '../record/compression/c
 import { RecordBatch } from '../record/record-batch.js'
 import { RecordCursor } from '../record/record-cursor.js'
 import { type CompleteLogOptions, compacts } from './log-options.js'
+import { plainRecords, walkPlainRecords } from './plain-records.js'
 
 /**
  * Who brings a batch. A `client` is trusted with nothing; a `coordinator` is a part of the node that writes to its internal topic; a
@@ -131,20 +133,49 @@ function checkClientHeader(bytes: Uint8Array): void {
 }
 
 function checkRecords(bytes: Uint8Array, options: CompleteLogOptions, now: number): ValidatedBatch {
-  const attributes = attributesAt(bytes, 0)
   const stampsTime = options.messageTimestampType === 'LogAppendTime'
-  const hasAppendTime = (attributes & attribute.logAppendTime) !== 0
+  const attributes = attributesAt(bytes, 0)
+  const compression = compressionTypeOf(attributes & attribute.codecMask)
+  const target = attributes & attribute.control ? compression : targetCompression(options, compression)
+  const { recordCount, maxTimestamp, isConsecutive } = recordsOf(bytes, options, now, stampsTime)
+  const newTimestamp = stampsTime ? now : maxTimestamp
+  if (target !== compression || (compression !== 'none' && !isConsecutive)) {
+    return { bytes: rebuilt(bytes, target, stampsTime ? now : undefined), recordCount, maxTimestamp: newTimestamp, restamp: false }
+  }
+  return { bytes, recordCount, maxTimestamp: newTimestamp, restamp: stampsTime || maxTimestampAt(bytes, 0) !== newTimestamp }
+}
+
+interface RecordsSummary {
+  readonly recordCount: number
+  readonly maxTimestamp: number
+  /** Whether the offsets follow each other from the batch's own on. */
+  readonly isConsecutive: boolean
+}
+
+function recordsOf(bytes: Uint8Array, options: CompleteLogOptions, now: number, stampsTime: boolean): RecordsSummary {
+  const { messageTimestampBeforeMaxMs, messageTimestampAfterMaxMs } = options
+  const oldest = stampsTime || messageTimestampBeforeMaxMs < 0 ? Number.NEGATIVE_INFINITY : now - messageTimestampBeforeMaxMs
+  const newest = stampsTime || messageTimestampAfterMaxMs < 0 ? Number.POSITIVE_INFINITY : now + messageTimestampAfterMaxMs
   const needsKeys = compacts(options)
-  const oldest =
-    stampsTime || options.messageTimestampBeforeMaxMs < 0 ? Number.NEGATIVE_INFINITY : now - options.messageTimestampBeforeMaxMs
-  const newest = stampsTime || options.messageTimestampAfterMaxMs < 0 ? Number.POSITIVE_INFINITY : now + options.messageTimestampAfterMaxMs
+  const isPlain = (attributesAt(bytes, 0) & (attribute.codecMask | attribute.logAppendTime)) === 0
+  if (isPlain && walkPlainRecords(bytes, needsKeys)) {
+    const baseTimestamp = baseTimestampAt(bytes, 0)
+    const maxTimestamp = baseTimestamp + plainRecords.maxTimestampDelta
+    if (maxTimestamp >= -1 && maxTimestamp <= newest && baseTimestamp + plainRecords.minTimestampDelta >= oldest) {
+      return { recordCount: recordCountAt(bytes, 0), maxTimestamp, isConsecutive: true }
+    }
+  }
+  return walkRecords(bytes, needsKeys, oldest, newest)
+}
+
+function walkRecords(bytes: Uint8Array, needsKeys: boolean, oldest: number, newest: number): RecordsSummary {
+  const hasAppendTime = (attributesAt(bytes, 0) & attribute.logAppendTime) !== 0
+  const baseOffset = baseOffsetAt(bytes, 0)
   let errors: RecordError[] | undefined
   let badTime = false
   let recordCount = 0
   let maxTimestamp = -1
-  let consecutive = true
-  const baseOffset = baseOffsetAt(bytes, 0)
-
+  let isConsecutive = true
   cursor.reset(bytes, 0)
   while (cursor.next()) {
     const timestamp = cursor.timestamp
@@ -158,23 +189,11 @@ function checkRecords(bytes: Uint8Array, options: CompleteLogOptions, now: numbe
       badTime = true
       errors = noted(errors, recordCount, `The timestamp ${timestamp} is out of range, it must lie between ${oldest} and ${newest}`)
     }
-    if (cursor.offset !== baseOffset + recordCount) consecutive = false
+    if (cursor.offset !== baseOffset + recordCount) isConsecutive = false
     recordCount++
   }
   if (errors) throw refusal(errors, badTime)
-
-  const compression = compressionTypeOf(attributes & attribute.codecMask)
-  const target = attributes & attribute.control ? compression : targetCompression(options, compression)
-  if (target !== compression || (compression !== 'none' && !consecutive)) {
-    return {
-      bytes: rebuilt(bytes, target, stampsTime ? now : undefined),
-      recordCount,
-      maxTimestamp: stampsTime ? now : maxTimestamp,
-      restamp: false
-    }
-  }
-  if (stampsTime) maxTimestamp = now
-  return { bytes, recordCount, maxTimestamp, restamp: stampsTime || maxTimestampAt(bytes, 0) !== maxTimestamp }
+  return { recordCount, maxTimestamp, isConsecutive }
 }
 
 function noted(errors: RecordError[] | undefined, batchIndex: number, message: string): RecordError[] {

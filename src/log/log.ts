@@ -14,7 +14,8 @@ import {
   stampBatch
 } from '../record/batch-header.js'
 import type { Storage } from '../storage/storage.js'
-import { type AppendOrigin, checkReplicatedBatch, stampTime, type ValidatedBatch, validateBatch } from './batch-validation.js'
+import { checkReplicatedBatch, stampTime, type ValidatedBatch, validateBatch } from './batch-validation.js'
+import { InOrder } from './in-order.js'
 import { LeaderEpochs } from './leader-epochs.js'
 import {
   type CompleteLogOptions,
@@ -24,55 +25,12 @@ import {
   type LogOptions,
   memoryLogDefaults
 } from './log-options.js'
+import type { AppendInfo, AppendOptions, LogOpenOptions, ReadOptions } from './log-types.js'
 import { type RecoveryReport, recoverSegments } from './recovery.js'
 import { countBelow, countBeyondSize, countExpired } from './retention.js'
-import { Segment } from './segment.js'
+import { Segment, type SegmentRead } from './segment.js'
+import { SegmentList } from './segment-list.js'
 import { offsetOfMaxTimestamp, offsetOfTimestamp, type TimestampedOffset } from './timestamp-lookup.js'
-
-export interface LogOpenOptions extends LogOptions {
-  /** Where the time comes from. Default: the machine's clock. */
-  readonly clock?: Clock
-  /**
-   * Whether what has been written counts as committed at once, as it should where there are no replicas. Default: `true`; with `false` the
-   * owner moves the high watermark with `advanceHighWatermark`.
-   */
-  readonly autoHighWatermark?: boolean
-  /** Records below this offset were deleted before the log was last closed. Default: the log starts where its first segment does. */
-  readonly logStartOffset?: number
-  /** Called when a segment was closed and a new one begun. */
-  readonly onRoll?: (baseOffset: number) => void
-  /** Called when old segments were removed. */
-  readonly onSegmentsRemoved?: (removed: RemovedSegments) => void
-}
-
-export interface RemovedSegments {
-  readonly segments: number
-  readonly bytes: number
-  /** Where the log starts now. */
-  readonly logStartOffset: number
-}
-
-export interface AppendOptions {
-  /** The epoch of the leader that takes the batch in. Default: 0. A replica's batches have theirs already. */
-  readonly leaderEpoch?: number
-  /** Default: `'client'`. */
-  readonly origin?: AppendOrigin
-}
-
-export interface AppendInfo {
-  readonly baseOffset: number
-  readonly lastOffset: number
-  /** The timestamp that all its records got, or -1 where they keep their own. */
-  readonly logAppendTime: number
-  readonly logStartOffset: number
-}
-
-export interface ReadOptions {
-  /** Only batches that end before this offset are returned. Default: `logEndOffset`. */
-  readonly upTo?: number
-  /** Whether the first batch is returned even if it is larger than `maxBytes`. Default: `true`. */
-  readonly minOneBatch?: boolean
-}
 
 interface Submission {
   readonly info: AppendInfo
@@ -101,72 +59,74 @@ const noOptions = {}
 export class Log {
   readonly folder: string
   readonly leaderEpochs = new LeaderEpochs()
+  /** What opening it found out. */
+  readonly recovery: RecoveryReport
   readonly #storage: Storage
   readonly #clock: Clock
   readonly #autoHighWatermark: boolean
   readonly #onRoll: LogOpenOptions['onRoll']
   readonly #onSegmentsRemoved: LogOpenOptions['onSegmentsRemoved']
+  readonly #segments: SegmentList
+  /** All that changes the log stands in this line; reads do not. */
+  readonly #changes = new InOrder()
   #options: CompleteLogOptions
-  #segments: Segment[] = []
   #logStartOffset = 0
-  /** What the next batch gets; ahead of `#logEndOffset` while writes are under way. */
-  #nextOffset = 0
   #logEndOffset = 0
   #highWatermark = 0
-  #recovery: RecoveryReport = { segments: 0, batches: 0 }
-  /** The end of the line of what changes the log; absent while nobody waits. */
-  #queue: Promise<unknown> | undefined
+  /** What the next batch gets; ahead of `#logEndOffset` while writes are under way. */
+  #nextOffset = 0
   /** The latest write that has not settled yet; tells whether it and all before it succeeded. */
   #lastWrite: Promise<boolean> | undefined
-  /** Removals of files that nobody waits for but `close`. */
-  readonly #removals = new Set<Promise<void>>()
   #failure: KafkaError | undefined
   #closing: Promise<void> | undefined
 
-  private constructor(storage: Storage, folder: string, options: LogOpenOptions) {
-    const { clock = systemClock, autoHighWatermark = true, logStartOffset = 0, onRoll, onSegmentsRemoved, ...logOptions } = options
-    expectInteger('logStartOffset', logStartOffset, 0)
-    this.folder = folder
+  private constructor(
+    storage: Storage,
+    folder: string,
+    openOptions: LogOpenOptions,
+    options: CompleteLogOptions,
+    segments: Segment[],
+    recovery: RecoveryReport
+  ) {
     this.#storage = storage
-    this.#clock = clock
-    this.#autoHighWatermark = autoHighWatermark
-    this.#onRoll = onRoll
-    this.#onSegmentsRemoved = onSegmentsRemoved
-    this.#options = completeLogOptions(logOptions, storage.durable ? durableLogDefaults : memoryLogDefaults)
+    this.folder = folder
+    this.#clock = openOptions.clock ?? systemClock
+    this.#autoHighWatermark = openOptions.autoHighWatermark ?? true
+    this.#onRoll = openOptions.onRoll
+    this.#onSegmentsRemoved = openOptions.onSegmentsRemoved
+    this.#options = options
+    this.#segments = new SegmentList(segments, cause => this.#poison(cause))
+    this.recovery = recovery
   }
 
   /**
    * Opens the log in `folder`, which is empty for a new one. Every batch is checked; see `recovery` for what was found. Damage other than an
    * append that was cut short raises `CORRUPT_MESSAGE`, naming the file and the position, and changes nothing.
    */
-  static async open(storage: Storage, folder: string, options: LogOpenOptions = {}): Promise<Log> {
-    const log = new Log(storage, folder, options)
-    await log.#recover(options.logStartOffset)
+  static async open(storage: Storage, folder: string, openOptions: LogOpenOptions = {}): Promise<Log> {
+    const { clock = systemClock, autoHighWatermark: _, logStartOffset = 0, onRoll: _r, onSegmentsRemoved: _s, ...rest } = openOptions
+    const options = completeLogOptions(rest, storage.durable ? durableLogDefaults : memoryLogDefaults)
+    expectInteger('logStartOffset', logStartOffset, 0)
+    const epochs = new LeaderEpochs()
+    const { segments, report } = await recoverSegments(storage, folder, options, epochs, clock.now())
+    const log = new Log(storage, folder, openOptions, options, segments, report)
+    for (const { epoch, startOffset } of epochs.entries) log.leaderEpochs.assign(epoch, startOffset)
+    await log.#begin(logStartOffset)
     return log
   }
 
-  async #recover(logStartOffset = 0): Promise<void> {
-    const { segments, report } = await recoverSegments(this.#storage, this.folder, this.#options, this.leaderEpochs, this.#clock.now())
-    this.#segments = segments
-    this.#recovery = report
-    const end = segments.at(-1)?.nextOffset ?? logStartOffset
-    if (segments.length > 0 && logStartOffset > end) {
-      // All that is left was deleted, and the offsets up to there were given out.
-      for (const segment of segments) await segment.retire()
-      this.#segments = []
-    }
-    this.#logStartOffset = Math.max(logStartOffset, segments[0]?.baseOffset ?? 0)
-    this.#setEnd(Math.max(logStartOffset, end))
+  async #begin(logStartOffset: number): Promise<void> {
+    const first = this.#segments.at(0)
+    this.#setEnd(first ? this.#segments.active.nextOffset : logStartOffset)
+    // Where everything that is left had been deleted, the offsets up to the start were given out all the same.
+    if (logStartOffset > this.#nextOffset) return this.#startAnew(logStartOffset)
+    if (!first) this.#segments.push(await this.#openSegment(logStartOffset))
+    this.#logStartOffset = Math.max(logStartOffset, first?.baseOffset ?? 0)
     this.#highWatermark = this.#autoHighWatermark ? this.#logEndOffset : this.#logStartOffset
-    if (this.#segments.length === 0) this.#segments.push(await this.#openSegment(this.#logEndOffset))
     this.leaderEpochs.truncateFromStart(this.#logStartOffset)
   }
 
-  /** What opening it found out. */
-  get recovery(): RecoveryReport {
-    return this.#recovery
-  }
-
+  /** The options in effect. */
   get options(): CompleteLogOptions {
     return this.#options
   }
@@ -192,14 +152,12 @@ export class Log {
   }
 
   get segmentCount(): number {
-    return this.#segments.length
+    return this.#segments.count
   }
 
   /** Bytes of all batches. */
   get sizeInBytes(): number {
-    let size = 0
-    for (const segment of this.#segments) size += segment.sizeInBytes
-    return size
+    return this.#segments.sizeInBytes
   }
 
   /** Why the log takes no more writes, if that is so. */
@@ -214,14 +172,16 @@ export class Log {
 
   /**
    * Adds one batch and gives it the next offsets, after checking it as a Kafka leader does (a replica's batches, of which there may be
-   * several, keep their offsets). The bytes are borrowed until the call, or its promise, has returned: meanwhile its header carries the new
-   * offset and leader epoch, afterwards it is as it was.
+   * several, keep their offsets). The bytes are borrowed until the call, or its promise, has returned: meanwhile the header carries the
+   * new offset and leader epoch, afterwards it is as it was.
    *
    * Raises `CORRUPT_MESSAGE`, `INVALID_RECORD`, `INVALID_TIMESTAMP` (both perhaps as `RecordValidationError`, telling which records),
    * `MESSAGE_TOO_LARGE`, `RECORD_LIST_TOO_LARGE`, `UNSUPPORTED_COMPRESSION_TYPE` or `KAFKA_STORAGE_ERROR`.
    */
   append(batch: Uint8Array, options: AppendOptions = noOptions): MaybePromise<AppendInfo> {
-    const submitted = this.#queue ? this.#enqueue(() => this.#submit(batch, options)) : this.#hold(this.#submit(batch, options))
+    this.#expectOpen()
+    const changes = this.#changes
+    const submitted = changes.isBusy ? changes.run(() => this.#submit(batch, options)) : changes.follow(this.#submit(batch, options))
     return isPromise(submitted) ? submitted.then(submission => this.#settle(submission)) : this.#settle(submitted)
   }
 
@@ -234,7 +194,7 @@ export class Log {
   }
 
   #submit(batch: Uint8Array, { origin = 'client', leaderEpoch = 0 }: AppendOptions): MaybePromise<Submission> {
-    this.#expectWritable()
+    if (this.#failure) throw this.#failure
     const now = this.#clock.now()
     if (origin === 'replica') return this.#submitReplicated(batch, now)
     const validated = validateBatch(batch, origin, this.#options, now)
@@ -248,26 +208,28 @@ export class Log {
   }
 
   #stampAndWrite(validated: ValidatedBatch, baseOffset: number, lastOffset: number, leaderEpoch: number, now: number): Submission {
-    const { bytes, maxTimestamp } = validated
+    const { bytes, maxTimestamp, restamp } = validated
     const isAppendTime = this.#options.messageTimestampType === 'LogAppendTime'
     const givenOffset = baseOffsetAt(bytes, 0)
     const givenEpoch = leaderEpochAt(bytes, 0)
-    const givenHeader = validated.restamp ? bytes.slice(0, headerBytes) : undefined
+    const givenHeader = restamp ? bytes.slice(0, headerBytes) : undefined
     stampBatch(bytes, 0, baseOffset, leaderEpoch)
-    if (givenHeader) stampTime(bytes, maxTimestamp, isAppendTime)
-    const giveBack = () => {
+    if (restamp) stampTime(bytes, maxTimestamp, isAppendTime)
+    // A producer that sends the same bytes again, because it never saw the answer, must find them as they were.
+    const written = this.#write(bytes, baseOffset, lastOffset, leaderEpoch, maxTimestamp, now, () => {
       if (givenHeader) bytes.set(givenHeader)
       else stampBatch(bytes, 0, givenOffset, givenEpoch)
+    })
+    return {
+      info: { baseOffset, lastOffset, logAppendTime: isAppendTime ? maxTimestamp : -1, logStartOffset: this.#logStartOffset },
+      written
     }
-    const written = this.#write(bytes, baseOffset, lastOffset, leaderEpoch, maxTimestamp, now, giveBack)
-    const info = { baseOffset, lastOffset, logAppendTime: isAppendTime ? maxTimestamp : -1, logStartOffset: this.#logStartOffset }
-    return { info, written }
   }
 
   async #submitReplicated(bytes: Uint8Array, now: number): Promise<Submission> {
-    let position = 0
-    let nextOffset = this.#nextOffset
     const batches: Uint8Array[] = []
+    let nextOffset = this.#nextOffset
+    let position = 0
     while (position + headerBytes <= bytes.length && position + batchSizeAt(bytes, position) <= bytes.length) {
       const batch = checkReplicatedBatch(bytes, position, nextOffset)
       nextOffset = lastOffsetAt(batch, 0) + 1
@@ -283,13 +245,8 @@ export class Log {
       await this.#rollFor(batch.length, maxTimestamp, baseOffset, lastOffset, now)
       written = this.#write(batch, baseOffset, lastOffset, leaderEpochAt(batch, 0), maxTimestamp, now)
     }
-    const info = {
-      baseOffset: baseOffsetAt(batches[0], 0),
-      lastOffset: nextOffset - 1,
-      logAppendTime: -1,
-      logStartOffset: this.#logStartOffset
-    }
-    return { info, written }
+    const baseOffset = baseOffsetAt(batches[0], 0)
+    return { info: { baseOffset, lastOffset: nextOffset - 1, logAppendTime: -1, logStartOffset: this.#logStartOffset }, written }
   }
 
   /** Hands a batch to the active segment. The log ends after it once it is written, and once all before it are. */
@@ -300,42 +257,35 @@ export class Log {
     leaderEpoch: number,
     maxTimestamp: number,
     now: number,
-    settled?: () => void
+    giveBack?: () => void
   ): Promise<boolean> | undefined {
-    const segment = this.#active
+    const segment = this.#segments.active
     const position = segment.sizeInBytes
+    const end = position + bytes.length
+    const nextOffset = lastOffset + 1
     let writing: MaybePromise<void>
     try {
-      writing = segment.append(bytes)
+      writing = segment.file.append(bytes)
     } catch (error) {
-      settled?.()
+      giveBack?.()
       throw this.#poison(error)
     }
-    const nextOffset = lastOffset + 1
     this.#nextOffset = nextOffset
     this.leaderEpochs.assign(leaderEpoch, baseOffset)
-    segment.note(position, lastOffset, maxTimestamp)
-    segment.modifiedAt = now
-    if (!isPromise(writing)) {
-      settled?.()
-      if (!this.#lastWrite) {
-        this.#publish(segment, position + bytes.length, nextOffset)
-        return undefined
-      }
-      writing = Promise.resolve()
+    segment.note(position, lastOffset, maxTimestamp, now)
+    if (!isPromise(writing)) giveBack?.()
+    if (!isPromise(writing) && !this.#lastWrite) {
+      this.#publish(segment, end, nextOffset)
+      return undefined
     }
-    return this.#publishInTurn(segment, position + bytes.length, nextOffset, writing, settled)
-  }
-
-  #publishInTurn(segment: Segment, end: number, nextOffset: number, writing: Promise<void>, settled?: () => void): Promise<boolean> {
-    const succeeded = writing.then(
+    const succeeded = Promise.resolve(writing).then(
       () => true,
       error => {
         this.#poison(error)
         return false
       }
     )
-    const turn = this.#takeTurn(succeeded, this.#lastWrite, segment, end, nextOffset, settled)
+    const turn = this.#publishInTurn(succeeded, this.#lastWrite, segment, end, nextOffset, isPromise(writing) ? giveBack : undefined)
     this.#lastWrite = turn
     void turn.then(() => {
       if (this.#lastWrite === turn) this.#lastWrite = undefined
@@ -343,17 +293,17 @@ export class Log {
     return turn
   }
 
-  async #takeTurn(
+  async #publishInTurn(
     succeeded: Promise<boolean>,
     before: Promise<boolean> | undefined,
     segment: Segment,
     end: number,
     nextOffset: number,
-    settled?: () => void
+    giveBack?: () => void
   ): Promise<boolean> {
     const allBefore = before ? await before : true
     const ok = (await succeeded) && allBefore
-    settled?.()
+    giveBack?.()
     if (ok) this.#publish(segment, end, nextOffset)
     return ok
   }
@@ -365,38 +315,40 @@ export class Log {
   }
 
   #rollFor(size: number, maxTimestamp: number, baseOffset: number, lastOffset: number, now: number): MaybePromise<void> {
-    if (this.#active.mustRollFor(size, maxTimestamp, lastOffset, this.#options, now)) return this.#roll(baseOffset)
+    if (this.#segments.active.mustRollFor(size, maxTimestamp, lastOffset, this.#options, now)) return this.#roll(baseOffset)
   }
 
   /** Ends the active segment and begins the next one at `baseOffset`. */
   #roll(baseOffset: number): MaybePromise<void> {
-    const ended = this.#active
+    const ended = this.#segments.active
     ended.seal()
+    let next: MaybePromise<Segment>
     try {
-      const next = this.#openSegment(baseOffset)
-      if (!isPromise(next) && !this.#storage.durable) return this.#begin(next)
-      return this.#finishRoll(ended, next)
+      next = this.#openSegment(baseOffset)
     } catch (error) {
       throw this.#poison(error)
     }
+    if (isPromise(next) || this.#storage.durable) return this.#finishRoll(ended, next)
+    this.#activate(next)
   }
 
   async #finishRoll(ended: Segment, next: MaybePromise<Segment>): Promise<void> {
+    let opened: Segment
     try {
-      const opened = await next
+      opened = await next
       if (this.#storage.durable) await ended.writeIndexes()
-      this.#begin(opened)
     } catch (error) {
-      throw this.#failure ?? this.#poison(error)
+      throw this.#poison(error)
     }
+    this.#activate(opened)
   }
 
-  #begin(segment: Segment): void {
+  #activate(segment: Segment): void {
     // An empty segment whose relative offsets do not reach far enough gives way to the new one.
-    if (this.#active.sizeInBytes === 0) this.#retire(this.#segments.pop() as Segment)
+    if (this.#segments.active.sizeInBytes === 0) this.#segments.remove(this.#segments.count - 1, 1)
     this.#segments.push(segment)
     this.#onRoll?.(segment.baseOffset)
-    if (deletesOldSegments(this.#options)) this.#removeFirst(countBeyondSize(this.#segments, this.#highWatermark, this.#options))
+    if (deletesOldSegments(this.#options)) this.#removeFirst(countBeyondSize(this.#segments.all, this.#highWatermark, this.#options))
   }
 
   /**
@@ -409,91 +361,90 @@ export class Log {
     maxBytes: number,
     { upTo = this.#logEndOffset, minOneBatch = true }: ReadOptions = noOptions
   ): MaybePromise<Uint8Array> {
-    if (this.#closing) throw new KafkaError('CLOSED', `The log \`${this.folder}\` is closed`)
+    this.#expectOpen()
     if (!(offset >= this.#logStartOffset && offset <= this.#logEndOffset)) throw this.#outOfRange(offset)
-    const request = { offset, maxBytes, upTo: Math.min(upTo, this.#logEndOffset), minOneBatch }
-    return offset >= request.upTo ? nothing : this.#readFrom(this.#segmentIndexAt(offset), request)
+    const limit = Math.min(upTo, this.#logEndOffset)
+    return offset >= limit ? nothing : this.#readFrom(this.#segments.indexOf(offset), { offset, maxBytes, upTo: limit, minOneBatch })
   }
 
-  #readFrom(index: number, request: { offset: number; maxBytes: number; upTo: number; minOneBatch: boolean }): MaybePromise<Uint8Array> {
-    for (; index < this.#segments.length; index++) {
-      const segment = this.#segments[index]
+  #readFrom(index: number, request: SegmentRead): MaybePromise<Uint8Array> {
+    for (; index < this.#segments.count; index++) {
+      const segment = this.#segments.at(index) as Segment
       if (segment.baseOffset >= request.upTo) break
       const bytes = segment.read(request)
-      if (isPromise(bytes)) {
-        return bytes.then(found => found ?? this.#readFrom(this.#indexAfter(segment), request))
-      }
+      if (isPromise(bytes)) return bytes.then(found => found ?? this.#readFrom(this.#segments.after(segment), request))
       if (bytes) return bytes
     }
     return nothing
   }
 
-  /** The first record whose timestamp is at or after `timestamp`; `undefined` when there is none. */
-  offsetForTimestamp(timestamp: number): Promise<TimestampedOffset | undefined> {
-    return offsetOfTimestamp(this.#segments.slice(), timestamp, this.#logStartOffset)
+  /** The first record whose timestamp is at or after `timestamp` (ms since 1970); `undefined` when there is none. */
+  async offsetForTimestamp(timestamp: number): Promise<TimestampedOffset | undefined> {
+    this.#expectOpen()
+    return offsetOfTimestamp([...this.#segments.all], timestamp, this.#logStartOffset)
   }
 
   /** The first record with the largest timestamp of the log (KIP-734); `undefined` when no record has one. */
-  maxTimestamp(): Promise<TimestampedOffset | undefined> {
-    return offsetOfMaxTimestamp(this.#segments.slice())
+  async maxTimestamp(): Promise<TimestampedOffset | undefined> {
+    this.#expectOpen()
+    return offsetOfMaxTimestamp(this.#segments.all)
   }
 
   /** Moves the high watermark up, never beyond the end of the log. Returns whether it moved. */
   advanceHighWatermark(offset: number): boolean {
-    const moved = Math.min(offset, this.#logEndOffset)
-    if (moved <= this.#highWatermark) return false
-    this.#highWatermark = moved
+    const target = Math.min(offset, this.#logEndOffset)
+    if (!(target > this.#highWatermark)) return false
+    this.#highWatermark = target
     return true
   }
 
-  /**
-   * Removes the batches that reach `offset` or lie behind it. Only whole batches go, so the log may then end a little before `offset`.
-   */
+  /** Removes all from `offset` on. Only whole batches go, so the log then ends before `offset` where a batch reaches across it. */
   truncateTo(offset: number): Promise<void> {
     expectInteger('offset', offset, 0)
-    return this.#inOrder(async () => {
+    return this.#change(async () => {
       if (offset >= this.#nextOffset) return
-      if (offset < this.#segments[0].baseOffset) return this.#startAnew(offset)
-      const index = this.#segmentIndexAt(offset)
-      const segment = this.#segments[index]
+      const index = this.#segments.indexOf(offset)
+      const segment = this.#segments.at(index) as Segment
+      if (offset < segment.baseOffset) return this.#startAnew(offset)
       const cut = await segment.positionOf(offset)
-      const removed = this.#segments.splice(index + 1)
       const end = cut ? Math.min(offset, cut.baseOffset) : offset
       if (cut) segment.forgetFrom(cut.position, end)
+      this.#segments.remove(index + 1, Number.POSITIVE_INFINITY)
       this.#setEnd(end)
-      for (const later of removed) this.#retire(later)
-      if (cut || removed.length > 0) await segment.cutFile()
+      await segment.cutFile()
+      await this.#segments.removals()
     })
   }
 
   /** Removes everything; the next record gets `offset`. */
   truncateFullyAndStartAt(offset: number): Promise<void> {
     expectInteger('offset', offset, 0)
-    return this.#inOrder(() => this.#startAnew(offset))
+    return this.#change(() => this.#startAnew(offset))
   }
 
   async #startAnew(offset: number): Promise<void> {
-    const removed = this.#segments
-    for (const segment of removed) this.#retire(segment)
-    await Promise.all(this.#removals)
-    this.#segments = [await this.#openSegment(offset)]
+    this.#segments.remove(0, Number.POSITIVE_INFINITY)
     this.leaderEpochs.clear()
-    this.#logStartOffset = offset
     this.#setEnd(offset)
+    this.#logStartOffset = offset
     this.#highWatermark = offset
+    await this.#segments.removals()
+    this.#segments.push(await this.#openSegment(offset))
   }
 
   /**
    * Makes `offset` the start of the log. Segments that lie wholly before it are removed; what is left of a segment is only no longer read.
    * Nothing happens when the log starts there or later already. Raises `OFFSET_OUT_OF_RANGE` above the high watermark.
    */
-  deleteRecordsBefore(offset: number): void {
-    if (this.#closing) throw new KafkaError('CLOSED', `The log \`${this.folder}\` is closed`)
-    if (!(offset >= 0 && offset <= this.#highWatermark)) throw this.#outOfRange(offset)
-    if (offset <= this.#logStartOffset) return
-    this.#logStartOffset = offset
-    this.leaderEpochs.truncateFromStart(offset)
-    this.#removeFirst(countBelow(this.#segments, offset))
+  deleteRecordsBefore(offset: number): MaybePromise<void> {
+    this.#expectOpen()
+    return this.#changes.run(() => {
+      if (!(offset >= 0 && offset <= this.#highWatermark)) throw this.#outOfRange(offset)
+      if (offset <= this.#logStartOffset) return
+      this.#logStartOffset = offset
+      this.leaderEpochs.truncateFromStart(offset)
+      this.#removeFirst(countBelow(this.#segments.all, offset))
+    })
   }
 
   /**
@@ -501,26 +452,25 @@ export class Log {
    * `retentionMs`; never records above the high watermark. Returns how many were removed. The size is also looked after at each roll.
    */
   applyRetention(): MaybePromise<number> {
-    return this.#queue ? this.#enqueue(() => this.#applyRetention()) : this.#hold(this.#applyRetention())
+    this.#expectOpen()
+    return this.#changes.run(() => (this.#lastWrite ? this.#lastWrite.then(() => this.#removeExpired()) : this.#removeExpired()))
   }
 
-  #applyRetention(): MaybePromise<number> {
-    this.#expectWritable()
-    const due = countExpired(this.#segments, this.#logStartOffset, this.#highWatermark, this.#options, this.#clock.now())
-    if (due < this.#segments.length) return this.#removeFirst(due)
+  #removeExpired(): MaybePromise<number> {
+    if (this.#failure) throw this.#failure
+    const count = countExpired(this.#segments.all, this.#logStartOffset, this.#highWatermark, this.#options, this.#clock.now())
+    if (count < this.#segments.count) return this.#removeFirst(count)
+    const before = this.#segments.count
     const rolled = this.#roll(this.#nextOffset)
-    return isPromise(rolled) ? rolled.then(() => this.#removeFirst(due)) : this.#removeFirst(due)
+    // The roll looks after the size by itself and may have removed some of them already.
+    const rest = () => before - (this.#segments.count - 1) + this.#removeFirst(this.#segments.count - 1)
+    return isPromise(rolled) ? rolled.then(rest) : rest()
   }
 
   #removeFirst(count: number): number {
     if (count === 0) return 0
-    const removed = this.#segments.splice(0, count)
-    let bytes = 0
-    for (const segment of removed) {
-      bytes += segment.sizeInBytes
-      this.#retire(segment)
-    }
-    this.#logStartOffset = Math.max(this.#logStartOffset, this.#segments[0].baseOffset)
+    const bytes = this.#segments.remove(0, count)
+    this.#logStartOffset = Math.max(this.#logStartOffset, this.#segments.all[0].baseOffset)
     this.leaderEpochs.truncateFromStart(this.#logStartOffset)
     this.#onSegmentsRemoved?.({ segments: count, bytes, logStartOffset: this.#logStartOffset })
     return count
@@ -528,8 +478,8 @@ export class Log {
 
   /** Resolves when all that was appended before the call survives a power cut. */
   sync(): Promise<void> {
-    return this.#inOrder(async () => {
-      await Promise.all(this.#segments.map(segment => segment.file.sync()))
+    return this.#change(async () => {
+      for (const segment of this.#segments.all) await segment.file.sync()
       await this.#storage.syncFolder(this.folder)
     })
   }
@@ -541,44 +491,21 @@ export class Log {
   }
 
   async #close(): Promise<void> {
-    await this.#queue
+    await this.#changes.idle()
     await this.#lastWrite
     if (this.#storage.durable && !this.#failure) {
-      this.#active.seal()
-      await this.#active.writeIndexes()
+      this.#segments.active.seal()
+      await this.#segments.active.writeIndexes()
     }
-    await Promise.all(this.#removals)
-    for (const segment of this.#segments) await segment.file.close()
+    await this.#segments.close()
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
   }
 
-  get #active(): Segment {
-    return this.#segments[this.#segments.length - 1]
-  }
-
   #openSegment(baseOffset: number): MaybePromise<Segment> {
     return Segment.open(this.#storage, this.folder, baseOffset, this.#options, this.#clock.now())
-  }
-
-  /** Index of the last segment that starts at or before `offset`. */
-  #segmentIndexAt(offset: number): number {
-    let low = 0
-    let high = this.#segments.length - 1
-    while (low < high) {
-      const middle = (low + high + 1) >>> 1
-      if (this.#segments[middle].baseOffset <= offset) low = middle
-      else high = middle - 1
-    }
-    return low
-  }
-
-  /** Index of the first segment after one that may itself be gone by now. */
-  #indexAfter(segment: Segment): number {
-    const index = this.#segments.findIndex(({ baseOffset }) => baseOffset > segment.baseOffset)
-    return index < 0 ? this.#segments.length : index
   }
 
   #setEnd(offset: number): void {
@@ -589,55 +516,29 @@ export class Log {
     this.leaderEpochs.truncateFromEnd(offset)
   }
 
-  #retire(segment: Segment): void {
-    try {
-      const retired = segment.retire()
-      if (!isPromise(retired)) return
-      const removal = retired.catch(error => void this.#poison(error)).finally(() => this.#removals.delete(removal))
-      this.#removals.add(removal)
-    } catch (error) {
-      this.#poison(error)
-    }
-  }
-
-  /** Runs `change` when all changes before it are done and all writes have settled; a failure of the storage poisons the log. */
-  #inOrder<T>(change: () => Promise<T>): Promise<T> {
-    return this.#enqueue(async () => {
+  /** Runs `change` when all changes before it are done and all writes have settled. A failure of the storage poisons the log. */
+  async #change(change: () => Promise<void>): Promise<void> {
+    this.#expectOpen()
+    return this.#changes.run(async () => {
       await this.#lastWrite
-      this.#expectWritable()
+      if (this.#failure) throw this.#failure
       try {
-        return await change()
+        await change()
       } catch (error) {
         throw error instanceof KafkaError ? error : this.#poison(error)
       }
-    }) as Promise<T>
+    })
   }
 
-  #enqueue<T>(change: () => MaybePromise<T>): MaybePromise<T> {
-    return this.#hold(this.#queue ? this.#queue.then(change) : change())
-  }
-
-  /** Makes later changes wait for this one, if it is not done already. */
-  #hold<T>(change: MaybePromise<T>): MaybePromise<T> {
-    if (!isPromise(change)) return change
-    const done = () => {
-      if (this.#queue === tail) this.#queue = undefined
-    }
-    const tail: Promise<unknown> = change.then(done, done)
-    this.#queue = tail
-    return change
-  }
-
-  #expectWritable(): void {
+  #expectOpen(): void {
     if (this.#closing) throw new KafkaError('CLOSED', `The log \`${this.folder}\` is closed`)
-    if (this.#failure) throw this.#failure
   }
 
   #poison(cause: unknown): KafkaError {
+    if (cause === this.#failure && this.#failure) return this.#failure
     const reason = cause instanceof Error ? cause.message : String(cause)
-    this.#failure ??= new KafkaError('KAFKA_STORAGE_ERROR', `The log \`${this.folder}\` takes no more writes since one failed: ${reason}`, {
-      cause
-    })
+    const message = `The log \`${this.folder}\` takes no more writes since one failed: ${reason}`
+    this.#failure ??= new KafkaError('KAFKA_STORAGE_ERROR', message, { cause })
     return this.#failure
   }
 

@@ -48,7 +48,7 @@ export async function recoverSegments(
     for (const baseOffset of baseOffsets) segments.push(await Segment.open(storage, folder, baseOffset, options, now))
     for (const segment of segments) {
       const isLast = segments.every(later => later.baseOffset <= segment.baseOffset || later.file.length === 0)
-      const scanned = await scanSegment(segment, isLast, epochs)
+      const scanned = await scanSegment(segment, isLast, epochs, now)
       batches += scanned.batches
       const { file } = segment
       if (scanned.end < file.length) {
@@ -71,7 +71,8 @@ export async function recoverSegments(
 async function scanSegment(
   segment: Segment,
   isLast: boolean,
-  epochs: LeaderEpochs
+  epochs: LeaderEpochs,
+  now: number
 ): Promise<{ readonly end: number; readonly batches: number }> {
   const { file } = segment
   const length = file.length
@@ -99,7 +100,7 @@ async function scanSegment(
       if (fault) break
       const lastOffset = lastOffsetAt(view, position)
       epochs.assign(leaderEpochAt(view, position), baseOffsetAt(view, position))
-      segment.note(filePosition + position, lastOffset, maxTimestampAt(view, position))
+      segment.note(filePosition + position, lastOffset, maxTimestampAt(view, position), now)
       nextOffset = lastOffset + 1
       batches++
       position += size

@@ -100,12 +100,9 @@ export class Segment {
     )
   }
 
-  append(bytes: Uint8Array): MaybePromise<void> {
-    return this.#file.append(bytes)
-  }
-
   /** Takes note of a batch that stands at `position` of the file, or soon will; they come in order. */
-  note(position: number, lastOffset: number, maxTimestamp: number): void {
+  note(position: number, lastOffset: number, maxTimestamp: number, now: number): void {
+    this.modifiedAt = now
     if (position === 0) this.#firstTimestamp = maxTimestamp
     if (maxTimestamp > this.maxTimestamp) {
       this.maxTimestamp = maxTimestamp

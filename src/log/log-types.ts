@@ -1,0 +1,50 @@
+import type { Clock } from '../common/clock.js'
+import type { AppendOrigin } from './batch-validation.js'
+import type { LogOptions } from './log-options.js'
+
+/** What `Log.open` takes besides the options that can change later. */
+export interface LogOpenOptions extends LogOptions {
+  /** Where the time comes from. Default: the machine's clock. */
+  readonly clock?: Clock
+  /**
+   * Whether what has been written counts as committed at once, as it should where there are no replicas. Default: `true`; with `false` the
+   * owner moves the high watermark with `advanceHighWatermark`.
+   */
+  readonly autoHighWatermark?: boolean
+  /** Records below this offset were deleted before the log was last closed. Default: the log starts where its first segment does. */
+  readonly logStartOffset?: number
+  /** Called when a segment has ended and the next one begun, at `baseOffset`. */
+  readonly onRoll?: (baseOffset: number) => void
+  /** Called when old segments were removed. */
+  readonly onSegmentsRemoved?: (removed: RemovedSegments) => void
+}
+
+export interface RemovedSegments {
+  readonly segments: number
+  readonly bytes: number
+  /** Where the log starts now. */
+  readonly logStartOffset: number
+}
+
+export interface AppendOptions {
+  /** The epoch of the leader that takes the batch in. Default: 0. A replica's batches have theirs already. */
+  readonly leaderEpoch?: number
+  /** Who brings it, which decides what is checked. Default: `'client'`. */
+  readonly origin?: AppendOrigin
+}
+
+/** Where a batch went. */
+export interface AppendInfo {
+  readonly baseOffset: number
+  readonly lastOffset: number
+  /** The timestamp that all its records got, or -1 where they keep their own. */
+  readonly logAppendTime: number
+  readonly logStartOffset: number
+}
+
+export interface ReadOptions {
+  /** Only batches that end before this offset are returned. Default: `logEndOffset`. */
+  readonly upTo?: number
+  /** Whether the first batch is returned even if it is larger than `maxBytes`. Default: `true`. */
+  readonly minOneBatch?: boolean
+}

@@ -1,0 +1,93 @@
+import { isPromise, type MaybePromise } from '../common/deferred.js'
+import type { Segment } from './segment.js'
+
+/** The segments of a log in the order of their offsets; the last one is active, it takes the batches. */
+export class SegmentList {
+  #segments: Segment[]
+  readonly #onFailure: (cause: unknown) => void
+  /** Files on their way out, which nobody waits for but `removals`. */
+  readonly #removals = new Set<Promise<void>>()
+
+  /** `onFailure` is told when the files of a segment could not be removed. */
+  constructor(segments: Segment[], onFailure: (cause: unknown) => void) {
+    this.#segments = segments
+    this.#onFailure = onFailure
+  }
+
+  get all(): readonly Segment[] {
+    return this.#segments
+  }
+
+  get count(): number {
+    return this.#segments.length
+  }
+
+  get active(): Segment {
+    return this.#segments[this.#segments.length - 1]
+  }
+
+  get sizeInBytes(): number {
+    let size = 0
+    for (const segment of this.#segments) size += segment.sizeInBytes
+    return size
+  }
+
+  at(index: number): Segment | undefined {
+    return this.#segments[index]
+  }
+
+  /** Index of the last segment that starts at or before `offset`, or 0. */
+  indexOf(offset: number): number {
+    let low = 0
+    let high = this.#segments.length - 1
+    while (low < high) {
+      const middle = (low + high + 1) >>> 1
+      if (this.#segments[middle].baseOffset <= offset) low = middle
+      else high = middle - 1
+    }
+    return low
+  }
+
+  /** The first segment after one that may itself be gone by now. */
+  after({ baseOffset }: Segment): number {
+    const index = this.#segments.findIndex(segment => segment.baseOffset > baseOffset)
+    return index < 0 ? this.#segments.length : index
+  }
+
+  push(segment: Segment): void {
+    this.#segments.push(segment)
+  }
+
+  /** Takes segments out of the list and their files out of the storage. Returns the bytes they had. */
+  remove(start: number, count: number): number {
+    let bytes = 0
+    for (const segment of this.#segments.splice(start, count)) {
+      bytes += segment.sizeInBytes
+      this.#retire(segment)
+    }
+    return bytes
+  }
+
+  /** Resolves when the files of all removed segments are gone. */
+  async removals(): Promise<void> {
+    await Promise.all(this.#removals)
+  }
+
+  async close(): Promise<void> {
+    await this.removals()
+    for (const segment of this.#segments) await segment.file.close()
+  }
+
+  #retire(segment: Segment): void {
+    let retired: MaybePromise<void>
+    try {
+      retired = segment.retire()
+    } catch (error) {
+      this.#onFailure(error)
+      return
+    }
+    if (!isPromise(retired)) return
+    const removal: Promise<void> = retired.catch(this.#onFailure).finally(() => this.#removals.delete(removal))
+    this.#removals.add(removal)
+  }
+}
