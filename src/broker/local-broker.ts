@@ -5,10 +5,11 @@ import { expectInteger, expectKnownKeys } from '../common/options.js'
 import { type Random, systemRandom } from '../common/random.js'
 import { zeroUuid } from '../common/uuid.js'
 import { errorNumber, errorNumberOf, KafkaError } from '../errors.js'
+import type { Log } from '../log/log.js'
 import { BrokerConfigs, type ConfigValues } from '../metadata/broker-configs.js'
-import type { Decision } from '../metadata/cluster-metadata.js'
-import { ClusterMetadata } from '../metadata/cluster-metadata.js'
+import { ClusterMetadata, type MetadataDecision } from '../metadata/cluster-metadata.js'
 import type { ControllerContext } from '../metadata/create-topics.js'
+import { MetadataMachine, stateRecord } from '../metadata/metadata-machine.js'
 import type { Broker } from '../protocol/broker.js'
 import type { Api, RequestOf, ResponseOf } from '../protocol/message.js'
 import type { Storage } from '../storage/storage.js'
@@ -16,9 +17,10 @@ import { handlerOf } from './api-table.js'
 import { DelayedFetches } from './delayed-fetch.js'
 import type { BrokerEvents } from './events.js'
 import { Housekeeping } from './housekeeping.js'
-import { MetadataLog } from './metadata-log.js'
+import { metadataLog } from './metadata-log.js'
 import { nodeIdentity } from './node-identity.js'
 import { newestVersion, type RequestContext } from './request-context.js'
+import { StateHost } from './state-host.js'
 import type { Topic } from './topic.js'
 import { TopicStore } from './topic-store.js'
 
@@ -58,7 +60,8 @@ export class LocalBroker {
   readonly events: EventEmitter<BrokerEvents>
   readonly maxFetchBytes: number
   readonly #store: TopicStore
-  readonly #metadataLog: MetadataLog
+  readonly #metadataHost: StateHost
+  readonly #metadataLog: Log
   readonly #housekeeping: Housekeeping
   #endpoint = { host: 'localhost', port: 9092 }
   #changes: Promise<unknown> = Promise.resolve()
@@ -73,6 +76,7 @@ export class LocalBroker {
     this.configs = parts.configs
     this.metadata = parts.metadata
     this.events = parts.events
+    this.#metadataHost = parts.metadataHost
     this.#metadataLog = parts.metadataLog
     this.#store = parts.store
     this.delayedFetches = new DelayedFetches(parts.clock)
@@ -89,11 +93,12 @@ export class LocalBroker {
     const { clusterId } = await nodeIdentity(storage, nodeId, random)
     const metadata = new ClusterMetadata()
     const events = new EventEmitter<BrokerEvents>()
-    const metadataLog = await MetadataLog.open(storage, metadata, clock)
-    if (metadataLog.isEmpty) await metadataLog.write([...metadata.snapshot()])
+    const log = await metadataLog(storage, clock)
+    const metadataHost = await StateHost.open(log, new MetadataMachine(metadata), { clock })
+    if (log.logEndOffset === 0) await metadataHost.run(() => ({ records: [...metadata.snapshot()].map(stateRecord), committed: () => {} }))
     const store = new TopicStore({ storage, clock, configs, events })
     await store.openAll(metadata)
-    return new LocalBroker({ nodeId, clusterId, clock, random, storage, configs, metadata, events, metadataLog, store })
+    return new LocalBroker({ nodeId, clusterId, clock, random, storage, configs, metadata, events, metadataHost, metadataLog: log, store })
   }
 
   /** The topics of this node, by name, with their partitions and logs. */
@@ -139,13 +144,14 @@ export class LocalBroker {
   }
 
   /** Lets the controller decide, writes what it decided, and carries it out. One change at a time. */
-  change<R>(decide: () => Decision<R>): Promise<R> {
+  change<R>(decide: () => MetadataDecision<R>): Promise<R> {
     const changed = this.#changes.then(async () => {
       if (this.#closing) throw closedError()
-      const { response, records } = decide()
-      await this.#metadataLog.write(records)
-      await this.#store.apply(records, this.metadata)
-      return response
+      return this.#metadataHost.run(() => {
+        const { response, records } = decide()
+        const committed = () => this.#store.apply(records, this.metadata).then(() => response)
+        return { records: records.map(stateRecord), committed }
+      })
     })
     this.#changes = changed.catch(() => {})
     return changed
@@ -179,6 +185,7 @@ export class LocalBroker {
     await this.#housekeeping.close()
     await this.#changes
     await this.#store.close()
+    await this.#metadataHost.close()
     await this.#metadataLog.close()
   }
 
@@ -225,6 +232,7 @@ interface Parts {
   readonly configs: BrokerConfigs
   readonly metadata: ClusterMetadata
   readonly events: EventEmitter<BrokerEvents>
-  readonly metadataLog: MetadataLog
+  readonly metadataHost: StateHost
+  readonly metadataLog: Log
   readonly store: TopicStore
 }

@@ -1,6 +1,7 @@
 import { isPromise, type MaybePromise } from '../common/deferred.js'
 import type { AppendOrigin } from '../log/batch-validation.js'
-import type { AppendInfo, Log } from '../log/log.js'
+import type { Log } from '../log/log.js'
+import type { AppendInfo } from '../log/log-types.js'
 import type { PartitionState } from '../metadata/cluster-metadata.js'
 import type { AppendListener } from './delayed-fetch.js'
 

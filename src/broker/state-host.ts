@@ -204,10 +204,15 @@ function settle<T>(decision: Decision<T>, failure: Failure | undefined): T {
 function attempt(write: () => MaybePromise<void>): MaybePromise<Failure | undefined> {
   try {
     const written = write()
-    return isPromise(written) ? written.then(ignore, error => ({ error })) : undefined
+    return isPromise(written) ? written.then(ignore, failureOf) : undefined
   } catch (error) {
-    return { error }
+    return failureOf(error)
   }
+}
+
+function failureOf(error: unknown): Failure {
+  if (error instanceof KafkaError) return { error }
+  return { error: new KafkaError('KAFKA_STORAGE_ERROR', 'The records of an internal topic could not be written', { cause: error }) }
 }
 
 function ignore(): undefined {}

@@ -42,7 +42,8 @@ export type ConfigValues = { readonly [name: string]: string | number | boolean 
 /** What a node is configured to do, and what topics inherit from it. */
 export class BrokerConfigs {
   readonly all: readonly BrokerConfig[]
-  readonly #durable: boolean
+  /** Whether what topics hold outlives the process, which decides some of the defaults. */
+  readonly durable: boolean
   readonly #given = new Map<string, string>()
   readonly #byName: ReadonlyMap<string, BrokerConfig>
 
@@ -55,7 +56,7 @@ export class BrokerConfigs {
       topicConfig: config
     }))
     this.all = [...ownConfigs, ...inherited].sort((a, b) => (a.name < b.name ? -1 : 1))
-    this.#durable = durable
+    this.durable = durable
     this.#byName = new Map(this.all.map(config => [config.name, config]))
     for (const [name, value] of Object.entries(given)) {
       const config = this.#byName.get(name)
@@ -87,6 +88,6 @@ export class BrokerConfigs {
 
   /** What a topic has that does not set this config itself. */
   topicDefault(config: TopicConfig): string {
-    return this.#given.get(config.synonym) ?? defaultTopicConfig(config, this.#durable)
+    return this.#given.get(config.synonym) ?? defaultTopicConfig(config, this.durable)
   }
 }

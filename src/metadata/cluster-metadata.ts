@@ -118,7 +118,7 @@ export function partitionRecord(topicId: string, { partition, replicas, isr, lea
 }
 
 /** What the controller decides on a request: the answer, and the records that make it true. */
-export interface Decision<R> {
+export interface MetadataDecision<R> {
   readonly response: R
   readonly records: readonly MetadataRecord[]
 }

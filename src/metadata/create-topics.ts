@@ -4,7 +4,7 @@ import { errorNumber, KafkaError, type ProtocolErrorCode } from '../errors.js'
 import type { RequestOf, ResponseOf } from '../protocol/message.js'
 import type { CreateTopics } from '../protocol/messages/create-topics.js'
 import type { BrokerConfigs } from './broker-configs.js'
-import { type ClusterMetadata, type Decision, type PartitionState, partitionRecord, resourceType } from './cluster-metadata.js'
+import { type ClusterMetadata, type MetadataDecision, type PartitionState, partitionRecord, resourceType } from './cluster-metadata.js'
 import { configSource } from './config-value.js'
 import type { MetadataRecord } from './records.js'
 import { topicConfigProblem, topicConfigs } from './topic-configs.js'
@@ -26,7 +26,7 @@ type Response = ResponseOf<typeof CreateTopics>
 type Wanted = Request['topics'][number]
 
 /** Decides on new topics, each on its own: one that is refused does not keep the others from being created. */
-export function createTopics(metadata: ClusterMetadata, request: Request, context: ControllerContext): Decision<Response> {
+export function createTopics(metadata: ClusterMetadata, request: Request, context: ControllerContext): MetadataDecision<Response> {
   const records: MetadataRecord[] = []
   const taken = new Set<string>()
   const topics = request.topics.map(wanted => {

@@ -1,0 +1,9 @@
+import { alterConfigs as decide } from '../../metadata/alter-configs.js'
+import type { RequestOf, ResponseOf } from '../../protocol/message.js'
+import type { AlterConfigs } from '../../protocol/messages/alter-configs.js'
+import type { LocalBroker } from '../local-broker.js'
+
+/** Replaces all configs of topics: the way of older clients. */
+export function alterConfigs(node: LocalBroker, request: RequestOf<typeof AlterConfigs>): Promise<ResponseOf<typeof AlterConfigs>> {
+  return node.change(() => decide(node.metadata, request))
+}

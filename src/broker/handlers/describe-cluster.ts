@@ -1,0 +1,29 @@
+import { errorNumber } from '../../errors.js'
+import type { RequestOf, ResponseOf } from '../../protocol/message.js'
+import type { DescribeCluster } from '../../protocol/messages/describe-cluster.js'
+import type { LocalBroker } from '../local-broker.js'
+
+const brokers = 1
+
+/** Tells who the cluster is: one node, which is its own controller. */
+export function describeCluster(node: LocalBroker, request: RequestOf<typeof DescribeCluster>): ResponseOf<typeof DescribeCluster> {
+  const { endpointType = brokers } = request
+  if (endpointType !== brokers) {
+    return {
+      errorCode: errorNumber('INVALID_REQUEST'),
+      errorMessage: 'The endpoints of controllers are not told by a broker',
+      endpointType,
+      clusterId: node.clusterId,
+      brokers: []
+    }
+  }
+  return {
+    throttleTimeMs: 0,
+    errorCode: 0,
+    errorMessage: null,
+    endpointType,
+    clusterId: node.clusterId,
+    controllerId: node.nodeId,
+    brokers: [{ brokerId: node.nodeId, host: node.endpoint.host, port: node.endpoint.port, rack: null, isFenced: false }]
+  }
+}

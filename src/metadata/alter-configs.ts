@@ -1,0 +1,114 @@
+import { errorNumber, KafkaError, type ProtocolErrorCode } from '../errors.js'
+import type { RequestOf, ResponseOf } from '../protocol/message.js'
+import type { AlterConfigs } from '../protocol/messages/alter-configs.js'
+import type { IncrementalAlterConfigs } from '../protocol/messages/incremental-alter-configs.js'
+import { type ClusterMetadata, type MetadataDecision, resourceType, type TopicState } from './cluster-metadata.js'
+import { listOf } from './config-value.js'
+import type { ControllerContext } from './create-topics.js'
+import type { MetadataRecord } from './records.js'
+import { topicConfig, topicConfigProblem } from './topic-configs.js'
+
+type Request = RequestOf<typeof IncrementalAlterConfigs>
+type Response = ResponseOf<typeof IncrementalAlterConfigs>
+type Resource = Request['resources'][number]
+type Change = Resource['configs'][number]
+type WholeRequest = RequestOf<typeof AlterConfigs>
+
+/** What a change does to a config, by Kafka's numbers. */
+export const configOperation = { set: 0, delete: 1, append: 2, subtract: 3 } as const
+
+/** Decides on changes of single configs; all changes of a resource are made, or none. */
+export function incrementalAlterConfigs(
+  metadata: ClusterMetadata,
+  request: Request,
+  context: ControllerContext
+): MetadataDecision<Response> {
+  return alterEach(metadata, request, (topic, { configs }) => {
+    const names = configs.map(({ name }) => name)
+    const twice = names.find((name, i) => names.indexOf(name) !== i)
+    if (twice !== undefined) throw new KafkaError('INVALID_REQUEST', `The request changes \`${twice}\` twice`)
+    return new Map(configs.map(change => [change.name, changed(topic, change, context)]))
+  })
+}
+
+/** Decides on resources whose configs are given whole: what is not named goes back to its default. */
+export function alterConfigs(metadata: ClusterMetadata, request: WholeRequest): MetadataDecision<Response> {
+  return alterEach(metadata, request, (topic, { configs }) => {
+    const values = new Map<string, string | null>([...topic.configs.keys()].map(name => [name, null]))
+    for (const { name, value } of configs) values.set(name, value)
+    return values
+  })
+}
+
+interface Resources<R> {
+  readonly resources: readonly R[]
+  readonly validateOnly?: boolean
+}
+
+function alterEach<R extends { resourceType: number; resourceName: string }>(
+  metadata: ClusterMetadata,
+  { resources, validateOnly }: Resources<R>,
+  valuesFor: (topic: TopicState, resource: R) => ReadonlyMap<string, string | null>
+): MetadataDecision<Response> {
+  const records: MetadataRecord[] = []
+  const responses = resources.map(resource => {
+    const { resourceType: type, resourceName } = resource
+    try {
+      if (resources.filter(other => other.resourceType === type && other.resourceName === resourceName).length > 1)
+        throw new KafkaError('INVALID_REQUEST', `The request has \`${resourceName}\` twice`)
+      const topic = expectTopic(metadata, type, resourceName)
+      const values = valuesFor(topic, resource)
+      for (const [name, value] of values) expectValid(name, value)
+      if (!validateOnly) records.push(...recordsOf(topic, values))
+      return { errorCode: 0, errorMessage: null, resourceType: type, resourceName }
+    } catch (error) {
+      if (!(error instanceof KafkaError)) throw error
+      const errorCode = errorNumber(error.code as ProtocolErrorCode)
+      return { errorCode, errorMessage: error.message, resourceType: type, resourceName }
+    }
+  })
+  return { response: { throttleTimeMs: 0, responses }, records }
+}
+
+function expectTopic(metadata: ClusterMetadata, type: number, name: string): TopicState {
+  if (type === resourceType.broker) throw new KafkaError('INVALID_REQUEST', 'The configs of a broker are set when it is opened')
+  if (type !== resourceType.topic)
+    throw new KafkaError('INVALID_REQUEST', `Only topics have configs that can be changed, not resources of type ${type}`)
+  const topic = metadata.topics.get(name)
+  if (!topic) throw new KafkaError('UNKNOWN_TOPIC_OR_PARTITION', `There is no topic \`${name}\``)
+  return topic
+}
+
+function changed(topic: TopicState, { name, configOperation: operation, value }: Change, { configs }: ControllerContext): string | null {
+  if (operation === configOperation.delete) return null
+  if (value === null) throw new KafkaError('INVALID_CONFIG', `Topic config \`${name}\` has no value`)
+  if (operation === configOperation.set) return value
+  if (operation !== configOperation.append && operation !== configOperation.subtract)
+    throw new KafkaError('INVALID_REQUEST', `There is no operation ${operation} on configs`)
+  const config = topicConfig(name)
+  if (config && config.type !== 'list')
+    throw new KafkaError('INVALID_CONFIG', `Topic config \`${name}\` is not a list that could be added to or taken from`)
+  const before = listOf(topic.configs.get(name) ?? (config ? configs.topicDefault(config) : ''))
+  const given = listOf(value)
+  const after =
+    operation === configOperation.append ? [...new Set([...before, ...given])] : before.filter(element => !given.includes(element))
+  return after.join(',')
+}
+
+function expectValid(name: string, value: string | null): void {
+  const problem = value === null ? unknownName(name) : topicConfigProblem(name, value)
+  if (problem) throw new KafkaError('INVALID_CONFIG', problem)
+}
+
+function unknownName(name: string): string | undefined {
+  return topicConfig(name) ? undefined : topicConfigProblem(name, '')
+}
+
+function recordsOf(topic: TopicState, values: ReadonlyMap<string, string | null>): MetadataRecord[] {
+  const records: MetadataRecord[] = []
+  for (const [name, value] of values) {
+    if ((topic.configs.get(name) ?? null) === value) continue
+    records.push({ type: 'config', resourceType: resourceType.topic, resourceName: topic.name, name, value })
+  }
+  return records
+}

@@ -1,0 +1,83 @@
+import { errorNumber, KafkaError, type ProtocolErrorCode } from '../errors.js'
+import type { RequestOf, ResponseOf } from '../protocol/message.js'
+import type { DescribeConfigs } from '../protocol/messages/describe-configs.js'
+import type { BrokerConfig, BrokerConfigs } from './broker-configs.js'
+import { type ClusterMetadata, resourceType } from './cluster-metadata.js'
+import { configSource, configType } from './config-value.js'
+import type { ControllerContext } from './create-topics.js'
+import { defaultTopicConfig, type TopicConfig, topicConfigs } from './topic-configs.js'
+
+type Request = RequestOf<typeof DescribeConfigs>
+type Response = ResponseOf<typeof DescribeConfigs>
+type Result = Response['results'][number]
+type Config = Result['configs'][number]
+type Synonym = NonNullable<Config['synonyms']>[number]
+
+/** Tells what topics and brokers are configured to, and where each value comes from. */
+export function describeConfigs(metadata: ClusterMetadata, request: Request, context: ControllerContext): Response {
+  const results = request.resources.map(({ resourceType: type, resourceName, configurationKeys }) => {
+    try {
+      const wanted = (config: Config) => !configurationKeys || configurationKeys.includes(config.name)
+      const configs = configsOf(metadata, type, resourceName, context)
+        .filter(wanted)
+        .map(config => trimmed(config, request))
+      return { errorCode: 0, errorMessage: null, resourceType: type, resourceName, configs }
+    } catch (error) {
+      if (!(error instanceof KafkaError)) throw error
+      const errorCode = errorNumber(error.code as ProtocolErrorCode)
+      return { errorCode, errorMessage: error.message, resourceType: type, resourceName, configs: [] }
+    }
+  })
+  return { throttleTimeMs: 0, results }
+}
+
+function configsOf(metadata: ClusterMetadata, type: number, name: string, { configs, nodeIds }: ControllerContext): Config[] {
+  switch (type) {
+    case resourceType.topic: {
+      const topic = metadata.topics.get(name)
+      if (!topic) throw new KafkaError('UNKNOWN_TOPIC_OR_PARTITION', `There is no topic \`${name}\``)
+      return topicConfigs.map(config => ofTopic(config, topic.configs.get(config.name), configs))
+    }
+    case resourceType.broker:
+      // The empty name stands for what is set for all brokers at run time, which is nothing.
+      if (name === '') return []
+      if (!nodeIds.includes(Number(name))) throw new KafkaError('INVALID_REQUEST', `There is no broker \`${name}\``)
+      return configs.all.map(config => ofBroker(config, configs))
+    default:
+      throw new KafkaError('INVALID_REQUEST', `Resources of type ${type} have no configs here`)
+  }
+}
+
+function ofTopic(config: TopicConfig, own: string | undefined, configs: BrokerConfigs): Config {
+  const synonyms: Synonym[] = own === undefined ? [] : [{ name: config.name, value: own, source: configSource.topic }]
+  if (configs.isGiven(config.synonym))
+    synonyms.push({ name: config.synonym, value: configs.text(config.synonym), source: configSource.staticBroker })
+  synonyms.push({ name: config.synonym, value: defaultTopicConfig(config, configs.durable), source: configSource.default })
+  return described(config, synonyms, false)
+}
+
+function ofBroker(config: BrokerConfig, configs: BrokerConfigs): Config {
+  const synonyms: Synonym[] = [{ name: config.name, value: config.default, source: configSource.default }]
+  if (configs.isGiven(config.name))
+    synonyms.unshift({ name: config.name, value: configs.text(config.name), source: configSource.staticBroker })
+  return described(config, synonyms, true)
+}
+
+/** The first of the synonyms is the one that counts. */
+function described(config: TopicConfig | BrokerConfig, synonyms: Synonym[], readOnly: boolean): Config {
+  const [{ value, source }] = synonyms
+  return {
+    name: config.name,
+    value,
+    readOnly,
+    configSource: source,
+    isSensitive: false,
+    synonyms,
+    configType: configType[config.type],
+    documentation: config.documentation
+  }
+}
+
+function trimmed(config: Config, { includeSynonyms, includeDocumentation }: Request): Config {
+  return { ...config, synonyms: includeSynonyms ? config.synonyms : [], documentation: includeDocumentation ? config.documentation : null }
+}
