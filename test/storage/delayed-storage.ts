@@ -1,0 +1,85 @@
+import { memoryStorage } from '../../src/storage/memory.js'
+import type { Storage, StorageFile } from '../../src/storage/storage.js'
+
+/** A storage that answers every call with a promise, some turns later, and can be told to fail: memory with a disk's manners. */
+export class DelayedStorage implements Storage {
+  readonly durable: boolean
+  readonly inner = memoryStorage()
+  /** When set, appends of bytes fail with it. */
+  failure: Error | undefined
+  /** Called before each append is applied; it may return a promise to hold it up. */
+  beforeAppend: (() => Promise<void>) | undefined
+
+  constructor(options: { durable?: boolean } = {}) {
+    this.durable = options.durable ?? false
+  }
+
+  async open(name: string): Promise<StorageFile> {
+    await turns(2)
+    const file = this.inner.open(name)
+    const storage = this
+    let length = file.length
+    let last: Promise<unknown> = Promise.resolve()
+    return {
+      get length() {
+        return length
+      },
+      append(bytes) {
+        length += bytes.length
+        const append = last.then(async () => {
+          await storage.beforeAppend?.()
+          await turns(3)
+          if (storage.failure) throw storage.failure
+          file.append(bytes)
+        })
+        last = append.catch(() => {})
+        return append
+      },
+      async read(position, maxBytes) {
+        await turns(2)
+        return file.read(position, maxBytes)
+      },
+      async truncate(to) {
+        await last
+        await turns(1)
+        file.truncate(to)
+        length = file.length
+      },
+      async sync() {
+        await last
+      },
+      async close() {
+        await last
+        await turns(1)
+        file.close()
+      }
+    }
+  }
+
+  async list(folder: string): Promise<string[]> {
+    await turns(1)
+    return this.inner.list(folder)
+  }
+
+  async remove(name: string): Promise<void> {
+    await turns(4)
+    this.inner.remove(name)
+  }
+
+  async rename(from: string, to: string): Promise<void> {
+    await turns(1)
+    this.inner.rename(from, to)
+  }
+
+  async syncFolder(): Promise<void> {
+    await turns(1)
+  }
+
+  async close(): Promise<void> {
+    await turns(1)
+  }
+}
+
+async function turns(count: number): Promise<void> {
+  for (let i = 0; i < count; i++) await undefined
+}
