@@ -1,4 +1,5 @@
 import { readInt32, readText } from '../common/bytes.js'
+import { expectInteger } from '../common/options.js'
 import { encodedSize, readVarint, readVarlong } from '../common/varint.js'
 import { KafkaError } from '../errors.js'
 import {
@@ -72,7 +73,9 @@ export class RecordCursor {
   #appendTime: number | undefined
 
   constructor(options: RecordCursorOptions = {}) {
-    this.#maxDecompressedBytes = options.maxDecompressedBytes ?? defaultMaxDecompressedBytes
+    const { maxDecompressedBytes = defaultMaxDecompressedBytes } = options
+    expectInteger('maxDecompressedBytes', maxDecompressedBytes, 1, 2 ** 31 - 1)
+    this.#maxDecompressedBytes = maxDecompressedBytes
   }
 
   /** Stands before the first record of the whole batch at `position`. Decompresses it if need be. */

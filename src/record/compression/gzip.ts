@@ -2,7 +2,10 @@ import * as pako from 'pako'
 import { concatBytes } from '../../common/bytes.js'
 import type { Codec } from './codec.js'
 import { damaged, tooLarge } from './failure.js'
-import { type NodeZlib, nodeZlib } from './platform.js'
+import { type NodeZlib, nodeZlib, plainBytes } from './platform.js'
+
+/** Tells zlib to take the gzip format and no other, with the largest window. */
+const gzipOnly = 16 + 15
 
 /** gzip by pako, which runs everywhere. */
 export const portableGzip: Codec = {
@@ -11,7 +14,7 @@ export const portableGzip: Codec = {
   decompress(bytes, maxBytes) {
     const parts: Uint8Array[] = []
     let size = 0
-    const inflate = new pako.Inflate()
+    const inflate = new pako.Inflate({ windowBits: gzipOnly })
     inflate.onData = chunk => {
       size += chunk.length
       if (size > maxBytes) throw tooLarge('gzip', maxBytes)
@@ -26,10 +29,10 @@ export const portableGzip: Codec = {
 function nativeGzip(zlib: NodeZlib): Codec {
   return {
     type: 'gzip',
-    compress: bytes => zlib.gzipSync(bytes),
+    compress: bytes => plainBytes(zlib.gzipSync(bytes)),
     decompress(bytes, maxBytes) {
       try {
-        return zlib.gunzipSync(bytes, { maxOutputLength: maxBytes })
+        return plainBytes(zlib.gunzipSync(bytes, { maxOutputLength: maxBytes }))
       } catch (error) {
         throw (error as { code?: string }).code === 'ERR_BUFFER_TOO_LARGE'
           ? tooLarge('gzip', maxBytes)

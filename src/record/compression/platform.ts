@@ -10,3 +10,8 @@ export interface NodeZlib extends Pick<typeof zlib, 'gzipSync' | 'gunzipSync'> {
 export const nodeZlib = (globalThis as { process?: { getBuiltinModule?(name: string): unknown } }).process?.getBuiltinModule?.(
   'node:zlib'
 ) as NodeZlib | undefined
+
+/** A Buffer as the Uint8Array that everyone expects: a mixture of the two is slow to read. */
+export function plainBytes(buffer: Uint8Array): Uint8Array {
+  return new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.length)
+}

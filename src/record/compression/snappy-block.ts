@@ -109,7 +109,7 @@ export function decompressSnappy(bytes: Uint8Array, start: number, end: number, 
       if (count > 60) {
         const extra = count - 60
         if (extra > end - from) throw damaged('snappy', 'a block ends within a length')
-        count = lengthAt(bytes, from, extra) + 1
+        count = numberAt(bytes, from, extra) + 1
         from += extra
       }
       if (count > end - from || count > limit - to) throw damaged('snappy', 'literals run past the end of a block')
@@ -118,11 +118,20 @@ export function decompressSnappy(bytes: Uint8Array, start: number, end: number, 
       to += count
       continue
     }
-    const width = kind === tag.near ? 1 : kind === tag.far ? 2 : 4
-    if (width > end - from) throw damaged('snappy', 'a block ends within a copy')
-    const count = kind === tag.near ? ((first >> 2) & 7) + 4 : (first >> 2) + 1
-    const distance = kind === tag.near ? ((first >> 5) << 8) | bytes[from] : lengthAt(bytes, from, width)
-    from += width
+    let count = (first >> 2) + 1
+    let distance: number
+    if (kind === tag.far) {
+      distance = bytes[from] | (bytes[from + 1] << 8)
+      from += 2
+    } else if (kind === tag.near) {
+      count = ((first >> 2) & 7) + 4
+      distance = ((first >> 5) << 8) | bytes[from]
+      from++
+    } else {
+      distance = numberAt(bytes, from, 4)
+      from += 4
+    }
+    if (from > end) throw damaged('snappy', 'a block ends within a copy')
     if (distance === 0 || distance > to - blockStart) throw damaged('snappy', 'a copy starts before its block')
     if (count > limit - to) throw damaged('snappy', 'a copy runs past the end of a block')
     copyMatch(target, to, distance, count)
@@ -132,9 +141,10 @@ export function decompressSnappy(bytes: Uint8Array, start: number, end: number, 
   output.length = to
 }
 
-function lengthAt(bytes: Uint8Array, position: number, width: number): number {
+/** A little-endian number of `width` bytes. */
+function numberAt(bytes: Uint8Array, position: number, width: number): number {
   let value = 0
-  for (let i = 0; i < width; i++) value += bytes[position + i] * 2 ** (8 * i)
+  for (let i = width - 1; i >= 0; i--) value = value * 256 + bytes[position + i]
   return value
 }
 

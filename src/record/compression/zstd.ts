@@ -1,6 +1,6 @@
 import type { Codec } from './codec.js'
 import { damaged, tooLarge } from './failure.js'
-import { nodeZlib } from './platform.js'
+import { nodeZlib, plainBytes } from './platform.js'
 
 /** zstd, where `node:zlib` has it (Node 22.15, 23.8 and newer), else `undefined`. */
 export const zstd: Codec | undefined = nativeZstd()
@@ -11,11 +11,11 @@ function nativeZstd(): Codec | undefined {
   if (!compress || !decompress) return undefined
   return {
     type: 'zstd',
-    compress: bytes => compress(bytes),
+    compress: bytes => plainBytes(compress(bytes)),
     decompress(bytes, maxBytes) {
       if (bytes.length === 0) throw damaged('zstd', 'there is no frame')
       try {
-        return decompress(bytes, { maxOutputLength: maxBytes })
+        return plainBytes(decompress(bytes, { maxOutputLength: maxBytes }))
       } catch (error) {
         const { code, message } = error as Error & { code?: string }
         throw code === 'ERR_BUFFER_TOO_LARGE' ? tooLarge('zstd', maxBytes) : damaged('zstd', message, error)
