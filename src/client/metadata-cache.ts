@@ -38,6 +38,8 @@ export interface MetadataCacheOptions extends RetryOptions {
 export interface EnsureOptions extends CallOptions {
   /** Whether a topic that does not exist may come into being by being asked for. Default: `true`. */
   readonly allowAutoTopicCreation?: boolean
+  /** Default: the cache's own `unknownTopicRetries`. */
+  readonly unknownTopicRetries?: number
 }
 
 type Response = ResponseOf<typeof Metadata>
@@ -117,8 +119,9 @@ export class MetadataCache {
       const failure = mostFinal([...failures.values()])
       if (failure) throw failure
     }
+    const { unknownTopicRetries = this.#unknownTopicRetries } = options
     const again = (error: unknown, failures: number) =>
-      isRetriable(error) && !((error as KafkaError).code === 'UNKNOWN_TOPIC_OR_PARTITION' && failures > this.#unknownTopicRetries)
+      isRetriable(error) && !((error as KafkaError).code === 'UNKNOWN_TOPIC_OR_PARTITION' && failures > unknownTopicRetries)
     await this.#backoff.retry(attempt, options, again)
   }
 

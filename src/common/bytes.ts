@@ -45,6 +45,7 @@ interface NativeText {
 
 /** Node's own methods, which take any Uint8Array; elsewhere the Encoding API stands in. */
 const native = (globalThis as { Buffer?: { prototype: unknown } }).Buffer?.prototype as NativeText | undefined
+const nativeLength = (globalThis as { Buffer?: { byteLength(text: string): number } }).Buffer?.byteLength
 const encoder = new TextEncoder()
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
 
@@ -56,6 +57,11 @@ export function writeText(bytes: Uint8Array, position: number, text: string): nu
 /** The text that stands in UTF-8 in [start, end). */
 export function readText(bytes: Uint8Array, start: number, end: number): string {
   return native ? native.utf8Slice.call(bytes, start, end) : decoder.decode(bytes.subarray(start, end))
+}
+
+/** How many bytes a text takes in UTF-8. */
+export function textLength(text: string): number {
+  return nativeLength ? nativeLength(text) : encoder.encode(text).length
 }
 
 /** A new array with the text in UTF-8. */

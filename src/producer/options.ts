@@ -1,0 +1,101 @@
+import { expectFunction, expectInteger, expectKnownKeys, expectOneOf, expectString } from '../common/options.js'
+import { type CompressionType, codecOf } from '../record/compression/codec.js'
+import type { Partitioner } from './partitioner.js'
+
+/** How a producer batches, delivers and waits. Every option may be left out. */
+export interface ProducerOptions {
+  /** The name under which brokers see this producer. */
+  readonly clientId?: string
+  /**
+   * What a broker must have done before a record counts as delivered: `'all'`, every in-sync replica has it; `1`, the leader has it; `0`,
+   * nothing is waited for, and offsets are reported as -1. Default: `'all'`. (`-1`, Kafka's number for it, means `'all'`.)
+   */
+  readonly acks?: 'all' | 1 | 0 | -1
+  /** How batches are compressed. Default: `'none'`. */
+  readonly compression?: CompressionType
+  /**
+   * Bytes, before compression, at which a batch is closed; also how much goes to one partition before records without a key move on to
+   * another (KIP-794). A record larger than this travels alone. Default: 65536. Kafka's own 16384 spends half as much again on each small
+   * record, because what a batch costs (header, checksum, request, append) is shared by fewer; above 64 KiB nothing more is gained, and the
+   * bytes no longer stay in the processor's cache between the producer and the log.
+   */
+  readonly batchSize?: number
+  /**
+   * Milliseconds that a batch waits for more records before it is sent. Default: 0: all that is sent in one synchronous stretch goes
+   * together, and what comes while a batch of the partition is under way forms the next one.
+   */
+  readonly lingerMs?: number
+  /**
+   * Bytes of records that may wait to be sent or acknowledged. Beyond it, `send` and `sendBatch` wait their turn, up to `maxBlockMs`.
+   * Default: 33554432, 32 MiB.
+   */
+  readonly bufferMemory?: number
+  /** Bytes that a request may have, and a record, in a batch of its own, before compression; a larger one is refused. Default: 1048576, 1 MiB. */
+  readonly maxRequestSize?: number
+  /** Milliseconds from handing a record over until it is given up, with all its retries in between. Default: 120000. */
+  readonly deliveryTimeoutMs?: number
+  /** Milliseconds to wait for the response to one request before it is tried again. Default: 30000. */
+  readonly requestTimeoutMs?: number
+  /** Milliseconds before the first retry; each further one waits twice as long, give or take a fifth. Default: 100. */
+  readonly retryBackoffMs?: number
+  /** The longest wait before a retry. Default: 1000. */
+  readonly retryBackoffMaxMs?: number
+  /** Milliseconds that `send` may wait for room in the buffer or for a topic to be found. Default: 60000. */
+  readonly maxBlockMs?: number
+  /** Chooses the partition of records that name none. Default: murmur2 of the key, as Kafka; without a key, one partition for a batch at a time. */
+  readonly partitioner?: Partitioner
+  /**
+   * Whether a topic that does not exist is created by sending to it, where the cluster allows that; a typed topic gets the partitions and configs it
+   * describes. Default: `true`.
+   */
+  readonly allowAutoTopicCreation?: boolean
+  /** Milliseconds after which a producer looks again how many partitions a topic has. Default: 300000. */
+  readonly metadataMaxAgeMs?: number
+}
+
+export const producerDefaults = Object.freeze({
+  clientId: 'millrace',
+  acks: 'all',
+  compression: 'none',
+  batchSize: 65_536,
+  lingerMs: 0,
+  bufferMemory: 32 * 1024 * 1024,
+  maxRequestSize: 1024 * 1024,
+  deliveryTimeoutMs: 120_000,
+  requestTimeoutMs: 30_000,
+  retryBackoffMs: 100,
+  retryBackoffMaxMs: 1000,
+  maxBlockMs: 60_000,
+  allowAutoTopicCreation: true,
+  metadataMaxAgeMs: 300_000
+} as const satisfies ProducerOptions)
+
+/** The options with their defaults filled in. */
+export interface ProducerSettings extends Required<Omit<ProducerOptions, 'partitioner' | 'acks'>> {
+  readonly partitioner: Partitioner | undefined
+  /** As it stands in requests: -1 is `'all'`. */
+  readonly acks: -1 | 0 | 1
+}
+
+export function producerSettings(options: ProducerOptions): ProducerSettings {
+  expectKnownKeys('a producer', options, [...Object.keys(producerDefaults), 'partitioner'])
+  const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as ProducerOptions
+  const settings = { ...producerDefaults, partitioner: undefined, ...given }
+  expectString('clientId', settings.clientId)
+  expectOneOf('acks', settings.acks, ['all', 1, 0, -1])
+  expectOneOf('compression', settings.compression, ['none', 'gzip', 'snappy', 'lz4', 'zstd'])
+  if (settings.compression !== 'none') codecOf(settings.compression)
+  expectInteger('batchSize', settings.batchSize, 1, 2 ** 30)
+  expectInteger('lingerMs', settings.lingerMs, 0)
+  expectInteger('bufferMemory', settings.bufferMemory, 1)
+  expectInteger('maxRequestSize', settings.maxRequestSize, 1, 2 ** 30)
+  expectInteger('deliveryTimeoutMs', settings.deliveryTimeoutMs, 1)
+  expectInteger('requestTimeoutMs', settings.requestTimeoutMs, 1, 2 ** 31 - 1)
+  expectInteger('retryBackoffMs', settings.retryBackoffMs, 0)
+  expectInteger('retryBackoffMaxMs', settings.retryBackoffMaxMs, 0)
+  expectInteger('maxBlockMs', settings.maxBlockMs, 0)
+  expectInteger('metadataMaxAgeMs', settings.metadataMaxAgeMs, 0)
+  expectOneOf('allowAutoTopicCreation', settings.allowAutoTopicCreation, [true, false])
+  if (settings.partitioner !== undefined) expectFunction('partitioner', settings.partitioner)
+  return { ...settings, acks: settings.acks === 'all' ? -1 : settings.acks }
+}

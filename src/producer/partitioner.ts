@@ -1,0 +1,85 @@
+import { murmur2, murmur2Text } from '../common/murmur2.js'
+import { type Random, randomInteger } from '../common/random.js'
+import type { AnyRecord } from './producer-record.js'
+
+/** What a partitioner may want to know besides the record. */
+export interface PartitionerContext {
+  readonly topic: string
+  /** The key as it will be written; a string stands for its UTF-8 bytes. */
+  readonly key: Uint8Array | string | null
+  /** Partitions are numbered from 0 to one less than this. */
+  readonly partitionCount: number
+}
+
+/** Chooses the partition of a record that names none; `undefined` leaves the choice to the default. Must be quick and not wait. */
+export type Partitioner = (record: AnyRecord, context: PartitionerContext) => number | undefined
+
+/**
+ * The partition that Kafka's producers give to a key: murmur2 of its bytes, made positive by masking the sign bit, modulo the number of
+ * partitions. A string stands for its UTF-8 bytes.
+ */
+export function keyPartition(key: Uint8Array | string, partitionCount: number): number {
+  return ((typeof key === 'string' ? murmur2Text(key) : murmur2(key)) & 0x7fffffff) % partitionCount
+}
+
+/** What the sticky partitioner sees of a topic. */
+export interface PartitionLoad {
+  readonly partitionCount: number
+  /** Whether the partition has a leader. */
+  isAvailable(partition: number): boolean
+  /** How many batches wait to be sent to the partition. */
+  queueLength(partition: number): number
+}
+
+/**
+ * Where records without a key go (KIP-794): they stay with one partition until `stickyBytes` have gone there and a batch ends, or twice
+ * as much has; then to another, at random, the more likely the fewer batches wait for it.
+ */
+export class StickyPartitioner {
+  readonly #random: Random
+  readonly #stickyBytes: number
+  #partition = -1
+  #bytes = 0
+
+  constructor(random: Random, stickyBytes: number) {
+    this.#random = random
+    this.#stickyBytes = stickyBytes
+  }
+
+  /** The partition for the next record. `isBatchEnd` says whether the current one has no batch that the record could join. */
+  partitionFor(load: PartitionLoad, isBatchEnd: (partition: number) => boolean): number {
+    const isKnown = this.#partition >= 0 && this.#partition < load.partitionCount
+    const isDue = this.#bytes >= 2 * this.#stickyBytes || (this.#bytes >= this.#stickyBytes && isBatchEnd(this.#partition))
+    if (!isKnown || isDue) this.#move(load)
+    return this.#partition
+  }
+
+  /** Counts what has been appended to the current partition. */
+  appended(bytes: number): void {
+    this.#bytes += bytes
+  }
+
+  /** Says that a full batch of `partition` was closed, although fewer bytes than asked for may have gone there. */
+  batchFilled(partition: number): void {
+    if (partition === this.#partition) this.#bytes = Math.max(this.#bytes, this.#stickyBytes)
+  }
+
+  #move(load: PartitionLoad): void {
+    this.#partition = nextPartition(load, this.#random)
+    this.#bytes = 0
+  }
+}
+
+function nextPartition(load: PartitionLoad, random: Random): number {
+  let candidates: number[] = []
+  for (let partition = 0; partition < load.partitionCount; partition++) if (load.isAvailable(partition)) candidates.push(partition)
+  if (candidates.length === 0) candidates = Array.from({ length: load.partitionCount }, (_, partition) => partition)
+  const lengths = candidates.map(partition => load.queueLength(partition))
+  const longest = Math.max(...lengths)
+  const weights = lengths.map(length => longest + 1 - length)
+  let ticket = randomInteger(
+    random,
+    weights.reduce((sum, weight) => sum + weight, 0)
+  )
+  return candidates[weights.findIndex(weight => (ticket -= weight) < 0)]
+}

@@ -1,0 +1,116 @@
+import type { AnyTopic } from '../record/topic.js'
+import { type AnyRecord, nameOf } from './producer-record.js'
+import type { BatchReceipt, Receipt } from './receipt.js'
+import { type KnownPartitions, type Progress, progress, type TopicWriter } from './topic-writer.js'
+
+/** What is left to do of one `send` or `sendBatch`: the records that are not in a batch yet. */
+export interface PendingAppend {
+  readonly topic: AnyTopic | string
+  readonly receipt: Receipt
+  readonly signal: AbortSignal | undefined
+  /** How many of its records are in batches. */
+  readonly appendedCount: number
+  /** Whether the topic was looked up because of the record that comes next. */
+  isFresh: boolean
+  /** Appends what it can, and says what it then lacks. Throws what is wrong with a record. */
+  run(writer: TopicWriter, known: KnownPartitions, now: number): Progress
+  /** Ends it early: the records that are left are not sent. */
+  refuse(error: unknown): void
+}
+
+/** A `send` that has to wait. */
+export class PendingRecord implements PendingAppend {
+  readonly topic: AnyTopic | string
+  readonly receipt: Receipt
+  readonly signal: AbortSignal | undefined
+  readonly appendedCount = 0
+  isFresh = false
+  readonly #record: AnyRecord
+
+  constructor(topic: AnyTopic | string, record: AnyRecord, receipt: Receipt, signal: AbortSignal | undefined) {
+    this.topic = topic
+    this.receipt = receipt
+    this.signal = signal
+    this.#record = record
+  }
+
+  run(writer: TopicWriter, known: KnownPartitions, now: number): Progress {
+    return writer.append(this.topic, this.#record, known, this.isFresh, now, this.receipt, 0)
+  }
+
+  refuse(error: unknown): void {
+    this.receipt.refused(error)
+  }
+}
+
+/** A `sendBatch` from its first record on: it takes records from an array or an iterator as long as there is room for them. */
+export class PendingRecords implements PendingAppend {
+  readonly topic: AnyTopic | string
+  readonly receipt: BatchReceipt
+  readonly signal: AbortSignal | undefined
+  isFresh = false
+  readonly #list: readonly AnyRecord[] | undefined
+  readonly #iterator: Iterator<AnyRecord> | undefined
+  /** A record that was taken from the iterator and found no room. */
+  #held: { readonly record: AnyRecord } | undefined
+  #index = 0
+
+  constructor(topic: AnyTopic | string, records: Iterable<AnyRecord>, receipt: BatchReceipt, signal: AbortSignal | undefined) {
+    this.topic = topic
+    this.receipt = receipt
+    this.signal = signal
+    if (Array.isArray(records)) this.#list = records
+    else this.#iterator = records[Symbol.iterator]()
+  }
+
+  get appendedCount(): number {
+    return this.#index
+  }
+
+  run(writer: TopicWriter, known: KnownPartitions, now: number): Progress {
+    const start = this.#index
+    try {
+      const outcome = this.#list ? this.#runList(this.#list, writer, known, now) : this.#runIterator(writer, known, now)
+      this.receipt.accept(this.#index - start)
+      if (outcome === progress.appended) this.receipt.complete()
+      return outcome
+    } catch (error) {
+      this.receipt.accept(this.#index - start)
+      throw error
+    }
+  }
+
+  #runList(list: readonly AnyRecord[], writer: TopicWriter, known: KnownPartitions, now: number): Progress {
+    const { topic, receipt } = this
+    while (this.#index < list.length) {
+      const outcome = writer.append(topic, list[this.#index], known, this.isFresh, now, receipt, this.#index)
+      if (outcome !== progress.appended) return outcome
+      this.#index++
+    }
+    return progress.appended
+  }
+
+  #runIterator(writer: TopicWriter, known: KnownPartitions, now: number): Progress {
+    const { topic, receipt } = this
+    for (;;) {
+      if (!this.#held) {
+        const step = this.#iterator!.next()
+        if (step.done) return progress.appended
+        this.#held = { record: step.value }
+      }
+      const outcome = writer.append(topic, this.#held.record, known, this.isFresh, now, receipt, this.#index)
+      if (outcome !== progress.appended) return outcome
+      this.#held = undefined
+      this.#index++
+    }
+  }
+
+  refuse(error: unknown): void {
+    this.receipt.refused(error)
+    this.#iterator?.return?.()
+  }
+}
+
+export function topicOf(append: PendingAppend): string {
+  return nameOf(append.topic)
+}

@@ -1,0 +1,304 @@
+import { EventEmitter } from 'eventemitter3'
+import { MetadataCache } from '../client/metadata-cache.js'
+import type { Clock } from '../common/clock.js'
+import { abortable, isPromise } from '../common/deferred.js'
+import { expectInteger, expectKnownKeys, shown } from '../common/options.js'
+import type { Random } from '../common/random.js'
+import { KafkaError } from '../errors.js'
+import type { Brokers } from '../protocol/broker.js'
+import { type AnyTopic, expectTopicName } from '../record/topic.js'
+import { Accumulator } from './accumulator.js'
+import { Admission } from './admission.js'
+import { type ProducerOptions, type ProducerSettings, producerSettings } from './options.js'
+import type { PartitionQueue } from './partition-queue.js'
+import { StickyPartitioner } from './partitioner.js'
+import { type PendingAppend, PendingRecord, PendingRecords } from './pending-append.js'
+import type { ProducerBatch } from './producer-batch.js'
+import type { ProducerRecordOf } from './producer-record.js'
+import { BatchReceipt, type RecordMetadata, RecordReceipt, type SendBatchResult } from './receipt.js'
+import { Sender } from './sender.js'
+import { progress, TopicWriter } from './topic-writer.js'
+
+/** What a producer stands on; `cluster.producer()` brings it along. */
+export interface ProducerParts {
+  readonly brokers: Brokers
+  readonly clock: Clock
+  readonly random: Random
+  /** Shared knowledge of topics. Default: the producer's own. */
+  readonly metadata?: MetadataCache
+}
+
+export interface SendOptions {
+  /**
+   * Ends the wait for room in the buffer, or for the topic to be found: the call rejects with the signal's reason. A record that has been
+   * handed over is on its way and cannot be called back; from then on the signal changes nothing.
+   */
+  readonly signal?: AbortSignal
+}
+
+export interface ProducerCloseOptions {
+  /** Milliseconds to go on delivering; what is left then fails with CLOSED. Default: until all is delivered or has timed out. */
+  readonly timeoutMs?: number
+}
+
+/** A batch that the log has taken. */
+export interface DeliveredEvent {
+  readonly topic: string
+  readonly partition: number
+  /** Offset of its first record; -1 with `acks: 0`. */
+  readonly baseOffset: number
+  readonly recordCount: number
+  /** Before compression. */
+  readonly sizeInBytes: number
+}
+
+/** A batch that was given up. */
+export interface FailedEvent {
+  readonly topic: string
+  readonly partition: number
+  readonly recordCount: number
+  readonly error: unknown
+}
+
+/** A batch that will be tried again. */
+export interface RetryEvent extends FailedEvent {
+  /** How often it has been tried. */
+  readonly attempts: number
+  /** Milliseconds until the next try. */
+  readonly delayMs: number
+}
+
+export interface ProducerEvents {
+  delivered: (event: DeliveredEvent) => void
+  failed: (event: FailedEvent) => void
+  retry: (event: RetryEvent) => void
+  closed: () => void
+}
+
+/**
+ * Sends records to topics. Records are encoded at once into one open batch per partition; all that is sent in one synchronous stretch goes
+ * together. Within a partition the order of sending is the order in the log, whatever fails and is tried again in between.
+ *
+ * ```ts
+ * await using producer = cluster.producer({ compression: 'lz4' })
+ * const { partition, offset } = await producer.send('orders', { key: 'c-7', value: JSON.stringify(order) })
+ * await producer.sendBatch('orders', orders.map(order => ({ key: order.customer, value: JSON.stringify(order) })))
+ * ```
+ *
+ * The fate of every record is known: `send` and `sendBatch` resolve once it is in the log, or reject. Delivery is at least once: a request
+ * whose response got lost is tried again. Mistakes in a call (`TypeError`), and what befalls records (`KafkaError`), are rejections both.
+ *
+ * Events, for those who watch rather than await: `delivered`, `failed` and `retry` for each batch, and `closed`.
+ */
+export class Producer extends EventEmitter<ProducerEvents> implements AsyncDisposable {
+  readonly #settings: ProducerSettings
+  readonly #clock: Clock
+  readonly #random: Random
+  readonly #brokers: Brokers
+  readonly #metadata: MetadataCache
+  readonly #accumulator: Accumulator
+  readonly #admission: Admission
+  readonly #sender: Sender
+  readonly #writers = new Map<string, TopicWriter>()
+  #lookAgainAt: number
+  #closing: Promise<void> | undefined
+
+  constructor(parts: ProducerParts, options: ProducerOptions = {}) {
+    super()
+    const settings = producerSettings(options)
+    const { brokers, clock, random } = parts
+    this.#settings = settings
+    this.#clock = clock
+    this.#random = random
+    this.#brokers = brokers
+    this.#metadata = parts.metadata ?? new MetadataCache(brokers, { ...settings, clock, random })
+    this.#lookAgainAt = clock.now() + settings.metadataMaxAgeMs
+    const metadata = this.#metadata
+    const accumulator = new Accumulator({ ...settings, clock })
+    this.#accumulator = accumulator
+    this.#admission = new Admission({ ...settings, clock, brokers, metadata, accumulator }, () => this.#writers.values())
+    const queues = () => this.#queues()
+    const listener = {
+      onDelivered: (queue: PartitionQueue, batch: ProducerBatch, baseOffset: number) => this.#onDelivered(queue, batch, baseOffset),
+      onFailed: (queue: PartitionQueue, batch: ProducerBatch, error: unknown) => this.#onFailed(queue, batch, error),
+      onRetry: (queue: PartitionQueue, batch: ProducerBatch, error: unknown, delayMs: number) =>
+        this.#onRetry(queue, batch, error, delayMs),
+      onReleased: () => this.#admission.feed()
+    }
+    this.#sender = new Sender({ settings, clock, random, brokers, metadata, accumulator, listener, queues })
+  }
+
+  /**
+   * Sends one record; resolves with its place once the log has it. Rejects with a `TypeError` for a record that is malformed, and with a
+   * `KafkaError`: MESSAGE_TOO_LARGE, UNKNOWN_TOPIC_OR_PARTITION, SERIALIZATION, CLOSED, REQUEST_TIMED_OUT (the buffer was full for
+   * `maxBlockMs`, or delivery took longer than `deliveryTimeoutMs`), or what the broker said.
+   */
+  send<const T extends AnyTopic | string>(topic: T, record: ProducerRecordOf<T>, options?: SendOptions): Promise<RecordMetadata> {
+    return new Promise((resolve, reject) => {
+      const name = this.#checked(topic, options)
+      const receipt = new RecordReceipt(name, resolve, reject)
+      const writer = this.#writer(name)
+      const known = this.#admission.isOpen(writer) ? this.#metadata.topic(name) : undefined
+      const now = this.#clock.now()
+      if (known && writer.append(topic, record, known, false, now, receipt, 0) === progress.appended) this.#keepFresh(now)
+      else this.#admission.enter(writer, new PendingRecord(topic, record, receipt, options?.signal))
+    })
+  }
+
+  /**
+   * Sends many records with one promise, at next to no cost per record. They may be more than the buffer holds: the rest then waits for room,
+   * so leave the list alone until the promise settles; from an iterable, records are taken as room is found. Resolves with where they went.
+   *
+   * If a record fails, or is refused, rejects with a `SendBatchError` that says which were delivered and which were not; those before a refused
+   * one are still delivered, those after it are not sent. Rejects with the plain error when nothing had been handed over.
+   */
+  sendBatch<const T extends AnyTopic | string>(
+    topic: T,
+    records: Iterable<ProducerRecordOf<T>>,
+    options?: SendOptions
+  ): Promise<SendBatchResult> {
+    try {
+      const name = this.#checked(topic, options)
+      if (typeof records !== 'object' || typeof records?.[Symbol.iterator] !== 'function')
+        throw new TypeError(`Expected \`records\` to be an array or another iterable, got ${shown(records)}`)
+      const receipt = new BatchReceipt(name, Array.isArray(records) ? records.length : undefined)
+      const append = new PendingRecords(topic, records, receipt, options?.signal)
+      const writer = this.#writer(name)
+      const known = this.#admission.isOpen(writer) ? this.#metadata.topic(name) : undefined
+      if (!known || !this.#run(append, writer, known)) this.#admission.enter(writer, append)
+      return receipt.promise
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
+
+  /**
+   * Sends what is waiting, without lingering, and resolves once the fate of all records sent before is known; it is told by their own
+   * promises. Rejects only with the signal's reason.
+   */
+  async flush(options: SendOptions = {}): Promise<void> {
+    const { signal } = options
+    signal?.throwIfAborted()
+    this.#accumulator.hurry()
+    try {
+      await abortable(this.#settled(), signal)
+    } finally {
+      this.#accumulator.relax()
+    }
+  }
+
+  /** Delivers what has been sent, then stops. From the call on, `send` is refused with CLOSED. Calling it again waits for the same end. */
+  close(options: ProducerCloseOptions = {}): Promise<void> {
+    try {
+      expectKnownKeys('close', options, ['timeoutMs'])
+      if (options.timeoutMs !== undefined) expectInteger('timeoutMs', options.timeoutMs, 0)
+    } catch (error) {
+      return Promise.reject(error)
+    }
+    this.#closing ??= this.#close(options.timeoutMs)
+    return this.#closing
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  async #close(timeoutMs: number | undefined): Promise<void> {
+    const giveUp = new AbortController()
+    const onTime = () => giveUp.abort()
+    const timer = timeoutMs === undefined ? undefined : this.#clock.setTimer(timeoutMs, onTime, { keepAlive: true })
+    await this.flush({ signal: giveUp.signal }).catch(() => {})
+    timer?.cancel()
+    const error = new KafkaError('CLOSED', 'The producer was closed before the record was delivered')
+    this.#admission.refuseAll(error)
+    this.#sender.stop(error)
+    this.#accumulator.stop()
+    await this.#brokers.close?.()
+    this.#tell('closed')
+  }
+
+  /** The name of the topic, after a look at what stands before any record. */
+  #checked(topic: AnyTopic | string, options: SendOptions | undefined): string {
+    if (this.#closing) throw new KafkaError('CLOSED', 'The producer is closed')
+    options?.signal?.throwIfAborted()
+    const name = typeof topic === 'string' ? topic : topic?.name
+    if (!this.#writers.has(name)) expectTopicName(name)
+    return name
+  }
+
+  /** Appends what can be appended now; false when something is left. */
+  #run(append: PendingAppend, writer: TopicWriter, known: NonNullable<ReturnType<MetadataCache['topic']>>): boolean {
+    const now = this.#clock.now()
+    this.#keepFresh(now)
+    try {
+      return append.run(writer, known, now) === progress.appended
+    } catch (error) {
+      append.refuse(error)
+      return true
+    }
+  }
+
+  #writer(topic: string): TopicWriter {
+    let writer = this.#writers.get(topic)
+    if (writer) return writer
+    const { partitioner, maxRequestSize, batchSize } = this.#settings
+    const sticky = new StickyPartitioner(this.#random, batchSize)
+    writer = new TopicWriter(topic, { accumulator: this.#accumulator, sticky, partitioner, maxRequestSize })
+    this.#writers.set(topic, writer)
+    return writer
+  }
+
+  /** Now and then, asks in the background whether topics have got more partitions. */
+  #keepFresh(now: number): void {
+    if (now < this.#lookAgainAt) return
+    this.#lookAgainAt = now + this.#settings.metadataMaxAgeMs
+    const found = this.#metadata.ensure([...this.#writers.keys()], { allowAutoTopicCreation: false })
+    // Nobody waits for it; a send that cannot do without will ask again, and be told.
+    if (isPromise(found)) found.catch(() => {})
+  }
+
+  *#queues(): Iterable<PartitionQueue> {
+    for (const writer of this.#writers.values()) for (const queue of writer.queues) if (queue) yield queue
+  }
+
+  /** Resolves when the fate of all that was sent up to now is known. */
+  async #settled(): Promise<void> {
+    const waiting = this.#admission.drained()
+    this.#closeOpenBatches()
+    await waiting
+    const batches: ProducerBatch[] = []
+    for (const queue of this.#queues()) batches.push(...queue.unsettled())
+    this.#closeOpenBatches()
+    await Promise.all(batches.map(batch => batch.whenSettled()))
+  }
+
+  #closeOpenBatches(): void {
+    for (const queue of this.#queues()) {
+      queue.closeOpen()
+      this.#accumulator.listIfDue(queue)
+    }
+  }
+
+  #onDelivered({ topic, partition }: PartitionQueue, batch: ProducerBatch, baseOffset: number): void {
+    if (this.listenerCount('delivered') === 0) return
+    const { recordCount, sizeInBytes } = batch
+    this.#tell('delivered', { topic, partition, baseOffset, recordCount, sizeInBytes })
+  }
+
+  #onFailed({ topic, partition }: PartitionQueue, { recordCount }: ProducerBatch, error: unknown): void {
+    if (this.listenerCount('failed') > 0) this.#tell('failed', { topic, partition, recordCount, error })
+  }
+
+  #onRetry({ topic, partition }: PartitionQueue, { recordCount, attempts }: ProducerBatch, error: unknown, delayMs: number): void {
+    if (this.listenerCount('retry') > 0) this.#tell('retry', { topic, partition, recordCount, error, attempts, delayMs })
+  }
+
+  /** A listener that throws must not stop the producer: its error surfaces on its own. */
+  #tell<E extends keyof ProducerEvents>(event: E, ...args: Parameters<ProducerEvents[E]>): void {
+    try {
+      this.emit(event, ...(args as never))
+    } catch (error) {
+      Promise.reject(error)
+    }
+  }
+}

@@ -1,0 +1,357 @@
+import type { MetadataCache } from '../client/metadata-cache.js'
+import { Backoff } from '../client/retry.js'
+import type { Clock } from '../common/clock.js'
+import { isPromise } from '../common/deferred.js'
+import type { Random } from '../common/random.js'
+import { KafkaError } from '../errors.js'
+import type { Brokers } from '../protocol/broker.js'
+import type { Accumulator } from './accumulator.js'
+import { Alarm } from './alarm.js'
+import type { ProducerSettings } from './options.js'
+import type { PartitionQueue } from './partition-queue.js'
+import { type PartitionResponse, ProduceCall, type ProduceResponse, responsesTo } from './produce-call.js'
+import type { ProducerBatch } from './producer-batch.js'
+
+/** What the sender tells of. */
+export interface SenderListener {
+  onDelivered(queue: PartitionQueue, batch: ProducerBatch, baseOffset: number): void
+  onFailed(queue: PartitionQueue, batch: ProducerBatch, error: unknown): void
+  onRetry(queue: PartitionQueue, batch: ProducerBatch, error: unknown, delayMs: number): void
+  /** Memory has become free. */
+  onReleased(): void
+}
+
+export interface SenderOptions {
+  readonly settings: ProducerSettings
+  readonly clock: Clock
+  readonly random: Random
+  readonly brokers: Brokers
+  readonly metadata: MetadataCache
+  readonly accumulator: Accumulator
+  readonly listener: SenderListener
+  /** All partitions that records were ever sent to. */
+  readonly queues: () => Iterable<PartitionQueue>
+}
+
+/** Errors after which a topic is looked up again: its leaders may have moved, or be out of reach. */
+const metadataErrors: ReadonlySet<string> = new Set([
+  'NOT_LEADER_OR_FOLLOWER',
+  'LEADER_NOT_AVAILABLE',
+  'UNKNOWN_TOPIC_OR_PARTITION',
+  'UNKNOWN_TOPIC_ID',
+  'FENCED_LEADER_EPOCH',
+  'UNKNOWN_LEADER_EPOCH',
+  'REPLICA_NOT_AVAILABLE',
+  'KAFKA_STORAGE_ERROR',
+  'NETWORK_EXCEPTION',
+  'REQUEST_TIMED_OUT'
+])
+
+const done = Promise.resolve()
+
+/**
+ * Sends batches: one request per broker and turn, with at most one batch of each partition under way, so that order holds whatever fails.
+ * Batches that fail for the moment are tried again after a while, until their delivery timeout.
+ */
+export class Sender {
+  readonly #settings: ProducerSettings
+  readonly #clock: Clock
+  readonly #brokers: Brokers
+  readonly #metadata: MetadataCache
+  readonly #accumulator: Accumulator
+  readonly #listener: SenderListener
+  readonly #queues: () => Iterable<PartitionQueue>
+  readonly #backoff: Backoff
+  readonly #calls = new Set<ProduceCall>()
+  readonly #backingOff = new Set<PartitionQueue>()
+  readonly #refreshing = new Set<string>()
+  /** Kept for the next calls: making one costs more than the rest of a call. */
+  readonly #controllers: AbortController[] = []
+  readonly #retryAlarm: Alarm
+  readonly #deadlineAlarm: Alarm
+  readonly #ending = new AbortController()
+  readonly #onTurn = () => this.#turn()
+  readonly #onResponse = (call: ProduceCall, response: ProduceResponse) => this.#answered(call, response)
+  readonly #onFailure = (call: ProduceCall, error: unknown) => this.#unanswered(call, error)
+  #isScheduled = false
+
+  constructor(options: SenderOptions) {
+    const { clock } = options
+    this.#settings = options.settings
+    this.#clock = clock
+    this.#brokers = options.brokers
+    this.#metadata = options.metadata
+    this.#accumulator = options.accumulator
+    this.#listener = options.listener
+    this.#queues = options.queues
+    this.#backoff = new Backoff(clock, options.random, options.settings)
+    this.#retryAlarm = new Alarm(clock, () => this.#endBackoff(), { keepAlive: true })
+    this.#deadlineAlarm = new Alarm(clock, () => this.#checkDeadlines(), {})
+    this.#accumulator.onReady = () => this.#schedule()
+  }
+
+  /** Stops for good. What has not been delivered is given up with this error. */
+  stop(error: KafkaError): void {
+    this.#ending.abort(error)
+    this.#retryAlarm.cancel()
+    this.#deadlineAlarm.cancel()
+    for (const queue of this.#queues()) {
+      for (const batch of [...queue.unsettled()]) this.#fail(queue, batch, error)
+      queue.closed.length = 0
+      queue.open = undefined
+    }
+    for (const call of this.#calls) call.controller?.abort(error)
+    this.#calls.clear()
+  }
+
+  /** Takes a turn at the end of the synchronous stretch that we are in, so that all that is sent in it goes together. */
+  #schedule(): void {
+    if (this.#isScheduled) return
+    this.#isScheduled = true
+    done.then(this.#onTurn)
+  }
+
+  #turn(): void {
+    this.#isScheduled = false
+    const listed = this.#accumulator.takeListed()
+    if (listed.length === 0) return
+    const now = this.#clock.now()
+    const calls: ProduceCall[] = []
+    for (let i = 0; i < listed.length; i++) {
+      const queue = listed[i]
+      if (queue.inFlight || queue.retryAt > now) continue
+      const batch = this.#accumulator.take(queue, now)
+      if (batch) this.#assign(queue, batch, calls, now)
+    }
+    for (let i = 0; i < calls.length; i++) this.#send(calls[i], now)
+  }
+
+  /** Puts a batch into the call to its partition's leader. */
+  #assign(queue: PartitionQueue, batch: ProducerBatch, calls: ProduceCall[], now: number): void {
+    let bytes: Uint8Array
+    try {
+      bytes = batch.bytes()
+    } catch (error) {
+      return this.#fail(queue, batch, error)
+    }
+    batch.attempts++
+    const leaderId = this.#metadata.partition(queue.topic, queue.partition)?.leaderId ?? -1
+    const leader = leaderId < 0 ? undefined : this.#brokers.byId(leaderId)
+    if (!leader) {
+      this.#refresh(queue.topic)
+      return this.#retry(queue, batch, this.#noLeader(queue), leaderId, now)
+    }
+    queue.inFlight = batch
+    let call = calls.find(each => each.leaderId === leaderId && each.sizeInBytes + bytes.length <= this.#settings.maxRequestSize)
+    if (!call) {
+      call = new ProduceCall(leader, leaderId, this.#settings.acks, this.#settings.requestTimeoutMs)
+      calls.push(call)
+    }
+    call.add(queue, batch, bytes)
+    this.#deadlineAlarm.set(batch.deadline)
+  }
+
+  #noLeader({ topic, partition }: PartitionQueue): KafkaError {
+    const code = this.#metadata.topic(topic) ? 'LEADER_NOT_AVAILABLE' : 'UNKNOWN_TOPIC_OR_PARTITION'
+    return new KafkaError(code, undefined, { topic, partition })
+  }
+
+  #send(call: ProduceCall, now: number): void {
+    call.deadline = now + this.#settings.requestTimeoutMs
+    this.#deadlineAlarm.set(call.deadline)
+    call.controller = this.#controllers.pop() ?? new AbortController()
+    this.#calls.add(call)
+    call.send(this.#onResponse, this.#onFailure)
+  }
+
+  #answered(call: ProduceCall, response: ProduceResponse): void {
+    if (!this.#finish(call)) return
+    const now = this.#clock.now()
+    const answers = responsesTo(call, response)
+    for (let i = 0; i < answers.length; i++) {
+      const queue = call.queues[i]
+      queue.inFlight = undefined
+      this.#settle(queue, call.batches[i], answers[i], call.leaderId, now)
+    }
+    this.#goOn(call.queues)
+  }
+
+  #unanswered(call: ProduceCall, error: unknown): void {
+    if (!this.#finish(call)) return
+    this.#failAll(call, error)
+    this.#goOn(call.queues)
+  }
+
+  /** Takes a call off the list; false when it is no longer on it because it was given up. */
+  #finish(call: ProduceCall): boolean {
+    if (!this.#calls.delete(call)) return false
+    if (call.controller) this.#controllers.push(call.controller)
+    return true
+  }
+
+  #failAll(call: ProduceCall, error: unknown): void {
+    const now = this.#clock.now()
+    for (let i = 0; i < call.queues.length; i++) {
+      call.queues[i].inFlight = undefined
+      this.#failOrRetry(call.queues[i], call.batches[i], error, call.leaderId, now)
+    }
+  }
+
+  #goOn(queues: readonly PartitionQueue[]): void {
+    for (let i = 0; i < queues.length; i++) this.#accumulator.listIfDue(queues[i])
+    this.#listener.onReleased()
+    this.#turn()
+  }
+
+  #settle(queue: PartitionQueue, batch: ProducerBatch, answer: PartitionResponse | undefined, leaderId: number, now: number): void {
+    const { topic, partition } = queue
+    if (!answer) {
+      // With acks 0 a broker on the wire says nothing at all.
+      if (this.#settings.acks === 0) return this.#deliver(queue, batch, -1, -1)
+      return this.#fail(queue, batch, new KafkaError('UNKNOWN_SERVER_ERROR', 'The response leaves out the partition', { topic, partition }))
+    }
+    if (answer.errorCode === 0) {
+      const baseOffset = this.#settings.acks === 0 ? -1 : answer.baseOffset
+      return this.#deliver(queue, batch, baseOffset, answer.logAppendTimeMs ?? -1)
+    }
+    const error = KafkaError.fromNumber(answer.errorCode, answer.errorMessage, { topic, partition })
+    const isTooLarge = error.code === 'MESSAGE_TOO_LARGE' || error.code === 'RECORD_LIST_TOO_LARGE'
+    if (isTooLarge && batch.recordCount > 1 && !batch.isDone) return this.#split(queue, batch)
+    if (error.retriable || !answer.recordErrors?.length) return this.#failOrRetry(queue, batch, error, leaderId, now)
+    const others = new KafkaError(error.code, 'It was in one batch with a record that the broker refused', { topic, partition, cause: error })
+    this.#fail(queue, batch, others, refusals(answer, error))
+  }
+
+  #deliver(queue: PartitionQueue, batch: ProducerBatch, baseOffset: number, logAppendTime: number): void {
+    queue.failedLeader = -1
+    if (!batch.isDone) {
+      batch.deliver(queue.partition, baseOffset, logAppendTime)
+      this.#listener.onDelivered(queue, batch, baseOffset)
+    }
+    this.#accumulator.release(batch)
+  }
+
+  #split(queue: PartitionQueue, batch: ProducerBatch): void {
+    const halves = batch.split(() => this.#accumulator.newBatch())
+    for (const half of halves) this.#accumulator.used += half.sizeInBytes
+    this.#accumulator.release(batch)
+    queue.closed.unshift(...halves)
+  }
+
+  #failOrRetry(queue: PartitionQueue, batch: ProducerBatch, error: unknown, leaderId: number, now: number): void {
+    if (!(error instanceof KafkaError)) return this.#fail(queue, batch, unexpected(error, queue))
+    if (metadataErrors.has(error.code)) this.#refresh(queue.topic)
+    if (error.retriable) this.#retry(queue, batch, error, leaderId, now)
+    else this.#fail(queue, batch, error)
+  }
+
+  /** Puts a batch back to the front of its queue, for later. */
+  #retry(queue: PartitionQueue, batch: ProducerBatch, error: KafkaError, leaderId: number, now: number): void {
+    batch.lastError = error
+    if (batch.isDone || now >= batch.deadline) return this.#expire(queue, batch)
+    const delayMs = Math.ceil(this.#backoff.delayMs(batch.attempts))
+    queue.closed.unshift(batch)
+    queue.failedLeader = leaderId
+    queue.retryAt = now + delayMs
+    this.#backingOff.add(queue)
+    this.#retryAlarm.set(queue.retryAt)
+    this.#deadlineAlarm.set(batch.deadline)
+    this.#listener.onRetry(queue, batch, error, delayMs)
+  }
+
+  #endBackoff(): void {
+    const now = this.#clock.now()
+    for (const queue of this.#backingOff) {
+      if (queue.retryAt > now) {
+        this.#retryAlarm.set(queue.retryAt)
+        continue
+      }
+      this.#backingOff.delete(queue)
+      this.#accumulator.listIfDue(queue)
+    }
+    this.#turn()
+  }
+
+  /** Looks up a topic again. Partitions that turn out to have another leader are tried at once. */
+  #refresh(topic: string): void {
+    if (this.#refreshing.has(topic) || this.#ending.signal.aborted) return
+    this.#refreshing.add(topic)
+    this.#metadata.forget(topic)
+    const onEnd = () => {
+      this.#refreshing.delete(topic)
+      for (const queue of this.#backingOff) {
+        const leaderId = queue.topic === topic ? (this.#metadata.partition(topic, queue.partition)?.leaderId ?? -1) : -1
+        if (leaderId >= 0 && leaderId !== queue.failedLeader) queue.retryAt = 0
+      }
+      if (!this.#ending.signal.aborted) this.#endBackoff()
+    }
+    const { allowAutoTopicCreation, requestTimeoutMs } = this.#settings
+    const found = this.#metadata.ensure([topic], { allowAutoTopicCreation, timeoutMs: requestTimeoutMs, signal: this.#ending.signal })
+    // What goes wrong here shows in the batches, which find no leader until their time is over.
+    if (isPromise(found)) found.then(onEnd, onEnd)
+    else onEnd()
+  }
+
+  #checkDeadlines(): void {
+    const now = this.#clock.now()
+    let next = Number.POSITIVE_INFINITY
+    for (const queue of this.#queues()) {
+      const { inFlight, closed } = queue
+      if (inFlight && !inFlight.isDone && inFlight.deadline <= now) this.#expire(queue, inFlight)
+      while (closed.length > 0 && closed[0].deadline <= now) this.#expire(queue, closed.shift()!)
+      if (queue.open && queue.open.deadline <= now) {
+        const { open } = queue
+        queue.open = undefined
+        this.#expire(queue, open)
+      }
+      for (const batch of queue.unsettled()) next = Math.min(next, batch.deadline)
+    }
+    const late = [...this.#calls].filter(call => call.deadline <= now)
+    for (const call of late) this.#giveUp(call)
+    for (const call of this.#calls) next = Math.min(next, call.deadline)
+    if (next !== Number.POSITIVE_INFINITY) this.#deadlineAlarm.set(next)
+    this.#goOn(late.flatMap(call => call.queues))
+  }
+
+  /** Stops waiting for a response. Whether the batches reached the log is not known; trying again may double them. */
+  #giveUp(call: ProduceCall): void {
+    this.#calls.delete(call)
+    for (const batch of call.batches) batch.isLent = true
+    const error = new KafkaError('REQUEST_TIMED_OUT', `The broker did not answer within ${this.#settings.requestTimeoutMs} ms`)
+    call.controller?.abort(error)
+    this.#failAll(call, error)
+  }
+
+  #expire(queue: PartitionQueue, batch: ProducerBatch): void {
+    const { topic, partition } = queue
+    const cause = batch.lastError
+    const tries = batch.attempts === 1 ? 'one try' : `${batch.attempts} tries`
+    const reason = cause instanceof Error ? `; the last error was: ${cause.message}` : ''
+    const message = `Not delivered within ${this.#settings.deliveryTimeoutMs} ms, in ${tries}${reason}`
+    this.#fail(queue, batch, new KafkaError('REQUEST_TIMED_OUT', message, { topic, partition, cause }))
+  }
+
+  #fail(queue: PartitionQueue, batch: ProducerBatch, error: unknown, errorAt?: ReadonlyMap<number, unknown>): void {
+    if (!batch.isDone) {
+      batch.fail(queue.partition, error, errorAt)
+      this.#listener.onFailed(queue, batch, error)
+    }
+    // The broker may still be reading the batch that is under way.
+    if (batch !== queue.inFlight) this.#accumulator.release(batch)
+  }
+}
+
+/** What a broker says of single records, by their position in the batch. */
+function refusals({ recordErrors = [] }: PartitionResponse, error: KafkaError): ReadonlyMap<number, KafkaError> {
+  return new Map(
+    recordErrors.map(({ batchIndex, batchIndexErrorMessage }) => [
+      batchIndex,
+      new KafkaError(error.code, batchIndexErrorMessage ?? error.message, { topic: error.topic, partition: error.partition })
+    ])
+  )
+}
+
+function unexpected(error: unknown, { topic, partition }: PartitionQueue): KafkaError {
+  const reason = error instanceof Error ? error.message : String(error)
+  return new KafkaError('UNKNOWN_SERVER_ERROR', `The request failed: ${reason}`, { topic, partition, cause: error })
+}

@@ -1,0 +1,183 @@
+import { textLength } from '../common/bytes.js'
+import { shown } from '../common/options.js'
+import { KafkaError } from '../errors.js'
+import { BatchBuilder } from '../record/batch-builder.js'
+import { headerBytes } from '../record/batch-header.js'
+import type { Field, HeaderField } from '../record/record.js'
+import type { AnyTopic } from '../record/topic.js'
+import type { Accumulator } from './accumulator.js'
+import { keyPartition, type Partitioner, type PartitionLoad, type StickyPartitioner } from './partitioner.js'
+import { PartitionQueue } from './partition-queue.js'
+import { type AnyRecord, checkRecord, checkTimestamp, headerFields, serializedKey, serializedValue } from './producer-record.js'
+import type { Receipt } from './receipt.js'
+
+/** What became of an attempt to append a record. */
+export const progress = { appended: 0, needsMemory: 1, needsMetadata: 2 } as const
+export type Progress = (typeof progress)[keyof typeof progress]
+
+/** What a writer knows of its topic's partitions. */
+export interface KnownPartitions {
+  readonly partitions: readonly { readonly leaderId: number }[]
+}
+
+export interface TopicWriterOptions {
+  readonly accumulator: Accumulator
+  readonly sticky: StickyPartitioner
+  readonly partitioner: Partitioner | undefined
+  readonly maxRequestSize: number
+}
+
+const noHeaders: readonly HeaderField[] = []
+
+/** Brings the records of one topic into the batches of its partitions: serializes, chooses the partition, appends. */
+export class TopicWriter implements PartitionLoad {
+  readonly topic: string
+  readonly queues: PartitionQueue[] = []
+  readonly #accumulator: Accumulator
+  readonly #sticky: StickyPartitioner
+  readonly #partitioner: Partitioner | undefined
+  /** Names the option that bounds a record, and its value. */
+  readonly #limit: { readonly name: string; readonly bytes: number }
+  readonly #isBatchEnd = (partition: number) => this.queues[partition]?.open === undefined
+  #known: KnownPartitions = { partitions: [] }
+
+  constructor(topic: string, options: TopicWriterOptions) {
+    this.topic = topic
+    this.#accumulator = options.accumulator
+    this.#sticky = options.sticky
+    this.#partitioner = options.partitioner
+    const { bufferMemory } = options.accumulator
+    const isBuffer = bufferMemory < options.maxRequestSize
+    this.#limit = isBuffer ? { name: 'bufferMemory', bytes: bufferMemory } : { name: 'maxRequestSize', bytes: options.maxRequestSize }
+  }
+
+  /**
+   * Appends one record, or says what is missing for it. `known` is what the cluster last said of the topic, and `isFresh` that asking again is
+   * of no use. Throws what is wrong with the record; then nothing has changed.
+   */
+  append(
+    topic: AnyTopic | string,
+    record: AnyRecord,
+    known: KnownPartitions,
+    isFresh: boolean,
+    now: number,
+    receipt: Receipt,
+    index: number
+  ): Progress {
+    checkRecord(topic, record)
+    const key = serializedKey(topic, record)
+    const value = serializedValue(topic, record)
+    const headers = record.headers === undefined ? noHeaders : headerFields(topic, record.headers)
+    let timestamp = now
+    if (record.timestamp !== undefined) {
+      checkTimestamp(topic, record.timestamp)
+      timestamp = record.timestamp
+    }
+    // Text counts with three bytes for each of its units, until that would matter.
+    let size = BatchBuilder.sizeOf(key, value, headers)
+    const accumulator = this.#accumulator
+    if (headerBytes + size > this.#limit.bytes || !accumulator.hasRoomFor(headerBytes + size)) {
+      size = exactSize(key, value, headers)
+      this.#checkSize(headerBytes + size)
+      if (!accumulator.hasRoomFor(headerBytes + size)) return progress.needsMemory
+    }
+
+    this.#known = known
+    const chosen = this.#chosenPartition(record, key)
+    if (chosen !== undefined && chosen >= known.partitions.length) {
+      if (!isFresh) return progress.needsMetadata
+      throw this.#unknownPartition(chosen)
+    }
+    const isSticky = chosen === undefined
+    let queue = this.#queue(isSticky ? this.#sticky.partitionFor(this, this.#isBatchEnd) : chosen)
+    let batch = queue.open
+    if (batch !== undefined && batch.sizeInBytes + size > accumulator.batchSize) {
+      size = exactSize(key, value, headers)
+      if (batch.sizeInBytes + size > accumulator.batchSize) {
+        this.#close(queue)
+        if (isSticky) {
+          this.#sticky.batchFilled(queue.partition)
+          queue = this.#queue(this.#sticky.partitionFor(this, this.#isBatchEnd))
+          if (queue.open !== undefined && queue.open.sizeInBytes + size > accumulator.batchSize) this.#close(queue)
+        }
+        batch = queue.open
+      }
+    }
+    batch ??= accumulator.openBatch(queue, now)
+    const before = batch.sizeInBytes
+    batch.append(receipt, index, timestamp, key, value, headers)
+    const added = batch.sizeInBytes - before
+    accumulator.used += added
+    if (isSticky) this.#sticky.appended(added)
+    accumulator.appended(queue)
+    return progress.appended
+  }
+
+  get partitionCount(): number {
+    return this.#known.partitions.length
+  }
+
+  isAvailable(partition: number): boolean {
+    return this.#known.partitions[partition].leaderId >= 0
+  }
+
+  queueLength(partition: number): number {
+    return this.queues[partition]?.length ?? 0
+  }
+
+  #close(queue: PartitionQueue): void {
+    queue.closeOpen()
+    if (!queue.inFlight) this.#accumulator.list(queue)
+  }
+
+  #queue(partition: number): PartitionQueue {
+    return (this.queues[partition] ??= new PartitionQueue(this.topic, partition))
+  }
+
+  /** The partition that the record, the user's partitioner or the key asks for; undefined when any will do. */
+  #chosenPartition(record: AnyRecord, key: Field): number | undefined {
+    const { partition } = record
+    if (partition !== undefined) {
+      if (Number.isSafeInteger(partition) && partition >= 0) return partition
+      throw new TypeError(`Expected the partition of a record for \`${this.topic}\` to be a non-negative integer, got ${shown(partition)}`)
+    }
+    const partitionCount = this.#known.partitions.length
+    if (this.#partitioner) {
+      const chosen = this.#partitioner(record, { topic: this.topic, key, partitionCount })
+      if (chosen !== undefined) {
+        if (Number.isSafeInteger(chosen) && chosen >= 0 && chosen < partitionCount) return chosen
+        throw new TypeError(
+          `Expected the partitioner to choose a partition of \`${this.topic}\` from 0 to ${partitionCount - 1}, got ${shown(chosen)}`
+        )
+      }
+    }
+    return key === null ? undefined : keyPartition(key, partitionCount)
+  }
+
+  #checkSize(size: number): void {
+    const { name, bytes } = this.#limit
+    if (size <= bytes) return
+    throw new KafkaError(
+      'MESSAGE_TOO_LARGE',
+      `A record for \`${this.topic}\` takes up to ${size} bytes, more than the ${bytes} that \`${name}\` allows`,
+      { topic: this.topic }
+    )
+  }
+
+  #unknownPartition(partition: number): KafkaError {
+    const last = this.#known.partitions.length - 1
+    const message = `There is no partition ${partition} in \`${this.topic}\`, which has ${last === 0 ? 'only partition 0' : `partitions 0 to ${last}`}`
+    return new KafkaError('UNKNOWN_TOPIC_OR_PARTITION', message, { topic: this.topic, partition })
+  }
+}
+
+/** The most that a record takes, its text counted to the byte. */
+function exactSize(key: Field, value: Field, headers: readonly HeaderField[]): number {
+  let size = BatchBuilder.sizeOf(key, value, headers) - surplus(key) - surplus(value)
+  for (const header of headers) size -= surplus(header.key) + surplus(header.value)
+  return size
+}
+
+function surplus(field: Field): number {
+  return typeof field === 'string' ? 3 * field.length - textLength(field) : 0
+}
