@@ -87,20 +87,22 @@ interface Limit {
   end(): void
 }
 
-/** A signal that aborts with the given one, or after `timeoutMs`. Call `end` when it is no longer needed. */
-export function limitedBy(clock: Clock, timeoutMs: number, signal?: AbortSignal): Limit {
+/** A signal that aborts with the first of the given ones, or after `timeoutMs`. Call `end` when it is no longer needed. */
+export function limitedBy(clock: Clock, timeoutMs: number, ...signals: (AbortSignal | undefined)[]): Limit {
   const controller = new AbortController()
   const timedOut = new KafkaError('REQUEST_TIMED_OUT', `No answer within ${timeoutMs} ms`)
-  const onAbort = () => controller.abort(signal?.reason)
-  if (signal?.aborted) onAbort()
-  signal?.addEventListener('abort', onAbort, { once: true })
+  const onAbort = () => controller.abort(signals.find(signal => signal?.aborted)?.reason)
+  for (const signal of signals) {
+    if (signal?.aborted) onAbort()
+    signal?.addEventListener('abort', onAbort, { once: true })
+  }
   const timer = clock.setTimer(timeoutMs, () => controller.abort(timedOut), { keepAlive: true })
   return {
     signal: controller.signal,
     timedOut,
     end() {
       timer.cancel()
-      signal?.removeEventListener('abort', onAbort)
+      for (const signal of signals) signal?.removeEventListener('abort', onAbort)
     }
   }
 }

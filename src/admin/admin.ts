@@ -1,0 +1,166 @@
+import { type Clock, systemClock } from '../common/clock.js'
+import { expectInteger, expectKnownKeys, expectString } from '../common/options.js'
+import { type Random, systemRandom } from '../common/random.js'
+import { KafkaError } from '../errors.js'
+import type { Brokers } from '../protocol/broker.js'
+import { DescribeCluster } from '../protocol/messages/describe-cluster.js'
+import { AdminContext } from './admin-context.js'
+import type { AdminCallOptions, AdminOptions } from './admin-options.js'
+import * as configs from './configs.js'
+import * as groupOffsets from './group-offsets.js'
+import * as groups from './groups.js'
+import * as offsets from './partition-offsets.js'
+import * as topics from './topics.js'
+
+export interface ClusterDescription {
+  readonly clusterId: string
+  readonly controllerId: number
+  readonly brokers: readonly { readonly nodeId: number; readonly host: string; readonly port: number; readonly rack: string | null }[]
+}
+
+/**
+ * Looks after a cluster: topics, partitions, configs, groups, offsets. For what an operator or a deployment does; producers and consumers need
+ * none of it.
+ *
+ * ```ts
+ * await using admin = cluster.admin()
+ * await admin.createTopic({ name: 'orders', partitions: 6, configs: { 'retention.ms': 86_400_000 } })
+ * await admin.resetGroupOffsets('analytics', { to: 'earliest' })
+ * ```
+ *
+ * Every call takes `{ signal, timeoutMs }`, tries again where that can help, and rejects with a `KafkaError` that names topic and partition.
+ * When several things of one call fail, the error is that of the first, and its `cause` an `AggregateError` of all; what did not fail has happened.
+ */
+export class Admin {
+  readonly #context: AdminContext
+  readonly #brokers: Brokers
+
+  constructor(brokers: Brokers, options: AdminOptions = {}, clock: Clock = systemClock, random: Random = systemRandom) {
+    expectKnownKeys('admin', options, ['clientId', 'timeoutMs', 'retryBackoffMs', 'retryBackoffMaxMs'])
+    if (options.clientId !== undefined) expectString('clientId', options.clientId)
+    if (options.timeoutMs !== undefined) expectInteger('timeoutMs', options.timeoutMs, 1)
+    this.#brokers = brokers
+    this.#context = new AdminContext(brokers, clock, random, options)
+  }
+
+  /** Creates a topic; resolves when it can be used. Raises TOPIC_ALREADY_EXISTS, INVALID_TOPIC_EXCEPTION, INVALID_CONFIG, INVALID_PARTITIONS, … */
+  async createTopic(topic: topics.NewTopic | string, options: topics.CreateTopicsOptions = {}): Promise<topics.CreatedTopic> {
+    const [created] = await this.createTopics([topic], options)
+    return created
+  }
+
+  /** Creates topics, each on its own: one that is refused does not keep the others from being created. */
+  createTopics(wanted: readonly (topics.NewTopic | string)[], options: topics.CreateTopicsOptions = {}): Promise<topics.CreatedTopic[]> {
+    const named = wanted.map(topic => (typeof topic === 'string' ? { name: topic } : topic))
+    return topics.createTopics(this.#context, named, options)
+  }
+
+  /** Deletes topics with all that is in them. Raises UNKNOWN_TOPIC_OR_PARTITION, TOPIC_DELETION_DISABLED, … */
+  deleteTopics(names: readonly string[], options: AdminCallOptions = {}): Promise<void> {
+    return topics.deleteTopics(this.#context, names, options)
+  }
+
+  /** All topics but the internal ones. */
+  listTopics(options: topics.ListTopicsOptions = {}): Promise<topics.TopicListing[]> {
+    return topics.listTopics(this.#context, options)
+  }
+
+  /** Who has the partitions of these topics. Raises UNKNOWN_TOPIC_OR_PARTITION. */
+  describeTopics(names: readonly string[], options: AdminCallOptions = {}): Promise<topics.TopicDescription[]> {
+    return topics.describeTopics(this.#context, names, options)
+  }
+
+  /** Gives a topic more partitions, `count` in all. Keys may go to other partitions from then on. Raises INVALID_PARTITIONS. */
+  createPartitions(topic: string, count: number, options: AdminCallOptions = {}): Promise<void> {
+    return topics.createPartitions(this.#context, topic, count, options)
+  }
+
+  /** What a topic or a broker is configured to, and where each value comes from. */
+  describeConfigs(resource: configs.ConfigResource, options: AdminCallOptions = {}): Promise<configs.ConfigEntry[]> {
+    return configs.describeConfigs(this.#context, resource, options)
+  }
+
+  /** Changes the configs that are named and leaves the others; `null` takes one back to its default. All or none. Raises INVALID_CONFIG. */
+  alterConfigs(resource: configs.ConfigResource, changes: configs.ConfigChanges, options: configs.AlterConfigsOptions = {}): Promise<void> {
+    return configs.alterConfigs(this.#context, resource, changes, options)
+  }
+
+  /** All groups of the cluster. */
+  listGroups(options: groups.ListGroupsOptions = {}): Promise<groups.GroupListing[]> {
+    return groups.listGroups(this.#context, options)
+  }
+
+  /** State, members and assignments of groups. Raises GROUP_ID_NOT_FOUND. */
+  describeGroups(groupIds: readonly string[], options: AdminCallOptions = {}): Promise<groups.GroupDescription[]> {
+    return groups.describeGroups(this.#context, groupIds, options)
+  }
+
+  /** Deletes groups with their offsets. Raises NON_EMPTY_GROUP, GROUP_ID_NOT_FOUND. */
+  deleteGroups(groupIds: readonly string[], options: AdminCallOptions = {}): Promise<void> {
+    return groups.deleteGroups(this.#context, groupIds, options)
+  }
+
+  /** The offsets that a group has committed. */
+  listGroupOffsets(groupId: string, options: AdminCallOptions = {}): Promise<groupOffsets.GroupOffset[]> {
+    return groupOffsets.listGroupOffsets(this.#context, groupId, options)
+  }
+
+  /** Commits other offsets for a group that has no members, and returns them. Raises NON_EMPTY_GROUP. */
+  resetGroupOffsets(groupId: string, options: groupOffsets.ResetOffsetsOptions): Promise<groupOffsets.GroupOffset[]> {
+    return groupOffsets.resetGroupOffsets(this.#context, groupId, options)
+  }
+
+  /** Forgets what a group has committed for topics or partitions. Raises GROUP_SUBSCRIBED_TO_TOPIC, GROUP_ID_NOT_FOUND. */
+  deleteGroupOffsets(
+    groupId: string,
+    partitions: readonly (string | offsets.TopicPartition)[],
+    options: AdminCallOptions = {}
+  ): Promise<void> {
+    return groupOffsets.deleteGroupOffsets(this.#context, groupId, partitions, options)
+  }
+
+  /** The offsets at a place in topics (all of their partitions) or single partitions: the start, the end, or by time. */
+  async listOffsets(
+    partitions: readonly (string | offsets.TopicPartition)[],
+    at: offsets.OffsetSpec,
+    options: offsets.ListOffsetsOptions = {}
+  ): Promise<offsets.ListedOffset[]> {
+    const wanted = await this.#context.call(options, limits => offsets.partitionsOf(this.#context, partitions, limits))
+    return offsets.listOffsets(
+      this.#context,
+      wanted.map(({ topic, partition }) => ({ topic, partition, spec: at })),
+      options
+    )
+  }
+
+  /** Deletes all records before an offset of each partition; returns where the logs start now. Raises OFFSET_OUT_OF_RANGE. */
+  deleteRecords(
+    records: readonly offsets.RecordsBefore[],
+    options: AdminCallOptions = {}
+  ): Promise<(offsets.TopicPartition & { readonly logStartOffset: number })[]> {
+    return offsets.deleteRecords(this.#context, records, options)
+  }
+
+  /** Which cluster this is, and its brokers. */
+  async describeCluster(options: AdminCallOptions = {}): Promise<ClusterDescription> {
+    const request = { includeClusterAuthorizedOperations: false }
+    const response = await this.#context.call(options, limits => this.#context.ask(DescribeCluster, request, limits))
+    if (response.errorCode !== 0) throw KafkaError.fromNumber(response.errorCode, response.errorMessage)
+    const { clusterId, controllerId = -1, brokers } = response
+    return {
+      clusterId,
+      controllerId,
+      brokers: brokers.map(({ brokerId, host, port, rack = null }) => ({ nodeId: brokerId, host, port, rack }))
+    }
+  }
+
+  /** Ends calls under way with CLOSED; idempotent. */
+  async close(): Promise<void> {
+    this.#context.close()
+    await this.#brokers.close?.()
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+}

@@ -1,0 +1,165 @@
+import { errorCodeOf, errorNumber, KafkaError } from '../errors.js'
+import type { Broker } from '../protocol/broker.js'
+import { DeleteRecords } from '../protocol/messages/delete-records.js'
+import { ListOffsets } from '../protocol/messages/list-offsets.js'
+import { type AdminContext, throwFailures } from './admin-context.js'
+import { type AdminCallOptions, brokerTimeoutMs } from './admin-options.js'
+
+export interface TopicPartition {
+  readonly topic: string
+  readonly partition: number
+}
+
+/**
+ * A place in a partition: its start; its end; the record with the largest timestamp; or, by a time (a `Date`, or milliseconds since 1970), the first
+ * record at or after it.
+ */
+export type OffsetSpec = 'earliest' | 'latest' | 'maxTimestamp' | Date | number
+
+export interface ListedOffset extends TopicPartition {
+  /** -1 where no record fits. */
+  readonly offset: number
+  /** Of the record that was found; -1 for the start and the end of a partition. */
+  readonly timestamp: number
+  readonly leaderEpoch: number
+}
+
+export interface ListOffsetsOptions extends AdminCallOptions {
+  /** `readCommitted` ends before the first transaction that is still open. Default: `'readUncommitted'`. */
+  readonly isolationLevel?: 'readUncommitted' | 'readCommitted'
+}
+
+/** All records of a partition that lie before an offset. */
+export interface RecordsBefore extends TopicPartition {
+  /** `'highWatermark'` for all there are. */
+  readonly before: number | 'highWatermark'
+}
+
+const specialTimestamps = { latest: -1, earliest: -2, maxTimestamp: -3 } as const
+
+export async function listOffsets(
+  context: AdminContext,
+  wanted: readonly (TopicPartition & { readonly spec: OffsetSpec })[],
+  options: ListOffsetsOptions
+): Promise<ListedOffset[]> {
+  const isolationLevel = options.isolationLevel === 'readCommitted' ? 1 : 0
+  return perLeader(context, wanted, options, async (leader, items, { signal }) => {
+    const partitionOf = ({ partition, spec }: (typeof items)[number]) => ({ partitionIndex: partition, timestamp: timestampOf(spec) })
+    const request = { replicaId: -1, isolationLevel, topics: byTopic(items, partitionOf), timeoutMs: brokerTimeoutMs }
+    const { topics } = await leader.request(ListOffsets, request, signal)
+    return topics.flatMap(({ name, partitions }) =>
+      partitions.map(({ partitionIndex, errorCode, offset = -1, timestamp = -1, leaderEpoch = -1 }) => ({
+        errorCode,
+        result: { topic: name, partition: partitionIndex, offset, timestamp, leaderEpoch }
+      }))
+    )
+  })
+}
+
+export async function deleteRecords(
+  context: AdminContext,
+  wanted: readonly RecordsBefore[],
+  options: AdminCallOptions
+): Promise<(TopicPartition & { readonly logStartOffset: number })[]> {
+  return perLeader(context, wanted, options, async (leader, items, { signal }) => {
+    const partitionOf = ({ partition, before }: RecordsBefore) => ({
+      partitionIndex: partition,
+      offset: before === 'highWatermark' ? -1 : before
+    })
+    const request = { topics: byTopic(items, partitionOf), timeoutMs: brokerTimeoutMs }
+    const { topics } = await leader.request(DeleteRecords, request, signal)
+    return topics.flatMap(({ name, partitions }) =>
+      partitions.map(({ partitionIndex, errorCode, lowWatermark }) => ({
+        errorCode,
+        result: { topic: name, partition: partitionIndex, logStartOffset: lowWatermark }
+      }))
+    )
+  })
+}
+
+/** The partitions of topics: all of a topic given by name. */
+export async function partitionsOf(
+  context: AdminContext,
+  given: readonly (string | TopicPartition)[],
+  limits: AdminCallOptions
+): Promise<TopicPartition[]> {
+  const topics = [...new Set(given.map(item => (typeof item === 'string' ? item : item.topic)))]
+  await context.metadata.ensure(topics, { ...limits, allowAutoTopicCreation: false })
+  return given.flatMap(item => {
+    if (typeof item !== 'string') return [item]
+    return (context.metadata.topic(item)?.partitions ?? []).map(({ partition }) => ({ topic: item, partition }))
+  })
+}
+
+function timestampOf(spec: OffsetSpec): number {
+  return typeof spec === 'string' ? specialTimestamps[spec] : Number(spec)
+}
+
+interface Outcome<R> {
+  readonly errorCode: number
+  readonly result: R
+}
+
+/** Sends each item to the broker that leads its partition, and asks again for those that it was the wrong one for. */
+async function perLeader<T extends TopicPartition, R extends TopicPartition>(
+  context: AdminContext,
+  items: readonly T[],
+  options: AdminCallOptions,
+  send: (leader: Broker, items: T[], limits: AdminCallOptions) => Promise<Outcome<R>[]>
+): Promise<R[]> {
+  const results = new Map<string, R>()
+  await context.call(options, async limits => {
+    const open = items.filter(item => !results.has(keyOf(item)))
+    await context.metadata.ensure([...new Set(open.map(({ topic }) => topic))], { ...limits, allowAutoTopicCreation: false })
+    const byLeader = new Map<Broker, T[]>()
+    for (const item of open) {
+      const leader = context.leaderOf(item.topic, item.partition)
+      const ofLeader = byLeader.get(leader)
+      if (ofLeader) ofLeader.push(item)
+      else byLeader.set(leader, [item])
+    }
+    const failures: KafkaError[] = []
+    for (const [leader, ofLeader] of byLeader) {
+      for (const { errorCode, result } of await send(leader, ofLeader, limits)) {
+        if (errorCode === 0) results.set(keyOf(result), result)
+        else failures.push(failureOf(context, errorCode, result))
+      }
+    }
+    throwFailures(failures.sort((a, b) => Number(a.retriable) - Number(b.retriable)))
+  })
+  return items.map(item => results.get(keyOf(item)) as R)
+}
+
+function failureOf(context: AdminContext, errorCode: number, { topic, partition }: TopicPartition): KafkaError {
+  const isStale = staleMetadata.has(errorCodeOf(errorCode))
+  if (isStale) context.metadata.forget(topic)
+  // The metadata knew this partition a moment ago: it may have moved, so it is worth another look.
+  const code = isStale && errorCode === errorNumber('UNKNOWN_TOPIC_OR_PARTITION') ? 'NOT_LEADER_OR_FOLLOWER' : errorCodeOf(errorCode)
+  return new KafkaError(code, undefined, { topic, partition })
+}
+
+const staleMetadata: ReadonlySet<string> = new Set([
+  'UNKNOWN_TOPIC_OR_PARTITION',
+  'NOT_LEADER_OR_FOLLOWER',
+  'LEADER_NOT_AVAILABLE',
+  'FENCED_LEADER_EPOCH',
+  'UNKNOWN_LEADER_EPOCH'
+])
+
+function keyOf({ topic, partition }: TopicPartition): string {
+  return `${topic}-${partition}`
+}
+
+/** The items as requests have them: topics, and in each its partitions. */
+export function byTopic<T extends TopicPartition, P>(
+  items: readonly T[],
+  partitionOf: (item: T) => P
+): { name: string; partitions: P[] }[] {
+  const topics = new Map<string, P[]>()
+  for (const item of items) {
+    const partitions = topics.get(item.topic)
+    if (partitions) partitions.push(partitionOf(item))
+    else topics.set(item.topic, [partitionOf(item)])
+  }
+  return [...topics].map(([name, partitions]) => ({ name, partitions }))
+}

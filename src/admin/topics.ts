@@ -1,0 +1,154 @@
+import { zeroUuid } from '../common/uuid.js'
+import { KafkaError } from '../errors.js'
+import type { ResponseOf } from '../protocol/message.js'
+import { CreatePartitions } from '../protocol/messages/create-partitions.js'
+import { CreateTopics } from '../protocol/messages/create-topics.js'
+import { DeleteTopics } from '../protocol/messages/delete-topics.js'
+import { Metadata } from '../protocol/messages/metadata.js'
+import type { TopicConfigs } from '../record/topic.js'
+import { type AdminContext, throwFailures } from './admin-context.js'
+import { type AdminCallOptions, brokerTimeoutMs } from './admin-options.js'
+
+/** A topic to create; a typed topic is one. */
+export interface NewTopic {
+  readonly name: string
+  /** Default: what the broker is configured to (`num.partitions`). */
+  readonly partitions?: number
+  /** Default: what the broker is configured to. */
+  readonly replicationFactor?: number
+  /** Kafka's topic configs, by their dotted names. */
+  readonly configs?: TopicConfigs
+}
+
+export interface CreatedTopic {
+  readonly name: string
+  readonly id: string
+  readonly partitions: number
+  readonly replicationFactor: number
+}
+
+export interface CreateTopicsOptions extends AdminCallOptions {
+  /** Only find out whether the topics could be created. Default: `false`. */
+  readonly validateOnly?: boolean
+}
+
+export interface TopicListing {
+  readonly name: string
+  readonly id: string
+  /** Whether the cluster keeps it for itself, as it does `__consumer_offsets`. */
+  readonly isInternal: boolean
+  readonly partitions: number
+}
+
+export interface ListTopicsOptions extends AdminCallOptions {
+  /** Whether the topics that the cluster keeps for itself are among them. Default: `false`. */
+  readonly includeInternal?: boolean
+}
+
+export interface TopicDescription {
+  readonly name: string
+  readonly id: string
+  readonly isInternal: boolean
+  readonly partitions: readonly PartitionDescription[]
+}
+
+/** Who has a partition; brokers are given by node id. */
+export interface PartitionDescription {
+  readonly partition: number
+  /** -1 while there is none. */
+  readonly leaderId: number
+  readonly leaderEpoch: number
+  readonly replicas: readonly number[]
+  readonly inSyncReplicas: readonly number[]
+}
+
+export async function createTopics(
+  context: AdminContext,
+  wanted: readonly NewTopic[],
+  options: CreateTopicsOptions
+): Promise<CreatedTopic[]> {
+  const topics = wanted.map(({ name, partitions = -1, replicationFactor = -1, configs = {} }) => ({
+    name,
+    numPartitions: partitions,
+    replicationFactor,
+    configs: Object.entries(configs).map(([config, value]) => ({ name: config, value: String(value) }))
+  }))
+  const request = { topics, timeoutMs: brokerTimeoutMs, validateOnly: options.validateOnly ?? false }
+  const response = await context.call(options, limits => context.ask(CreateTopics, request, limits))
+  throwFailures(topicFailures(response.topics))
+  return response.topics.map(({ name, topicId = zeroUuid, numPartitions = -1, replicationFactor = -1 }) => ({
+    name,
+    id: topicId,
+    partitions: numPartitions,
+    replicationFactor
+  }))
+}
+
+export async function deleteTopics(context: AdminContext, names: readonly string[], options: AdminCallOptions): Promise<void> {
+  const topics = names.map(name => ({ name, topicId: zeroUuid }))
+  // Brokers that do not know ids yet take the names from a list of their own; only one of the two is sent.
+  const request = { topics, timeoutMs: brokerTimeoutMs }
+  const response = await context.call(options, limits => context.ask(DeleteTopics, request, limits))
+  throwFailures(topicFailures(response.responses))
+}
+
+export async function createPartitions(context: AdminContext, topic: string, count: number, options: AdminCallOptions): Promise<void> {
+  const request = { topics: [{ name: topic, count }], timeoutMs: brokerTimeoutMs, validateOnly: false }
+  const response = await context.call(options, limits => context.ask(CreatePartitions, request, limits))
+  throwFailures(topicFailures(response.results))
+}
+
+export async function listTopics(context: AdminContext, options: ListTopicsOptions): Promise<TopicListing[]> {
+  const topics = await context.call(options, limits => context.metadata.all(limits))
+  return topics
+    .filter(({ isInternal }) => options.includeInternal || !isInternal)
+    .map(({ name, id, isInternal, partitions }) => ({ name, id, isInternal, partitions: partitions.length }))
+}
+
+export async function describeTopics(
+  context: AdminContext,
+  names: readonly string[],
+  options: AdminCallOptions
+): Promise<TopicDescription[]> {
+  const request = { topics: names.map(name => ({ topicId: zeroUuid, name })), allowAutoTopicCreation: false }
+  const response = await context.call(options, limits => context.ask(Metadata, request, limits))
+  throwFailures(topicFailures(response.topics))
+  return response.topics.map(described)
+}
+
+function described({
+  name,
+  topicId = zeroUuid,
+  isInternal = false,
+  partitions
+}: ResponseOf<typeof Metadata>['topics'][number]): TopicDescription {
+  return {
+    name: name ?? '',
+    id: topicId,
+    isInternal,
+    partitions: partitions
+      .map(({ partitionIndex, leaderId, leaderEpoch = -1, replicaNodes, isrNodes }) => ({
+        partition: partitionIndex,
+        leaderId,
+        leaderEpoch,
+        replicas: replicaNodes,
+        inSyncReplicas: isrNodes
+      }))
+      .sort((a, b) => a.partition - b.partition)
+  }
+}
+
+interface TopicResult {
+  readonly name: string | null
+  readonly errorCode: number
+  readonly errorMessage?: string | null
+}
+
+function topicFailures(results: readonly TopicResult[]): KafkaError[] {
+  return results
+    .filter(({ errorCode }) => errorCode !== 0)
+    .map(({ name, errorCode, errorMessage }) => {
+      const message = errorMessage ?? `The topic \`${name}\`: ${KafkaError.fromNumber(errorCode).message}`
+      return KafkaError.fromNumber(errorCode, message, { topic: name ?? undefined })
+    })
+}
