@@ -1,0 +1,39 @@
+import type { MaybePromise } from './deferred.js'
+
+/** A change of state, as it stands in a log. A `null` value deletes what the key names. */
+export interface StateRecord {
+  readonly key: Uint8Array | null
+  readonly value: Uint8Array | null
+}
+
+/** A record on its way back from the log into the state. The bytes may be kept. */
+export interface ReplayedRecord extends StateRecord {
+  readonly offset: number
+  /** When it was written, in milliseconds since 1970. */
+  readonly timestamp: number
+}
+
+/** State that is nothing but the sum of its records, so that the log brings it back. */
+export interface StateMachine {
+  /** The only thing that changes the state. Must be idempotent: a record may come again after a snapshot that holds its effect. */
+  replay(record: ReplayedRecord): void
+  /** The whole state as the fewest records that bring it back. */
+  snapshot(): Iterable<StateRecord>
+}
+
+/** What a machine decided on a request: what to make permanent, and what to do once it is. */
+export interface Decision<T> {
+  readonly records: readonly StateRecord[]
+  /** Called in the same stretch in which the records have been replayed; gives the answer, or a promise of it that holds nobody else up. */
+  committed(): T
+  /** Called instead when the log refused the records, and nothing has changed. Default: the error goes to whoever asked. */
+  failed?(error: unknown): T
+}
+
+/** Carries decisions out one after the other: none is taken before the one before it is in the log and in the state. */
+export type Run = <T>(decide: () => Decision<MaybePromise<T>>) => MaybePromise<T>
+
+/** A decision that changes nothing. */
+export function answer<T>(value: T): Decision<T> {
+  return { records: [], committed: () => value }
+}

@@ -1,0 +1,218 @@
+import { decodeSubscription } from '../../assignor/consumer-protocol.js'
+import type { Clock } from '../../common/clock.js'
+import type { ProtocolErrorCode } from '../../errors.js'
+import { Alarm } from './alarm.js'
+import { GroupMember, type MemberProtocol } from './group-member.js'
+import type { GroupMetadata } from './group-records.js'
+
+/**
+ * Where a group stands:
+ *     Empty → PreparingRebalance (members are joining) → CompletingRebalance (the leader is assigning) → Stable
+ * From the last two a change of members or subscriptions leads back to PreparingRebalance, and that to Empty when nobody is left.
+ */
+export type GroupState = 'Empty' | 'PreparingRebalance' | 'CompletingRebalance' | 'Stable' | 'Dead'
+
+export const consumerProtocolType = 'consumer'
+
+/**
+ * A live group: its members and where they are in a rebalance. What of this must outlive the process is in the `GroupStore`, as of the last
+ * generation that was assigned; after a restart the group goes on from there.
+ */
+export class ClassicGroup {
+  readonly groupId: string
+  readonly #clock: Clock
+  state: GroupState
+  previousState: GroupState = 'Dead'
+  stateTimestamp: number
+  generationId: number
+  protocolType: string | null
+  protocolName: string | null
+  leaderId: string | null
+  /** What the members of the current generation subscribe to, where it can be read. */
+  subscribedTopics: ReadonlySet<string> | null
+  /** In the order in which they joined. */
+  readonly members = new Map<string, GroupMember>()
+  /** Group instance id → member id. */
+  readonly staticMembers = new Map<string, string>()
+  /** Member ids that were given out and not come back with yet, with the time they have for it. */
+  readonly pendingMembers = new Map<string, Alarm>()
+  /** Members of this generation that have not asked for their assignment yet. */
+  readonly unsynced = new Set<string>()
+  readonly joinAlarm: Alarm
+  readonly syncAlarm: Alarm
+  /** Whether someone new came while the first rebalance of the group waits for more. */
+  newMemberAdded = false
+
+  constructor(groupId: string, clock: Clock, stored?: GroupMetadata) {
+    this.groupId = groupId
+    this.#clock = clock
+    this.joinAlarm = new Alarm(clock)
+    this.syncAlarm = new Alarm(clock)
+    this.generationId = stored?.generationId ?? 0
+    this.protocolType = stored?.protocolType ?? null
+    this.protocolName = stored?.protocolName ?? null
+    this.leaderId = stored?.leaderId ?? null
+    this.stateTimestamp = stored?.stateTimestamp ?? -1
+    for (const { subscription, ...member } of stored?.members ?? []) {
+      this.add(new GroupMember({ ...member, protocols: [{ name: this.protocolName ?? '', metadata: subscription }] }, clock))
+    }
+    this.state = this.members.size > 0 ? 'Stable' : 'Empty'
+    this.subscribedTopics = this.#readSubscribedTopics()
+  }
+
+  get isConsumerGroup(): boolean {
+    return this.protocolType === consumerProtocolType
+  }
+
+  get canRebalance(): boolean {
+    return this.state === 'Empty' || this.state === 'Stable' || this.state === 'CompletingRebalance'
+  }
+
+  /** How long a rebalance waits: as long as its most patient member wants. */
+  get rebalanceTimeoutMs(): number {
+    let longest = 0
+    for (const { rebalanceTimeoutMs } of this.members.values()) longest = Math.max(longest, rebalanceTimeoutMs)
+    return longest
+  }
+
+  get awaitingJoinCount(): number {
+    let count = 0
+    for (const member of this.members.values()) if (member.join) count++
+    return count
+  }
+
+  get hasAllMembersJoined(): boolean {
+    return this.pendingMembers.size === 0 && this.awaitingJoinCount === this.members.size
+  }
+
+  transitionTo(state: GroupState): void {
+    this.previousState = this.state
+    this.state = state
+    this.stateTimestamp = this.#clock.now()
+  }
+
+  /** Whether a member with these protocols could be in the group: there is one that all the others support as well. */
+  supports(protocolType: string, protocols: readonly MemberProtocol[]): boolean {
+    if (this.state === 'Empty') return protocolType !== '' && protocols.length > 0
+    if (protocolType !== this.protocolType) return false
+    return protocols.some(({ name }) => everySupports(this.members.values(), name))
+  }
+
+  add(member: GroupMember): void {
+    if (member.groupInstanceId !== null) this.staticMembers.set(member.groupInstanceId, member.memberId)
+    this.leaderId ??= member.memberId
+    this.members.set(member.memberId, member)
+    this.removePending(member.memberId)
+  }
+
+  /** Takes a member out and returns it; the first of those that remain follows a leader. */
+  remove(memberId: string): GroupMember | undefined {
+    const member = this.members.get(memberId)
+    if (!member) return undefined
+    this.members.delete(memberId)
+    this.unsynced.delete(memberId)
+    member.session.cancel()
+    if (member.groupInstanceId !== null) this.staticMembers.delete(member.groupInstanceId)
+    if (this.leaderId === memberId) this.leaderId = this.members.keys().next().value ?? null
+    return member
+  }
+
+  removePending(memberId: string): void {
+    this.pendingMembers.get(memberId)?.cancel()
+    this.pendingMembers.delete(memberId)
+  }
+
+  /** Puts a static member that came back under a new id into the place of its former self. */
+  replace(member: GroupMember, replacement: GroupMember): void {
+    const wasLeader = this.leaderId === member.memberId
+    const wasUnsynced = this.unsynced.has(member.memberId)
+    this.remove(member.memberId)
+    if (wasLeader) this.leaderId = replacement.memberId
+    if (wasUnsynced) this.unsynced.add(replacement.memberId)
+    this.add(replacement)
+  }
+
+  /** Makes sure that the leader is among those who joined; false when nobody did. */
+  electJoinedLeader(): boolean {
+    const leader = this.leaderId === null ? undefined : this.members.get(this.leaderId)
+    if (!leader) return false
+    if (leader.join) return true
+    for (const member of this.members.values()) {
+      if (!member.join) continue
+      this.leaderId = member.memberId
+      return true
+    }
+    return false
+  }
+
+  startGeneration(): void {
+    this.generationId++
+    this.protocolName = this.members.size > 0 ? selectProtocol([...this.members.values()]) : null
+    this.subscribedTopics = this.#readSubscribedTopics()
+    this.transitionTo(this.members.size > 0 ? 'CompletingRebalance' : 'Empty')
+    this.unsynced.clear()
+  }
+
+  /** What is wrong with someone who claims to be this member, or null. */
+  refusalOf(memberId: string, groupInstanceId: string | null | undefined): ProtocolErrorCode | null {
+    if (groupInstanceId !== null && groupInstanceId !== undefined) {
+      const holder = this.staticMembers.get(groupInstanceId)
+      if (holder === undefined) return 'UNKNOWN_MEMBER_ID'
+      if (holder !== memberId) return 'FENCED_INSTANCE_ID'
+    }
+    return this.members.has(memberId) ? null : 'UNKNOWN_MEMBER_ID'
+  }
+
+  isSubscribedTo(topic: string): boolean {
+    return this.subscribedTopics ? this.subscribedTopics.has(topic) : this.isConsumerGroup
+  }
+
+  /** What to store of the group. `assignmentOf` gives assignments that the members do not have yet. */
+  toMetadata(assignmentOf = (member: GroupMember): Uint8Array => member.assignment): GroupMetadata {
+    return {
+      protocolType: this.protocolType,
+      generationId: this.generationId,
+      protocolName: this.protocolName,
+      leaderId: this.leaderId,
+      stateTimestamp: this.stateTimestamp,
+      members: Array.from(this.members.values(), member => member.toMetadata(this.protocolName, assignmentOf(member)))
+    }
+  }
+
+  cancelAlarms(): void {
+    this.joinAlarm.cancel()
+    this.syncAlarm.cancel()
+    for (const member of this.members.values()) member.session.cancel()
+    for (const alarm of this.pendingMembers.values()) alarm.cancel()
+  }
+
+  #readSubscribedTopics(): ReadonlySet<string> | null {
+    if (!this.isConsumerGroup) return null
+    const topics = new Set<string>()
+    try {
+      for (const member of this.members.values()) {
+        for (const topic of decodeSubscription(member.metadataFor(this.protocolName)).topics) topics.add(topic)
+      }
+    } catch {
+      return null
+    }
+    return topics
+  }
+}
+
+/** The protocol that most members like best among those that all support; null when there is none. */
+export function selectProtocol(members: readonly GroupMember[]): string | null {
+  const votes = new Map<string, number>()
+  for (const { protocols } of members) {
+    const vote = protocols.find(({ name }) => everySupports(members, name))
+    if (vote) votes.set(vote.name, (votes.get(vote.name) ?? 0) + 1)
+  }
+  let winner: string | null = null
+  for (const [name, count] of votes) if (winner === null || count > votes.get(winner)!) winner = name
+  return winner
+}
+
+function everySupports(members: Iterable<GroupMember>, protocolName: string): boolean {
+  for (const { protocols } of members) if (!protocols.some(({ name }) => name === protocolName)) return false
+  return true
+}

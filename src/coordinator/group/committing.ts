@@ -1,0 +1,218 @@
+import { answer, type Decision, type StateRecord } from '../../common/state-machine.js'
+import { errorNumber, type ProtocolErrorCode } from '../../errors.js'
+import type { RequestOf, ResponseOf } from '../../protocol/message.js'
+import type { OffsetCommit } from '../../protocol/messages/offset-commit.js'
+import type { OffsetDelete } from '../../protocol/messages/offset-delete.js'
+import type { ClassicGroup } from './classic-group.js'
+import { type CommittedOffset, groupRecord, offsetRecord } from './group-records.js'
+import { coordinatorErrorNumber, type GroupCaller, type GroupWorld } from './group-world.js'
+import type { LiveGroups } from './live-groups.js'
+import type { Rebalancing } from './rebalancing.js'
+
+export type CommitRequest = RequestOf<typeof OffsetCommit>
+export type CommitResponse = ResponseOf<typeof OffsetCommit>
+export type DeleteOffsetsRequest = RequestOf<typeof OffsetDelete>
+export type DeleteOffsetsResponse = ResponseOf<typeof OffsetDelete>
+
+/** A topic of a request whose name is known. */
+export interface RequestedTopic {
+  readonly name: string
+  readonly partitionIndexes: readonly number[] | null
+}
+
+export interface FetchedTopic {
+  readonly name: string
+  readonly partitions: {
+    readonly partitionIndex: number
+    readonly committedOffset: number
+    readonly committedLeaderEpoch: number
+    readonly metadata: string
+    readonly errorCode: number
+  }[]
+}
+
+/** From this version of OffsetCommit on a group that does not exist is called so. */
+const groupNotFoundVersion = 9
+
+/** Answers what is asked about committed offsets, and drops those that nobody needs any more. */
+export class OffsetHandler {
+  readonly #world: GroupWorld
+  readonly #groups: LiveGroups
+  readonly #rebalancing: Rebalancing
+
+  constructor(world: GroupWorld, groups: LiveGroups, rebalancing: Rebalancing) {
+    this.#world = world
+    this.#groups = groups
+    this.#rebalancing = rebalancing
+  }
+
+  commit(request: CommitRequest, caller: GroupCaller): Decision<CommitResponse> {
+    const group = this.#groups.find(request.groupId)
+    const refusal = refusalOfCommit(group, request, caller)
+    if (refusal) return answer(commitError(request, errorNumber(refusal)))
+    const member = group?.members.get(request.memberId)
+    if (group && member && (group.state === 'Stable' || group.state === 'PreparingRebalance')) this.#rebalancing.renewSession(group, member)
+    const now = this.#world.clock.now()
+    const retentionMs = request.retentionTimeMs ?? -1
+    const records: StateRecord[] = []
+    const topics = request.topics.map(({ name = '', topicId, partitions }) => ({
+      name,
+      topicId,
+      partitions: partitions.map(({ partitionIndex, committedOffset, committedLeaderEpoch = -1, committedMetadata }) => {
+        const metadata = committedMetadata ?? ''
+        if (metadata.length > this.#world.options.maxOffsetMetadataLength) {
+          return { partitionIndex, errorCode: errorNumber('OFFSET_METADATA_TOO_LARGE') }
+        }
+        const offset: CommittedOffset = {
+          offset: committedOffset,
+          leaderEpoch: committedLeaderEpoch,
+          metadata,
+          commitTimestamp: now,
+          expireTimestamp: retentionMs < 0 ? -1 : now + retentionMs
+        }
+        records.push(offsetRecord(request.groupId, name, partitionIndex, offset))
+        return { partitionIndex, errorCode: 0 }
+      })
+    }))
+    return { records, committed: () => ({ topics }), failed: error => commitError(request, coordinatorErrorNumber(error)) }
+  }
+
+  /** What a group has committed for some partitions, for all of some topics, or (`null`) for all. */
+  fetch(groupId: string, topics: readonly RequestedTopic[] | null): FetchedTopic[] {
+    const { store } = this.#world
+    const wanted = topics ?? Array.from(store.offsets(groupId)?.keys() ?? [], name => ({ name, partitionIndexes: null }))
+    return wanted.map(({ name, partitionIndexes }) => ({
+      name,
+      partitions: [...(partitionIndexes ?? store.offsets(groupId)?.get(name)?.keys() ?? [])].map(partitionIndex => {
+        const committed = store.offset(groupId, name, partitionIndex)
+        return {
+          partitionIndex,
+          committedOffset: committed?.offset ?? -1,
+          committedLeaderEpoch: committed?.leaderEpoch ?? -1,
+          metadata: committed?.metadata ?? '',
+          errorCode: 0
+        }
+      })
+    }))
+  }
+
+  delete({ groupId, topics }: DeleteOffsetsRequest): Decision<DeleteOffsetsResponse> {
+    const group = this.#groups.find(groupId)
+    if (!group) return answer({ errorCode: errorNumber('GROUP_ID_NOT_FOUND'), topics: [] })
+    if (group.state !== 'Empty' && !group.isConsumerGroup) return answer({ errorCode: errorNumber('NON_EMPTY_GROUP'), topics: [] })
+    const records: StateRecord[] = []
+    const results = topics.map(({ name, partitions }) => {
+      const errorCode = group.isSubscribedTo(name) ? errorNumber('GROUP_SUBSCRIBED_TO_TOPIC') : 0
+      return {
+        name,
+        partitions: partitions.map(({ partitionIndex }) => {
+          if (errorCode === 0 && this.#world.store.offset(groupId, name, partitionIndex)) {
+            records.push(offsetRecord(groupId, name, partitionIndex, null))
+          }
+          return { partitionIndex, errorCode }
+        })
+      }
+    })
+    return { records, committed: () => ({ errorCode: 0, topics: results }) }
+  }
+
+  /** Drops all that was committed for topics that are gone. */
+  dropTopics(names: ReadonlySet<string>): Decision<void> {
+    const records: StateRecord[] = []
+    for (const groupId of this.#world.store.groupIds()) {
+      for (const [topic, partition] of this.#world.store.offsetsOf(groupId)) {
+        if (names.has(topic)) records.push(offsetRecord(groupId, topic, partition, null))
+      }
+    }
+    return { records, committed: () => {} }
+  }
+
+  /** Drops a group with all its offsets; only an empty one. */
+  deleteGroup(groupId: string): Decision<ProtocolErrorCode> {
+    const group = this.#groups.find(groupId)
+    if (!group) return answer('GROUP_ID_NOT_FOUND')
+    if (group.state !== 'Empty') return answer('NON_EMPTY_GROUP')
+    const records: StateRecord[] = []
+    for (const [topic, partition] of this.#world.store.offsetsOf(groupId)) records.push(offsetRecord(groupId, topic, partition, null))
+    records.push(groupRecord(groupId, null))
+    return { records, committed: () => this.#bury(groupId, 'it was deleted') }
+  }
+
+  /**
+   * Drops offsets that have not been used for the retention time, and groups of which nothing is left. The time counts from when an empty group
+   * lost its last member; for a topic that a stable group no longer subscribes to, and for groups without members, from the last commit.
+   */
+  expire(): Decision<void> {
+    const records: StateRecord[] = []
+    const dead: string[] = []
+    for (const group of this.#groups.all()) {
+      const allGone = this.#expireOffsets(group, records)
+      if (!allGone || group.state !== 'Empty' || group.pendingMembers.size > 0) continue
+      records.push(groupRecord(group.groupId, null))
+      dead.push(group.groupId)
+    }
+    return {
+      records,
+      committed: () => {
+        for (const groupId of dead) this.#bury(groupId, 'its offsets have expired')
+      }
+    }
+  }
+
+  /** Whether none is left. */
+  #expireOffsets(group: ClassicGroup, records: StateRecord[]): boolean {
+    const { groupId } = group
+    const startOf = retentionStart(group)
+    const now = this.#world.clock.now()
+    let allGone = true
+    for (const [topic, partition, offset] of this.#world.store.offsetsOf(groupId)) {
+      const expired =
+        startOf !== null &&
+        !group.isSubscribedTo(topic) &&
+        (offset.expireTimestamp >= 0 ? now >= offset.expireTimestamp : now - startOf(offset) >= this.#world.options.offsetsRetentionMs)
+      if (expired) records.push(offsetRecord(groupId, topic, partition, null))
+      else allGone = false
+    }
+    return allGone
+  }
+
+  #bury(groupId: string, reason: string): ProtocolErrorCode {
+    this.#groups.forget(groupId)
+    this.#world.emit({ type: 'dead', groupId, reason })
+    return 'NONE'
+  }
+}
+
+/** From when on an offset ages, or null while offsets of the group do not. */
+function retentionStart(group: ClassicGroup): ((offset: CommittedOffset) => number) | null {
+  const byCommit = ({ commitTimestamp }: CommittedOffset) => commitTimestamp
+  if (group.protocolType === null) return byCommit
+  if (group.state === 'Empty') return group.stateTimestamp < 0 ? byCommit : () => group.stateTimestamp
+  return group.state === 'Stable' && group.isConsumerGroup && group.subscribedTopics ? byCommit : null
+}
+
+function refusalOfCommit(group: ClassicGroup | undefined, request: CommitRequest, caller: GroupCaller): ProtocolErrorCode | null {
+  const { memberId, groupInstanceId, generationIdOrMemberEpoch: generationId = -1 } = request
+  if (!group) {
+    // Somebody who keeps offsets here without being a member; the group comes into being with them.
+    if (generationId < 0) return null
+    return caller.apiVersion >= groupNotFoundVersion ? 'GROUP_ID_NOT_FOUND' : 'ILLEGAL_GENERATION'
+  }
+  if (generationId < 0 && group.state === 'Empty') return null
+  if (generationId < 0 && memberId === '' && (groupInstanceId ?? null) === null) return 'UNKNOWN_MEMBER_ID'
+  const refusal = group.refusalOf(memberId, groupInstanceId)
+  if (refusal) return refusal
+  if (generationId !== group.generationId) return 'ILLEGAL_GENERATION'
+  return group.state === 'CompletingRebalance' ? 'REBALANCE_IN_PROGRESS' : null
+}
+
+/** The answer to a commit of which nothing was done. */
+export function commitError({ topics }: CommitRequest, errorCode: number): CommitResponse {
+  return {
+    topics: topics.map(({ name, topicId, partitions }) => ({
+      name,
+      topicId,
+      partitions: partitions.map(({ partitionIndex }) => ({ partitionIndex, errorCode }))
+    }))
+  }
+}

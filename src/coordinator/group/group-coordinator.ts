@@ -1,0 +1,278 @@
+import { type Clock, systemClock } from '../../common/clock.js'
+import { isPromise, type MaybePromise } from '../../common/deferred.js'
+import { type Random, systemRandom } from '../../common/random.js'
+import { answer, type Decision, type Run } from '../../common/state-machine.js'
+import { errorNumber, KafkaError } from '../../errors.js'
+import { Alarm } from './alarm.js'
+import {
+  type CommitRequest,
+  type CommitResponse,
+  commitError,
+  type DeleteOffsetsRequest,
+  type DeleteOffsetsResponse,
+  type FetchedTopic,
+  type RequestedTopic
+} from './committing.js'
+import type { GroupEvent } from './group-event.js'
+import { type DescribedGroup, GroupMachine, type ListedGroup, missingGroup } from './group-machine.js'
+import type { JoinRequest, JoinResponse, SyncRequest, SyncResponse } from './group-member.js'
+import { type CompleteGroupOptions, completeGroupOptions, type GroupOptions } from './group-options.js'
+import { partitionOfGroup } from './group-partition.js'
+import { coordinatorErrorNumber, type GroupCaller } from './group-world.js'
+import { type HeartbeatRequest, type HeartbeatResponse, type LeaveResponse, type LeavingMember, syncError } from './membership.js'
+import { joinError } from './rebalancing.js'
+
+/** Where the state of the groups is kept: one partition of `__consumer_offsets` each. A `StateHost` stands behind it. */
+export interface GroupHost {
+  readonly run: Run
+  close(): Promise<void>
+}
+
+export interface GroupCoordinatorParts {
+  readonly clock?: Clock
+  readonly random?: Random
+  readonly options?: GroupOptions
+  /** Binds a machine to a partition, creating it where it is not there yet, and replays what it holds. Called at most once per partition at a time. */
+  openHost(partition: number, machine: GroupMachine): MaybePromise<GroupHost>
+  /** Told of what happens to groups, after it has; may ask the coordinator in turn. */
+  onEvent?(event: GroupEvent): void
+}
+
+/**
+ * Kafka's coordinator of classic consumer groups (KIP-62, KIP-345, KIP-394, KIP-814): who is in which group, which generation it is in, and how far it
+ * has read. Groups are spread over partitions by their id; a partition is opened when a group in it is first asked for.
+ */
+export class GroupCoordinator {
+  readonly options: CompleteGroupOptions
+  readonly #clock: Clock
+  readonly #random: Random
+  readonly #parts: GroupCoordinatorParts
+  readonly #partitions = new Map<number, MaybePromise<OpenPartition>>()
+  readonly #events: GroupEvent[] = []
+  readonly #expiry: Alarm
+  #closed = false
+
+  constructor(parts: GroupCoordinatorParts) {
+    this.#parts = parts
+    this.#clock = parts.clock ?? systemClock
+    this.#random = parts.random ?? systemRandom
+    this.options = completeGroupOptions(parts.options)
+    this.#expiry = new Alarm(this.#clock)
+    this.#expireLater()
+  }
+
+  /** Opens partitions that hold something already, so that their groups are listed, time out and expire. */
+  async load(partitions: Iterable<number>): Promise<void> {
+    await Promise.all(Array.from(partitions, partition => this.#open(partition)))
+  }
+
+  joinGroup(request: JoinRequest, caller: GroupCaller, signal?: AbortSignal): MaybePromise<JoinResponse> {
+    const { groupId, memberId, sessionTimeoutMs } = request
+    const { minSessionTimeoutMs, maxSessionTimeoutMs } = this.options
+    if (groupId === '') return joinError(memberId, 'INVALID_GROUP_ID')
+    if (sessionTimeoutMs < minSessionTimeoutMs || sessionTimeoutMs > maxSessionTimeoutMs)
+      return joinError(memberId, 'INVALID_SESSION_TIMEOUT')
+    return this.#ask(
+      groupId,
+      signal,
+      machine => machine.join(request, caller, signal),
+      code => joinError(memberId, code)
+    )
+  }
+
+  syncGroup(request: SyncRequest, signal?: AbortSignal): MaybePromise<SyncResponse> {
+    if (request.groupId === '') return syncError('INVALID_GROUP_ID')
+    return this.#ask(request.groupId, signal, machine => machine.sync(request, signal), syncError)
+  }
+
+  heartbeat(request: HeartbeatRequest): MaybePromise<HeartbeatResponse> {
+    if (request.groupId === '') return { errorCode: errorNumber('INVALID_GROUP_ID') }
+    return this.#ask(
+      request.groupId,
+      undefined,
+      machine => machine.members.heartbeat(request),
+      errorCode => ({ errorCode })
+    )
+  }
+
+  leaveGroup(groupId: string, members: readonly LeavingMember[]): MaybePromise<LeaveResponse> {
+    if (groupId === '') return { errorCode: errorNumber('INVALID_GROUP_ID'), members: [] }
+    return this.#ask(
+      groupId,
+      undefined,
+      machine => machine.members.leave(groupId, members),
+      errorCode => ({ errorCode, members: [] })
+    )
+  }
+
+  /** Topics go by their names here; ids are for the caller to translate. */
+  commitOffsets(request: CommitRequest, caller: GroupCaller): MaybePromise<CommitResponse> {
+    return this.#ask(
+      request.groupId,
+      undefined,
+      machine => machine.offsets.commit(request, caller),
+      code => commitError(request, code)
+    )
+  }
+
+  /** The committed offsets of a group; `null` asks for all. Where nothing is committed the offset is -1. */
+  fetchOffsets(groupId: string, topics: readonly RequestedTopic[] | null): MaybePromise<{ errorCode: number; topics: FetchedTopic[] }> {
+    return this.#ask(
+      groupId,
+      undefined,
+      machine => answer({ errorCode: 0, topics: machine.offsets.fetch(groupId, topics) }),
+      errorCode => ({ errorCode, topics: [] })
+    )
+  }
+
+  deleteOffsets(request: DeleteOffsetsRequest): MaybePromise<DeleteOffsetsResponse> {
+    if (request.groupId === '') return { errorCode: errorNumber('INVALID_GROUP_ID'), topics: [] }
+    return this.#ask(
+      request.groupId,
+      undefined,
+      machine => machine.offsets.delete(request),
+      errorCode => ({ errorCode, topics: [] })
+    )
+  }
+
+  /** `sayMissing` is whether a group that does not exist is an error (as from version 6 of DescribeGroups on) or a dead group. */
+  describeGroup(groupId: string, sayMissing: boolean): MaybePromise<DescribedGroup> {
+    const failed = (errorCode: number) => ({ ...missingGroup(groupId, false), errorCode, groupState: '' })
+    return this.#ask(groupId, undefined, machine => answer(machine.describe(groupId) ?? missingGroup(groupId, sayMissing)), failed)
+  }
+
+  /** The groups of all partitions that are open, in these states (whatever their case), or in any. */
+  async listGroups(states: readonly string[]): Promise<ListedGroup[]> {
+    const wanted = new Set(states.map(state => state.trim().toLowerCase()))
+    const lists = await this.#everywhere(machine => answer(machine.list(wanted)))
+    return lists.flat()
+  }
+
+  async deleteGroup(groupId: string): Promise<number> {
+    const failed = (errorCode: number) => errorCode
+    return this.#ask(groupId, undefined, machine => mapped(machine.offsets.deleteGroup(groupId), errorNumber), failed)
+  }
+
+  /** Drops what was committed for topics that no longer exist. */
+  async topicsDeleted(names: Iterable<string>): Promise<void> {
+    const gone = new Set(names)
+    await this.#everywhere(machine => machine.offsets.dropTopics(gone))
+  }
+
+  /** Drops offsets and groups that have outlived the retention; happens by itself every `offsetsRetentionCheckIntervalMs`. */
+  async expireOffsets(): Promise<void> {
+    await this.#everywhere(machine => machine.offsets.expire())
+  }
+
+  /** Answers everyone who waits with NOT_COORDINATOR, and everyone after that with COORDINATOR_NOT_AVAILABLE; idempotent. */
+  async close(): Promise<void> {
+    this.#closed = true
+    this.#expiry.cancel()
+    const opened = await Promise.allSettled(this.#partitions.values())
+    this.#partitions.clear()
+    for (const result of opened) {
+      if (result.status !== 'fulfilled') continue
+      const { machine, host } = result.value
+      await host.close()
+      machine.unload()
+    }
+  }
+
+  /** Lets the machine of a group decide; whatever goes wrong below becomes an error number in the answer. An aborted request rejects. */
+  #ask<T>(
+    groupId: string,
+    signal: AbortSignal | undefined,
+    decide: (machine: GroupMachine) => Decision<MaybePromise<T>>,
+    failed: (errorCode: number) => T
+  ): MaybePromise<T> {
+    if (this.#closed) return failed(errorNumber('COORDINATOR_NOT_AVAILABLE'))
+    const onError = (error: unknown) => {
+      if (signal?.aborted && error === signal.reason) throw error
+      return failed(coordinatorErrorNumber(error))
+    }
+    const ask = ({ machine, host }: OpenPartition): MaybePromise<T> => {
+      const answered = host.run(() => {
+        signal?.throwIfAborted()
+        return decide(machine)
+      })
+      this.#tell()
+      return answered
+    }
+    try {
+      const partition = this.#open(partitionOfGroup(groupId, this.options.offsetsTopicPartitions))
+      const answered = isPromise(partition) ? partition.then(ask) : ask(partition)
+      return isPromise(answered) ? answered.catch(onError) : answered
+    } catch (error) {
+      return onError(error)
+    }
+  }
+
+  async #everywhere<T>(decide: (machine: GroupMachine) => Decision<T>): Promise<Awaited<T>[]> {
+    const answers: Awaited<T>[] = []
+    for (const partition of [...this.#partitions.values()]) {
+      const { machine, host } = await partition
+      answers.push((await host.run(() => decide(machine) as Decision<MaybePromise<T>>)) as Awaited<T>)
+    }
+    this.#tell()
+    return answers
+  }
+
+  #open(partition: number): MaybePromise<OpenPartition> {
+    const known = this.#partitions.get(partition)
+    if (known) return known
+    const opening = this.#openPartition(partition).then(
+      opened => {
+        this.#partitions.set(partition, opened)
+        return opened
+      },
+      error => {
+        this.#partitions.delete(partition)
+        throw error
+      }
+    )
+    this.#partitions.set(partition, opening)
+    return opening
+  }
+
+  async #openPartition(partition: number): Promise<OpenPartition> {
+    let host: GroupHost | undefined
+    const machine = new GroupMachine({
+      clock: this.#clock,
+      random: this.#random,
+      options: this.options,
+      run: decide => {
+        if (!host) throw new KafkaError('COORDINATOR_LOAD_IN_PROGRESS')
+        const result = host.run(decide)
+        this.#tell()
+        return result
+      },
+      emit: event => this.#events.push(event)
+    })
+    host = await this.#parts.openHost(partition, machine)
+    await host.run(() => machine.loaded())
+    return { machine, host }
+  }
+
+  /** Passes on what has happened, once nothing is half-way any more. */
+  #tell(): void {
+    const { onEvent } = this.#parts
+    for (const event of this.#events.splice(0)) onEvent?.(event)
+  }
+
+  #expireLater(): void {
+    this.#expiry.set(this.options.offsetsRetentionCheckIntervalMs, () => {
+      // What cannot be dropped now is dropped the next time.
+      this.expireOffsets().catch(() => {})
+      this.#expireLater()
+    })
+  }
+}
+
+interface OpenPartition {
+  readonly machine: GroupMachine
+  readonly host: GroupHost
+}
+
+function mapped<T, U>(decision: Decision<T>, map: (value: T) => U): Decision<U> {
+  return { records: decision.records, committed: () => map(decision.committed()) }
+}

@@ -1,0 +1,26 @@
+/** What happens in the life of groups, for those who watch. */
+export type GroupEvent =
+  /** A member was added; it takes part from the next generation on. */
+  | {
+      readonly type: 'memberJoined'
+      readonly groupId: string
+      readonly memberId: string
+      readonly groupInstanceId: string | null
+      readonly reason: string
+    }
+  /** A member is gone: it left, its session ran out, or it did not come back in time. */
+  | {
+      readonly type: 'memberLeft'
+      readonly groupId: string
+      readonly memberId: string
+      readonly groupInstanceId: string | null
+      readonly reason: string
+    }
+  /** Everyone is called to join again. */
+  | { readonly type: 'rebalancing'; readonly groupId: string; readonly generationId: number; readonly reason: string }
+  /** The leader has assigned the partitions of a new generation. */
+  | { readonly type: 'rebalanced'; readonly groupId: string; readonly generationId: number; readonly memberIds: readonly string[] }
+  /** The last member is gone. */
+  | { readonly type: 'empty'; readonly groupId: string; readonly generationId: number }
+  /** The group is gone, with its offsets. */
+  | { readonly type: 'dead'; readonly groupId: string; readonly reason: string }

@@ -1,0 +1,129 @@
+import type { MaybePromise } from '../../common/deferred.js'
+import type { Decision, ReplayedRecord, StateMachine, StateRecord } from '../../common/state-machine.js'
+import { errorNumber } from '../../errors.js'
+import type { ResponseOf } from '../../protocol/message.js'
+import type { DescribeGroups } from '../../protocol/messages/describe-groups.js'
+import type { ListGroups } from '../../protocol/messages/list-groups.js'
+import type { ClassicGroup } from './classic-group.js'
+import { OffsetHandler } from './committing.js'
+import { type JoinRequest, type JoinResponse, noBytes, type SyncRequest, type SyncResponse } from './group-member.js'
+import { GroupStore } from './group-store.js'
+import type { GroupCaller, GroupWorld } from './group-world.js'
+import { JoinHandler } from './joining.js'
+import { LiveGroups } from './live-groups.js'
+import { MembershipHandler } from './membership.js'
+import { dismiss, Rebalancing } from './rebalancing.js'
+
+export type DescribedGroup = ResponseOf<typeof DescribeGroups>['groups'][number]
+export type ListedGroup = ResponseOf<typeof ListGroups>['groups'][number]
+
+/**
+ * The coordinator of the groups in one partition of `__consumer_offsets`. Each request becomes a decision: records to store, and an answer for when
+ * they are. What is stored (`GroupStore`) changes by replaying records only; who waits for what, and until when, is kept apart from it and is
+ * lost with the process, as the waiting members' requests are.
+ */
+export class GroupMachine implements StateMachine {
+  readonly #world: GroupWorld
+  readonly #store: GroupStore
+  readonly #groups: LiveGroups
+  readonly #rebalancing: Rebalancing
+  readonly #joining: JoinHandler
+  /** SyncGroup, Heartbeat, LeaveGroup. */
+  readonly members: MembershipHandler
+  readonly offsets: OffsetHandler
+
+  constructor(world: Omit<GroupWorld, 'store'>) {
+    this.#store = new GroupStore()
+    this.#world = { ...world, store: this.#store }
+    this.#groups = new LiveGroups(this.#world)
+    this.#rebalancing = new Rebalancing(this.#world, this.#groups)
+    this.#joining = new JoinHandler(this.#world, this.#groups, this.#rebalancing)
+    this.members = new MembershipHandler(this.#groups, this.#rebalancing)
+    this.offsets = new OffsetHandler(this.#world, this.#groups, this.#rebalancing)
+  }
+
+  replay(record: ReplayedRecord): void {
+    this.#store.replay(record)
+  }
+
+  snapshot(): Iterable<StateRecord> {
+    return this.#store.snapshot()
+  }
+
+  /** Called once, when the log has been replayed: members that were there are expected to show signs of life again. */
+  loaded(): Decision<void> {
+    const records: StateRecord[] = []
+    for (const group of this.#groups.all()) {
+      for (const member of group.members.values()) this.#rebalancing.renewSession(group, member)
+      if (group.members.size > this.#world.options.maxGroupSize) {
+        this.#rebalancing.prepare(group, 'the group is larger than it may be', records)
+      }
+    }
+    return { records, committed: () => {} }
+  }
+
+  /** Sends everyone who waits away and stops all clocks. */
+  unload(): void {
+    for (const group of this.#groups.all()) {
+      group.cancelAlarms()
+      group.state = 'Dead'
+      for (const member of group.members.values()) dismiss(member, 'NOT_COORDINATOR')
+    }
+  }
+
+  join(request: JoinRequest, caller: GroupCaller, signal?: AbortSignal): Decision<MaybePromise<JoinResponse>> {
+    return this.#joining.handle(request, caller, signal)
+  }
+
+  sync(request: SyncRequest, signal?: AbortSignal): Decision<MaybePromise<SyncResponse>> {
+    return this.members.sync(request, signal)
+  }
+
+  describe(groupId: string): DescribedGroup | undefined {
+    const group = this.#groups.find(groupId)
+    if (!group) return undefined
+    const isStable = group.state === 'Stable'
+    return {
+      errorCode: 0,
+      groupId,
+      groupState: group.state,
+      protocolType: group.protocolType ?? '',
+      protocolData: (isStable && group.protocolName) || '',
+      members: Array.from(group.members.values(), member => ({
+        memberId: member.memberId,
+        groupInstanceId: member.groupInstanceId,
+        clientId: member.clientId,
+        clientHost: member.clientHost,
+        memberMetadata: isStable ? member.metadataFor(group.protocolName) : noBytes,
+        memberAssignment: member.assignment
+      }))
+    }
+  }
+
+  /** The groups in these states, by lower-cased name; all when there are none. */
+  list(states: ReadonlySet<string>): ListedGroup[] {
+    const listed: ListedGroup[] = []
+    for (const group of this.#groups.all()) {
+      if (states.size > 0 && !states.has(group.state.toLowerCase())) continue
+      listed.push(asListed(group))
+    }
+    return listed
+  }
+}
+
+function asListed({ groupId, protocolType, state }: ClassicGroup): ListedGroup {
+  return { groupId, protocolType: protocolType ?? '', groupState: state, groupType: 'classic' }
+}
+
+/** How a group that does not exist is described. */
+export function missingGroup(groupId: string, saysSo: boolean): DescribedGroup {
+  return {
+    errorCode: saysSo ? errorNumber('GROUP_ID_NOT_FOUND') : 0,
+    errorMessage: saysSo ? `Group ${groupId} not found.` : null,
+    groupId,
+    groupState: 'Dead',
+    protocolType: '',
+    protocolData: '',
+    members: []
+  }
+}

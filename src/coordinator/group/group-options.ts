@@ -1,0 +1,62 @@
+import { expectInteger, expectKnownKeys } from '../../common/options.js'
+
+/** How groups behave. In brackets Kafka's name for the setting. */
+export interface GroupOptions {
+  /** Partitions of `__consumer_offsets`; decides where a group is kept, so it must not change for data on disk (`offsets.topic.num.partitions`). Default: 50. */
+  readonly offsetsTopicPartitions?: number
+  /**
+   * How long the first members of an empty group are waited for, in ms; each new one extends it (`group.initial.rebalance.delay.ms`). Default: 0,
+   * so that a join is done at once; Kafka's is 3000.
+   */
+  readonly initialRebalanceDelayMs?: number
+  /** The shortest session timeout a member may ask for, in ms (`group.min.session.timeout.ms`). Default: 6000. */
+  readonly minSessionTimeoutMs?: number
+  /** The longest session timeout a member may ask for, in ms (`group.max.session.timeout.ms`). Default: 30 minutes. */
+  readonly maxSessionTimeoutMs?: number
+  /** How many members a group may have; more are turned away (`group.max.size`). Default: 2^31 - 1. */
+  readonly maxGroupSize?: number
+  /** How long the JoinGroup of a new member may wait, in ms; after that it has to ask again. Default: 5 minutes. */
+  readonly newMemberJoinTimeoutMs?: number
+  /** The longest text that may go with a committed offset, in characters (`offset.metadata.max.bytes`). Default: 4096. */
+  readonly maxOffsetMetadataLength?: number
+  /** How long the offsets of a group that nobody uses are kept, in ms (`offsets.retention.minutes`). Default: 7 days. */
+  readonly offsetsRetentionMs?: number
+  /** How often is looked for offsets to drop, in ms (`offsets.retention.check.interval.ms`). Default: 10 minutes. */
+  readonly offsetsRetentionCheckIntervalMs?: number
+}
+
+export type CompleteGroupOptions = Required<GroupOptions>
+
+const minuteMs = 60_000
+const maxInt32 = 2 ** 31 - 1
+
+export const groupDefaults: CompleteGroupOptions = Object.freeze({
+  offsetsTopicPartitions: 50,
+  initialRebalanceDelayMs: 0,
+  minSessionTimeoutMs: 6000,
+  maxSessionTimeoutMs: 30 * minuteMs,
+  maxGroupSize: maxInt32,
+  newMemberJoinTimeoutMs: 5 * minuteMs,
+  maxOffsetMetadataLength: 4096,
+  offsetsRetentionMs: 7 * 24 * 60 * minuteMs,
+  offsetsRetentionCheckIntervalMs: 10 * minuteMs
+})
+
+/** `given` over the defaults, checked. */
+export function completeGroupOptions(given: GroupOptions = {}): CompleteGroupOptions {
+  expectKnownKeys('groups', given, Object.keys(groupDefaults))
+  const options = { ...groupDefaults }
+  for (const [name, value] of Object.entries(given)) if (value !== undefined) options[name as keyof GroupOptions] = value
+  for (const [name, value] of Object.entries(options)) expectInteger(name, value, leastOf[name] ?? 0)
+  expectInteger('maxSessionTimeoutMs', options.maxSessionTimeoutMs, options.minSessionTimeoutMs)
+  return Object.freeze(options)
+}
+
+const leastOf: { readonly [name: string]: number } = {
+  offsetsTopicPartitions: 1,
+  minSessionTimeoutMs: 1,
+  maxGroupSize: 1,
+  newMemberJoinTimeoutMs: 1,
+  offsetsRetentionMs: 1,
+  offsetsRetentionCheckIntervalMs: 1
+}

@@ -1,0 +1,70 @@
+import type { StateRecord } from '../../common/state-machine.js'
+import { type CommittedOffset, type GroupMetadata, groupRecord, offsetRecord, readGroupRecord } from './group-records.js'
+
+export type OffsetsByTopic = ReadonlyMap<string, ReadonlyMap<number, CommittedOffset>>
+
+/**
+ * What of the groups in one partition of `__consumer_offsets` outlives the process: the offsets that they committed, and for each group the last
+ * generation whose assignment was stored. Nothing but `replay` changes it.
+ */
+export class GroupStore {
+  readonly #groups = new Map<string, GroupMetadata>()
+  readonly #offsets = new Map<string, Map<string, Map<number, CommittedOffset>>>()
+
+  /** A group exists when it had members, or when somebody commits offsets in its name. */
+  has(groupId: string): boolean {
+    return this.#groups.has(groupId) || this.#offsets.has(groupId)
+  }
+
+  *groupIds(): Generator<string> {
+    yield* this.#groups.keys()
+    for (const groupId of this.#offsets.keys()) if (!this.#groups.has(groupId)) yield groupId
+  }
+
+  group(groupId: string): GroupMetadata | undefined {
+    return this.#groups.get(groupId)
+  }
+
+  offsets(groupId: string): OffsetsByTopic | undefined {
+    return this.#offsets.get(groupId)
+  }
+
+  offset(groupId: string, topic: string, partition: number): CommittedOffset | undefined {
+    return this.#offsets.get(groupId)?.get(topic)?.get(partition)
+  }
+
+  replay(record: StateRecord): void {
+    const change = readGroupRecord(record)
+    if (!change) return
+    if (change.type === 'offset') this.#setOffset(change.groupId, change.topic, change.partition, change.value)
+    else if (change.value) this.#groups.set(change.groupId, change.value)
+    else this.#groups.delete(change.groupId)
+  }
+
+  *snapshot(): Generator<StateRecord> {
+    for (const [groupId, group] of this.#groups) yield groupRecord(groupId, group)
+    for (const groupId of this.#offsets.keys()) {
+      for (const [topic, partition, offset] of this.offsetsOf(groupId)) yield offsetRecord(groupId, topic, partition, offset)
+    }
+  }
+
+  /** The offsets of a group, one by one. */
+  *offsetsOf(groupId: string): Generator<[topic: string, partition: number, offset: CommittedOffset]> {
+    for (const [topic, partitions] of this.#offsets.get(groupId) ?? []) {
+      for (const [partition, offset] of partitions) yield [topic, partition, offset]
+    }
+  }
+
+  #setOffset(groupId: string, topic: string, partition: number, offset: CommittedOffset | null): void {
+    let topics = this.#offsets.get(groupId)
+    let partitions = topics?.get(topic)
+    if (offset) {
+      if (!topics) this.#offsets.set(groupId, (topics = new Map()))
+      if (!partitions) topics.set(topic, (partitions = new Map()))
+      partitions.set(partition, offset)
+    } else if (topics && partitions?.delete(partition)) {
+      if (partitions.size === 0) topics.delete(topic)
+      if (topics.size === 0) this.#offsets.delete(groupId)
+    }
+  }
+}
