@@ -2,30 +2,52 @@ import type { Api } from '../protocol/message.js'
 import { AlterConfigs } from '../protocol/messages/alter-configs.js'
 import { CreatePartitions } from '../protocol/messages/create-partitions.js'
 import { CreateTopics } from '../protocol/messages/create-topics.js'
+import { DeleteGroups } from '../protocol/messages/delete-groups.js'
 import { DeleteRecords } from '../protocol/messages/delete-records.js'
 import { DeleteTopics } from '../protocol/messages/delete-topics.js'
 import { DescribeCluster } from '../protocol/messages/describe-cluster.js'
 import { DescribeConfigs } from '../protocol/messages/describe-configs.js'
+import { DescribeGroups } from '../protocol/messages/describe-groups.js'
 import { Fetch } from '../protocol/messages/fetch.js'
+import { FindCoordinator } from '../protocol/messages/find-coordinator.js'
+import { Heartbeat } from '../protocol/messages/heartbeat.js'
 import { IncrementalAlterConfigs } from '../protocol/messages/incremental-alter-configs.js'
+import { JoinGroup } from '../protocol/messages/join-group.js'
+import { LeaveGroup } from '../protocol/messages/leave-group.js'
+import { ListGroups } from '../protocol/messages/list-groups.js'
 import { ListOffsets } from '../protocol/messages/list-offsets.js'
 import { Metadata } from '../protocol/messages/metadata.js'
+import { OffsetCommit } from '../protocol/messages/offset-commit.js'
+import { OffsetDelete } from '../protocol/messages/offset-delete.js'
+import { OffsetFetch } from '../protocol/messages/offset-fetch.js'
 import { OffsetForLeaderEpoch } from '../protocol/messages/offset-for-leader-epoch.js'
 import { Produce } from '../protocol/messages/produce.js'
+import { SyncGroup } from '../protocol/messages/sync-group.js'
 import type { Handler } from './handler.js'
 import { alterConfigs } from './handlers/alter-configs.js'
 import { createPartitions } from './handlers/create-partitions.js'
 import { createTopics } from './handlers/create-topics.js'
+import { deleteGroups } from './handlers/delete-groups.js'
 import { deleteRecords } from './handlers/delete-records.js'
 import { deleteTopics } from './handlers/delete-topics.js'
 import { describeCluster } from './handlers/describe-cluster.js'
 import { describeConfigs } from './handlers/describe-configs.js'
+import { describeGroups } from './handlers/describe-groups.js'
 import { fetch } from './handlers/fetch.js'
+import { findCoordinator } from './handlers/find-coordinator.js'
+import { heartbeat } from './handlers/heartbeat.js'
 import { incrementalAlterConfigs } from './handlers/incremental-alter-configs.js'
+import { joinGroup } from './handlers/join-group.js'
+import { leaveGroup } from './handlers/leave-group.js'
+import { listGroups } from './handlers/list-groups.js'
 import { listOffsets } from './handlers/list-offsets.js'
 import { metadata } from './handlers/metadata.js'
+import { offsetCommit } from './handlers/offset-commit.js'
+import { offsetDelete } from './handlers/offset-delete.js'
+import { offsetFetch } from './handlers/offset-fetch.js'
 import { offsetForLeaderEpoch } from './handlers/offset-for-leader-epoch.js'
 import { produce } from './handlers/produce.js'
+import { syncGroup } from './handlers/sync-group.js'
 
 // biome-ignore lint/suspicious/noExplicitAny: the table holds handlers of all kinds; `serve` made sure that each fits its API
 const handlers: (Handler<any> | undefined)[] = []
@@ -49,6 +71,17 @@ serve(AlterConfigs, alterConfigs)
 serve(CreatePartitions, createPartitions)
 serve(IncrementalAlterConfigs, incrementalAlterConfigs)
 serve(DescribeCluster, describeCluster)
+serve(FindCoordinator, findCoordinator)
+serve(JoinGroup, joinGroup)
+serve(SyncGroup, syncGroup)
+serve(Heartbeat, heartbeat)
+serve(LeaveGroup, leaveGroup)
+serve(OffsetCommit, offsetCommit)
+serve(OffsetFetch, offsetFetch)
+serve(OffsetDelete, offsetDelete)
+serve(DescribeGroups, describeGroups)
+serve(ListGroups, listGroups)
+serve(DeleteGroups, deleteGroups)
 
 /** Who answers an API on a node; undefined for one that it does not serve. */
 export function handlerOf<A extends Api>(api: A): Handler<A> | undefined {

@@ -1,9 +1,13 @@
+import type { GroupEvent } from '../coordinator/group/group-event.js'
+
 /** What a node tells about its life; none of it on the path of a record. */
 export interface BrokerEvents {
   topicCreated: (event: { readonly topic: string; readonly topicId: string; readonly partitions: number }) => void
   partitionsAdded: (event: { readonly topic: string; readonly partitions: number }) => void
   topicConfigured: (event: { readonly topic: string; readonly configs: ReadonlyMap<string, string> }) => void
   topicDeleted: (event: { readonly topic: string; readonly topicId: string }) => void
+  /** Something happened in the life of a group; its `type` says what. */
+  group: (event: GroupEvent) => void
   /** Retention removed the oldest segments of a partition. */
   segmentsRemoved: (event: {
     readonly topic: string

@@ -4,18 +4,21 @@ import { isPromise, type MaybePromise } from '../common/deferred.js'
 import { expectInteger, expectKnownKeys } from '../common/options.js'
 import { type Random, systemRandom } from '../common/random.js'
 import { zeroUuid } from '../common/uuid.js'
+import { GroupCoordinator } from '../coordinator/group/group-coordinator.js'
 import { errorNumber, errorNumberOf, KafkaError } from '../errors.js'
 import type { Log } from '../log/log.js'
 import { BrokerConfigs, type ConfigValues } from '../metadata/broker-configs.js'
 import { ClusterMetadata, type MetadataDecision } from '../metadata/cluster-metadata.js'
 import type { ControllerContext } from '../metadata/create-topics.js'
 import { MetadataMachine, stateRecord } from '../metadata/metadata-machine.js'
+import { groupOffsetsTopic } from '../metadata/topic-name.js'
 import type { Broker } from '../protocol/broker.js'
 import type { Api, RequestOf, ResponseOf } from '../protocol/message.js'
 import type { Storage } from '../storage/storage.js'
 import { handlerOf } from './api-table.js'
 import { DelayedFetches } from './delayed-fetch.js'
 import type { BrokerEvents } from './events.js'
+import { groupOptionsOf, openGroupHost, usedGroupPartitions } from './group-storage.js'
 import { Housekeeping } from './housekeeping.js'
 import { metadataLog } from './metadata-log.js'
 import { nodeIdentity } from './node-identity.js'
@@ -59,6 +62,7 @@ export class LocalBroker {
   readonly delayedFetches: DelayedFetches
   readonly events: EventEmitter<BrokerEvents>
   readonly maxFetchBytes: number
+  readonly groups: GroupCoordinator
   readonly #store: TopicStore
   readonly #metadataHost: StateHost
   readonly #metadataLog: Log
@@ -81,6 +85,13 @@ export class LocalBroker {
     this.#store = parts.store
     this.delayedFetches = new DelayedFetches(parts.clock)
     this.maxFetchBytes = parts.configs.number('fetch.max.bytes')
+    this.groups = new GroupCoordinator({
+      clock: parts.clock,
+      random: parts.random,
+      options: groupOptionsOf(parts.configs, this.topics.get(groupOffsetsTopic)),
+      openHost: (partition, machine) => openGroupHost(this, partition, machine),
+      onEvent: event => this.events.emit('group', event)
+    })
     this.#housekeeping = new Housekeeping(parts.clock, parts.configs.number('log.retention.check.interval.ms'), () => this.housekeeping())
   }
 
@@ -98,7 +109,15 @@ export class LocalBroker {
     if (log.logEndOffset === 0) await metadataHost.run(() => ({ records: [...metadata.snapshot()].map(stateRecord), committed: () => {} }))
     const store = new TopicStore({ storage, clock, configs, events })
     await store.openAll(metadata)
-    return new LocalBroker({ nodeId, clusterId, clock, random, storage, configs, metadata, events, metadataHost, metadataLog: log, store })
+    const parts = { nodeId, clusterId, clock, random, storage, configs, metadata, events, metadataHost, metadataLog: log, store }
+    const broker = new LocalBroker(parts)
+    try {
+      await broker.groups.load(usedGroupPartitions(broker.topics))
+      return broker
+    } catch (error) {
+      await broker.close()
+      throw error
+    }
   }
 
   /** The topics of this node, by name, with their partitions and logs. */
@@ -182,6 +201,7 @@ export class LocalBroker {
 
   async #close(): Promise<void> {
     this.delayedFetches.close(closedError())
+    await this.groups.close()
     await this.#housekeeping.close()
     await this.#changes
     await this.#store.close()

@@ -1,9 +1,29 @@
+import { errorNumber } from '../../errors.js'
 import { deleteTopics as decide } from '../../metadata/delete-topics.js'
 import type { RequestOf, ResponseOf } from '../../protocol/message.js'
 import type { DeleteTopics } from '../../protocol/messages/delete-topics.js'
 import type { LocalBroker } from '../local-broker.js'
+import type { RequestContext } from '../request-context.js'
 
-/** Deletes topics with all that is in them. */
-export function deleteTopics(node: LocalBroker, request: RequestOf<typeof DeleteTopics>): Promise<ResponseOf<typeof DeleteTopics>> {
-  return node.change(() => decide(node.metadata, request, node.controllerContext))
+type Request = RequestOf<typeof DeleteTopics>
+type Response = ResponseOf<typeof DeleteTopics>
+
+/** Before this version clients did not know the error for deletion that is switched off. */
+const deletionDisabledVersion = 3
+
+/** Deletes topics with all that is in them, and what groups have committed for them. */
+export async function deleteTopics(node: LocalBroker, request: Request, { apiVersion }: RequestContext): Promise<Response> {
+  const response = await node.change(() => decide(node.metadata, request, node.controllerContext))
+  const names = response.responses.flatMap(({ name, errorCode }) => (errorCode === 0 && name !== null ? [name] : []))
+  if (names.length > 0) {
+    // The topics are gone whatever becomes of this; offsets that stay behind expire.
+    await node.groups
+      .topicsDeleted(names)
+      .catch(error => node.events.emit('error', { error, during: 'dropping offsets of deleted topics' }))
+  }
+  if (apiVersion < deletionDisabledVersion) {
+    for (const result of response.responses)
+      if (result.errorCode === errorNumber('TOPIC_DELETION_DISABLED')) result.errorCode = errorNumber('INVALID_REQUEST')
+  }
+  return response
 }
