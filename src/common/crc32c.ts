@@ -27,9 +27,9 @@ type Folder = (bytes: Uint8Array, start: number, end: number) => number
 let folder: Folder | null | undefined
 
 /**
- * The module is given a block of the message at a time and shortens it twice. Its memory:
+ * The module is given a block of the message at a time and shortens it three times; the tables do the rest. Its memory:
  *
- *     zeros | the block | zeros | what the long fold left of it | what the short fold left of that
+ *     zeros | the block | zeros | what the long fold left | zeros | what the short fold left | what the tail fold left
  */
 function makeFolder(): Folder | null {
   const module = instantiate()
@@ -42,7 +42,7 @@ function makeFolder(): Folder | null {
 
   return (bytes, start, end) => {
     let state = -1
-    while (start < end) {
+    while (end - start >= worthFolding) {
       let size = Math.min(blockBytes, end - start)
       memory.set(start === 0 && size === bytes.length ? bytes : bytes.subarray(start, start + size), block)
       for (let i = 0; i < 4; i++) memory[block + i] ^= state >>> (8 * i)
@@ -60,10 +60,9 @@ function makeFolder(): Folder | null {
         size = shorten(module.foldTail, foldTailWindow, at, size, afterTail)
         at = afterTail
       }
-      // A last block that is short takes the tables all the way.
       state = update(0, memory, at, at + size)
     }
-    return state
+    return update(state, bytes, start, end)
   }
 
   /** Folds the message of `size` bytes at `at`, and leaves the rest at `to`. Returns the size of the rest. */

@@ -1,5 +1,5 @@
-import { portableGzip } from '../../src/record/compression/gzip.js'
 import { codecOf } from '../../src/record/compression/codec.js'
+import { portableGzip } from '../../src/record/compression/gzip.js'
 import { zstd } from '../../src/record/compression/zstd.js'
 import { codecContract } from './codec.js'
 

@@ -19,7 +19,10 @@ export function codecContract(name: string, codec: Codec): void {
 
     it('gives back every size around those where a format changes its mind', () => {
       const random = seededRandom(3)
-      const sizes = [...Array(80).keys(), ...[255, 270, 32768, 65536, 131072].flatMap(size => [size - 2, size - 1, size, size + 1, size + 2, size + 13])]
+      const sizes = [
+        ...Array(80).keys(),
+        ...[255, 270, 32768, 65536, 131072].flatMap(size => [size - 2, size - 1, size, size + 1, size + 2, size + 13])
+      ]
       for (const size of sizes) for (const content of Object.values(contents)) roundTrip(content(size, random))
     })
 
@@ -64,7 +67,10 @@ export function codecContract(name: string, codec: Codec): void {
       const original = contents.text(3000, seededRandom(10))
       const packed = codec.compress(original).slice()
       for (let size = 0; size < packed.length; size++) {
-        expectRefusalOr(() => codec.decompress(packed.subarray(0, size), noLimit), unpacked => original.length > unpacked.length)
+        expectRefusalOr(
+          () => codec.decompress(packed.subarray(0, size), noLimit),
+          unpacked => original.length > unpacked.length
+        )
       }
     })
 
@@ -76,11 +82,17 @@ export function codecContract(name: string, codec: Codec): void {
         for (let i = 0; i < packed.length; i++) {
           const changed = packed.slice()
           changed[i] ^= 1 + randomInteger(random, 255)
-          expectRefusalOr(() => codec.decompress(changed, limit), unpacked => unpacked.length <= limit)
+          expectRefusalOr(
+            () => codec.decompress(changed, limit),
+            unpacked => unpacked.length <= limit
+          )
         }
       }
       for (const noise of samples(2000, 3000, random)) {
-        expectRefusalOr(() => codec.decompress(noise, limit), unpacked => unpacked.length <= limit)
+        expectRefusalOr(
+          () => codec.decompress(noise, limit),
+          unpacked => unpacked.length <= limit
+        )
       }
     })
   })
