@@ -1,6 +1,6 @@
-import { type Clock, systemClock } from '../common/clock.js'
+import type { Clock } from '../common/clock.js'
 import { expectInteger, expectKnownKeys, expectString } from '../common/options.js'
-import { type Random, systemRandom } from '../common/random.js'
+import type { Random } from '../common/random.js'
 import { KafkaError } from '../errors.js'
 import type { Brokers } from '../protocol/broker.js'
 import { DescribeCluster } from '../protocol/messages/describe-cluster.js'
@@ -11,6 +11,15 @@ import * as groupOffsets from './group-offsets.js'
 import * as groups from './groups.js'
 import * as offsets from './partition-offsets.js'
 import * as topics from './topics.js'
+
+export type { AdminCallOptions, AdminOptions } from './admin-options.js'
+
+/** What an admin is made of. */
+export interface AdminParts {
+  readonly brokers: Brokers
+  readonly clock: Clock
+  readonly random: Random
+}
 
 export interface ClusterDescription {
   readonly clusterId: string
@@ -35,12 +44,15 @@ export class Admin {
   readonly #context: AdminContext
   readonly #brokers: Brokers
 
-  constructor(brokers: Brokers, options: AdminOptions = {}, clock: Clock = systemClock, random: Random = systemRandom) {
+  /** Use `cluster.admin()`. Throws a `TypeError` for a wrong option. */
+  constructor(parts: AdminParts, options: AdminOptions = {}) {
     expectKnownKeys('admin', options, ['clientId', 'timeoutMs', 'retryBackoffMs', 'retryBackoffMaxMs'])
     if (options.clientId !== undefined) expectString('clientId', options.clientId)
     if (options.timeoutMs !== undefined) expectInteger('timeoutMs', options.timeoutMs, 1)
-    this.#brokers = brokers
-    this.#context = new AdminContext(brokers, clock, random, options)
+    if (options.retryBackoffMs !== undefined) expectInteger('retryBackoffMs', options.retryBackoffMs, 0)
+    if (options.retryBackoffMaxMs !== undefined) expectInteger('retryBackoffMaxMs', options.retryBackoffMaxMs, 0)
+    this.#brokers = parts.brokers
+    this.#context = new AdminContext(parts.brokers, parts.clock, parts.random, options)
   }
 
   /** Creates a topic; resolves when it can be used. Raises TOPIC_ALREADY_EXISTS, INVALID_TOPIC_EXCEPTION, INVALID_CONFIG, INVALID_PARTITIONS, … */
