@@ -272,6 +272,7 @@ export class Log {
     }
     this.#nextOffset = nextOffset
     this.leaderEpochs.assign(leaderEpoch, baseOffset)
+    this.#segments.grow(bytes.length)
     segment.note(position, lastOffset, maxTimestamp, now)
     if (!isPromise(writing)) giveBack?.()
     if (!isPromise(writing) && !this.#lastWrite) {
@@ -312,6 +313,16 @@ export class Log {
     segment.publish(readableBytes, nextOffset)
     this.#logEndOffset = nextOffset
     if (this.#autoHighWatermark) this.#highWatermark = nextOffset
+    this.#boundSize()
+  }
+
+  /** Removes the oldest segments as soon as `retentionBytes` remain without them, so that the log never outgrows its bound. */
+  #boundSize(): void {
+    const { all, count, sizeInBytes } = this.#segments
+    const { retentionBytes } = this.#options
+    if (retentionBytes < 0 || count === 1 || sizeInBytes - all[0].sizeInBytes < retentionBytes) return
+    if (!deletesOldSegments(this.#options)) return
+    this.#removeFirst(Math.min(countBeyondSize(all, sizeInBytes, this.#highWatermark, this.#options), count - 1))
   }
 
   #rollFor(size: number, maxTimestamp: number, baseOffset: number, lastOffset: number, now: number): MaybePromise<void> {
@@ -348,7 +359,6 @@ export class Log {
     if (this.#segments.active.sizeInBytes === 0) this.#segments.remove(this.#segments.count - 1, 1)
     this.#segments.push(segment)
     this.#onRoll?.(segment.baseOffset)
-    if (deletesOldSegments(this.#options)) this.#removeFirst(countBeyondSize(this.#segments.all, this.#highWatermark, this.#options))
   }
 
   /**
@@ -412,6 +422,7 @@ export class Log {
       this.#segments.remove(index + 1, Number.POSITIVE_INFINITY)
       this.#setEnd(end)
       await segment.cutFile()
+      this.#segments.recount()
       await this.#segments.removals()
     })
   }
@@ -449,7 +460,7 @@ export class Log {
 
   /**
    * Removes old segments as the options have it: those before `logStartOffset`, those beyond `retentionBytes` and those older than
-   * `retentionMs`; never records above the high watermark. Returns how many were removed. The size is also looked after at each roll.
+   * `retentionMs`; never records above the high watermark. Returns how many were removed. The size is looked after at each append as well.
    */
   applyRetention(): MaybePromise<number> {
     this.#expectOpen()
@@ -460,11 +471,8 @@ export class Log {
     if (this.#failure) throw this.#failure
     const count = countExpired(this.#segments.all, this.#logStartOffset, this.#highWatermark, this.#options, this.#clock.now())
     if (count < this.#segments.count) return this.#removeFirst(count)
-    const before = this.#segments.count
     const rolled = this.#roll(this.#nextOffset)
-    // The roll looks after the size by itself and may have removed some of them already.
-    const rest = () => before - (this.#segments.count - 1) + this.#removeFirst(this.#segments.count - 1)
-    return isPromise(rolled) ? rolled.then(rest) : rest()
+    return isPromise(rolled) ? rolled.then(() => this.#removeFirst(count)) : this.#removeFirst(count)
   }
 
   #removeFirst(count: number): number {

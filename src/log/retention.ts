@@ -14,10 +14,14 @@ export function countBelow(segments: readonly Segment[], offset: number): number
 }
 
 /** Segments without which the log still has `retentionBytes`. */
-export function countBeyondSize(segments: readonly Segment[], highWatermark: number, options: CompleteLogOptions): number {
+export function countBeyondSize(
+  segments: readonly Segment[],
+  sizeInBytes: number,
+  highWatermark: number,
+  options: CompleteLogOptions
+): number {
   if (options.retentionBytes < 0) return 0
-  let surplus = -options.retentionBytes
-  for (const segment of segments) surplus += segment.sizeInBytes
+  let surplus = sizeInBytes - options.retentionBytes
   let count = 0
   while (count < segments.length && surplus >= segments[count].sizeInBytes && isDeletable(segments, count, highWatermark)) {
     surplus -= segments[count].sizeInBytes
@@ -50,7 +54,8 @@ export function countExpired(
   const below = countBelow(segments, logStartOffset)
   if (!deletesOldSegments(options)) return below
   const rest = segments.slice(below)
-  const large = countBeyondSize(rest, highWatermark, options)
+  const restBytes = rest.reduce((bytes, segment) => bytes + segment.sizeInBytes, 0)
+  const large = countBeyondSize(rest, restBytes, highWatermark, options)
   return below + large + countBeyondAge(rest.slice(large), highWatermark, options, now)
 }
 

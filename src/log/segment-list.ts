@@ -4,6 +4,7 @@ import type { Segment } from './segment.js'
 /** The segments of a log in the order of their offsets; the last one is active, it takes the batches. */
 export class SegmentList {
   #segments: Segment[]
+  #sizeInBytes = 0
   readonly #onFailure: (cause: unknown) => void
   /** Files on their way out, which nobody waits for but `removals`. */
   readonly #removals = new Set<Promise<void>>()
@@ -12,6 +13,7 @@ export class SegmentList {
   constructor(segments: Segment[], onFailure: (cause: unknown) => void) {
     this.#segments = segments
     this.#onFailure = onFailure
+    this.recount()
   }
 
   get all(): readonly Segment[] {
@@ -26,10 +28,19 @@ export class SegmentList {
     return this.#segments[this.#segments.length - 1]
   }
 
+  /** Bytes of all segments, as counted by `grow`, `remove` and `recount`. */
   get sizeInBytes(): number {
-    let size = 0
-    for (const segment of this.#segments) size += segment.sizeInBytes
-    return size
+    return this.#sizeInBytes
+  }
+
+  /** Notes that the active segment has grown. */
+  grow(bytes: number): void {
+    this.#sizeInBytes += bytes
+  }
+
+  recount(): void {
+    this.#sizeInBytes = 0
+    for (const segment of this.#segments) this.#sizeInBytes += segment.sizeInBytes
   }
 
   at(index: number): Segment | undefined {
@@ -65,6 +76,7 @@ export class SegmentList {
       bytes += segment.sizeInBytes
       this.#retire(segment)
     }
+    this.#sizeInBytes -= bytes
     return bytes
   }
 
