@@ -33,7 +33,6 @@ export class Accumulator {
   readonly #pool: ProducerBatch[] = []
   readonly #mostPooled: number
   #ready: PartitionQueue[] = []
-  #spare: PartitionQueue[] = []
   /** How many reasons there are not to let batches wait for more records: flushes, and senders that need the memory. */
   #hurries = 0
   /** Bytes of records whose fate is not known. */
@@ -94,12 +93,11 @@ export class Accumulator {
     if (!queue.isEmpty && !queue.inFlight) this.list(queue)
   }
 
-  /** The partitions to look at; the list holds until the next call. */
+  /** The partitions to look at. */
   takeListed(): readonly PartitionQueue[] {
     const listed = this.#ready
-    this.#ready = this.#spare
-    this.#ready.length = 0
-    this.#spare = listed
+    if (listed.length === 0) return listed
+    this.#ready = []
     for (const queue of listed) queue.isListed = false
     return listed
   }

@@ -1,5 +1,5 @@
-import { ensureTopic } from '../client/topic-creation.js'
 import type { MetadataCache } from '../client/metadata-cache.js'
+import { ensureTopic } from '../client/topic-creation.js'
 import type { Clock, Timer } from '../common/clock.js'
 import { type Deferred, deferred, isPromise } from '../common/deferred.js'
 import { KafkaError } from '../errors.js'

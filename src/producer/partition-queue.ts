@@ -1,3 +1,4 @@
+import { zeroUuid } from '../common/uuid.js'
 import type { ProducerBatch } from './producer-batch.js'
 
 /**
@@ -14,6 +15,8 @@ export class PartitionQueue {
   retryAt = 0
   /** The node that failed last; another leader is tried without waiting. */
   failedLeader = -1
+  /** The id that the topic had when it was last tried. */
+  topicId = zeroUuid
   /** Whether it stands in the list of those that the sender looks at next. */
   isListed = false
 

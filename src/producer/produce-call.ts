@@ -6,7 +6,7 @@ import type { ProducerBatch } from './producer-batch.js'
 
 export type ProduceResponse = ResponseOf<typeof Produce>
 export type PartitionResponse = ProduceResponse['responses'][number]['partitionResponses'][number]
-type TopicData = RequestOf<typeof Produce>['topicData'][number]
+type TopicData = RequestOf<typeof Produce>['topicData'][number] & { readonly name: string }
 
 const done = Promise.resolve()
 
@@ -20,26 +20,34 @@ export class ProduceCall {
   controller: AbortController | undefined
   sizeInBytes = 0
   readonly #leader: Broker
+  readonly #topicData: TopicData[] = []
   readonly #body: RequestOf<typeof Produce>
-  readonly #topics = new Map<string, TopicData>()
+  #topics: Map<string, TopicData> | undefined
 
   constructor(leader: Broker, leaderId: number, acks: number, timeoutMs: number) {
     this.#leader = leader
     this.leaderId = leaderId
-    this.#body = { transactionalId: null, acks, timeoutMs, topicData: [] }
+    this.#body = { transactionalId: null, acks, timeoutMs, topicData: this.#topicData }
   }
 
-  add(queue: PartitionQueue, batch: ProducerBatch, records: Uint8Array): void {
-    let data = this.#topics.get(queue.topic)
-    if (!data) {
-      data = { name: queue.topic, partitionData: [] }
-      this.#topics.set(queue.topic, data)
-      this.#body.topicData.push(data)
-    }
-    data.partitionData.push({ index: queue.partition, records })
+  add(queue: PartitionQueue, topicId: string, batch: ProducerBatch, records: Uint8Array): void {
+    this.#dataOf(queue.topic, topicId).partitionData.push({ index: queue.partition, records })
     this.queues.push(queue)
     this.batches.push(batch)
     this.sizeInBytes += records.length
+  }
+
+  #dataOf(topic: string, topicId: string): TopicData {
+    const last = this.#topicData.at(-1)
+    if (last?.name === topic) return last
+    // Few calls have more than one topic.
+    if (last) this.#topics ??= new Map([[last.name, last]])
+    let data = this.#topics?.get(topic)
+    if (data) return data
+    data = { name: topic, topicId, partitionData: [] }
+    this.#topicData.push(data)
+    this.#topics?.set(topic, data)
+    return data
   }
 
   /** Sends it; exactly one of the two is called, later. */
@@ -51,17 +59,19 @@ export class ProduceCall {
       done.then(() => fail(error))
     }
   }
-}
 
-/** What a response says of each batch of a call, in the order of the call; undefined where it says nothing. */
-export function responsesTo(call: ProduceCall, response: ProduceResponse): readonly (PartitionResponse | undefined)[] {
-  const topics = response.responses
-  if (call.queues.length === 1 && topics.length === 1 && topics[0].partitionResponses.length === 1) {
-    const { topic, partition } = call.queues[0]
-    const [only] = topics[0].partitionResponses
-    return [topics[0].name === topic && only.index === partition ? only : undefined]
+  /** What a response says of each batch, in the order of the batches; undefined where it says nothing. */
+  answersIn({ responses }: ProduceResponse): readonly (PartitionResponse | undefined)[] {
+    if (this.queues.length === 1 && responses.length === 1 && responses[0].partitionResponses.length === 1) {
+      const [answer] = responses[0].partitionResponses
+      return [answer.index === this.queues[0].partition ? answer : undefined]
+    }
+    const found = new Map<string, PartitionResponse>()
+    for (const { name, topicId, partitionResponses } of responses) {
+      // From version 13 on, responses name topics by their ids.
+      const topic = name || this.#topicData.find(data => data.topicId === topicId)?.name
+      for (const answer of partitionResponses) found.set(`${topic}/${answer.index}`, answer)
+    }
+    return this.queues.map(({ topic, partition }) => found.get(`${topic}/${partition}`))
   }
-  const found = new Map<string, PartitionResponse>()
-  for (const { name, partitionResponses } of topics) for (const each of partitionResponses) found.set(`${name}/${each.index}`, each)
-  return call.queues.map(({ topic, partition }) => found.get(`${topic}/${partition}`))
 }

@@ -12,11 +12,11 @@ import type { Receipt } from './receipt.js'
  */
 export class ProducerBatch {
   readonly #builder: BatchBuilder
-  readonly #receipts: Receipt[] = []
-  /** Position in the batch of the first record of each run. */
+  /** The runs: who waits, the position in the batch of the first record, the latest timestamp. Only the first `#runCount` count. */
+  readonly #receipts: (Receipt | undefined)[] = []
   readonly #starts: number[] = []
-  /** The latest timestamp in each run. */
   readonly #timestamps: number[] = []
+  #runCount = 0
   /** For each record its number among those of its receipt. */
   #indexes = new Int32Array(64)
   #lastReceipt: Receipt | undefined
@@ -51,10 +51,11 @@ export class ProducerBatch {
     this.#builder.append(timestamp, key, value, headers)
     if (receipt !== this.#lastReceipt) {
       this.#lastReceipt = receipt
-      this.#receipts.push(receipt)
-      this.#starts.push(position)
-      this.#timestamps.push(timestamp)
-    } else if (timestamp > this.#timestamps[this.#timestamps.length - 1]) this.#timestamps[this.#timestamps.length - 1] = timestamp
+      const run = this.#runCount++
+      this.#receipts[run] = receipt
+      this.#starts[run] = position
+      this.#timestamps[run] = timestamp
+    } else if (timestamp > this.#timestamps[this.#runCount - 1]) this.#timestamps[this.#runCount - 1] = timestamp
     if (position === this.#indexes.length) this.#growIndexes()
     this.#indexes[position] = index
   }
@@ -74,13 +75,11 @@ export class ProducerBatch {
   /** Tells everyone where their records stand. `logAppendTime` is -1 where records keep their own time; `baseOffset`, where nobody has said. */
   deliver(partition: number, baseOffset: number, logAppendTime: number): void {
     this.isDone = true
-    const receipts = this.#receipts
-    const starts = this.#starts
-    for (let i = 0; i < receipts.length; i++) {
-      const start = starts[i]
-      const end = i + 1 < starts.length ? starts[i + 1] : this.recordCount
-      const timestamp = logAppendTime === -1 ? this.#timestamps[i] : logAppendTime
-      receipts[i].delivered(partition, baseOffset === -1 ? -1 : baseOffset + start, end - start, timestamp)
+    for (let run = 0; run < this.#runCount; run++) {
+      const start = this.#starts[run]
+      const end = this.#endOf(run)
+      const timestamp = logAppendTime === -1 ? this.#timestamps[run] : logAppendTime
+      this.#receipts[run]!.delivered(partition, baseOffset === -1 ? -1 : baseOffset + start, end - start, timestamp)
     }
     this.#settled?.resolve()
   }
@@ -88,18 +87,22 @@ export class ProducerBatch {
   /** Tells everyone that their records are given up; `errorAt`, where given, knows better about some of them, by position in the batch. */
   fail(partition: number, error: unknown, errorAt?: ReadonlyMap<number, unknown>): void {
     this.isDone = true
-    for (let i = 0; i < this.#receipts.length; i++) {
-      const end = i + 1 < this.#starts.length ? this.#starts[i + 1] : this.recordCount
-      let start = this.#starts[i]
+    for (let run = 0; run < this.#runCount; run++) {
+      const end = this.#endOf(run)
+      let start = this.#starts[run]
       while (start < end) {
         const reason = errorAt?.get(start) ?? error
         let next = start + 1
         while (next < end && (errorAt?.get(next) ?? error) === reason) next++
-        this.#receipts[i].failed(partition, this.#indexes.subarray(start, next), reason)
+        this.#receipts[run]!.failed(partition, this.#indexes.subarray(start, next), reason)
         start = next
       }
     }
     this.#settled?.resolve()
+  }
+
+  #endOf(run: number): number {
+    return run + 1 < this.#runCount ? this.#starts[run + 1] : this.recordCount
   }
 
   /** Resolves when the fate of the records is known; never rejects. */
@@ -117,11 +120,11 @@ export class ProducerBatch {
     cursor.reset(this.bytes(), 0)
     let run = -1
     for (let position = 0; cursor.next(); position++) {
-      if (position === this.#starts[run + 1]) run++
+      if (run + 1 < this.#runCount && position === this.#starts[run + 1]) run++
       const isLast = position === this.recordCount - 1
       const isSecond = position > 0 && (halves[1].recordCount > 0 || isLast || halves[0].sizeInBytes >= middle)
       const half = halves[isSecond ? 1 : 0]
-      half.append(this.#receipts[run], this.#indexes[position], cursor.timestamp, cursor.key(), cursor.value(), cursor.headers())
+      half.append(this.#receipts[run]!, this.#indexes[position], cursor.timestamp, cursor.key(), cursor.value(), cursor.headers())
     }
     for (const half of halves) {
       half.createdAt = this.createdAt
@@ -137,9 +140,8 @@ export class ProducerBatch {
   /** Makes it a new, empty batch. */
   reset(): void {
     this.#builder.reset()
-    this.#receipts.length = 0
-    this.#starts.length = 0
-    this.#timestamps.length = 0
+    for (let run = 0; run < this.#runCount; run++) this.#receipts[run] = undefined
+    this.#runCount = 0
     this.#lastReceipt = undefined
     this.#bytes = undefined
     this.#settled = undefined

@@ -66,9 +66,7 @@ function serialized(topic: AnyTopic, what: 'key' | 'value', given: unknown): Fie
     throw new KafkaError('SERIALIZATION', message, { topic: topic.name, cause: error })
   }
   if (typeof field === 'string' || field === null || field instanceof Uint8Array) return field
-  throw new TypeError(
-    `Expected the ${what} serializer of \`${topic.name}\` to return a Uint8Array, a string or null, got ${shown(field)}`
-  )
+  throw new TypeError(`Expected the ${what} serializer of \`${topic.name}\` to return a Uint8Array, a string or null, got ${shown(field)}`)
 }
 
 const noHeaders: readonly HeaderField[] = []
@@ -80,7 +78,8 @@ export function headerFields(topic: AnyTopic | string, headers: ProducerHeaders 
   const add = (key: unknown, value: unknown) => {
     const isField = typeof value === 'string' || value === null || value instanceof Uint8Array
     if (typeof key === 'string' && isField) fields.push({ key, value })
-    else if (typeof key !== 'string') throw new TypeError(`Expected the name of a header for \`${nameOf(topic)}\` to be a string, got ${shown(key)}`)
+    else if (typeof key !== 'string')
+      throw new TypeError(`Expected the name of a header for \`${nameOf(topic)}\` to be a string, got ${shown(key)}`)
     else
       throw new TypeError(
         `Expected the header \`${key}\` of a record for \`${nameOf(topic)}\` to be a string, a Uint8Array or null, got ${shown(value)}`

@@ -3,13 +3,14 @@ import { Backoff } from '../client/retry.js'
 import type { Clock } from '../common/clock.js'
 import { isPromise } from '../common/deferred.js'
 import type { Random } from '../common/random.js'
+import { zeroUuid } from '../common/uuid.js'
 import { KafkaError } from '../errors.js'
 import type { Brokers } from '../protocol/broker.js'
 import type { Accumulator } from './accumulator.js'
 import { Alarm } from './alarm.js'
 import type { ProducerSettings } from './options.js'
 import type { PartitionQueue } from './partition-queue.js'
-import { type PartitionResponse, ProduceCall, type ProduceResponse, responsesTo } from './produce-call.js'
+import { type PartitionResponse, ProduceCall, type ProduceResponse } from './produce-call.js'
 import type { ProducerBatch } from './producer-batch.js'
 
 /** What the sender tells of. */
@@ -121,13 +122,13 @@ export class Sender {
       const queue = listed[i]
       if (queue.inFlight || queue.retryAt > now) continue
       const batch = this.#accumulator.take(queue, now)
-      if (batch) this.#assign(queue, batch, calls, now)
+      if (batch) this.#assign(queue, batch, calls)
     }
     for (let i = 0; i < calls.length; i++) this.#send(calls[i], now)
   }
 
   /** Puts a batch into the call to its partition's leader. */
-  #assign(queue: PartitionQueue, batch: ProducerBatch, calls: ProduceCall[], now: number): void {
+  #assign(queue: PartitionQueue, batch: ProducerBatch, calls: ProduceCall[]): void {
     let bytes: Uint8Array
     try {
       bytes = batch.bytes()
@@ -135,11 +136,13 @@ export class Sender {
       return this.#fail(queue, batch, error)
     }
     batch.attempts++
-    const leaderId = this.#metadata.partition(queue.topic, queue.partition)?.leaderId ?? -1
+    const topic = this.#metadata.topic(queue.topic)
+    const leaderId = topic?.partitions[queue.partition]?.leaderId ?? -1
     const leader = leaderId < 0 ? undefined : this.#brokers.byId(leaderId)
+    queue.topicId = topic?.id ?? zeroUuid
     if (!leader) {
       this.#refresh(queue.topic)
-      return this.#retry(queue, batch, this.#noLeader(queue), leaderId, now)
+      return this.#retry(queue, batch, this.#noLeader(queue), leaderId)
     }
     queue.inFlight = batch
     let call = calls.find(each => each.leaderId === leaderId && each.sizeInBytes + bytes.length <= this.#settings.maxRequestSize)
@@ -147,7 +150,7 @@ export class Sender {
       call = new ProduceCall(leader, leaderId, this.#settings.acks, this.#settings.requestTimeoutMs)
       calls.push(call)
     }
-    call.add(queue, batch, bytes)
+    call.add(queue, queue.topicId, batch, bytes)
     this.#deadlineAlarm.set(batch.deadline)
   }
 
@@ -166,12 +169,11 @@ export class Sender {
 
   #answered(call: ProduceCall, response: ProduceResponse): void {
     if (!this.#finish(call)) return
-    const now = this.#clock.now()
-    const answers = responsesTo(call, response)
+    const answers = call.answersIn(response)
     for (let i = 0; i < answers.length; i++) {
       const queue = call.queues[i]
       queue.inFlight = undefined
-      this.#settle(queue, call.batches[i], answers[i], call.leaderId, now)
+      this.#settle(queue, call.batches[i], answers[i], call.leaderId)
     }
     this.#goOn(call.queues)
   }
@@ -190,10 +192,9 @@ export class Sender {
   }
 
   #failAll(call: ProduceCall, error: unknown): void {
-    const now = this.#clock.now()
     for (let i = 0; i < call.queues.length; i++) {
       call.queues[i].inFlight = undefined
-      this.#failOrRetry(call.queues[i], call.batches[i], error, call.leaderId, now)
+      this.#failOrRetry(call.queues[i], call.batches[i], error, call.leaderId)
     }
   }
 
@@ -203,7 +204,7 @@ export class Sender {
     this.#turn()
   }
 
-  #settle(queue: PartitionQueue, batch: ProducerBatch, answer: PartitionResponse | undefined, leaderId: number, now: number): void {
+  #settle(queue: PartitionQueue, batch: ProducerBatch, answer: PartitionResponse | undefined, leaderId: number): void {
     const { topic, partition } = queue
     if (!answer) {
       // With acks 0 a broker on the wire says nothing at all.
@@ -217,8 +218,12 @@ export class Sender {
     const error = KafkaError.fromNumber(answer.errorCode, answer.errorMessage, { topic, partition })
     const isTooLarge = error.code === 'MESSAGE_TOO_LARGE' || error.code === 'RECORD_LIST_TOO_LARGE'
     if (isTooLarge && batch.recordCount > 1 && !batch.isDone) return this.#split(queue, batch)
-    if (error.retriable || !answer.recordErrors?.length) return this.#failOrRetry(queue, batch, error, leaderId, now)
-    const others = new KafkaError(error.code, 'It was in one batch with a record that the broker refused', { topic, partition, cause: error })
+    if (error.retriable || !answer.recordErrors?.length) return this.#failOrRetry(queue, batch, error, leaderId)
+    const others = new KafkaError(error.code, 'It was in one batch with a record that the broker refused', {
+      topic,
+      partition,
+      cause: error
+    })
     this.#fail(queue, batch, others, refusals(answer, error))
   }
 
@@ -238,15 +243,16 @@ export class Sender {
     queue.closed.unshift(...halves)
   }
 
-  #failOrRetry(queue: PartitionQueue, batch: ProducerBatch, error: unknown, leaderId: number, now: number): void {
+  #failOrRetry(queue: PartitionQueue, batch: ProducerBatch, error: unknown, leaderId: number): void {
     if (!(error instanceof KafkaError)) return this.#fail(queue, batch, unexpected(error, queue))
     if (metadataErrors.has(error.code)) this.#refresh(queue.topic)
-    if (error.retriable) this.#retry(queue, batch, error, leaderId, now)
+    if (error.retriable) this.#retry(queue, batch, error, leaderId)
     else this.#fail(queue, batch, error)
   }
 
   /** Puts a batch back to the front of its queue, for later. */
-  #retry(queue: PartitionQueue, batch: ProducerBatch, error: KafkaError, leaderId: number, now: number): void {
+  #retry(queue: PartitionQueue, batch: ProducerBatch, error: KafkaError, leaderId: number): void {
+    const now = this.#clock.now()
     batch.lastError = error
     if (batch.isDone || now >= batch.deadline) return this.#expire(queue, batch)
     const delayMs = Math.ceil(this.#backoff.delayMs(batch.attempts))
@@ -272,16 +278,17 @@ export class Sender {
     this.#turn()
   }
 
-  /** Looks up a topic again. Partitions that turn out to have another leader are tried at once. */
+  /** Looks up a topic again. Where that shows another leader, or that the topic was created anew, batches are tried at once. */
   #refresh(topic: string): void {
     if (this.#refreshing.has(topic) || this.#ending.signal.aborted) return
     this.#refreshing.add(topic)
     this.#metadata.forget(topic)
     const onEnd = () => {
       this.#refreshing.delete(topic)
+      const found = this.#metadata.topic(topic)
       for (const queue of this.#backingOff) {
-        const leaderId = queue.topic === topic ? (this.#metadata.partition(topic, queue.partition)?.leaderId ?? -1) : -1
-        if (leaderId >= 0 && leaderId !== queue.failedLeader) queue.retryAt = 0
+        const leaderId = queue.topic === topic ? (found?.partitions[queue.partition]?.leaderId ?? -1) : -1
+        if (leaderId >= 0 && (leaderId !== queue.failedLeader || found?.id !== queue.topicId)) queue.retryAt = 0
       }
       if (!this.#ending.signal.aborted) this.#endBackoff()
     }
