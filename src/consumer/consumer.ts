@@ -1,0 +1,279 @@
+import { EventEmitter } from 'eventemitter3'
+import type { TopicPartition } from '../assignor/assignor.js'
+import { expectInteger, expectKnownKeys, shown } from '../common/options.js'
+import { BatchLoop } from './batch-loop.js'
+import type { CommittedOffset, OffsetToCommit } from './committer.js'
+import type { ConsumerBatch } from './consumer-batch.js'
+import type { ConsumerEvents } from './consumer-events.js'
+import { type ConsumerOptions, consumerSettings, type KeysOf, type ValuesOf } from './consumer-options.js'
+import type { ConsumerRecord } from './consumer-record.js'
+import { type ConsumerParts, Consumption } from './consumption.js'
+import type { LoopOptions } from './loop-reader.js'
+import { earliest, type FoundOffset, latest } from './offset-lookup.js'
+import { RecordLoop } from './record-loop.js'
+import { expectSelectors, type TopicSelector } from './subscription.js'
+
+export interface ConsumerCloseOptions {
+  /** Milliseconds to wait for handlers of `run` and for the last commit. Default: 30000. */
+  readonly timeoutMs?: number
+}
+
+/** An offset of a partition. */
+export interface PartitionOffset extends TopicPartition {
+  readonly offset: number
+}
+
+/** How far a consumer is behind in a partition. */
+export interface PartitionLag extends TopicPartition {
+  /** Records, or rather offsets, between its position and the end. */
+  readonly lag: number
+}
+
+/**
+ * Reads records from topics: alone, or sharing them with the other members of a group, which also remembers how far it came.
+ *
+ * ```ts
+ * await using consumer = cluster.consumer({ groupId: 'billing', topics: ['orders'] })
+ * for await (const record of consumer) await bill(record.value)
+ * ```
+ *
+ * Delivery is at least once. With `autoCommit` the position of a group moves on only past records that have been handled, which is what
+ * asking for the next one says: in a loop, when the body has run to its end. Leaving a loop says nothing, as a `break` and a throw look the
+ * same; so the record in hand then is not committed, and the next loop, here or in another member, begins with it. Say `await
+ * consumer.commit()` before a `break` to count it as handled. Without `autoCommit`, or without a group, the next loop goes on after it.
+ *
+ * A consumer joins its group, or looks up its topics, when it is first read, or when `start` says so. It has one reader at a time: a loop,
+ * or `run`. What cannot go on is never silent: the loop, or `run`, rejects, and an `error` event is emitted.
+ */
+export class Consumer<T extends TopicSelector = string, K = Uint8Array, V = Uint8Array>
+  extends EventEmitter<ConsumerEvents>
+  implements AsyncDisposable, AsyncIterable<ConsumerRecord<KeysOf<T, K>, ValuesOf<T, V>>>
+{
+  readonly #consumption: Consumption
+  #closing: Promise<void> | undefined
+
+  /** Use `cluster.consumer(options)`. */
+  constructor(parts: ConsumerParts, options: ConsumerOptions<T, K, V> = {}) {
+    super()
+    const settings = consumerSettings(options)
+    this.#consumption = new Consumption(parts, settings, (event, ...details) => this.emit(event, ...(details as never)))
+    if (settings.topics) this.#consumption.subscribe(settings.topics)
+  }
+
+  // ---- reading
+
+  /** Every record, in the order of each partition. Shorthand for `records()`. */
+  [Symbol.asyncIterator](): AsyncIterableIterator<ConsumerRecord<KeysOf<T, K>, ValuesOf<T, V>>, undefined> {
+    return this.records()
+  }
+
+  /** Every record, in the order of each partition; waits for more when there are none. Ends when the consumer is closed. */
+  records(options?: LoopOptions): AsyncIterableIterator<ConsumerRecord<KeysOf<T, K>, ValuesOf<T, V>>, undefined> {
+    return new RecordLoop(this.#consumption, loopOptions(options))
+  }
+
+  /** The same in batches of up to `maxPollRecords` records of one partition: the quick way. A batch is handled as a whole. */
+  batches(options?: LoopOptions): AsyncIterableIterator<ConsumerBatch<KeysOf<T, K>, ValuesOf<T, V>>, undefined> {
+    return new BatchLoop(this.#consumption, loopOptions(options))
+  }
+
+  /**
+   * Joins the group, or takes the partitions, now rather than with the first record; resolves once it is known where to read. What is
+   * sent after that is read, even where reading starts at the latest offset.
+   */
+  start(options: { readonly signal?: AbortSignal } = {}): Promise<void> {
+    return this.#consumption.start(options.signal)
+  }
+
+  // ---- what to read
+
+  /** Reads these topics instead of those before. Throws a `TypeError` after `assign`. */
+  subscribe(topics: TopicSelector | readonly TopicSelector[]): void {
+    const selectors = Array.isArray(topics) ? topics : [topics]
+    expectSelectors('topics', selectors)
+    this.#consumption.subscribe(selectors)
+  }
+
+  /** Gives up all topics and partitions, and leaves the group. */
+  unsubscribe(): Promise<void> {
+    return this.#consumption.unsubscribe()
+  }
+
+  /** Reads just these partitions, without sharing them; offsets can still be committed to `groupId`. Throws a `TypeError` after `subscribe`. */
+  assign(partitions: readonly TopicPartition[]): void {
+    expectPartitions(partitions)
+    this.#consumption.assign(partitions)
+  }
+
+  /** The partitions that this consumer reads at present. */
+  assignment(): TopicPartition[] {
+    return this.#consumption.assignment.toArray()
+  }
+
+  /** What identifies this member in its group at present; undefined outside of a group. */
+  get memberId(): string | undefined {
+    return this.#consumption.member?.committing().memberId || undefined
+  }
+
+  /** Hands out nothing more of these partitions until `resume`. Default: all that are assigned. */
+  pause(partitions?: readonly TopicPartition[]): void {
+    this.#consumption.pause(this.#select(partitions))
+  }
+
+  resume(partitions?: readonly TopicPartition[]): void {
+    this.#consumption.resume(this.#select(partitions))
+  }
+
+  paused(): TopicPartition[] {
+    return [...this.#consumption.assignment].filter(({ paused }) => paused).map(({ topic, partition }) => ({ topic, partition }))
+  }
+
+  // ---- positions
+
+  /** Goes on reading at this offset of a partition. */
+  seek({ topic, partition, offset }: PartitionOffset): void {
+    expectInteger('offset', offset, 0)
+    const [assigned] = this.#select([{ topic, partition }])
+    this.#consumption.jump(assigned, offset)
+  }
+
+  /** Goes on at the first record that there is. Default: in all partitions that are assigned. */
+  async seekToBeginning(partitions?: readonly TopicPartition[]): Promise<void> {
+    await this.#seekTo(earliest, partitions)
+  }
+
+  /** Goes on with what comes after the last record that there is now. */
+  async seekToEnd(partitions?: readonly TopicPartition[]): Promise<void> {
+    await this.#seekTo(latest, partitions)
+  }
+
+  /** Goes on at the first record that is no older than `timestamp` (milliseconds since 1970), or at the end where there is none. */
+  async seekToTimestamp(timestamp: number, partitions?: readonly TopicPartition[]): Promise<void> {
+    expectInteger('timestamp', timestamp, 0)
+    await this.#seekTo(timestamp, partitions)
+  }
+
+  /** The offset of the next record to be handed out; undefined while it is not known. */
+  position({ topic, partition }: TopicPartition): number | undefined {
+    const [{ position }] = this.#select([{ topic, partition }])
+    return position < 0 ? undefined : position
+  }
+
+  /** Where these partitions start. Default: those that are assigned. */
+  async beginningOffsets(partitions: readonly TopicPartition[] = this.assignment()): Promise<PartitionOffset[]> {
+    return (await this.#find(earliest, partitions)).map(partitionOffset)
+  }
+
+  /** Where these partitions end: the offset that the next record will get. Default: those that are assigned. */
+  async endOffsets(partitions: readonly TopicPartition[] = this.assignment()): Promise<PartitionOffset[]> {
+    return (await this.#find(latest, partitions)).map(partitionOffset)
+  }
+
+  /** The first offset at or after a time; -1 where no record is as late. Default: for the partitions that are assigned. */
+  async offsetsForTimestamp(timestamp: number, partitions: readonly TopicPartition[] = this.assignment()): Promise<FoundOffset[]> {
+    expectInteger('timestamp', timestamp, 0)
+    return this.#find(timestamp, partitions)
+  }
+
+  /** How far this consumer is behind the end of each of its partitions. */
+  async lag(): Promise<PartitionLag[]> {
+    const ends = await this.endOffsets()
+    return ends.flatMap(({ topic, partition, offset }) => {
+      const position = this.#consumption.assignment.get(topic, partition)?.position ?? -1
+      return position < 0 ? [] : [{ topic, partition, lag: Math.max(0, offset - position) }]
+    })
+  }
+
+  // ---- commits
+
+  /**
+   * Commits offsets to the group: those given, each that of the next record to read; or, without any, all that was handed out, what is in
+   * hand included. Waits for commits under way. Rejects with a `KafkaError` when the group refuses: ILLEGAL_GENERATION or
+   * UNKNOWN_MEMBER_ID mean that the partitions have gone to others.
+   */
+  async commit(offsets?: readonly OffsetToCommit[], options: { readonly signal?: AbortSignal } = {}): Promise<void> {
+    this.#expectGroup('commit')
+    if (offsets !== undefined) {
+      expectPartitions(offsets)
+      for (const { offset } of offsets) expectInteger('offset', offset, 0)
+      return this.#consumption.commit(offsets, options)
+    }
+    this.#consumption.acknowledge()
+    await this.#consumption.commit(this.#consumption.handledOffsets(), options)
+  }
+
+  /** What the group has committed; partitions without a committed offset are left out. Default: of the partitions that are assigned. */
+  async committed(partitions: readonly TopicPartition[] = this.assignment()): Promise<CommittedOffset[]> {
+    this.#expectGroup('look up committed offsets')
+    expectPartitions(partitions)
+    const committed = await this.#consumption.committer?.committed(partitions)
+    return [...(committed?.values() ?? [])]
+  }
+
+  // ---- the end
+
+  /**
+   * Commits what was handled, leaves the group, and ends loops and `run`, which finishes what it has in hand. Idempotent. Do not await it in
+   * a handler of `run`: it waits for the handlers.
+   */
+  close(options: ConsumerCloseOptions = {}): Promise<void> {
+    this.#closing ??= this.#close(options)
+    return this.#closing
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  async #close({ timeoutMs = 30_000 }: ConsumerCloseOptions): Promise<void> {
+    await this.#consumption.close(timeoutMs)
+    this.emit('closed')
+  }
+
+  async #seekTo(timestamp: number, partitions?: readonly TopicPartition[]): Promise<void> {
+    const selected = this.#select(partitions)
+    const jumps = selected.map(partition => partition.jumps)
+    const found = await this.#find(timestamp, selected)
+    const ends = timestamp >= 0 ? await this.#find(latest, selected) : found
+    for (const [index, partition] of selected.entries()) {
+      // A seek in the meantime, or a rebalance, has the last word.
+      if (partition.jumps !== jumps[index] || !this.#consumption.assignment.has(partition)) continue
+      const { offset } = found[index]
+      this.#consumption.jump(partition, offset >= 0 ? offset : ends[index].offset)
+    }
+  }
+
+  async #find(timestamp: number, partitions: readonly TopicPartition[]): Promise<FoundOffset[]> {
+    this.#consumption.expectOpen()
+    expectPartitions(partitions)
+    return this.#consumption.lookup.find(partitions.map(({ topic, partition }) => ({ topic, partition, timestamp })))
+  }
+
+  #select(partitions?: readonly TopicPartition[]) {
+    this.#consumption.expectOpen()
+    if (partitions !== undefined) expectPartitions(partitions)
+    return this.#consumption.assignment.select(partitions)
+  }
+
+  #expectGroup(what: string): void {
+    this.#consumption.expectOpen()
+    if (!this.#consumption.committer) throw new TypeError(`Expected a consumer with a \`groupId\`, to ${what}`)
+  }
+}
+
+function loopOptions(options: LoopOptions = {}): LoopOptions {
+  expectKnownKeys('a loop', options, ['signal'])
+  return options
+}
+
+function expectPartitions(partitions: readonly TopicPartition[]): void {
+  if (!Array.isArray(partitions)) throw new TypeError(`Expected a list of partitions, got ${shown(partitions)}`)
+  for (const entry of partitions) {
+    if (typeof entry?.topic !== 'string') throw new TypeError(`Expected partitions as { topic, partition }, got ${shown(entry)}`)
+    expectInteger('partition', entry.partition, 0)
+  }
+}
+
+function partitionOffset({ topic, partition, offset }: FoundOffset): PartitionOffset {
+  return { topic, partition, offset }
+}

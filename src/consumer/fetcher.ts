@@ -1,0 +1,321 @@
+import type { MetadataCache } from '../client/metadata-cache.js'
+import type { Backoff } from '../client/retry.js'
+import type { Clock, Timer } from '../common/clock.js'
+import { release } from '../common/lease.js'
+import { errorCodeOf, errorNumber, KafkaError } from '../errors.js'
+import type { Brokers } from '../protocol/broker.js'
+import type { RequestOf, ResponseOf } from '../protocol/message.js'
+import { Fetch } from '../protocol/messages/fetch.js'
+import type { AssignedPartition } from './assigned-partition.js'
+import type { Assignment } from './assignment.js'
+import type { ConsumerSettings } from './consumer-options.js'
+import { FetchedRecords } from './fetched-records.js'
+
+/** What the fetcher tells the consumer. All calls are synchronous, on the path from the append to the waiting loop. */
+export interface FetcherOwner {
+  /** A partition has something to hand out. */
+  onFetched(partition: AssignedPartition): void
+  /** The offset asked for is not, or no longer, in the log. */
+  onOutOfRange(partition: AssignedPartition): void
+  /** Reading this partition cannot go on. */
+  onFailed(partition: AssignedPartition, error: KafkaError): void
+  /** Something failed and is tried again. */
+  onTrouble(error: unknown): void
+}
+
+export interface FetcherContext {
+  readonly brokers: Brokers
+  readonly metadata: MetadataCache
+  readonly clock: Clock
+  readonly backoff: Backoff
+  readonly assignment: Assignment
+  readonly settings: ConsumerSettings
+}
+
+/** One broker, and the one fetch that may be under way to it. */
+interface Node {
+  readonly id: number
+  controller: AbortController
+  /** Grows with every fetch, so that the answer to one that was given up is known as such. */
+  fetches: number
+  isFetching: boolean
+  /** Something changed while a fetch was under way. */
+  isStale: boolean
+  /** The partitions that have room have nothing new, and others are full: wait until the reader has moved on. */
+  isResting: boolean
+  failures: number
+  restUntil: number
+}
+
+type FetchRequest = RequestOf<typeof Fetch>
+type FetchResponse = ResponseOf<typeof Fetch>
+type PartitionResponse = FetchResponse['responses'][number]['partitions'][number]
+
+const ok = 0
+const offsetOutOfRange = errorNumber('OFFSET_OUT_OF_RANGE')
+
+/** A leader that moved, or a broker that does not know yet what another does: ask again who leads, without ado. */
+const moved: ReadonlySet<string> = new Set([
+  'NOT_LEADER_OR_FOLLOWER',
+  'REPLICA_NOT_AVAILABLE',
+  'FENCED_LEADER_EPOCH',
+  'UNKNOWN_LEADER_EPOCH',
+  'OFFSET_NOT_AVAILABLE',
+  'LEADER_NOT_AVAILABLE'
+])
+
+/**
+ * Fetches ahead of the reader: one request per broker at a time, for the partitions of which nothing is waiting to be read. Where nothing
+ * is new the broker holds the request back, and the append answers it. While a partition is full the others are only looked at in
+ * passing: the reader has work, and a request that waited for them would hold up the full one.
+ */
+export class Fetcher {
+  readonly #context: FetcherContext
+  readonly #owner: FetcherOwner
+  readonly #nodes = new Map<number, Node>()
+  #timer: Timer | undefined
+  #timerAt = Number.POSITIVE_INFINITY
+  #refreshing: Promise<void> | undefined
+  readonly #closing = new AbortController()
+
+  constructor(context: FetcherContext, owner: FetcherOwner) {
+    this.#context = context
+    this.#owner = owner
+  }
+
+  /** Something has been read, or has changed: fetches what there is room for. */
+  wake(): void {
+    for (const node of this.#nodes.values()) {
+      node.isResting = false
+      node.isStale = true
+    }
+    this.#pump()
+  }
+
+  /** Partitions came, jumped or were let go on: a request that waits without them is given up for one with them. */
+  restart(): void {
+    for (const node of this.#nodes.values()) {
+      if (!node.isFetching) continue
+      node.isFetching = false
+      node.controller.abort(new KafkaError('CLOSED', 'The fetch was given up for another'))
+      node.controller = new AbortController()
+    }
+    this.wake()
+  }
+
+  close(): void {
+    this.#closing.abort(new KafkaError('CLOSED'))
+    this.#timer?.cancel()
+    for (const node of this.#nodes.values()) {
+      node.isFetching = false
+      node.fetches++
+      node.controller.abort(new KafkaError('CLOSED'))
+    }
+  }
+
+  #pump(): void {
+    if (this.#closing.signal.aborted) return
+    const { assignment, metadata, settings } = this.#context
+    const wanted = new Map<Node, AssignedPartition[]>()
+    const full = new Set<Node>()
+    let room = settings.fetchMaxBytes
+    let unknown: Set<string> | undefined
+    for (const partition of assignment) {
+      room -= (partition.fetched?.sizeInBytes ?? 0) + (partition.reading?.sizeInBytes ?? 0)
+      if (partition.fetchOffset < 0 || !partition.isFlowing || this.#isResting(partition)) continue
+      const leaderId = metadata.partition(partition.topic, partition.partition)?.leaderId ?? -1
+      if (leaderId < 0) {
+        unknown = (unknown ?? new Set()).add(partition.topic)
+        continue
+      }
+      const node = this.#node(leaderId)
+      if (node.isFetching || this.#isResting(node)) continue
+      if (partition.fetched !== undefined) full.add(node)
+      else wanted.get(node)?.push(partition) ?? wanted.set(node, [partition])
+    }
+    if (unknown !== undefined) this.#refresh([...unknown])
+    if (room <= 0) return
+    for (const [node, partitions] of wanted) {
+      const isPassing = full.has(node)
+      if (!(isPassing && node.isResting)) this.#fetch(node, partitions, room, isPassing)
+    }
+  }
+
+  #isResting(what: { readonly restUntil: number }): boolean {
+    if (what.restUntil === 0) return false
+    if (what.restUntil > this.#context.clock.now()) {
+      this.#wakeAt(what.restUntil)
+      return true
+    }
+    return false
+  }
+
+  #node(id: number): Node {
+    let node = this.#nodes.get(id)
+    if (!node) {
+      const controller = new AbortController()
+      node = { id, controller, fetches: 0, isFetching: false, isStale: false, isResting: false, failures: 0, restUntil: 0 }
+      this.#nodes.set(id, node)
+    }
+    return node
+  }
+
+  #fetch(node: Node, partitions: AssignedPartition[], room: number, isPassing: boolean): void {
+    const broker = this.#context.brokers.byId(node.id)
+    if (!broker) return this.#refresh([...new Set(partitions.map(({ topic }) => topic))])
+    const fetch = ++node.fetches
+    node.isFetching = true
+    node.isStale = false
+    broker.request(Fetch, this.#request(partitions, room, isPassing), node.controller.signal).then(
+      response => {
+        if (node.fetches !== fetch || !node.isFetching) return releaseAll(response)
+        node.isFetching = false
+        node.failures = node.restUntil = 0
+        const isEmpty = this.#take(response)
+        node.isResting = isPassing && isEmpty && !node.isStale
+        this.#pump()
+      },
+      error => {
+        if (node.fetches !== fetch || !node.isFetching) return
+        node.isFetching = false
+        this.#rest(node)
+        this.#owner.onTrouble(error)
+        this.#refresh([...new Set(partitions.map(({ topic }) => topic))])
+        this.#pump()
+      }
+    )
+  }
+
+  #request(partitions: AssignedPartition[], room: number, isPassing: boolean): FetchRequest {
+    const { metadata, settings } = this.#context
+    const topics: FetchRequest['topics'] = []
+    for (const partition of partitions) {
+      const { topic } = partition
+      let entry = topics.find(candidate => candidate.topic === topic)
+      if (entry === undefined) {
+        entry = { topic, topicId: metadata.topic(topic)?.id, partitions: [] }
+        topics.push(entry)
+      }
+      partition.fetchingJumps = partition.jumps
+      entry.partitions.push({
+        partition: partition.partition,
+        currentLeaderEpoch: metadata.partition(topic, partition.partition)?.leaderEpoch ?? -1,
+        fetchOffset: partition.fetchOffset,
+        partitionMaxBytes: settings.maxPartitionFetchBytes
+      })
+    }
+    return {
+      maxWaitMs: isPassing ? 0 : settings.fetchMaxWaitMs,
+      minBytes: settings.fetchMinBytes,
+      maxBytes: room,
+      isolationLevel: settings.isolationLevel === 'read_committed' ? 1 : 0,
+      topics
+    }
+  }
+
+  /** Takes in an answer. Returns whether there was nothing in it. */
+  #take(response: FetchResponse): boolean {
+    if (response.errorCode) this.#owner.onTrouble(KafkaError.fromNumber(response.errorCode))
+    let isEmpty = true
+    for (const { topic = '', topicId, partitions } of response.responses) {
+      const name = topic || (topicId === undefined ? '' : (this.#context.metadata.nameOf(topicId) ?? ''))
+      for (const answer of partitions) {
+        const partition = this.#context.assignment.get(name, answer.partitionIndex)
+        // Another fetch has taken its place if it jumped, went away, or came back meanwhile.
+        if (partition === undefined || partition.fetchingJumps !== partition.jumps) {
+          if (answer.records) release(answer.records)
+          continue
+        }
+        partition.fetchingJumps = -1
+        if (answer.errorCode !== ok) this.#onError(partition, answer.errorCode)
+        else if (this.#takePartition(partition, answer)) isEmpty = false
+      }
+    }
+    return isEmpty
+  }
+
+  #takePartition(partition: AssignedPartition, answer: PartitionResponse): boolean {
+    partition.failures = partition.restUntil = 0
+    partition.highWatermark = answer.highWatermark
+    partition.lastStableOffset = answer.lastStableOffset ?? -1
+    partition.logStartOffset = answer.logStartOffset ?? -1
+    const { records } = answer
+    if (records === null || records.length === 0) return false
+    try {
+      const { checkCrcs } = this.#context.settings
+      partition.fetched = new FetchedRecords(
+        records,
+        partition.fetchOffset,
+        partition.cursor,
+        answer.abortedTransactions ?? null,
+        checkCrcs
+      )
+    } catch (error) {
+      const { topic, partition: number } = partition
+      this.#fail(partition, new KafkaError('CORRUPT_MESSAGE', (error as Error).message, { topic, partition: number, cause: error }))
+      return false
+    }
+    partition.fetchOffset = partition.fetched.endOffset
+    this.#owner.onFetched(partition)
+    return true
+  }
+
+  #onError(partition: AssignedPartition, number: number): void {
+    const { topic } = partition
+    const error = KafkaError.fromNumber(number, undefined, { topic, partition: partition.partition })
+    if (number === offsetOutOfRange) {
+      // What was fetched before comes first; asking again afterwards shows whether it is still so.
+      if (partition.isReady) this.#rest(partition)
+      else this.#owner.onOutOfRange(partition)
+    } else if ((error.retriable && error.code !== 'CORRUPT_MESSAGE') || errorCodeOf(number) === 'UNKNOWN_SERVER_ERROR') {
+      this.#context.metadata.forget(topic)
+      if (!moved.has(error.code) && partition.failures === 0) this.#owner.onTrouble(error)
+      this.#rest(partition)
+      this.#refresh([topic])
+    } else {
+      this.#fail(partition, error)
+    }
+  }
+
+  #fail(partition: AssignedPartition, error: KafkaError): void {
+    partition.restUntil = Number.POSITIVE_INFINITY
+    this.#owner.onFailed(partition, error)
+  }
+
+  #rest(what: { failures: number; restUntil: number }): void {
+    what.restUntil = this.#context.clock.now() + this.#context.backoff.delayMs(++what.failures)
+    this.#wakeAt(what.restUntil)
+  }
+
+  #wakeAt(time: number): void {
+    if (time >= this.#timerAt || time === Number.POSITIVE_INFINITY) return
+    this.#timer?.cancel()
+    this.#timerAt = time
+    const onTime = () => {
+      this.#timerAt = Number.POSITIVE_INFINITY
+      this.wake()
+    }
+    this.#timer = this.#context.clock.setTimer(Math.max(0, time - this.#context.clock.now()), onTime, { keepAlive: true })
+  }
+
+  /** Asks who leads these topics; one question at a time. */
+  #refresh(topics: string[]): void {
+    if (this.#refreshing !== undefined) return
+    const { signal } = this.#closing
+    this.#refreshing = this.#context.metadata
+      .refresh(topics, { allowAutoTopicCreation: false, signal })
+      .catch(error => {
+        if (signal.aborted) return
+        this.#owner.onTrouble(error)
+        for (const partition of this.#context.assignment) if (topics.includes(partition.topic)) this.#rest(partition)
+      })
+      .then(() => {
+        this.#refreshing = undefined
+        this.wake()
+      })
+  }
+}
+
+function releaseAll(response: FetchResponse): void {
+  for (const { partitions } of response.responses) for (const { records } of partitions) if (records) release(records)
+}

@@ -1,0 +1,42 @@
+import type { MaybePromise } from '../common/deferred.js'
+import type { AssignedPartition } from './assigned-partition.js'
+import type { Assignment } from './assignment.js'
+import type { ConsumerSettings } from './consumer-options.js'
+import type { FetchedRecords } from './fetched-records.js'
+import type { RejectedRecord } from './rejection.js'
+
+/** Who hands records to the user: a loop over records or batches, or `run`. A consumer has one at a time. */
+export interface Reader {
+  /** There may be something new to hand out. */
+  wake(): void
+  /** What is assigned, paused or positioned has changed: look again before anything else is handed out. */
+  interrupt(): void
+  /** Ends with an error, which the user gets. */
+  fail(error: unknown): void
+  /** Ends as a matter of course, because the consumer closes; waits that long for what is in hand where that can be waited for. */
+  close(timeoutMs: number): MaybePromise<void>
+  /** Resolves once the user has finished with what he has in hand of these partitions; undefined when that is nothing. */
+  finish(partitions: ReadonlySet<AssignedPartition>): Promise<void> | undefined
+  /** Takes what is in hand for handled, because the user commits it. */
+  acknowledge(): void
+  /** What is in hand, as a number that changes when it does, one per unit that can be in hand at once; -1 for nothing. */
+  inHand(): Iterable<number>
+}
+
+/** What a reader needs of its consumer. */
+export interface ReaderOwner {
+  readonly assignment: Assignment
+  readonly settings: ConsumerSettings
+  /** The reader starts. Throws when there is another, or the consumer is closed. */
+  begin(reader: Reader): void
+  /** The reader has ended. */
+  end(reader: Reader): Promise<void>
+  /** Something was read, so that there is room for more. */
+  moveOn(): void
+  /** Deals with the current record, which cannot be decoded, as the user chose. Throws when reading is to stop there. */
+  reject(partition: AssignedPartition, fetched: FetchedRecords, error: unknown): MaybePromise<void>
+  /** The same for a record that has been described already. */
+  rejected(record: RejectedRecord): MaybePromise<void>
+  /** A promise when this turn of the event loop has lasted long enough. */
+  breath(): Promise<void> | undefined
+}

@@ -1,0 +1,66 @@
+import type { Clock, Timer } from '../common/clock.js'
+
+/**
+ * News from a node in this process, which spares a consumer the wait for the next heartbeat or metadata refresh. Brokers elsewhere send
+ * none. Each call returns how to stop listening.
+ */
+export interface ClusterNews {
+  /** A topic was created or deleted, or got more partitions. */
+  onTopicsChanged(listener: () => void): () => void
+  /** A group has called its members to join again. */
+  onGroupRebalancing(listener: (groupId: string) => void): () => void
+}
+
+export interface TopicWatchOwner {
+  /** Must not reject. */
+  look(): Promise<void>
+  /** Milliseconds until the next look. */
+  intervalMs(): number
+  /** Whether somebody waits for records, so that the process must stay alive. */
+  isReading(): boolean
+}
+
+/** Looks at topics again: at intervals, and when there is news of them. One look at a time. */
+export class TopicWatch {
+  readonly #clock: Clock
+  readonly #owner: TopicWatchOwner
+  readonly #unlisten: (() => void) | undefined
+  #timer: Timer | undefined
+  #looking: Promise<void> | undefined
+  #isLookWanted = false
+  #isStopped = false
+
+  constructor(clock: Clock, news: ClusterNews | undefined, owner: TopicWatchOwner) {
+    this.#clock = clock
+    this.#owner = owner
+    this.#unlisten = news?.onTopicsChanged(() => this.look())
+    this.#schedule()
+  }
+
+  look(): void {
+    if (this.#isStopped) return
+    this.#isLookWanted = true
+    this.#looking ??= this.#lookUntilContent()
+  }
+
+  async stop(): Promise<void> {
+    this.#isStopped = true
+    this.#unlisten?.()
+    this.#timer?.cancel()
+    await this.#looking
+  }
+
+  async #lookUntilContent(): Promise<void> {
+    this.#timer?.cancel()
+    while (this.#isLookWanted && !this.#isStopped) {
+      this.#isLookWanted = false
+      await this.#owner.look()
+    }
+    this.#looking = undefined
+    if (!this.#isStopped) this.#schedule()
+  }
+
+  #schedule(): void {
+    this.#timer = this.#clock.setTimer(this.#owner.intervalMs(), () => this.look(), { keepAlive: this.#owner.isReading() })
+  }
+}

@@ -1,0 +1,35 @@
+import type { Clock } from '../common/clock.js'
+
+const longestTurnMs = 10
+
+const nextTurn: (callback: () => void) => void =
+  typeof setImmediate === 'function' ? callback => setImmediate(callback) : callback => setTimeout(callback, 0)
+
+/**
+ * Keeps a reader from starving the process. In memory the next records are always there already, a promise away, and as long as promises
+ * resolve neither timers nor sockets get their turn. After ten milliseconds in one turn of the event loop the reader waits for the next.
+ */
+export class Turn {
+  readonly #clock: Clock
+  #startedAt = -1
+  #next: Promise<void> | undefined
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
+
+  /** A promise of the next turn when this one has lasted long enough, else undefined. */
+  breath(): Promise<void> | undefined {
+    const now = this.#clock.now()
+    if (this.#next === undefined) {
+      this.#startedAt = now
+      this.#next = new Promise(resolve =>
+        nextTurn(() => {
+          this.#next = undefined
+          resolve()
+        })
+      )
+    }
+    return now - this.#startedAt > longestTurnMs ? this.#next : undefined
+  }
+}
