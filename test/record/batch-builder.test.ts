@@ -156,7 +156,11 @@ describe("kafkajs' decoder", () => {
   it.each(['none', 'gzip', 'snappy'] as const)('reads our batches (compression %s)', async compression => {
     await fc.assert(
       fc.asyncProperty(fc.array(given, { minLength: 1, maxLength: 20 }), async records => {
-        const uniqueHeaders = records.map(record => ({ ...record, headers: record.headers.slice(0, 1) }))
+        // kafkajs keeps headers in a plain object: neither twice the same key nor one that objects have anyway, such as `valueOf`.
+        const uniqueHeaders = records.map(record => ({
+          ...record,
+          headers: record.headers.slice(0, 1).map(({ key, value }) => ({ key: `h-${key}`, value }))
+        }))
         const { bytes } = RecordBatch.of(uniqueHeaders, { compression, baseOffset: 100 })
         const theirs = (await decodeBatch(new Decoder(Buffer.from(bytes)))).records
         const ours = decoded(uniqueHeaders)
