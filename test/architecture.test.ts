@@ -40,7 +40,7 @@ const maySpeakToNode = [/^storage\/file[./]/, /^record\/compression\//, /^wire\/
 const packages: Record<string, RegExp> = {
   pako: /^record\/compression\//,
   lz4js: /^record\/compression\//,
-  eventemitter3: /^(cluster\.ts|client\/|producer\/|consumer\/|broker\/)/
+  eventemitter3: /^(cluster\.ts|client\/|producer\/|consumer\/|broker\/|wire\/)/
 }
 
 describe('the architecture', () => {

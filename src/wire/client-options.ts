@@ -1,0 +1,90 @@
+import type { ConnectionOptions } from 'node:tls'
+import { type Clock, systemClock } from '../common/clock.js'
+import { expectInteger, expectKnownKeys, expectOneOf, expectString, shown } from '../common/options.js'
+import { type Random, systemRandom } from '../common/random.js'
+import type { Endpoint } from './endpoints.js'
+import { type SaslClientOptions, saslMechanisms } from './sasl/sasl-options.js'
+
+/** How to reach the brokers of a cluster. */
+export interface RemoteBrokersOptions {
+  /** Where to begin, `['kafka-1:9092', …]`: some of the brokers, the others are learnt from them. */
+  readonly brokers: readonly string[]
+  /** How brokers call this client in their logs, groups and quotas. Default: `'millrace'`. */
+  readonly clientId?: string
+  /** TLS: `true`, or options as `node:tls` has them (`ca`, `cert`, `key`, …). Default: none. */
+  readonly tls?: boolean | ConnectionOptions
+  /** As whom to connect. Default: as nobody. */
+  readonly sasl?: SaslClientOptions
+  /** Milliseconds to wait for a connection, with its TLS and SASL handshakes. Default: 10000. */
+  readonly connectTimeoutMs?: number
+  /**
+   * Milliseconds to wait for an answer, beyond what the request itself allows the broker to wait; then the connection is given up.
+   * Default: 30000.
+   */
+  readonly requestTimeoutMs?: number
+  /** Milliseconds after which a connection is closed on which nothing was asked. Default: 540000, a minute less than brokers do. */
+  readonly idleTimeoutMs?: number
+  /** Milliseconds before connecting again to a broker that could not be reached; doubles each time. Default: 50. */
+  readonly reconnectBackoffMs?: number
+  /** The longest such wait in milliseconds. Default: 1000. */
+  readonly reconnectBackoffMaxMs?: number
+  /** The largest answer that is accepted, in bytes; a larger one ends its connection. Default: 134217728, 128 MiB. */
+  readonly maxResponseBytes?: number
+  /** Default: the clock of the machine. */
+  readonly clock?: Clock
+  /** Default: chance that nobody can foretell. */
+  readonly random?: Random
+}
+
+export const remoteDefaults = Object.freeze({
+  clientId: 'millrace',
+  tls: false as boolean | ConnectionOptions,
+  connectTimeoutMs: 10_000,
+  requestTimeoutMs: 30_000,
+  idleTimeoutMs: 540_000,
+  reconnectBackoffMs: 50,
+  reconnectBackoffMaxMs: 1000,
+  maxResponseBytes: 128 * 1024 * 1024,
+  clock: systemClock,
+  random: systemRandom
+})
+
+export const remoteOptionNames = ['brokers', 'sasl', ...Object.keys(remoteDefaults)]
+
+export type CheckedRemoteOptions = RemoteBrokersOptions & Required<Pick<RemoteBrokersOptions, keyof typeof remoteDefaults>>
+
+export function checkRemoteOptions(given: RemoteBrokersOptions): CheckedRemoteOptions {
+  expectKnownKeys('a connection to brokers', given, remoteOptionNames)
+  const options = { ...remoteDefaults, ...definedOnly(given) }
+  if (!Array.isArray(options.brokers) || options.brokers.length === 0) {
+    throw new TypeError(`Expected \`brokers\` to be a list of at least one host:port, got ${shown(options.brokers)}`)
+  }
+  for (const address of options.brokers) parseAddress(address)
+  expectString('clientId', options.clientId)
+  if (options.sasl) expectOneOf('sasl.mechanism', options.sasl.mechanism, saslMechanisms)
+  if (options.sasl) expectString('sasl.username', options.sasl.username)
+  if (options.sasl) expectString('sasl.password', options.sasl.password)
+  for (const name of numbers) expectInteger(name, options[name], 1)
+  return options
+}
+
+const numbers = [
+  'connectTimeoutMs',
+  'requestTimeoutMs',
+  'idleTimeoutMs',
+  'reconnectBackoffMs',
+  'reconnectBackoffMaxMs',
+  'maxResponseBytes'
+] as const
+
+/** Reads `host:port`, `[::1]:port`. */
+export function parseAddress(address: string): Endpoint {
+  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^:[\]/\s]+)):(\d{1,5})$/.exec(address)
+  const port = Number(match?.[3])
+  if (!match || port < 1 || port > 65535) throw new TypeError(`Expected a broker as \`host:port\`, got ${shown(address)}`)
+  return { host: match[1] ?? match[2], port }
+}
+
+function definedOnly<T extends object>(given: T): T {
+  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as T
+}

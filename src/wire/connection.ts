@@ -1,0 +1,285 @@
+import { connect as connectTcp, isIP, type Socket } from 'node:net'
+import { connect as connectTls } from 'node:tls'
+import type { Clock, Timer } from '../common/clock.js'
+import { type Deferred, deferred } from '../common/deferred.js'
+import { KafkaError } from '../errors.js'
+import { readMessage, writeMessage } from '../protocol/codec.js'
+import type { Api, RequestOf, ResponseOf, VersionRange } from '../protocol/message.js'
+import { MessageReader } from '../protocol/message-reader.js'
+import { ApiVersions } from '../protocol/messages/api-versions.js'
+import { SaslAuthenticate } from '../protocol/messages/sasl-authenticate.js'
+import { SaslHandshake } from '../protocol/messages/sasl-handshake.js'
+import { type CheckedRemoteOptions, remoteDefaults } from './client-options.js'
+import type { Endpoint } from './endpoints.js'
+import { FrameReader } from './frame.js'
+import { beginRequest, endFrame, hasTaggedResponseHeader, skipTagged } from './headers.js'
+import { clientExchange } from './sasl/client-exchange.js'
+import { commonVersion } from './versions.js'
+
+export type ConnectionOptions = Omit<CheckedRemoteOptions, 'brokers'>
+
+/** A request that has gone out, in the order in which answers come back. */
+interface Pending extends Deferred<object> {
+  readonly correlationId: number
+  readonly api: Api
+  readonly version: number
+  readonly timer: Timer
+}
+
+/** One connection to one broker. Requests go out at once, one behind the other; answers come back in that order. */
+export class Connection {
+  readonly endpoint: Endpoint
+  readonly #options: ConnectionOptions
+  readonly #socket: Socket
+  readonly #frames: FrameReader
+  readonly #pending: Pending[] = []
+  readonly #onEnd: () => void
+  #versions: ReadonlyMap<number, VersionRange> = new Map()
+  #correlationId = 0
+  #failure: KafkaError | undefined
+  #idle: Timer | undefined
+
+  private constructor(endpoint: Endpoint, socket: Socket, options: ConnectionOptions, onEnd: () => void) {
+    this.endpoint = endpoint
+    this.#options = options
+    this.#socket = socket
+    this.#onEnd = onEnd
+    this.#frames = new FrameReader(options.maxResponseBytes)
+    socket.setNoDelay(true)
+    socket.on('data', chunk => this.#take(chunk))
+    socket.on('error', error => this.#end(networkFailure(endpoint, error.message, error)))
+    socket.on('end', () => this.#end(networkFailure(endpoint, 'the broker closed it')))
+    socket.on('close', () => this.#end(networkFailure(endpoint, 'it was closed')))
+  }
+
+  /**
+   * Connects, asks what the broker speaks, and proves who we are. Rejects with NETWORK_EXCEPTION, REQUEST_TIMED_OUT or
+   * SASL_AUTHENTICATION_FAILED. `onEnd` is called once, when the connection can no longer be used.
+   */
+  static async open(endpoint: Endpoint, options: Partial<ConnectionOptions> = {}, onEnd: () => void = () => {}): Promise<Connection> {
+    const all = { ...remoteDefaults, ...options }
+    const timedOut = new KafkaError('REQUEST_TIMED_OUT', `No connection to ${shownEndpoint(endpoint)} within ${all.connectTimeoutMs} ms`)
+    const opening: { socket?: Socket; connection?: Connection } = {}
+    return within(all.clock, all.connectTimeoutMs, timedOut, async () => {
+      try {
+        const socket = await connectSocket(endpoint, all.tls, made => (opening.socket = made))
+        opening.connection = new Connection(endpoint, socket, all, onEnd)
+        await opening.connection.#introduce()
+        return opening.connection
+      } catch (error) {
+        opening.socket?.destroy()
+        throw error instanceof KafkaError ? error : networkFailure(endpoint, (error as Error).message, error)
+      }
+    }).catch(error => {
+      opening.socket?.destroy()
+      throw error
+    })
+  }
+
+  /** How many answers are still to come. */
+  get pendingCount(): number {
+    return this.#pending.length
+  }
+
+  get isOpen(): boolean {
+    return this.#failure === undefined
+  }
+
+  /** The versions that the broker serves, by the number of the API. */
+  get versions(): ReadonlyMap<number, VersionRange> {
+    return this.#versions
+  }
+
+  /** Sends a request in the highest version that both sides know. Rejects with UNSUPPORTED_VERSION when there is none. */
+  request<A extends Api>(api: A, body: RequestOf<A>, timeoutMs: number = this.#options.requestTimeoutMs): Promise<ResponseOf<A>> {
+    let version: number
+    try {
+      version = commonVersion(api, this.#versions.get(api.key))
+    } catch (error) {
+      return Promise.reject(error)
+    }
+    return this.send(api, version, body, timeoutMs)
+  }
+
+  /** Sends a request in a given version. */
+  send<A extends Api>(
+    api: A,
+    version: number,
+    body: RequestOf<A>,
+    timeoutMs: number = this.#options.requestTimeoutMs
+  ): Promise<ResponseOf<A>> {
+    if (this.#failure) return Promise.reject(this.#failure)
+    const correlationId = this.#correlationId
+    let pieces: Uint8Array[]
+    try {
+      const writer = beginRequest(api, version, correlationId, this.#options.clientId)
+      writeMessage(writer, api.request, version, body)
+      pieces = endFrame(writer)
+    } catch (error) {
+      return Promise.reject(error)
+    }
+    this.#correlationId = (correlationId + 1) & 0x7fffffff
+    const answered = isAnswered(api, body)
+    const { promise, resolve, reject } = deferred<object>()
+    if (answered) {
+      const timer = this.#options.clock.setTimer(timeoutMs, () => this.#end(this.#overdue(api, timeoutMs)), { keepAlive: true })
+      this.#pending.push({ correlationId, api, version, promise, resolve, reject, timer })
+      this.#socket.ref()
+    }
+    this.#rest()
+    this.#write(pieces, error => {
+      if (!answered) error ? reject(networkFailure(this.endpoint, error.message, error)) : resolve({ responses: [] })
+    })
+    return promise as Promise<ResponseOf<A>>
+  }
+
+  /** Ends the connection; what is still to be answered rejects with `reason`. */
+  close(reason: KafkaError = new KafkaError('CLOSED', 'The connection is closed')): void {
+    this.#end(reason)
+  }
+
+  #write(pieces: readonly Uint8Array[], written: (error?: Error | null) => void): void {
+    if (pieces.length === 1) {
+      this.#socket.write(pieces[0], written)
+      return
+    }
+    this.#socket.cork()
+    for (const piece of pieces.slice(0, -1)) this.#socket.write(piece)
+    this.#socket.write(pieces[pieces.length - 1], written)
+    this.#socket.uncork()
+  }
+
+  /** What the broker speaks, and who we are. */
+  async #introduce(): Promise<void> {
+    this.#versions = await this.#askVersions(ApiVersions.versions.max)
+    const { sasl } = this.#options
+    if (!sasl) return
+    const handshake = await this.send(SaslHandshake, 1, { mechanism: sasl.mechanism })
+    if (handshake.errorCode !== 0) {
+      throw KafkaError.fromNumber(handshake.errorCode, `The broker offers ${handshake.mechanisms.join(', ') || 'no SASL mechanism'}`)
+    }
+    const exchange = clientExchange(sasl)
+    let challenge: Uint8Array = new Uint8Array(0)
+    for (;;) {
+      const authBytes = await exchange.next(challenge)
+      if (!authBytes) return
+      const answer = await this.request(SaslAuthenticate, { authBytes })
+      if (answer.errorCode !== 0) throw KafkaError.fromNumber(answer.errorCode, answer.errorMessage)
+      challenge = answer.authBytes
+    }
+  }
+
+  /** A broker that does not know our version of the question says so in version 0, with the range that it knows. */
+  async #askVersions(version: number): Promise<ReadonlyMap<number, VersionRange>> {
+    const software = { clientSoftwareName: 'millrace', clientSoftwareVersion: '0' }
+    const { errorCode, apiKeys } = await this.send(ApiVersions, version, software)
+    const ranges = new Map(apiKeys.map(({ apiKey, minVersion: min, maxVersion: max }) => [apiKey, { min, max }]))
+    if (errorCode === 0) return ranges
+    const known = ranges.get(ApiVersions.key)
+    const error = KafkaError.fromNumber(errorCode, 'The broker did not say which versions it speaks')
+    const lower = Math.min(known?.max ?? 0, version - 1)
+    if (error.code !== 'UNSUPPORTED_VERSION' || lower < 0) throw error
+    return this.#askVersions(lower)
+  }
+
+  #take(chunk: Uint8Array): void {
+    try {
+      for (const frame of this.#frames.push(chunk)) this.#answer(frame)
+    } catch (error) {
+      this.#end(error instanceof KafkaError ? error : networkFailure(this.endpoint, 'an answer could not be read', error))
+    }
+  }
+
+  #answer(frame: Uint8Array): void {
+    const reader = new MessageReader(frame)
+    const correlationId = reader.int32()
+    const pending = this.#pending.shift()
+    if (!pending || pending.correlationId !== correlationId) {
+      if (pending) this.#pending.unshift(pending)
+      throw new KafkaError('NETWORK_EXCEPTION', `${shownEndpoint(this.endpoint)} answered out of order`)
+    }
+    pending.timer.cancel()
+    if (this.#pending.length === 0) this.#rest()
+    const { api } = pending
+    const version = api === ApiVersions && readsAsVersion0(reader) ? 0 : pending.version
+    try {
+      if (hasTaggedResponseHeader(api, version)) skipTagged(reader)
+      pending.resolve(readMessage(reader, api.response, version))
+    } catch (error) {
+      pending.reject(error)
+      throw error
+    }
+  }
+
+  /** Nothing is under way: the connection neither keeps the process alive nor lives for ever. */
+  #rest(): void {
+    this.#idle?.cancel()
+    this.#idle = undefined
+    if (this.#pending.length > 0) return
+    this.#socket.unref()
+    this.#idle = this.#options.clock.setTimer(this.#options.idleTimeoutMs, () => this.#end(networkFailure(this.endpoint, 'it was idle')))
+  }
+
+  #overdue(api: Api, timeoutMs: number): KafkaError {
+    return new KafkaError('REQUEST_TIMED_OUT', `${shownEndpoint(this.endpoint)} did not answer ${api.name} within ${timeoutMs} ms`)
+  }
+
+  #end(failure: KafkaError): void {
+    if (this.#failure) return
+    this.#failure = failure
+    this.#idle?.cancel()
+    this.#socket.destroy()
+    for (const pending of this.#pending.splice(0)) {
+      pending.timer.cancel()
+      pending.reject(failure)
+    }
+    this.#onEnd()
+  }
+}
+
+/** A produce request without acknowledgement is the one that is never answered. */
+function isAnswered(api: Api, body: object): boolean {
+  return api.key !== 0 || (body as { acks: number }).acks !== 0
+}
+
+const unsupportedVersion = 35
+
+/** Whether an answer to ApiVersions says that the version was not known, which it says in version 0. */
+function readsAsVersion0(reader: MessageReader): boolean {
+  const { position } = reader
+  const errorCode = reader.int16()
+  reader.position = position
+  return errorCode === unsupportedVersion
+}
+
+function connectSocket(endpoint: Endpoint, tls: ConnectionOptions['tls'], made: (socket: Socket) => void): Promise<Socket> {
+  return new Promise((resolve, reject) => {
+    const { host, port } = endpoint
+    const servername = isIP(host) ? {} : { servername: host }
+    const socket = tls ? connectTls({ host, port, ...servername, ...(tls === true ? {} : tls) }) : connectTcp({ host, port })
+    made(socket)
+    socket.once(tls ? 'secureConnect' : 'connect', () => {
+      socket.off('error', reject)
+      resolve(socket)
+    })
+    socket.once('error', reject)
+  })
+}
+
+async function within<T>(clock: Clock, timeoutMs: number, reason: KafkaError, act: () => Promise<T>): Promise<T> {
+  const { promise, reject } = deferred<never>()
+  const timer = clock.setTimer(timeoutMs, () => reject(reason), { keepAlive: true })
+  try {
+    return await Promise.race([act(), promise])
+  } finally {
+    timer.cancel()
+  }
+}
+
+export function shownEndpoint({ host, port }: Endpoint): string {
+  return `${host}:${port}`
+}
+
+function networkFailure(endpoint: Endpoint, what: string, cause?: unknown): KafkaError {
+  return new KafkaError('NETWORK_EXCEPTION', `The connection to ${shownEndpoint(endpoint)} failed: ${what}`, { cause })
+}

@@ -1,0 +1,76 @@
+import type { TlsOptions } from 'node:tls'
+import type { Clock } from '../common/clock.js'
+import { systemClock } from '../common/clock.js'
+import { expectFunction, expectInteger, expectKnownKeys, expectString } from '../common/options.js'
+import type { Intercept } from './intercept.js'
+import type { SaslServerOptions } from './sasl/sasl-options.js'
+import type { MaxVersions } from './served-apis.js'
+
+export interface ListenOptions {
+  /** The address to bind to. Default: `'127.0.0.1'`, so that nobody outside the machine gets in unasked. */
+  readonly host?: string
+  /** Default: 0, any free port. Kafka's own is 9092. */
+  readonly port?: number
+  /** Where clients are told to find the node. Default: the host bound to; for `0.0.0.0` and `::` it is `localhost`. */
+  readonly advertisedHost?: string
+  /** Default: the port bound to. */
+  readonly advertisedPort?: number
+  /** TLS, as `node:tls` has it (`key`, `cert`, `requestCert`, …). Default: none. */
+  readonly tls?: TlsOptions
+  /** Who may come in. Default: everybody. */
+  readonly sasl?: SaslServerOptions
+  /** The largest request, in bytes; a larger one closes its connection. Default: 104857600, 100 MiB, as Kafka's. */
+  readonly maxRequestBytes?: number
+  /** How many connections at once; one more is closed as soon as it is accepted. Default: 5000. */
+  readonly maxConnections?: number
+  /**
+   * Bytes of requests above 64 KiB that are arriving or being handled, and of answers not yet taken by their clients, over all connections. At the limit,
+   * large requests and fetches wait. Default: 268435456, 256 MiB.
+   */
+  readonly maxInFlightBytes?: number
+  /** A connection on which nothing was asked for so long is closed. Default: 600000, ten minutes, as Kafka's. */
+  readonly idleTimeoutMs?: number
+  /** A connection that stops in the middle of a request, of taking an answer, or of the TLS or SASL handshake, is closed after so long. Default: 30000. */
+  readonly stallTimeoutMs?: number
+  /** Pretends to be an older Kafka: the highest versions to admit to, by API name, `{ Fetch: 11, Produce: 7 }`; -1 hides the API. */
+  readonly maxVersions?: MaxVersions
+  /** A function around every request: to see it, delay it, answer it. Default: none. */
+  readonly intercept?: Intercept
+  /** Default: the clock of the machine. */
+  readonly clock?: Clock
+}
+
+export const listenDefaults = Object.freeze({
+  host: '127.0.0.1',
+  port: 0,
+  maxRequestBytes: 100 * 1024 * 1024,
+  maxConnections: 5000,
+  maxInFlightBytes: 256 * 1024 * 1024,
+  idleTimeoutMs: 600_000,
+  stallTimeoutMs: 30_000,
+  clock: systemClock
+})
+
+const known = [...Object.keys(listenDefaults), 'advertisedHost', 'advertisedPort', 'tls', 'sasl', 'maxVersions', 'intercept']
+
+export type CheckedListenOptions = ListenOptions & Required<Pick<ListenOptions, keyof typeof listenDefaults>>
+
+export function checkListenOptions(given: ListenOptions): CheckedListenOptions {
+  expectKnownKeys('listen', given, known)
+  const options = { ...listenDefaults, ...withoutUndefined(given) }
+  expectString('host', options.host)
+  expectInteger('port', options.port, 0, 65535)
+  expectInteger('maxRequestBytes', options.maxRequestBytes, 1, 2 ** 31 - 1)
+  expectInteger('maxConnections', options.maxConnections, 1)
+  expectInteger('maxInFlightBytes', options.maxInFlightBytes, 1)
+  expectInteger('idleTimeoutMs', options.idleTimeoutMs, 1)
+  expectInteger('stallTimeoutMs', options.stallTimeoutMs, 1)
+  if (options.advertisedHost !== undefined) expectString('advertisedHost', options.advertisedHost)
+  if (options.advertisedPort !== undefined) expectInteger('advertisedPort', options.advertisedPort, 1, 65535)
+  if (options.intercept !== undefined) expectFunction('intercept', options.intercept)
+  return options
+}
+
+function withoutUndefined<T extends object>(given: T): T {
+  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as T
+}

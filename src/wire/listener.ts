@@ -1,0 +1,226 @@
+import { createServer, type Server, type Socket } from 'node:net'
+import { createServer as createTlsServer } from 'node:tls'
+import { EventEmitter } from 'eventemitter3'
+import type { Timer } from '../common/clock.js'
+import { deferred } from '../common/deferred.js'
+import { KafkaError } from '../errors.js'
+import type { Broker } from '../protocol/broker.js'
+import { ByteBudget } from './byte-budget.js'
+import type { Endpoint } from './endpoints.js'
+import { type CheckedListenOptions, checkListenOptions, type ListenOptions } from './listener-options.js'
+import { Authentication } from './sasl/authentication.js'
+import { answerScramCredentials } from './sasl/credentials-api.js'
+import { saslMechanisms } from './sasl/sasl-options.js'
+import { Users } from './sasl/users.js'
+import { ServedApis } from './served-apis.js'
+import { ServerConnection } from './server-connection.js'
+
+/** What can be listened for: a node in this process, or a cluster that has one. */
+export interface Connectable {
+  /** The waist, for one client and one version of an API. */
+  connect(client: { readonly clientId: string; readonly clientHost: string; readonly apiVersion: number }): Broker
+}
+
+/** A connection, as the events of a listener show it. */
+export interface ConnectionInfo {
+  readonly id: number
+  /** The address of the client, after a slash, as in Kafka's group descriptions. */
+  readonly clientHost: string
+}
+
+export interface ListenerEvents {
+  connection: [ConnectionInfo]
+  /** `reason` is undefined when the client left, or the listener was closed. */
+  disconnected: [ConnectionInfo & { readonly reason: KafkaError | undefined }]
+  /** What should not happen: the server socket failed, or the node failed to answer. */
+  error: [unknown]
+}
+
+/**
+ * Opens a port on which any Kafka client can reach a node in this process.
+ *
+ * ```ts
+ * const listener = await listen(cluster, { port: 9092 })
+ * // … kafka-console-producer --bootstrap-server localhost:9092 …
+ * await listener.close()
+ * ```
+ *
+ * What comes from the network is distrusted: a request that cannot be read, is too large or is of a version that is not served ends its
+ * connection, and a `disconnected` event says why. See {@link ListenOptions} for the limits.
+ */
+export async function listen(target: Connectable, options: ListenOptions = {}): Promise<Listener> {
+  const checked = checkListenOptions(options)
+  const { sasl, maxVersions } = checked
+  const users = sasl && (sasl.users instanceof Users ? sasl.users : await Users.of(sasl.users))
+  const served = await ServedApis.of(target.connect({ clientId: 'listener', clientHost: '/listener', apiVersion: 4 }), {
+    ...(maxVersions && { maxVersions }),
+    hasUsers: users !== undefined
+  })
+  const listener = new Listener(target, checked, users, served)
+  await listener.start()
+  return listener
+}
+
+/** A port on which clients come in. Made by {@link listen}. */
+export class Listener extends EventEmitter<ListenerEvents> implements AsyncDisposable {
+  readonly #target: Connectable
+  readonly #options: CheckedListenOptions
+  readonly #users: Users | undefined
+  readonly #served: ServedApis
+  readonly #budget: ByteBudget
+  readonly #server: Server
+  readonly #sockets = new Set<Socket>()
+  readonly #connections = new Set<ServerConnection>()
+  #nextId = 1
+  #bound: Endpoint = { host: '', port: 0 }
+  #sweep: Timer | undefined
+  #closing: Promise<void> | undefined
+
+  /** @internal */
+  constructor(target: Connectable, options: CheckedListenOptions, users: Users | undefined, served: ServedApis) {
+    super()
+    this.#target = target
+    this.#options = options
+    this.#users = users
+    this.#served = served
+    this.#budget = new ByteBudget(options.maxInFlightBytes)
+    const { tls, stallTimeoutMs: handshakeTimeout } = options
+    this.#server = tls ? createTlsServer({ handshakeTimeout, ...tls }) : createServer()
+    this.#server.on('connection', socket => this.#admit(socket))
+    if (tls) this.#server.on('secureConnection', socket => this.#serve(socket))
+    this.#server.on('error', error => this.emit('error', error))
+  }
+
+  /** @internal */
+  async start(): Promise<void> {
+    const { host, port } = this.#options
+    const listening = deferred()
+    this.#server.once('error', listening.reject)
+    this.#server.listen({ host, port, backlog: 1024 }, () => listening.resolve())
+    await listening.promise
+    this.#server.off('error', listening.reject)
+    const address = this.#server.address() as { address: string; port: number }
+    this.#bound = { host: address.address, port: address.port }
+    this.#scheduleSweep()
+  }
+
+  /** The host that clients are told. */
+  get host(): string {
+    return this.#options.advertisedHost ?? (/^(0\.0\.0\.0|::)$/.test(this.#bound.host) ? 'localhost' : this.#options.host)
+  }
+
+  /** The port bound to. */
+  get port(): number {
+    return this.#bound.port
+  }
+
+  /** `host:port`, as clients want it for bootstrapping. */
+  get address(): string {
+    const { host, port } = this.#endpoint
+    return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
+  }
+
+  /** How many clients are connected. */
+  get connectionCount(): number {
+    return this.#sockets.size
+  }
+
+  /** The users who may come in, when authentication is on. */
+  get users(): Users | undefined {
+    return this.#users
+  }
+
+  /** Accepts no more, answers what is being answered, ends long polls, and closes all connections. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  get #endpoint(): Endpoint {
+    return { host: this.host, port: this.#options.advertisedPort ?? this.#bound.port }
+  }
+
+  async #close(): Promise<void> {
+    this.#sweep?.cancel()
+    const closed = new Promise<void>(resolve => this.#server.close(() => resolve()))
+    for (const connection of this.#connections) connection.close()
+    const served = new Set([...this.#connections].map(connection => connection.socket))
+    for (const socket of this.#sockets) if (!served.has(socket)) socket.destroy()
+    const grace = this.#options.clock.setTimer(closeGraceMs, () => {
+      for (const socket of this.#sockets) socket.destroy()
+    })
+    await closed
+    grace.cancel()
+  }
+
+  #admit(socket: Socket): void {
+    if (this.#closing || this.#sockets.size >= this.#options.maxConnections) {
+      socket.on('error', () => {})
+      socket.destroy()
+      const reason = new KafkaError('NETWORK_EXCEPTION', `More than ${this.#options.maxConnections} connections (maxConnections)`)
+      if (!this.#closing) this.emit('disconnected', { id: this.#nextId++, clientHost: `/${socket.remoteAddress}`, reason })
+      return
+    }
+    this.#sockets.add(socket)
+    socket.on('close', () => this.#sockets.delete(socket))
+    if (this.#options.tls) socket.on('error', () => {})
+    else this.#serve(socket)
+  }
+
+  #serve(socket: Socket): void {
+    const mechanisms = this.#options.sasl?.mechanisms ?? saslMechanisms
+    const connection = new ServerConnection(
+      this.#nextId++,
+      socket,
+      {
+        served: this.#served,
+        budget: this.#budget,
+        maxRequestBytes: this.#options.maxRequestBytes,
+        intercept: this.#options.intercept,
+        endpoint: () => this.#endpoint,
+        authentication: new Authentication(this.#users, mechanisms),
+        brokerFor: (clientId, clientHost, apiVersion) => this.#target.connect({ clientId, clientHost, apiVersion }),
+        own: (api, body) => this.#users && answerScramCredentials(this.#users, api, body),
+        now: () => this.#options.clock.now()
+      },
+      reason => this.#left(connection, reason)
+    )
+    this.#connections.add(connection)
+    const { id, clientHost } = connection
+    this.emit('connection', { id, clientHost })
+    if (this.#closing) connection.close()
+  }
+
+  #left(connection: ServerConnection, reason: KafkaError | undefined): void {
+    this.#connections.delete(connection)
+    const { id, clientHost } = connection
+    if (reason?.code === 'UNKNOWN_SERVER_ERROR') this.emit('error', reason.cause)
+    this.emit('disconnected', { id, clientHost, reason })
+  }
+
+  /** One timer looks after the time limits of all connections. */
+  #scheduleSweep(): void {
+    const { idleTimeoutMs, stallTimeoutMs, clock } = this.#options
+    const interval = Math.max(1, Math.min(1000, Math.ceil(Math.min(idleTimeoutMs, stallTimeoutMs) / 4)))
+    this.#sweep = clock.setTimer(interval, () => {
+      const now = clock.now()
+      for (const connection of this.#connections) {
+        const silentMs = now - connection.lastProgress
+        if (connection.isOwed && silentMs >= stallTimeoutMs) connection.destroy(timedOut('stalled', 'stallTimeoutMs', stallTimeoutMs))
+        else if (!connection.isBusy && silentMs >= idleTimeoutMs) connection.destroy(timedOut('was idle', 'idleTimeoutMs', idleTimeoutMs))
+      }
+      this.#scheduleSweep()
+    })
+  }
+}
+
+/** How long `close` waits for answers that are being made. */
+const closeGraceMs = 5000
+
+function timedOut(what: string, option: string, limitMs: number): KafkaError {
+  return new KafkaError('REQUEST_TIMED_OUT', `The connection ${what} for ${limitMs} ms (${option})`)
+}

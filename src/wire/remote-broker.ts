@@ -1,0 +1,164 @@
+import { type Clock, sleep } from '../common/clock.js'
+import { abortable } from '../common/deferred.js'
+import type { Random } from '../common/random.js'
+import { KafkaError } from '../errors.js'
+import type { Broker } from '../protocol/broker.js'
+import type { Api, RequestOf, ResponseOf } from '../protocol/message.js'
+import { Fetch } from '../protocol/messages/fetch.js'
+import { JoinGroup } from '../protocol/messages/join-group.js'
+import { Produce } from '../protocol/messages/produce.js'
+import { SyncGroup } from '../protocol/messages/sync-group.js'
+import type { CheckedRemoteOptions } from './client-options.js'
+import { Connection } from './connection.js'
+import type { Endpoint } from './endpoints.js'
+
+/**
+ * One broker elsewhere. A broker takes the requests of a connection one at a time, so what may wait there goes its own way:
+ * records have one connection, questions another, and each fetch, join or sync takes one that is free, or a new one.
+ */
+export class RemoteBroker implements Broker {
+  readonly endpoint: Endpoint
+  readonly #options: CheckedRemoteOptions
+  readonly #connections = new Set<Connection>()
+  readonly #shared = new Map<'produce' | 'ask', Promise<Connection>>()
+  readonly #free: Connection[] = []
+  readonly #closing = new AbortController()
+  readonly #reconnect: ReconnectDelay
+
+  constructor(endpoint: Endpoint, options: CheckedRemoteOptions) {
+    this.endpoint = endpoint
+    this.#options = options
+    this.#reconnect = new ReconnectDelay(options.clock, options.random, options.reconnectBackoffMs, options.reconnectBackoffMaxMs)
+  }
+
+  /** Whether there is a connection. */
+  get isConnected(): boolean {
+    return this.#connections.size > 0
+  }
+
+  async request<A extends Api>(api: A, body: RequestOf<A>, signal?: AbortSignal): Promise<ResponseOf<A>> {
+    if (this.#closing.signal.aborted) throw closedError()
+    signal?.throwIfAborted()
+    if (mayWait(api)) return this.#requestAlone(api, body, signal)
+    const connection = await unlessAborted(this.#sharedConnection(api.key === Produce.key ? 'produce' : 'ask'), signal)
+    return unlessAborted(connection.request(api, body, this.#timeoutMs(api, body)), signal)
+  }
+
+  /** Connects, if nothing is connected yet. */
+  async connect(signal?: AbortSignal): Promise<void> {
+    await unlessAborted(this.#sharedConnection('ask'), signal)
+  }
+
+  close(): void {
+    this.#closing.abort(closedError())
+    for (const connection of this.#connections) connection.close(closedError())
+  }
+
+  async #requestAlone<A extends Api>(api: A, body: RequestOf<A>, signal?: AbortSignal): Promise<ResponseOf<A>> {
+    const connection = this.#free.pop() ?? (await this.#openForOne(signal))
+    // The answer comes even when nobody waits for it any more; only then is the connection free.
+    const answer = connection.request(api, body, this.#timeoutMs(api, body)).finally(() => {
+      if (connection.isOpen) this.#free.push(connection)
+    })
+    return unlessAborted(answer, signal)
+  }
+
+  async #openForOne(signal?: AbortSignal): Promise<Connection> {
+    const opening = this.#open()
+    try {
+      return await unlessAborted(opening, signal)
+    } catch (error) {
+      opening.then(
+        connection => this.#free.push(connection),
+        () => {}
+      )
+      throw error
+    }
+  }
+
+  #sharedConnection(lane: 'produce' | 'ask'): Promise<Connection> {
+    let opening = this.#shared.get(lane)
+    if (!opening) {
+      opening = this.#open(() => this.#shared.delete(lane))
+      this.#shared.set(lane, opening)
+      opening.catch(() => this.#shared.delete(lane))
+    }
+    return opening
+  }
+
+  async #open(onEnd?: () => void): Promise<Connection> {
+    const { signal } = this.#closing
+    await this.#reconnect.wait(signal)
+    try {
+      const connection: Connection = await Connection.open(this.endpoint, this.#options, () => {
+        this.#connections.delete(connection)
+        const index = this.#free.indexOf(connection)
+        if (index >= 0) this.#free.splice(index, 1)
+        onEnd?.()
+      })
+      this.#reconnect.succeeded()
+      if (signal.aborted) connection.close()
+      else this.#connections.add(connection)
+      signal.throwIfAborted()
+      return connection
+    } catch (error) {
+      this.#reconnect.failed()
+      throw error
+    }
+  }
+
+  /** How long an answer may take: what the request asks the broker to wait comes on top. */
+  #timeoutMs(api: Api, body: object): number {
+    const { requestTimeoutMs } = this.#options
+    if (api.key === Fetch.key) return requestTimeoutMs + (body as { maxWaitMs: number }).maxWaitMs
+    if (api.key === JoinGroup.key) return requestTimeoutMs + Math.max(0, (body as { rebalanceTimeoutMs?: number }).rebalanceTimeoutMs ?? 0)
+    return requestTimeoutMs
+  }
+}
+
+/** Leaves an answer to itself when the signal aborts. */
+function unlessAborted<T>(answer: Promise<T>, signal?: AbortSignal): Promise<T> {
+  answer.catch(() => {})
+  return abortable(answer, signal)
+}
+
+function mayWait(api: Api): boolean {
+  return api.key === Fetch.key || api.key === JoinGroup.key || api.key === SyncGroup.key
+}
+
+function closedError(): KafkaError {
+  return new KafkaError('CLOSED', 'The connection to the cluster is closed')
+}
+
+/** How long to leave a broker alone that could not be reached. */
+class ReconnectDelay {
+  readonly #clock: Clock
+  readonly #random: Random
+  readonly #firstMs: number
+  readonly #longestMs: number
+  #failures = 0
+  #notBefore = 0
+
+  constructor(clock: Clock, random: Random, firstMs: number, longestMs: number) {
+    this.#clock = clock
+    this.#random = random
+    this.#firstMs = firstMs
+    this.#longestMs = longestMs
+  }
+
+  succeeded(): void {
+    this.#failures = 0
+    this.#notBefore = 0
+  }
+
+  failed(): void {
+    this.#failures++
+    const delayMs = Math.min(this.#longestMs, this.#firstMs * 2 ** Math.min(this.#failures - 1, 20))
+    this.#notBefore = this.#clock.now() + delayMs * (0.8 + 0.4 * this.#random.next())
+  }
+
+  async wait(signal: AbortSignal): Promise<void> {
+    const delayMs = this.#notBefore - this.#clock.now()
+    if (delayMs > 0) await sleep(this.#clock, delayMs, signal, { keepAlive: true })
+  }
+}

@@ -1,0 +1,105 @@
+import { randomBytes } from 'node:crypto'
+import { readText, textBytes } from '../../common/bytes.js'
+import { KafkaError } from '../../errors.js'
+import type { SaslMechanism, ScramMechanism } from './sasl-options.js'
+import { credentialOf, type ScramCredential, saltPassword, sameBytes, serverSignature, verifyProof } from './scram-keys.js'
+import { base64, fromBase64, invalidScram, scramField, scramFields, unescapeName } from './scram-messages.js'
+import type { Users } from './users.js'
+
+/** The server's side of one authentication: what it answers to each thing that the client says. */
+export interface ServerExchange {
+  /** Who the client is, once that is proved. */
+  readonly user: string | undefined
+  /** Takes the next token of the client. Rejects with SASL_AUTHENTICATION_FAILED. */
+  step(token: Uint8Array): Promise<Uint8Array>
+}
+
+export function serverExchange(mechanism: SaslMechanism, users: Users): ServerExchange {
+  return mechanism === 'PLAIN' ? new PlainServer(users) : new ScramServer(mechanism, users)
+}
+
+/** PLAIN (RFC 4616): one token, `authorization id NUL user NUL password`. */
+class PlainServer implements ServerExchange {
+  readonly #users: Users
+  user: string | undefined
+
+  constructor(users: Users) {
+    this.#users = users
+  }
+
+  async step(token: Uint8Array): Promise<Uint8Array> {
+    const parts = readText(token, 0, token.length).split('\0')
+    if (parts.length !== 3 || this.user !== undefined) throw refused('Expected an authorization id, a user name and a password')
+    const [authorizationId, name, password] = parts
+    const known = [...this.#users.of(name)][0]
+    const [mechanism, credential] = known ?? nobody
+    const salted = await saltPassword(mechanism, password, credential.salt, credential.iterations)
+    const { storedKey } = credentialOf(mechanism, salted, credential.salt, credential.iterations)
+    if (!known || !sameBytes(storedKey, credential.storedKey)) throw refused('Invalid user name or password')
+    if (authorizationId !== '' && authorizationId !== name) throw refused('The authorization id must be the user name')
+    this.user = name
+    return new Uint8Array(0)
+  }
+}
+
+/** SCRAM (RFC 5802): the client proves that it knows the password, and the server that it knows its hash, and neither says it. */
+class ScramServer implements ServerExchange {
+  readonly #mechanism: ScramMechanism
+  readonly #users: Users
+  #name = ''
+  #nonces = ''
+  #channelBinding = ''
+  #firstMessages: string | undefined
+  #credential: ScramCredential | undefined
+  user: string | undefined
+
+  constructor(mechanism: ScramMechanism, users: Users) {
+    this.#mechanism = mechanism
+    this.#users = users
+  }
+
+  async step(token: Uint8Array): Promise<Uint8Array> {
+    const text = readText(token, 0, token.length)
+    return textBytes(this.#firstMessages === undefined ? this.#first(text) : this.#final(text))
+  }
+
+  #first(text: string): string {
+    const match = /^[ny],(?:a=([^,]*))?,(n=.*)$/.exec(text)
+    if (!match) throw invalidScram('channel binding and extensions are not supported')
+    const fields = scramFields(match[2])
+    this.#name = unescapeName(scramField(fields, 'n'))
+    if (match[1] && unescapeName(match[1]) !== this.#name) throw refused('The authorization id must be the user name')
+    this.#credential = this.#users.get(this.#name, this.#mechanism)
+    this.#nonces = scramField(fields, 'r') + base64(randomBytes(24))
+    this.#channelBinding = base64(textBytes(text.slice(0, text.length - match[2].length)))
+    const { salt, iterations } = this.#credential ?? nobody[1]
+    const answer = `r=${this.#nonces},s=${base64(salt)},i=${iterations}`
+    this.#firstMessages = `${match[2]},${answer}`
+    return answer
+  }
+
+  #final(text: string): string {
+    const end = text.lastIndexOf(',p=')
+    const fields = scramFields(text)
+    if (this.user !== undefined || end < 0) throw invalidScram('there is no proof in it')
+    if (scramField(fields, 'c') !== this.#channelBinding) throw invalidScram('the channel binding differs')
+    if (scramField(fields, 'r') !== this.#nonces) throw invalidScram('the nonce differs')
+    const authMessage = `${this.#firstMessages},${text.slice(0, end)}`
+    const proof = fromBase64(scramField(fields, 'p'))
+    if (!this.#credential || !verifyProof(this.#mechanism, this.#credential, authMessage, proof))
+      throw refused('Invalid user name or password')
+    this.user = this.#name
+    return `v=${base64(serverSignature(this.#mechanism, this.#credential.serverKey, authMessage))}`
+  }
+}
+
+/** Stands in for a user that does not exist, so that the answer takes as long and looks the same. */
+const nobodySalt = randomBytes(24)
+const nobody: readonly [ScramMechanism, ScramCredential] = [
+  'SCRAM-SHA-256',
+  { salt: nobodySalt, iterations: 4096, storedKey: randomBytes(32), serverKey: randomBytes(32) }
+]
+
+function refused(reason: string): KafkaError {
+  return new KafkaError('SASL_AUTHENTICATION_FAILED', reason)
+}

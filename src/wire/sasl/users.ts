@@ -1,0 +1,61 @@
+import { randomBytes } from 'node:crypto'
+import { expectInteger, expectString } from '../../common/options.js'
+import type { ScramMechanism } from './sasl-options.js'
+import { credentialOf, type ScramCredential, saltPassword } from './scram-keys.js'
+
+const mechanisms: readonly ScramMechanism[] = ['SCRAM-SHA-256', 'SCRAM-SHA-512']
+
+/**
+ * The users of a listener, in memory. Passwords are not kept: each user has, per mechanism, the salted hashes that SCRAM needs, with which PLAIN is
+ * checked too. Changes take effect for the next connection; clients change users through AlterUserScramCredentials (KIP-554).
+ */
+export class Users {
+  readonly #users = new Map<string, Map<ScramMechanism, ScramCredential>>()
+
+  static async of(passwords: Readonly<Record<string, string>>): Promise<Users> {
+    const users = new Users()
+    await Promise.all(Object.entries(passwords).map(([name, password]) => users.add(name, password)))
+    return users
+  }
+
+  get names(): readonly string[] {
+    return [...this.#users.keys()].sort()
+  }
+
+  /** Adds a user, or gives one a new password. `iterations`: default 4096, the least that Kafka accepts; more makes guessing slower. */
+  async add(name: string, password: string, iterations = 4096): Promise<void> {
+    expectString('name', name)
+    expectString('password', password)
+    expectInteger('iterations', iterations, 4096)
+    await Promise.all(
+      mechanisms.map(async mechanism => {
+        const salt = randomBytes(24)
+        this.set(name, mechanism, credentialOf(mechanism, await saltPassword(mechanism, password, salt, iterations), salt, iterations))
+      })
+    )
+  }
+
+  get(name: string, mechanism: ScramMechanism): ScramCredential | undefined {
+    return this.#users.get(name)?.get(mechanism)
+  }
+
+  /** All credentials of a user. */
+  of(name: string): ReadonlyMap<ScramMechanism, ScramCredential> {
+    return this.#users.get(name) ?? new Map()
+  }
+
+  set(name: string, mechanism: ScramMechanism, credential: ScramCredential): void {
+    const credentials = this.#users.get(name) ?? new Map()
+    credentials.set(mechanism, credential)
+    this.#users.set(name, credentials)
+  }
+
+  /** Removes a user's credential, or with no mechanism given the user. Returns whether there was one. */
+  remove(name: string, mechanism?: ScramMechanism): boolean {
+    const credentials = this.#users.get(name)
+    if (!credentials) return false
+    if (mechanism !== undefined && !credentials.delete(mechanism)) return false
+    if (mechanism === undefined || credentials.size === 0) this.#users.delete(name)
+    return true
+  }
+}

@@ -1,0 +1,81 @@
+import { apis } from '../protocol/apis.js'
+import type { Broker } from '../protocol/broker.js'
+import type { Api, ResponseOf, VersionRange } from '../protocol/message.js'
+import { AlterUserScramCredentials } from '../protocol/messages/alter-user-scram-credentials.js'
+import { ApiVersions } from '../protocol/messages/api-versions.js'
+import { DescribeUserScramCredentials } from '../protocol/messages/describe-user-scram-credentials.js'
+import { Produce } from '../protocol/messages/produce.js'
+import { SaslAuthenticate } from '../protocol/messages/sasl-authenticate.js'
+import { SaslHandshake } from '../protocol/messages/sasl-handshake.js'
+
+/** The highest versions to admit to, by the name of the API; -1 hides the API. What is not named is served in full. */
+export type MaxVersions = Readonly<Record<string, number>>
+
+/** An API as a listener serves it. */
+export interface ServedApi {
+  readonly api: Api
+  readonly versions: VersionRange
+}
+
+export interface ServedApisOptions {
+  readonly maxVersions?: MaxVersions
+  /** Whether the listener has users, whose credentials can be told and changed. */
+  readonly hasUsers?: boolean
+}
+
+type ApiVersionsResponse = ResponseOf<typeof ApiVersions>
+
+/** The APIs that a listener answers by itself: they are about the connection, or about who may connect. */
+const ofTheConnection: readonly Api[] = [ApiVersions, SaslHandshake, SaslAuthenticate]
+const ofUsers: readonly Api[] = [DescribeUserScramCredentials, AlterUserScramCredentials]
+
+/** What a listener serves: what the node behind it answers, as far as the tables go and as the listener admits to. */
+export class ServedApis {
+  readonly #byKey = new Map<number, ServedApi>()
+  readonly #features: Partial<ApiVersionsResponse>
+
+  constructor(node: ApiVersionsResponse, { maxVersions = {}, hasUsers = false }: ServedApisOptions = {}) {
+    const own = hasUsers ? [...ofTheConnection, ...ofUsers] : ofTheConnection
+    const { apiKeys, supportedFeatures, finalizedFeatures, finalizedFeaturesEpoch } = node
+    this.#features = { supportedFeatures, finalizedFeatures, finalizedFeaturesEpoch }
+    for (const api of apis) {
+      const range = own.includes(api) ? api.versions : commonVersions(api, apiKeys)
+      if (!range) continue
+      const max = Math.min(range.max, maxVersions[api.name] ?? range.max)
+      if (max >= range.min) this.#byKey.set(api.key, { api, versions: { min: range.min, max } })
+    }
+  }
+
+  /** Asks the node what it serves. */
+  static async of(node: Broker, options: ServedApisOptions): Promise<ServedApis> {
+    const request = { clientSoftwareName: 'millrace', clientSoftwareVersion: '0' }
+    return new ServedApis(await node.request(ApiVersions, request), options)
+  }
+
+  get(apiKey: number): ServedApi | undefined {
+    return this.#byKey.get(apiKey)
+  }
+
+  /** The ranges as clients are told. Produce begins at 0: librdkafka asks for exactly that before it compresses (KAFKA-18659). */
+  describe(): ApiVersionsResponse {
+    const apiKeys = [...this.#byKey.values()].map(({ api, versions }) => ({
+      apiKey: api.key,
+      minVersion: api.key === Produce.key ? 0 : versions.min,
+      maxVersion: versions.max
+    }))
+    return { errorCode: 0, apiKeys, ...this.#features }
+  }
+
+  /** The answer to a version of ApiVersions that is not served, which goes out in version 0. */
+  describeOwnRange(errorCode: number): ApiVersionsResponse {
+    const { min, max } = (this.#byKey.get(ApiVersions.key) ?? { versions: ApiVersions.versions }).versions
+    return { errorCode, apiKeys: [{ apiKey: ApiVersions.key, minVersion: min, maxVersion: max }] }
+  }
+}
+
+function commonVersions(api: Api, apiKeys: ApiVersionsResponse['apiKeys']): VersionRange | undefined {
+  const other = apiKeys.find(({ apiKey }) => apiKey === api.key)
+  if (!other) return undefined
+  const range = { min: Math.max(api.versions.min, other.minVersion), max: Math.min(api.versions.max, other.maxVersion) }
+  return range.min <= range.max ? range : undefined
+}

@@ -1,0 +1,25 @@
+import { KafkaError } from '../errors.js'
+import type { Api, VersionRange } from '../protocol/message.js'
+import { Fetch } from '../protocol/messages/fetch.js'
+import { OffsetCommit } from '../protocol/messages/offset-commit.js'
+import { OffsetFetch } from '../protocol/messages/offset-fetch.js'
+import { Produce } from '../protocol/messages/produce.js'
+
+/** The last versions in which topics go by name. Clients above the waist name topics; later versions know only topic ids. */
+const lastWithNames = new Map<Api, number>([
+  [Produce, 12],
+  [Fetch, 12],
+  [OffsetCommit, 9],
+  [OffsetFetch, 9]
+])
+
+/** The highest version that both sides know. Throws UNSUPPORTED_VERSION, naming the API, when there is none. */
+export function commonVersion(api: Api, broker: VersionRange | undefined): number {
+  const version = Math.min(api.versions.max, broker?.max ?? -1, lastWithNames.get(api) ?? api.versions.max)
+  if (broker && version >= Math.max(api.versions.min, broker.min)) return version
+  const served = broker ? `serves ${api.name} in versions ${broker.min} to ${broker.max}` : `does not serve ${api.name}`
+  throw new KafkaError(
+    'UNSUPPORTED_VERSION',
+    `The broker ${served}; this client speaks versions ${api.versions.min} to ${lastWithNames.get(api) ?? api.versions.max}`
+  )
+}
