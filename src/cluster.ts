@@ -1,0 +1,212 @@
+import { EventEmitter } from 'eventemitter3'
+import { Admin, type AdminOptions } from './admin/admin.js'
+import type { BrokerEvents } from './broker/events.js'
+import { LocalBroker } from './broker/local-broker.js'
+import type { Topic } from './broker/topic.js'
+import { type Clock, systemClock } from './common/clock.js'
+import { expectKnownKeys } from './common/options.js'
+import { type Random, systemRandom } from './common/random.js'
+import { Consumer } from './consumer/consumer.js'
+import type { ConsumerOptions } from './consumer/consumer-options.js'
+import type { TopicSelector } from './consumer/subscription.js'
+import type { ClusterNews } from './consumer/topic-watch.js'
+import type { GroupEvent } from './coordinator/group/group-event.js'
+import { KafkaError } from './errors.js'
+import type { ConfigValues } from './metadata/broker-configs.js'
+import type { ProducerOptions } from './producer/options.js'
+import { Producer } from './producer/producer.js'
+import type { Brokers } from './protocol/broker.js'
+import { memoryStorage } from './storage/memory.js'
+import type { Storage } from './storage/storage.js'
+
+/** How to open a cluster in this process. Everything is optional. */
+export interface ClusterOptions {
+  /** Where everything is kept. Default: in memory. The cluster closes it. */
+  readonly storage?: Storage
+  /** Kafka's broker configs by their dotted names, `'num.partitions'` or `'auto.create.topics.enable'` for instance. Default: Kafka's defaults. */
+  readonly configs?: ConfigValues
+  /** The number of the one node, as clients see it. Default: 0. */
+  readonly nodeId?: number
+  /** Where time comes from. Default: the clock of the machine. */
+  readonly clock?: Clock
+  /** Where chance comes from. Default: chance that nobody can foretell. */
+  readonly random?: Random
+  /**
+   * Stands between a client and the node, to see, delay, change or refuse its requests: `InterceptedBroker` of `millrace/testing`, or tracing of your
+   * own. Called once for each producer, consumer and admin. Default: nothing stands there.
+   */
+  readonly intercept?: (brokers: Brokers, clientId: string) => Brokers
+}
+
+/** What a cluster tells about its life. `closed` comes last. */
+export interface ClusterEvents extends BrokerEvents {
+  closed: () => void
+}
+
+/** What a cluster is made of: a way to its brokers and, when it is in this process, its node. */
+export interface ClusterParts {
+  readonly brokersFor: (clientId: string) => Brokers
+  readonly clock: Clock
+  readonly random: Random
+  readonly node?: LocalBroker
+  /** Called when the cluster has closed all of its clients. */
+  readonly close: () => Promise<void>
+}
+
+/**
+ * Topics, and whoever writes and reads them: in this process with `Cluster.open`, elsewhere with `connect` of `millrace/wire`.
+ *
+ * ```ts
+ * await using cluster = await Cluster.open()
+ * await using producer = cluster.producer()
+ * await producer.send('greetings', { key: 'en', value: 'hello' })
+ * ```
+ *
+ * Closing it closes its producers, consumers and admins, the node and the storage, in that order.
+ */
+export class Cluster extends EventEmitter<ClusterEvents> implements AsyncDisposable {
+  readonly #parts: ClusterParts
+  readonly #clients = new Set<{ close(): Promise<void> }>()
+  #closing: Promise<void> | undefined
+
+  /** Use `Cluster.open`, or `connect` of `millrace/wire`. */
+  constructor(parts: ClusterParts) {
+    super()
+    this.#parts = parts
+  }
+
+  /** Opens a cluster of one node in this process. Rejects when the storage cannot be read, or is in use elsewhere. */
+  static async open(options: ClusterOptions = {}): Promise<Cluster> {
+    expectKnownKeys('a cluster', options, ['storage', 'configs', 'nodeId', 'clock', 'random', 'intercept'])
+    const { storage = memoryStorage(), configs = {}, nodeId = 0, clock = systemClock, random = systemRandom, intercept } = options
+    let node: LocalBroker
+    try {
+      node = await LocalBroker.open({ storage, clock, random, nodeId, configs })
+    } catch (error) {
+      await storage.close()
+      throw error
+    }
+    const cluster = new Cluster({
+      node,
+      clock,
+      random,
+      brokersFor(clientId) {
+        const broker = node.connect({ clientId })
+        const brokers: Brokers = { any: () => broker, byId: id => (id === nodeId ? broker : undefined) }
+        return intercept ? intercept(brokers, clientId) : brokers
+      },
+      async close() {
+        await node.close()
+        await storage.close()
+      }
+    })
+    forwardEvents(node, cluster)
+    return cluster
+  }
+
+  /** A producer of this cluster. Throws a `TypeError` for a wrong option. */
+  producer(options: ProducerOptions = {}): Producer {
+    const producer = new Producer(this.#clientParts(options.clientId), options)
+    producer.once('closed', () => this.#clients.delete(producer))
+    return this.#keep(producer)
+  }
+
+  /** A consumer of this cluster; typed by the topics it is given. Throws a `TypeError` for a wrong option. */
+  consumer<const T extends TopicSelector = string, K = Uint8Array, V = Uint8Array>(
+    options: ConsumerOptions<T, K, V> = {}
+  ): Consumer<T, K, V> {
+    const consumer = new Consumer<T, K, V>(this.#clientParts(options.clientId), options)
+    consumer.once('closed', () => this.#clients.delete(consumer))
+    return this.#keep(consumer)
+  }
+
+  /** Manages topics, configs, groups and offsets. */
+  admin(options: AdminOptions = {}): Admin {
+    return this.#keep(new Admin(this.#clientParts(options.clientId), options))
+  }
+
+  /** The topics of the node in this process, by name; none when the cluster is elsewhere. */
+  get topics(): ReadonlyMap<string, Topic> {
+    return this.#parts.node?.topics ?? new Map()
+  }
+
+  /**
+   * The live topic, with its partitions and their logs. Throws a `KafkaError` UNKNOWN_TOPIC_OR_PARTITION when there is none of this name, or the
+   * cluster is not in this process.
+   */
+  topic(name: string): Topic {
+    const topic = this.topics.get(name)
+    if (!topic) throw new KafkaError('UNKNOWN_TOPIC_OR_PARTITION', `There is no topic \`${name}\` in this process`, { topic: name })
+    return topic
+  }
+
+  /** The node in this process, for those who serve it elsewhere (`listen` of `millrace/wire`); undefined when the cluster is not in this process. */
+  get node(): LocalBroker | undefined {
+    return this.#parts.node
+  }
+
+  /** Removes what retention no longer keeps, now instead of every five minutes. Does nothing for a cluster elsewhere. */
+  async housekeeping(): Promise<void> {
+    await this.#parts.node?.housekeeping()
+  }
+
+  /** Closes all clients, then the node and its storage. Idempotent. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  async #close(): Promise<void> {
+    const ends = await Promise.allSettled([...this.#clients].map(client => client.close()))
+    await this.#parts.close()
+    this.emit('closed')
+    const failed = ends.find(end => end.status === 'rejected')
+    if (failed) throw failed.reason
+  }
+
+  #clientParts(clientId = 'millrace') {
+    if (this.#closing) throw new KafkaError('CLOSED', 'The cluster is closed')
+    return {
+      brokers: this.#parts.brokersFor(clientId),
+      clock: this.#parts.clock,
+      random: this.#parts.random,
+      news: this.#parts.node && newsOf(this.#parts.node)
+    }
+  }
+
+  #keep<C extends { close(): Promise<void> }>(client: C): C {
+    this.#clients.add(client)
+    return client
+  }
+}
+
+const forwarded = ['topicCreated', 'partitionsAdded', 'topicConfigured', 'topicDeleted', 'segmentsRemoved', 'error'] as const
+
+function forwardEvents(node: LocalBroker, cluster: Cluster): void {
+  for (const name of forwarded) node.events.on(name, (...event) => cluster.emit(name, ...(event as never)))
+}
+
+const topicEvents = ['topicCreated', 'partitionsAdded', 'topicDeleted'] as const
+
+/** What consumers in this process need not wait for a heartbeat or a refresh to learn. */
+function newsOf(node: LocalBroker): ClusterNews {
+  return {
+    onTopicsChanged(listener) {
+      for (const name of topicEvents) node.events.on(name, listener)
+      return () => {
+        for (const name of topicEvents) node.events.off(name, listener)
+      }
+    },
+    onGroupRebalancing(listener) {
+      const onGroup = (event: GroupEvent) => {
+        if (event.type === 'rebalancing') listener(event.groupId)
+      }
+      node.events.on('group', onGroup)
+      return () => node.events.off('group', onGroup)
+    }
+  }
+}

@@ -1,0 +1,90 @@
+// The cluster
+
+// Administering
+export { Admin, type AdminCallOptions, type AdminOptions, type AdminParts, type ClusterDescription } from './admin/admin.js'
+export type { AlterConfigsOptions, ConfigChanges, ConfigEntry, ConfigResource, ConfigSource } from './admin/configs.js'
+export type { GroupOffset, ResetOffsetsOptions } from './admin/group-offsets.js'
+export type { GroupDescription, GroupListing, GroupState, ListGroupsOptions, MemberDescription } from './admin/groups.js'
+export type { TopicPartitions } from './admin/member-assignment.js'
+export type { ListedOffset, ListOffsetsOptions, OffsetSpec, RecordsBefore } from './admin/partition-offsets.js'
+export type {
+  CreatedTopic,
+  CreateTopicsOptions,
+  ListTopicsOptions,
+  NewTopic,
+  PartitionDescription,
+  TopicDescription,
+  TopicListing
+} from './admin/topics.js'
+export type { Assignor, AssignorMember, TopicPartition, TopicShape } from './assignor/assignor.js'
+export { cooperativeStickyAssignor } from './assignor/cooperative-sticky.js'
+export { rangeAssignor } from './assignor/range.js'
+export { roundRobinAssignor } from './assignor/round-robin.js'
+export { stickyAssignor } from './assignor/sticky.js'
+export type { BrokerEvents } from './broker/events.js'
+export { type ClientIdentity, LocalBroker, type LocalBrokerOptions } from './broker/local-broker.js'
+export { Partition } from './broker/partition.js'
+export { Topic } from './broker/topic.js'
+export { Cluster, type ClusterEvents, type ClusterOptions, type ClusterParts } from './cluster.js'
+// What can be plugged in
+export { type Clock, systemClock, type Timer, type TimerOptions } from './common/clock.js'
+export { release } from './common/lease.js'
+export { type Random, seededRandom, systemRandom } from './common/random.js'
+export type { CommittedOffset, OffsetToCommit } from './consumer/committer.js'
+// Consuming
+export { Consumer, type ConsumerCloseOptions, type PartitionLag, type PartitionOffset } from './consumer/consumer.js'
+export type { BatchCursor, ConsumerBatch } from './consumer/consumer-batch.js'
+export type { ConsumerEvents, OffsetReset } from './consumer/consumer-events.js'
+export type { ConsumerOptions, KeysOf, ValuesOf } from './consumer/consumer-options.js'
+export type { ConsumerRecord } from './consumer/consumer-record.js'
+export type { ConsumerParts } from './consumer/consumption.js'
+export type { LoopOptions } from './consumer/loop-reader.js'
+export type { FoundOffset } from './consumer/offset-lookup.js'
+export { type RejectedRecord, RejectedRecordError, type Rejection } from './consumer/rejection.js'
+export type { TopicSelector } from './consumer/subscription.js'
+export { type ErrorCode, KafkaError, type KafkaErrorDetail, type ProtocolErrorCode } from './errors.js'
+export { type AppendOrigin, type RecordError, RecordValidationError } from './log/batch-validation.js'
+// The log on its own
+export { type EpochEnd, type LeaderEpoch, LeaderEpochs } from './log/leader-epochs.js'
+export { Log } from './log/log.js'
+export type { CleanupPolicy, LogCompression, LogOptions } from './log/log-options.js'
+export type { AppendInfo, AppendOptions, LogOpenOptions, ReadOptions, RemovedSegments } from './log/log-types.js'
+export type { RecoveryReport } from './log/recovery.js'
+export type { TimestampedOffset } from './log/timestamp-lookup.js'
+export type { ConfigValues } from './metadata/broker-configs.js'
+export type { ProducerOptions } from './producer/options.js'
+export type { Partitioner, PartitionerContext } from './producer/partitioner.js'
+// Producing
+export {
+  type DeliveredEvent,
+  type FailedEvent,
+  Producer,
+  type ProducerCloseOptions,
+  type ProducerEvents,
+  type ProducerParts,
+  type RetryEvent,
+  type SendOptions
+} from './producer/producer.js'
+export type { HeaderValue, ProducerHeaders, ProducerRecord, ProducerRecordOf } from './producer/producer-record.js'
+export { type RecordMetadata, SendBatchError, type SendBatchFailure, type SendBatchResult, type SentRange } from './producer/receipt.js'
+export type { Broker, Brokers } from './protocol/broker.js'
+export { BatchBuilder, type BatchBuilderOptions, type BatchStamp } from './record/batch-builder.js'
+export { type Codec, type CompressionType, registerCodec } from './record/compression/codec.js'
+export type { Field, HeaderField, Record, RecordFields, RecordHeader } from './record/record.js'
+export { batchesIn, RecordBatch, type RecordBatchOptions } from './record/record-batch.js'
+export { RecordCursor, type RecordCursorOptions } from './record/record-cursor.js'
+export { bytes, float64, int32, int64, json, type Serde, string, uuid, validated } from './record/serde.js'
+export type { StandardSchema } from './record/standard-schema.js'
+// Typed topics
+export {
+  type AnyTopic,
+  type KeyOf,
+  type SendableOf,
+  type TopicConfigs,
+  type TopicOptions,
+  type TypedTopic,
+  topic,
+  type ValueOf
+} from './record/topic.js'
+export { MemoryStorage, type MemoryStorageOptions, memoryStorage } from './storage/memory.js'
+export type { Storage, StorageFile } from './storage/storage.js'
