@@ -89,10 +89,10 @@ export class GroupMember {
   }
 }
 
-/** The protocols of a request, which is only borrowed, to keep. Of two with one name the first counts. */
+/** The protocols of a request, which is only borrowed, to keep (`slice` of a `Buffer` would be no copy). Of two with one name the first counts. */
 export function copiedProtocols(protocols: readonly MemberProtocol[]): MemberProtocol[] {
   const copies = new Map<string, MemberProtocol>()
-  for (const { name, metadata } of protocols) if (!copies.has(name)) copies.set(name, { name, metadata: metadata.slice() })
+  for (const { name, metadata } of protocols) if (!copies.has(name)) copies.set(name, { name, metadata: new Uint8Array(metadata) })
   return [...copies.values()]
 }
 

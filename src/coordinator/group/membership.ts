@@ -89,7 +89,7 @@ export class MembershipHandler {
 
   /** The leader has spoken: its assignment is stored first, and then everyone gets theirs. */
   #assign(group: ClassicGroup, request: SyncRequest, parked: Parked<SyncResponse>): Decision<MaybePromise<SyncResponse>> {
-    const assignments = new Map(request.assignments.map(({ memberId, assignment }) => [memberId, assignment.slice()]))
+    const assignments = new Map(request.assignments.map(({ memberId, assignment }) => [memberId, new Uint8Array(assignment)]))
     return {
       records: [
         groupRecord(
