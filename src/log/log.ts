@@ -364,7 +364,8 @@ export class Log {
   /**
    * Whole batches, back to back, from the one that contains `offset` on: usually no more than `maxBytes`, and as many as are cheap to
    * return in one piece. Empty at the end of the log. The first batch may begin before `offset`; whoever decodes it skips those records.
-   * The bytes are lent (`release`). Raises `OFFSET_OUT_OF_RANGE` below `logStartOffset` and above `logEndOffset`.
+   * The bytes are lent (`release`). Raises `OFFSET_OUT_OF_RANGE` below `logStartOffset` and above `logEndOffset`, `CORRUPT_MESSAGE` for
+   * damage that stands in the way, and `KAFKA_STORAGE_ERROR` when the storage fails.
    */
   read(
     offset: number,
@@ -374,7 +375,19 @@ export class Log {
     this.#expectOpen()
     if (!(offset >= this.#logStartOffset && offset <= this.#logEndOffset)) throw this.#outOfRange(offset)
     const limit = Math.min(upTo, this.#logEndOffset)
-    return offset >= limit ? nothing : this.#readFrom(this.#segments.indexOf(offset), { offset, maxBytes, upTo: limit, minOneBatch })
+    if (offset >= limit) return nothing
+    try {
+      const bytes = this.#readFrom(this.#segments.indexOf(offset), { offset, maxBytes, upTo: limit, minOneBatch })
+      return isPromise(bytes) ? bytes.catch(error => this.#failRead(error)) : bytes
+    } catch (error) {
+      return this.#failRead(error)
+    }
+  }
+
+  #failRead(cause: unknown): never {
+    if (cause instanceof KafkaError) throw cause
+    const reason = cause instanceof Error ? cause.message : String(cause)
+    throw new KafkaError('KAFKA_STORAGE_ERROR', `The log \`${this.folder}\` could not be read: ${reason}`, { cause })
   }
 
   #readFrom(index: number, request: SegmentRead): MaybePromise<Uint8Array> {

@@ -270,6 +270,14 @@ describe('the quick look at everyday records agrees with the thorough one', () =
     }
   })
 
+  it('on timestamps that all lie before the one they are relative to', async () => {
+    const log = await openLog()
+    const relative = 63
+    log.append(forged(batchAt(noon, 'a'), bytes => void (bytes[relative] = 9)))
+    const [stored] = batchesIn(await log.read(0, 1000))
+    expect(stored.maxTimestamp).toBe(noon - 5)
+  })
+
   it('on every byte of a batch that is damaged under a checksum that fits', async () => {
     const original = batchOf([
       { key: 'key', value: 'x'.repeat(100), timestamp: noon },

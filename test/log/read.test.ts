@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { deferred } from '../../src/common/deferred.js'
 import { release } from '../../src/common/lease.js'
 import { memoryStorage } from '../../src/storage/memory.js'
 import { DelayedStorage } from '../storage/delayed-storage.js'
@@ -42,19 +43,21 @@ describe('a read', () => {
   })
 
   it('never returns a batch that reaches the given offset', async () => {
-    const log = await openLog({ indexIntervalBytes: 100 })
-    for (let i = 0; i < 50; i++) log.append(batch('a', 'b'))
-    for (const upTo of [0, 1, 2, 40, 41, 99, 100, 500]) {
-      const found: number[] = []
-      let offset = 0
-      for (;;) {
-        const bytes = await log.read(offset, 500, { upTo })
-        if (bytes.length === 0) break
-        found.push(...baseOffsets(bytes))
-        offset = (found.at(-1) as number) + 2
+    for (const values of [['a'], ['a', 'b']]) {
+      const log = await openLog({ indexIntervalBytes: 0 })
+      for (let i = 0; i < 50; i++) log.append(batch(...values))
+      for (const upTo of [0, 1, 2, 40, 41, 99, 100, 500]) {
+        const found: number[] = []
+        let offset = 0
+        for (;;) {
+          const bytes = await log.read(offset, 500, { upTo })
+          if (bytes.length === 0) break
+          found.push(...baseOffsets(bytes))
+          offset = (found.at(-1) as number) + values.length
+        }
+        const whole = Math.floor(Math.min(upTo, log.logEndOffset) / values.length)
+        expect(found).toEqual(Array.from({ length: whole }, (_, i) => i * values.length))
       }
-      const whole = Math.floor(Math.min(upTo, 100) / 2)
-      expect(found).toEqual(Array.from({ length: whole }, (_, i) => i * 2))
     }
   })
 
@@ -120,13 +123,30 @@ describe('a read', () => {
 
 describe('a read from a storage that answers later', () => {
   it('ends well when its segment is removed meanwhile', async () => {
-    const log = await openLog({ storage: new DelayedStorage(), segmentBytes: 100 })
+    const storage = new DelayedStorage()
+    const log = await openLog({ storage, segmentBytes: 100 })
     for (let i = 0; i < 5; i++) await log.append(batch(`v${i}`))
+    const gate = deferred()
+    storage.beforeRead = () => gate.promise
     const reading = log.read(1, 1000)
     log.deleteRecordsBefore(4)
+    while (storage.inner.list('orders-0').length > 1) await undefined
+    for (let i = 0; i < 50; i++) await undefined
+    gate.resolve()
     expect(baseOffsets(await reading)).toEqual([1])
     expect(await codeOf(() => log.read(1, 1000))).toBe('OFFSET_OUT_OF_RANGE')
     await log.close()
+  })
+
+  it('fails with the storage, and does not take the log down with it', async () => {
+    const storage = new DelayedStorage()
+    const log = await openLog({ storage })
+    await log.append(batch('a'))
+    storage.beforeRead = () => Promise.reject(new Error('the cable is out'))
+    expect(await codeOf(() => log.read(0, 100))).toBe('KAFKA_STORAGE_ERROR')
+    storage.beforeRead = undefined
+    expect(baseOffsets(await log.read(0, 100))).toEqual([0])
+    await log.append(batch('b'))
   })
 
   it('sees nothing of a batch that is not written yet', async () => {

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import type { RemovedSegments } from '../../src/log/log-types.js'
 import { memoryStorage } from '../../src/storage/memory.js'
 import { VirtualClock } from '../../src/testing/virtual-clock.js'
+import { DelayedStorage } from '../storage/delayed-storage.js'
 import { batch, batchAt, batchOf, codeOf, noon, openLog, readValues } from './helpers.js'
 
 const hour = 3_600_000
@@ -184,14 +185,18 @@ describe('truncating', () => {
   })
 
   it('rolls again at an offset where it rolled before', async () => {
-    const log = await openLog({ segmentBytes: 2 * batch('r0').length })
-    for (let round = 0; round < 3; round++) {
-      while (log.logEndOffset < 7) log.append(batch(`r${round}`))
-      await log.truncateTo(1)
-      expect(log.segmentCount).toBe(1)
+    for (const storage of [memoryStorage(), new DelayedStorage()]) {
+      const log = await openLog({ storage, segmentBytes: 2 * batch('r0').length })
+      for (let round = 0; round < 3; round++) {
+        while (log.logEndOffset < 7) await log.append(batch(`r${round}`))
+        await log.truncateTo(1)
+        expect(log.segmentCount).toBe(1)
+      }
+      for (let i = 0; i < 4; i++) await log.append(batch('z'))
+      await log.close()
+      const again = await openLog({ storage })
+      expect(await readValues(again)).toEqual(['0:r0', '1:z', '2:z', '3:z', '4:z'])
     }
-    for (let i = 0; i < 4; i++) log.append(batch('z'))
-    expect(await readValues(log)).toEqual(['0:r0', '1:z', '2:z', '3:z', '4:z'])
   })
 
   it('forgets timestamps that are gone', async () => {

@@ -9,6 +9,8 @@ export class DelayedStorage implements Storage {
   failure: Error | undefined
   /** Called before each append is applied; it may return a promise to hold it up. */
   beforeAppend: (() => Promise<void>) | undefined
+  /** Called before each read. */
+  beforeRead: (() => Promise<void>) | undefined
 
   constructor(options: { durable?: boolean } = {}) {
     this.durable = options.durable ?? false
@@ -36,6 +38,7 @@ export class DelayedStorage implements Storage {
         return append
       },
       async read(position, maxBytes) {
+        await storage.beforeRead?.()
         await turns(2)
         return file.read(position, maxBytes)
       },
@@ -62,7 +65,7 @@ export class DelayedStorage implements Storage {
   }
 
   async remove(name: string): Promise<void> {
-    await turns(4)
+    await turns(100)
     this.inner.remove(name)
   }
 
