@@ -1,5 +1,6 @@
 import type { Api } from '../protocol/message.js'
 import { AlterConfigs } from '../protocol/messages/alter-configs.js'
+import { ApiVersions } from '../protocol/messages/api-versions.js'
 import { CreatePartitions } from '../protocol/messages/create-partitions.js'
 import { CreateTopics } from '../protocol/messages/create-topics.js'
 import { DeleteGroups } from '../protocol/messages/delete-groups.js'
@@ -8,12 +9,16 @@ import { DeleteTopics } from '../protocol/messages/delete-topics.js'
 import { DescribeCluster } from '../protocol/messages/describe-cluster.js'
 import { DescribeConfigs } from '../protocol/messages/describe-configs.js'
 import { DescribeGroups } from '../protocol/messages/describe-groups.js'
+import { DescribeLogDirs } from '../protocol/messages/describe-log-dirs.js'
+import { DescribeTopicPartitions } from '../protocol/messages/describe-topic-partitions.js'
 import { Fetch } from '../protocol/messages/fetch.js'
 import { FindCoordinator } from '../protocol/messages/find-coordinator.js'
 import { Heartbeat } from '../protocol/messages/heartbeat.js'
 import { IncrementalAlterConfigs } from '../protocol/messages/incremental-alter-configs.js'
+import { InitProducerId } from '../protocol/messages/init-producer-id.js'
 import { JoinGroup } from '../protocol/messages/join-group.js'
 import { LeaveGroup } from '../protocol/messages/leave-group.js'
+import { ListConfigResources } from '../protocol/messages/list-config-resources.js'
 import { ListGroups } from '../protocol/messages/list-groups.js'
 import { ListOffsets } from '../protocol/messages/list-offsets.js'
 import { Metadata } from '../protocol/messages/metadata.js'
@@ -25,6 +30,7 @@ import { Produce } from '../protocol/messages/produce.js'
 import { SyncGroup } from '../protocol/messages/sync-group.js'
 import type { Handler } from './handler.js'
 import { alterConfigs } from './handlers/alter-configs.js'
+import { apiVersions } from './handlers/api-versions.js'
 import { createPartitions } from './handlers/create-partitions.js'
 import { createTopics } from './handlers/create-topics.js'
 import { deleteGroups } from './handlers/delete-groups.js'
@@ -33,12 +39,16 @@ import { deleteTopics } from './handlers/delete-topics.js'
 import { describeCluster } from './handlers/describe-cluster.js'
 import { describeConfigs } from './handlers/describe-configs.js'
 import { describeGroups } from './handlers/describe-groups.js'
+import { describeLogDirs } from './handlers/describe-log-dirs.js'
+import { describeTopicPartitions } from './handlers/describe-topic-partitions.js'
 import { fetch } from './handlers/fetch.js'
 import { findCoordinator } from './handlers/find-coordinator.js'
 import { heartbeat } from './handlers/heartbeat.js'
 import { incrementalAlterConfigs } from './handlers/incremental-alter-configs.js'
+import { initProducerId } from './handlers/init-producer-id.js'
 import { joinGroup } from './handlers/join-group.js'
 import { leaveGroup } from './handlers/leave-group.js'
+import { listConfigResources } from './handlers/list-config-resources.js'
 import { listGroups } from './handlers/list-groups.js'
 import { listOffsets } from './handlers/list-offsets.js'
 import { metadata } from './handlers/metadata.js'
@@ -82,6 +92,11 @@ serve(OffsetDelete, offsetDelete)
 serve(DescribeGroups, describeGroups)
 serve(ListGroups, listGroups)
 serve(DeleteGroups, deleteGroups)
+serve(InitProducerId, initProducerId)
+serve(DescribeLogDirs, describeLogDirs)
+serve(DescribeTopicPartitions, describeTopicPartitions)
+serve(ListConfigResources, listConfigResources)
+serve(ApiVersions, apiVersions(served))
 
 /** Who answers an API on a node; undefined for one that it does not serve. */
 export function handlerOf<A extends Api>(api: A): Handler<A> | undefined {

@@ -22,6 +22,7 @@ import { groupOptionsOf, openGroupHost, usedGroupPartitions } from './group-stor
 import { Housekeeping } from './housekeeping.js'
 import { metadataLog } from './metadata-log.js'
 import { nodeIdentity } from './node-identity.js'
+import { ProducerIds } from './producer-ids.js'
 import { newestVersion, type RequestContext } from './request-context.js'
 import { StateHost } from './state-host.js'
 import type { Topic } from './topic.js'
@@ -62,6 +63,7 @@ export class LocalBroker {
   readonly delayedFetches: DelayedFetches
   readonly events: EventEmitter<BrokerEvents>
   readonly maxFetchBytes: number
+  readonly producerIds: ProducerIds
   readonly groups: GroupCoordinator
   readonly #store: TopicStore
   readonly #metadataHost: StateHost
@@ -92,6 +94,7 @@ export class LocalBroker {
       openHost: (partition, machine) => openGroupHost(this, partition, machine),
       onEvent: event => this.events.emit('group', event)
     })
+    this.producerIds = new ProducerIds(this)
     this.#housekeeping = new Housekeeping(parts.clock, parts.configs.number('log.retention.check.interval.ms'), () => this.housekeeping())
   }
 

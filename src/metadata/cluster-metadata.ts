@@ -36,6 +36,12 @@ export class ClusterMetadata {
   readonly #topics = new Map<string, MutableTopicState>()
   readonly #names = new Map<string, string>()
   readonly #collisions = new Map<string, string>()
+  #nextProducerId = 0
+
+  /** All producer ids below it are taken. */
+  get nextProducerId(): number {
+    return this.#nextProducerId
+  }
 
   get topics(): ReadonlyMap<string, TopicState> {
     return this.#topics
@@ -76,12 +82,16 @@ export class ClusterMetadata {
         return this.#remove(this.topicById(record.topicId))
       case 'featureLevel':
         return
+      case 'producerIds':
+        this.#nextProducerId = record.nextProducerId
+        return
     }
   }
 
   /** Records that lead to this state from an empty one, or from any earlier one of it. */
   *snapshot(): Generator<MetadataRecord, void, undefined> {
     yield { type: 'featureLevel', name: 'metadata.version', featureLevel: metadataVersion }
+    if (this.#nextProducerId > 0) yield { type: 'producerIds', brokerId: -1, nextProducerId: this.#nextProducerId }
     for (const { name, id, partitions, configs } of this.#topics.values()) {
       yield { type: 'topic', name, topicId: id }
       for (const partition of partitions) yield partitionRecord(id, partition)

@@ -1,7 +1,7 @@
 import { uvarintSize, writeUvarint } from '../common/varint.js'
 import { KafkaError } from '../errors.js'
 import { encodeMessage, readMessage } from '../protocol/codec.js'
-import { array, int8, int16, int32, type Schema, type SchemaMessage, schema, string, uuid } from '../protocol/message.js'
+import { array, int8, int16, int32, int64, type Schema, type SchemaMessage, schema, string, uuid } from '../protocol/message.js'
 import { MessageReader } from '../protocol/message-reader.js'
 
 /** A topic came into being. */
@@ -55,6 +55,14 @@ export const FeatureLevelRecord = schema({
   fields: { name: string(), featureLevel: int16() }
 })
 
+/** A broker took producer ids: all below `nextProducerId` are taken. */
+export const ProducerIdsRecord = schema({
+  name: 'ProducerIdsRecord',
+  versions: '0',
+  flexible: '0+',
+  fields: { brokerId: int32(), brokerEpoch: int64({ default: -1 }), nextProducerId: int64() }
+})
+
 /** What stands in `__cluster_metadata`, as objects. */
 export type MetadataRecord =
   | ({ readonly type: 'topic' } & SchemaMessage<typeof TopicRecord>)
@@ -62,13 +70,15 @@ export type MetadataRecord =
   | ({ readonly type: 'config' } & SchemaMessage<typeof ConfigRecord>)
   | ({ readonly type: 'removeTopic' } & SchemaMessage<typeof RemoveTopicRecord>)
   | ({ readonly type: 'featureLevel' } & SchemaMessage<typeof FeatureLevelRecord>)
+  | ({ readonly type: 'producerIds' } & SchemaMessage<typeof ProducerIdsRecord>)
 
 const schemas: Record<MetadataRecord['type'], { readonly apiKey: number; readonly schema: Schema }> = {
   topic: { apiKey: 2, schema: TopicRecord },
   partition: { apiKey: 3, schema: PartitionRecord },
   config: { apiKey: 4, schema: ConfigRecord },
   removeTopic: { apiKey: 9, schema: RemoveTopicRecord },
-  featureLevel: { apiKey: 12, schema: FeatureLevelRecord }
+  featureLevel: { apiKey: 12, schema: FeatureLevelRecord },
+  producerIds: { apiKey: 15, schema: ProducerIdsRecord }
 }
 
 const frameVersion = 1

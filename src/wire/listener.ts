@@ -21,6 +21,11 @@ export interface Connectable {
   connect(client: { readonly clientId: string; readonly clientHost: string; readonly apiVersion: number }): Broker
 }
 
+/** Something that may have such a node in this process: a `Cluster`. */
+export interface NodeOwner {
+  readonly node: Connectable | undefined
+}
+
 /** A connection, as the events of a listener show it. */
 export interface ConnectionInfo {
   readonly id: number
@@ -48,15 +53,17 @@ export interface ListenerEvents {
  * What comes from the network is distrusted: a request that cannot be read, is too large or is of a version that is not served ends its
  * connection, and a `disconnected` event says why. See {@link ListenOptions} for the limits.
  */
-export async function listen(target: Connectable, options: ListenOptions = {}): Promise<Listener> {
+export async function listen(target: Connectable | NodeOwner, options: ListenOptions = {}): Promise<Listener> {
+  const node = 'connect' in target ? target : target.node
+  if (!node) throw new TypeError('Expected a cluster with a node in this process: one elsewhere has its own listeners')
   const checked = checkListenOptions(options)
   const { sasl, maxVersions } = checked
   const users = sasl && (sasl.users instanceof Users ? sasl.users : await Users.of(sasl.users))
-  const served = await ServedApis.of(target.connect({ clientId: 'listener', clientHost: '/listener', apiVersion: 4 }), {
+  const served = await ServedApis.of(node.connect({ clientId: 'listener', clientHost: '/listener', apiVersion: 4 }), {
     ...(maxVersions && { maxVersions }),
     hasUsers: users !== undefined
   })
-  const listener = new Listener(target, checked, users, served)
+  const listener = new Listener(node, checked, users, served)
   await listener.start()
   return listener
 }

@@ -1,0 +1,22 @@
+import type { RequestOf, ResponseOf } from '../../protocol/message.js'
+import type { DescribeLogDirs } from '../../protocol/messages/describe-log-dirs.js'
+import type { LocalBroker } from '../local-broker.js'
+import type { Partition } from '../partition.js'
+
+type Request = RequestOf<typeof DescribeLogDirs>
+type Response = ResponseOf<typeof DescribeLogDirs>
+
+/** Tells how much each partition keeps. All of a node's logs are in one place, its storage. */
+export function describeLogDirs(node: LocalBroker, { topics }: Request): Response {
+  const wanted = topics && new Map(topics.map(({ topic, partitions }) => [topic, new Set(partitions)]))
+  const described = [...node.topics.values()].flatMap(topic => {
+    const partitions = topic.partitions.filter(({ partition }) => !wanted || wanted.get(topic.name)?.has(partition))
+    return partitions.length === 0 ? [] : [{ name: topic.name, partitions: partitions.map(sizeOf) }]
+  })
+  const logDir = node.storage.durable ? 'disk' : 'memory'
+  return { errorCode: 0, results: [{ errorCode: 0, logDir, topics: described, totalBytes: -1, usableBytes: -1, isCordoned: false }] }
+}
+
+function sizeOf({ partition, log }: Partition) {
+  return { partitionIndex: partition, partitionSize: log.sizeInBytes, offsetLag: 0, isFutureKey: false }
+}
