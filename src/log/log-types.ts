@@ -13,9 +13,9 @@ export interface LogOpenOptions extends LogOptions {
   readonly autoHighWatermark?: boolean
   /** Records below this offset were deleted before the log was last closed. Default: the log starts where its first segment does. */
   readonly logStartOffset?: number
-  /** Called when a segment has ended and the next one begun, at `baseOffset`. */
+  /** Called when a segment has ended and the next one begun, at `baseOffset`; must not throw. */
   readonly onRoll?: (baseOffset: number) => void
-  /** Called when old segments were removed. */
+  /** Called when old segments were removed; must not throw. */
   readonly onSegmentsRemoved?: (removed: RemovedSegments) => void
 }
 

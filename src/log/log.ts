@@ -31,6 +31,7 @@ import { countBelow, countBeyondSize, countExpired } from './retention.js'
 import { Segment, type SegmentRead } from './segment.js'
 import { SegmentList } from './segment-list.js'
 import { offsetOfMaxTimestamp, offsetOfTimestamp, type TimestampedOffset } from './timestamp-lookup.js'
+import { WriteTurns } from './write-turns.js'
 
 interface Submission {
   readonly info: AppendInfo
@@ -69,14 +70,13 @@ export class Log {
   readonly #segments: SegmentList
   /** All that changes the log stands in this line; reads do not. */
   readonly #changes = new InOrder()
+  readonly #writes = new WriteTurns()
   #options: CompleteLogOptions
   #logStartOffset = 0
   #logEndOffset = 0
   #highWatermark = 0
   /** What the next batch gets; ahead of `#logEndOffset` while writes are under way. */
   #nextOffset = 0
-  /** The latest write that has not settled yet; tells whether it and all before it succeeded. */
-  #lastWrite: Promise<boolean> | undefined
   #failure: KafkaError | undefined
   #closing: Promise<void> | undefined
 
@@ -274,39 +274,16 @@ export class Log {
     this.leaderEpochs.assign(leaderEpoch, baseOffset)
     this.#segments.grow(bytes.length)
     segment.note(position, lastOffset, maxTimestamp, now)
-    if (!isPromise(writing)) giveBack?.()
-    if (!isPromise(writing) && !this.#lastWrite) {
-      this.#publish(segment, end, nextOffset)
-      return undefined
+    if (isPromise(writing) || !this.#writes.areOver) {
+      const poison = (cause: unknown) => void this.#poison(cause)
+      return this.#writes.take(writing, poison, ok => {
+        giveBack?.()
+        if (ok) this.#publish(segment, end, nextOffset)
+      })
     }
-    const succeeded = Promise.resolve(writing).then(
-      () => true,
-      error => {
-        this.#poison(error)
-        return false
-      }
-    )
-    const turn = this.#publishInTurn(succeeded, this.#lastWrite, segment, end, nextOffset, isPromise(writing) ? giveBack : undefined)
-    this.#lastWrite = turn
-    void turn.then(() => {
-      if (this.#lastWrite === turn) this.#lastWrite = undefined
-    })
-    return turn
-  }
-
-  async #publishInTurn(
-    succeeded: Promise<boolean>,
-    before: Promise<boolean> | undefined,
-    segment: Segment,
-    end: number,
-    nextOffset: number,
-    giveBack?: () => void
-  ): Promise<boolean> {
-    const allBefore = before ? await before : true
-    const ok = (await succeeded) && allBefore
     giveBack?.()
-    if (ok) this.#publish(segment, end, nextOffset)
-    return ok
+    this.#publish(segment, end, nextOffset)
+    return undefined
   }
 
   #publish(segment: Segment, readableBytes: number, nextOffset: number): void {
@@ -477,7 +454,9 @@ export class Log {
    */
   applyRetention(): MaybePromise<number> {
     this.#expectOpen()
-    return this.#changes.run(() => (this.#lastWrite ? this.#lastWrite.then(() => this.#removeExpired()) : this.#removeExpired()))
+    return this.#changes.run(() =>
+      this.#writes.areOver ? this.#removeExpired() : this.#writes.settled().then(() => this.#removeExpired())
+    )
   }
 
   #removeExpired(): MaybePromise<number> {
@@ -513,7 +492,7 @@ export class Log {
 
   async #close(): Promise<void> {
     await this.#changes.idle()
-    await this.#lastWrite
+    await this.#writes.settled()
     if (this.#storage.durable && !this.#failure) {
       this.#segments.active.seal()
       await this.#segments.active.writeIndexes()
@@ -541,7 +520,7 @@ export class Log {
   async #change(change: () => Promise<void>): Promise<void> {
     this.#expectOpen()
     return this.#changes.run(async () => {
-      await this.#lastWrite
+      await this.#writes.settled()
       if (this.#failure) throw this.#failure
       try {
         await change()

@@ -35,7 +35,8 @@ export interface StorageFile {
   append(bytes: Uint8Array): MaybePromise<void>
   /**
    * Up to `maxBytes` bytes from `position` on, in one contiguous piece; shorter at the end of the file, and wherever the storage finds it
-   * cheaper to stop, but never empty before the end. A whole single `append` is always read in one piece when `maxBytes` covers it.
+   * cheaper to stop, but never empty before the end. What a single `append` added is never split, wherever in it the read begins: a piece
+   * ends within it only where `maxBytes` does.
    * The bytes are lent (`common/lease`): the reader must not change them, and may `release` them.
    */
   read(position: number, maxBytes: number): MaybePromise<Uint8Array>

@@ -117,6 +117,40 @@ describe('a last append that was torn', () => {
   })
 })
 
+describe('whatever happens to the file of the last segment', () => {
+  const last = 'orders-0/00000000000000000004.log'
+
+  it('a cut anywhere leaves the whole batches before it', async () => {
+    const whole = contentOf(await written(), last)
+    for (let length = 0; length <= whole.length; length++) {
+      const storage = await written()
+      rewrite(storage, last, bytes => bytes.slice(0, length))
+      const log = await openLog({ storage })
+      expect([length, log.logEndOffset]).toEqual([length, 4 + Math.floor(length / size)])
+    }
+  })
+
+  it('a wrong byte anywhere never changes what is read', async () => {
+    const whole = contentOf(await written(), last)
+    for (let position = 0; position < whole.length; position++) {
+      for (const mask of [0x01, 0x80]) {
+        const storage = await written()
+        rewrite(storage, last, bytes => {
+          bytes[position] ^= mask
+          return undefined
+        })
+        const code = await codeOf(async () => {
+          const log = await openLog({ storage })
+          const values = (await readValues(log, 0)).map(value => value.split(':')[1])
+          expect(['a', 'b', 'c', 'd', 'e', 'f']).toEqual(expect.arrayContaining(values))
+          expect(values.slice(0, 4)).toEqual(['a', 'b', 'c', 'd'])
+        })
+        expect([undefined, 'CORRUPT_MESSAGE']).toContain(code)
+      }
+    }
+  })
+})
+
 describe('damage elsewhere', () => {
   const damages: [name: string, file: string, damage: (bytes: Uint8Array) => Uint8Array | undefined, position: number][] = [
     ['a flipped bit before a whole batch', 'orders-0/00000000000000000004.log', bytes => flip(bytes, 66), 0],
