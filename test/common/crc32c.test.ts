@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it, vi } from 'vitest'
 import { textBytes } from '../../src/common/bytes.js'
 import { crc32c, crc32cByTables } from '../../src/common/crc32c.js'
 import { randomInteger, seededRandom } from '../../src/common/random.js'
@@ -14,6 +14,8 @@ function bitByBit(bytes: Uint8Array): number {
 }
 
 describe('CRC-32C', () => {
+  afterEach(() => vi.unstubAllGlobals())
+
   it.each([
     ['', 0],
     ['123456789', 0xe3069283],
@@ -41,6 +43,14 @@ describe('CRC-32C', () => {
     for (let size = 65_530; size < 65_545; size++) check(randomInteger(random, 64), size)
     for (let i = 0; i < 200; i++) check(randomInteger(random, 64), randomInteger(random, bytes.length))
     check(0, bytes.length)
+  })
+
+  it('is the same on a platform without WebAssembly', async () => {
+    vi.stubGlobal('WebAssembly', undefined)
+    vi.resetModules()
+    const plain = await import('../../src/common/crc32c.js')
+    const bytes = new Uint8Array(100_000).map((_, i) => i * 7)
+    expect(plain.crc32c(bytes)).toBe(crc32cByTables(bytes))
   })
 
   it('of one input does not depend on the input before it', () => {

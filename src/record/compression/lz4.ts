@@ -1,3 +1,4 @@
+/// <reference path="./lz4js.d.ts" />
 import lz4js from 'lz4js'
 import { BoundedOutput, copyLiterals, copyMatch } from './bounded-output.js'
 import type { Codec } from './codec.js'

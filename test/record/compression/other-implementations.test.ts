@@ -8,6 +8,7 @@ import { concatBytes } from '../../../src/common/bytes.js'
 import { seededRandom } from '../../../src/common/random.js'
 import { type Codec, codecOf } from '../../../src/record/compression/codec.js'
 import { portableGzip } from '../../../src/record/compression/gzip.js'
+import { zstd } from '../../../src/record/compression/zstd.js'
 import { contents, samples } from '../samples.js'
 
 const snappyjs = createRequire(import.meta.url)('snappyjs') as {
@@ -41,7 +42,8 @@ function expectSame(actual: Uint8Array, expected: Uint8Array): void {
 describe.each([
   { command: 'lz4', suffix: '.lz4', codec: codecOf('lz4'), name: 'lz4', count: 1500, seed: 21 },
   { command: 'gzip', suffix: '.gz', codec: codecOf('gzip'), name: 'gzip', count: 200, seed: 22 },
-  { command: 'gzip', suffix: '.gz', codec: portableGzip, name: 'portable gzip', count: 100, seed: 23 }
+  { command: 'gzip', suffix: '.gz', codec: portableGzip, name: 'portable gzip', count: 100, seed: 23 },
+  ...(zstd ? [{ command: 'zstd', suffix: '.zst', codec: zstd, name: 'zstd', count: 300, seed: 28 }] : [])
 ])('our $name and the command $command', ({ command, suffix, codec, count, seed }) => {
   let folder: string
   beforeAll(() => {
@@ -62,7 +64,11 @@ describe.each([
   })
 
   const variants: string[][] =
-    command === 'lz4' ? [['-BX'], ['-9', '-B5', '-BX', '--content-size'], ['-B6', '--no-frame-crc']] : [['-1'], ['-6']]
+    command === 'lz4'
+      ? [['-BX'], ['-9', '-B5', '-BX', '--content-size'], ['-B6', '--no-frame-crc']]
+      : command === 'zstd'
+        ? [['-3'], ['-19', '--no-check']]
+        : [['-1'], ['-6']]
   it.skipIf(missing).each(variants.map(options => ({ options })))(
     `we read what ${command} $options compresses (seed ${seed})`,
     ({ options }) => {
