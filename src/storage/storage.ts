@@ -40,7 +40,7 @@ export interface StorageFile {
    * The bytes are lent (`common/lease`): the reader must not change them, and may `release` them.
    */
   read(position: number, maxBytes: number): MaybePromise<Uint8Array>
-  /** Cuts the file to `length` bytes. */
+  /** Cuts the file to `length` bytes; does nothing to a file that is no longer than that. */
   truncate(length: number): MaybePromise<void>
   /** Resolves when all bytes appended before the call survive a power cut. */
   sync(): MaybePromise<void>
