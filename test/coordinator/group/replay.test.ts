@@ -180,7 +180,7 @@ describe('the log', () => {
       fc.record({ act: fc.constantFrom('delete' as const, 'deleteTopic' as const), who: fc.nat(1) })
     )
     await fc.assert(
-      fc.asyncProperty(fc.array(step, { maxLength: 60 }), fc.boolean(), async (steps, bounded) => {
+      fc.asyncProperty(fc.array(step, { maxLength: 80, size: 'max' }), fc.boolean(), async (steps, bounded) => {
         const groups = new Groups({
           offsetsRetentionMs: 50_000_000,
           offsetsRetentionCheckIntervalMs: 60_000_000,
