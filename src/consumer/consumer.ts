@@ -11,6 +11,8 @@ import { type ConsumerParts, Consumption } from './consumption.js'
 import type { LoopOptions } from './loop-reader.js'
 import { earliest, type FoundOffset, latest } from './offset-lookup.js'
 import { RecordLoop } from './record-loop.js'
+import { run } from './run.js'
+import { expectRunOptions, type RunOptions } from './run-options.js'
 import { expectSelectors, type TopicSelector } from './subscription.js'
 
 export interface ConsumerCloseOptions {
@@ -75,6 +77,22 @@ export class Consumer<T extends TopicSelector = string, K = Uint8Array, V = Uint
   /** The same in batches of up to `maxPollRecords` records of one partition: the quick way. A batch is handled as a whole. */
   batches(options?: LoopOptions): AsyncIterableIterator<ConsumerBatch<KeysOf<T, K>, ValuesOf<T, V>>, undefined> {
     return new BatchLoop(this.#consumption, loopOptions(options))
+  }
+
+  /**
+   * Has handlers called with records, or batches, as they come; resolves when the consumer is closed. What it takes care of, in order: decode
+   * and validate (`rejection`), handle, retry in place (`retry`), dead letter (`deadLetter`), and only then commit.
+   *
+   * ```ts
+   * await consumer.run({ eachRecord: record => ship(record.value), concurrency: 8, orderBy: 'key', retry: { attempts: 5 } })
+   * ```
+   *
+   * Rejects with what a handler threw, when neither retries nor a dead letter mend it: other handlers are waited for, what was handled is
+   * committed, and the next `run` or loop begins with what was not.
+   */
+  async run(options: RunOptions<KeysOf<T, K>, ValuesOf<T, V>>): Promise<void> {
+    expectRunOptions(options)
+    await run(this.#consumption, options)
   }
 
   /**

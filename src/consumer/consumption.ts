@@ -17,13 +17,14 @@ import type { ConsumerSettings } from './consumer-options.js'
 import type { FetchedRecords } from './fetched-records.js'
 import { Fetcher } from './fetcher.js'
 import { GroupMember } from './group-member.js'
+import { KeepAlive } from './keep-alive.js'
 import { OffsetLookup } from './offset-lookup.js'
 import type { Reader, ReaderOwner } from './reader.js'
 import { rejectedRecord } from './record-decoder.js'
 import { type RejectedRecord, RejectedRecordError, type Rejection } from './rejection.js'
 import { StartOffsets } from './start-offsets.js'
 import { StuckWatch } from './stuck-watch.js'
-import { Subscription, type TopicSelector } from './subscription.js'
+import { Subscription, type TopicSelector, type TopicSerdes } from './subscription.js'
 import { type ClusterNews, TopicWatch } from './topic-watch.js'
 import { Turn } from './turn.js'
 
@@ -53,6 +54,8 @@ const lookAgainMs = 1000
 export class Consumption implements ReaderOwner {
   readonly assignment = new Assignment()
   readonly settings: ConsumerSettings
+  readonly clock: Clock
+  readonly random: Random
   readonly metadata: MetadataCache
   readonly lookup: OffsetLookup
   readonly committer: Committer | undefined
@@ -62,13 +65,13 @@ export class Consumption implements ReaderOwner {
 
   readonly #emit: Emit
   readonly #brokers: Brokers
-  readonly #clock: Clock
   readonly #backoff: Backoff
   readonly #news: ClusterNews | undefined
   readonly #fetcher: Fetcher
   readonly #startOffsets: StartOffsets
   readonly #coordinator: GroupCoordinator | undefined
   readonly #turn: Turn
+  readonly #keepAlive: KeepAlive
   readonly #stuckWatch: StuckWatch
   readonly #closing = new AbortController()
   readonly #tasks = new Set<Promise<unknown>>()
@@ -91,11 +94,13 @@ export class Consumption implements ReaderOwner {
     this.settings = settings
     this.#emit = emit
     this.#brokers = brokers
-    this.#clock = clock
+    this.clock = clock
+    this.random = random
     this.#news = parts.news
     this.metadata = parts.metadata ?? new MetadataCache(brokers, { ...settings, clock, random })
     this.#backoff = new Backoff(clock, random, settings)
     this.#turn = new Turn(clock)
+    this.#keepAlive = new KeepAlive(clock)
     this.#stuckWatch = new StuckWatch(settings.maxPollIntervalMs)
     this.lookup = new OffsetLookup(this.metadata, this.#backoff, settings.isolationLevel === 'read_committed' ? 1 : 0)
     if (settings.groupId !== undefined) {
@@ -190,7 +195,12 @@ export class Consumption implements ReaderOwner {
   async start(signal?: AbortSignal): Promise<void> {
     this.expectOpen()
     this.#start()
-    await abortable(this.#ready.promise, signal)
+    this.#keepAlive.hold()
+    try {
+      await abortable(this.#ready.promise, signal)
+    } finally {
+      this.#keepAlive.letGo()
+    }
   }
 
   pause(partitions: readonly AssignedPartition[]): void {
@@ -223,6 +233,7 @@ export class Consumption implements ReaderOwner {
     if (this.#reader) throw new TypeError('This consumer is being read already; end that loop, or `run`, before another')
     if (this.#mode === 'idle') throw new TypeError('This consumer has nothing to read; give it `topics`, or call `subscribe` or `assign`')
     this.#reader = reader
+    this.#keepAlive.hold()
     for (const partition of this.assignment) this.#readAgain(partition)
     this.#start()
     this.#fetcher.restart()
@@ -231,6 +242,7 @@ export class Consumption implements ReaderOwner {
   async end(reader: Reader): Promise<void> {
     if (this.#reader !== reader) return
     this.#reader = undefined
+    this.#keepAlive.letGo()
     if (this.settings.autoCommit && !this.isClosed) await this.commitHandled()
   }
 
@@ -304,7 +316,7 @@ export class Consumption implements ReaderOwner {
     const { autoCommit, autoCommitIntervalMs } = this.settings
     if (!autoCommit || this.isClosed) return
     this.#commitTimer?.cancel()
-    this.#commitTimer = this.#clock.setTimer(autoCommitIntervalMs, () => {
+    this.#commitTimer = this.clock.setTimer(autoCommitIntervalMs, () => {
       this.#committing ??= this.commitHandled().finally(() => {
         this.#committing = undefined
       })
@@ -322,10 +334,9 @@ export class Consumption implements ReaderOwner {
     else {
       if (this.#mode === 'group') this.#join()
       const { metadataMaxAgeMs } = this.settings
-      this.#watch = new TopicWatch(this.#clock, this.#news, {
+      this.#watch = new TopicWatch(this.clock, this.#news, {
         look: () => this.#look(),
-        intervalMs: () => (this.#missingTopics.size > 0 ? Math.min(lookAgainMs, metadataMaxAgeMs) : metadataMaxAgeMs),
-        isReading: () => this.isReading
+        intervalMs: () => (this.#missingTopics.size > 0 ? Math.min(lookAgainMs, metadataMaxAgeMs) : metadataMaxAgeMs)
       })
       if (this.#mode === 'alone') this.#watch.look()
     }
@@ -371,7 +382,7 @@ export class Consumption implements ReaderOwner {
     const { settings, metadata } = this
     const coordinator = this.#coordinator as GroupCoordinator
     const member = new GroupMember(
-      { coordinator, metadata, settings, clock: this.#clock, backoff: this.#backoff },
+      { coordinator, metadata, settings, clock: this.clock, backoff: this.#backoff },
       {
         topics: signal => this.#topics(signal),
         isSubscribed: topic => this.subscription.includes(topic),
@@ -382,8 +393,7 @@ export class Consumption implements ReaderOwner {
         onJoined: generation => this.#emit('rebalanced', generation),
         onFatal: error => this.#fail(error),
         onTrouble: error => this.#trouble(error),
-        isStuck: () => this.#stuckWatch.isStuck(this.#reader?.inHand() ?? [], this.#clock.now()),
-        isReading: () => this.isReading,
+        isStuck: () => this.#stuckWatch.isStuck(this.#reader?.inHand() ?? [], this.clock.now()),
         nextPoll: signal => this.#nextPoll(signal)
       }
     )
@@ -425,9 +435,14 @@ export class Consumption implements ReaderOwner {
     return [...topics]
   }
 
-  #add(topic: string, partition: number): AssignedPartition {
+  /** How records of a topic are read, and written again. */
+  serdesOf(topic: string): TopicSerdes {
     const { key, value } = this.settings
-    const added = new AssignedPartition(topic, partition, this.subscription.serdesOf(topic, { key, value }))
+    return this.subscription.serdesOf(topic, { key, value })
+  }
+
+  #add(topic: string, partition: number): AssignedPartition {
+    const added = new AssignedPartition(topic, partition, this.serdesOf(topic))
     this.assignment.add(added)
     return added
   }

@@ -39,8 +39,6 @@ export interface GroupMemberOwner {
   onTrouble(error: unknown): void
   /** Whether the user has had something in hand for too long, by the consumer's clock. */
   isStuck(): boolean
-  /** Whether somebody waits for records, so that the process must stay alive. */
-  isReading(): boolean
   /** Resolves when the user asks for the next record. */
   nextPoll(signal: AbortSignal): Promise<void>
 }
@@ -111,8 +109,7 @@ export class GroupMember {
       identity: () => this.committing(),
       onError: (error, sent) => this.heed(error, sent),
       isStuck: () => owner.isStuck(),
-      onStuck: () => this.#stage.abort(stuck),
-      isReading: () => owner.isReading()
+      onStuck: () => this.#stage.abort(stuck)
     })
   }
 

@@ -11,7 +11,6 @@ export interface HeartbeatsOwner {
   /** Whether the user has had something in hand for too long. */
   isStuck(): boolean
   onStuck(): void
-  isReading(): boolean
 }
 
 export interface HeartbeatsContext {
@@ -27,6 +26,8 @@ export class Heartbeats {
   #timer: Timer | undefined
   #sending: AbortController | undefined
   #lastAnswerAt = 0
+  /** Something happened since the last one was sent: the next follows at once. */
+  #isHurried = false
   #isStopped = false
 
   constructor(context: HeartbeatsContext, owner: HeartbeatsOwner) {
@@ -38,7 +39,8 @@ export class Heartbeats {
     this.pause()
     if (this.#isStopped) return
     this.#lastAnswerAt = this.#context.clock.now()
-    this.#schedule()
+    if (this.#isHurried) void this.#beat()
+    else this.#schedule()
   }
 
   pause(): void {
@@ -55,6 +57,7 @@ export class Heartbeats {
 
   /** Asks at once, because there is reason to think that the group rebalances. */
   hurry(): void {
+    this.#isHurried = true
     if (this.#timer === undefined) return
     this.#timer.cancel()
     this.#timer = undefined
@@ -67,7 +70,7 @@ export class Heartbeats {
       this.#timer = undefined
       void this.#beat()
     }
-    this.#timer = clock.setTimer(settings.heartbeatIntervalMs, beat, { keepAlive: this.#owner.isReading() })
+    this.#timer = clock.setTimer(settings.heartbeatIntervalMs, beat)
   }
 
   async #beat(): Promise<void> {
@@ -75,6 +78,7 @@ export class Heartbeats {
     const { coordinator, clock, settings } = this.#context
     const sending = new AbortController()
     this.#sending = sending
+    this.#isHurried = false
     const sent = this.#owner.identity()
     try {
       const { groupId } = coordinator
@@ -89,6 +93,7 @@ export class Heartbeats {
     if (clock.now() - this.#lastAnswerAt >= settings.sessionTimeoutMs) coordinator.forget()
     if (this.#sending !== sending) return
     this.#sending = undefined
-    this.#schedule()
+    if (this.#isHurried) void this.#beat()
+    else this.#schedule()
   }
 }

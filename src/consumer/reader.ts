@@ -1,3 +1,4 @@
+import type { Clock } from '../common/clock.js'
 import type { MaybePromise } from '../common/deferred.js'
 import type { AssignedPartition } from './assigned-partition.js'
 import type { Assignment } from './assignment.js'
@@ -27,6 +28,7 @@ export interface Reader {
 export interface ReaderOwner {
   readonly assignment: Assignment
   readonly settings: ConsumerSettings
+  readonly clock: Clock
   /** The reader starts. Throws when there is another, or the consumer is closed. */
   begin(reader: Reader): void
   /** The reader has ended. */

@@ -16,8 +16,6 @@ export interface TopicWatchOwner {
   look(): Promise<void>
   /** Milliseconds until the next look. */
   intervalMs(): number
-  /** Whether somebody waits for records, so that the process must stay alive. */
-  isReading(): boolean
 }
 
 /** Looks at topics again: at intervals, and when there is news of them. One look at a time. */
@@ -61,6 +59,6 @@ export class TopicWatch {
   }
 
   #schedule(): void {
-    this.#timer = this.#clock.setTimer(this.#owner.intervalMs(), () => this.look(), { keepAlive: this.#owner.isReading() })
+    this.#timer = this.#clock.setTimer(this.#owner.intervalMs(), () => this.look())
   }
 }

@@ -1,0 +1,67 @@
+import { isPromise, type MaybePromise } from '../common/deferred.js'
+import type { AssignedPartition } from './assigned-partition.js'
+import type { FetchedRecords } from './fetched-records.js'
+import type { ReaderOwner } from './reader.js'
+import { Runner } from './runner.js'
+
+/** How `run` makes and handles items: records, or batches. */
+export interface ItemHandling {
+  /** Handles the item that starts at the current record and sets the partition's position after it. Throws, or rejects, what ends `run`. */
+  handle(partition: AssignedPartition, fetched: FetchedRecords): MaybePromise<void>
+}
+
+/** Handles the items of each partition one after the other, and up to `concurrency` partitions at once. */
+export class PartitionRunner extends Runner {
+  readonly #items: ItemHandling
+  readonly #busy = new Set<AssignedPartition>()
+
+  constructor(owner: ReaderOwner, items: ItemHandling, concurrency: number, handlers: AbortController, signal: AbortSignal | undefined) {
+    super(owner, concurrency, handlers, signal)
+    this.#items = items
+  }
+
+  protected override dispatch(): void {
+    while (!this.isStopping && this.#busy.size < this.concurrency) {
+      const partition = this.owner.assignment.nextReady()
+      if (partition === undefined) return
+      // One that is busy stands in line again when it is done.
+      if (!this.#busy.has(partition)) void this.#work(partition)
+    }
+  }
+
+  /** Goes through what was fetched of a partition, as long as it may. */
+  async #work(partition: AssignedPartition): Promise<void> {
+    this.#busy.add(partition)
+    let number = -1
+    try {
+      if (partition.reading === undefined) {
+        partition.take()
+        this.owner.moveOn()
+      }
+      const fetched = partition.reading as FetchedRecords | undefined
+      const { jumps } = partition
+      while (fetched !== undefined && partition.jumps === jumps && this.mayHandOut(partition)) {
+        if (!fetched.next()) {
+          this.exhausted(partition, fetched)
+          partition.handled = partition.position
+          break
+        }
+        const handled = this.#items.handle(partition, fetched)
+        if (isPromise(handled)) {
+          number = this.handedOut(partition)
+          await handled
+        }
+        if (partition.jumps === jumps) partition.handled = partition.position
+        if (number >= 0) this.handedBack(number)
+        number = -1
+      }
+    } catch (error) {
+      this.fail(error)
+    } finally {
+      this.#busy.delete(partition)
+      this.handedBack(number)
+      if (partition.isReady) this.owner.assignment.ready(partition)
+      this.wake()
+    }
+  }
+}

@@ -1,0 +1,64 @@
+import { expectFunction, expectInteger, expectKnownKeys, expectOneOf, shown } from '../common/options.js'
+import type { ConsumerBatch } from './consumer-batch.js'
+import type { ConsumerRecord } from './consumer-record.js'
+import type { DeadLetter } from './dead-letter.js'
+
+/** What a handler of `run` is told besides its record. */
+export interface HandlerContext {
+  /** 1 for the first try, 2 for the first retry, … */
+  readonly attempt: number
+  /** Aborts when `run` has been told to stop, or fails elsewhere: a handler may then cut its work short. */
+  readonly signal: AbortSignal
+}
+
+export interface RetryPolicy {
+  /** How often to try in all, the first time included. Default: 3. */
+  readonly attempts?: number
+  /** Milliseconds before the second try; each further wait is twice as long. Default: 100. */
+  readonly backoffMs?: number
+  /** The longest wait in milliseconds. Default: 10000. */
+  readonly maxBackoffMs?: number
+}
+
+/** What `run` does with records: exactly one of `eachRecord` and `eachBatch`; the rest is optional. */
+export interface RunOptions<K = Uint8Array, V = Uint8Array> {
+  /** Called, and awaited, for every record. */
+  readonly eachRecord?: (record: ConsumerRecord<K, V>, context: HandlerContext) => unknown
+  /** Called, and awaited, for every batch of up to `maxPollRecords` records of one partition. */
+  readonly eachBatch?: (batch: ConsumerBatch<K, V>, context: HandlerContext) => unknown
+  /** How many records, or batches, may be in hand at once. Default: 1. */
+  readonly concurrency?: number
+  /** What is handled in order: the records of each partition, or only those of each key in it, so that one partition too can keep several handlers busy. Default: `'partition'`. */
+  readonly orderBy?: 'partition' | 'key'
+  /** Tries again, in place, what a handler threw at; later records of the same partition, or key, wait. Default: no retries. */
+  readonly retry?: RetryPolicy
+  /** Where to put a record on which all tries failed, or that was rejected (unless `rejection` says otherwise). Default: nowhere; `run` rejects. */
+  readonly deadLetter?: DeadLetter<K, V>
+  /** Stops `run`: it rejects with the signal's reason, once handlers have ended and what they did is committed. */
+  readonly signal?: AbortSignal
+}
+
+const names = ['eachRecord', 'eachBatch', 'concurrency', 'orderBy', 'retry', 'deadLetter', 'signal']
+
+export function expectRunOptions<K, V>(options: RunOptions<K, V>): void {
+  if (typeof options !== 'object' || options === null)
+    throw new TypeError(`Expected the options of run to be an object, got ${shown(options)}`)
+  expectKnownKeys('run', options, names)
+  const { eachRecord, eachBatch, concurrency, orderBy, retry, deadLetter } = options
+  if ((eachRecord === undefined) === (eachBatch === undefined)) throw new TypeError('Expected one of `eachRecord` and `eachBatch`')
+  if (eachRecord !== undefined) expectFunction('eachRecord', eachRecord)
+  if (eachBatch !== undefined) expectFunction('eachBatch', eachBatch)
+  if (concurrency !== undefined) expectInteger('concurrency', concurrency, 1)
+  if (orderBy !== undefined) expectOneOf('orderBy', orderBy, ['partition', 'key'])
+  if (orderBy === 'key' && eachBatch)
+    throw new TypeError("Expected `eachRecord` with `orderBy: 'key'`: the records of a batch have several keys")
+  if (retry !== undefined) {
+    expectKnownKeys('retry', retry, ['attempts', 'backoffMs', 'maxBackoffMs'])
+    if (retry.attempts !== undefined) expectInteger('retry.attempts', retry.attempts, 1)
+    if (retry.backoffMs !== undefined) expectInteger('retry.backoffMs', retry.backoffMs, 0)
+    if (retry.maxBackoffMs !== undefined) expectInteger('retry.maxBackoffMs', retry.maxBackoffMs, 0)
+  }
+  if (deadLetter === undefined || typeof deadLetter === 'function') return
+  expectKnownKeys('deadLetter', deadLetter, ['topic', 'producer'])
+  expectFunction('deadLetter.producer.send', deadLetter.producer?.send)
+}
