@@ -51,7 +51,7 @@ class Consumer {
   userData: Uint8Array | null = null
   controller = new AbortController()
   /** What it was called in its former lives: requests under these names may still arrive. */
-  readonly ghosts: { readonly memberId: string; readonly generationId: number }[] = []
+  readonly ghosts: { readonly memberId: string; readonly generationId: number; readonly led: boolean }[] = []
 
   constructor(groups: Groups, ledger: Ledger, name: string, instanceId: string | null) {
     this.groups = groups
@@ -79,7 +79,7 @@ class Consumer {
   /** Dies without a word; its requests stay where they are, or are seen to break off. */
   crash(noticed: boolean): void {
     this.life++
-    this.ghosts.push({ memberId: this.memberId, generationId: this.generationId })
+    this.ghosts.push({ memberId: this.memberId, generationId: this.generationId, led: this.leading !== undefined })
     if (noticed) this.controller.abort(new Error('crashed'))
     this.controller = new AbortController()
     this.#forget()
@@ -115,7 +115,10 @@ class Consumer {
     const ghost = this.ghosts.at(-1)
     if (!ghost) return
     await this.commit(ghost)
-    const request = { groupId: 'g', ...ghost, groupInstanceId: this.instanceId, assignments: [] }
+    // A leader's request would bring its assignment, which only the living work out.
+    if (ghost.led) return
+    const { memberId, generationId } = ghost
+    const request = { groupId: 'g', memberId, generationId, groupInstanceId: this.instanceId, assignments: [] }
     const response = await this.groups.coordinator.syncGroup(request)
     if (response.errorCode !== 0) return
     const owned = decodeAssignment(response.assignment).partitions.map(({ partition }) => partition)
