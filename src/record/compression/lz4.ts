@@ -1,8 +1,7 @@
-/// <reference path="./lz4js.d.ts" />
-import lz4js from 'lz4js'
-import { BoundedOutput, copyLiterals, copyMatch } from './bounded-output.js'
+import { BoundedOutput } from './bounded-output.js'
 import type { Codec } from './codec.js'
 import { damaged } from './failure.js'
+import { compressLz4, decompressLz4, mostCompressed } from './lz4-block.js'
 import { xxh32 } from './xxh32.js'
 
 /**
@@ -32,13 +31,8 @@ const frameHeader = [0x04, 0x22, 0x4d, 0x18, 0x60, 0x40, 0x82]
 const blockBytes = 64 * 1024
 const stored = 0x80000000
 const sizeBytes = 4
-
-/** lz4js ends its last match two bytes closer to the end than LZ4 allows, so it gets to see all but the last two bytes. */
-const withheld = 2
-/** Positions within a block fit 16 bits. Shared by all calls: compressing is synchronous. */
-const table = new Uint16Array(65536)
-/** A block that compresses badly can come out longer than it went in, before it is stored as it is. */
-const scratch = new Uint8Array(blockBytes + blockBytes / 128)
+/** A block, until it is known whether it is smaller than its content. Shared: compressing is synchronous. */
+const scratch = new Uint8Array(mostCompressed(blockBytes))
 
 function compress(bytes: Uint8Array, into: Uint8Array = noBytes): Uint8Array {
   const blocks = Math.ceil(bytes.length / blockBytes)
@@ -48,8 +42,8 @@ function compress(bytes: Uint8Array, into: Uint8Array = noBytes): Uint8Array {
   let position = frameHeader.length
   for (let start = 0; start < bytes.length; start += blockBytes) {
     const block = bytes.subarray(start, start + blockBytes)
-    const size = compressBlock(block)
-    if (size > 0 && size < block.length) {
+    const size = compressLz4(block, scratch)
+    if (size > 0) {
       writeWord(frame, position, size)
       frame.set(scratch.subarray(0, size), position + sizeBytes)
       position += sizeBytes + size
@@ -64,65 +58,6 @@ function compress(bytes: Uint8Array, into: Uint8Array = noBytes): Uint8Array {
 }
 
 const noBytes = new Uint8Array(0)
-
-/** Compresses one block into `scratch` and returns its size, or 0 when there is nothing to gain. */
-function compressBlock(block: Uint8Array): number {
-  table.fill(0)
-  const seen = block.length - withheld
-  const size = lz4js.compressBlock(block, scratch, 0, seen, table)
-  if (size <= 0 || size + withheld >= block.length) return 0
-  return growLastRun(scratch, size, block)
-}
-
-/** Appends the last bytes of the block to its last run of literals. */
-function growLastRun(packed: Uint8Array, size: number, block: Uint8Array): number {
-  const start = lastTokenOf(packed, size)
-  const count = literalCountAt(packed, start)
-  const oldHeader = runHeaderSize(count)
-  const newHeader = runHeaderSize(count + withheld)
-  if (newHeader !== oldHeader) packed.copyWithin(start + newHeader, start + oldHeader, size)
-  writeRunHeader(packed, start, count + withheld)
-  let end = start + newHeader + count
-  for (let i = block.length - withheld; i < block.length; i++) packed[end++] = block[i]
-  return end
-}
-
-/** Where the last sequence of a block starts. */
-function lastTokenOf(packed: Uint8Array, size: number): number {
-  let position = 0
-  for (;;) {
-    const start = position
-    const token = packed[position++]
-    let literals = token >> 4
-    if (literals === 15) {
-      let more = 255
-      while (more === 255) literals += more = packed[position++]
-    }
-    position += literals
-    if (position >= size) return start
-    position += 2
-    if ((token & 15) === 15) while (packed[position++] === 255);
-  }
-}
-
-function literalCountAt(packed: Uint8Array, position: number): number {
-  let count = packed[position++] >> 4
-  if (count < 15) return count
-  for (let more = 255; more === 255; ) count += more = packed[position++]
-  return count
-}
-
-function runHeaderSize(literals: number): number {
-  return literals < 15 ? 1 : 2 + Math.floor((literals - 15) / 255)
-}
-
-function writeRunHeader(packed: Uint8Array, position: number, literals: number): void {
-  packed[position++] = Math.min(literals, 15) << 4
-  if (literals < 15) return
-  let rest = literals - 15
-  for (; rest >= 255; rest -= 255) packed[position++] = 255
-  packed[position] = rest
-}
 
 function decompress(bytes: Uint8Array, maxBytes: number, into?: Uint8Array): Uint8Array {
   const output = new BoundedOutput('lz4', maxBytes, into)
@@ -160,7 +95,7 @@ function decompressFrame(bytes: Uint8Array, start: number, output: BoundedOutput
     const end = position + size
     if (size > maxBlock || end > bytes.length) throw damaged('lz4', 'a block is too long')
     if (word >= stored) output.append(bytes, position, end)
-    else decompressBlock(bytes, position, end, output, maxBlock)
+    else decompressLz4(bytes, position, end, output, maxBlock)
     if (flags & flag.blockChecksum) {
       if (wordAt(bytes, end) !== xxh32(bytes, position, end)) throw damaged('lz4', 'the checksum of a block is wrong')
       position = end + sizeBytes
@@ -175,50 +110,6 @@ function decompressFrame(bytes: Uint8Array, start: number, output: BoundedOutput
     position += sizeBytes
   }
   return position
-}
-
-/** One byte of a block can stand for at most this many of its content. */
-const mostExpansion = 255
-
-function decompressBlock(bytes: Uint8Array, start: number, end: number, output: BoundedOutput, maxBlock: number): void {
-  const blockStart = output.length
-  const limit = output.reserve(Math.min(maxBlock, (end - start) * mostExpansion))
-  const target = output.bytes
-  let from = start
-  let to = blockStart
-  for (;;) {
-    const token = bytes[from++]
-    let literals = token >> 4
-    if (literals === 15) {
-      let more = 255
-      while (more === 255 && from < end) literals += more = bytes[from++]
-    }
-    if (literals > end - from) throw damaged('lz4', 'literals run past the end of a block')
-    if (literals > limit - to) throw overflow(output, blockStart, to + literals, maxBlock)
-    if (literals > 0) copyLiterals(target, to, bytes, from, literals)
-    from += literals
-    to += literals
-    if (from === end) break
-    if (end - from < 2) throw damaged('lz4', 'a block ends within a match')
-    const distance = bytes[from] | (bytes[from + 1] << 8)
-    from += 2
-    let count = (token & 15) + 4
-    if (count === 19) {
-      let more = 255
-      while (more === 255 && from < end) count += more = bytes[from++]
-    }
-    if (from >= end) throw damaged('lz4', 'a block ends with a match')
-    if (distance === 0 || distance > to - blockStart) throw damaged('lz4', 'a match starts before its block')
-    if (count > limit - to) throw overflow(output, blockStart, to + count, maxBlock)
-    copyMatch(target, to, distance, count)
-    to += count
-  }
-  output.length = to
-}
-
-/** Which of the two limits was passed. */
-function overflow(output: BoundedOutput, blockStart: number, reached: number, maxBlock: number): Error {
-  return reached - blockStart > maxBlock ? damaged('lz4', `a block holds more than ${maxBlock} bytes`) : output.tooLarge()
 }
 
 /** A little-endian uint32. */
