@@ -21,7 +21,7 @@ const mayImport: Record<string, readonly string[]> = {
   producer: ['client', 'protocol', 'record'],
   consumer: ['client', 'protocol', 'record', 'assignor'],
   admin: ['client', 'protocol', 'record'],
-  wire: ['protocol'],
+  wire: ['protocol', 'cluster.ts'],
   interop: ['types:*'],
   testing: ['types:*']
 }

@@ -1,0 +1,39 @@
+import { Cluster } from '../cluster.js'
+import { ApiVersions } from '../protocol/messages/api-versions.js'
+import { checkRemoteOptions, type RemoteBrokersOptions } from './client-options.js'
+import { RemoteBrokers } from './remote-brokers.js'
+
+/**
+ * Connects to a Kafka cluster elsewhere, or to a millrace that listens. What comes back is used exactly like a cluster in this process; only its
+ * `node` and `topics` are not there.
+ *
+ * ```ts
+ * await using cluster = await connect({ brokers: ['kafka-1:9092', 'kafka-2:9092'], tls: true, sasl: { mechanism: 'SCRAM-SHA-512', username, password } })
+ * await using producer = cluster.producer()
+ * ```
+ *
+ * Rejects with NETWORK_EXCEPTION when none of the brokers can be reached, and SASL_AUTHENTICATION_FAILED when they do not let us in. Later
+ * failures are met by connecting again. Kafka 3.0 and newer are spoken to.
+ */
+export async function connect(options: RemoteBrokersOptions): Promise<Cluster> {
+  const checked = checkRemoteOptions(options)
+  const opened: RemoteBrokers[] = []
+  const brokersFor = (clientId: string) => {
+    const brokers = new RemoteBrokers({ ...checked, clientId: clientId === defaultClientId ? checked.clientId : clientId })
+    opened.push(brokers)
+    return brokers
+  }
+  const close = async () => {
+    await Promise.all(opened.map(brokers => brokers.close()))
+  }
+  try {
+    await brokersFor(checked.clientId).any().request(ApiVersions, {})
+  } catch (error) {
+    await close()
+    throw error
+  }
+  return new Cluster({ brokersFor, clock: checked.clock, random: checked.random, close })
+}
+
+/** What a client of a cluster is called when it has no name of its own. */
+const defaultClientId = 'millrace'
