@@ -1,4 +1,5 @@
 import { CoordinatorCache } from '../client/coordinator-cache.js'
+import { GroupCoordinator } from '../client/group-coordinator.js'
 import { MetadataCache } from '../client/metadata-cache.js'
 import { Backoff, type CallOptions, isRetriable, limitedBy } from '../client/retry.js'
 import type { Clock } from '../common/clock.js'
@@ -8,11 +9,17 @@ import type { Broker, Brokers } from '../protocol/broker.js'
 import type { Api, RequestOf, ResponseOf } from '../protocol/message.js'
 import type { AdminOptions } from './admin-options.js'
 
+/** What bounds one try of a call. It is tried again as a whole, so its parts must not. */
+export interface Limits {
+  readonly signal: AbortSignal | undefined
+  readonly retry: false
+}
+
 /** What all calls of an admin share: whom to ask, how long, and when to ask again. */
 export class AdminContext {
   readonly brokers: Brokers
   readonly metadata: MetadataCache
-  readonly coordinators: CoordinatorCache
+  readonly #coordinators: CoordinatorCache
   readonly #clock: Clock
   readonly #backoff: Backoff
   readonly #timeoutMs: number
@@ -23,7 +30,7 @@ export class AdminContext {
     this.#clock = clock
     // Whoever administers wants to hear at once that a topic does not exist.
     this.metadata = new MetadataCache(brokers, { clock, random, ...options, unknownTopicRetries: 0 })
-    this.coordinators = new CoordinatorCache(brokers)
+    this.#coordinators = new CoordinatorCache(brokers)
     this.#backoff = new Backoff(clock, random, options)
     this.#timeoutMs = options.timeoutMs ?? 60_000
   }
@@ -33,20 +40,20 @@ export class AdminContext {
   }
 
   /** Tries until it succeeds or cannot, within the limits of the call. */
-  async call<T>(options: CallOptions, attempt: (limits: CallOptions) => Promise<T>): Promise<T> {
+  async call<T>(options: CallOptions, attempt: (limits: Limits) => Promise<T>): Promise<T> {
     this.#closing.signal.throwIfAborted()
     const timeoutMs = options.timeoutMs ?? this.#timeoutMs
-    const limit = limitedBy(this.#clock, timeoutMs, options.signal, this.#closing.signal)
+    const ending = limitedBy(this.#clock, Number.POSITIVE_INFINITY, options.signal, this.#closing.signal)
     try {
-      const limits = { timeoutMs, signal: limit.signal }
-      return await this.#backoff.retry(() => attempt(limits), limits, isWorthAnotherTry)
+      const limits = { timeoutMs, signal: ending.signal }
+      return await this.#backoff.retry(signal => attempt({ signal, retry: false }), limits, isWorthAnotherTry)
     } finally {
-      limit.end()
+      ending.end()
     }
   }
 
   /** Asks any broker; one that is not the controller passes on what only the controller can do. */
-  ask<A extends Api>(api: A, request: RequestOf<A>, { signal }: CallOptions): Promise<ResponseOf<A>> {
+  ask<A extends Api>(api: A, request: RequestOf<A>, { signal }: Limits): Promise<ResponseOf<A>> {
     return this.brokers.any().request(api, request, signal)
   }
 
@@ -55,14 +62,14 @@ export class AdminContext {
     groupId: string,
     api: A,
     request: RequestOf<A>,
-    { signal }: CallOptions,
+    { signal }: Limits,
     errorIn: (response: ResponseOf<A>) => number | undefined
   ): Promise<ResponseOf<A>> {
-    const coordinator = await this.coordinators.ofGroup(groupId, signal)
-    const response = await coordinator.request(api, request, signal)
+    const coordinator = new GroupCoordinator(groupId, this.#coordinators)
+    const response = await coordinator.ask(api, request, signal)
     const errorCode = errorIn(response) ?? 0
     if (errorCode === 0) return response
-    if (coordinatorErrors.has(errorCodeOf(errorCode))) this.coordinators.forget(groupId)
+    coordinator.heed(errorCodeOf(errorCode))
     throw KafkaError.fromNumber(errorCode, `The group \`${groupId}\`: ${KafkaError.fromNumber(errorCode).message}`)
   }
 
@@ -74,8 +81,6 @@ export class AdminContext {
     return leader
   }
 }
-
-const coordinatorErrors: ReadonlySet<string> = new Set(['NOT_COORDINATOR', 'COORDINATOR_NOT_AVAILABLE'])
 
 function isWorthAnotherTry(error: unknown): boolean {
   if (!isRetriable(error)) return false

@@ -4,7 +4,7 @@ import { DeleteGroups } from '../protocol/messages/delete-groups.js'
 import { DescribeCluster } from '../protocol/messages/describe-cluster.js'
 import { DescribeGroups } from '../protocol/messages/describe-groups.js'
 import { ListGroups } from '../protocol/messages/list-groups.js'
-import type { AdminContext } from './admin-context.js'
+import type { AdminContext, Limits } from './admin-context.js'
 import type { AdminCallOptions } from './admin-options.js'
 import { assignmentIn, type TopicPartitions } from './member-assignment.js'
 
@@ -52,7 +52,7 @@ export async function listGroups(context: AdminContext, options: ListGroupsOptio
 }
 
 /** Each broker knows the groups that it coordinates, so all must be asked. */
-async function allBrokers(context: AdminContext, limits: AdminCallOptions) {
+async function allBrokers(context: AdminContext, limits: Limits) {
   const { brokers } = await context.ask(DescribeCluster, { includeClusterAuthorizedOperations: false }, limits)
   context.brokers.learn?.(brokers.map(({ brokerId, host, port }) => ({ nodeId: brokerId, host, port })))
   return brokers.map(({ brokerId }) => {

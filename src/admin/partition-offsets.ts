@@ -2,7 +2,7 @@ import { errorCodeOf, errorNumber, KafkaError } from '../errors.js'
 import type { Broker } from '../protocol/broker.js'
 import { DeleteRecords } from '../protocol/messages/delete-records.js'
 import { ListOffsets } from '../protocol/messages/list-offsets.js'
-import { type AdminContext, throwFailures } from './admin-context.js'
+import { type AdminContext, type Limits, throwFailures } from './admin-context.js'
 import { type AdminCallOptions, brokerTimeoutMs } from './admin-options.js'
 
 export interface TopicPartition {
@@ -81,7 +81,7 @@ export async function deleteRecords(
 export async function partitionsOf(
   context: AdminContext,
   given: readonly (string | TopicPartition)[],
-  limits: AdminCallOptions
+  limits: Limits
 ): Promise<TopicPartition[]> {
   const topics = [...new Set(given.map(item => (typeof item === 'string' ? item : item.topic)))]
   await context.metadata.ensure(topics, { ...limits, allowAutoTopicCreation: false })
@@ -105,7 +105,7 @@ async function perLeader<T extends TopicPartition, R extends TopicPartition>(
   context: AdminContext,
   items: readonly T[],
   options: AdminCallOptions,
-  send: (leader: Broker, items: T[], limits: AdminCallOptions) => Promise<Outcome<R>[]>
+  send: (leader: Broker, items: T[], limits: Limits) => Promise<Outcome<R>[]>
 ): Promise<R[]> {
   const results = new Map<string, R>()
   await context.call(options, async limits => {

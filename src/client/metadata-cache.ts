@@ -40,6 +40,8 @@ export interface EnsureOptions extends CallOptions {
   readonly allowAutoTopicCreation?: boolean
   /** Default: the cache's own `unknownTopicRetries`. */
   readonly unknownTopicRetries?: number
+  /** Whether to try again by itself. `false` for a caller that tries again as a whole. Default: `true`. */
+  readonly retry?: boolean
 }
 
 type Response = ResponseOf<typeof Metadata>
@@ -122,12 +124,13 @@ export class MetadataCache {
     const { unknownTopicRetries = this.#unknownTopicRetries } = options
     const again = (error: unknown, failures: number) =>
       isRetriable(error) && !((error as KafkaError).code === 'UNKNOWN_TOPIC_OR_PARTITION' && failures > unknownTopicRetries)
-    await this.#backoff.retry(attempt, options, again)
+    await (options.retry === false ? attempt(options.signal) : this.#backoff.retry(attempt, options, again))
   }
 
   /** Asks for all topics of the cluster, and returns them. */
-  async all(options: CallOptions = {}): Promise<readonly TopicMetadata[]> {
-    const response = await this.#backoff.retry(signal => this.#ask(null, false, signal), options)
+  async all(options: CallOptions & { readonly retry?: boolean } = {}): Promise<readonly TopicMetadata[]> {
+    const ask = (signal: AbortSignal | undefined) => this.#ask(null, false, signal)
+    const response = await (options.retry === false ? ask(options.signal) : this.#backoff.retry(ask, options))
     return response.topics.flatMap(({ name, errorCode }) => {
       const topic = errorCode === 0 && name !== null ? this.topic(name) : undefined
       return topic ? [topic] : []

@@ -1,4 +1,5 @@
 import { type Clock, sleep } from '../common/clock.js'
+import { abortable } from '../common/deferred.js'
 import type { Random } from '../common/random.js'
 import { KafkaError } from '../errors.js'
 
@@ -58,7 +59,7 @@ export class Backoff {
     try {
       for (let failures = 0; ; ) {
         try {
-          return await attempt(limit.signal, failures)
+          return await abortable(attempt(limit.signal, failures), limit.signal)
         } catch (error) {
           if (limit.signal.aborted) throw error
           failures++
@@ -68,7 +69,7 @@ export class Backoff {
         await this.wait(failures, limit.signal)
       }
     } catch (error) {
-      if (error === limit.timedOut && lastError !== undefined) throw lastError
+      if (lastError !== undefined && error === limit.signal.reason && isTimeout(error)) throw lastError
       throw error
     } finally {
       limit.end()
@@ -80,14 +81,16 @@ export function isRetriable(error: unknown): boolean {
   return error instanceof KafkaError && error.retriable
 }
 
+function isTimeout(error: unknown): boolean {
+  return error instanceof KafkaError && error.code === 'REQUEST_TIMED_OUT'
+}
+
 interface Limit {
   readonly signal: AbortSignal
-  /** The reason that the signal has when it was the time that ended. */
-  readonly timedOut: KafkaError
   end(): void
 }
 
-/** A signal that aborts with the first of the given ones, or after `timeoutMs`. Call `end` when it is no longer needed. */
+/** A signal that aborts with the first of the given ones, or after `timeoutMs`, if that is not infinite. Call `end` when it is no longer needed. */
 export function limitedBy(clock: Clock, timeoutMs: number, ...signals: (AbortSignal | undefined)[]): Limit {
   const controller = new AbortController()
   const timedOut = new KafkaError('REQUEST_TIMED_OUT', `No answer within ${timeoutMs} ms`)
@@ -96,12 +99,12 @@ export function limitedBy(clock: Clock, timeoutMs: number, ...signals: (AbortSig
     if (signal?.aborted) onAbort()
     signal?.addEventListener('abort', onAbort, { once: true })
   }
-  const timer = clock.setTimer(timeoutMs, () => controller.abort(timedOut), { keepAlive: true })
+  const timer =
+    timeoutMs === Number.POSITIVE_INFINITY ? undefined : clock.setTimer(timeoutMs, () => controller.abort(timedOut), { keepAlive: true })
   return {
     signal: controller.signal,
-    timedOut,
     end() {
-      timer.cancel()
+      timer?.cancel()
       for (const signal of signals) signal?.removeEventListener('abort', onAbort)
     }
   }
