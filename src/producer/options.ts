@@ -90,6 +90,10 @@ export function producerSettings(options: ProducerOptions): ProducerSettings {
   expectInteger('bufferMemory', settings.bufferMemory, 1)
   expectInteger('maxRequestSize', settings.maxRequestSize, 1, 2 ** 30)
   expectInteger('deliveryTimeoutMs', settings.deliveryTimeoutMs, 1)
+  if (settings.deliveryTimeoutMs <= settings.lingerMs) {
+    const { lingerMs, deliveryTimeoutMs } = settings
+    throw new TypeError(`Expected \`deliveryTimeoutMs\` to be more than \`lingerMs\`, ${lingerMs}, got \`${deliveryTimeoutMs}\``)
+  }
   expectInteger('requestTimeoutMs', settings.requestTimeoutMs, 1, 2 ** 31 - 1)
   expectInteger('retryBackoffMs', settings.retryBackoffMs, 0)
   expectInteger('retryBackoffMaxMs', settings.retryBackoffMaxMs, 0)
