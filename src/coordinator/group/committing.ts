@@ -116,51 +116,66 @@ export class OffsetHandler {
     return { records, committed: () => ({ errorCode: 0, topics: results }) }
   }
 
-  /** Drops all that was committed for topics that are gone. */
-  dropTopics(names: ReadonlySet<string>): Decision<void> {
-    const records: StateRecord[] = []
+  /** Drops what was committed for topics that are gone; true when there is more to drop. */
+  dropTopics(names: ReadonlySet<string>): Decision<boolean> {
+    const tombstones = new Tombstones()
     for (const groupId of this.#world.store.groupIds()) {
       for (const [topic, partition] of this.#world.store.offsetsOf(groupId)) {
-        if (names.has(topic)) records.push(offsetRecord(groupId, topic, partition, null))
+        if (names.has(topic) && !tombstones.add(offsetRecord(groupId, topic, partition, null))) return tombstones.andMore()
       }
     }
-    return { records, committed: () => {} }
+    return { records: tombstones.records, committed: () => false }
   }
 
-  /** Drops a group with all its offsets; only an empty one. */
-  deleteGroup(groupId: string): Decision<ProtocolErrorCode> {
+  /** Drops a group with all its offsets, if it is empty; null when there is more to drop. */
+  deleteGroup(groupId: string): Decision<ProtocolErrorCode | null> {
     const group = this.#groups.find(groupId)
     if (!group) return answer('GROUP_ID_NOT_FOUND')
     if (group.state !== 'Empty') return answer('NON_EMPTY_GROUP')
-    const records: StateRecord[] = []
-    for (const [topic, partition] of this.#world.store.offsetsOf(groupId)) records.push(offsetRecord(groupId, topic, partition, null))
-    records.push(groupRecord(groupId, null))
-    return { records, committed: () => this.#bury(groupId, 'it was deleted') }
+    const tombstones = new Tombstones()
+    for (const [topic, partition] of this.#world.store.offsetsOf(groupId)) {
+      if (!tombstones.add(offsetRecord(groupId, topic, partition, null))) return { records: tombstones.records, committed: () => null }
+    }
+    if (!tombstones.add(groupRecord(groupId, null))) return { records: tombstones.records, committed: () => null }
+    return {
+      records: tombstones.records,
+      committed: () => {
+        this.#bury(groupId, 'it was deleted')
+        return 'NONE'
+      }
+    }
   }
 
   /**
-   * Drops offsets that have not been used for the retention time, and groups of which nothing is left. The time counts from when an empty group
-   * lost its last member; for a topic that a stable group no longer subscribes to, and for groups without members, from the last commit.
+   * Drops offsets that have not been used for the retention time, and groups of which nothing is left; true when there is more to drop. The time
+   * counts from when an empty group lost its last member; for a topic that a stable group no longer subscribes to, and for groups without members,
+   * from the last commit.
    */
-  expire(): Decision<void> {
-    const records: StateRecord[] = []
+  expire(): Decision<boolean> {
+    const tombstones = new Tombstones()
     const dead: string[] = []
+    let more = false
     for (const group of this.#groups.all()) {
-      const allGone = this.#expireOffsets(group, records)
+      const allGone = this.#expireOffsets(group, tombstones)
+      if (tombstones.isFull) {
+        more = true
+        break
+      }
       if (!allGone || group.state !== 'Empty' || group.pendingMembers.size > 0) continue
-      records.push(groupRecord(group.groupId, null))
+      tombstones.add(groupRecord(group.groupId, null))
       dead.push(group.groupId)
     }
     return {
-      records,
+      records: tombstones.records,
       committed: () => {
         for (const groupId of dead) this.#bury(groupId, 'its offsets have expired')
+        return more
       }
     }
   }
 
   /** Whether none is left. */
-  #expireOffsets(group: ClassicGroup, records: StateRecord[]): boolean {
+  #expireOffsets(group: ClassicGroup, tombstones: Tombstones): boolean {
     const { groupId } = group
     const startOf = retentionStart(group)
     const now = this.#world.clock.now()
@@ -170,16 +185,39 @@ export class OffsetHandler {
         startOf !== null &&
         !group.isSubscribedTo(topic) &&
         (offset.expireTimestamp >= 0 ? now >= offset.expireTimestamp : now - startOf(offset) >= this.#world.options.offsetsRetentionMs)
-      if (expired) records.push(offsetRecord(groupId, topic, partition, null))
-      else allGone = false
+      if (!expired || !tombstones.add(offsetRecord(groupId, topic, partition, null))) allGone = false
     }
     return allGone
   }
 
-  #bury(groupId: string, reason: string): ProtocolErrorCode {
+  #bury(groupId: string, reason: string): void {
     this.#groups.forget(groupId)
     this.#world.emit({ type: 'dead', groupId, reason })
-    return 'NONE'
+  }
+}
+
+/** How many bytes of keys one decision deletes at most: what it writes goes into one batch, and a log takes no batch of any size. */
+const tombstoneBytes = 256 * 1024
+
+/** Deletions, as many as go into one decision. */
+class Tombstones {
+  readonly records: StateRecord[] = []
+  #bytes = 0
+
+  get isFull(): boolean {
+    return this.#bytes >= tombstoneBytes
+  }
+
+  /** False when there is no more room, which is so only after some were added. */
+  add(record: StateRecord): boolean {
+    if (this.isFull) return false
+    this.#bytes += record.key?.length ?? 0
+    this.records.push(record)
+    return true
+  }
+
+  andMore(): Decision<boolean> {
+    return { records: this.records, committed: () => true }
   }
 }
 

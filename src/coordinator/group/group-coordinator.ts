@@ -148,20 +148,25 @@ export class GroupCoordinator {
     return lists.flat()
   }
 
+  /** The number of the error, 0 when the group is gone. */
   async deleteGroup(groupId: string): Promise<number> {
-    const failed = (errorCode: number) => errorCode
-    return this.#ask(groupId, undefined, machine => mapped(machine.offsets.deleteGroup(groupId), errorNumber), failed)
+    for (;;) {
+      const failed = (errorCode: number) => errorCode
+      const decide = (machine: GroupMachine) => mapped(machine.offsets.deleteGroup(groupId), code => code && errorNumber(code))
+      const errorCode = await this.#ask<number | null>(groupId, undefined, decide, failed)
+      if (errorCode !== null) return errorCode
+    }
   }
 
   /** Drops what was committed for topics that no longer exist. */
   async topicsDeleted(names: Iterable<string>): Promise<void> {
     const gone = new Set(names)
-    await this.#everywhere(machine => machine.offsets.dropTopics(gone))
+    await this.#untilDone(machine => machine.offsets.dropTopics(gone))
   }
 
   /** Drops offsets and groups that have outlived the retention; happens by itself every `offsetsRetentionCheckIntervalMs`. */
   async expireOffsets(): Promise<void> {
-    await this.#everywhere(machine => machine.offsets.expire())
+    await this.#untilDone(machine => machine.offsets.expire())
   }
 
   /** Answers everyone who waits with NOT_COORDINATOR, and everyone after that with COORDINATOR_NOT_AVAILABLE; idempotent. */
@@ -210,11 +215,20 @@ export class GroupCoordinator {
   async #everywhere<T>(decide: (machine: GroupMachine) => Decision<T>): Promise<Awaited<T>[]> {
     const answers: Awaited<T>[] = []
     for (const partition of [...this.#partitions.values()]) {
-      const { machine, host } = await partition
+      // One that cannot be opened has told whoever asked for it.
+      const opened = await Promise.resolve(partition).catch(() => undefined)
+      if (!opened) continue
+      const { machine, host } = opened
       answers.push((await host.run(() => decide(machine) as Decision<MaybePromise<T>>)) as Awaited<T>)
     }
     this.#tell()
     return answers
+  }
+
+  /** Decides everywhere, and again as long as somewhere there is more to do. */
+  async #untilDone(decide: (machine: GroupMachine) => Decision<boolean>): Promise<void> {
+    let more = true
+    while (more && !this.#closed) more = (await this.#everywhere(decide)).includes(true)
   }
 
   #open(partition: number): MaybePromise<OpenPartition> {

@@ -250,3 +250,35 @@ describe('offsets that nobody needs', () => {
     expect(await member.committed('left')).toBe(1)
   })
 })
+
+describe('more offsets than go into one batch', () => {
+  const many = async () => {
+    const groups = new Groups({ offsetsRetentionMs: day, segmentBytes: 1024 * 1024 })
+    const member = groups.member()
+    const partitions = Array.from({ length: 2000 }, (_, partitionIndex) => ({ partitionIndex, committedOffset: 1, committedMetadata: '' }))
+    for (let i = 0; i < 10; i++) {
+      const topics = [{ name: `topic-${i}-${'x'.repeat(40)}`, partitions }]
+      await groups.coordinator.commitOffsets({ groupId: 'g', memberId: '', topics }, member.caller)
+    }
+    expect((await groups.coordinator.fetchOffsets('g', null)).topics.length).toBe(10)
+    return { groups, names: Array.from({ length: 10 }, (_, i) => `topic-${i}-${'x'.repeat(40)}`) }
+  }
+
+  it('are dropped with their group', async () => {
+    const { groups } = await many()
+    expect(await groups.coordinator.deleteGroup('g')).toBe(0)
+    expect(await groups.coordinator.listGroups([])).toEqual([])
+  })
+
+  it('are dropped with their topics', async () => {
+    const { groups, names } = await many()
+    await groups.coordinator.topicsDeleted(names)
+    expect((await groups.coordinator.fetchOffsets('g', null)).topics).toEqual([])
+  })
+
+  it('lapse', async () => {
+    const { groups } = await many()
+    await groups.clock.advance(day)
+    expect(await groups.coordinator.listGroups([])).toEqual([])
+  })
+})

@@ -19,6 +19,7 @@ export interface GroupsOptions extends GroupOptions {
   readonly storage?: Storage
   readonly clock?: VirtualClock
   readonly snapshotBytes?: number
+  readonly segmentBytes?: number
   readonly seed?: number
   /** Called with every log, to make trouble in it. */
   readonly wrapLog?: (log: Log) => Parameters<typeof StateHost.open>[0]
@@ -33,7 +34,15 @@ export class Groups {
   readonly machines = new Map<number, GroupMachine>()
   readonly coordinator: GroupCoordinator
 
-  constructor({ storage = memoryStorage(), clock = new VirtualClock(), snapshotBytes, seed = 1, wrapLog, ...options }: GroupsOptions = {}) {
+  constructor({
+    storage = memoryStorage(),
+    clock = new VirtualClock(),
+    snapshotBytes,
+    segmentBytes = 64 * 1024,
+    seed = 1,
+    wrapLog,
+    ...options
+  }: GroupsOptions = {}) {
     this.clock = clock
     this.storage = storage
     const hostOptions: StateHostOptions = { clock, ...(snapshotBytes === undefined ? {} : { snapshotBytes }) }
@@ -46,7 +55,7 @@ export class Groups {
           clock,
           retentionMs: -1,
           retentionBytes: -1,
-          segmentBytes: 64 * 1024
+          segmentBytes
         })
         this.logs.set(partition, log)
         this.machines.set(partition, machine)
