@@ -260,6 +260,7 @@ export class ServerConnection {
     for (const piece of pieces) length += piece.length
     const counted = length > smallRequest ? length : 0
     this.#context.budget.add(counted)
+    this.#progress()
     await this.#writer.write(pieces, length, () => {
       this.#context.budget.give(counted)
       if (lending) releaseRecords(lending)

@@ -1,0 +1,181 @@
+import { describe, expect, it } from 'vitest'
+import { deferred } from '../../src/common/deferred.js'
+import { Fetch } from '../../src/protocol/messages/fetch.js'
+import { Heartbeat } from '../../src/protocol/messages/heartbeat.js'
+import { Produce } from '../../src/protocol/messages/produce.js'
+import { VirtualClock } from '../../src/testing/virtual-clock.js'
+import { type Listener, listen } from '../../src/wire/listener.js'
+import { RawClient, requestFrame } from './raw-client.js'
+import { ScriptedNode } from './scripted-node.js'
+
+const heartbeat = { groupId: 'g', generationId: 1, memberId: 'm' }
+const fetchRequest = { maxWaitMs: 0, minBytes: 1, topics: [] }
+const fetchResponse = (records: Uint8Array) => ({
+  responses: [{ topic: 't', partitions: [{ partitionIndex: 0, errorCode: 0, highWatermark: 1, records }] }]
+})
+const produceRequest = (size: number) => ({
+  acks: 1,
+  timeoutMs: 1000,
+  topicData: [{ name: 't', partitionData: [{ index: 0, records: new Uint8Array(size) }] }]
+})
+
+function reasons(listener: Listener): (string | undefined)[] {
+  const seen: (string | undefined)[] = []
+  listener.on('disconnected', ({ reason }) => seen.push(reason?.message))
+  return seen
+}
+
+describe('the limits of a listener', () => {
+  it('maxConnections: one more is closed at once', async () => {
+    await using listener = await listen(
+      new ScriptedNode().answer(Heartbeat, () => ({ errorCode: 0 })),
+      { maxConnections: 2 }
+    )
+    const seen = reasons(listener)
+    using one = await RawClient.connect(listener.port)
+    using _two = await RawClient.connect(listener.port)
+    using three = await RawClient.connect(listener.port)
+    await three.closed
+    expect(seen).toEqual(['More than 2 connections (maxConnections)'])
+    one.request(Heartbeat, 0, heartbeat)
+    await one.response(Heartbeat, 0)
+    one.socket.destroy()
+    while (listener.connectionCount > 1) await new Promise(resolve => setImmediate(resolve))
+    using four = await RawClient.connect(listener.port)
+    four.request(Heartbeat, 0, heartbeat)
+    await four.response(Heartbeat, 0)
+  })
+
+  it('maxRequestBytes: a larger request closes its connection before it is read', async () => {
+    await using listener = await listen(new ScriptedNode(), { maxRequestBytes: 1000 })
+    const seen = reasons(listener)
+    using client = await RawClient.connect(listener.port)
+    client.send(requestFrame(Produce, 9, produceRequest(1000)).subarray(0, 6))
+    await client.closed
+    expect(seen).toEqual([expect.stringContaining('0 to 1000 are accepted')])
+  })
+
+  it('maxInFlightBytes: large requests wait for their turn, small ones do not', async () => {
+    const gates = [deferred(), deferred()]
+    const sizes: number[] = []
+    const node = new ScriptedNode()
+      .answer(Produce, async ({ topicData }) => {
+        sizes.push(topicData[0].partitionData[0].records?.length ?? 0)
+        await gates[sizes.length - 1].promise
+        return { responses: [] }
+      })
+      .answer(Heartbeat, () => ({ errorCode: 0 }))
+    await using listener = await listen(node, { maxInFlightBytes: 300_000 })
+    using first = await RawClient.connect(listener.port)
+    using second = await RawClient.connect(listener.port)
+    using small = await RawClient.connect(listener.port)
+    first.request(Produce, 9, produceRequest(200_000), 1)
+    while (sizes.length === 0) await new Promise(resolve => setImmediate(resolve))
+    second.request(Produce, 9, produceRequest(200_001), 2)
+    small.request(Heartbeat, 0, heartbeat, 3)
+    expect((await small.response(Heartbeat, 0)).correlationId).toBe(3)
+    expect(sizes).toEqual([200_000])
+    gates[0].resolve()
+    expect((await first.response(Produce, 9)).correlationId).toBe(1)
+    gates[1].resolve()
+    expect((await second.response(Produce, 9)).correlationId).toBe(2)
+    expect(sizes).toEqual([200_000, 200_001])
+  })
+
+  it('maxInFlightBytes: a request beyond it is served alone', async () => {
+    const node = new ScriptedNode().answer(Produce, () => ({ responses: [] }))
+    await using listener = await listen(node, { maxInFlightBytes: 100_000 })
+    using client = await RawClient.connect(listener.port)
+    for (const size of [500_000, 400_000]) {
+      client.request(Produce, 9, produceRequest(size), size)
+      expect((await client.response(Produce, 9)).correlationId).toBe(size)
+    }
+  })
+
+  it('maxInFlightBytes: answers that nobody takes hold up fetches, and nothing else, until their connection is given up', async () => {
+    const clock = new VirtualClock()
+    const node = new ScriptedNode()
+      .answer(Fetch, () => fetchResponse(new Uint8Array(30_000_000)))
+      .answer(Heartbeat, () => ({ errorCode: 0 }))
+    await using listener = await listen(node, { maxInFlightBytes: 1_000_000, stallTimeoutMs: 5000, clock })
+    const seen = reasons(listener)
+    using deaf = await RawClient.connect(listener.port)
+    using other = await RawClient.connect(listener.port)
+    deaf.socket.pause()
+    deaf.request(Fetch, 12, fetchRequest)
+    while (node.seen.length === 0) await new Promise(resolve => setImmediate(resolve))
+    other.request(Heartbeat, 0, heartbeat, 1)
+    await other.response(Heartbeat, 0)
+    other.request(Fetch, 12, fetchRequest, 2)
+    await clock.advance(4000)
+    expect(node.seen.map(({ api }) => api.name)).toEqual(['Fetch', 'Heartbeat'])
+    await clock.advance(3000)
+    expect((await other.response(Fetch, 12)).correlationId).toBe(2)
+    expect(seen).toEqual(['The connection stalled for 5000 ms (stallTimeoutMs)'])
+  })
+
+  it('stallTimeoutMs: a request that does not go on closes its connection', async () => {
+    const clock = new VirtualClock()
+    await using listener = await listen(new ScriptedNode().answer(Heartbeat, () => ({ errorCode: 0 })), { stallTimeoutMs: 5000, clock })
+    const seen = reasons(listener)
+    using client = await RawClient.connect(listener.port)
+    const frame = requestFrame(Heartbeat, 0, heartbeat)
+    client.send(frame, frame.subarray(0, 10))
+    await client.response(Heartbeat, 0)
+    await clock.advance(4000)
+    expect(seen).toEqual([])
+    await clock.advance(3000)
+    await client.closed
+    expect(seen).toEqual(['The connection stalled for 5000 ms (stallTimeoutMs)'])
+  })
+
+  it('idleTimeoutMs: a silent connection is closed, one that waits for an answer is not', async () => {
+    const clock = new VirtualClock()
+    const answer = deferred()
+    const node = new ScriptedNode().answer(Fetch, async () => {
+      await answer.promise
+      return { responses: [] }
+    })
+    await using listener = await listen(node, { idleTimeoutMs: 60_000, clock })
+    const seen = reasons(listener)
+    using idle = await RawClient.connect(listener.port)
+    using waiting = await RawClient.connect(listener.port)
+    waiting.request(Fetch, 12, fetchRequest, 9)
+    while (node.seen.length === 0) await new Promise(resolve => setImmediate(resolve))
+    await clock.advance(62_000)
+    await idle.closed
+    expect(seen).toEqual(['The connection was idle for 60000 ms (idleTimeoutMs)'])
+    answer.resolve()
+    expect((await waiting.response(Fetch, 12)).correlationId).toBe(9)
+  })
+
+  it('are checked when it is opened', async () => {
+    await expect(listen(new ScriptedNode(), { port: 70000 })).rejects.toThrow('Expected `port` to be an integer from 0 to 65535')
+    await expect(listen(new ScriptedNode(), { maxConnection: 3 } as never)).rejects.toThrow('Unknown option `maxConnection`')
+    await expect(listen({ node: undefined })).rejects.toThrow('Expected a cluster with a node in this process')
+  })
+})
+
+describe('ten thousand requests on one connection', () => {
+  it('are answered in order, whatever their sizes', async () => {
+    const node = new ScriptedNode().answer(Produce, ({ topicData }) => ({
+      responses: [
+        {
+          name: 't',
+          partitionResponses: [{ index: 0, errorCode: 0, baseOffset: topicData[0].partitionData[0].records?.length ?? -1 }]
+        }
+      ]
+    }))
+    await using listener = await listen(node)
+    using client = await RawClient.connect(listener.port)
+    const sizes = Array.from({ length: 10_000 }, (_, i) => (i % 500 === 0 ? 150_000 : i % 200))
+    const answered = (async () => {
+      for (const [i, size] of sizes.entries()) {
+        const { correlationId, body } = await client.response(Produce, 9)
+        if (correlationId !== i || body.responses[0].partitionResponses[0].baseOffset !== size) throw new Error(`answer ${i} is wrong`)
+      }
+    })()
+    for (const [i, size] of sizes.entries()) client.request(Produce, 9, produceRequest(size), i)
+    await answered
+  })
+})
