@@ -69,6 +69,7 @@ export class LocalBroker {
   readonly #metadataHost: StateHost
   readonly #metadataLog: Log
   readonly #housekeeping: Housekeeping
+  readonly #told = new WeakSet<object>()
   #endpoint = { host: 'localhost', port: 9092 }
   #changes: Promise<unknown> = Promise.resolve()
   #closing: Promise<void> | undefined
@@ -158,17 +159,25 @@ export class LocalBroker {
     return topicId === zeroUuid ? unknownTopic : unknownTopicId
   }
 
-  /** The number to answer with for what was thrown; what nobody foresaw is told as an `error` event as well. */
+  /** The number to answer with for what was thrown; what nobody foresaw, and a storage that fails, is told as an `error` event as well. */
   errorNumberFor(error: unknown, during: string): number {
     const number = errorNumberOf(error)
-    if (number === unexpected) this.events.emit('error', { error, during })
+    if (number === unexpected || number === storageFailed) this.#tell(error, during)
     return number
+  }
+
+  /** Once per error: a log whose storage failed answers every write with the same one. */
+  #tell(error: unknown, during: string): void {
+    if (typeof error === 'object' && error !== null) {
+      if (this.#told.has(error)) return
+      this.#told.add(error)
+    }
+    this.events.emit('error', { error, during })
   }
 
   /** Lets the controller decide, writes what it decided, and carries it out. One change at a time. */
   change<R>(decide: () => MetadataDecision<R>): Promise<R> {
     const changed = this.#changes.then(async () => {
-      if (this.#closing) throw closedError()
       return this.#metadataHost.run(() => {
         const { response, records } = decide()
         const committed = () => this.#store.apply(records, this.metadata).then(() => response)
@@ -186,7 +195,7 @@ export class LocalBroker {
         try {
           await partition.log.applyRetention()
         } catch (error) {
-          if (!partition.isDeleted) this.events.emit('error', { error, during: `retention of ${topic.name}-${partition.partition}` })
+          if (!partition.isDeleted) this.#tell(error, `retention of ${topic.name}-${partition.partition}`)
         }
       }
     }
@@ -231,14 +240,16 @@ export class LocalBroker {
 
   /** A failure that no response can carry: a foreseen one is passed on, any other is told, and passed on as UNKNOWN_SERVER_ERROR. */
   #failed(api: Api, error: unknown): unknown {
-    if (error instanceof KafkaError && error.code !== 'UNKNOWN_SERVER_ERROR') return error
-    this.events.emit('error', { error, during: `a ${api.name} request` })
+    const isForeseen = error instanceof KafkaError && error.code !== 'UNKNOWN_SERVER_ERROR'
+    if (!isForeseen || error.code === 'KAFKA_STORAGE_ERROR') this.#tell(error, `a ${api.name} request`)
+    if (isForeseen) return error
     const reason = error instanceof Error ? error.message : String(error)
     return new KafkaError('UNKNOWN_SERVER_ERROR', `${api.name} failed: ${reason}`, { cause: error })
   }
 }
 
 const unexpected = errorNumber('UNKNOWN_SERVER_ERROR')
+const storageFailed = errorNumber('KAFKA_STORAGE_ERROR')
 const unknownTopic = errorNumber('UNKNOWN_TOPIC_OR_PARTITION')
 const unknownTopicId = errorNumber('UNKNOWN_TOPIC_ID')
 
