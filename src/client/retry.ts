@@ -59,6 +59,7 @@ export class Backoff {
     try {
       for (let failures = 0; ; ) {
         try {
+          limit.signal.throwIfAborted()
           return await abortable(attempt(limit.signal, failures), limit.signal)
         } catch (error) {
           if (limit.signal.aborted) throw error

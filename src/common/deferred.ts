@@ -25,7 +25,11 @@ export function isPromise<T>(value: MaybePromise<T>): value is Promise<T> {
 /** Settles like `promise`, unless the signal aborts first: then it rejects with the signal's reason. */
 export function abortable<T>(promise: Promise<T>, signal?: AbortSignal): Promise<T> {
   if (!signal) return promise
-  if (signal.aborted) return Promise.reject(signal.reason)
+  if (signal.aborted) {
+    // Nobody will look at it any more, so that it may fail unheard.
+    promise.catch(() => {})
+    return Promise.reject(signal.reason)
+  }
   return new Promise<T>((resolve, reject) => {
     const onAbort = () => reject(signal.reason)
     signal.addEventListener('abort', onAbort, { once: true })
