@@ -13,7 +13,7 @@ const racks = ['x', 'y', 'z']
 const anyTopics = fc.record(Object.fromEntries(topicNames.map(name => [name, fc.integer({ min: 0, max: 8 })])))
 const anySubscription = fc.subarray(topicNames, { minLength: 1 })
 const anySubscriptions = fc.oneof(
-  fc.array(anySubscription, { minLength: 1, maxLength: 7 }),
+  fc.array(anySubscription, { minLength: 1, maxLength: 9, size: 'max' }),
   fc
     .tuple(anySubscription, fc.integer({ min: 1, max: 9 }))
     .map(([subscription, count]) => Array.from({ length: count }, () => subscription))

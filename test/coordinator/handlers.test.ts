@@ -43,7 +43,7 @@ async function join(client: Client, groupId = 'g') {
   })
   const { memberId } = await client.request(JoinGroup, request(''))
   const joined = await client.request(JoinGroup, request(memberId))
-  const { generationId } = joined
+  const { generationId = -1 } = joined
   await client.request(SyncGroup, { groupId, memberId, generationId, assignments: [{ memberId, assignment: new Uint8Array(3) }] })
   return { memberId, generationId }
 }

@@ -196,12 +196,10 @@ export class GroupCoordinator {
       return failed(coordinatorErrorNumber(error))
     }
     const ask = ({ machine, host }: OpenPartition): MaybePromise<T> => {
-      const answered = host.run(() => {
+      return host.run(() => {
         signal?.throwIfAborted()
         return decide(machine)
       })
-      this.#tell()
-      return answered
     }
     try {
       const partition = this.#open(partitionOfGroup(groupId, this.options.offsetsTopicPartitions))
@@ -221,7 +219,6 @@ export class GroupCoordinator {
       const { machine, host } = opened
       answers.push((await host.run(() => decide(machine) as Decision<MaybePromise<T>>)) as Awaited<T>)
     }
-    this.#tell()
     return answers
   }
 
@@ -256,21 +253,22 @@ export class GroupCoordinator {
       options: this.options,
       run: decide => {
         if (!host) throw new KafkaError('COORDINATOR_LOAD_IN_PROGRESS')
-        const result = host.run(decide)
-        this.#tell()
-        return result
+        return host.run(decide)
       },
-      emit: event => this.#events.push(event)
+      emit: event => this.#emit(event)
     })
     host = await this.#parts.openHost(partition, machine)
     await host.run(() => machine.loaded())
     return { machine, host }
   }
 
-  /** Passes on what has happened, once nothing is half-way any more. */
-  #tell(): void {
-    const { onEvent } = this.#parts
-    for (const event of this.#events.splice(0)) onEvent?.(event)
+  /** Passes on what happens once nothing is half-way any more, so that a listener may ask the coordinator in turn. */
+  #emit(event: GroupEvent): void {
+    this.#events.push(event)
+    if (this.#events.length > 1) return
+    queueMicrotask(() => {
+      for (const each of this.#events.splice(0)) this.#parts.onEvent?.(each)
+    })
   }
 
   #expireLater(): void {

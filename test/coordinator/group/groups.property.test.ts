@@ -158,10 +158,10 @@ class Consumer {
     if (result === 'MEMBER_ID_REQUIRED') this.memberId = response.memberId
     if (result !== 'NONE') return
     this.memberId = response.memberId
-    this.generationId = response.generationId
+    this.generationId = response.generationId ?? -1
     this.needs = 'sync'
     this.leading = response.leader === response.memberId && response.members.length > 0 && !response.skipAssignment ? response : undefined
-    if (this.leading) this.ledger.lead(response.generationId, response.memberId)
+    if (this.leading) this.ledger.lead(this.generationId, response.memberId)
   }
 
   leading: Awaited<ReturnType<Groups['coordinator']['joinGroup']>> | undefined

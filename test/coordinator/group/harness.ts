@@ -148,7 +148,7 @@ export class TestMember {
     if (response.errorCode === 0 || nameOf(response) === 'MEMBER_ID_REQUIRED') this.memberId = response.memberId
     if (response.errorCode === 0) {
       this.joined = response
-      this.generationId = response.generationId
+      this.generationId = response.generationId ?? -1
     }
     return nameOf(response)
   }

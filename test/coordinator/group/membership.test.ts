@@ -42,7 +42,7 @@ describe('SyncGroup', () => {
     await member.joinOnce()
     const metadata = Buffer.from(member.request.protocols[0].metadata)
     const request = { ...member.request, protocols: [{ name: 'range', metadata }] }
-    const { generationId, memberId } = await groups.coordinator.joinGroup(request, member.caller)
+    const { generationId = -1, memberId } = await groups.coordinator.joinGroup(request, member.caller)
     const assignment = Buffer.from('mine')
     await groups.coordinator.syncGroup({ groupId: 'g', memberId, generationId, assignments: [{ memberId, assignment }] })
     metadata.fill(0)
