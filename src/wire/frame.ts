@@ -29,8 +29,10 @@ export class FrameReader {
     return this.#frameSize >= 0 || this.#sizeLength > 0
   }
 
-  /** The frames that `bytes` completes. Throws a `KafkaError` INVALID_REQUEST when a size is negative or beyond the limit. */
-  *push(bytes: Uint8Array): Generator<Uint8Array, void, void> {
+  /** The frames that are complete with what arrived. Throws a `KafkaError` INVALID_REQUEST when a size is negative or beyond the limit. */
+  *push(arrived: Uint8Array): Generator<Uint8Array, void, void> {
+    // A socket gives Buffers, whose `slice` does not copy: nobody above the wire should have to think of that.
+    const bytes = new Uint8Array(arrived.buffer, arrived.byteOffset, arrived.length)
     let position = 0
     while (position < bytes.length) {
       if (this.#frameSize < 0) {

@@ -116,7 +116,10 @@ describe('the limits of a listener', () => {
 
   it('stallTimeoutMs: a request that does not go on closes its connection', async () => {
     const clock = new VirtualClock()
-    await using listener = await listen(new ScriptedNode().answer(Heartbeat, () => ({ errorCode: 0 })), { stallTimeoutMs: 5000, clock })
+    await using listener = await listen(
+      new ScriptedNode().answer(Heartbeat, () => ({ errorCode: 0 })),
+      { stallTimeoutMs: 5000, clock }
+    )
     const seen = reasons(listener)
     using client = await RawClient.connect(listener.port)
     const frame = requestFrame(Heartbeat, 0, heartbeat)

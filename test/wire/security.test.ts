@@ -1,0 +1,194 @@
+import { describe, expect, it } from 'vitest'
+import { errorNumber } from '../../src/errors.js'
+import { AlterUserScramCredentials } from '../../src/protocol/messages/alter-user-scram-credentials.js'
+import { ApiVersions } from '../../src/protocol/messages/api-versions.js'
+import { DescribeUserScramCredentials } from '../../src/protocol/messages/describe-user-scram-credentials.js'
+import { Heartbeat } from '../../src/protocol/messages/heartbeat.js'
+import { SaslAuthenticate } from '../../src/protocol/messages/sasl-authenticate.js'
+import { SaslHandshake } from '../../src/protocol/messages/sasl-handshake.js'
+import { Connection } from '../../src/wire/connection.js'
+import { listen } from '../../src/wire/listener.js'
+import { clientExchange } from '../../src/wire/sasl/client-exchange.js'
+import { type SaslMechanism, saslMechanisms } from '../../src/wire/sasl/sasl-options.js'
+import { saltPassword } from '../../src/wire/sasl/scram-keys.js'
+import { serverExchange } from '../../src/wire/sasl/server-exchange.js'
+import { Users } from '../../src/wire/sasl/users.js'
+import { selfSigned } from './certificate.js'
+import { RawClient } from './raw-client.js'
+import { ScriptedNode } from './scripted-node.js'
+
+const heartbeat = { groupId: 'g', generationId: 1, memberId: 'm' }
+const text = (value: string) => new TextEncoder().encode(value)
+const node = () => new ScriptedNode().answer(Heartbeat, () => ({ errorCode: 0 }))
+const connectTo = (port: number, mechanism: SaslMechanism, username: string, password: string) =>
+  Connection.open({ host: '127.0.0.1', port }, { sasl: { mechanism, username, password } })
+
+describe.each(saslMechanisms)('a listener that asks for %s', mechanism => {
+  it('lets in who knows the password', async () => {
+    await using listener = await listen(node(), { sasl: { users: { 'a,l=ice': 'secret', bob: 'pässwörd' }, mechanisms: [mechanism] } })
+    for (const [name, password] of [
+      ['a,l=ice', 'secret'],
+      ['bob', 'pässwörd']
+    ]) {
+      const connection = await connectTo(listener.port, mechanism, name, password)
+      expect(await connection.request(Heartbeat, heartbeat)).toMatchObject({ errorCode: 0 })
+      connection.close()
+    }
+  })
+
+  it('refuses everybody else, and says no more than that', async () => {
+    await using listener = await listen(node(), { sasl: { users: { alice: 'secret' }, mechanisms: [mechanism] } })
+    for (const [name, password] of [
+      ['alice', 'wrong'],
+      ['nobody', 'secret']
+    ]) {
+      await expect(connectTo(listener.port, mechanism, name, password)).rejects.toMatchObject({
+        code: 'SASL_AUTHENTICATION_FAILED',
+        message: 'Authentication failed: Invalid user name or password'
+      })
+    }
+  })
+})
+
+describe('a listener with users', () => {
+  it('answers nothing but the handshake before it knows who is there', async () => {
+    const silent = node()
+    await using listener = await listen(silent, { sasl: { users: { alice: 'secret' } } })
+    const reasons: (string | undefined)[] = []
+    listener.on('disconnected', ({ reason }) => reasons.push(reason?.code))
+    using client = await RawClient.connect(listener.port)
+    client.request(ApiVersions, 0, {})
+    expect((await client.response(ApiVersions, 0)).body.errorCode).toBe(0)
+    client.request(Heartbeat, 0, heartbeat)
+    expect(await client.frame()).toBeUndefined()
+    expect(reasons).toEqual(['ILLEGAL_SASL_STATE'])
+    expect(silent.seen).toEqual([])
+  })
+
+  it('names its mechanisms to who asks for another', async () => {
+    await using listener = await listen(node(), { sasl: { users: { alice: 'secret' }, mechanisms: ['SCRAM-SHA-256', 'SCRAM-SHA-512'] } })
+    using client = await RawClient.connect(listener.port)
+    client.request(SaslHandshake, 1, { mechanism: 'PLAIN' })
+    expect((await client.response(SaslHandshake, 1)).body).toEqual({ errorCode: 33, mechanisms: ['SCRAM-SHA-256', 'SCRAM-SHA-512'] })
+    await expect(connectTo(listener.port, 'PLAIN', 'alice', 'secret')).rejects.toThrow('The broker offers SCRAM-SHA-256, SCRAM-SHA-512')
+  })
+
+  it('takes bare tokens after a handshake of version 0, as old clients send them', async () => {
+    await using listener = await listen(node(), { sasl: { users: { alice: 'secret' } } })
+    using client = await RawClient.connect(listener.port)
+    client.request(SaslHandshake, 0, { mechanism: 'PLAIN' })
+    expect((await client.response(SaslHandshake, 0)).body.errorCode).toBe(0)
+    client.send(Uint8Array.of(0, 0, 0, 13), text('\0alice\0secret'))
+    expect(await client.frame()).toEqual(new Uint8Array(0))
+    client.request(Heartbeat, 0, heartbeat)
+    expect((await client.response(Heartbeat, 0)).body.errorCode).toBe(0)
+  })
+
+  it('refuses a second handshake, and a token without one', async () => {
+    await using listener = await listen(node(), { sasl: { users: { alice: 'secret' } } })
+    using client = await RawClient.connect(listener.port)
+    client.request(SaslHandshake, 1, { mechanism: 'PLAIN' })
+    await client.response(SaslHandshake, 1)
+    client.request(SaslHandshake, 1, { mechanism: 'PLAIN' })
+    expect((await client.response(SaslHandshake, 1)).body.errorCode).toBe(errorNumber('ILLEGAL_SASL_STATE'))
+    using other = await RawClient.connect(listener.port)
+    other.request(SaslAuthenticate, 2, { authBytes: text('\0alice\0secret') })
+    expect((await other.response(SaslAuthenticate, 2)).body.errorCode).toBe(errorNumber('ILLEGAL_SASL_STATE'))
+    expect(await other.frame()).toBeUndefined()
+  })
+
+  it('lets its users be told and changed by clients', async () => {
+    const users = await Users.of({ alice: 'secret' })
+    await using listener = await listen(node(), { sasl: { users } })
+    const connection = await connectTo(listener.port, 'PLAIN', 'alice', 'secret')
+    const salt = text('some salt')
+    const saltedPassword = await saltPassword('SCRAM-SHA-512', 'new', salt, 8192)
+    const alter = await connection.request(AlterUserScramCredentials, {
+      deletions: [
+        { name: 'alice', mechanism: 1 },
+        { name: 'nobody', mechanism: 1 }
+      ],
+      upsertions: [
+        { name: 'carol', mechanism: 2, iterations: 8192, salt, saltedPassword },
+        { name: 'dave', mechanism: 2, iterations: 100, salt, saltedPassword }
+      ]
+    })
+    expect(alter.results.map(({ user, errorCode }) => [user, errorCode])).toEqual([
+      ['alice', 0],
+      ['nobody', errorNumber('RESOURCE_NOT_FOUND')],
+      ['carol', 0],
+      ['dave', errorNumber('UNACCEPTABLE_CREDENTIAL')]
+    ])
+    const { results } = await connection.request(DescribeUserScramCredentials, { users: null })
+    expect(results).toMatchObject([
+      { user: 'alice', credentialInfos: [{ mechanism: 2, iterations: 4096 }] },
+      { user: 'carol', credentialInfos: [{ mechanism: 2, iterations: 8192 }] }
+    ])
+    connection.close()
+    for (const mechanism of ['PLAIN', 'SCRAM-SHA-512'] as const) (await connectTo(listener.port, mechanism, 'carol', 'new')).close()
+    await expect(connectTo(listener.port, 'SCRAM-SHA-256', 'alice', 'secret')).rejects.toMatchObject({ code: 'SASL_AUTHENTICATION_FAILED' })
+  })
+})
+
+describe('SCRAM', () => {
+  const users = Users.of({ alice: 'secret' })
+
+  it('refuses a server that does not know the password', async () => {
+    const client = clientExchange({ mechanism: 'SCRAM-SHA-256', username: 'alice', password: 'secret' })
+    const server = serverExchange('SCRAM-SHA-256', await users)
+    const first = await server.step((await client.next(new Uint8Array(0))) as Uint8Array)
+    await server.step((await client.next(first)) as Uint8Array)
+    await expect(client.next(text('v=AAAA'))).rejects.toThrow('could not prove')
+  })
+
+  it.each(['', 'n,,', 'n,,n=alice', 'p=tls-unique,,n=alice,r=abc', 'n,,n=al=ice,r=abc', 'n,a=bob,n=alice,r=abc', '\0\0', 'n,,n=alice,r='])(
+    'refuses %j',
+    async message => {
+      await expect(serverExchange('SCRAM-SHA-256', await users).step(text(message))).rejects.toMatchObject({
+        code: 'SASL_AUTHENTICATION_FAILED'
+      })
+    }
+  )
+
+  it.each([
+    ['another nonce', (final: string) => final.replace(/r=./, 'r=!')],
+    ['another channel binding', (final: string) => final.replace('c=biws', 'c=eSws')],
+    ['another proof', (final: string) => final.replace(/p=.*/, `p=${Buffer.alloc(32).toString('base64')}`)],
+    ['no proof', (final: string) => final.replace(/,p=.*/, '')],
+    ['a proof that is no base64', (final: string) => final.replace(/p=.*/, 'p=???')],
+    ['a short proof', (final: string) => final.replace(/p=.*/, 'p=AAAA')]
+  ])('refuses a last message with %s', async (_, change) => {
+    const client = clientExchange({ mechanism: 'SCRAM-SHA-256', username: 'alice', password: 'secret' })
+    const server = serverExchange('SCRAM-SHA-256', await users)
+    const first = await server.step((await client.next(new Uint8Array(0))) as Uint8Array)
+    const final = new TextDecoder().decode((await client.next(first)) as Uint8Array)
+    await expect(server.step(text(change(final)))).rejects.toMatchObject({ code: 'SASL_AUTHENTICATION_FAILED' })
+    expect(server.user).toBeUndefined()
+  })
+})
+
+const certificate = selfSigned()
+
+describe.skipIf(!certificate)('a listener with TLS', () => {
+  const { key, cert } = certificate ?? {}
+
+  it('speaks to who trusts its certificate', async () => {
+    await using listener = await listen(node(), { tls: { key, cert }, sasl: { users: { alice: 'secret' } } })
+    const sasl = { mechanism: 'PLAIN', username: 'alice', password: 'secret' } as const
+    const connection = await Connection.open({ host: 'localhost', port: listener.port }, { tls: { ca: cert }, sasl })
+    expect(await connection.request(Heartbeat, heartbeat)).toMatchObject({ errorCode: 0 })
+    connection.close()
+    const distrusting = Connection.open({ host: 'localhost', port: listener.port }, { tls: true, sasl })
+    await expect(distrusting).rejects.toMatchObject({ code: 'NETWORK_EXCEPTION', message: expect.stringContaining('self-signed') })
+  })
+
+  it('does not answer who speaks plainly, and closes with him still there', async () => {
+    const listener = await listen(node(), { tls: { key, cert } })
+    using plain = await RawClient.connect(listener.port)
+    plain.request(Heartbeat, 0, heartbeat)
+    expect(await plain.frame()).toBeUndefined()
+    using silent = await RawClient.connect(listener.port)
+    await listener.close()
+    await silent.closed
+  })
+})
