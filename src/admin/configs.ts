@@ -1,3 +1,4 @@
+import { expectInteger } from '../common/options.js'
 import { KafkaError } from '../errors.js'
 import type { ResponseOf } from '../protocol/message.js'
 import { DescribeConfigs } from '../protocol/messages/describe-configs.js'
@@ -5,8 +6,8 @@ import { IncrementalAlterConfigs } from '../protocol/messages/incremental-alter-
 import type { AdminContext } from './admin-context.js'
 import type { AdminCallOptions } from './admin-options.js'
 
-/** What has configs: a topic, by its name, or a broker, by its node id. */
-export type ConfigResource = { readonly topic: string } | { readonly broker: number }
+/** What has configs: a topic, which may be given by its plain name, or a broker, by its node id. */
+export type ConfigResource = string | { readonly topic: string } | { readonly broker: number }
 
 export interface ConfigEntry {
   readonly name: string
@@ -70,15 +71,22 @@ const deleteOperation = 1
 const topicType = 2
 const brokerType = 4
 
+function topicOf(resource: ConfigResource): string | undefined {
+  if (typeof resource === 'string') return resource
+  return 'topic' in resource ? resource.topic : undefined
+}
+
 function addressOf(resource: ConfigResource): { resourceType: number; resourceName: string } {
-  return 'topic' in resource
-    ? { resourceType: topicType, resourceName: resource.topic }
-    : { resourceType: brokerType, resourceName: String(resource.broker) }
+  const topic = topicOf(resource)
+  if (topic !== undefined) return { resourceType: topicType, resourceName: topic }
+  const { broker } = resource as { readonly broker: number }
+  expectInteger('broker', broker, 0)
+  return { resourceType: brokerType, resourceName: String(broker) }
 }
 
 function throwFailure(resource: ConfigResource, result: { readonly errorCode: number; readonly errorMessage?: string | null }): void {
   if (result.errorCode === 0) return
-  throw KafkaError.fromNumber(result.errorCode, result.errorMessage, 'topic' in resource ? { topic: resource.topic } : {})
+  throw KafkaError.fromNumber(result.errorCode, result.errorMessage, { topic: topicOf(resource) })
 }
 
 function entryOf(config: ResponseOf<typeof DescribeConfigs>['results'][number]['configs'][number]): ConfigEntry {

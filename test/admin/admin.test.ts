@@ -126,7 +126,7 @@ describe('configs', () => {
     expect(await config('retention.ms')).toMatchObject({ value: '604800000', source: 'default', isReadOnly: false, isSensitive: false })
     await admin.alterConfigs({ topic: 'orders' }, { 'retention.ms': 1000, 'message.timestamp.type': 'LogAppendTime' })
     expect(await config('retention.ms')).toMatchObject({ value: '1000', source: 'topic' })
-    await admin.alterConfigs({ topic: 'orders' }, { 'retention.ms': null })
+    await admin.alterConfigs('orders', { 'retention.ms': null })
     expect(await config('retention.ms')).toMatchObject({ source: 'default' })
     expect(await config('message.timestamp.type')).toMatchObject({ value: 'LogAppendTime' })
     expect((await admin.describeConfigs({ broker: 0 })).map(({ name }) => name)).toContain('num.partitions')
@@ -140,7 +140,8 @@ describe('configs', () => {
       topic: 'orders'
     })
     expect(await failing(admin.alterConfigs({ topic: 'nothing' }, {}))).toMatchObject({ code: 'UNKNOWN_TOPIC_OR_PARTITION' })
-    expect(await failing(admin.describeConfigs({ topic: 'nothing' }))).toMatchObject({
+    expect(await failing(admin.describeConfigs({} as never))).toBeInstanceOf(TypeError)
+    expect(await failing(admin.describeConfigs('nothing'))).toMatchObject({
       code: 'UNKNOWN_TOPIC_OR_PARTITION',
       topic: 'nothing'
     })
