@@ -75,8 +75,7 @@ export class MessageWriter {
   /** A text with its length before it; returns false, having written nothing, when it takes more than the 32767 bytes that Kafka allows. */
   text(text: string, flexible: boolean): boolean {
     const lengthSize = !flexible || text.length > 41 ? 2 : 1 // 41 UTF-16 units take at most 123 bytes, whose length fits one byte
-    const start = this.#end
-    this.#grow(3 + text.length * 3)
+    const start = this.#grow(3 + text.length * 3)
     let length = writeText(this.#bytes, start + lengthSize, text)
     if (length > longestText) {
       this.#end = start
