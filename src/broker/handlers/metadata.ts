@@ -1,6 +1,6 @@
 import type { MaybePromise } from '../../common/deferred.js'
 import { zeroUuid } from '../../common/uuid.js'
-import { errorNumber } from '../../errors.js'
+import { errorNumber, KafkaError } from '../../errors.js'
 import type { TopicState } from '../../metadata/cluster-metadata.js'
 import { createTopics } from '../../metadata/create-topics.js'
 import { isInternalTopic, topicNameProblem } from '../../metadata/topic-name.js'
@@ -14,8 +14,12 @@ type Response = ResponseOf<typeof Metadata>
 type TopicResponse = Response['topics'][number]
 type Wanted = NonNullable<Request['topics']>[number]
 
+const firstVersionWithIds = 12
+
 /** Tells which topics there are and who leads their partitions. A topic that is asked for by name comes into being where that is allowed. */
 export function metadata(node: LocalBroker, request: Request, context: RequestContext): MaybePromise<Response> {
+  if (context.apiVersion < firstVersionWithIds && request.topics?.some(({ name }) => name === null))
+    throw new KafkaError('INVALID_REQUEST', `Metadata by topic id is not known before version ${firstVersionWithIds}`)
   const missing = topicsToCreate(node, request, context)
   if (missing.length === 0) return answer(node, request, context, new Map())
   return create(node, missing).then(failures => answer(node, request, context, failures))
