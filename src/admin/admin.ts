@@ -1,3 +1,4 @@
+import type { CallOptions, RetryOptions } from '../client/retry.js'
 import type { Clock } from '../common/clock.js'
 import { expectInteger, expectKnownKeys, expectString } from '../common/options.js'
 import type { Random } from '../common/random.js'
@@ -5,14 +6,21 @@ import { KafkaError } from '../errors.js'
 import type { Brokers } from '../protocol/broker.js'
 import { DescribeCluster } from '../protocol/messages/describe-cluster.js'
 import { AdminContext } from './admin-context.js'
-import type { AdminCallOptions, AdminOptions } from './admin-options.js'
 import * as configs from './configs.js'
 import * as groupOffsets from './group-offsets.js'
 import * as groups from './groups.js'
 import * as offsets from './partition-offsets.js'
 import * as topics from './topics.js'
 
-export type { AdminCallOptions, AdminOptions } from './admin-options.js'
+export interface AdminOptions extends RetryOptions {
+  /** Shown in the broker's errors and logs. Default: `'millrace'`. */
+  readonly clientId?: string
+  /** Milliseconds that a call may take with all its retries, where it does not say otherwise. Default: 60000. */
+  readonly timeoutMs?: number
+}
+
+/** What every call of an admin takes. */
+export type AdminCallOptions = CallOptions
 
 /** What an admin is made of. */
 export interface AdminParts {

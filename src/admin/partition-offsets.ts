@@ -2,8 +2,8 @@ import { errorCodeOf, errorNumber, KafkaError } from '../errors.js'
 import type { Broker } from '../protocol/broker.js'
 import { DeleteRecords } from '../protocol/messages/delete-records.js'
 import { ListOffsets } from '../protocol/messages/list-offsets.js'
-import { type AdminContext, type Limits, throwFailures } from './admin-context.js'
-import { type AdminCallOptions, brokerTimeoutMs } from './admin-options.js'
+import type { AdminCallOptions } from './admin.js'
+import { type AdminContext, brokerTimeoutMs, type Limits, throwFailures } from './admin-context.js'
 
 export interface TopicPartition {
   readonly topic: string

@@ -6,8 +6,8 @@ import { CreateTopics } from '../protocol/messages/create-topics.js'
 import { DeleteTopics } from '../protocol/messages/delete-topics.js'
 import { Metadata } from '../protocol/messages/metadata.js'
 import type { TopicConfigs } from '../record/topic.js'
-import { type AdminContext, throwFailures } from './admin-context.js'
-import { type AdminCallOptions, brokerTimeoutMs } from './admin-options.js'
+import type { AdminCallOptions } from './admin.js'
+import { type AdminContext, brokerTimeoutMs, throwFailures } from './admin-context.js'
 
 /** A topic to create; a typed topic is one. */
 export interface NewTopic {
