@@ -2,7 +2,7 @@ import { readMessage, writeMessage } from '../protocol/codec.js'
 import { array, int32, type Schema, type SchemaMessage, schema, string } from '../protocol/message.js'
 import { MessageReader } from '../protocol/message-reader.js'
 import { MessageWriter } from '../protocol/message-writer.js'
-import type { TopicPartition } from './assignor.js'
+import { compareText, type TopicPartition } from './assignor.js'
 import { partitionsByTopic, topicPartitions } from './consumer-protocol.js'
 import type { Claim } from './sticky-claims.js'
 
@@ -29,7 +29,8 @@ const cooperativeSchema = schema({
 })
 
 export function encodeStickyUserData(partitions: readonly TopicPartition[], generation: number): Uint8Array {
-  return encode(stickySchema, 1, { previousAssignment: partitionsByTopic(partitions), generation })
+  const previousAssignment = partitionsByTopic(partitions).sort((a, b) => compareText(a.topic, b.topic))
+  return encode(stickySchema, 1, { previousAssignment, generation })
 }
 
 /** What the bytes claim; what cannot be read claims nothing. */
