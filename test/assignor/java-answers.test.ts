@@ -41,7 +41,6 @@ roundrobin | a:6[xy,y,xyz,xy,xyz,xyz] c:4[xz,y,x,xz] | m0@y bc | m1@y b 0  | m3@
 cooperative-sticky | b:7 c:2 | m0 bcd 0 b0 b3 b6 | m1 bcd 0 b1 b4 c0 | m2 bcd 0 b2 b5 c1 | m0=b0 b3 b6;m1=c0 b1 b4;m2=c1 b2 b5
 cooperative-sticky | a:8 b:5 d:5 | m1 abd | m2/i522 abd | m3 abd 0 a3 a7 b3 d2 | m0 abd 0 a0 a4 b0 b4 d3 | m4/i621 abd | m0=a0 b0 d3 a4;m1=a1 a6 d4;m2=a2 b1 d0;m3=d2 a3 b3 a7;m4=a5 b2 d1
 cooperative-sticky | c:3 d:2 | m0/i180 cd 0 c0 | m1 cd | m2 cd 0 c2 | m3 cd 0 d0 | m4/i694 cd 0 d1 | m5 cd 0  | m0=c0;m1=c1;m2=c2;m3=d0;m4=d1;m5=
-cooperative-sticky |  | m0 b 0  | m1 b 0  | m2 b 0  | m0=;m1=;m2=
 roundrobin | a:2[yz,yz] b:6[xz,x,y,x,x,y] d:3[xyz,x,xy] | m0@x abcd | m1@y abcd | m2 abcd | m3 abcd | m4 abcd | m0=a0 b3 d2;m1=a1 b4;m2=b0 b5;m3=b1 d0;m4=b2 d1
 roundrobin | b:5[z,xyz,x,x,yz] c:7[y,yz,z,xyz,xyz,xyz,x] d:5[xz,xy,xz,y,z] | m0@z bcd | m1@y bcd | m2@y bcd | m3@y bcd | m4/i364@y bcd | m0=b1 c1 c6 d4;m1=b2 c2 d0;m2=b3 c3 d1;m3=b4 c4 d2;m4=b0 c0 c5 d3
 range | a:6 b:3 c:5 d:7 | m0/i90 d | m1 ac | m2 ad | m3 bd | m4/i744 ab | m5 a | m0=d0 d1 d2;m1=a2 a3 c0 c1 c2 c3 c4;m2=a4 d3 d4;m3=b2 d5 d6;m4=a0 a1 b0 b1;m5=a5
