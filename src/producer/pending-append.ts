@@ -82,10 +82,14 @@ export class PendingRecords implements PendingAppend {
 
   #runList(list: readonly AnyRecord[], writer: TopicWriter, known: KnownPartitions, now: number): Progress {
     const { topic, receipt } = this
-    while (this.#index < list.length) {
-      const outcome = writer.append(topic, list[this.#index], known, this.isFresh, now, receipt, this.#index)
-      if (outcome !== progress.appended) return outcome
-      this.#index++
+    let index = this.#index
+    try {
+      for (; index < list.length; index++) {
+        const outcome = writer.append(topic, list[index], known, this.isFresh, now, receipt, index)
+        if (outcome !== progress.appended) return outcome
+      }
+    } finally {
+      this.#index = index
     }
     return progress.appended
   }

@@ -106,9 +106,8 @@ export function checkTimestamp(topic: AnyTopic | string, timestamp: unknown): vo
   )
 }
 
-export function checkRecord(topic: AnyTopic | string, record: unknown): void {
-  if (typeof record === 'object' && record !== null) return
-  throw new TypeError(`Expected a record for \`${nameOf(topic)}\` to be an object, \`{ key, value, … }\`, got ${shown(record)}`)
+export function notARecord(topic: AnyTopic | string, given: unknown): TypeError {
+  return new TypeError(`Expected a record for \`${nameOf(topic)}\` to be an object, \`{ key, value, … }\`, got ${shown(given)}`)
 }
 
 function recordFor(topic: AnyTopic | string): string {

@@ -8,7 +8,7 @@ import type { AnyTopic } from '../record/topic.js'
 import type { Accumulator } from './accumulator.js'
 import { PartitionQueue } from './partition-queue.js'
 import { keyPartition, type Partitioner, type PartitionLoad, type StickyPartitioner } from './partitioner.js'
-import { type AnyRecord, checkRecord, checkTimestamp, headerFields, serializedKey, serializedValue } from './producer-record.js'
+import { type AnyRecord, checkTimestamp, headerFields, notARecord, serializedKey, serializedValue } from './producer-record.js'
 import type { Receipt } from './receipt.js'
 
 /** What became of an attempt to append a record. */
@@ -28,6 +28,7 @@ export interface TopicWriterOptions {
 }
 
 const noHeaders: readonly HeaderField[] = []
+const recordOverhead = BatchBuilder.sizeOf(null, null)
 
 /** Brings the records of one topic into the batches of its partitions: serializes, chooses the partition, appends. */
 export class TopicWriter implements PartitionLoad {
@@ -64,9 +65,11 @@ export class TopicWriter implements PartitionLoad {
     receipt: Receipt,
     index: number
   ): Progress {
-    checkRecord(topic, record)
-    const key = serializedKey(topic, record)
-    const value = serializedValue(topic, record)
+    if (typeof record !== 'object' || record === null) throw notARecord(topic, record)
+    // Text under a plain name is the everyday case, and needs no serde.
+    const isPlain = typeof topic === 'string'
+    const key = isPlain && typeof record.key === 'string' ? record.key : serializedKey(topic, record)
+    const value = isPlain && typeof record.value === 'string' ? record.value : serializedValue(topic, record)
     const headers = record.headers === undefined ? noHeaders : headerFields(topic, record.headers)
     let timestamp = now
     if (record.timestamp !== undefined) {
@@ -74,7 +77,7 @@ export class TopicWriter implements PartitionLoad {
       timestamp = record.timestamp
     }
     // Text counts with three bytes for each of its units, until that would matter.
-    let size = BatchBuilder.sizeOf(key, value, headers)
+    let size = headers.length === 0 ? recordOverhead + mostBytes(key) + mostBytes(value) : BatchBuilder.sizeOf(key, value, headers)
     const accumulator = this.#accumulator
     if (headerBytes + size > this.#limit.bytes || !accumulator.hasRoomFor(headerBytes + size)) {
       size = exactSize(key, value, headers)
@@ -169,6 +172,10 @@ export class TopicWriter implements PartitionLoad {
     const message = `There is no partition ${partition} in \`${this.topic}\`, which has ${last === 0 ? 'only partition 0' : `partitions 0 to ${last}`}`
     return new KafkaError('UNKNOWN_TOPIC_OR_PARTITION', message, { topic: this.topic, partition })
   }
+}
+
+function mostBytes(field: Field): number {
+  return field === null ? 0 : typeof field === 'string' ? 3 * field.length : field.length
 }
 
 /** The most that a record takes, its text counted to the byte. */
