@@ -81,6 +81,11 @@ export function decodeSubscription(bytes: Uint8Array): Required<ConsumerSubscrip
   }
 }
 
+/** Only the topics of a subscription, which stand first in every version: what a coordinator needs, and can read of versions to come. */
+export function decodeSubscribedTopics(bytes: Uint8Array): string[] {
+  return decode(subscriptionSchema, bytes, 0).topics
+}
+
 /** The bytes of an assignment; topics in the order of their first partition. */
 export function encodeAssignment(assignment: ConsumerAssignment, version: number = newestVersion): Uint8Array {
   return encode(assignmentSchema, version, {
@@ -124,8 +129,8 @@ function encode<S extends Schema>(schema: S, version: number, message: SchemaMes
   return writer.bytes()
 }
 
-function decode<S extends Schema>(schema: S, bytes: Uint8Array): SchemaMessage<S> {
+function decode<S extends Schema>(schema: S, bytes: Uint8Array, newest = newestVersion): SchemaMessage<S> {
   const version = bytes.length < 2 ? -1 : readInt16(bytes, 0)
   if (version < 0) throw new KafkaError('INVALID_REQUEST', `The ${schema.name} is malformed: it has no valid version`)
-  return readMessage(new MessageReader(bytes, 2), schema, Math.min(version, newestVersion)) as SchemaMessage<S>
+  return readMessage(new MessageReader(bytes, 2), schema, Math.min(version, newest)) as SchemaMessage<S>
 }

@@ -1,5 +1,11 @@
 import { describe, expect, it } from 'vitest'
-import { decodeAssignment, decodeSubscription, encodeAssignment, encodeSubscription } from '../../src/assignor/consumer-protocol.js'
+import {
+  decodeAssignment,
+  decodeSubscribedTopics,
+  decodeSubscription,
+  encodeAssignment,
+  encodeSubscription
+} from '../../src/assignor/consumer-protocol.js'
 import {
   decodeCooperativeUserData,
   decodeStickyUserData,
@@ -45,6 +51,10 @@ describe('the subscription', () => {
 
   it('of a newer version is read as the newest known', () => {
     expect(decodeSubscription(unhex(`0063${golden[3].slice(4)}ffff`)).rackId).toBe('r')
+  })
+
+  it('names its topics in a way that versions to come cannot break', () => {
+    expect(decodeSubscribedTopics(unhex(`0063${golden[0].slice(4)}`))).toEqual(['bar', 'foo'])
   })
 
   it('that is damaged is refused by code', () => {

@@ -1,4 +1,4 @@
-import { decodeSubscription } from '../../assignor/consumer-protocol.js'
+import { consumerProtocolType, decodeSubscribedTopics } from '../../assignor/consumer-protocol.js'
 import type { Clock } from '../../common/clock.js'
 import type { ProtocolErrorCode } from '../../errors.js'
 import { Alarm } from './alarm.js'
@@ -11,8 +11,6 @@ import type { GroupMetadata } from './group-records.js'
  * From the last two a change of members or subscriptions leads back to PreparingRebalance, and that to Empty when nobody is left.
  */
 export type GroupState = 'Empty' | 'PreparingRebalance' | 'CompletingRebalance' | 'Stable' | 'Dead'
-
-export const consumerProtocolType = 'consumer'
 
 /**
  * A live group: its members and where they are in a rebalance. What of this must outlive the process is in the `GroupStore`, as of the last
@@ -191,7 +189,7 @@ export class ClassicGroup {
     const topics = new Set<string>()
     try {
       for (const member of this.members.values()) {
-        for (const topic of decodeSubscription(member.metadataFor(this.protocolName)).topics) topics.add(topic)
+        for (const topic of decodeSubscribedTopics(member.metadataFor(this.protocolName))) topics.add(topic)
       }
     } catch {
       return null
