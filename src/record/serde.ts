@@ -1,4 +1,4 @@
-import { readInt32, readInt64, readText, writeInt32, writeInt64 } from '../common/bytes.js'
+import { copyBytes, readInt32, readInt64, readText, writeInt32, writeInt64 } from '../common/bytes.js'
 import { shown } from '../common/options.js'
 import { KafkaError } from '../errors.js'
 import { issuesText, type StandardSchema, validate } from './standard-schema.js'
@@ -36,7 +36,7 @@ export const bytes: Serde<Uint8Array> = {
     if (!(value instanceof Uint8Array) && typeof value !== 'string') throw unexpected('a Uint8Array or a string', value)
     return value
   },
-  deserialize: view => new Uint8Array(view)
+  deserialize: copyBytes
 }
 
 /** JSON. The type is a promise that nobody checks. */

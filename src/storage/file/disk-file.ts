@@ -172,6 +172,7 @@ export class DiskFile implements StorageFile {
   async truncate(length: number): Promise<void> {
     await this.#writing?.catch(() => {})
     if (this.#failure) throw this.#failure
+    if (length >= this.#length) return
     try {
       ftruncateSync(this.#setting.handles.use(this), length)
     } catch (error) {

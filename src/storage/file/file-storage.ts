@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, realpathSync, renameSync, rmSync, statSync } from 'node:fs'
+import { mkdirSync, readdirSync, realpathSync, renameSync, rmdirSync, rmSync, statSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { dirname, join, resolve, sep } from 'node:path'
 import { expectInteger, expectKnownKeys, expectOneOf, expectString } from '../../common/options.js'
@@ -121,8 +121,19 @@ export class FileStorage implements Storage {
       // Who has it open may go on reading, so its descriptor must not be closed and opened again.
       for (const file of this.#openFilesIn(path)) this.#handles.pin(file)
       rmSync(path, { recursive: true, force: true })
+      this.#removeEmptyFolder(dirname(path))
     } catch (error) {
       throw storageError('Removing', path, error)
+    }
+  }
+
+  /** A folder goes with the last file in it. */
+  #removeEmptyFolder(path: string): void {
+    if (path === this.directory) return
+    try {
+      rmdirSync(path)
+    } catch (error) {
+      if (!isMissing(error) && (error as NodeJS.ErrnoException).code !== 'ENOTEMPTY') throw error
     }
   }
 
@@ -134,6 +145,7 @@ export class FileStorage implements Storage {
       for (const file of this.#openFilesIn(target)) this.#handles.pin(file)
       renameSync(path, target)
       for (const file of this.#openFilesIn(path)) file.path = target + file.path.slice(path.length)
+      this.#removeEmptyFolder(dirname(path))
     } catch (error) {
       throw storageError('Renaming', path, error)
     }
