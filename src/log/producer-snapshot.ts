@@ -1,0 +1,66 @@
+import { readInt16, readInt32, readInt64, readUint32, writeInt16, writeInt32, writeInt64 } from '../common/bytes.js'
+import { crc32c } from '../common/crc32c.js'
+import { KafkaError } from '../errors.js'
+import { type ProducerEntry, sequenceAfter } from './producer-state.js'
+
+/**
+ * What a `.snapshot` file holds: the producers of a partition as they were at the offset that is the file's name (integers big-endian).
+ *     file  := version: int16 (1), crc: uint32 (CRC-32C of all that follows), count: int32, entry*
+ *     entry := producerId: int64, epoch: int16, lastSequence: int32, lastOffset: int64, offsetDelta: int32, timestamp: int64,
+ *              coordinatorEpoch: int32, transactionFirstOffset: int64 (-1: none is open)
+ * Of each producer only the last batch is kept, so a batch sent again after a restart is recognized when it is that one.
+ */
+const version = 1
+const headerSize = 10
+const entrySize = 46
+const none = -1
+
+export function encodeProducerSnapshot(entries: Iterable<ProducerEntry>): Uint8Array {
+  const all = [...entries]
+  const bytes = new Uint8Array(headerSize + all.length * entrySize)
+  writeInt16(bytes, 0, version)
+  writeInt32(bytes, 6, all.length)
+  let position = headerSize
+  for (const { producerId, epoch, batches, lastTimestamp } of all) {
+    const last = batches.at(-1)
+    writeInt64(bytes, position, producerId)
+    writeInt16(bytes, position + 8, epoch)
+    writeInt32(bytes, position + 10, last?.lastSequence ?? none)
+    writeInt64(bytes, position + 14, last?.lastOffset ?? none)
+    writeInt32(bytes, position + 22, last ? last.lastOffset - last.baseOffset : 0)
+    writeInt64(bytes, position + 26, lastTimestamp)
+    writeInt32(bytes, position + 34, none)
+    writeInt64(bytes, position + 38, none)
+    position += entrySize
+  }
+  writeInt32(bytes, 2, crc32c(bytes, 6))
+  return bytes
+}
+
+/** Throws CORRUPT_MESSAGE for bytes that are no snapshot; its owner then reads the log instead. */
+export function decodeProducerSnapshot(bytes: Uint8Array): ProducerEntry[] {
+  if (bytes.length < headerSize || readInt16(bytes, 0) !== version) throw damaged('its version is not known')
+  const count = readInt32(bytes, 6)
+  if (bytes.length !== headerSize + count * entrySize) throw damaged('its size does not fit its count')
+  if (crc32c(bytes, 6) !== readUint32(bytes, 2)) throw damaged('its checksum does not fit')
+  return Array.from({ length: count }, (_, i) => entryAt(bytes, headerSize + i * entrySize))
+}
+
+function entryAt(bytes: Uint8Array, position: number): ProducerEntry {
+  const lastSequence = readInt32(bytes, position + 10)
+  const lastOffset = readInt64(bytes, position + 14)
+  const offsetDelta = readInt32(bytes, position + 22)
+  const timestamp = readInt64(bytes, position + 26)
+  const baseSequence = lastSequence >= offsetDelta ? lastSequence - offsetDelta : sequenceAfter(lastSequence, 2 ** 31 - offsetDelta)
+  const batch = { baseSequence, lastSequence, baseOffset: lastOffset - offsetDelta, lastOffset, timestamp }
+  return {
+    producerId: readInt64(bytes, position),
+    epoch: readInt16(bytes, position + 8),
+    batches: lastSequence === none ? [] : [batch],
+    lastTimestamp: timestamp
+  }
+}
+
+function damaged(reason: string): KafkaError {
+  return new KafkaError('CORRUPT_MESSAGE', `The snapshot of producers cannot be read: ${reason}`)
+}

@@ -1,0 +1,135 @@
+import { readInt16, readInt32 } from '../common/bytes.js'
+import { KafkaError } from '../errors.js'
+import {
+  attribute,
+  attributesAt,
+  baseOffsetAt,
+  field,
+  lastOffsetAt,
+  maxTimestampAt,
+  noProducerId,
+  producerIdAt
+} from '../record/batch-header.js'
+
+/** A batch that an idempotent producer wrote, as far as it is remembered. */
+export interface ProducedBatch {
+  readonly baseSequence: number
+  readonly lastSequence: number
+  readonly baseOffset: number
+  readonly lastOffset: number
+  readonly timestamp: number
+}
+
+/** What is known about one producer of a partition. */
+export interface ProducerEntry {
+  readonly producerId: number
+  readonly epoch: number
+  /** The last batches, oldest first; none when only a marker of a transaction was written. */
+  readonly batches: readonly ProducedBatch[]
+  readonly lastTimestamp: number
+}
+
+interface MutableEntry extends ProducerEntry {
+  epoch: number
+  batches: ProducedBatch[]
+  lastTimestamp: number
+}
+
+/** So many batches of a producer are remembered: as many as a client may have in flight. */
+const rememberedBatches = 5
+/** Sequence numbers go on at 0 after this one. */
+const lastSequenceNumber = 0x7fffffff
+
+/**
+ * What a partition knows of its idempotent producers (KIP-98): the epoch and the last batches of each, by which a batch that is sent again is told from
+ * one that is new, and a gap from what follows. `check` a client's batch before it is written, `note` every batch that is.
+ */
+export class ProducerState {
+  readonly #entries = new Map<number, MutableEntry>()
+
+  /** All producers that are known. */
+  get entries(): Iterable<ProducerEntry> {
+    return this.#entries.values()
+  }
+
+  get(producerId: number): ProducerEntry | undefined {
+    return this.#entries.get(producerId)
+  }
+
+  /**
+   * Decides about the batch of a client that stands in `bytes`. Returns the batch as it was written before when it is sent again: it must not be written a
+   * second time, and is answered with its first offsets. Throws INVALID_PRODUCER_EPOCH for a producer that another has replaced, and
+   * OUT_OF_ORDER_SEQUENCE_NUMBER where batches are missing in between. Batches without a producer id pass.
+   */
+  check(bytes: Uint8Array, position = 0): ProducedBatch | undefined {
+    const producerId = producerIdAt(bytes, position)
+    if (producerId === noProducerId) return undefined
+    const entry = this.#entries.get(producerId)
+    if (!entry) return undefined
+    const epoch = readInt16(bytes, position + field.producerEpoch)
+    const baseSequence = readInt32(bytes, position + field.baseSequence)
+    if (epoch < entry.epoch) {
+      throw new KafkaError(
+        'INVALID_PRODUCER_EPOCH',
+        `Producer ${producerId} has gone on to epoch ${entry.epoch}; this batch is of ${epoch}`
+      )
+    }
+    if (epoch > entry.epoch) {
+      if (baseSequence !== 0) throw outOfOrder(producerId, `a new epoch begins with sequence 0, not ${baseSequence}`)
+      return undefined
+    }
+    const lastSequence = sequenceAfter(baseSequence, readInt32(bytes, position + field.lastOffsetDelta))
+    const again = entry.batches.find(batch => batch.baseSequence === baseSequence && batch.lastSequence === lastSequence)
+    if (again) return again
+    const last = entry.batches.at(-1)
+    const expected = last ? sequenceAfter(last.lastSequence, 1) : 0
+    if (last && baseSequence !== expected) throw outOfOrder(producerId, `sequence ${baseSequence} comes where ${expected} is next`)
+    return undefined
+  }
+
+  /** Takes in a batch that was written, with its offsets in it: by a client, by a replica, or long ago when a log is opened. */
+  note(bytes: Uint8Array, position = 0): void {
+    const producerId = producerIdAt(bytes, position)
+    if (producerId === noProducerId) return
+    const epoch = readInt16(bytes, position + field.producerEpoch)
+    const timestamp = maxTimestampAt(bytes, position)
+    let entry = this.#entries.get(producerId)
+    if (!entry) this.#entries.set(producerId, (entry = { producerId, epoch, batches: [], lastTimestamp: timestamp }))
+    if (epoch !== entry.epoch) entry.batches = []
+    entry.epoch = epoch
+    entry.lastTimestamp = timestamp
+    if (attributesAt(bytes, position) & attribute.control) return
+    const baseSequence = readInt32(bytes, position + field.baseSequence)
+    const lastSequence = sequenceAfter(baseSequence, readInt32(bytes, position + field.lastOffsetDelta))
+    const [baseOffset, lastOffset] = [baseOffsetAt(bytes, position), lastOffsetAt(bytes, position)]
+    entry.batches.push({ baseSequence, lastSequence, baseOffset, lastOffset, timestamp })
+    if (entry.batches.length > rememberedBatches) entry.batches.shift()
+  }
+
+  /** Takes in what a snapshot knows of a producer. */
+  restore(entry: ProducerEntry): void {
+    this.#entries.set(entry.producerId, { ...entry, batches: [...entry.batches] })
+  }
+
+  /** Forgets producers that wrote nothing for `expirationMs`. */
+  expire(now: number, expirationMs: number): void {
+    for (const { producerId, lastTimestamp } of this.#entries.values()) {
+      if (now - lastTimestamp >= expirationMs) this.#entries.delete(producerId)
+    }
+  }
+
+  /** Forgets everything, before it is built anew from what is left of a log. */
+  clear(): void {
+    this.#entries.clear()
+  }
+}
+
+/** The sequence number that comes `count` after another. */
+export function sequenceAfter(sequence: number, count: number): number {
+  const next = sequence + count
+  return next > lastSequenceNumber ? next - lastSequenceNumber - 1 : next
+}
+
+function outOfOrder(producerId: number, what: string): KafkaError {
+  return new KafkaError('OUT_OF_ORDER_SEQUENCE_NUMBER', `Batches of producer ${producerId} are missing: ${what}`)
+}

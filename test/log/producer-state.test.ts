@@ -1,0 +1,151 @@
+import { describe, expect, it } from 'vitest'
+import { writeInt16, writeInt32, writeInt64 } from '../../src/common/bytes.js'
+import { decodeProducerSnapshot, encodeProducerSnapshot } from '../../src/log/producer-snapshot.js'
+import { ProducerState, sequenceAfter } from '../../src/log/producer-state.js'
+import { field, headerBytes } from '../../src/record/batch-header.js'
+
+interface Header {
+  readonly id?: number
+  readonly epoch?: number
+  readonly sequence: number
+  readonly count?: number
+  readonly offset?: number
+  readonly timestamp?: number
+  readonly attributes?: number
+}
+
+/** The header of a batch: all that a producer's state looks at. */
+function header({ id = 7, epoch = 0, sequence, count = 1, offset = 0, timestamp = 1000, attributes = 0 }: Header): Uint8Array {
+  const bytes = new Uint8Array(headerBytes)
+  writeInt64(bytes, field.baseOffset, offset)
+  writeInt16(bytes, field.attributes, attributes)
+  writeInt32(bytes, field.lastOffsetDelta, count - 1)
+  writeInt64(bytes, field.maxTimestamp, timestamp)
+  writeInt64(bytes, field.producerId, id)
+  writeInt16(bytes, field.producerEpoch, epoch)
+  writeInt32(bytes, field.baseSequence, sequence)
+  return bytes
+}
+
+/** A state in which these batches were written, one behind the other. */
+function written(...batches: Header[]): ProducerState {
+  const state = new ProducerState()
+  let offset = 0
+  for (const batch of batches) {
+    state.note(header({ offset, ...batch }))
+    offset += batch.count ?? 1
+  }
+  return state
+}
+
+describe('a producer of a partition', () => {
+  it('may begin anywhere when it is not known', () => {
+    expect(new ProducerState().check(header({ sequence: 12 }))).toBeUndefined()
+  })
+
+  it('goes on where its last batch ended', () => {
+    const state = written({ sequence: 0, count: 10 })
+    expect(state.check(header({ sequence: 10 }))).toBeUndefined()
+  })
+
+  it.each([11, 9, 5, 100])('may not go on with sequence %d when 10 is next', sequence => {
+    const state = written({ sequence: 0, count: 10 })
+    expect(() => state.check(header({ sequence }))).toThrow(expect.objectContaining({ code: 'OUT_OF_ORDER_SEQUENCE_NUMBER' }))
+  })
+
+  it('is told the first offsets of any of its last five batches when it sends one again', () => {
+    const state = written(...Array.from({ length: 6 }, (_, i) => ({ sequence: i * 2, count: 2 })))
+    for (let i = 1; i < 6; i++) {
+      expect(state.check(header({ sequence: i * 2, count: 2 }))).toMatchObject({ baseOffset: i * 2, lastOffset: i * 2 + 1 })
+    }
+    expect(() => state.check(header({ sequence: 0, count: 2 }))).toThrow('sequence 0 comes where 12 is next')
+  })
+
+  it('sends something else when only a part of a batch is the same', () => {
+    const state = written({ sequence: 0, count: 4 })
+    expect(() => state.check(header({ sequence: 0, count: 2 }))).toThrow(expect.objectContaining({ code: 'OUT_OF_ORDER_SEQUENCE_NUMBER' }))
+  })
+
+  it('begins a new epoch with sequence 0', () => {
+    const state = written({ sequence: 0, count: 4 })
+    expect(state.check(header({ epoch: 1, sequence: 0, count: 4 }))).toBeUndefined()
+    expect(() => state.check(header({ epoch: 1, sequence: 4 }))).toThrow('a new epoch begins with sequence 0, not 4')
+  })
+
+  it('is refused in an epoch that is over', () => {
+    const state = written({ sequence: 0 }, { epoch: 2, sequence: 0 })
+    expect(() => state.check(header({ epoch: 1, sequence: 0 }))).toThrow(expect.objectContaining({ code: 'INVALID_PRODUCER_EPOCH' }))
+  })
+
+  it('goes on at 0 after the last sequence number', () => {
+    const last = 2 ** 31 - 1
+    const state = written({ sequence: last - 1, count: 4 })
+    expect(state.get(7)?.batches).toMatchObject([{ baseSequence: last - 1, lastSequence: 1 }])
+    expect(state.check(header({ sequence: last - 1, count: 4 }))).toMatchObject({ baseOffset: 0 })
+    expect(state.check(header({ sequence: 2 }))).toBeUndefined()
+    expect(sequenceAfter(last, 1)).toBe(0)
+  })
+
+  it('does not concern another', () => {
+    const state = written({ sequence: 0, count: 10 }, { id: 8, sequence: 0 })
+    expect(state.check(header({ id: 8, sequence: 1 }))).toBeUndefined()
+  })
+
+  it('is forgotten when it wrote nothing for a time', () => {
+    const state = written({ sequence: 0, timestamp: 1000 }, { id: 8, sequence: 0, timestamp: 2000 })
+    state.expire(1000 + 86_400_000, 86_400_000)
+    expect([...state.entries].map(({ producerId }) => producerId)).toEqual([8])
+    expect(state.check(header({ sequence: 99 }))).toBeUndefined()
+  })
+
+  it('is nobody without an id', () => {
+    const state = written({ id: -1, sequence: -1 })
+    expect([...state.entries]).toEqual([])
+    expect(state.check(header({ id: -1, sequence: -1 }))).toBeUndefined()
+  })
+
+  it('may begin anew with 0 after a marker of another epoch', () => {
+    const state = written({ sequence: 0 }, { epoch: 1, sequence: -1, attributes: 0x30 })
+    expect(state.get(7)).toMatchObject({ epoch: 1, batches: [] })
+    expect(state.check(header({ epoch: 1, sequence: 0 }))).toBeUndefined()
+  })
+})
+
+describe('a snapshot of producers', () => {
+  it('is laid out as in Kafka', () => {
+    expect(Buffer.from(encodeProducerSnapshot([])).toString('hex')).toHaveLength(20)
+    const bytes = encodeProducerSnapshot(written({ id: 42, epoch: 5, sequence: 11, count: 3, offset: 7, timestamp: 1000 }).entries)
+    expect(bytes).toHaveLength(56)
+    expect(Buffer.from(bytes.subarray(6)).toString('hex')).toBe(
+      '00000001' +
+        '000000000000002a' +
+        '0005' +
+        '0000000d' +
+        '0000000000000009' +
+        '00000002' +
+        '00000000000003e8' +
+        'ffffffff' +
+        'ffffffffffffffff'
+    )
+  })
+
+  it('brings back the last batch of each producer', () => {
+    const state = written({ sequence: 0, count: 5 }, { sequence: 5, count: 3 }, { id: 8, sequence: 2 ** 31 - 2, count: 4 })
+    const again = new ProducerState()
+    for (const entry of decodeProducerSnapshot(encodeProducerSnapshot(state.entries))) again.restore(entry)
+    expect(again.get(7)?.batches).toEqual(state.get(7)?.batches.slice(-1))
+    expect(again.get(8)).toEqual(state.get(8))
+    expect(again.check(header({ sequence: 5, count: 3 }))).toMatchObject({ baseOffset: 5, lastOffset: 7 })
+    expect(again.check(header({ sequence: 8 }))).toBeUndefined()
+  })
+
+  it('is not believed when a byte of it changed', () => {
+    const bytes = encodeProducerSnapshot(written({ sequence: 0 }).entries)
+    for (let i = 0; i < bytes.length; i++) {
+      const damaged = bytes.slice()
+      damaged[i] ^= 1
+      expect(() => decodeProducerSnapshot(damaged), `byte ${i}`).toThrow(expect.objectContaining({ code: 'CORRUPT_MESSAGE' }))
+      expect(() => decodeProducerSnapshot(bytes.subarray(0, i)), `the first ${i} bytes`).toThrow('cannot be read')
+    }
+  })
+})
