@@ -184,7 +184,7 @@ export class Cluster extends EventEmitter<ClusterEvents> implements AsyncDisposa
   }
 }
 
-const forwarded = ['topicCreated', 'partitionsAdded', 'topicConfigured', 'topicDeleted', 'segmentsRemoved', 'error'] as const
+const forwarded = ['group', 'topicCreated', 'partitionsAdded', 'topicConfigured', 'topicDeleted', 'segmentsRemoved', 'error'] as const
 
 function forwardEvents(node: LocalBroker, cluster: Cluster): void {
   for (const name of forwarded) node.events.on(name, (...event) => cluster.emit(name, ...(event as never)))

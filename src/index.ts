@@ -42,6 +42,7 @@ export type { LoopOptions } from './consumer/loop-reader.js'
 export type { FoundOffset } from './consumer/offset-lookup.js'
 export { type RejectedRecord, RejectedRecordError, type Rejection } from './consumer/rejection.js'
 export type { TopicSelector } from './consumer/subscription.js'
+export type { GroupEvent } from './coordinator/group/group-event.js'
 export { type ErrorCode, KafkaError, type KafkaErrorDetail, type ProtocolErrorCode } from './errors.js'
 export { type AppendOrigin, type RecordError, RecordValidationError } from './log/batch-validation.js'
 // The log on its own

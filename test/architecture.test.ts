@@ -23,7 +23,7 @@ const mayImport: Record<string, readonly string[]> = {
   admin: ['client', 'protocol', 'record'],
   wire: ['protocol', 'cluster.ts'],
   interop: ['types:*'],
-  testing: ['types:*']
+  testing: ['types:*', 'protocol']
 }
 
 /** The files that stand beside the folders: who puts everything together, and the list of public names. */
