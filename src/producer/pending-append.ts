@@ -111,7 +111,11 @@ export class PendingRecords implements PendingAppend {
 
   refuse(error: unknown): void {
     this.receipt.refused(error)
-    this.#iterator?.return?.()
+    try {
+      this.#iterator?.return?.()
+    } catch {
+      // The call has failed already, and says why.
+    }
   }
 }
 

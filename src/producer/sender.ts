@@ -8,6 +8,7 @@ import { KafkaError } from '../errors.js'
 import type { Brokers } from '../protocol/broker.js'
 import type { Accumulator } from './accumulator.js'
 import { Alarm } from './alarm.js'
+import { expired, noLeader, refusals, sharedRefusal, unanswered, unexpected } from './delivery-errors.js'
 import type { ProducerSettings } from './options.js'
 import type { PartitionQueue } from './partition-queue.js'
 import { type PartitionResponse, ProduceCall, type ProduceResponse } from './produce-call.js'
@@ -142,7 +143,7 @@ export class Sender {
     queue.topicId = topic?.id ?? zeroUuid
     if (!leader) {
       this.#refresh(queue.topic)
-      return this.#retry(queue, batch, this.#noLeader(queue), leaderId)
+      return this.#retry(queue, batch, noLeader(queue, topic !== undefined), leaderId)
     }
     queue.inFlight = batch
     let call = calls.find(each => each.leaderId === leaderId && each.sizeInBytes + bytes.length <= this.#settings.maxRequestSize)
@@ -152,11 +153,6 @@ export class Sender {
     }
     call.add(queue, queue.topicId, batch, bytes)
     this.#deadlineAlarm.set(batch.deadline)
-  }
-
-  #noLeader({ topic, partition }: PartitionQueue): KafkaError {
-    const code = this.#metadata.topic(topic) ? 'LEADER_NOT_AVAILABLE' : 'UNKNOWN_TOPIC_OR_PARTITION'
-    return new KafkaError(code, undefined, { topic, partition })
   }
 
   #send(call: ProduceCall, now: number): void {
@@ -209,7 +205,7 @@ export class Sender {
     if (!answer) {
       // With acks 0 a broker on the wire says nothing at all.
       if (this.#settings.acks === 0) return this.#deliver(queue, batch, -1, -1)
-      return this.#fail(queue, batch, new KafkaError('UNKNOWN_SERVER_ERROR', 'The response leaves out the partition', { topic, partition }))
+      return this.#fail(queue, batch, unanswered(queue))
     }
     if (answer.errorCode === 0) {
       const baseOffset = this.#settings.acks === 0 ? -1 : answer.baseOffset
@@ -219,12 +215,7 @@ export class Sender {
     const isTooLarge = error.code === 'MESSAGE_TOO_LARGE' || error.code === 'RECORD_LIST_TOO_LARGE'
     if (isTooLarge && batch.recordCount > 1 && !batch.isDone) return this.#split(queue, batch)
     if (error.retriable || !answer.recordErrors?.length) return this.#failOrRetry(queue, batch, error, leaderId)
-    const others = new KafkaError(error.code, 'It was in one batch with a record that the broker refused', {
-      topic,
-      partition,
-      cause: error
-    })
-    this.#fail(queue, batch, others, refusals(answer, error))
+    this.#fail(queue, batch, sharedRefusal(error), refusals(answer, error))
   }
 
   #deliver(queue: PartitionQueue, batch: ProducerBatch, baseOffset: number, logAppendTime: number): void {
@@ -330,12 +321,7 @@ export class Sender {
   }
 
   #expire(queue: PartitionQueue, batch: ProducerBatch): void {
-    const { topic, partition } = queue
-    const cause = batch.lastError
-    const tries = batch.attempts === 1 ? 'one try' : `${batch.attempts} tries`
-    const reason = cause instanceof Error ? `; the last error was: ${cause.message}` : ''
-    const message = `Not delivered within ${this.#settings.deliveryTimeoutMs} ms, in ${tries}${reason}`
-    this.#fail(queue, batch, new KafkaError('REQUEST_TIMED_OUT', message, { topic, partition, cause }))
+    this.#fail(queue, batch, expired(queue, batch, this.#settings.deliveryTimeoutMs))
   }
 
   #fail(queue: PartitionQueue, batch: ProducerBatch, error: unknown, errorAt?: ReadonlyMap<number, unknown>): void {
@@ -346,19 +332,4 @@ export class Sender {
     // The broker may still be reading the batch that is under way.
     if (batch !== queue.inFlight) this.#accumulator.release(batch)
   }
-}
-
-/** What a broker says of single records, by their position in the batch. */
-function refusals({ recordErrors = [] }: PartitionResponse, error: KafkaError): ReadonlyMap<number, KafkaError> {
-  return new Map(
-    recordErrors.map(({ batchIndex, batchIndexErrorMessage }) => [
-      batchIndex,
-      new KafkaError(error.code, batchIndexErrorMessage ?? error.message, { topic: error.topic, partition: error.partition })
-    ])
-  )
-}
-
-function unexpected(error: unknown, { topic, partition }: PartitionQueue): KafkaError {
-  const reason = error instanceof Error ? error.message : String(error)
-  return new KafkaError('UNKNOWN_SERVER_ERROR', `The request failed: ${reason}`, { topic, partition, cause: error })
 }

@@ -1,0 +1,49 @@
+import { KafkaError } from '../errors.js'
+import type { PartitionQueue } from './partition-queue.js'
+import type { PartitionResponse } from './produce-call.js'
+import type { ProducerBatch } from './producer-batch.js'
+
+/** The errors with which batches are given up. */
+
+export function noLeader({ topic, partition }: PartitionQueue, isTopicKnown: boolean): KafkaError {
+  return new KafkaError(isTopicKnown ? 'LEADER_NOT_AVAILABLE' : 'UNKNOWN_TOPIC_OR_PARTITION', undefined, { topic, partition })
+}
+
+export function expired({ topic, partition }: PartitionQueue, batch: ProducerBatch, deliveryTimeoutMs: number): KafkaError {
+  const cause = batch.lastError
+  const tries = batch.attempts === 1 ? 'one try' : `${batch.attempts} tries`
+  const reason = cause instanceof Error ? `; the last error was: ${cause.message}` : ''
+  return new KafkaError('REQUEST_TIMED_OUT', `Not delivered within ${deliveryTimeoutMs} ms, in ${tries}${reason}`, {
+    topic,
+    partition,
+    cause
+  })
+}
+
+export function unanswered({ topic, partition }: PartitionQueue): KafkaError {
+  return new KafkaError('UNKNOWN_SERVER_ERROR', 'The response leaves out the partition', { topic, partition })
+}
+
+export function unexpected(error: unknown, { topic, partition }: PartitionQueue): KafkaError {
+  const reason = error instanceof Error ? error.message : String(error)
+  return new KafkaError('UNKNOWN_SERVER_ERROR', `The request failed: ${reason}`, { topic, partition, cause: error })
+}
+
+/** What a broker says of single records, by their position in the batch. */
+export function refusals(
+  { recordErrors = [] }: PartitionResponse,
+  { code, message, topic, partition }: KafkaError
+): Map<number, KafkaError> {
+  return new Map(
+    recordErrors.map(({ batchIndex, batchIndexErrorMessage }) => [
+      batchIndex,
+      new KafkaError(code, batchIndexErrorMessage ?? message, { topic, partition })
+    ])
+  )
+}
+
+/** What the other records of such a batch are told. */
+export function sharedRefusal(cause: KafkaError): KafkaError {
+  const { code, topic, partition } = cause
+  return new KafkaError(code, 'It was in one batch with a record that the broker refused', { topic, partition, cause })
+}
