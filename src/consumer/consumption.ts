@@ -7,6 +7,7 @@ import { ensureTopic } from '../client/topic-creation.js'
 import type { Clock, Timer } from '../common/clock.js'
 import { abortable, type Deferred, deferred, isPromise, type MaybePromise } from '../common/deferred.js'
 import type { Random } from '../common/random.js'
+import { type Turn, turnOf } from '../common/turn.js'
 import { KafkaError } from '../errors.js'
 import type { Brokers } from '../protocol/broker.js'
 import { AssignedPartition } from './assigned-partition.js'
@@ -26,7 +27,6 @@ import { StartOffsets } from './start-offsets.js'
 import { StuckWatch } from './stuck-watch.js'
 import { Subscription, type TopicSelector, type TopicSerdes } from './subscription.js'
 import { type ClusterNews, TopicWatch } from './topic-watch.js'
-import { Turn } from './turn.js'
 
 /** What a consumer stands on; `cluster.consumer()` brings it along. */
 export interface ConsumerParts {
@@ -99,7 +99,7 @@ export class Consumption implements ReaderOwner {
     this.#news = parts.news
     this.metadata = parts.metadata ?? new MetadataCache(brokers, { ...settings, clock, random })
     this.#backoff = new Backoff(clock, random, settings)
-    this.#turn = new Turn(clock)
+    this.#turn = turnOf(clock)
     this.#keepAlive = new KeepAlive(clock)
     this.#stuckWatch = new StuckWatch(settings.maxPollIntervalMs)
     this.lookup = new OffsetLookup(this.metadata, this.#backoff, settings.isolationLevel === 'read_committed' ? 1 : 0)
@@ -356,6 +356,7 @@ export class Consumption implements ReaderOwner {
 
   /** Without a group: reads every partition of the topics there are. */
   async #follow(signal: AbortSignal): Promise<void> {
+    for (const name of this.subscription.names) this.metadata.forget(name)
     const topics = await this.#topics(signal)
     if (this.#mode !== 'alone' || signal.aborted) return
     const gone = [...this.assignment].filter(({ topic, partition }) => !topics.includes(topic) || !this.#exists(topic, partition))

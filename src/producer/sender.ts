@@ -3,6 +3,7 @@ import { Backoff } from '../client/retry.js'
 import type { Clock } from '../common/clock.js'
 import { isPromise } from '../common/deferred.js'
 import type { Random } from '../common/random.js'
+import { type Turn, turnOf } from '../common/turn.js'
 import { zeroUuid } from '../common/uuid.js'
 import { KafkaError } from '../errors.js'
 import type { Brokers } from '../protocol/broker.js'
@@ -72,8 +73,13 @@ export class Sender {
   readonly #retryAlarm: Alarm
   readonly #deadlineAlarm: Alarm
   readonly #ending = new AbortController()
+  readonly #turnOfLoop: Turn
   readonly #onTurn = () => this.#turn()
-  readonly #onResponse = (call: ProduceCall, response: ProduceResponse) => this.#answered(call, response)
+  readonly #onResponse = (call: ProduceCall, response: ProduceResponse) => {
+    const breath = this.#turnOfLoop.breath()
+    if (breath) breath.then(() => this.#answered(call, response))
+    else this.#answered(call, response)
+  }
   readonly #onFailure = (call: ProduceCall, error: unknown) => this.#unanswered(call, error)
   #isScheduled = false
 
@@ -86,6 +92,7 @@ export class Sender {
     this.#accumulator = options.accumulator
     this.#listener = options.listener
     this.#queues = options.queues
+    this.#turnOfLoop = turnOf(clock)
     this.#backoff = new Backoff(clock, options.random, options.settings)
     this.#retryAlarm = new Alarm(clock, () => this.#endBackoff(), { keepAlive: true })
     this.#deadlineAlarm = new Alarm(clock, () => this.#checkDeadlines(), {})

@@ -1,4 +1,4 @@
-import type { Clock } from '../common/clock.js'
+import type { Clock } from './clock.js'
 
 const longestTurnMs = 10
 
@@ -6,10 +6,11 @@ const nextTurn: (callback: () => void) => void =
   typeof setImmediate === 'function' ? callback => setImmediate(callback) : callback => setTimeout(callback, 0)
 
 /**
- * Keeps a reader from starving the process. In memory the next records are always there already, a promise away, and as long as promises
- * resolve neither timers nor sockets get their turn. After ten milliseconds in one turn of the event loop the reader waits for the next.
+ * Keeps clients from starving the process. In memory the next answer is always there already, a promise away, and as long as promises
+ * resolve neither timers nor sockets get their turn. After ten milliseconds in one turn of the event loop clients wait for the next: all of
+ * them together, so that a producer does not run ahead of a consumer that is taking its breath.
  */
-export class Turn {
+class Turn {
   readonly #clock: Clock
   #startedAt = -1
   #next: Promise<void> | undefined
@@ -32,4 +33,15 @@ export class Turn {
     }
     return now - this.#startedAt > longestTurnMs ? this.#next : undefined
   }
+}
+
+export type { Turn }
+
+const turns = new WeakMap<Clock, Turn>()
+
+/** The turn that all who go by this clock share. */
+export function turnOf(clock: Clock): Turn {
+  let turn = turns.get(clock)
+  if (!turn) turns.set(clock, (turn = new Turn(clock)))
+  return turn
 }
