@@ -39,6 +39,8 @@ interface Node {
   /** Grows with every fetch, so that the answer to one that was given up is known as such. */
   fetches: number
   isFetching: boolean
+  /** What the fetch under way is for. */
+  asked: AssignedPartition[]
   /** Something changed while a fetch was under way. */
   isStale: boolean
   /** The partitions that have room have nothing new, and others are full: wait until the reader has moved on. */
@@ -94,13 +96,29 @@ export class Fetcher {
 
   /** Partitions came, jumped or were let go on: a request that waits without them is given up for one with them. */
   restart(): void {
-    for (const node of this.#nodes.values()) {
-      if (!node.isFetching) continue
-      node.isFetching = false
-      node.controller.abort(new KafkaError('CLOSED', 'The fetch was given up for another'))
-      node.controller = new AbortController()
+    for (const partition of this.#context.assignment) {
+      const { fetchOffset, fetched, isFlowing, fetchingJumps, jumps } = partition
+      if (fetchOffset < 0 || fetched !== undefined || !isFlowing || fetchingJumps === jumps) continue
+      const node = this.#nodes.get(this.#leaderOf(partition))
+      if (node?.isFetching) this.#giveUp(node)
     }
     this.wake()
+  }
+
+  #giveUp(node: Node): void {
+    this.#answered(node)
+    node.controller.abort(new KafkaError('CLOSED', 'The fetch was given up for another'))
+    node.controller = new AbortController()
+  }
+
+  #answered(node: Node): void {
+    node.isFetching = false
+    for (const partition of node.asked) partition.fetchingJumps = -1
+    node.asked = []
+  }
+
+  #leaderOf({ topic, partition }: AssignedPartition): number {
+    return this.#context.metadata.partition(topic, partition)?.leaderId ?? -1
   }
 
   close(): void {
@@ -115,7 +133,7 @@ export class Fetcher {
 
   #pump(): void {
     if (this.#closing.signal.aborted) return
-    const { assignment, metadata, settings } = this.#context
+    const { assignment, settings } = this.#context
     const wanted = new Map<Node, AssignedPartition[]>()
     const full = new Set<Node>()
     let room = settings.fetchMaxBytes
@@ -123,7 +141,7 @@ export class Fetcher {
     for (const partition of assignment) {
       room -= (partition.fetched?.sizeInBytes ?? 0) + (partition.reading?.sizeInBytes ?? 0)
       if (partition.fetchOffset < 0 || !partition.isFlowing || this.#isResting(partition)) continue
-      const leaderId = metadata.partition(partition.topic, partition.partition)?.leaderId ?? -1
+      const leaderId = this.#leaderOf(partition)
       if (leaderId < 0) {
         unknown = (unknown ?? new Set()).add(partition.topic)
         continue
@@ -154,7 +172,7 @@ export class Fetcher {
     let node = this.#nodes.get(id)
     if (!node) {
       const controller = new AbortController()
-      node = { id, controller, fetches: 0, isFetching: false, isStale: false, isResting: false, failures: 0, restUntil: 0 }
+      node = { id, controller, fetches: 0, isFetching: false, asked: [], isStale: false, isResting: false, failures: 0, restUntil: 0 }
       this.#nodes.set(id, node)
     }
     return node
@@ -166,18 +184,19 @@ export class Fetcher {
     const fetch = ++node.fetches
     node.isFetching = true
     node.isStale = false
+    node.asked = partitions
     broker.request(Fetch, this.#request(partitions, room, isPassing), node.controller.signal).then(
       response => {
         if (node.fetches !== fetch || !node.isFetching) return releaseAll(response)
-        node.isFetching = false
-        node.failures = node.restUntil = 0
         const isEmpty = this.#take(response)
+        this.#answered(node)
+        node.failures = node.restUntil = 0
         node.isResting = isPassing && isEmpty && !node.isStale
         this.#pump()
       },
       error => {
         if (node.fetches !== fetch || !node.isFetching) return
-        node.isFetching = false
+        this.#answered(node)
         this.#rest(node)
         this.#owner.onTrouble(error)
         this.#refresh([...new Set(partitions.map(({ topic }) => topic))])

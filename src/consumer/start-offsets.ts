@@ -10,8 +10,8 @@ import { earliest, latest, type OffsetLookup } from './offset-lookup.js'
 
 export interface StartOffsetsOwner {
   isAssigned(partition: AssignedPartition): boolean
-  /** It is known where to read. */
-  onPositioned(partition: AssignedPartition): void
+  /** It is known where to read some of the partitions. */
+  onPositioned(): void
   onReset(reset: OffsetReset): void
   onFailed(partition: AssignedPartition, error: unknown): void
   onTrouble(error: unknown): void
@@ -67,7 +67,7 @@ export class StartOffsets {
       const offset = committed?.get(partition.name)
       if (offset === undefined) continue
       partition.committed = offset.offset
-      this.#place(partition, offset.offset)
+      partition.jumpTo(offset.offset)
     }
     await this.#reset(this.#withoutPosition(existing), reset, 'noCommittedOffset', signal)
   }
@@ -94,7 +94,7 @@ export class StartOffsets {
     reason: OffsetReset['reason'],
     signal: AbortSignal
   ): Promise<void> {
-    if (partitions.length === 0) return
+    if (partitions.length === 0) return this.#owner.onPositioned()
     if (reset === 'none') {
       for (const partition of partitions) this.#owner.onFailed(partition, withoutOffset(partition, reason))
       return
@@ -106,14 +106,10 @@ export class StartOffsets {
     partitions.forEach((partition, index) => {
       if (partition.jumps !== jumps[index] || !this.#owner.isAssigned(partition)) return
       const { offset } = found[index]
-      this.#place(partition, offset)
+      partition.jumpTo(offset)
       this.#owner.onReset({ topic: partition.topic, partition: partition.partition, offset, reason })
     })
-  }
-
-  #place(partition: AssignedPartition, offset: number): void {
-    partition.jumpTo(offset)
-    this.#owner.onPositioned(partition)
+    this.#owner.onPositioned()
   }
 
   #exists(partition: AssignedPartition): boolean {
