@@ -9,8 +9,8 @@ import { type Random, systemRandom } from './common/random.js'
 import { Consumer } from './consumer/consumer.js'
 import type { ConsumerOptions } from './consumer/consumer-options.js'
 import type { TopicSelector } from './consumer/subscription.js'
-import type { ClusterNews, ClusterNews } from './consumer/topic-watch.js'
-import type { GroupEvent, GroupEvent } from './coordinator/group/group-event.js'
+import type { ClusterNews } from './consumer/topic-watch.js'
+import type { GroupEvent } from './coordinator/group/group-event.js'
 import { KafkaError } from './errors.js'
 import type { ConfigValues } from './metadata/broker-configs.js'
 import type { ProducerOptions } from './producer/options.js'
@@ -49,8 +49,6 @@ export interface ClusterParts {
   readonly clock: Clock
   readonly random: Random
   readonly node?: LocalBroker
-  /** Spares consumers the wait for the next look at topics or the next heartbeat. */
-  readonly news?: ClusterNews
   /** Called when the cluster has closed all of its clients. */
   readonly close: () => Promise<void>
 }
@@ -90,7 +88,6 @@ export class Cluster extends EventEmitter<ClusterEvents> implements AsyncDisposa
     }
     const cluster = new Cluster({
       node,
-      news: newsOf(node),
       clock,
       random,
       brokersFor(clientId) {
@@ -118,7 +115,7 @@ export class Cluster extends EventEmitter<ClusterEvents> implements AsyncDisposa
   consumer<const T extends TopicSelector = string, K = Uint8Array, V = Uint8Array>(
     options: ConsumerOptions<T, K, V> = {}
   ): Consumer<T, K, V> {
-    const consumer = new Consumer<T, K, V>({ ...this.#clientParts(options.clientId), news: this.#parts.news }, this.#withTopicCreation(options))
+    const consumer = new Consumer<T, K, V>(this.#clientParts(options.clientId), this.#withTopicCreation(options))
     consumer.once('closed', () => this.#clients.delete(consumer))
     return this.#keep(consumer)
   }
@@ -216,26 +213,6 @@ function newsOf(node: LocalBroker): ClusterNews {
       }
       node.events.on('group', onGroup)
       return () => node.events.off('group', onGroup)
-    }
-  }
-}
-
-function newsOf(node: LocalBroker): ClusterNews {
-  const { events } = node
-  return {
-    onTopicsChanged(listener) {
-      const names = ['topicCreated', 'topicDeleted', 'partitionsAdded'] as const
-      for (const name of names) events.on(name, listener)
-      return () => {
-        for (const name of names) events.off(name, listener)
-      }
-    },
-    onGroupRebalancing(listener) {
-      const onGroup = (event: GroupEvent) => {
-        if (event.type === 'rebalancing') listener(event.groupId)
-      }
-      events.on('group', onGroup)
-      return () => events.off('group', onGroup)
     }
   }
 }
