@@ -13,6 +13,11 @@ export function expectInteger(name: string, value: unknown, minimum: number, max
   throw new TypeError(`Expected \`${name}\` to be ${kind}, got ${shown(value)}`)
 }
 
+export function expectFraction(name: string, value: unknown): void {
+  if (typeof value === 'number' && value >= 0 && value <= 1) return
+  throw new TypeError(`Expected \`${name}\` to be a number from 0 to 1, got ${shown(value)}`)
+}
+
 export function expectOneOf<T>(name: string, value: T, allowed: readonly T[]): void {
   if (allowed.includes(value)) return
   throw new TypeError(`Expected \`${name}\` to be one of ${allowed.map(shown).join(', ')}, got ${shown(value)}`)

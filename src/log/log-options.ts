@@ -1,4 +1,4 @@
-import { expectInteger, expectKnownKeys, expectOneOf } from '../common/options.js'
+import { expectFraction, expectInteger, expectKnownKeys, expectOneOf } from '../common/options.js'
 
 /**
  * How a log behaves. The names are those of Kafka's topic configs, camelCased, and so are the defaults, but for the size of a log that is kept
@@ -25,6 +25,17 @@ export interface LogOptions {
   readonly retentionMs?: number
   /** Whether old segments are deleted, or records with a newer one of the same key compacted away, or both. Default: `'delete'`. */
   readonly cleanupPolicy?: CleanupPolicy
+  /**
+   * The share of a compacted log's bytes, from 0 to 1, that must have come since it was last cleaned before it is cleaned again. Default: 0.5, so that
+   * at most half of a log is superseded records.
+   */
+  readonly minCleanableDirtyRatio?: number
+  /** How long a record stays untouched by compaction, by the largest timestamp of its segment, in ms. Default: 0. */
+  readonly minCompactionLagMs?: number
+  /** How long a record may stay out of compaction's reach, whatever the ratio, in ms; -1 for any time. Default: -1. */
+  readonly maxCompactionLagMs?: number
+  /** How long tombstones, and the markers of transactions, are kept after they were first compacted, in ms. Default: 24 hours. */
+  readonly deleteRetentionMs?: number
   /** Largest batch that is accepted, in bytes, header included and as compressed. Default: 1048588. */
   readonly maxMessageBytes?: number
   /** The compression batches are kept in; those that come in another are compressed anew. Default: `'producer'`, as they come. */
@@ -54,6 +65,10 @@ export const durableLogDefaults: CompleteLogOptions = Object.freeze({
   retentionBytes: -1,
   retentionMs: weekMs,
   cleanupPolicy: 'delete',
+  minCleanableDirtyRatio: 0.5,
+  minCompactionLagMs: 0,
+  maxCompactionLagMs: -1,
+  deleteRetentionMs: 24 * hourMs,
   maxMessageBytes: 1048588,
   compressionType: 'producer',
   messageTimestampType: 'CreateTime',
@@ -84,6 +99,10 @@ export function completeLogOptions(given: LogOptions, defaults: CompleteLogOptio
   expectInteger('retentionBytes', complete.retentionBytes, -1)
   expectInteger('retentionMs', complete.retentionMs, -1)
   expectOneOf('cleanupPolicy', complete.cleanupPolicy, ['delete', 'compact', 'compact,delete', 'delete,compact'])
+  expectFraction('minCleanableDirtyRatio', complete.minCleanableDirtyRatio)
+  expectInteger('minCompactionLagMs', complete.minCompactionLagMs, 0)
+  expectInteger('maxCompactionLagMs', complete.maxCompactionLagMs, -1)
+  expectInteger('deleteRetentionMs', complete.deleteRetentionMs, 0)
   expectInteger('maxMessageBytes', complete.maxMessageBytes, 0, maxInt32)
   expectOneOf('compressionType', complete.compressionType, ['producer', 'uncompressed', 'gzip', 'snappy', 'lz4', 'zstd'])
   expectOneOf('messageTimestampType', complete.messageTimestampType, ['CreateTime', 'LogAppendTime'])
@@ -98,4 +117,9 @@ export function deletesOldSegments(options: CompleteLogOptions): boolean {
 
 export function compacts(options: CompleteLogOptions): boolean {
   return options.cleanupPolicy !== 'delete'
+}
+
+/** How old a segment may become before it is closed: compaction must come to its records in time. */
+export function rollAfterMs({ segmentMs, maxCompactionLagMs, cleanupPolicy }: CompleteLogOptions): number {
+  return cleanupPolicy !== 'delete' && maxCompactionLagMs > 0 ? Math.min(segmentMs, maxCompactionLagMs) : segmentMs
 }

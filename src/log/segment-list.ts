@@ -74,10 +74,16 @@ export class SegmentList {
     let bytes = 0
     for (const segment of this.#segments.splice(start, count)) {
       bytes += segment.sizeInBytes
-      this.#retire(segment)
+      this.#await(() => segment.retire())
     }
     this.#sizeInBytes -= bytes
     return bytes
+  }
+
+  /** Puts one segment in the place of several, whose files are gone already. */
+  replace(start: number, count: number, segment: Segment): void {
+    for (const replaced of this.#segments.splice(start, count, segment)) this.#await(() => replaced.abandon())
+    this.recount()
   }
 
   /** Resolves when the files of all removed segments are gone. */
@@ -90,16 +96,16 @@ export class SegmentList {
     for (const segment of this.#segments) await segment.file.close()
   }
 
-  #retire(segment: Segment): void {
-    let retired: MaybePromise<void>
+  #await(end: () => MaybePromise<void>): void {
+    let ended: MaybePromise<void>
     try {
-      retired = segment.retire()
+      ended = end()
     } catch (error) {
       this.#onFailure(error)
       return
     }
-    if (!isPromise(retired)) return
-    const removal: Promise<void> = retired.catch(this.#onFailure).finally(() => this.#removals.delete(removal))
+    if (!isPromise(ended)) return
+    const removal: Promise<void> = ended.catch(this.#onFailure).finally(() => this.#removals.delete(removal))
     this.#removals.add(removal)
   }
 }

@@ -4,7 +4,7 @@ import { KafkaError } from '../errors.js'
 import { baseOffsetAt, batchSizeAt, headerBytes, lastOffsetAt, lengthPrefixBytes, maxTimestampAt } from '../record/batch-header.js'
 import type { Storage, StorageFile } from '../storage/storage.js'
 import { walkBatches } from './batch-scan.js'
-import type { CompleteLogOptions } from './log-options.js'
+import { type CompleteLogOptions, rollAfterMs } from './log-options.js'
 import { OffsetIndex } from './offset-index.js'
 import { TimeIndex } from './time-index.js'
 
@@ -94,7 +94,7 @@ export class Segment {
     const age = this.#firstTimestamp >= 0 ? maxTimestamp - this.#firstTimestamp : now - this.#createdAt
     return (
       this.sizeInBytes + size > options.segmentBytes ||
-      age > options.segmentMs ||
+      age > rollAfterMs(options) ||
       this.offsetIndex.isFull(options.segmentIndexBytes) ||
       this.timeIndex.isFull(options.segmentIndexBytes)
     )
@@ -264,6 +264,12 @@ export class Segment {
     this.#retired = true
     const removed = this.#storage.remove(`${this.path}.log`)
     if (isPromise(removed) || this.#storage.durable) return this.#finishRetiring(removed)
+    if (this.#readers === 0) return this.#file.close()
+  }
+
+  /** Ends its use after the reads that are under way, when its files are gone already or belong to another. */
+  abandon(): MaybePromise<void> {
+    this.#retired = true
     if (this.#readers === 0) return this.#file.close()
   }
 

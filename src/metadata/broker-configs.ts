@@ -61,7 +61,7 @@ export class BrokerConfigs {
     for (const [name, value] of Object.entries(given)) {
       const config = this.#byName.get(name)
       if (!config) throw new TypeError(`Unknown config \`${name}\`; there are ${[...this.#byName.keys()].join(', ')}`)
-      const problem = configProblem(config, String(value)) ?? config.topicConfig?.refusal?.(String(value))
+      const problem = configProblem(config, String(value))
       if (problem) throw new TypeError(`Expected the config \`${name}\` to fit, got ${shown(value)}: it ${problem}`)
       this.#given.set(name, String(value))
     }

@@ -1,5 +1,5 @@
 /** Kafka's types of config values, by the numbers they have in DescribeConfigs responses. */
-export const configType = { boolean: 1, string: 2, int: 3, long: 5, list: 7 } as const
+export const configType = { boolean: 1, string: 2, int: 3, long: 5, double: 6, list: 7 } as const
 
 export type ConfigType = keyof typeof configType
 
@@ -32,6 +32,11 @@ export function configProblem(rule: ConfigRule, value: string): string | undefin
       const number = /^[+-]?\d{1,19}$/.test(value.trim()) ? Number(value) : Number.NaN
       if (number >= min && number <= max && BigInt(value.trim().replace('+', '')) <= BigInt(largestLong)) return undefined
       return max === Number.POSITIVE_INFINITY ? `must be an integer of at least ${min}` : `must be an integer from ${min} to ${max}`
+    }
+    case 'double': {
+      const { min = Number.NEGATIVE_INFINITY, max = Number.POSITIVE_INFINITY } = rule
+      const number = value.trim() === '' ? Number.NaN : Number(value)
+      return number >= min && number <= max && Number.isFinite(number) ? undefined : `must be a number from ${min} to ${max}`
     }
     case 'string':
       return !rule.oneOf || rule.oneOf.includes(value) ? undefined : `must be one of ${rule.oneOf.join(', ')}`

@@ -11,14 +11,14 @@ export interface TopicConfig extends ConfigRule {
   /** The option of the log that it becomes, and in which form. Absent where no log needs to know. */
   readonly logOption?: readonly [name: string, read: (value: string) => unknown]
   readonly documentation: string
-  /** A reason to refuse a value that Kafka would take. */
-  readonly refusal?: (value: string) => string | undefined
 }
 
 const day = 24 * 3_600_000
 const text = (value: string): string => value
 /** For limits that the log knows as -1 when they do not bind. */
 const limit = (value: string): number => (Number.isFinite(numberOf(value)) ? numberOf(value) : -1)
+/** Each policy once, in the order the log has for both. */
+const policies = (value: string): string => [...new Set(listOf(value))].sort().join(',')
 const count = (value: string): number => Math.min(numberOf(value), Number.MAX_SAFE_INTEGER)
 
 /** The topic configs that millrace implements. Any other is refused: a config that is taken without effect would be a lie. */
@@ -29,9 +29,9 @@ export const topicConfigs: readonly TopicConfig[] = [
     default: 'delete',
     oneOf: ['delete', 'compact'],
     synonym: 'log.cleanup.policy',
-    logOption: ['cleanupPolicy', value => listOf(value).join(',')],
-    documentation: 'What happens to old segments: `delete` removes them by age and size.',
-    refusal: value => (listOf(value).includes('compact') ? 'compaction is not implemented yet, only `delete` is taken' : undefined)
+    logOption: ['cleanupPolicy', policies],
+    documentation:
+      'What happens to old segments: `delete` removes them by age and size, `compact` removes records that a newer one of the same key replaces.'
   },
   {
     name: 'compression.type',
@@ -43,6 +43,15 @@ export const topicConfigs: readonly TopicConfig[] = [
     documentation: 'The compression that batches are kept in; `producer` keeps them as they come.'
   },
   {
+    name: 'delete.retention.ms',
+    type: 'long',
+    default: String(day),
+    min: 0,
+    synonym: 'log.cleaner.delete.retention.ms',
+    logOption: ['deleteRetentionMs', count],
+    documentation: 'How long tombstones are kept after they were first compacted.'
+  },
+  {
     name: 'index.interval.bytes',
     type: 'int',
     default: '4096',
@@ -50,6 +59,15 @@ export const topicConfigs: readonly TopicConfig[] = [
     synonym: 'log.index.interval.bytes',
     logOption: ['indexIntervalBytes', count],
     documentation: 'How many bytes of batches lie between two entries of an index.'
+  },
+  {
+    name: 'max.compaction.lag.ms',
+    type: 'long',
+    default: largestLong,
+    min: 1,
+    synonym: 'log.cleaner.max.compaction.lag.ms',
+    logOption: ['maxCompactionLagMs', limit],
+    documentation: 'How long a record may wait for compaction, whatever the share of new bytes.'
   },
   {
     name: 'max.message.bytes',
@@ -86,6 +104,25 @@ export const topicConfigs: readonly TopicConfig[] = [
     synonym: 'log.message.timestamp.type',
     logOption: ['messageTimestampType', text],
     documentation: 'Whether records keep the timestamp that they were given or get that of the append.'
+  },
+  {
+    name: 'min.cleanable.dirty.ratio',
+    type: 'double',
+    default: '0.5',
+    min: 0,
+    max: 1,
+    synonym: 'log.cleaner.min.cleanable.ratio',
+    logOption: ['minCleanableDirtyRatio', Number],
+    documentation: 'The share of new bytes at which a log is compacted.'
+  },
+  {
+    name: 'min.compaction.lag.ms',
+    type: 'long',
+    default: '0',
+    min: 0,
+    synonym: 'log.cleaner.min.compaction.lag.ms',
+    logOption: ['minCompactionLagMs', count],
+    documentation: 'How long records stay untouched by compaction.'
   },
   {
     name: 'min.insync.replicas',
@@ -154,7 +191,7 @@ export function topicConfig(name: string): TopicConfig | undefined {
 export function topicConfigProblem(name: string, value: string): string | undefined {
   const config = byName.get(name)
   if (!config) return `There is no topic config \`${name}\` here; there are ${topicConfigs.map(known => known.name).join(', ')}`
-  const problem = configProblem(config, value) ?? config.refusal?.(value)
+  const problem = configProblem(config, value)
   return problem === undefined ? undefined : `Topic config \`${name}\` is \`${value}\`: ${problem}`
 }
 
