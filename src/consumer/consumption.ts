@@ -546,11 +546,12 @@ export class Consumption implements ReaderOwner {
     const member = this.#member
     this.#unlisten?.()
     await this.#watch?.stop()
+    for (const partition of this.assignment) partition.revoking = true
+    this.#reader?.interrupt()
+    // Before the member stops: in the middle of a rebalance nothing can be committed until it is through.
+    if (this.settings.autoCommit) await this.commitHandled(this.assignment, timeoutMs)
     await member?.halt()
     const owned = [...this.assignment]
-    for (const partition of owned) partition.revoking = true
-    this.#reader?.interrupt()
-    if (this.settings.autoCommit) await this.commitHandled(owned, timeoutMs)
     if (member && owned.length > 0) {
       await this.#call(this.settings.onRevoked, owned, this.#closing.signal).catch(error => this.#trouble(error))
       this.#emit('revoked', { partitions: named(owned) })
