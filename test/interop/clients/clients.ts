@@ -1,7 +1,10 @@
 import type { ForeignClient } from './client-round.js'
+import { franzGo } from './franz-go.js'
 import { java } from './java.js'
 import { kafkajs } from './kafkajs.js'
 import { kcat } from './kcat.js'
+import { platformatic } from './platformatic.js'
+import { confluentPython, kafkaPython } from './python.js'
 
 /** The clients that are let loose on a listener. */
-export const clients: readonly ForeignClient[] = [kcat, kafkajs, java]
+export const clients: readonly ForeignClient[] = [kcat, kafkajs, platformatic, kafkaPython, confluentPython, franzGo, java]
