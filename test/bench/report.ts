@@ -1,0 +1,115 @@
+import type { Goal, Metric, Work } from './contest.js'
+import type { Outcome } from './runner.js'
+import { median, shown } from './statistics.js'
+
+/** A work that has been done by all. */
+export interface Result {
+  readonly work: Work
+  readonly outcomes: readonly Outcome[]
+}
+
+export interface GoalReached extends Goal {
+  readonly of?: string
+  readonly reached: number
+  readonly isMet: boolean
+}
+
+/** The table of one work, the first line being its head. */
+export function tableOf({ work, outcomes }: Result): string[][] {
+  const us = reference(work, outcomes, 'us')
+  const floor = reference(work, outcomes, 'floor')
+  const [first] = work.metrics
+  const rounds = Math.max(0, ...outcomes.map(({ peakMiB }) => peakMiB.length))
+  const head = ['', ...work.metrics.map(({ title, unit }) => `${title}, ${unit}`)]
+  if (rounds > 1) head.splice(2, 0, 'from, to')
+  if (us) head.push('to us')
+  if (floor) head.push('to the floor')
+  head.push('peak MiB', 'longest stall, ms')
+  const rows = outcomes.map(outcome => {
+    const { contestant, readings, missing, failed } = outcome
+    const { note } = work.contestants.find(({ name }) => name === contestant)!
+    const name = note ? `${contestant} (${note})` : contestant
+    if (readings[first.name] === undefined)
+      return [name, missing !== undefined ? `skipped: ${missing}` : `failed: ${failed?.split('\n')[0]}`]
+    const cells = [name, ...work.metrics.map(metric => shownMedian(readings, metric))]
+    if (rounds > 1) cells.splice(2, 0, shownSpread(readings[first.name]))
+    if (us) cells.push(shownRatio(outcome, us, first))
+    if (floor) cells.push(shownRatio(outcome, floor, first))
+    cells.push(shown(median(outcome.peakMiB)), shown(Math.max(...outcome.stallMs)))
+    return cells
+  })
+  return [head, ...rows]
+}
+
+/** Which goals were reached, among those whose contestants all took part. */
+export function goalsOf({ work, outcomes }: Result): GoalReached[] {
+  const figure = (row: string, metric: string) => {
+    const readings = outcomes.find(({ contestant }) => contestant === row)?.readings[metric]
+    return readings === undefined ? undefined : median(readings)
+  }
+  return (work.goals ?? []).flatMap(goal => {
+    const ours = figure(goal.row, goal.metric)
+    if (ours === undefined) return []
+    const { better } = work.metrics.find(({ name }) => name === goal.metric)!
+    const rivals = [goal.of ?? []].flat().flatMap(row => {
+      const theirs = figure(row, goal.metric)
+      return theirs === undefined ? [] : [{ row, theirs }]
+    })
+    if (goal.of !== undefined && rivals.length === 0) return []
+    rivals.sort((a, b) => (better === 'more' ? b.theirs - a.theirs : a.theirs - b.theirs))
+    const reached = rivals.length > 0 ? ours / rivals[0].theirs : ours
+    const isMet = reached >= (goal.atLeast ?? Number.NEGATIVE_INFINITY) && reached <= (goal.atMost ?? Number.POSITIVE_INFINITY)
+    return [{ ...goal, of: rivals[0]?.row, reached, isMet }]
+  })
+}
+
+/** For a terminal. */
+export function shownTable(table: readonly string[][]): string {
+  const widths = table[0].map((_, column) =>
+    Math.max(...table.filter(row => row.length > 2 || column === 0).map(row => row[column]?.length ?? 0))
+  )
+  return table
+    .map(row =>
+      row
+        .map((cell, column) => (column === 0 ? cell.padEnd(widths[0]) : row.length === 2 ? cell : cell.padStart(widths[column])))
+        .join('  ')
+        .trimEnd()
+    )
+    .join('\n')
+}
+
+export function shownGoals(goals: readonly GoalReached[]): string {
+  return goals
+    .map(({ row, metric, of, atLeast, atMost, reached, isMet }) => {
+      const wanted = atLeast !== undefined ? `at least ${atLeast}` : `at most ${atMost}`
+      return `${isMet ? 'met   ' : 'MISSED'}  ${row}, ${metric}: ${shown(reached)}${of === undefined ? '' : ` × ${of}`}, wanted ${wanted}`
+    })
+    .join('\n')
+}
+
+export function markdownTable(table: readonly string[][]): string {
+  const [head, ...rows] = table
+  const line = (cells: readonly string[]) => `| ${cells.map(cell => cell.replaceAll('|', '\\|')).join(' | ')} |`
+  return [
+    line(head),
+    `|${head.map((_, column) => (column === 0 ? '---|' : '---:|')).join('')}`,
+    ...rows.map(row => line([...row, ...head.slice(row.length).fill('')]))
+  ].join('\n')
+}
+
+function reference(work: Work, outcomes: readonly Outcome[], role: 'us' | 'floor'): Outcome | undefined {
+  const names = new Set(work.contestants.filter(contestant => contestant.role === role).map(({ name }) => name))
+  return outcomes.find(({ contestant, readings }) => names.has(contestant) && readings[work.metrics[0].name] !== undefined)
+}
+
+function shownMedian(readings: Outcome['readings'], { name }: Metric): string {
+  return readings[name] === undefined ? '' : shown(median(readings[name]))
+}
+
+function shownSpread(figures: readonly number[]): string {
+  return `${shown(Math.min(...figures))}, ${shown(Math.max(...figures))}`
+}
+
+function shownRatio(outcome: Outcome, to: Outcome, { name }: Metric): string {
+  return shown(median(outcome.readings[name]) / median(to.readings[name]))
+}
