@@ -1,0 +1,63 @@
+import { type Command, UsageError } from '../command.js'
+import { connectAsGiven, remoteOptions } from '../remote.js'
+import { jsonRecord, shownRecord } from '../shown.js'
+
+export const consume: Command = {
+  name: 'consume',
+  usage: ['TOPIC --broker HOST:PORT [--from earliest|latest] [--group ID] [--count N | --exit]'],
+  summary: 'Shows the records of a topic as they come',
+  details: `Without --group all partitions are read and nothing is committed; with it the work is shared with the
+group's other members, and it goes on where the group was. Ends when interrupted, after --count records, or with --exit.`,
+  options: {
+    from: { value: 'WHERE', help: 'earliest or latest; in a group, where it has committed nothing. Default: latest' },
+    group: { short: 'g', value: 'ID', help: 'Read as a member of this group, and commit' },
+    count: { short: 'n', value: 'N', help: 'End after so many records' },
+    exit: { short: 'e', help: 'End when everything there is has been read' },
+    json: { help: 'One JSON object per record' },
+    values: { short: 'v', help: 'Only the values, each on a line' },
+    ...remoteOptions
+  },
+  async run(invocation) {
+    const [topic] = invocation.args('TOPIC')
+    const { output, signal } = invocation
+    const from = invocation.text('from') ?? 'latest'
+    if (from !== 'earliest' && from !== 'latest') throw new UsageError(`--from is earliest or latest, not '${from}'`)
+    const count = invocation.integer('count', 1) ?? Number.POSITIVE_INFINITY
+    const [json, values, untilEnd] = [invocation.flag('json'), invocation.flag('values'), invocation.flag('exit')]
+    const groupId = invocation.text('group')
+
+    await using cluster = await connectAsGiven(invocation)
+    await using admin = cluster.admin()
+    const [described] = await admin.describeTopics([topic])
+    const settings = { autoOffsetReset: from, groupId, ...(groupId !== undefined && { topics: [topic] }) } as const
+    await using consumer = cluster.consumer(settings)
+    if (groupId === undefined) consumer.assign(described.partitions.map(({ partition }) => ({ topic, partition })))
+    const close = () => void consumer.close()
+    signal.addEventListener('abort', close)
+    if (signal.aborted) return 0
+    await consumer.start({ signal })
+    if (untilEnd && (await nothingLeft())) return 0
+
+    let shown = 0
+    for await (const batch of consumer.batches()) {
+      for (const record of batch) {
+        const { partition } = record
+        const text = values ? Buffer.from(record.value ?? []).toString() : `${partition}  ${shownRecord(record)}`
+        const line = json ? output.json({ partition, ...jsonRecord(record) }) : output.line(text)
+        if (line) await line
+        if (++shown < count) continue
+        if (groupId !== undefined) await consumer.commit([{ topic, partition, offset: record.offset + 1 }])
+        return 0
+      }
+      await output.flush()
+      if (!untilEnd || !(await nothingLeft())) continue
+      if (groupId !== undefined) await consumer.commit()
+      return 0
+    }
+    return 0
+
+    async function nothingLeft(): Promise<boolean> {
+      return (await consumer.lag()).every(({ lag }) => lag === 0)
+    }
+  }
+}

@@ -1,0 +1,103 @@
+import { statSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Command, Invocation } from '../command.js'
+import { storedGroups } from '../look/committed-offsets.js'
+import { expectDirectory, logEndOffset } from '../look/data-directory.js'
+import { connectAsGiven, remoteOptions } from '../remote.js'
+
+interface OffsetRow {
+  readonly groupId: string
+  readonly state: string
+  readonly members: number
+  readonly topic: string | null
+  readonly partition: number | null
+  readonly committedOffset: number | null
+  /** Null when the partition is gone. */
+  readonly logEndOffset: number | null
+  readonly lag: number | null
+}
+
+export const groups: Command = {
+  name: 'groups',
+  usage: ['DIR [--json]', '--broker HOST:PORT [--json]'],
+  summary: 'Lists consumer groups with what they have committed and their lag',
+  details: `From a directory it reads __consumer_offsets, as millrace or Apache Kafka keep it: nothing is changed, and another
+process may have it open. Members are those that were last written down.`,
+  options: { json: { help: 'One JSON object per group and partition' }, ...remoteOptions },
+  async run(invocation) {
+    const { output } = invocation
+    const rows = await offsetRows(invocation)
+    if (invocation.flag('json')) {
+      for (const row of rows) await output.json(row)
+      return 0
+    }
+    const cells = rows.map(row =>
+      [row.groupId, row.state, row.members, row.topic, row.partition, row.committedOffset, row.logEndOffset, row.lag].map(
+        cell => cell ?? '-'
+      )
+    )
+    await output.table(['group', 'state', 'members', 'topic', 'partition', 'committed', 'end', 'lag'], cells)
+    return 0
+  }
+}
+
+function offsetRows(invocation: Invocation): Promise<OffsetRow[]> {
+  if (invocation.list('broker').length === 0) return rowsOfDirectory(invocation.args('DIR')[0])
+  invocation.args()
+  return rowsOfBroker(invocation)
+}
+
+async function rowsOfDirectory(directory: string): Promise<OffsetRow[]> {
+  expectDirectory(directory)
+  const ends = new Map<string, number | null>()
+  const endOf = async (name: string) => {
+    const known = ends.get(name)
+    if (known !== undefined) return known
+    const exists = statSync(join(directory, name), { throwIfNoEntry: false })?.isDirectory()
+    const end = exists ? await logEndOffset(join(directory, name)) : null
+    ends.set(name, end)
+    return end
+  }
+  const rows: OffsetRow[] = []
+  for (const { groupId, metadata, offsets } of sorted([...(await storedGroups(directory)).values()])) {
+    const members = metadata?.members.length ?? 0
+    const group = { groupId, state: members > 0 ? 'has members' : 'empty', members }
+    for (const { topic, partition, offset } of byPartition([...offsets.values()])) {
+      rows.push({ ...group, ...rowAt(topic, partition, offset, await endOf(`${topic}-${partition}`)) })
+    }
+    if (offsets.size === 0) rows.push({ ...group, ...noOffset })
+  }
+  return rows
+}
+
+async function rowsOfBroker(invocation: Invocation): Promise<OffsetRow[]> {
+  await using cluster = await connectAsGiven(invocation)
+  const admin = cluster.admin()
+  const rows: OffsetRow[] = []
+  for (const { groupId, state, protocolType } of sorted(await admin.listGroups())) {
+    const described = protocolType === 'consumer' ? await admin.describeGroups([groupId]) : []
+    const group = { groupId, state: state.toLowerCase(), members: described[0]?.members.length ?? 0 }
+    const offsets = byPartition(await admin.listGroupOffsets(groupId))
+    const ends = offsets.length === 0 ? [] : await admin.listOffsets(offsets, 'latest')
+    const end = new Map(ends.map(({ topic, partition, offset }) => [`${topic}-${partition}`, offset]))
+    for (const { topic, partition, offset } of offsets) {
+      rows.push({ ...group, ...rowAt(topic, partition, offset, end.get(`${topic}-${partition}`) ?? null) })
+    }
+    if (offsets.length === 0) rows.push({ ...group, ...noOffset })
+  }
+  return rows
+}
+
+const noOffset = { topic: null, partition: null, committedOffset: null, logEndOffset: null, lag: null }
+
+function rowAt(topic: string, partition: number, committedOffset: number, end: number | null) {
+  return { topic, partition, committedOffset, logEndOffset: end, lag: end === null ? null : Math.max(0, end - committedOffset) }
+}
+
+function sorted<T extends { readonly groupId: string }>(all: T[]): T[] {
+  return all.sort((a, b) => (a.groupId < b.groupId ? -1 : 1))
+}
+
+function byPartition<T extends { readonly topic: string; readonly partition: number }>(all: T[]): T[] {
+  return all.sort((a, b) => (a.topic === b.topic ? a.partition - b.partition : a.topic < b.topic ? -1 : 1))
+}

@@ -1,0 +1,53 @@
+import { createInterface } from 'node:readline'
+import type { CompressionType } from '../../record/compression/codec.js'
+import { type Command, integerIn, UsageError } from '../command.js'
+import { connectAsGiven, remoteOptions } from '../remote.js'
+import { counted } from '../shown.js'
+
+const compressions: readonly CompressionType[] = ['none', 'gzip', 'snappy', 'lz4', 'zstd']
+const portionSize = 1000
+
+export const produce: Command = {
+  name: 'produce',
+  usage: ['TOPIC --broker HOST:PORT [--key-separator SEP]'],
+  summary: 'Sends each line of the standard input as a record',
+  options: {
+    'key-separator': { short: 'k', value: 'SEP', help: 'What stands between key and value in a line. Default: lines have no key' },
+    partition: { short: 'p', value: 'N', help: 'Default: by key, else spread' },
+    compression: { short: 'z', value: 'TYPE', help: 'none, gzip, snappy, lz4 or zstd. Default: none' },
+    ...remoteOptions
+  },
+  async run(invocation) {
+    const [topic] = invocation.args('TOPIC')
+    const separator = invocation.text('key-separator')
+    const partition = invocation.text('partition') === undefined ? undefined : integerIn('--partition', invocation.text('partition')!, 0)
+    const compression = (invocation.text('compression') ?? 'none') as CompressionType
+    if (!compressions.includes(compression))
+      throw new UsageError(`--compression is one of ${compressions.join(', ')}, not '${compression}'`)
+    if (separator === '') throw new UsageError('--key-separator may not be empty')
+
+    await using cluster = await connectAsGiven(invocation)
+    await using producer = cluster.producer({ compression, lingerMs: 5 })
+    const lines = createInterface({ input: process.stdin, crlfDelay: Number.POSITIVE_INFINITY })
+    invocation.signal.addEventListener('abort', () => lines.close())
+    let sent = 0
+    let portion: { key: string | null; value: string; partition?: number }[] = []
+    const send = async () => {
+      const records = portion
+      portion = []
+      sent += records.length
+      if (records.length > 0) await producer.sendBatch(topic, records)
+    }
+    for await (const line of lines) {
+      const at = separator === undefined ? -1 : line.indexOf(separator)
+      if (separator !== undefined && at < 0) throw new UsageError(`line ${sent + portion.length + 1} holds no '${separator}': ${line}`)
+      const value = separator === undefined ? line : line.slice(at + separator.length)
+      portion.push({ key: separator === undefined ? null : line.slice(0, at), value, ...(partition !== undefined && { partition }) })
+      // A person who types wants each line to go out; a file goes faster in portions.
+      if (process.stdin.isTTY || portion.length >= portionSize) await send()
+    }
+    await send()
+    invocation.tell(`${counted(sent, 'record')} sent to ${topic}`)
+    return 0
+  }
+}

@@ -1,0 +1,85 @@
+import { readInt16 } from '../../common/bytes.js'
+import { type GroupMetadata, type GroupRecord, readGroupRecord } from '../../coordinator/group/group-records.js'
+import { KafkaError } from '../../errors.js'
+import { groupOffsetsTopic } from '../../metadata/topic-name.js'
+import { controlTypeOf } from '../../record/control-record.js'
+import type { Record } from '../../record/record.js'
+import type { RecordBatch } from '../../record/record-batch.js'
+import { batchesOf } from './batches-of.js'
+import { partitionFolders } from './data-directory.js'
+
+/** A group as the records of `__consumer_offsets` leave it. */
+export interface StoredGroup {
+  readonly groupId: string
+  /** What is known of its members; undefined for a group that only has offsets. */
+  metadata: GroupMetadata | undefined
+  /** Committed offsets by topic and partition. */
+  readonly offsets: Map<string, StoredOffset>
+}
+
+export interface StoredOffset {
+  readonly topic: string
+  readonly partition: number
+  readonly offset: number
+  readonly commitTimestamp: number
+}
+
+/** The groups of a data directory, by id. */
+export async function storedGroups(directory: string): Promise<Map<string, StoredGroup>> {
+  const groups = new Map<string, StoredGroup>()
+  for (const { topic, path } of partitionFolders(directory)) {
+    if (topic === groupOffsetsTopic) for await (const batch of new Committed(batchesOf(path))) replay(batch, groups)
+  }
+  return groups
+}
+
+function replay(records: readonly Record[], groups: Map<string, StoredGroup>): void {
+  for (const record of records) {
+    const read = groupRecordIn(record)
+    if (!read) continue
+    const { groupId } = read
+    const group = groups.get(groupId) ?? { groupId, metadata: undefined, offsets: new Map() }
+    groups.set(groupId, group)
+    if (read.type === 'group') group.metadata = read.value ?? undefined
+    else if (read.value) {
+      const { topic, partition } = read
+      const { offset, commitTimestamp } = read.value
+      group.offsets.set(`${topic}-${partition}`, { topic, partition, offset, commitTimestamp })
+    } else group.offsets.delete(`${read.topic}-${read.partition}`)
+    if (!group.metadata && group.offsets.size === 0) groups.delete(groupId)
+  }
+}
+
+/** Kinds of groups that Kafka has and millrace has not are passed over, as are versions of a later Kafka. */
+function groupRecordIn(record: Record): GroupRecord | undefined {
+  try {
+    if (record.key === null || record.key.length < 2 || readInt16(record.key, 0) > 2) return undefined
+    return readGroupRecord(record)
+  } catch (error) {
+    if (error instanceof KafkaError) return undefined
+    throw error
+  }
+}
+
+/** The records of batches, those of a transaction when it is committed, in its place. */
+class Committed implements AsyncIterable<Record[]> {
+  readonly #batches: AsyncIterable<RecordBatch>
+  readonly #pending = new Map<number, Record[]>()
+
+  constructor(batches: AsyncIterable<RecordBatch>) {
+    this.#batches = batches
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<Record[], void, undefined> {
+    for await (const batch of this.#batches) {
+      const { producerId } = batch
+      const records = [...batch.records()]
+      if (batch.isControl) {
+        const waiting = this.#pending.get(producerId) ?? []
+        this.#pending.delete(producerId)
+        if (records.length > 0 && controlTypeOf(records[0].key) === 'COMMIT') yield waiting
+      } else if (batch.isTransactional) this.#pending.set(producerId, [...(this.#pending.get(producerId) ?? []), ...records])
+      else yield records
+    }
+  }
+}

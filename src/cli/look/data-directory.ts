@@ -1,0 +1,114 @@
+import { readdirSync, readFileSync, statSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { UsageError } from '../command.js'
+import { lastOffsetIn } from './batches-of.js'
+import { type OffsetCheckpoint, offsetCheckpoints, topicIdIn } from './checkpoint-files.js'
+import { offsetIndexEntries } from './index-entries.js'
+import { LogFileReader } from './log-file-reader.js'
+
+/** A folder with the log of one partition. */
+export interface PartitionFolder {
+  readonly topic: string
+  readonly partition: number
+  readonly path: string
+}
+
+/** A `.log` file, which names its first offset. */
+export interface SegmentFile {
+  readonly baseOffset: number
+  readonly path: string
+}
+
+const partitionName = /^([a-zA-Z0-9._-]+)-(\d+)$/
+const segmentName = /^(\d{20})\.log$/
+
+/** The topic and the partition that a folder's name stands for. */
+export function partitionIn(name: string): { readonly topic: string; readonly partition: number } | undefined {
+  const match = partitionName.exec(name)
+  return match ? { topic: match[1], partition: Number(match[2]) } : undefined
+}
+
+/** The partitions in a data directory, by topic and number. Complains, to its user, of what is no such directory. */
+export function partitionFolders(directory: string): PartitionFolder[] {
+  expectDirectory(directory)
+  const folders: PartitionFolder[] = []
+  for (const entry of readdirSync(directory, { withFileTypes: true })) {
+    const named = partitionIn(entry.name)
+    const path = join(directory, entry.name)
+    if (named && (entry.isDirectory() || statSync(path).isDirectory())) folders.push({ ...named, path })
+  }
+  return folders.sort((a, b) => (a.topic === b.topic ? a.partition - b.partition : a.topic < b.topic ? -1 : 1))
+}
+
+export function expectDirectory(directory: string): void {
+  const found = statSync(directory, { throwIfNoEntry: false })
+  if (!found) throw new UsageError(`there is no directory ${resolve(directory)}`)
+  if (!found.isDirectory()) throw new UsageError(`${resolve(directory)} is not a directory`)
+}
+
+/** Whether a directory holds one partition, rather than many. */
+export function isPartitionFolder(directory: string): boolean {
+  return partitionIn(resolve(directory).split(/[\\/]/).at(-1) ?? '') !== undefined && segmentFiles(directory).length > 0
+}
+
+/** The segments of a partition, oldest first. */
+export function segmentFiles(folder: string): SegmentFile[] {
+  const names = readdirSync(folder).filter(name => segmentName.test(name))
+  return names.sort().map(name => ({ baseOffset: Number(name.slice(0, 20)), path: join(folder, name) }))
+}
+
+export function filesBeside(segment: SegmentFile) {
+  const stem = segment.path.slice(0, -'.log'.length)
+  return { index: `${stem}.index`, timeIndex: `${stem}.timeindex`, transactionIndex: `${stem}.txnindex` }
+}
+
+/** The content of a file, or undefined when there is none. */
+export function contentOf(path: string): Buffer | undefined {
+  try {
+    return readFileSync(path)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    throw error
+  }
+}
+
+/** The offsets that a checkpoint file of the directory has, by folder name; none where it cannot be read. */
+export function checkpointsIn(directory: string, name: string): ReadonlyMap<string, number> {
+  const text = contentOf(join(directory, name))?.toString()
+  let entries: OffsetCheckpoint[] = []
+  try {
+    entries = offsetCheckpoints(text ?? '0\n0\n')
+  } catch {
+    // `millrace verify` says what is wrong with it.
+  }
+  return new Map(entries.map(({ topic, partition, offset }) => [`${topic}-${partition}`, offset]))
+}
+
+export function topicIdOf(folder: string): string | undefined {
+  try {
+    return topicIdIn(contentOf(join(folder, 'partition.metadata'))?.toString() ?? '')
+  } catch {
+    return undefined
+  }
+}
+
+/** Where to begin in a segment to find `offset`: at or before its batch. */
+export function positionBefore(segment: SegmentFile, offset: number): number {
+  let position = 0
+  const bytes = contentOf(filesBeside(segment).index) ?? new Uint8Array(0)
+  for (const entry of offsetIndexEntries(bytes, segment.baseOffset)) {
+    if (entry.offset > offset) break
+    position = entry.position
+  }
+  return position
+}
+
+/** The offset after the last whole batch of a partition. Reads the end of its last segment only. */
+export async function logEndOffset(folder: string): Promise<number> {
+  const segment = segmentFiles(folder).at(-1)
+  if (!segment) return 0
+  let end = segment.baseOffset
+  await using reader = await LogFileReader.open(segment.path, positionBefore(segment, Number.MAX_SAFE_INTEGER))
+  for (let block = await reader.next(); block.length > 0; block = await reader.next()) end = lastOffsetIn(block) + 1
+  return end
+}

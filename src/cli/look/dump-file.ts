@@ -1,0 +1,169 @@
+import { basename, dirname } from 'node:path'
+import { KafkaError } from '../../errors.js'
+import { batchSizeAt } from '../../record/batch-header.js'
+import { RecordBatch } from '../../record/record-batch.js'
+import { RecordCursor } from '../../record/record-cursor.js'
+import type { Output } from '../output.js'
+import { jsonBytes, jsonRecord, shownBytes, shownRecord, shownTime } from '../shown.js'
+import { problemOfBatch } from '../verify/batch-check.js'
+import { leaderEpochCheckpoint, offsetCheckpoints } from './checkpoint-files.js'
+import { contentOf, partitionIn } from './data-directory.js'
+import { abortedTransactions, offsetIndexEntries, timeIndexEntries } from './index-entries.js'
+import { meaningOf } from './internal-records.js'
+import { LogFileReader } from './log-file-reader.js'
+import { snapshotEntries } from './snapshot-entries.js'
+
+export interface DumpOptions {
+  readonly output: Output
+  readonly records: boolean
+  readonly json: boolean
+  readonly signal: AbortSignal
+}
+
+/** Which kinds of files can be shown. */
+export function isDumpable(path: string): boolean {
+  return readerOf(path) !== undefined
+}
+
+/** Shows what a file holds. Resolves with the number of things in it that are wrong. */
+export function dumpFile(path: string, options: DumpOptions): Promise<number> {
+  const reader = readerOf(path)
+  if (!reader) throw new Error(`${path} is of no known kind`)
+  return reader(path, options)
+}
+
+type Reader = (path: string, options: DumpOptions) => Promise<number>
+
+function readerOf(path: string): Reader | undefined {
+  const name = basename(path)
+  const baseOffset = Number(/^\d{20}/.exec(name)?.[0])
+  if (/^\d{20}\.log$|^\d{20}-\d{10}\.checkpoint$/.test(name)) return dumpBatches
+  if (/^\d{20}\.index$/.test(name)) return entriesReader(bytes => offsetIndexEntries(bytes, baseOffset))
+  if (/^\d{20}\.timeindex$/.test(name)) return entriesReader(bytes => timeIndexEntries(bytes, baseOffset))
+  if (/^\d{20}\.txnindex$/.test(name)) return entriesReader(abortedTransactions)
+  if (/^\d{20}\.snapshot$/.test(name)) return entriesReader(snapshotEntries)
+  if (name === 'leader-epoch-checkpoint') return entriesReader(bytes => leaderEpochCheckpoint(bytes.toString()))
+  if (name.endsWith('-offset-checkpoint')) return entriesReader(bytes => offsetCheckpoints(bytes.toString()))
+  return undefined
+}
+
+function entriesReader(entriesIn: (bytes: Buffer) => Iterable<object>): Reader {
+  return async (path, { output, json }) => {
+    const bytes = contentOf(path) ?? Buffer.alloc(0)
+    try {
+      for (const entry of entriesIn(bytes)) {
+        if (json) await output.json(entry)
+        else await output.line(fieldsOf(entry))
+      }
+      return 0
+    } catch (error) {
+      await wrong(output, json, (error as Error).message)
+      return 1
+    }
+  }
+}
+
+async function dumpBatches(path: string, { output, records, json, signal }: DumpOptions): Promise<number> {
+  const topic = partitionIn(basename(dirname(path)))?.topic ?? ''
+  const cursor = new RecordCursor()
+  let problems = 0
+  await using reader = await LogFileReader.open(path)
+  try {
+    for (;;) {
+      const start = reader.position
+      const block = await reader.next()
+      if (block.length === 0) break
+      for (let at = 0; at < block.length; at += batchSizeAt(block, at)) {
+        signal.throwIfAborted()
+        const batch = new RecordBatch(block, at)
+        const problem = problemOfBatch(batch, cursor)
+        if (problem) problems++
+        const shown = describe(batch, start + at, problem)
+        const line = json ? output.json(shown) : output.line(batchLine(shown))
+        if (line) await line
+        if (records && !problem) await dumpRecords(batch, topic, output, json)
+      }
+    }
+  } catch (error) {
+    if (!(error instanceof KafkaError)) throw error
+    await wrong(output, json, `position ${reader.position}: ${error.message}`)
+    return problems + 1
+  }
+  const rest = await reader.remaining()
+  if (rest === 0) return problems
+  await wrong(output, json, `position ${reader.position}: the last ${rest} bytes are not a whole batch`)
+  return problems + 1
+}
+
+async function dumpRecords(batch: RecordBatch, topic: string, output: Output, json: boolean): Promise<void> {
+  for (const record of batch.records()) {
+    const meaning = meaningOf(topic, record, batch.isControl)
+    const line = json
+      ? output.json({ type: 'record', ...jsonRecord(record), ...(meaning && { meaning: withTextOf(meaning) }) })
+      : output.line(`    ${meaning ? `${record.offset}  ${shownTime(record.timestamp)}  ${meaningLine(meaning)}` : shownRecord(record)}`)
+    if (line) await line
+  }
+}
+
+function describe(batch: RecordBatch, position: number, problem: KafkaError | undefined) {
+  return {
+    type: 'batch',
+    position,
+    sizeInBytes: batch.sizeInBytes,
+    baseOffset: batch.baseOffset,
+    lastOffset: batch.lastOffset,
+    recordCount: batch.recordCount,
+    leaderEpoch: batch.leaderEpoch,
+    crc: batch.crc,
+    isValid: problem === undefined,
+    ...(problem && { problem: problem.message }),
+    compression: problem?.code === 'UNSUPPORTED_COMPRESSION_TYPE' ? 'unknown' : batch.compression,
+    timestampType: batch.timestampType,
+    baseTimestamp: batch.baseTimestamp,
+    maxTimestamp: batch.maxTimestamp,
+    ...(batch.deleteHorizon !== undefined && { deleteHorizon: batch.deleteHorizon }),
+    producerId: batch.producerId,
+    producerEpoch: batch.producerEpoch,
+    baseSequence: batch.baseSequence,
+    lastSequence: batch.lastSequence,
+    isTransactional: batch.isTransactional,
+    isControl: batch.isControl
+  }
+}
+
+function batchLine(batch: ReturnType<typeof describe>): string {
+  const parts = [
+    `offsets ${batch.baseOffset}-${batch.lastOffset}`,
+    `position ${batch.position}`,
+    `${batch.sizeInBytes} bytes`,
+    `${batch.recordCount} records`,
+    batch.compression,
+    `${batch.timestampType} ${shownTime(batch.maxTimestamp)}`,
+    `leader epoch ${batch.leaderEpoch}`,
+    batch.producerId >= 0 && `producer ${batch.producerId}/${batch.producerEpoch} sequence ${batch.baseSequence}-${batch.lastSequence}`,
+    batch.isTransactional && 'transactional',
+    batch.isControl && 'control',
+    batch.deleteHorizon !== undefined && `delete horizon ${shownTime(batch.deleteHorizon)}`,
+    `crc ${batch.crc}`,
+    batch.problem !== undefined && `WRONG: ${batch.problem}`
+  ]
+  return parts.filter(Boolean).join('  ')
+}
+
+function wrong(output: Output, json: boolean, message: string): Promise<void> | undefined {
+  return json ? output.json({ type: 'problem', message }) : output.line(`WRONG: ${message}`)
+}
+
+function fieldsOf(entry: object): string {
+  return Object.entries(entry)
+    .map(([name, value]) => `${name} ${value}`)
+    .join('  ')
+}
+
+function meaningLine(meaning: object): string {
+  return JSON.stringify(meaning, (_, value) => (value instanceof Uint8Array ? shownBytes(value, 64) : value))
+}
+
+function withTextOf(meaning: object): object {
+  return JSON.parse(JSON.stringify(meaning, (_, value) => (value instanceof Uint8Array ? jsonBytes(value) : value)))
+}

@@ -1,0 +1,145 @@
+import type { RecordBatch } from '../../record/record-batch.js'
+import {
+  type AbortedTransaction,
+  abortedTransactionBytes,
+  abortedTransactions,
+  type OffsetIndexEntry,
+  offsetEntryBytes,
+  offsetIndexEntries,
+  type TimeIndexEntry,
+  timeEntryBytes,
+  timeIndexEntries
+} from '../look/index-entries.js'
+
+type Report = (message: string) => void
+
+/** Holds an index against its log while the log is walked: `batch` takes the batches in order, `end` says that there are no more. */
+export interface IndexCheck {
+  batch(batch: RecordBatch, position: number): void
+  end(): void
+}
+
+/** Each entry of an `.index` has the last offset of the batch that begins at its position; offsets and positions grow. */
+export class OffsetIndexCheck implements IndexCheck {
+  readonly #entries: Iterator<OffsetIndexEntry>
+  readonly #report: Report
+  #entry: OffsetIndexEntry | undefined
+
+  constructor(bytes: Uint8Array, baseOffset: number, report: Report) {
+    this.#report = report
+    if (bytes.length % offsetEntryBytes !== 0) report(`its size ${bytes.length} is no multiple of ${offsetEntryBytes}`)
+    this.#entries = offsetIndexEntries(bytes, baseOffset)
+    this.#advance()
+  }
+
+  batch(batch: RecordBatch, position: number): void {
+    while (this.#entry && this.#entry.position < position) {
+      this.#report(`${shown(this.#entry)} points to where no batch begins`)
+      this.#advance()
+    }
+    if (this.#entry?.position !== position) return
+    if (this.#entry.offset !== batch.lastOffset) {
+      this.#report(`${shown(this.#entry)} should have offset ${batch.lastOffset}, the last one of the batch there`)
+    }
+    this.#advance()
+  }
+
+  end(): void {
+    for (; this.#entry; this.#advance()) this.#report(`${shown(this.#entry)} points beyond the last batch`)
+  }
+
+  #advance(): void {
+    for (;;) {
+      const { value, done } = this.#entries.next()
+      const next = done ? undefined : value
+      const before = this.#entry
+      this.#entry = next
+      if (!before || !next || (next.offset > before.offset && next.position > before.position)) return
+      this.#report(`${shown(next)} follows ${shown(before)}`)
+      // The walk only goes forward: what stands out of order is passed over.
+      if (next.position <= before.position) this.#entry = before
+      else return
+    }
+  }
+}
+
+/** Each entry of a `.timeindex` has the largest timestamp so far, and the last offset of the batch that brought it. */
+export class TimeIndexCheck implements IndexCheck {
+  readonly #entries: Iterator<TimeIndexEntry>
+  readonly #report: Report
+  #entry: TimeIndexEntry | undefined
+  #largest = -1
+
+  constructor(bytes: Uint8Array, baseOffset: number, report: Report) {
+    this.#report = report
+    if (bytes.length % timeEntryBytes !== 0) report(`its size ${bytes.length} is no multiple of ${timeEntryBytes}`)
+    this.#entries = timeIndexEntries(bytes, baseOffset)
+    this.#advance()
+  }
+
+  batch(batch: RecordBatch): void {
+    while (this.#entry && this.#entry.offset < batch.baseOffset) {
+      this.#report(`${shown(this.#entry)} stands for an offset at which no batch ends`)
+      this.#advance()
+    }
+    this.#largest = Math.max(this.#largest, batch.maxTimestamp)
+    while (this.#entry && this.#entry.offset <= batch.lastOffset) {
+      const { offset, timestamp } = this.#entry
+      if (offset !== batch.lastOffset) this.#report(`${shown(this.#entry)} stands for an offset at which no batch ends`)
+      else if (timestamp !== this.#largest) this.#report(`${shown(this.#entry)} should have timestamp ${this.#largest}`)
+      this.#advance()
+    }
+  }
+
+  end(): void {
+    for (; this.#entry; this.#advance()) this.#report(`${shown(this.#entry)} stands for an offset beyond the last batch`)
+  }
+
+  #advance(): void {
+    for (;;) {
+      const { value, done } = this.#entries.next()
+      const next = done ? undefined : value
+      const before = this.#entry
+      this.#entry = next
+      if (!before || !next || (next.offset > before.offset && next.timestamp > before.timestamp)) return
+      this.#report(`${shown(next)} follows ${shown(before)}`)
+      if (next.offset <= before.offset) this.#entry = before
+      else return
+    }
+  }
+}
+
+/** Each entry of a `.txnindex` is about a transaction whose ABORT marker stands in the log. */
+export class TransactionIndexCheck implements IndexCheck {
+  readonly #byMarker = new Map<number, AbortedTransaction>()
+  readonly #report: Report
+
+  constructor(bytes: Uint8Array, report: Report) {
+    this.#report = report
+    if (bytes.length % abortedTransactionBytes !== 0) report(`its size ${bytes.length} is no multiple of ${abortedTransactionBytes}`)
+    try {
+      for (const entry of abortedTransactions(bytes)) {
+        if (entry.firstOffset > entry.lastOffset) report(`${shown(entry)} ends before it begins`)
+        this.#byMarker.set(entry.lastOffset, entry)
+      }
+    } catch (error) {
+      report((error as Error).message)
+    }
+  }
+
+  batch(batch: RecordBatch): void {
+    const entry = this.#byMarker.get(batch.lastOffset)
+    if (!entry || !batch.isControl) return
+    if (entry.producerId !== batch.producerId) this.#report(`${shown(entry)} should be of producer ${batch.producerId}`)
+    this.#byMarker.delete(batch.lastOffset)
+  }
+
+  end(): void {
+    for (const entry of this.#byMarker.values()) this.#report(`${shown(entry)} has no marker at its last offset`)
+  }
+}
+
+function shown(entry: object): string {
+  const fields = Object.entries(entry).map(([name, value]) => `${name} ${value}`)
+  return `the entry {${fields.join(', ')}}`
+}

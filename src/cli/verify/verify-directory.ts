@@ -1,0 +1,62 @@
+import { basename, dirname, join, relative } from 'node:path'
+import { offsetCheckpoints, propertiesIn } from '../look/checkpoint-files.js'
+import { checkpointsIn, isPartitionFolder, type PartitionFolder, partitionFolders, partitionIn } from '../look/data-directory.js'
+import { type Finding, Findings } from './findings.js'
+import { verifyPartition, verifyText } from './verify-partition.js'
+
+/** What a look through a data directory came to. */
+export interface DirectoryReport {
+  readonly partitions: number
+  readonly segments: number
+  readonly batches: number
+  readonly records: number
+  readonly bytes: number
+  readonly problems: readonly Finding[]
+  /** What is unusual but may well be right. */
+  readonly notes: readonly Finding[]
+}
+
+const checkpointNames = [
+  'recovery-point-offset-checkpoint',
+  'log-start-offset-checkpoint',
+  'replication-offset-checkpoint',
+  'cleaner-offset-checkpoint'
+]
+
+/**
+ * Holds every file of a data directory, or of one partition's folder, against the others, without touching any: another process may have them open.
+ * Memory does not grow with what is in them.
+ */
+export async function verifyDirectory(directory: string, signal?: AbortSignal): Promise<DirectoryReport> {
+  const single = isPartitionFolder(directory)
+  const folders = single ? [partitionFolderAt(directory)] : partitionFolders(directory)
+  const findings = new Findings()
+  const reporter = { problem: (path: string, message: string) => findings.problem(relative(directory, path), message) }
+  const checkpoints = new Map(
+    single ? [] : checkpointNames.map(name => [name, verifyText(join(directory, name), offsetCheckpoints, reporter) ?? []])
+  )
+  if (!single) verifyText(join(directory, 'meta.properties'), propertiesIn, reporter)
+  const cleaned = checkpointsIn(single ? dirname(directory) : directory, 'cleaner-offset-checkpoint')
+  const total = { partitions: 0, segments: 0, batches: 0, records: 0, bytes: 0 }
+  for (const folder of folders) {
+    signal?.throwIfAborted()
+    const { logEndOffset, missingOffsets, ...counts } = await verifyPartition(folder, reporter)
+    total.partitions++
+    for (const name of Object.keys(counts) as (keyof typeof counts)[]) total[name] += counts[name]
+    for (const [name, entries] of checkpoints) {
+      const entry = entries.find(({ topic, partition }) => topic === folder.topic && partition === folder.partition)
+      if (!entry || entry.offset <= logEndOffset) continue
+      const text = `${folder.topic}-${folder.partition} has offset ${entry.offset} in it, its log ends at ${logEndOffset}`
+      findings.problem(name, text)
+    }
+    if (missingOffsets > 0 && !cleaned.has(basename(folder.path)))
+      findings.note(basename(folder.path), `${missingOffsets} offsets are missing, as compaction leaves it`)
+  }
+  return { ...total, problems: findings.problems, notes: findings.notes }
+}
+
+function partitionFolderAt(path: string): PartitionFolder {
+  const named = partitionIn(basename(join(path)))
+  if (!named) throw new Error(`${path} is no folder of a partition`)
+  return { ...named, path }
+}

@@ -1,0 +1,161 @@
+import { readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { LeaderEpochs } from '../../log/leader-epochs.js'
+import type { RecordBatch } from '../../record/record-batch.js'
+import { leaderEpochCheckpoint, topicIdIn } from '../look/checkpoint-files.js'
+import { contentOf, type PartitionFolder, type SegmentFile, segmentFiles } from '../look/data-directory.js'
+import { snapshotEntries } from '../look/snapshot-entries.js'
+import { type SegmentVisitor, verifyBatches, verifySegment } from './verify-segment.js'
+
+/** What the log of a partition came to. */
+export interface PartitionSummary {
+  readonly segments: number
+  readonly batches: number
+  readonly records: number
+  readonly bytes: number
+  readonly logEndOffset: number
+  /** Offsets between the first and the last that no batch has, as compaction leaves them. */
+  readonly missingOffsets: number
+}
+
+interface Reporter {
+  problem(file: string, message: string): void
+}
+
+/** Reads all files of a partition through; what is wrong goes to `reporter`. */
+export async function verifyPartition(folder: PartitionFolder, reporter: Reporter): Promise<PartitionSummary> {
+  const names = readdirSync(folder.path)
+  const walk = new PartitionWalk(folder, reporter)
+  for (const segment of segmentFiles(folder.path)) await walk.segment(segment)
+  for (const name of names) {
+    const path = join(folder.path, name)
+    if (/^\d{20}\.snapshot$/.test(name)) verifySnapshot(path, Number(name.slice(0, 20)), walk.nextOffset, reporter)
+    if (/^\d{20}-\d{10}\.checkpoint$/.test(name)) await verifyMetadataSnapshot(path, reporter)
+    if (name === 'partition.metadata') verifyText(path, topicIdIn, reporter)
+    if (/^\d{20}\.(index|timeindex|txnindex)$/.test(name) && !names.includes(`${name.slice(0, 20)}.log`)) {
+      reporter.problem(path, 'it has no log beside it')
+    }
+  }
+  return walk.summary()
+}
+
+/** Follows the batches of a partition from segment to segment: their offsets grow, their leader epochs are those of the checkpoint. */
+class PartitionWalk implements SegmentVisitor {
+  readonly #reporter: Reporter
+  readonly #epochsPath: string
+  #epochs: LeaderEpochs | undefined
+  #segment: SegmentFile = { baseOffset: 0, path: '' }
+  #counts = { segments: 0, batches: 0, records: 0, bytes: 0 }
+  #missing = 0
+  /** Undefined before the first segment. */
+  #nextOffset: number | undefined
+
+  constructor(folder: PartitionFolder, reporter: Reporter) {
+    this.#reporter = reporter
+    this.#epochsPath = join(folder.path, 'leader-epoch-checkpoint')
+    this.#epochs = this.#readEpochs(reporter)
+  }
+
+  get nextOffset(): number {
+    return this.#nextOffset ?? 0
+  }
+
+  async segment(segment: SegmentFile): Promise<void> {
+    const expected = this.#nextOffset ?? segment.baseOffset
+    if (segment.baseOffset < expected) this.problem(segment.path, `it begins before offset ${expected}, where the segment before it ends`)
+    this.#missing += Math.max(0, segment.baseOffset - expected)
+    this.#nextOffset = Math.max(expected, segment.baseOffset)
+    this.#segment = segment
+    this.#counts.segments++
+    try {
+      await verifySegment(segment, this)
+    } catch (error) {
+      // Retention may have taken it meanwhile.
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+    }
+  }
+
+  problem(file: string, message: string): void {
+    this.#reporter.problem(file, message)
+  }
+
+  batch(batch: RecordBatch, position: number): void {
+    const expected = this.nextOffset
+    const { baseOffset, lastOffset, recordCount, sizeInBytes } = batch
+    if (baseOffset < expected) {
+      this.problem(this.#segment.path, `position ${position}: offset ${baseOffset} comes again, ${expected} was due`)
+    }
+    this.#missing += Math.max(0, baseOffset - expected)
+    this.#nextOffset = Math.max(expected, lastOffset + 1)
+    this.#counts.batches++
+    this.#counts.records += Math.max(0, recordCount)
+    this.#counts.bytes += sizeInBytes
+    if (this.#contradictsEpochs(batch)) {
+      // Perhaps the epoch is new.
+      this.#epochs = this.#readEpochs()
+      if (!this.#contradictsEpochs(batch)) return
+      const known = this.#epochs?.epochOf(baseOffset)
+      this.problem(this.#epochsPath, `offset ${baseOffset} has epoch ${known} in it and epoch ${batch.leaderEpoch} in the log`)
+      this.#epochs = undefined
+    }
+  }
+
+  summary(): PartitionSummary {
+    return { ...this.#counts, logEndOffset: this.nextOffset, missingOffsets: this.#missing }
+  }
+
+  #contradictsEpochs({ baseOffset, leaderEpoch }: RecordBatch): boolean {
+    const first = this.#epochs?.entries[0]
+    if (!this.#epochs || !first || leaderEpoch < 0 || baseOffset < first.startOffset) return false
+    return this.#epochs.epochOf(baseOffset) !== leaderEpoch
+  }
+
+  #readEpochs(reporter?: Reporter): LeaderEpochs | undefined {
+    const text = contentOf(this.#epochsPath)?.toString()
+    if (text === undefined) return undefined
+    try {
+      const epochs = new LeaderEpochs()
+      for (const { epoch, startOffset } of leaderEpochCheckpoint(text)) epochs.assign(epoch, startOffset)
+      return epochs
+    } catch (error) {
+      reporter?.problem(this.#epochsPath, (error as Error).message)
+      return undefined
+    }
+  }
+}
+
+function verifySnapshot(path: string, offset: number, logEndOffset: number, reporter: Reporter): void {
+  const bytes = contentOf(path)
+  if (!bytes) return
+  if (offset > logEndOffset) reporter.problem(path, `the log ends before it, at offset ${logEndOffset}`)
+  try {
+    for (const { producerId, lastOffset } of snapshotEntries(bytes)) {
+      if (lastOffset >= offset) reporter.problem(path, `producer ${producerId} has offset ${lastOffset} in it, which comes after it`)
+    }
+  } catch (error) {
+    reporter.problem(path, (error as Error).message)
+  }
+}
+
+/** A snapshot of `__cluster_metadata`, which is made of batches like a log. */
+async function verifyMetadataSnapshot(path: string, reporter: Reporter): Promise<void> {
+  const problem = (position: number, message: string) => reporter.problem(path, `position ${position}: ${message}`)
+  await verifyBatches(path, problem, (batch, position) => {
+    try {
+      batch.verify()
+    } catch (error) {
+      problem(position, (error as Error).message)
+    }
+  })
+}
+
+export function verifyText<T>(path: string, read: (text: string) => T, reporter: Reporter): T | undefined {
+  const text = contentOf(path)?.toString()
+  if (text === undefined) return undefined
+  try {
+    return read(text)
+  } catch (error) {
+    reporter.problem(path, (error as Error).message)
+    return undefined
+  }
+}

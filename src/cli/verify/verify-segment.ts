@@ -1,0 +1,94 @@
+import { setTimeout } from 'node:timers/promises'
+import { KafkaError } from '../../errors.js'
+import { batchSizeAt } from '../../record/batch-header.js'
+import { RecordBatch } from '../../record/record-batch.js'
+import { RecordCursor } from '../../record/record-cursor.js'
+import { contentOf, filesBeside, type SegmentFile } from '../look/data-directory.js'
+import { LogFileReader } from '../look/log-file-reader.js'
+import { problemOfBatch } from './batch-check.js'
+import { type IndexCheck, OffsetIndexCheck, TimeIndexCheck, TransactionIndexCheck } from './index-check.js'
+
+/** What a walk over one `.log` file tells about. */
+export interface SegmentVisitor {
+  /** `file` is the path of the file concerned. */
+  problem(file: string, message: string): void
+  /** A batch whose header can be believed, or at least not be refuted. */
+  batch(batch: RecordBatch, position: number): void
+}
+
+const writingMs = 200
+const maxRelativeOffset = 2 ** 31 - 1
+
+/** Reads a segment through, with its indexes, in memory that does not grow with it. */
+export async function verifySegment(segment: SegmentFile, visitor: SegmentVisitor): Promise<void> {
+  const { path, baseOffset } = segment
+  const problem = (position: number, message: string) => visitor.problem(path, `position ${position}: ${message}`)
+  // Indexes first: a process that is writing has the log ahead of them.
+  const indexes = indexChecks(segment, visitor)
+  const cursor = new RecordCursor()
+  await verifyBatches(path, problem, (batch, position) => {
+    const damage = problemOfBatch(batch, cursor)
+    if (damage) problem(position, damage.message)
+    if (batch.baseOffset < baseOffset || batch.lastOffset - baseOffset > maxRelativeOffset) {
+      problem(position, `offsets ${batch.baseOffset} to ${batch.lastOffset} do not belong in a segment that begins at ${baseOffset}`)
+      return
+    }
+    for (const index of indexes) index.batch(batch, position)
+    visitor.batch(batch, position)
+  })
+  for (const index of indexes) index.end()
+}
+
+/** Walks the batches of a file and says where they end before the file does. */
+export async function verifyBatches(
+  path: string,
+  problem: (position: number, message: string) => void,
+  visit: (batch: RecordBatch, position: number) => void
+): Promise<void> {
+  await using reader = await LogFileReader.open(path)
+  for (;;) {
+    const position = reader.position
+    try {
+      const block = await reader.next()
+      for (let at = 0; at < block.length; at += batchSizeAt(block, at)) visitBatch(block, at, position + at)
+      if (block.length > 0) continue
+    } catch (error) {
+      if (!(error instanceof KafkaError)) throw error
+      const unread = await reader.remaining()
+      problem(position, `${(await reader.onlyZerosRemain()) ? 'only zeros follow' : error.message}; ${unread} bytes were not looked at`)
+      return
+    }
+    const unread = await reader.remaining()
+    if (unread === 0) return
+    // Perhaps someone is just writing it.
+    await setTimeout(writingMs)
+    if ((await reader.remaining()) > unread) continue
+    const zeros = await reader.onlyZerosRemain()
+    problem(position, zeros ? `${unread} zeros follow the last batch` : `the last ${unread} bytes are not a whole batch`)
+    return
+  }
+
+  function visitBatch(block: Uint8Array, at: number, position: number): void {
+    let batch: RecordBatch
+    try {
+      batch = new RecordBatch(block, at)
+    } catch (error) {
+      problem(position, (error as Error).message)
+      return
+    }
+    visit(batch, position)
+  }
+}
+
+function indexChecks(segment: SegmentFile, visitor: SegmentVisitor): IndexCheck[] {
+  const files = filesBeside(segment)
+  const checks: IndexCheck[] = []
+  const add = (path: string, check: (bytes: Uint8Array, report: (message: string) => void) => IndexCheck) => {
+    const bytes = contentOf(path)
+    if (bytes) checks.push(check(bytes, message => visitor.problem(path, message)))
+  }
+  add(files.index, (bytes, report) => new OffsetIndexCheck(bytes, segment.baseOffset, report))
+  add(files.timeIndex, (bytes, report) => new TimeIndexCheck(bytes, segment.baseOffset, report))
+  add(files.transactionIndex, (bytes, report) => new TransactionIndexCheck(bytes, report))
+  return checks
+}
