@@ -29,6 +29,15 @@ export class PartitionRunner extends Runner {
     }
   }
 
+  #call(partition: AssignedPartition, fetched: FetchedRecords): MaybePromise<void> {
+    this.calls++
+    try {
+      return this.#items.handle(partition, fetched)
+    } finally {
+      this.calls--
+    }
+  }
+
   /** Goes through what was fetched of a partition, as long as it may. */
   async #work(partition: AssignedPartition): Promise<void> {
     this.#busy.add(partition)
@@ -46,7 +55,8 @@ export class PartitionRunner extends Runner {
           partition.handled = partition.position
           break
         }
-        const handled = this.#items.handle(partition, fetched)
+        const handled = this.#call(partition, fetched)
+        // What returns at once is never seen in hand.
         if (isPromise(handled)) {
           number = this.handedOut(partition)
           await handled

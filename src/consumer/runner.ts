@@ -18,6 +18,8 @@ export abstract class Runner implements Reader {
   /** What the handlers have in hand, by a number of its own. */
   readonly #inHand = new Map<number, AssignedPartition>()
   readonly #finishing: { readonly partitions: ReadonlySet<AssignedPartition>; readonly finished: Deferred<void> }[] = []
+  /** Handlers that are being called right now and have not returned. */
+  protected calls = 0
   #handouts = 0
   #failure: { readonly error: unknown } | undefined
   #isStopping = false
@@ -143,7 +145,7 @@ export abstract class Runner implements Reader {
 
   #stop(): void {
     this.#isStopping = true
-    if (this.#inHand.size > 0 || this.#isEnded) return
+    if (this.#inHand.size > 0 || this.calls > 0 || this.#isEnded) return
     this.#isEnded = true
     this.#signal?.removeEventListener('abort', this.#onAbort)
     for (const { finished } of this.#finishing.splice(0)) finished.resolve()

@@ -1,0 +1,554 @@
+import { CoordinatorCache } from '../client/coordinator-cache.js';
+import { GroupCoordinator } from '../client/group-coordinator.js';
+import { MetadataCache } from '../client/metadata-cache.js';
+import { Backoff, isRetriable } from '../client/retry.js';
+import { ensureTopic } from '../client/topic-creation.js';
+import { abortable, deferred, isPromise } from '../common/deferred.js';
+import { turnOf } from '../common/turn.js';
+import { KafkaError } from '../errors.js';
+import { AssignedPartition } from './assigned-partition.js';
+import { Assignment, named } from './assignment.js';
+import { Committer } from './committer.js';
+import { Fetcher } from './fetcher.js';
+import { GroupMember } from './group-member.js';
+import { KeepAlive } from './keep-alive.js';
+import { OffsetLookup } from './offset-lookup.js';
+import { rejectedRecord } from './record-decoder.js';
+import { RejectedRecordError } from './rejection.js';
+import { StartOffsets } from './start-offsets.js';
+import { StuckWatch } from './stuck-watch.js';
+import { Subscription } from './subscription.js';
+import { TopicWatch } from './topic-watch.js';
+const nobody = { memberId: '', generationId: -1, groupInstanceId: null };
+const lookAgainMs = 1000;
+/**
+ * What goes on inside of a consumer: partitions come and go, get their offsets, are fetched, and handed to the one reader; what has been
+ * handled is committed. `Consumer` is the part of it that users see.
+ */
+export class Consumption {
+    assignment = new Assignment();
+    settings;
+    clock;
+    random;
+    metadata;
+    lookup;
+    committer;
+    subscription = new Subscription([]);
+    /** What happens to rejected records when the user has not said. */
+    fallbackRejection = 'fail';
+    #emit;
+    #brokers;
+    #backoff;
+    #news;
+    #fetcher;
+    #startOffsets;
+    #coordinator;
+    #turn;
+    #keepAlive;
+    #stuckWatch;
+    #closing = new AbortController();
+    #tasks = new Set();
+    #missingTopics = new Set();
+    #mode = 'idle';
+    #isStarted = false;
+    #member;
+    #watch;
+    #unlisten;
+    #commitTimer;
+    #committing;
+    #reader;
+    #failure;
+    #hasFollowed = false;
+    #ready = deferred();
+    #polled;
+    constructor(parts, settings, emit) {
+        const { brokers, clock, random } = parts;
+        this.settings = settings;
+        this.#emit = emit;
+        this.#brokers = brokers;
+        this.clock = clock;
+        this.random = random;
+        this.#news = parts.news;
+        this.metadata = parts.metadata ?? new MetadataCache(brokers, { ...settings, clock, random });
+        this.#backoff = new Backoff(clock, random, settings);
+        this.#turn = turnOf(clock);
+        this.#keepAlive = new KeepAlive(clock);
+        this.#stuckWatch = new StuckWatch(settings.maxPollIntervalMs);
+        this.lookup = new OffsetLookup(this.metadata, this.#backoff, settings.isolationLevel === 'read_committed' ? 1 : 0);
+        if (settings.groupId !== undefined) {
+            this.#coordinator = new GroupCoordinator(settings.groupId, new CoordinatorCache(brokers));
+            this.committer = new Committer(this.#coordinator, this.metadata, this.#backoff, {
+                committing: () => this.#member?.committing() ?? nobody,
+                onRefused: (error, sent) => this.#member?.heed(error, sent),
+                onCommitted: offsets => this.#onCommitted(offsets)
+            });
+        }
+        const onTrouble = (error) => this.#trouble(error);
+        const onFailed = (partition, error) => this.#failPartition(partition, error);
+        this.#fetcher = new Fetcher({ brokers, clock, settings, metadata: this.metadata, backoff: this.#backoff, assignment: this.assignment }, {
+            onFetched: partition => {
+                this.assignment.ready(partition);
+                this.#reader?.wake();
+            },
+            onOutOfRange: partition => this.#onOutOfRange(partition),
+            onFailed,
+            onTrouble
+        });
+        this.#startOffsets = new StartOffsets({ settings, committer: this.committer, lookup: this.lookup, metadata: this.metadata, backoff: this.#backoff }, {
+            isAssigned: partition => this.assignment.has(partition),
+            onPositioned: () => this.#fetcher.restart(),
+            onReset: reset => this.#emit('offsetReset', reset),
+            onFailed,
+            onTrouble
+        });
+        this.#ready.promise.catch(() => { });
+    }
+    get isClosed() {
+        return this.#closing.signal.aborted;
+    }
+    get isReading() {
+        return this.#reader !== undefined;
+    }
+    get member() {
+        return this.#member;
+    }
+    // ---- what is read
+    /** Reads these topics from now on, in the place of what was read before. */
+    subscribe(selectors) {
+        this.expectOpen();
+        if (this.#mode === 'manual')
+            throw new TypeError('This consumer has partitions that it was given by `assign`; it cannot subscribe as well');
+        this.subscription = new Subscription(selectors);
+        this.#mode = this.settings.groupId === undefined ? 'alone' : 'group';
+        if (!this.#isStarted)
+            return;
+        this.#member?.rejoin();
+        this.#watch?.look();
+    }
+    /** Reads just these partitions from now on. */
+    assign(partitions) {
+        this.expectOpen();
+        if (this.#mode === 'group' || this.#mode === 'alone') {
+            throw new TypeError('This consumer has subscribed to topics; it cannot be given partitions by `assign` as well');
+        }
+        this.#mode = 'manual';
+        const kept = new Set(partitions.map(({ topic, partition }) => this.assignment.get(topic, partition)));
+        this.#reader?.interrupt();
+        for (const partition of [...this.assignment])
+            if (!kept.has(partition))
+                this.assignment.remove(partition);
+        for (const { topic, partition } of partitions)
+            if (!this.assignment.get(topic, partition))
+                this.#add(topic, partition);
+        if (this.#isStarted)
+            this.#task(this.#position([...this.assignment]));
+    }
+    /** Gives up all topics and partitions. */
+    async unsubscribe() {
+        this.expectOpen();
+        await this.#letGo();
+        this.subscription = new Subscription([]);
+        this.#mode = 'idle';
+        this.#isStarted = false;
+        this.#hasFollowed = false;
+        this.#failure = undefined;
+        this.#ready = deferred();
+        this.#ready.promise.catch(() => { });
+    }
+    /** Resolves when partitions are assigned and it is known where to read them. */
+    async start(signal) {
+        this.expectOpen();
+        this.#start();
+        this.#keepAlive.hold();
+        try {
+            await abortable(this.#ready.promise, signal);
+        }
+        finally {
+            this.#keepAlive.letGo();
+        }
+    }
+    pause(partitions) {
+        for (const partition of partitions)
+            partition.paused = true;
+        this.#reader?.interrupt();
+    }
+    resume(partitions) {
+        for (const partition of partitions) {
+            partition.paused = false;
+            if (partition.isReady)
+                this.assignment.ready(partition);
+        }
+        this.#fetcher.restart();
+        this.#reader?.wake();
+    }
+    jump(partition, offset) {
+        partition.error = undefined;
+        partition.restUntil = 0;
+        partition.jumpTo(offset);
+        this.#reader?.interrupt();
+        this.#fetcher.restart();
+    }
+    // ---- the reader
+    begin(reader) {
+        this.expectOpen();
+        if (this.#failure)
+            throw this.#failure.error;
+        if (this.#reader)
+            throw new TypeError('This consumer is being read already; end that loop, or `run`, before another');
+        if (this.#mode === 'idle')
+            throw new TypeError('This consumer has nothing to read; give it `topics`, or call `subscribe` or `assign`');
+        this.#reader = reader;
+        this.#keepAlive.hold();
+        for (const partition of this.assignment)
+            this.#readAgain(partition);
+        this.#start();
+        this.#fetcher.restart();
+    }
+    async end(reader) {
+        if (this.#reader !== reader)
+            return;
+        this.#reader = undefined;
+        this.#keepAlive.letGo();
+        if (this.settings.autoCommit && !this.isClosed)
+            await this.commitHandled();
+    }
+    moveOn() {
+        this.#fetcher.wake();
+    }
+    breath() {
+        this.#polled?.resolve();
+        return this.#turn.breath();
+    }
+    reject(partition, fetched, error) {
+        return this.rejected(rejectedRecord(partition, fetched, error));
+    }
+    rejected(record) {
+        this.#emit('rejected', record);
+        const rejection = this.settings.rejection ?? this.fallbackRejection;
+        if (rejection === 'fail')
+            throw new RejectedRecordError(record);
+        if (typeof rejection === 'function')
+            return rejection(record);
+    }
+    /** A loop starts: what the last one left unhandled comes again, if handling is what commits it. */
+    #readAgain(partition) {
+        if (this.settings.autoCommit && partition.handled >= 0 && partition.handled < partition.position)
+            partition.rewind();
+        else
+            partition.handled = partition.position;
+        if (partition.isReady)
+            this.assignment.ready(partition);
+        if (partition.error === undefined)
+            return;
+        partition.error = undefined;
+        partition.restUntil = 0;
+        if (partition.position < 0)
+            this.#task(this.#position([partition]));
+    }
+    // ---- commits
+    /** Takes all that was handed out for handled. */
+    acknowledge() {
+        if (this.#reader)
+            this.#reader.acknowledge();
+        else
+            for (const partition of this.assignment)
+                partition.handled = partition.position;
+    }
+    /** Commits what has been handled since the last commit; what goes wrong is told as an `error` event. */
+    async commitHandled(partitions = this.assignment, timeoutMs) {
+        try {
+            await this.commit(handledOffsets(partitions), { timeoutMs });
+        }
+        catch (error) {
+            this.#trouble(error);
+        }
+    }
+    async commit(offsets, options = {}) {
+        if (offsets.length === 0)
+            return;
+        await this.committer?.commit(offsets, options);
+    }
+    /** Everything that has been handled and not yet been committed. */
+    handledOffsets() {
+        return handledOffsets(this.assignment);
+    }
+    #onCommitted(offsets) {
+        for (const { topic, partition, offset } of offsets) {
+            const assigned = this.assignment.get(topic, partition);
+            if (assigned)
+                assigned.committed = offset;
+        }
+        this.#emit('committed', { offsets });
+    }
+    #commitLater() {
+        const { autoCommit, autoCommitIntervalMs } = this.settings;
+        if (!autoCommit || this.isClosed)
+            return;
+        this.#commitTimer?.cancel();
+        this.#commitTimer = this.clock.setTimer(autoCommitIntervalMs, () => {
+            this.#committing ??= this.commitHandled().finally(() => {
+                this.#committing = undefined;
+            });
+            this.#commitLater();
+        });
+    }
+    // ---- how partitions come and go
+    #start() {
+        if (this.#isStarted)
+            return;
+        this.#isStarted = true;
+        this.#commitLater();
+        if (this.#mode === 'manual')
+            this.#task(this.#position([...this.assignment]).then(() => this.#ready.resolve()));
+        else {
+            if (this.#mode === 'group')
+                this.#join();
+            const { metadataMaxAgeMs } = this.settings;
+            this.#watch = new TopicWatch(this.clock, this.#news, {
+                look: () => this.#look(),
+                intervalMs: () => (this.#missingTopics.size > 0 ? Math.min(lookAgainMs, metadataMaxAgeMs) : metadataMaxAgeMs)
+            });
+            if (this.#mode === 'alone')
+                this.#watch.look();
+        }
+    }
+    async #look() {
+        const { signal } = this.#closing;
+        try {
+            if (this.#member)
+                await this.#member.checkTopics(signal);
+            else if (this.#mode === 'alone')
+                await this.#follow(signal);
+        }
+        catch (error) {
+            if (signal.aborted)
+                return;
+            if (isRetriable(error) || this.#hasFollowed)
+                this.#trouble(error);
+            else
+                this.#fail(error);
+        }
+    }
+    /** Without a group: reads every partition of the topics there are. */
+    async #follow(signal) {
+        for (const name of this.subscription.names)
+            this.metadata.forget(name);
+        const topics = await this.#topics(signal);
+        if (this.#mode !== 'alone' || signal.aborted)
+            return;
+        const gone = [...this.assignment].filter(({ topic, partition }) => !topics.includes(topic) || !this.#exists(topic, partition));
+        if (gone.length > 0) {
+            this.#reader?.interrupt();
+            for (const partition of gone)
+                this.assignment.remove(partition);
+            this.#emit('revoked', { partitions: named(gone) });
+        }
+        const added = topics
+            .flatMap(topic => this.metadata.topic(topic)?.partitions.map(({ partition }) => ({ topic, partition })) ?? [])
+            .filter(({ topic, partition }) => !this.assignment.get(topic, partition));
+        // What appears later is new from its first record on, wherever reading started.
+        const { autoOffsetReset } = this.settings;
+        const reset = this.#hasFollowed && autoOffsetReset === 'latest' ? 'earliest' : autoOffsetReset;
+        if (added.length > 0 || !this.#hasFollowed)
+            await this.#take(added, signal, reset);
+        this.#hasFollowed = true;
+    }
+    #exists(topic, partition) {
+        return this.metadata.partition(topic, partition) !== undefined;
+    }
+    #join() {
+        const { settings, metadata } = this;
+        const coordinator = this.#coordinator;
+        const member = new GroupMember({ coordinator, metadata, settings, clock: this.clock, backoff: this.#backoff }, {
+            topics: signal => this.#topics(signal),
+            isSubscribed: topic => this.subscription.includes(topic),
+            owned: () => this.assignment.toArray(),
+            revoke: (partitions, signal) => this.#revoke(partitions, signal),
+            lose: partitions => this.#lose(partitions),
+            assign: (partitions, signal) => this.#take(partitions, signal, settings.autoOffsetReset),
+            onJoined: generation => this.#emit('rebalanced', generation),
+            onFatal: error => this.#fail(error),
+            onTrouble: error => this.#trouble(error),
+            isStuck: () => this.#stuckWatch.isStuck(this.#reader?.inHand() ?? [], this.clock.now()),
+            nextPoll: signal => this.#nextPoll(signal)
+        });
+        this.#member = member;
+        this.#unlisten = this.#news?.onGroupRebalancing(groupId => {
+            if (groupId === settings.groupId)
+                member.hurry();
+        });
+        member.start();
+    }
+    /** The topics that are subscribed to, created if they may be, as far as they are known. */
+    async #topics(signal) {
+        const { subscription, metadata } = this;
+        const { allowAutoTopicCreation } = this.settings;
+        const options = { allowAutoTopicCreation, signal, ...(!allowAutoTopicCreation && { unknownTopicRetries: 0 }) };
+        const topics = new Set(subscription.names);
+        const wanted = [
+            ...subscription.typedTopics,
+            ...subscription.names.filter(name => !subscription.typedTopics.some(typed => typed.name === name))
+        ];
+        await Promise.all(wanted.map(async (topic) => {
+            const name = typeof topic === 'string' ? topic : topic.name;
+            try {
+                const known = ensureTopic(topic, this.#brokers, metadata, options);
+                if (isPromise(known))
+                    await known;
+                this.#missingTopics.delete(name);
+            }
+            catch (error) {
+                if (signal.aborted || !(error instanceof KafkaError && error.code === 'UNKNOWN_TOPIC_OR_PARTITION'))
+                    throw error;
+                // It may come later; until then it is told once.
+                if (!this.#missingTopics.has(name))
+                    this.#trouble(error);
+                this.#missingTopics.add(name);
+            }
+        }));
+        if (subscription.hasPatterns) {
+            for (const { name, isInternal } of await metadata.all({ signal }))
+                if (!isInternal && subscription.matches(name))
+                    topics.add(name);
+        }
+        return [...topics];
+    }
+    /** How records of a topic are read, and written again. */
+    serdesOf(topic) {
+        const { key, value } = this.settings;
+        return this.subscription.serdesOf(topic, { key, value });
+    }
+    #add(topic, partition) {
+        const added = new AssignedPartition(topic, partition, this.serdesOf(topic));
+        this.assignment.add(added);
+        return added;
+    }
+    /** Takes partitions on: the user hears of them, then their offsets are found, then they are fetched. */
+    async #take(partitions, signal, reset) {
+        const added = partitions.map(({ topic, partition }) => this.#add(topic, partition));
+        await this.#call(this.settings.onAssigned, added, this.#closing.signal);
+        const positioned = this.#position(added, reset);
+        this.#task(positioned);
+        await abortable(positioned, signal).catch(() => { });
+        this.#emit('assigned', { partitions: named(added) });
+        this.#ready.resolve();
+    }
+    async #position(partitions, reset = this.settings.autoOffsetReset) {
+        await this.#startOffsets.find(partitions, reset, this.#closing.signal);
+        this.#fetcher.restart();
+    }
+    async #revoke(partitions, signal) {
+        const revoked = this.assignment.select(partitions);
+        for (const partition of revoked)
+            partition.revoking = true;
+        this.#reader?.interrupt();
+        const finished = this.#reader?.finish(new Set(revoked));
+        if (finished)
+            await abortable(finished, signal);
+        if (this.settings.autoCommit)
+            await this.commitHandled(revoked);
+        await this.#call(this.settings.onRevoked, revoked, signal);
+        for (const partition of revoked)
+            this.assignment.remove(partition);
+        this.#emit('revoked', { partitions: named(revoked) });
+    }
+    async #lose(partitions) {
+        if (partitions.length === 0)
+            return;
+        const lost = this.assignment.select(partitions);
+        this.#reader?.interrupt();
+        for (const partition of lost)
+            partition.revoking = true;
+        await this.#call(this.settings.onLost ?? this.settings.onRevoked, lost, this.#closing.signal);
+        for (const partition of lost)
+            this.assignment.remove(partition);
+        this.#emit('lost', { partitions: named(lost) });
+    }
+    async #call(listener, partitions, signal) {
+        if (listener === undefined || partitions.length === 0)
+            return;
+        const called = listener(named(partitions));
+        if (called)
+            await abortable(called, signal);
+    }
+    #onOutOfRange(partition) {
+        // Fetching rests until there is an offset again.
+        if (this.settings.autoOffsetReset !== 'none')
+            partition.fetchOffset = -1;
+        this.#task(this.#startOffsets.reset(partition, this.#closing.signal));
+    }
+    #nextPoll(signal) {
+        this.#polled = deferred();
+        return abortable(this.#polled.promise, signal);
+    }
+    // ---- what goes wrong
+    #trouble(error) {
+        if (!this.isClosed)
+            this.#emit('error', error);
+    }
+    #failPartition(partition, error) {
+        partition.error = error;
+        partition.restUntil = Number.POSITIVE_INFINITY;
+        this.#trouble(error);
+        this.#ready.reject(error);
+        this.#reader?.fail(error);
+    }
+    #fail(error) {
+        if (this.isClosed)
+            return;
+        this.#failure = { error };
+        this.#emit('error', error);
+        this.#ready.reject(error);
+        this.#reader?.fail(error);
+    }
+    expectOpen() {
+        if (this.isClosed)
+            throw new KafkaError('CLOSED', 'The consumer is closed');
+    }
+    // ---- the end
+    async close(timeoutMs) {
+        const reader = this.#reader;
+        this.#commitTimer?.cancel();
+        await reader?.close(timeoutMs);
+        await this.#letGo(timeoutMs);
+        this.#closing.abort(new KafkaError('CLOSED', 'The consumer is closed'));
+        this.#ready.reject(this.#closing.signal.reason);
+        this.#fetcher.close();
+        await Promise.all(this.#tasks);
+    }
+    async #letGo(timeoutMs) {
+        const member = this.#member;
+        this.#unlisten?.();
+        await this.#watch?.stop();
+        for (const partition of this.assignment)
+            partition.revoking = true;
+        this.#reader?.interrupt();
+        // Before the member stops: in the middle of a rebalance nothing can be committed until it is through.
+        if (this.settings.autoCommit)
+            await this.commitHandled(this.assignment, timeoutMs);
+        await member?.halt();
+        const owned = [...this.assignment];
+        if (member && owned.length > 0) {
+            await this.#call(this.settings.onRevoked, owned, this.#closing.signal).catch(error => this.#trouble(error));
+            this.#emit('revoked', { partitions: named(owned) });
+        }
+        for (const partition of owned)
+            this.assignment.remove(partition);
+        await member?.leave(this.#closing.signal).catch(error => this.#trouble(error));
+        this.#watch = this.#member = undefined;
+    }
+    /** Something that goes on in the background, until `close` at the latest. Deals with its own failures. */
+    #task(task) {
+        const settled = task.catch(error => this.#trouble(error)).finally(() => this.#tasks.delete(settled));
+        this.#tasks.add(settled);
+    }
+}
+function handledOffsets(partitions) {
+    const offsets = [];
+    for (const { topic, partition, handled, committed, position, leaderEpoch } of partitions) {
+        if (handled < 0 || handled === committed)
+            continue;
+        offsets.push({ topic, partition, offset: handled, leaderEpoch: handled === position ? leaderEpoch : -1 });
+    }
+    return offsets;
+}

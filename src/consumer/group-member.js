@@ -1,0 +1,379 @@
+import { compareText } from '../assignor/assignor.js';
+import { consumerProtocolType, decodeAssignment, decodeSubscription, encodeAssignment, encodeSubscription } from '../assignor/consumer-protocol.js';
+import { isRetriable } from '../client/retry.js';
+import { deferred } from '../common/deferred.js';
+import { errorCodeOf, KafkaError } from '../errors.js';
+import { JoinGroup } from '../protocol/messages/join-group.js';
+import { LeaveGroup } from '../protocol/messages/leave-group.js';
+import { SyncGroup } from '../protocol/messages/sync-group.js';
+import { Heartbeats } from './heartbeats.js';
+const noGeneration = -1;
+/** After these the member joins again at once; what they say about its identity has been heeded by then. */
+const rejoinAtOnce = new Set([
+    'MEMBER_ID_REQUIRED',
+    'UNKNOWN_MEMBER_ID',
+    'ILLEGAL_GENERATION',
+    'REBALANCE_IN_PROGRESS'
+]);
+/**
+ * A member of a consumer group, by Kafka's classic protocol: it joins, the leader among the members assigns the partitions, all are told
+ * theirs, and heartbeats keep the membership until the group, or this member, wants to rebalance. One loop does all of this in order.
+ *
+ * With only cooperative assignors (KIP-429) the member goes on reading during a rebalance and gives up just what goes to others;
+ * otherwise it gives up everything first.
+ */
+export class GroupMember {
+    #context;
+    #owner;
+    #heartbeats;
+    #isCooperative;
+    #stopping = new AbortController();
+    /** Ends the stage that the loop is in: a rebalance that waits for the user, when the user proves stuck. */
+    #stage = new AbortController();
+    #running;
+    #memberId = '';
+    #generationId = noGeneration;
+    #protocol = '';
+    /** The membership was lost, so that what is owned belongs to others. */
+    #isLost = false;
+    #isLeader = false;
+    #rejoin = deferred();
+    #isRejoinWanted = false;
+    /** What this member asked for when it joined, and, for the leader, how many partitions the topics of the group had then. */
+    #joinedTopics = [];
+    #groupTopics = new Map();
+    #lastAssigned = null;
+    constructor(context, owner) {
+        this.#context = context;
+        this.#owner = owner;
+        this.#isCooperative = context.settings.assignors.every(({ cooperative }) => cooperative);
+        this.#heartbeats = new Heartbeats(context, {
+            identity: () => this.committing(),
+            onError: (error, sent) => this.heed(error, sent),
+            isStuck: () => owner.isStuck(),
+            onStuck: () => this.#stage.abort(stuck)
+        });
+    }
+    /** Joins, and stays until `stop`. */
+    start() {
+        this.#running ??= this.#run();
+    }
+    get isJoined() {
+        return this.#generationId !== noGeneration && !this.#isRejoinWanted;
+    }
+    committing() {
+        const { groupInstanceId = null } = this.#context.settings;
+        return { memberId: this.#memberId, generationId: this.#generationId, groupInstanceId };
+    }
+    /** Has the member join again as soon as it can. */
+    rejoin() {
+        this.#isRejoinWanted = true;
+        this.#rejoin.resolve();
+    }
+    /** Looks whether what was joined for still holds: the topics that patterns match, and, as the leader, their partitions. */
+    async checkTopics(signal) {
+        if (this.#generationId === noGeneration)
+            return;
+        const topics = await this.#owner.topics(signal);
+        if (!sameTexts(topics, this.#joinedTopics))
+            return this.rejoin();
+        if (!this.#isLeader)
+            return;
+        await this.#lookUp([...this.#groupTopics.keys()], signal);
+        for (const [topic, count] of this.#groupTopics)
+            if (this.#partitionCount(topic) !== count)
+                return this.rejoin();
+    }
+    /** Draws the conclusions from an error that the group gave to the one who was `sent`. */
+    heed(error, sent) {
+        const isCurrent = sent.memberId === this.#memberId && sent.generationId === this.#generationId;
+        switch (error.code) {
+            case 'REBALANCE_IN_PROGRESS':
+                this.rejoin();
+                break;
+            case 'UNKNOWN_MEMBER_ID':
+            case 'ILLEGAL_GENERATION':
+                if (!isCurrent || this.#generationId === noGeneration)
+                    break;
+                this.#reset(error.code === 'UNKNOWN_MEMBER_ID');
+                this.rejoin();
+                break;
+            case 'FENCED_INSTANCE_ID':
+                if (isCurrent)
+                    this.#stopWith(error);
+                break;
+            case 'GROUP_AUTHORIZATION_FAILED':
+                this.#stopWith(error);
+                break;
+            default:
+                this.#context.coordinator.heed(error.code);
+        }
+    }
+    /** There is reason to think that the group rebalances: asks at once. */
+    hurry() {
+        this.#heartbeats.hurry();
+    }
+    /** Ends the loop. The membership stands, so that what was handled can still be committed. */
+    async halt() {
+        this.#stopping.abort(closed);
+        this.#stage.abort(closed);
+        this.#heartbeats.stop();
+        await this.#running;
+    }
+    /** Leaves the group for good. A static member does not: it may come back. */
+    async leave(signal) {
+        if (this.#context.settings.groupInstanceId === undefined)
+            await this.#leave('the consumer is closing', signal);
+        this.#generationId = noGeneration;
+        this.#memberId = '';
+    }
+    async #run() {
+        let failures = 0;
+        for (;;) {
+            this.#stage = new AbortController();
+            const { signal } = this.#stage;
+            if (this.#stopping.signal.aborted)
+                return;
+            try {
+                await this.#rebalance(signal);
+                failures = 0;
+                await waitFor(this.#rejoin.promise, signal);
+            }
+            catch (error) {
+                if (this.#stopping.signal.aborted)
+                    return;
+                try {
+                    if (error === stuck)
+                        await this.#giveWay();
+                    else if (error instanceof KafkaError && rejoinAtOnce.has(error.code))
+                        failures = 0;
+                    else if (isRetriable(error)) {
+                        if (failures === 0)
+                            this.#owner.onTrouble(error);
+                        await this.#context.backoff.wait(++failures, this.#stopping.signal);
+                    }
+                    else
+                        return this.#fail(error);
+                }
+                catch (reason) {
+                    if (this.#stopping.signal.aborted)
+                        return;
+                    return this.#fail(reason);
+                }
+            }
+        }
+    }
+    async #rebalance(signal) {
+        await this.#prepare(signal);
+        this.#isRejoinWanted = false;
+        this.#rejoin = deferred();
+        this.#isLeader = false;
+        const topics = await this.#owner.topics(signal);
+        this.#heartbeats.pause();
+        const joined = await this.#join(topics, signal);
+        const assigned = await this.#sync(joined, signal);
+        this.#heartbeats.resume();
+        this.#joinedTopics = topics;
+        if (assigned.some(({ topic }) => !this.#owner.isSubscribed(topic)))
+            return this.rejoin();
+        await this.#take(assigned, signal);
+    }
+    /** Gives up what must not be held while the group rebalances. */
+    async #prepare(signal) {
+        const owned = this.#owner.owned();
+        if (!this.#isLost) {
+            const given = this.#isCooperative ? owned.filter(({ topic }) => !this.#owner.isSubscribed(topic)) : owned;
+            if (given.length > 0)
+                await this.#owner.revoke(given, signal);
+        }
+        // The membership may have been lost in the meantime.
+        const left = this.#owner.owned();
+        if (this.#isLost && left.length > 0)
+            await this.#owner.lose(left);
+        this.#isLost = false;
+    }
+    async #join(topics, signal) {
+        const { coordinator, settings } = this.#context;
+        const sent = this.committing();
+        const response = await coordinator.ask(JoinGroup, {
+            groupId: coordinator.groupId,
+            sessionTimeoutMs: settings.sessionTimeoutMs,
+            rebalanceTimeoutMs: settings.rebalanceTimeoutMs,
+            memberId: this.#memberId,
+            groupInstanceId: sent.groupInstanceId,
+            protocolType: consumerProtocolType,
+            protocols: settings.assignors.map(assignor => ({ name: assignor.name, metadata: this.#subscription(assignor, topics) }))
+        }, signal);
+        const code = errorCodeOf(response.errorCode);
+        if (code === 'MEMBER_ID_REQUIRED')
+            this.#memberId = response.memberId;
+        if (code !== 'NONE')
+            throw this.#refused(KafkaError.fromNumber(response.errorCode), sent);
+        this.#memberId = response.memberId;
+        this.#generationId = response.generationId ?? noGeneration;
+        this.#protocol = response.protocolName ?? '';
+        this.#isLeader = response.leader === response.memberId;
+        return response;
+    }
+    #subscription(assignor, topics) {
+        const userData = assignor.userData?.(this.#lastAssigned, this.#generationId) ?? null;
+        const ownedPartitions = this.#isCooperative ? this.#owner.owned() : [];
+        return encodeSubscription({ topics, userData, ownedPartitions, generationId: this.#generationId });
+    }
+    async #sync(joined, signal) {
+        const { coordinator } = this.#context;
+        const sent = this.committing();
+        const assignments = this.#isLeader ? await this.#assignments(joined, signal) : [];
+        const response = await coordinator.ask(SyncGroup, {
+            groupId: coordinator.groupId,
+            generationId: this.#generationId,
+            memberId: this.#memberId,
+            groupInstanceId: sent.groupInstanceId,
+            protocolType: consumerProtocolType,
+            protocolName: this.#protocol,
+            assignments
+        }, signal);
+        if (response.errorCode !== 0)
+            throw this.#refused(KafkaError.fromNumber(response.errorCode), sent);
+        return decodeAssignment(response.assignment).partitions;
+    }
+    /** What the leader decides for everybody. */
+    async #assignments(joined, signal) {
+        const members = joined.members.map(({ memberId, groupInstanceId = null, metadata }) => ({
+            memberId,
+            groupInstanceId,
+            ...decodeSubscription(metadata)
+        }));
+        const names = [...new Set(members.flatMap(({ topics }) => topics))];
+        await this.#lookUp(names, signal);
+        this.#groupTopics = new Map(names.map(name => [name, this.#partitionCount(name)]));
+        // A static leader that came back: the assignment stands, but its topics are still watched here.
+        if (joined.skipAssignment)
+            return [];
+        const assignor = this.#context.settings.assignors.find(({ name }) => name === this.#protocol);
+        if (!assignor)
+            throw new KafkaError('INCONSISTENT_GROUP_PROTOCOL', `The group chose an assignor that this member does not have: ${this.#protocol}`);
+        const shapes = new Map();
+        for (const [name, partitionCount] of this.#groupTopics)
+            if (partitionCount > 0)
+                shapes.set(name, { partitionCount });
+        const assigned = assignor.assign(shapes, members);
+        return members.map(({ memberId }) => ({ memberId, assignment: encodeAssignment({ partitions: assigned.get(memberId) ?? [] }) }));
+    }
+    /** Takes on what the group decided. */
+    async #take(assigned, signal) {
+        this.#lastAssigned = assigned;
+        this.#owner.onJoined({
+            memberId: this.#memberId,
+            generationId: this.#generationId,
+            protocol: this.#protocol,
+            isLeader: this.#isLeader
+        });
+        const owned = this.#owner.owned();
+        const gone = without(owned, assigned);
+        if (gone.length > 0) {
+            await this.#owner.revoke(gone, signal);
+            // Only now may others have them: the next round hands them over.
+            this.rejoin();
+        }
+        const added = without(assigned, this.#owner.owned());
+        if (this.#isLost)
+            return;
+        // Finding out where to start must not hold up another rebalance.
+        const settled = new AbortController();
+        const onRejoin = () => settled.abort(closed);
+        signal.addEventListener('abort', onRejoin, { once: true });
+        void this.#rejoin.promise.then(onRejoin);
+        try {
+            await this.#owner.assign(added, settled.signal);
+        }
+        finally {
+            signal.removeEventListener('abort', onRejoin);
+        }
+    }
+    /** The user is busy for so long that others should go on with the partitions. Joins again when he asks for more. */
+    async #giveWay() {
+        const { signal } = this.#stopping;
+        const { maxPollIntervalMs } = this.#context.settings;
+        this.#heartbeats.pause();
+        const owned = this.#owner.owned();
+        await this.#leave('a record was in hand for too long', signal).catch(error => this.#owner.onTrouble(error));
+        this.#reset(true);
+        await this.#owner.lose(owned);
+        this.#isLost = false;
+        const reason = `Nothing was asked for during ${maxPollIntervalMs} ms (maxPollIntervalMs), so the group goes on without this member until it is`;
+        this.#owner.onTrouble(new KafkaError('UNKNOWN_MEMBER_ID', reason));
+        await this.#owner.nextPoll(signal);
+    }
+    async #leave(reason, signal) {
+        if (this.#memberId === '')
+            return;
+        const { coordinator, settings } = this.#context;
+        const member = { memberId: this.#memberId, groupInstanceId: settings.groupInstanceId ?? null, reason };
+        await coordinator.ask(LeaveGroup, { groupId: coordinator.groupId, memberId: this.#memberId, members: [member] }, signal);
+    }
+    #refused(error, sent) {
+        if (error.code === 'UNKNOWN_MEMBER_ID' && this.#generationId === noGeneration)
+            this.#memberId = '';
+        else if (error.code !== 'FENCED_INSTANCE_ID' && error.code !== 'GROUP_AUTHORIZATION_FAILED')
+            this.heed(error, sent);
+        return error;
+    }
+    /** The group no longer counts on this member in this generation. */
+    #reset(forgetMemberId) {
+        if (this.#generationId !== noGeneration)
+            this.#isLost = true;
+        this.#generationId = noGeneration;
+        if (forgetMemberId)
+            this.#memberId = '';
+        this.#heartbeats.pause();
+    }
+    #stopWith(error) {
+        if (!this.#stage.signal.aborted)
+            this.#stage.abort(error);
+    }
+    async #fail(error) {
+        this.#heartbeats.stop();
+        const owned = this.#owner.owned();
+        this.#reset(true);
+        await this.#owner.lose(owned).catch(reason => this.#owner.onTrouble(reason));
+        this.#owner.onFatal(error);
+    }
+    /** Brings what is known of topics up to date; those that are not there count as having no partitions. */
+    async #lookUp(topics, signal) {
+        if (topics.length === 0)
+            return;
+        const { metadata } = this.#context;
+        try {
+            await metadata.refresh(topics, { signal, allowAutoTopicCreation: false, unknownTopicRetries: 0 });
+        }
+        catch (error) {
+            if (!(error instanceof KafkaError && (error.code === 'UNKNOWN_TOPIC_OR_PARTITION' || error.code === 'TOPIC_AUTHORIZATION_FAILED')))
+                throw error;
+        }
+    }
+    #partitionCount(topic) {
+        return this.#context.metadata.topic(topic)?.partitions.length ?? 0;
+    }
+}
+/** Why a stage ends early. */
+const stuck = new KafkaError('UNKNOWN_MEMBER_ID', 'The user is stuck');
+const closed = new KafkaError('CLOSED');
+function waitFor(promise, signal) {
+    if (signal.aborted)
+        return Promise.reject(signal.reason);
+    return new Promise((resolve, reject) => {
+        const onAbort = () => reject(signal.reason);
+        signal.addEventListener('abort', onAbort, { once: true });
+        void promise.then(() => {
+            signal.removeEventListener('abort', onAbort);
+            resolve();
+        });
+    });
+}
+function without(partitions, others) {
+    return partitions.filter(({ topic, partition }) => !others.some(other => other.topic === topic && other.partition === partition));
+}
+function sameTexts(a, b) {
+    return a.length === b.length && [...a].sort(compareText).join() === [...b].sort(compareText).join();
+}

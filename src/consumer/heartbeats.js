@@ -1,0 +1,87 @@
+import { KafkaError } from '../errors.js';
+import { Heartbeat } from '../protocol/messages/heartbeat.js';
+/** Tells the group at intervals that this member is alive; the answers tell the member when the group rebalances. */
+export class Heartbeats {
+    #context;
+    #owner;
+    #timer;
+    #sending;
+    #lastAnswerAt = 0;
+    /** Something happened since the last one was sent: the next follows at once. */
+    #isHurried = false;
+    #isStopped = false;
+    constructor(context, owner) {
+        this.#context = context;
+        this.#owner = owner;
+    }
+    resume() {
+        this.pause();
+        if (this.#isStopped)
+            return;
+        this.#lastAnswerAt = this.#context.clock.now();
+        if (this.#isHurried)
+            void this.#beat();
+        else
+            this.#schedule();
+    }
+    pause() {
+        this.#timer?.cancel();
+        this.#timer = undefined;
+        this.#sending?.abort(new KafkaError('CLOSED'));
+        this.#sending = undefined;
+    }
+    stop() {
+        this.#isStopped = true;
+        this.pause();
+    }
+    /** Asks at once, because there is reason to think that the group rebalances. */
+    hurry() {
+        this.#isHurried = true;
+        if (this.#timer === undefined)
+            return;
+        this.#timer.cancel();
+        this.#timer = undefined;
+        void this.#beat();
+    }
+    #schedule() {
+        const { clock, settings } = this.#context;
+        const beat = () => {
+            this.#timer = undefined;
+            void this.#beat();
+        };
+        this.#timer = clock.setTimer(settings.heartbeatIntervalMs, beat);
+    }
+    async #beat() {
+        if (this.#owner.isStuck())
+            return this.#owner.onStuck();
+        const { coordinator, clock, settings } = this.#context;
+        const sending = new AbortController();
+        this.#sending = sending;
+        this.#isHurried = false;
+        const sent = this.#owner.identity();
+        try {
+            const { groupId } = coordinator;
+            const { errorCode } = await coordinator.ask(Heartbeat, { groupId, ...sent }, sending.signal);
+            if (sending.signal.aborted)
+                return;
+            if (errorCode === 0)
+                this.#lastAnswerAt = clock.now();
+            else
+                this.#owner.onError(KafkaError.fromNumber(errorCode), sent);
+        }
+        catch {
+            // The coordinator is out of reach: it has been forgotten, so that the next one is looked for. Joining again tells if it lasts.
+            if (sending.signal.aborted)
+                return;
+        }
+        if (clock.now() - this.#lastAnswerAt >= settings.sessionTimeoutMs)
+            coordinator.forget();
+        if (this.#sending !== sending)
+            return;
+        this.#sending = undefined;
+        if (this.#isHurried)
+            void this.#beat();
+        else
+            this.#schedule();
+    }
+}

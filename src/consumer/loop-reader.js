@@ -1,0 +1,260 @@
+import { deferred } from '../common/deferred.js';
+import { KafkaError } from '../errors.js';
+/**
+ * What `for await` walks. Written by hand, without an async generator: as long as records are at hand, `next` decodes one and returns a
+ * promise that is resolved already. When there are none, the fetch that brings some resolves it directly.
+ *
+ * Asking for the next item is what says that the one before has been handled. Leaving the loop does not: whether by `break` or by a throw
+ * looks the same from here, and what was thrown at has not been handled.
+ */
+export class LoopReader {
+    owner;
+    #signal;
+    #onAbort = () => this.fail(this.#signal?.reason);
+    /** What is being read. */
+    #partition;
+    #isStarted = false;
+    #isEnded = false;
+    #isInHand = false;
+    /** Something has to be looked at before the next item is handed out. */
+    #isInterrupted = true;
+    #handouts = 0;
+    #failure;
+    /** A call of `next` for which there is nothing yet. */
+    #waiting;
+    /** A call of `next` that has not been answered, for whatever reason. */
+    #pending;
+    #finishing;
+    constructor(owner, options = {}) {
+        this.owner = owner;
+        this.#signal = options.signal;
+    }
+    [Symbol.asyncIterator]() {
+        return this;
+    }
+    next() {
+        const partition = this.#partition;
+        if (partition === undefined || this.#isInterrupted || this.#pending !== undefined)
+            return this.#nextSlowly();
+        partition.handled = partition.position;
+        const fetched = partition.reading;
+        let item;
+        try {
+            if (!fetched.next())
+                return this.#nextSlowly();
+            item = this.handOut(partition, fetched);
+        }
+        catch (error) {
+            this.#isInHand = false;
+            try {
+                return this.#after(this.#troubled(partition, fetched, error));
+            }
+            catch (reason) {
+                return this.#stop(reason);
+            }
+        }
+        this.#handouts++;
+        return Promise.resolve({ done: false, value: item });
+    }
+    /** What `break` and a throw in the loop's body call. */
+    async return() {
+        await this.#end();
+        return { done: true, value: undefined };
+    }
+    wake() {
+        const waiting = this.#waiting;
+        if (waiting === undefined)
+            return;
+        try {
+            const found = this.#find();
+            if (found === undefined)
+                return;
+            this.#waiting = this.#pending = undefined;
+            waiting.resolve(found instanceof Promise ? this.#after(found) : found);
+        }
+        catch (error) {
+            this.fail(error);
+        }
+    }
+    interrupt() {
+        this.#isInterrupted = true;
+    }
+    fail(error) {
+        if (this.#isEnded)
+            return;
+        this.#isInterrupted = true;
+        this.#failure ??= { error };
+        const waiting = this.#waiting;
+        if (waiting === undefined)
+            return;
+        this.#waiting = this.#pending = undefined;
+        waiting.resolve(this.#nextSlowly());
+    }
+    close() {
+        void this.#end();
+        this.#waiting?.resolve({ done: true, value: undefined });
+        this.#waiting = this.#pending = undefined;
+    }
+    finish(partitions) {
+        if (!this.#isInHand || this.#partition === undefined || !partitions.has(this.#partition))
+            return undefined;
+        this.#finishing ??= deferred();
+        return this.#finishing.promise;
+    }
+    acknowledge() {
+        if (this.#isInHand && this.#partition !== undefined)
+            this.#partition.handled = this.#partition.position;
+    }
+    inHand() {
+        return [this.#isInHand ? this.#handouts : -1];
+    }
+    #nextSlowly() {
+        if (this.#pending !== undefined)
+            return this.#pending.then(() => this.next());
+        if (this.#isEnded)
+            return Promise.resolve({ done: true, value: undefined });
+        try {
+            if (!this.#isStarted)
+                this.#start();
+            this.#letGo();
+            if (this.#failure !== undefined)
+                throw this.#failure.error;
+            const breath = this.owner.breath();
+            if (breath !== undefined)
+                return this.#after(breath);
+            const found = this.#find();
+            if (found instanceof Promise)
+                return this.#after(found);
+            if (found !== undefined)
+                return Promise.resolve(found);
+        }
+        catch (error) {
+            return this.#stop(error);
+        }
+        this.#waiting = deferred();
+        this.#pending = this.#waiting.promise;
+        return this.#waiting.promise;
+    }
+    /** Goes on once something else is done. */
+    #after(done) {
+        const settled = Promise.resolve(done).catch(error => this.fail(error));
+        const answer = settled.then(() => {
+            this.#pending = undefined;
+            return this.#nextSlowly();
+        });
+        this.#pending = settled;
+        return answer;
+    }
+    #start() {
+        this.#signal?.throwIfAborted();
+        this.owner.begin(this);
+        this.#isStarted = true;
+        this.#signal?.addEventListener('abort', this.#onAbort, { once: true });
+    }
+    /** The user is done with what he had in hand. */
+    #letGo() {
+        if (this.#isInHand)
+            this.acknowledge();
+        this.#isInHand = false;
+        this.#finishing?.resolve();
+        this.#finishing = undefined;
+    }
+    #find() {
+        if (this.#isInterrupted)
+            this.#putBack();
+        const { assignment } = this.owner;
+        let hasMoved = false;
+        try {
+            for (;;) {
+                const partition = this.#partition ?? assignment.nextReady();
+                if (partition === undefined)
+                    return undefined;
+                this.#partition = partition;
+                if (partition.reading === undefined)
+                    hasMoved = true;
+                const fetched = partition.take();
+                try {
+                    if (fetched.next()) {
+                        const value = this.handOut(partition, fetched);
+                        this.#isInHand = true;
+                        this.#handouts++;
+                        return { done: false, value };
+                    }
+                }
+                catch (error) {
+                    const pending = this.#troubled(partition, fetched, error);
+                    if (pending !== undefined)
+                        return pending;
+                    continue;
+                }
+                partition.finishReading();
+                partition.handled = partition.position;
+                fetched.release();
+                hasMoved = true;
+                this.#partition = undefined;
+                if (partition.isReady)
+                    assignment.ready(partition);
+            }
+        }
+        finally {
+            if (hasMoved)
+                this.owner.moveOn();
+        }
+    }
+    /** What stands at the current record cannot be handed out. Throws when reading must stop there. */
+    #troubled(partition, fetched, error) {
+        const { jumps } = partition;
+        const stop = (reason, offset = fetched.cursor.offset) => {
+            if (jumps === partition.jumps)
+                partition.jumpTo(offset);
+            this.#partition = undefined;
+            this.owner.moveOn();
+            throw reason;
+        };
+        const goOn = () => {
+            if (jumps === partition.jumps)
+                partition.position = partition.handled = fetched.cursor.offset + 1;
+        };
+        if (isDamage(error)) {
+            const where = { topic: partition.topic, partition: partition.partition, cause: error };
+            stop(new KafkaError(error.code, error.message, where), partition.position);
+        }
+        try {
+            const pending = this.owner.reject(partition, fetched, error);
+            if (pending instanceof Promise)
+                return pending.then(goOn, reason => stop(reason));
+        }
+        catch (reason) {
+            stop(reason);
+        }
+        goOn();
+        return undefined;
+    }
+    async #stop(error) {
+        await this.#end();
+        throw error;
+    }
+    #putBack() {
+        this.#isInterrupted = false;
+        const partition = this.#partition;
+        this.#partition = undefined;
+        if (partition?.isReady)
+            this.owner.assignment.ready(partition);
+    }
+    async #end() {
+        if (this.#isEnded)
+            return;
+        this.#isEnded = true;
+        this.#isInterrupted = true;
+        this.#isInHand = false;
+        this.#finishing?.resolve();
+        this.#signal?.removeEventListener('abort', this.#onAbort);
+        this.#putBack();
+        if (this.#isStarted)
+            await this.owner.end(this);
+    }
+}
+/** Bytes that are no batch, as opposed to a record that is not what the user expects. */
+function isDamage(error) {
+    return error instanceof KafkaError && (error.code === 'CORRUPT_MESSAGE' || error.code === 'INVALID_RECORD');
+}

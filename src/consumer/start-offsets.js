@@ -1,0 +1,117 @@
+import { isRetriable } from '../client/retry.js';
+import { isPromise } from '../common/deferred.js';
+import { KafkaError } from '../errors.js';
+import { earliest, latest } from './offset-lookup.js';
+/** Finds out where to start reading: at the offset that the group committed, else where `autoOffsetReset` says. */
+export class StartOffsets {
+    #context;
+    #owner;
+    constructor(context, owner) {
+        this.#context = context;
+        this.#owner = owner;
+    }
+    /** Gives a position to those partitions that have none. Tries until it succeeds, fails for good, or the signal aborts. */
+    async find(partitions, reset, signal) {
+        for (let failures = 0; !signal.aborted;) {
+            const open = this.#withoutPosition(partitions);
+            if (open.length === 0)
+                return;
+            try {
+                await this.#attempt(open, reset, signal);
+                failures = 0;
+            }
+            catch (error) {
+                if (signal.aborted)
+                    return;
+                if (!isRetriable(error)) {
+                    for (const partition of this.#withoutPosition(open))
+                        this.#owner.onFailed(partition, error);
+                    return;
+                }
+                if (failures === 0)
+                    this.#owner.onTrouble(error);
+                await this.#context.backoff.wait(++failures, signal).catch(() => { });
+            }
+        }
+    }
+    async #attempt(partitions, reset, signal) {
+        const { committer, metadata, settings } = this.#context;
+        const { allowAutoTopicCreation } = settings;
+        const known = metadata.ensure([...new Set(partitions.map(({ topic }) => topic))], { allowAutoTopicCreation, signal });
+        if (isPromise(known))
+            await known;
+        const existing = partitions.filter(partition => this.#exists(partition));
+        const committed = await committer?.committed(existing, { signal });
+        for (const partition of this.#withoutPosition(existing)) {
+            const offset = committed?.get(partition.name);
+            if (offset === undefined)
+                continue;
+            partition.committed = offset.offset;
+            partition.jumpTo(offset.offset);
+        }
+        await this.#reset(this.#withoutPosition(existing), reset, 'noCommittedOffset', signal);
+    }
+    /** Starts again where `autoOffsetReset` says, because the offset is not in the log. */
+    async reset(partition, signal) {
+        const { settings, backoff } = this.#context;
+        const { jumps } = partition;
+        for (let failures = 0; !signal.aborted && jumps === partition.jumps;) {
+            try {
+                return await this.#reset([partition], settings.autoOffsetReset, 'outOfRange', signal);
+            }
+            catch (error) {
+                if (signal.aborted)
+                    return;
+                if (!isRetriable(error))
+                    return this.#owner.onFailed(partition, error);
+                if (failures === 0)
+                    this.#owner.onTrouble(error);
+                await backoff.wait(++failures, signal).catch(() => { });
+            }
+        }
+    }
+    async #reset(partitions, reset, reason, signal) {
+        if (partitions.length === 0)
+            return this.#owner.onPositioned();
+        if (reset === 'none') {
+            for (const partition of partitions)
+                this.#owner.onFailed(partition, withoutOffset(partition, reason));
+            return;
+        }
+        const timestamp = reset === 'earliest' ? earliest : latest;
+        const jumps = partitions.map(partition => partition.jumps);
+        const queries = partitions.map(({ topic, partition }) => ({ topic, partition, timestamp }));
+        const found = await this.#context.lookup.find(queries, { signal });
+        partitions.forEach((partition, index) => {
+            if (partition.jumps !== jumps[index] || !this.#owner.isAssigned(partition))
+                return;
+            const { offset } = found[index];
+            partition.jumpTo(offset);
+            this.#owner.onReset({ topic: partition.topic, partition: partition.partition, offset, reason });
+        });
+        this.#owner.onPositioned();
+    }
+    #exists(partition) {
+        const { topic, partition: number } = partition;
+        const count = this.#context.metadata.topic(topic)?.partitions.length ?? 0;
+        if (number < count)
+            return true;
+        const message = `${topic} has ${count} partitions, so there is no partition ${number}`;
+        this.#owner.onFailed(partition, new KafkaError('UNKNOWN_TOPIC_OR_PARTITION', message, { topic, partition: number }));
+        return false;
+    }
+    /** Those that still need one: a seek may have been quicker, and what failed waits for the next loop. */
+    #withoutPosition(partitions) {
+        return partitions.filter(partition => partition.position < 0 && partition.error === undefined && this.#owner.isAssigned(partition));
+    }
+}
+function withoutOffset({ topic, partition, fetchOffset }, reason) {
+    if (reason === 'noCommittedOffset') {
+        return new KafkaError('NO_OFFSET_FOR_PARTITION', `No offset is committed for ${topic}-${partition}, and autoOffsetReset is 'none'`, {
+            topic,
+            partition
+        });
+    }
+    const message = `Offset ${fetchOffset} is not in the log of ${topic}-${partition}, and autoOffsetReset is 'none'`;
+    return new KafkaError('OFFSET_OUT_OF_RANGE', message, { topic, partition });
+}
