@@ -1,0 +1,19 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { checksIn, type ForeignClient } from './client-round.js'
+import { runCommand } from './run-command.js'
+
+const folder = fileURLToPath(new URL('.', import.meta.url))
+const installed = `${folder}node_modules/node-rdkafka/`
+
+/** node-rdkafka: librdkafka for Node, compiled where it is installed. */
+export const nodeRdkafka: ForeignClient = {
+  name: 'node-rdkafka (librdkafka)',
+  async missing() {
+    if (!existsSync(`${installed}build/Release/node-librdkafka.node`)) return 'It is not installed: node test/interop/clients/install.mjs'
+    return undefined
+  },
+  version: async () => JSON.parse(readFileSync(`${installed}package.json`, 'utf8')).version,
+  round: async (address, zstd) =>
+    checksIn(await runCommand(process.execPath, [`${folder}node-rdkafka.mjs`, address, String(zstd)], { cwd: folder, timeoutMs: 200_000 }))
+}
