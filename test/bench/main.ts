@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { basename, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
@@ -55,8 +55,9 @@ if (unknown.length > 0) {
 
 const benchFolder = fileURLToPath(new URL('../../', import.meta.url))
 if (given.library) process.env.MILLRACE_LIBRARY = resolve(given.library)
-const scratch = resolve(given.scratch ?? join(benchFolder, '.bench/scratch'))
-mkdirSync(scratch, { recursive: true })
+const scratchHome = resolve(given.scratch ?? join(benchFolder, '.bench/scratch'))
+mkdirSync(scratchHome, { recursive: true })
+const scratch = mkdtempSync(join(scratchHome, 'bench-'))
 
 const pace = given.smoke
   ? { rounds: 1, scale: 0.002, warmUp: 0 }

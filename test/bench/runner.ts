@@ -27,12 +27,18 @@ export interface Outcome {
   readonly failed?: string
 }
 
+type OutcomeInTheMaking = { -readonly [K in keyof Outcome]: Outcome[K] } & {
+  readings: Record<string, number[]>
+  peakMiB: number[]
+  stallMs: number[]
+}
+
 /**
  * Has all contestants do a work: each in a process of its own, one after the other, round by round, so that what else the machine does falls on
  * all alike; every other round goes backwards.
  */
 export async function runWork(work: Work, plan: Plan, onProgress: (text: string) => void): Promise<Outcome[]> {
-  const outcomes = new Map<string, { -readonly [K in keyof Outcome]: Outcome[K] } & { peakMiB: number[]; stallMs: number[] }>()
+  const outcomes = new Map<string, OutcomeInTheMaking>()
   const contestants = work.contestants.filter(({ name }) => plan.rows.length === 0 || plan.rows.some(row => name.includes(row)))
   for (const { name } of contestants) outcomes.set(name, { contestant: name, readings: {}, peakMiB: [], stallMs: [] })
   for (let round = 0; round < plan.rounds; round++) {
