@@ -15,6 +15,7 @@ export default defineConfig({
   resolve: {
     alias: [
       { find: /^millrace$/, replacement: source('index.ts') },
+      { find: /^millrace\/file$/, replacement: source('storage/file/index.ts') },
       { find: /^millrace\/(\w+)$/, replacement: source('$1/index.ts') }
     ]
   }

@@ -43,6 +43,8 @@ export function propertiesIn(text: string): ReadonlyMap<string, string> {
 }
 
 function entriesIn<T>(text: string, form: RegExp, entryOf: (parts: string[]) => T): T[] {
+  // Kafka makes the file before it has anything to write into it.
+  if (text === '') return []
   const [version, count, ...rest] = text.split('\n')
   if (version !== '0') throw new Error(`its version is '${version}', not 0`)
   const lines = rest.filter(line => line !== '')
