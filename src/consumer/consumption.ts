@@ -78,6 +78,8 @@ export class Consumption implements ReaderOwner {
   readonly #missingTopics = new Set<string>()
   #mode: Mode = 'idle'
   #isStarted = false
+  /** `close` commits by itself, and not for longer than it is given. */
+  #isClosing = false
   #member: GroupMember | undefined
   #watch: TopicWatch | undefined
   #unlisten: (() => void) | undefined
@@ -243,7 +245,7 @@ export class Consumption implements ReaderOwner {
     if (this.#reader !== reader) return
     this.#reader = undefined
     this.#keepAlive.letGo()
-    if (this.settings.autoCommit && !this.isClosed) await this.commitHandled()
+    if (this.settings.autoCommit && !this.#isClosing) await this.commitHandled()
   }
 
   moveOn(): void {
@@ -335,15 +337,14 @@ export class Consumption implements ReaderOwner {
       if (this.#mode === 'group') this.#join()
       const { metadataMaxAgeMs } = this.settings
       this.#watch = new TopicWatch(this.clock, this.#news, {
-        look: () => this.#look(),
+        look: signal => this.#look(signal),
         intervalMs: () => (this.#missingTopics.size > 0 ? Math.min(lookAgainMs, metadataMaxAgeMs) : metadataMaxAgeMs)
       })
       if (this.#mode === 'alone') this.#watch.look()
     }
   }
 
-  async #look(): Promise<void> {
-    const { signal } = this.#closing
+  async #look(signal: AbortSignal): Promise<void> {
     try {
       if (this.#member) await this.#member.checkTopics(signal)
       else if (this.#mode === 'alone') await this.#follow(signal)
@@ -532,6 +533,7 @@ export class Consumption implements ReaderOwner {
   // ---- the end
 
   async close(timeoutMs: number): Promise<void> {
+    this.#isClosing = true
     const reader = this.#reader
     this.#commitTimer?.cancel()
     await reader?.close(timeoutMs)

@@ -1,4 +1,5 @@
 import type { Clock, Timer } from '../common/clock.js'
+import { KafkaError } from '../errors.js'
 
 /**
  * News from a node in this process, which spares a consumer the wait for the next heartbeat or metadata refresh. Brokers elsewhere send
@@ -13,7 +14,7 @@ export interface ClusterNews {
 
 export interface TopicWatchOwner {
   /** Must not reject. */
-  look(): Promise<void>
+  look(signal: AbortSignal): Promise<void>
   /** Milliseconds until the next look. */
   intervalMs(): number
 }
@@ -26,7 +27,7 @@ export class TopicWatch {
   #timer: Timer | undefined
   #looking: Promise<void> | undefined
   #isLookWanted = false
-  #isStopped = false
+  readonly #stopping = new AbortController()
 
   constructor(clock: Clock, news: ClusterNews | undefined, owner: TopicWatchOwner) {
     this.#clock = clock
@@ -36,13 +37,13 @@ export class TopicWatch {
   }
 
   look(): void {
-    if (this.#isStopped) return
+    if (this.#stopping.signal.aborted) return
     this.#isLookWanted = true
     this.#looking ??= this.#lookUntilContent()
   }
 
   async stop(): Promise<void> {
-    this.#isStopped = true
+    this.#stopping.abort(new KafkaError('CLOSED'))
     this.#unlisten?.()
     this.#timer?.cancel()
     await this.#looking
@@ -50,12 +51,12 @@ export class TopicWatch {
 
   async #lookUntilContent(): Promise<void> {
     this.#timer?.cancel()
-    while (this.#isLookWanted && !this.#isStopped) {
+    while (this.#isLookWanted && !this.#stopping.signal.aborted) {
       this.#isLookWanted = false
-      await this.#owner.look()
+      await this.#owner.look(this.#stopping.signal)
     }
     this.#looking = undefined
-    if (!this.#isStopped) this.#schedule()
+    if (!this.#stopping.signal.aborted) this.#schedule()
   }
 
   #schedule(): void {
