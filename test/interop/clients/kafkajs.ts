@@ -1,7 +1,9 @@
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { CompressionTypes, ConfigResourceTypes, type Consumer, Kafka, logLevel } from 'kafkajs'
+import kafkajsModule, { type Consumer } from 'kafkajs'
 import { expectEqual, type ForeignClient, Round } from './client-round.js'
+
+const { CompressionTypes, ConfigResourceTypes, Kafka, logLevel } = kafkajsModule
 
 /** kafkajs: the client that most of Node uses. */
 export const kafkajs: ForeignClient = {
