@@ -13,6 +13,8 @@ export interface LogOpenOptions extends LogOptions {
   readonly autoHighWatermark?: boolean
   /** Records below this offset were deleted before the log was last closed. Default: the log starts where its first segment does. */
   readonly logStartOffset?: number
+  /** Records below this offset were compacted before the log was last closed. Default: `logStartOffset`, so that all of it is looked at again. */
+  readonly firstDirtyOffset?: number
   /** Called when a segment has ended and the next one begun, at `baseOffset`; must not throw. */
   readonly onRoll?: (baseOffset: number) => void
   /** Called when old segments were removed; must not throw. */

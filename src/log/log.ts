@@ -15,6 +15,10 @@ import {
 } from '../record/batch-header.js'
 import type { Storage } from '../storage/storage.js'
 import { checkReplicatedBatch, stampTime, type ValidatedBatch, validateBatch } from './batch-validation.js'
+import type { LastOfProducer } from './compaction/batch-cleaner.js'
+import { type CompactionReport, type CompactOptions, Compactor } from './compaction/compactor.js'
+import type { Dirtiness } from './compaction/dirtiness.js'
+import { finishSwaps } from './compaction/swap-recovery.js'
 import { InOrder } from './in-order.js'
 import { LeaderEpochs } from './leader-epochs.js'
 import {
@@ -71,6 +75,7 @@ export class Log {
   /** All that changes the log stands in this line; reads do not. */
   readonly #changes = new InOrder()
   readonly #writes = new WriteTurns()
+  readonly #compactor: Compactor
   #options: CompleteLogOptions
   #logStartOffset = 0
   #logEndOffset = 0
@@ -97,6 +102,14 @@ export class Log {
     this.#options = options
     this.#segments = new SegmentList(segments, cause => this.#poison(cause))
     this.recovery = recovery
+    this.#compactor = new Compactor({
+      log: this,
+      storage,
+      clock: this.#clock,
+      segments: this.#segments,
+      firstDirtyOffset: openOptions.firstDirtyOffset,
+      exclusively: change => this.#change(change)
+    })
   }
 
   /**
@@ -104,9 +117,19 @@ export class Log {
    * append that was cut short raises `CORRUPT_MESSAGE`, naming the file and the position, and changes nothing.
    */
   static async open(storage: Storage, folder: string, openOptions: LogOpenOptions = {}): Promise<Log> {
-    const { clock = systemClock, autoHighWatermark: _, logStartOffset = 0, onRoll: _r, onSegmentsRemoved: _s, ...rest } = openOptions
+    const {
+      clock = systemClock,
+      autoHighWatermark: _,
+      logStartOffset = 0,
+      firstDirtyOffset,
+      onRoll: _r,
+      onSegmentsRemoved: _s,
+      ...rest
+    } = openOptions
     const options = completeLogOptions(rest, storage.durable ? durableLogDefaults : memoryLogDefaults)
     expectInteger('logStartOffset', logStartOffset, 0)
+    if (firstDirtyOffset !== undefined) expectInteger('firstDirtyOffset', firstDirtyOffset, 0)
+    await finishSwaps(storage, folder)
     const epochs = new LeaderEpochs()
     const { segments, report } = await recoverSegments(storage, folder, options, epochs, clock.now())
     const log = new Log(storage, folder, openOptions, options, segments, report)
@@ -149,6 +172,11 @@ export class Log {
   /** Records below this offset are committed, and so are their transactions. */
   get lastStableOffset(): number {
     return this.#highWatermark
+  }
+
+  /** Records from this offset on have not been compacted. */
+  get firstDirtyOffset(): number {
+    return this.#compactor.firstDirtyOffset
   }
 
   get segmentCount(): number {
@@ -476,6 +504,27 @@ export class Log {
     return count
   }
 
+  /** How much there is to compact, and whether it is time. */
+  dirtiness(): Promise<Dirtiness> {
+    this.#expectOpen()
+    return this.#compactor.dirtiness()
+  }
+
+  /**
+   * Removes records that a later one of the same key replaces, where the options say that the log is compacted and it is dirty enough. The active segment
+   * is left alone, and offsets never change. Tombstones stay for `deleteRetentionMs`. Reads and appends go on meanwhile. Returns what was done, undefined
+   * for nothing.
+   */
+  compact(options?: CompactOptions): Promise<CompactionReport | undefined> {
+    this.#expectOpen()
+    return this.#compactor.compact(options)
+  }
+
+  /** What is remembered of a producer whose last batch compaction must not take away. */
+  lastOfProducer(_producerId: number): LastOfProducer | undefined {
+    return undefined
+  }
+
   /** Resolves when all that was appended before the call survives a power cut. */
   sync(): Promise<void> {
     return this.#change(async () => {
@@ -491,6 +540,7 @@ export class Log {
   }
 
   async #close(): Promise<void> {
+    await this.#compactor.close()
     await this.#changes.idle()
     await this.#writes.settled()
     if (this.#storage.durable && !this.#failure) {
@@ -513,6 +563,7 @@ export class Log {
     this.#logEndOffset = offset
     this.#highWatermark = Math.min(this.#highWatermark, offset)
     this.#logStartOffset = Math.min(this.#logStartOffset, offset)
+    this.#compactor.cutAt(offset)
     this.leaderEpochs.truncateFromEnd(offset)
   }
 

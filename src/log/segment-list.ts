@@ -59,10 +59,10 @@ export class SegmentList {
     return low
   }
 
-  /** The first segment after one that may itself be gone by now. */
-  after({ baseOffset }: Segment): number {
-    const index = this.#segments.findIndex(segment => segment.baseOffset > baseOffset)
-    return index < 0 ? this.#segments.length : index
+  /** Where a reader that has come to the end of a segment goes on. That segment may be gone by now, or merged into another, where it looks again. */
+  after(segment: Segment): number {
+    const index = this.indexOf(segment.baseOffset)
+    return this.#segments[index] === segment ? index + 1 : index
   }
 
   push(segment: Segment): void {

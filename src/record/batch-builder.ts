@@ -61,6 +61,7 @@ export class BatchBuilder {
   #recordCount = 0
   #lastOffsetDelta = -1
   #baseTimestamp = noTimestamp
+  #deleteHorizon: number | undefined
   #maxTimestamp = noTimestamp
 
   constructor(options: BatchBuilderOptions = {}) {
@@ -114,7 +115,7 @@ export class BatchBuilder {
       room += most
     }
     if (start + room > this.#bytes.length) this.#grow(room)
-    if (this.#recordCount === 0) this.#baseTimestamp = timestamp
+    if (this.#recordCount === 0) this.#baseTimestamp = this.#deleteHorizon ?? timestamp
     const bytes = this.#bytes
     const timestampDelta = timestamp - this.#baseTimestamp
 
@@ -160,7 +161,8 @@ export class BatchBuilder {
     writeInt32(batch, field.batchLength, batch.length - lengthPrefixBytes)
     writeInt32(batch, field.leaderEpoch, stamp.leaderEpoch ?? -1)
     batch[field.magic] = currentMagic
-    writeInt16(batch, field.attributes, compressionBits | timeBit | transactionalBit | controlBit)
+    const horizonBit = this.#deleteHorizon === undefined || this.#recordCount === 0 ? 0 : attribute.deleteHorizon
+    writeInt16(batch, field.attributes, compressionBits | timeBit | transactionalBit | controlBit | horizonBit)
     writeInt32(batch, field.lastOffsetDelta, stamp.lastOffsetDelta ?? Math.max(0, this.#lastOffsetDelta))
     writeInt64(batch, field.baseTimestamp, this.#baseTimestamp)
     writeInt64(batch, field.maxTimestamp, stamp.logAppendTime ?? this.#maxTimestamp)
@@ -183,8 +185,12 @@ export class BatchBuilder {
     return this.#packed.subarray(0, size)
   }
 
-  /** Empties the builder for the next batch; what `build` returned is no longer valid. */
-  reset(): void {
+  /**
+   * Empties the builder for the next batch; what `build` returned is no longer valid. A batch that compaction has seen gets `deleteHorizon`, the time
+   * in milliseconds since 1970 after which its tombstones may go: it stands where else the base timestamp does, and the others count from it.
+   */
+  reset(deleteHorizon?: number): void {
+    this.#deleteHorizon = deleteHorizon
     this.#position = headerBytes
     this.#recordCount = 0
     this.#lastOffsetDelta = -1

@@ -1,0 +1,223 @@
+import type { Clock } from '../../common/clock.js'
+import { attribute, attributesAt, lastOffsetAt, recordCountAt } from '../../record/batch-header.js'
+import { RecordCursor } from '../../record/record-cursor.js'
+import type { Storage } from '../../storage/storage.js'
+import type { Segment } from '../segment.js'
+import type { SegmentList } from '../segment-list.js'
+import { BatchCleaner, type LastOfProducer } from './batch-cleaner.js'
+import { visitBatches } from './batch-walk.js'
+import { CleanedSegment } from './cleaned-segment.js'
+import { type Dirtiness, dirtinessOf, type MeasuredLog } from './dirtiness.js'
+import { KeyOffsets } from './key-offsets.js'
+import { segmentGroups } from './segment-groups.js'
+import { Slices } from './slices.js'
+import { type Survey, surveyOf } from './survey.js'
+import { swapIn } from './swap.js'
+import { TransactionRemains } from './transaction-remains.js'
+
+export interface CompactOptions {
+  /** Compacts even when the log is not dirty enough yet. Default: `false`. */
+  readonly force?: boolean
+  /**
+   * How much memory the keys of one round may take, in bytes. Where there are more keys, the round ends before them and the next one goes on there.
+   * Default: 128 MiB, Kafka's own; it is taken only as it is needed.
+   */
+  readonly maxKeyBytes?: number
+  /** Ends the compaction; the log is then as it was, but for the segments that were done. */
+  readonly signal?: AbortSignal
+}
+
+/** What one round of compaction did. */
+export interface CompactionReport {
+  /** Records before this offset have been compacted. */
+  readonly firstDirtyOffset: number
+  readonly recordsRead: number
+  readonly recordsKept: number
+  readonly segmentsBefore: number
+  readonly segmentsAfter: number
+  readonly bytesBefore: number
+  readonly bytesAfter: number
+}
+
+/** What compaction needs of its log. */
+export interface CompactedLog extends MeasuredLog {
+  readonly folder: string
+  lastOfProducer(producerId: number): LastOfProducer | undefined
+}
+
+export interface CompactorParts {
+  readonly log: CompactedLog
+  readonly storage: Storage
+  readonly clock: Clock
+  readonly segments: SegmentList
+  readonly firstDirtyOffset: number | undefined
+  /** Runs a change of the log while nothing else changes it. What it throws ends the writing to the log. */
+  readonly exclusively: (change: () => Promise<void>) => Promise<void>
+}
+
+const defaultMaxKeyBytes = 128 * 1024 * 1024
+
+/**
+ * Compacts one log: of each key only the last record stays, at its offset. One round reads the dirty part of the log for the last offset of each key,
+ * then writes all segments up to there anew, a few into one where they became small, and puts them in the place of the old ones. Appends and reads
+ * go on meanwhile: the active segment is not touched, and a reader that stands in an old segment finishes there.
+ */
+export class Compactor {
+  readonly #parts: CompactorParts
+  readonly #stop = new AbortController()
+  #cleanedUpTo: number | undefined
+  #running: Promise<CompactionReport | undefined> | undefined
+
+  constructor(parts: CompactorParts) {
+    this.#parts = parts
+    this.#cleanedUpTo = parts.firstDirtyOffset
+  }
+
+  /** Records from here on have not been compacted. */
+  get firstDirtyOffset(): number {
+    const { logStartOffset } = this.#parts.log
+    return Math.max(this.#cleanedUpTo ?? logStartOffset, logStartOffset)
+  }
+
+  dirtiness(): Promise<Dirtiness> {
+    const { log, segments, clock } = this.#parts
+    return dirtinessOf(log, segments.all.slice(), this.#cleanedUpTo, clock.now())
+  }
+
+  /** One round; undefined when there is nothing to do. A call while one is under way gets that one's result. */
+  compact(options: CompactOptions = {}): Promise<CompactionReport | undefined> {
+    this.#running ??= this.#round(options).finally(() => {
+      this.#running = undefined
+    })
+    return this.#running
+  }
+
+  /** Notes that the log now ends at `offset`: what is written there again is dirty. */
+  cutAt(offset: number): void {
+    if (this.#cleanedUpTo !== undefined && this.#cleanedUpTo > offset) this.#cleanedUpTo = offset
+  }
+
+  /** Ends the round under way, for good. */
+  async close(): Promise<void> {
+    this.#stop.abort()
+    await this.#running?.catch(() => {})
+  }
+
+  async #round({ force = false, maxKeyBytes = defaultMaxKeyBytes, signal }: CompactOptions): Promise<CompactionReport | undefined> {
+    const { log, segments, clock } = this.#parts
+    const dirtiness = await this.dirtiness()
+    const { firstDirtyOffset, endOffset } = dirtiness
+    if (endOffset === firstDirtyOffset || !(force || dirtiness.isDue)) return undefined
+    const slices = new Slices(signal ? AbortSignal.any([signal, this.#stop.signal]) : this.#stop.signal)
+    const held = segments.all.slice()
+    for (const segment of held) segment.hold()
+    try {
+      const survey = await surveyOf(held, dirtiness, slices)
+      const dirty = held.filter((segment, i) => segment.baseOffset < endOffset && !(held[i + 1]?.baseOffset <= firstDirtyOffset))
+      const { keys, keysEnd } = await lastOffsets(dirty, dirtiness, survey, maxKeyBytes, slices)
+      const now = clock.now()
+      const cleaner = new BatchCleaner({
+        keys,
+        keysEnd,
+        roundEnd: endOffset,
+        transactions: new TransactionRemains(survey.aborted),
+        lastOfProducer: id => log.lastOfProducer(id),
+        now,
+        deleteRetentionMs: log.options.deleteRetentionMs
+      })
+      const sources = held.filter(({ baseOffset }) => baseOffset < keysEnd)
+      for (const source of sources) await source.load()
+      const groups = segmentGroups(sources, endOffset, log.options)
+      let bytesAfter = 0
+      for (const group of groups) bytesAfter += await this.#clean(group, cleaner, slices)
+      this.#cleanedUpTo = keysEnd
+      return {
+        firstDirtyOffset: keysEnd,
+        recordsRead: cleaner.recordsRead,
+        recordsKept: cleaner.recordsKept,
+        segmentsBefore: sources.length,
+        segmentsAfter: groups.length,
+        bytesBefore: sources.reduce((bytes, { sizeInBytes }) => bytes + sizeInBytes, 0),
+        bytesAfter
+      }
+    } catch (error) {
+      if (error === overtaken) return undefined
+      throw error
+    } finally {
+      for (const segment of held) await segment.letGo()
+    }
+  }
+
+  /** Writes what stays of some segments into one, and puts it in their place. Returns its size. */
+  async #clean(sources: readonly Segment[], cleaner: BatchCleaner, slices: Slices): Promise<number> {
+    const { storage, log, segments, exclusively } = this.#parts
+    const output = await CleanedSegment.begin(storage, log.folder, sources, log.options)
+    let cleaned: Segment
+    try {
+      for (const source of sources) {
+        await visitBatches(source.file, 0, source.readableBytes, async (bytes, position) => {
+          const kept = cleaner.clean(bytes, position)
+          if (kept) await output.append(kept)
+          await slices.spend(cleaner.work)
+        })
+      }
+      cleaned = await output.finish()
+    } catch (error) {
+      await output.discard()
+      throw error
+    }
+    let hasSwapped = false
+    await exclusively(async () => {
+      const index = segments.all.indexOf(sources[0])
+      const isUnchanged = index >= 0 && sources.every((source, i) => segments.at(index + i) === source && source !== segments.active)
+      if (!isUnchanged) return
+      await swapIn(storage, log.folder, cleaned, sources)
+      segments.replace(index, sources.length, cleaned)
+      hasSwapped = true
+    })
+    if (hasSwapped) return cleaned.sizeInBytes
+    await output.discard()
+    throw overtaken
+  }
+}
+
+/** Thrown when the segments have been removed or cut while they were being compacted. */
+const overtaken = new Error('The log has changed')
+
+/** The last offset of each key from `firstDirtyOffset` on, and up to where all keys are in it. */
+async function lastOffsets(
+  segments: readonly Segment[],
+  { firstDirtyOffset, endOffset }: Dirtiness,
+  { aborted, dirtyRecords }: Survey,
+  maxKeyBytes: number,
+  slices: Slices
+): Promise<{ readonly keys: KeyOffsets; readonly keysEnd: number }> {
+  const keys = new KeyOffsets(maxKeyBytes, dirtyRecords)
+  const transactions = new TransactionRemains(aborted)
+  const cursor = new RecordCursor()
+  let keysEnd = firstDirtyOffset
+  for (const segment of segments) {
+    const isFull = await visitBatches(segment.file, 0, segment.readableBytes, (bytes, position, size) => {
+      const isControl = (attributesAt(bytes, position) & attribute.control) !== 0
+      if (isControl) transactions.endsNothing(bytes, position)
+      const holdsKeys = !isControl && !transactions.isAborted(bytes, position)
+      const lastOffset = lastOffsetAt(bytes, position)
+      let work = size
+      if (holdsKeys && lastOffset >= firstDirtyOffset) {
+        const count = recordCountAt(bytes, position)
+        if (!keys.hasRoomFor(count)) return true
+        keys.reserve(count)
+        cursor.reset(bytes, position)
+        while (cursor.next()) {
+          if (cursor.keyLength < 0 || cursor.offset < firstDirtyOffset) continue
+          keys.set(cursor.bytes, cursor.keyStart, cursor.keyLength, cursor.offset)
+        }
+        work += cursor.bytes === bytes ? size : cursor.bytes.length
+      }
+      keysEnd = Math.max(keysEnd, lastOffset + 1)
+      return slices.spend(work)
+    })
+    if (isFull) return { keys, keysEnd }
+  }
+  return { keys, keysEnd: endOffset }
+}

@@ -1,0 +1,97 @@
+import { release } from '../../common/lease.js'
+import { headerBytes, maxTimestampAt } from '../../record/batch-header.js'
+import { type CompleteLogOptions, compacts } from '../log-options.js'
+import type { Segment } from '../segment.js'
+
+/** How much of a log compaction has not seen yet, and whether it is time. */
+export interface Dirtiness {
+  /** Records from here on came after the log was last compacted. */
+  readonly firstDirtyOffset: number
+  /** Compaction may work up to here, exclusive: where a segment starts. */
+  readonly endOffset: number
+  readonly cleanBytes: number
+  readonly dirtyBytes: number
+  /** Dirty bytes of all that may be compacted, from 0 to 1. */
+  readonly ratio: number
+  /** Whether the ratio is above `minCleanableDirtyRatio`, or a record has waited longer than `maxCompactionLagMs`. */
+  readonly isDue: boolean
+}
+
+export interface MeasuredLog {
+  readonly options: CompleteLogOptions
+  readonly logStartOffset: number
+  readonly logEndOffset: number
+  readonly lastStableOffset: number
+}
+
+/** Measures a log of at least one segment; the last one, which is active, is never compacted. */
+export async function dirtinessOf(
+  log: MeasuredLog,
+  segments: readonly Segment[],
+  cleanedUpTo: number | undefined,
+  now: number
+): Promise<Dirtiness> {
+  const { options, logStartOffset, logEndOffset } = log
+  const known = cleanedUpTo ?? logStartOffset
+  const firstDirtyOffset = known < logStartOffset || known > logEndOffset ? logStartOffset : known
+  const firstDirty = floorIndex(segments, firstDirtyOffset)
+  const end = Math.max(firstDirty, await uncleanableIndex(log, segments, firstDirty, now))
+  const cleanBytes = bytesOf(segments, 0, segments[firstDirty].baseOffset < firstDirtyOffset ? firstDirty + 1 : firstDirty)
+  const dirtyBytes = bytesOf(segments, firstDirty, end)
+  const ratio = dirtyBytes === 0 ? 0 : dirtyBytes / (cleanBytes + dirtyBytes)
+  const isOverdue = dirtyBytes > 0 && (await hasWaitedTooLong(options, segments.slice(firstDirty, -1), now))
+  return {
+    firstDirtyOffset,
+    endOffset: Math.max(firstDirtyOffset, segments[end].baseOffset),
+    cleanBytes,
+    dirtyBytes,
+    ratio,
+    isDue: compacts(options) && (isOverdue || ratio > options.minCleanableDirtyRatio)
+  }
+}
+
+/** The first segment that compaction must leave alone: it holds undecided records, is too young, or active. */
+async function uncleanableIndex(
+  { options, lastStableOffset }: MeasuredLog,
+  segments: readonly Segment[],
+  firstDirty: number,
+  now: number
+): Promise<number> {
+  const active = segments.length - 1
+  const undecided = Math.min(active, floorIndex(segments, lastStableOffset))
+  if (options.minCompactionLagMs === 0) return undecided
+  for (let i = firstDirty; i < undecided; i++) {
+    await segments[i].load()
+    if (segments[i].maxTimestamp > now - options.minCompactionLagMs) return i
+  }
+  return undecided
+}
+
+async function hasWaitedTooLong({ maxCompactionLagMs }: CompleteLogOptions, segments: readonly Segment[], now: number): Promise<boolean> {
+  if (maxCompactionLagMs < 0) return false
+  for (const segment of segments) {
+    const timestamp = await firstTimestampOf(segment)
+    if (timestamp > 0 && timestamp < now - maxCompactionLagMs) return true
+  }
+  return false
+}
+
+async function firstTimestampOf({ file }: Segment): Promise<number> {
+  const view = await file.read(0, headerBytes)
+  const timestamp = view.length < headerBytes ? -1 : maxTimestampAt(view, 0)
+  release(view)
+  return timestamp
+}
+
+/** Index of the last segment that starts at or before `offset`, or 0. */
+function floorIndex(segments: readonly Segment[], offset: number): number {
+  let index = 0
+  while (index + 1 < segments.length && segments[index + 1].baseOffset <= offset) index++
+  return index
+}
+
+function bytesOf(segments: readonly Segment[], start: number, end: number): number {
+  let bytes = 0
+  for (let i = start; i < end; i++) bytes += segments[i].sizeInBytes
+  return bytes
+}

@@ -1,0 +1,72 @@
+import { attribute, attributesAt, baseOffsetAt, lastOffsetAt, producerIdAt, recordCountAt } from '../../record/batch-header.js'
+import { controlTypeOf } from '../../record/control-record.js'
+import { RecordCursor } from '../../record/record-cursor.js'
+import type { Segment } from '../segment.js'
+import { visitBatches } from './batch-walk.js'
+import type { Slices } from './slices.js'
+
+/** A transaction that was given up: nothing of it is ever read. */
+export interface AbortedTransaction {
+  readonly producerId: number
+  readonly firstOffset: number
+  /** That of the marker. */
+  readonly lastOffset: number
+}
+
+/** What a look at the headers of a log tells before it is compacted. */
+export interface Survey {
+  /** How many records there are from `firstDirtyOffset` on; there are no more keys than that. */
+  readonly dirtyRecords: number
+  /** In the order of their first offsets. */
+  readonly aborted: readonly AbortedTransaction[]
+}
+
+export interface SurveyRange {
+  readonly firstDirtyOffset: number
+  readonly endOffset: number
+}
+
+/** What a look at a header counts as, in bytes of work. */
+const headerCost = 512
+
+/** Reads the headers up to `endOffset`, and on until the transactions that began before it are decided. */
+export async function surveyOf(
+  segments: readonly Segment[],
+  { firstDirtyOffset, endOffset }: SurveyRange,
+  slices: Slices
+): Promise<Survey> {
+  const cursor = new RecordCursor()
+  const open = new Map<number, number>()
+  const aborted: AbortedTransaction[] = []
+  let dirtyRecords = 0
+  for (const segment of segments) {
+    if (segment.baseOffset >= endOffset && open.size === 0) break
+    const ended = await visitBatches(segment.file, 0, segment.readableBytes, (bytes, position, size) => {
+      const firstOffset = baseOffsetAt(bytes, position)
+      if (firstOffset >= endOffset && open.size === 0) return true
+      const producerId = producerIdAt(bytes, position)
+      const attributes = attributesAt(bytes, position)
+      if (attributes & attribute.control) {
+        const begun = open.get(producerId)
+        open.delete(producerId)
+        if (begun !== undefined && markerTypeAt(bytes, position, cursor) === 'ABORT') {
+          aborted.push({ producerId, firstOffset: begun, lastOffset: lastOffsetAt(bytes, position) })
+        }
+      } else {
+        const begins = attributes & attribute.transactional && firstOffset < endOffset && !open.has(producerId)
+        if (begins) open.set(producerId, firstOffset)
+        if (lastOffsetAt(bytes, position) >= firstDirtyOffset && firstOffset < endOffset) dirtyRecords += recordCountAt(bytes, position)
+      }
+      return slices.spend(Math.min(size, headerCost))
+    })
+    if (ended) break
+  }
+  return { dirtyRecords, aborted: aborted.sort((a, b) => a.firstOffset - b.firstOffset) }
+}
+
+/** What the control batch at `position` says; undefined when compaction has emptied it. */
+export function markerTypeAt(bytes: Uint8Array, position: number, cursor: RecordCursor) {
+  if (recordCountAt(bytes, position) === 0) return undefined
+  cursor.reset(bytes, position)
+  return cursor.next() ? controlTypeOf(cursor.key()) : undefined
+}
