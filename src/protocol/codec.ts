@@ -66,30 +66,33 @@ function structPlan(fields: Fields, version: number, flexible: boolean): Plan {
     .filter(([, field]) => isTagged(field, version))
     .map(named)
     .sort((a, b) => (a.field.tag as number) - (b.field.tag as number))
-  const defaulted = entries.filter(([, field]) => !includesVersion(field.versions, version) || isTagged(field, version))
+  const defaulted = entries
+    .filter(([, field]) => !includesVersion(field.versions, version) || isTagged(field, version))
+    .map(([name, field]) => ({ name, make: defaultMaker(field) }))
   return {
     write(writer, value) {
       const message = value as Message
-      for (const member of plain) writeMember(writer, member, message[member.name])
+      let i = 0
+      try {
+        for (; i < plain.length; i++) plain[i].write(writer, orDefault(plain[i], message))
+      } catch (error) {
+        throw located(error, plain[i].name)
+      }
       if (flexible) writeTagged(writer, tagged, message)
     },
     read(reader) {
       const message: Message = {}
       for (const { name, read } of plain) message[name] = read(reader)
-      for (const [name, field] of defaulted) message[name] = defaultOf(field)
+      for (const { name, make } of defaulted) message[name] = make()
       if (flexible) readTagged(reader, tagged, message)
       return message
     }
   }
 }
 
-function writeMember(writer: MessageWriter, { name, field, write }: NamedPlan, value: unknown): void {
-  try {
-    write(writer, value === undefined ? field.default : value)
-  } catch (error) {
-    if (error instanceof BadValue) error.path = `.${name}${error.path}`
-    throw error
-  }
+function orDefault({ name, field }: NamedPlan, message: Message): unknown {
+  const value = message[name]
+  return value === undefined ? field.default : value
 }
 
 function writeTagged(writer: MessageWriter, tagged: readonly NamedPlan[], message: Message): void {
@@ -98,7 +101,11 @@ function writeTagged(writer: MessageWriter, tagged: readonly NamedPlan[], messag
   writer.uvarint(given.length)
   for (const member of given) {
     const section = new MessageWriter()
-    writeMember(section, member, message[member.name])
+    try {
+      member.write(section, message[member.name])
+    } catch (error) {
+      throw located(error, member.name)
+    }
     writer.uvarint(member.field.tag as number)
     writer.uvarint(section.length)
     writer.raw(section.bytes())
@@ -244,14 +251,18 @@ function isDefaultStruct(fields: Fields, value: Message): boolean {
   return Object.entries(fields).every(([name, field]) => value[name] === undefined || isDefault(field, value[name]))
 }
 
-function defaultOf(field: Field): unknown {
-  if (field.kind === 'array' && Array.isArray(field.default)) return []
-  if (field.kind === 'struct' && field.default === undefined) return defaultStruct(field.fields as Fields)
-  return field.default
-}
-
-function defaultStruct(fields: Fields): Message {
-  return Object.fromEntries(Object.entries(fields).map(([name, field]) => [name, defaultOf(field)]))
+/** Makes what a field is where it is absent; objects and arrays are new each time, as they belong to the message. */
+function defaultMaker(field: Field): () => unknown {
+  if (field.kind === 'array' && Array.isArray(field.default)) return () => []
+  if (field.kind === 'struct' && field.default === undefined) {
+    const members = Object.entries(field.fields as Fields).map(([name, member]) => ({ name, make: defaultMaker(member) }))
+    return () => {
+      const message: Message = {}
+      for (const { name, make } of members) message[name] = make()
+      return message
+    }
+  }
+  return () => field.default
 }
 
 function expectNumber(value: unknown): number {
@@ -262,6 +273,12 @@ function expectNumber(value: unknown): number {
 function expectWhole(value: unknown, least: number, greatest: number): number {
   if (typeof value === 'number' && value >= least && value <= greatest && Number.isInteger(value)) return value
   throw new BadValue(typeof value === 'number' ? `an integer from ${least} to ${greatest}, which ${value} is not` : 'a number')
+}
+
+/** Says in which field a value was that does not fit. */
+function located(error: unknown, name: string): unknown {
+  if (error instanceof BadValue) error.path = `.${name}${error.path}`
+  return error
 }
 
 class BadValue extends Error {
