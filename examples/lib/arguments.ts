@@ -2,26 +2,38 @@ import { parseArgs } from 'node:util'
 import { flights, type Input, ndjson } from './input.js'
 import type { Progress } from './progress.js'
 
-const usage = `Usage: npm start -- [FILE.ndjson] [--key FIELD] [--topic NAME]
+const usage = `Usage: npm start -- [FILE.ndjson] [--key FIELD] [--topic NAME] [--dir DIR | --brokers HOST:PORT,…]
 
-Without a file: 20,000 flights. With one: its lines, each a JSON object, keyed by FIELD (default: the first field of the first line).`
+Without a file: 20,000 flights. With one: its lines, each a JSON object, keyed by FIELD (default: the first field of the first line).
+Everything is kept in memory, or in DIR, or by the Kafka at HOST:PORT.`
+
+/** What to do, and where. */
+export interface Job {
+  readonly input: Input
+  readonly topicName: string
+  readonly dir?: string
+  readonly brokers?: readonly string[]
+}
 
 /** What the command line asks for. Throws with a message for whoever typed it. */
-export async function readArguments(args: string[], progress: Progress): Promise<{ input: Input; topicName: string }> {
+export async function readArguments(args: string[], progress: Progress): Promise<Job> {
   const { values, positionals } = parse(args)
   if (values.help) {
     console.log(usage)
     process.exit(0)
   }
   if (positionals.length > 1) throw new Error(`One file at a time, please.\n\n${usage}`)
+  const { key, topic, dir, brokers } = values
+  if (dir !== undefined && brokers !== undefined) throw new Error(`Either --dir or --brokers, please.\n\n${usage}`)
   const [path] = positionals
-  const input = path === undefined ? await flights(values.key) : await ndjson(path, values.key, refusal(path, progress))
-  return { input, topicName: values.topic ?? input.topic }
+  const input = path === undefined ? await flights(key) : await ndjson(path, key, refusal(path, progress))
+  return { input, topicName: topic ?? input.topic, dir, brokers: brokers?.split(',') }
 }
 
 function parse(args: string[]) {
   try {
-    const options = { key: { type: 'string' }, topic: { type: 'string' }, help: { type: 'boolean', short: 'h' } } as const
+    const text = { type: 'string' } as const
+    const options = { key: text, topic: text, dir: text, brokers: text, help: { type: 'boolean', short: 'h' } } as const
     return parseArgs({ args, options, allowPositionals: true })
   } catch (error) {
     throw new Error(`${(error as Error).message}\n\n${usage}`)

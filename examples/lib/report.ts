@@ -6,17 +6,26 @@ interface Measured {
   readonly ms: number
 }
 
+interface Counted {
+  readonly tally: Tally
+  /** Records seen besides that are from earlier runs. */
+  readonly earlier: number
+}
+
 export interface Result {
   readonly input: Input
   readonly topicName: string
-  readonly logs: readonly { readonly sizeInBytes: number; readonly logStartOffset: number; readonly logEndOffset: number }[]
+  /** How many records went to each partition. */
+  readonly spread: readonly number[]
+  /** What they take in the log, or 0 where that is not known. */
+  readonly bytesStored: number
   readonly produced: Measured
-  readonly statistics: Measured & { readonly tally: Tally }
+  readonly statistics: Measured & Counted
   readonly copy: Measured & { readonly path: string; readonly bytes: number }
-  readonly replay: Measured & { readonly tally: Tally }
+  readonly replay: Measured & Counted
 }
 
-export function printReport({ input, topicName, logs, produced, statistics, copy, replay }: Result): void {
+export function printReport({ input, topicName, spread, bytesStored, produced, statistics, copy, replay }: Result): void {
   const { keyField, meanField } = input
   print(`${input.title}, keyed by ${keyField}, in topic ${topicName}`)
 
@@ -34,9 +43,10 @@ export function printReport({ input, topicName, logs, produced, statistics, copy
     [line('produced', produced), line('group statistics', statistics), line('group copy', copy), line('group replay', replay)]
   )
 
-  const stored = logs.reduce((sum, log) => sum + log.sizeInBytes, 0)
-  print(`Bytes: ${number(copy.bytes)} as JSON lines, ${number(stored)} in the log with lz4 (${((stored / copy.bytes) * 100).toFixed(0)} %)`)
-  print(`Partitions: ${logs.map((log, index) => `${index}: ${number(log.logEndOffset - log.logStartOffset)}`).join('  ')}`)
+  if (replay.earlier > 0) print(`Of what the group replay saw, ${number(replay.earlier)} records are from earlier runs.`)
+  const share = `${number(bytesStored)} in the log with lz4 (${((bytesStored / copy.bytes) * 100).toFixed(0)} %)`
+  print(`Bytes: ${number(copy.bytes)} as JSON lines, ${bytesStored > 0 ? share : 'in the log of another process'}`)
+  print(`Partitions: ${spread.map((count, index) => `${index}: ${number(count)}`).join('  ')}`)
   print(`The copy, as JSON lines: ${copy.path}`)
   print(replay.tally.equals(statistics.tally) ? 'The replay from offset 0 came to the same totals.' : 'THE REPLAY CAME TO OTHER TOTALS.')
 }
