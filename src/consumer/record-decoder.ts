@@ -1,4 +1,3 @@
-import { readText } from '../common/bytes.js'
 import type { RecordHeader } from '../record/record.js'
 import type { RecordCursor } from '../record/record-cursor.js'
 import { type Serde, string } from '../record/serde.js'
@@ -6,6 +5,7 @@ import type { AssignedPartition } from './assigned-partition.js'
 import { ConsumerRecord } from './consumer-record.js'
 import type { FetchedRecords } from './fetched-records.js'
 import type { RejectedRecord } from './rejection.js'
+import { readShortText } from './short-text.js'
 
 const noHeaders: readonly RecordHeader[] = Object.freeze([])
 
@@ -27,7 +27,7 @@ export function decodeRecord(partition: AssignedPartition, fetched: FetchedRecor
 /** Text, which most keys and many values are, is read without making a view of its bytes first. */
 export function decodeField(serde: Serde<unknown>, bytes: Uint8Array, start: number, length: number): unknown {
   if (length < 0) return null
-  if (serde === string) return readText(bytes, start, start + length)
+  if (serde === string) return readShortText(bytes, start, start + length)
   return serde.deserialize(bytes.subarray(start, start + length))
 }
 

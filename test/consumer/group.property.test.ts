@@ -36,6 +36,8 @@ interface Member {
   readonly consumer: Consumer<TopicSelector, string, string>
   readonly reading: Promise<unknown>
   readonly connection: { isCut: boolean }
+  readonly way: 'loop' | 'partition' | 'key'
+  readonly inHand: Set<number>
 }
 
 /** Lets a client's requests through until it is cut off. */
@@ -65,6 +67,7 @@ class Scene {
   readonly sent = new Map<string, number[]>()
   /** What each member was handed, by key, in order. */
   readonly handed = new Map<string, Map<string, number[]>>()
+  readonly mayComeAgain = new Set<number>()
   readonly assignors: readonly (typeof rangeAssignor)[]
   cluster!: Cluster
   #crashes = 0
@@ -117,15 +120,18 @@ class Scene {
     })
     const byKey = new Map<string, number[]>()
     this.handed.set(id, byKey)
+    const inHand = new Set<number>()
     const handle = async ({ key, value }: ConsumerRecord<string, string>) => {
+      inHand.add(Number(value))
       if (Number(value) % 3 === 0) await Promise.resolve()
       if (Number(value) % 7 === 0) await new Promise(resolve => setImmediate(resolve))
       byKey.set(key, [...(byKey.get(key) ?? []), Number(value)])
+      inHand.delete(Number(value))
     }
     const reading =
       way === 'loop' ? keepReading(consumer, handle) : consumer.run({ eachRecord: handle as never, orderBy: way, concurrency: 3 })
     reading.catch(() => {})
-    this.members.push({ id, consumer, reading, connection: this.connections.get(id) as { isCut: boolean } })
+    this.members.push({ id, consumer, reading, way, inHand, connection: this.connections.get(id) as { isCut: boolean } })
   }
 
   async disturb(how: 'leave' | 'crash' | 'commit', member: Member): Promise<void> {
@@ -134,6 +140,8 @@ class Scene {
       return
     }
     this.members.splice(this.members.indexOf(member), 1)
+    // Closing waits for the handlers of `run`, but not for the body of a loop, from which it may have been called.
+    if (member.way === 'loop') for (const value of member.inHand) this.mayComeAgain.add(value)
     if (how === 'crash') {
       this.#crashes++
       member.connection.isCut = true
@@ -183,7 +191,7 @@ describe('a group whose members come, go and crash', () => {
               if (!scene.hasCrashed) expect(values).toEqual([...values].sort((a, b) => a - b))
             }
           }
-          if (!scene.hasCrashed) expect([...counts.values()].filter(count => count > 1)).toEqual([])
+          if (!scene.hasCrashed) expect([...counts].filter(([value, count]) => count > 1 && !scene.mayComeAgain.has(value))).toEqual([])
         } finally {
           for (const { consumer } of scene.members) void consumer.close({ timeoutMs: 100 })
           for (let round = 0; round < 10; round++) await scene.clock.advance(1000)
