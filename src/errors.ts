@@ -99,6 +99,8 @@ const protocolErrors = {
   UNRELEASED_INSTANCE_ID: [111, false, 'The group instance id is still in use by another member'],
   UNSUPPORTED_ASSIGNOR: [112, false, 'The assignor is not supported by the group'],
   STALE_MEMBER_EPOCH: [113, false, 'The member epoch is stale'],
+  MISMATCHED_ENDPOINT_TYPE: [114, false, 'The request went to an endpoint of the wrong type'],
+  UNSUPPORTED_ENDPOINT_TYPE: [115, false, 'There is no such type of endpoint'],
   TRANSACTION_ABORTABLE: [120, false, 'The transaction met an error; abort it to go on'],
   INVALID_REGULAR_EXPRESSION: [128, false, 'The regular expression is invalid'],
   REBOOTSTRAP_REQUIRED: [129, false, 'The client must bootstrap again']

@@ -7,7 +7,10 @@ export interface GroupNode {
   readonly endpoint: { readonly host: string; readonly port: number }
   readonly groups: GroupCoordinator
   /** The topic by its id when one is given, else by its name. */
-  findTopic(name: string, topicId: string): { readonly name: string; readonly id: string } | undefined
+  findTopic(
+    name: string,
+    topicId: string
+  ): { readonly name: string; readonly id: string; readonly partitions: readonly unknown[] } | undefined
   /** The error for a topic that `findTopic` did not find. */
   unknownTopicError(topicId: string): number
 }

@@ -81,7 +81,7 @@ function expectTopic(metadata: ClusterMetadata, type: number, name: string): Top
 
 function changed(topic: TopicState, { name, configOperation: operation, value }: Change, { configs }: ControllerContext): string | null {
   if (operation === configOperation.delete) return null
-  if (value === null) throw new KafkaError('INVALID_CONFIG', `Topic config \`${name}\` has no value`)
+  if (value === null) throw new KafkaError('INVALID_REQUEST', `Topic config \`${name}\` has no value`)
   if (operation === configOperation.set) return value
   if (operation !== configOperation.append && operation !== configOperation.subtract)
     throw new KafkaError('INVALID_REQUEST', `There is no operation ${operation} on configs`)

@@ -11,28 +11,33 @@ type Request = RequestOf<typeof DeleteTopics>
 type Response = ResponseOf<typeof DeleteTopics>
 type Result = Response['responses'][number]
 
-/** Decides which topics go, by name or id, each on its own. */
+/** Decides which topics go, by name or id, each on its own; one that is named twice stays. */
 export function deleteTopics(metadata: ClusterMetadata, request: Request, { configs }: ControllerContext): MetadataDecision<Response> {
   const records: MetadataRecord[] = []
-  const deleted = new Set<string>()
+  const find = (name: string | null, topicId: string) => (name === null ? metadata.topicById(topicId) : metadata.topics.get(name))
+  const named = [
+    ...(request.topics ?? []).map(({ name = null, topicId = zeroUuid }) => ({ name, topicId })),
+    ...(request.topicNames ?? []).map(name => ({ name, topicId: zeroUuid }))
+  ]
+  const ids = named.flatMap(({ name, topicId }) => (isNamedOneWay(name, topicId) ? (find(name, topicId)?.id ?? []) : []))
+  const twice = new Set(ids.filter((id, i) => ids.indexOf(id) !== i))
   const remove = (name: string | null, topicId: string): Result => {
-    const topic = name === null ? metadata.topicById(topicId) : metadata.topics.get(name)
-    if ((name === null) === (topicId === zeroUuid))
-      return refused(name, topicId, 'INVALID_REQUEST', 'A topic is named by its name or by its id')
+    const topic = find(name, topicId)
+    if (!isNamedOneWay(name, topicId)) return refused(name, topicId, 'INVALID_REQUEST', 'A topic is named by its name or by its id')
     if (!topic) return refused(name, topicId, name === null ? 'UNKNOWN_TOPIC_ID' : 'UNKNOWN_TOPIC_OR_PARTITION')
-    if (deleted.has(topic.id)) return refused(topic.name, topic.id, 'INVALID_REQUEST', `The request has \`${topic.name}\` twice`)
+    if (twice.has(topic.id)) return refused(topic.name, topic.id, 'INVALID_REQUEST', `The request has \`${topic.name}\` twice`)
     if (!configs.boolean('delete.topic.enable')) return refused(topic.name, topic.id, 'TOPIC_DELETION_DISABLED')
     if (isInternalTopic(topic.name))
       return refused(topic.name, topic.id, 'INVALID_TOPIC_EXCEPTION', `\`${topic.name}\` is kept by the cluster itself`)
-    deleted.add(topic.id)
     records.push({ type: 'removeTopic', topicId: topic.id })
     return { name: topic.name, topicId: topic.id, errorCode: 0, errorMessage: null }
   }
-  const responses = [
-    ...(request.topics ?? []).map(({ name = null, topicId = zeroUuid }) => remove(name, topicId)),
-    ...(request.topicNames ?? []).map(name => remove(name, zeroUuid))
-  ]
+  const responses = named.map(({ name, topicId }) => remove(name, topicId))
   return { response: { throttleTimeMs: 0, responses }, records }
+}
+
+function isNamedOneWay(name: string | null, topicId: string): boolean {
+  return (name === null) !== (topicId === zeroUuid)
 }
 
 function refused(name: string | null, topicId: string, code: ProtocolErrorCode, errorMessage: string | null = null): Result {

@@ -6,6 +6,7 @@ import { type ClusterMetadata, resourceType } from './cluster-metadata.js'
 import { configSource, configType } from './config-value.js'
 import type { ControllerContext } from './create-topics.js'
 import { defaultTopicConfig, type TopicConfig, topicConfigs } from './topic-configs.js'
+import { topicNameProblem } from './topic-name.js'
 
 type Request = RequestOf<typeof DescribeConfigs>
 type Response = ResponseOf<typeof DescribeConfigs>
@@ -34,6 +35,8 @@ export function describeConfigs(metadata: ClusterMetadata, request: Request, con
 function configsOf(metadata: ClusterMetadata, type: number, name: string, { configs, nodeIds }: ControllerContext): Config[] {
   switch (type) {
     case resourceType.topic: {
+      const problem = topicNameProblem(name)
+      if (problem) throw new KafkaError('INVALID_TOPIC_EXCEPTION', problem)
       const topic = metadata.topics.get(name)
       if (!topic) throw new KafkaError('UNKNOWN_TOPIC_OR_PARTITION', `There is no topic \`${name}\``)
       return topicConfigs.map(config => ofTopic(config, topic.configs.get(config.name), configs))

@@ -218,7 +218,8 @@ async function join(client: Broker, groupId: string): Promise<string> {
   const { memberId } = await client.request(JoinGroup, { ...member, memberId: '' })
   const { generationId = -1 } = await client.request(JoinGroup, { ...member, memberId })
   const assignment = encodeMessage(Assignment, 0, { version: 0, assigned: [{ topic: 'orders', partitions: [0] }], userData: -1 })
-  await client.request(SyncGroup, { groupId, generationId, memberId, assignments: [{ memberId, assignment }] })
+  const protocol = { protocolType: 'consumer', protocolName: 'range' }
+  await client.request(SyncGroup, { groupId, generationId, memberId, ...protocol, assignments: [{ memberId, assignment }] })
   return memberId
 }
 

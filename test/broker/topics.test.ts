@@ -158,9 +158,10 @@ describe('DeleteTopics', () => {
       'INVALID_REQUEST',
       'INVALID_REQUEST',
       'INVALID_TOPIC_EXCEPTION',
-      'NONE',
+      'INVALID_REQUEST',
       'INVALID_REQUEST'
     ])
+    expect(await remove(client, { name: 'a' })).toMatchObject([{ error: 'NONE' }])
   })
 
   it('can be switched off', async () => {
@@ -276,6 +277,8 @@ describe('DescribeCluster', () => {
     const described = await client.request(DescribeCluster, request)
     expect(described).toMatchObject({ errorCode: 0, clusterId: node.clusterId, controllerId: 5 })
     expect(described.brokers).toMatchObject([{ brokerId: 5, host: 'example.org', port: 1234, isFenced: false }])
-    expect(withError(await client.request(DescribeCluster, { ...request, endpointType: 2 }))).toMatchObject({ error: 'INVALID_REQUEST' })
+    expect(withError(await client.request(DescribeCluster, { ...request, endpointType: 2 }))).toMatchObject({
+      error: 'MISMATCHED_ENDPOINT_TYPE'
+    })
   })
 })

@@ -44,7 +44,8 @@ async function join(client: Client, groupId = 'g') {
   const { memberId } = await client.request(JoinGroup, request(''))
   const joined = await client.request(JoinGroup, request(memberId))
   const { generationId = -1 } = joined
-  await client.request(SyncGroup, { groupId, memberId, generationId, assignments: [{ memberId, assignment: new Uint8Array(3) }] })
+  const assignments = [{ memberId, assignment: new Uint8Array(3) }]
+  await client.request(SyncGroup, { groupId, memberId, generationId, protocolType: 'consumer', protocolName: 'range', assignments })
   return { memberId, generationId }
 }
 

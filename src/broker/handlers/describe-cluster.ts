@@ -4,14 +4,15 @@ import type { DescribeCluster } from '../../protocol/messages/describe-cluster.j
 import type { LocalBroker } from '../local-broker.js'
 
 const brokers = 1
+const controllers = 2
 
 /** Tells who the cluster is: one node, which is its own controller. */
 export function describeCluster(node: LocalBroker, request: RequestOf<typeof DescribeCluster>): ResponseOf<typeof DescribeCluster> {
   const { endpointType = brokers } = request
   if (endpointType !== brokers) {
     return {
-      errorCode: errorNumber('INVALID_REQUEST'),
-      errorMessage: 'The endpoints of controllers are not told by a broker',
+      errorCode: errorNumber(endpointType === controllers ? 'MISMATCHED_ENDPOINT_TYPE' : 'UNSUPPORTED_ENDPOINT_TYPE'),
+      errorMessage: 'A broker tells the endpoints of brokers only',
       endpointType,
       clusterId: node.clusterId,
       brokers: []

@@ -7,15 +7,25 @@ import type { RequestContext } from '../request-context.js'
 type Request = RequestOf<typeof OffsetCommit>
 type Response = ResponseOf<typeof OffsetCommit>
 
-/** Keeps how far a group has read. Offsets of topics that do not exist are refused, the others kept all the same. */
+/** Keeps how far a group has read. Offsets of topics and partitions that do not exist are refused, the others kept all the same. */
 export async function offsetCommit(node: GroupNode, request: Request, context: RequestContext): Promise<Response> {
   const found = request.topics.map(({ name = '', topicId = zeroUuid }) => node.findTopic(name, topicId))
-  const known = request.topics.flatMap((topic, i) => (found[i] ? [{ ...topic, name: found[i].name }] : []))
+  const known = request.topics.flatMap((topic, i) => {
+    const exists = found[i]
+    if (!exists) return []
+    const partitions = topic.partitions.filter(({ partitionIndex }) => partitionIndex >= 0 && partitionIndex < exists.partitions.length)
+    return [{ ...topic, name: exists.name, partitions }]
+  })
   const answered = (await node.groups.commitOffsets({ ...request, topics: known }, context)).topics.values()
   const topics = request.topics.map(({ name = '', topicId = zeroUuid, partitions }, i) => {
-    const answer = found[i] ? answered.next().value : undefined
-    const errorCode = node.unknownTopicError(topicId)
-    return { name, topicId, partitions: answer?.partitions ?? partitions.map(({ partitionIndex }) => ({ partitionIndex, errorCode })) }
+    if (!found[i]) return { name, topicId, partitions: partitions.map(refused(node.unknownTopicError(topicId))) }
+    const kept = new Map(answered.next().value?.partitions.map(answer => [answer.partitionIndex, answer]))
+    const missing = refused(node.unknownTopicError(zeroUuid))
+    return { name, topicId, partitions: partitions.map(partition => kept.get(partition.partitionIndex) ?? missing(partition)) }
   })
   return { topics }
+}
+
+function refused(errorCode: number) {
+  return ({ partitionIndex }: { readonly partitionIndex: number }) => ({ partitionIndex, errorCode })
 }

@@ -8,12 +8,16 @@ type Response = ResponseOf<typeof OffsetDelete>
 
 /** Drops committed offsets of topics that the group does not read any more. */
 export async function offsetDelete(node: GroupNode, request: Request): Promise<Response> {
-  const exists = ({ name }: { readonly name: string }) => node.findTopic(name, zeroUuid) !== undefined
-  const response = await node.groups.deleteOffsets({ ...request, topics: request.topics.filter(exists) })
+  const countOf = (name: string) => node.findTopic(name, zeroUuid)?.partitions.length ?? 0
+  const known = request.topics.map(({ name, partitions }) => {
+    return { name, partitions: partitions.filter(({ partitionIndex }) => partitionIndex >= 0 && partitionIndex < countOf(name)) }
+  })
+  const response = await node.groups.deleteOffsets({ ...request, topics: known })
   if (response.errorCode !== 0) return response
   const errorCode = node.unknownTopicError(zeroUuid)
-  const missing = request.topics
-    .filter(topic => !exists(topic))
-    .map(({ name, partitions }) => ({ name, partitions: partitions.map(({ partitionIndex }) => ({ partitionIndex, errorCode })) }))
-  return { ...response, topics: [...response.topics, ...missing] }
+  const topics = request.topics.map(({ name, partitions }, i) => {
+    const deleted = new Map(response.topics[i].partitions.map(answer => [answer.partitionIndex, answer]))
+    return { name, partitions: partitions.map(({ partitionIndex }) => deleted.get(partitionIndex) ?? { partitionIndex, errorCode }) }
+  })
+  return { ...response, topics }
 }
