@@ -169,6 +169,17 @@ describe('ending a loop', () => {
     expect(cluster.node?.delayedFetches.size).toBe(0)
   })
 
+  it('can be done by closing the consumer from within', async () => {
+    await send(cluster, 'orders', ['a', 'b'], 0)
+    const consumer = textConsumer(cluster, { groupId: 'g', topics: ['orders'] })
+    let seen = 0
+    for await (const _ of consumer) {
+      seen++
+      await consumer.close()
+    }
+    expect(seen).toBe(1)
+  })
+
   it('closes twice without harm', async () => {
     const consumer = textConsumer(cluster, { topics: ['orders'] })
     expect(consumer.close()).toBe(consumer.close())
