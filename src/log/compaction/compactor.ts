@@ -66,6 +66,8 @@ export class Compactor {
   readonly #parts: CompactorParts
   readonly #stop = new AbortController()
   #cleanedUpTo: number | undefined
+  /** How often the log has been cut: segments that were read before hold something else since. */
+  #cuts = 0
   #running: Promise<CompactionReport | undefined> | undefined
 
   constructor(parts: CompactorParts) {
@@ -94,6 +96,7 @@ export class Compactor {
 
   /** Notes that the log now ends at `offset`: what is written there again is dirty. */
   cutAt(offset: number): void {
+    this.#cuts++
     if (this.#cleanedUpTo !== undefined && this.#cleanedUpTo > offset) this.#cleanedUpTo = offset
   }
 
@@ -150,7 +153,8 @@ export class Compactor {
 
   /** Writes what stays of some segments into one, and puts it in their place. Returns its size. */
   async #clean(sources: readonly Segment[], cleaner: BatchCleaner, slices: Slices): Promise<number> {
-    const { storage, log, segments, exclusively } = this.#parts
+    const { storage, log } = this.#parts
+    const cuts = this.#cuts
     const output = await CleanedSegment.begin(storage, log.folder, sources, log.options)
     let cleaned: Segment
     try {
@@ -166,18 +170,29 @@ export class Compactor {
       await output.discard()
       throw error
     }
-    let hasSwapped = false
-    await exclusively(async () => {
-      const index = segments.all.indexOf(sources[0])
-      const isUnchanged = index >= 0 && sources.every((source, i) => segments.at(index + i) === source && source !== segments.active)
-      if (!isUnchanged) return
-      await swapIn(storage, log.folder, cleaned, sources)
-      segments.replace(index, sources.length, cleaned)
-      hasSwapped = true
-    })
-    if (hasSwapped) return cleaned.sizeInBytes
+    if (await this.#putInPlace(cleaned, sources, cuts)) return cleaned.sizeInBytes
     await output.discard()
     throw overtaken
+  }
+
+  /** Returns whether it could: not when the sources have been removed or cut meanwhile. */
+  async #putInPlace(cleaned: Segment, sources: readonly Segment[], cuts: number): Promise<boolean> {
+    const { storage, log, segments, exclusively } = this.#parts
+    let isDone = false
+    await exclusively(async () => {
+      const index = segments.all.indexOf(sources[0])
+      const areThere = cuts === this.#cuts && index >= 0 && sources.every((source, i) => segments.at(index + i) === source)
+      if (!areThere) return
+      try {
+        await swapIn(storage, log.folder, cleaned, sources)
+      } catch (error) {
+        await cleaned.file.close()
+        throw new Error(`compacted segments could not be put in place: ${error instanceof Error ? error.message : error}`, { cause: error })
+      }
+      segments.replace(index, sources.length, cleaned)
+      isDone = true
+    })
+    return isDone
   }
 }
 
