@@ -18,18 +18,27 @@ await producer.sendBatch(
 
 const consumer = cluster.consumer({ groupId: 'counters', topics: ['visits'], autoOffsetReset: 'earliest' })
 let count = 0
-for await (const _ of consumer) if (++count === 100) break
+for await (const _ of consumer) {
+  if (++count < 100) continue
+  await consumer.commit() // the record in hand too: `break` alone does not say that it is done with
+  break
+}
 await consumer.close()
 
 for (const group of await admin.listGroups()) console.log(`${group.groupId}: ${group.state}`)
-console.log(await admin.groupOffsets('counters'))
+console.log(await offsets())
 
 // The group is to read everything again: only possible while it has no members.
-await admin.resetOffsets('counters', 'visits', 'earliest')
-console.log(await admin.groupOffsets('counters'))
+await admin.resetGroupOffsets('counters', { to: 'earliest' })
+console.log(await offsets())
 
 // What lies before offset 10 of partition 0 is not needed any more.
-await admin.deleteRecords('visits', { 0: 10 })
+await admin.deleteRecords([{ topic: 'visits', partition: 0, before: 10 }])
 await admin.deleteGroups(['counters'])
 await admin.deleteTopics(['visits'])
 console.log(await admin.listTopics())
+
+async function offsets(): Promise<string> {
+  const committed = await admin.listGroupOffsets('counters')
+  return committed.map(({ topic, partition, offset }) => `${topic}-${partition}: ${offset}`).join(', ')
+}

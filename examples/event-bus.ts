@@ -21,13 +21,13 @@ await Promise.all([
   billing.run({
     eachRecord({ value }) {
       invoiced += value.total
-      if (invoiced === 165) return billing.close()
+      if (invoiced === 165) void billing.close() // which waits for this handler, so the handler must not wait for it
     }
   }),
   shipping.run({
     eachRecord({ key, value }) {
       console.log(`parcel for ${key}: ${value.item}`)
-      if (++parcels === 3) return shipping.close()
+      if (++parcels === 3) void shipping.close()
     }
   })
 ])

@@ -10,12 +10,14 @@ await producer.sendBatch(
   Array.from({ length: 10 }, (_, n) => ({ partition: n % 2, value: `line ${n}` }))
 )
 
-await using consumer = cluster.consumer()
-consumer.assign([{ topic: log, partition: 1 }])
-await consumer.seek({ topic: log, partition: 1, offset: 3 })
+await using consumer = cluster.consumer({ value: string })
+const lines = { topic: log.name, partition: 1 }
+consumer.assign([lines])
+consumer.seek({ ...lines, offset: 3 })
 
 // To the end and no further: the lag is what is still to come.
 for await (const { partition, offset, value } of consumer) {
   console.log(`partition ${partition}, offset ${offset}: ${value}`)
-  if ((await consumer.lag()) === 0) break
+  const [{ lag }] = await consumer.lag()
+  if (lag === 0) break
 }

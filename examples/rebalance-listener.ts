@@ -7,7 +7,7 @@ const totals = new Map<number, number>() // what a database would hold
 await using cluster = await Cluster.open()
 await cluster.admin().createTopics([payments])
 
-function member(name: string) {
+async function member(name: string) {
   const mine = new Map<number, number>()
   const consumer = cluster.consumer({
     groupId: 'totals',
@@ -23,6 +23,7 @@ function member(name: string) {
       console.log(`${name} gives up ${partitions.map(({ partition }) => partition)}`)
     }
   })
+  await consumer.start()
   const done = consumer.run({
     eachRecord({ partition, value }) {
       mine.set(partition, mine.get(partition)! + value.amount)
@@ -38,13 +39,13 @@ const pay = (count: number) =>
     Array.from({ length: count }, (_, n) => ({ key: `customer-${n}`, value: { amount: 1 } }))
   )
 
-const first = member('first')
+const first = await member('first')
 await pay(100)
-const second = member('second') // takes over some of the partitions
+const second = await member('second') // takes over some of the partitions
 await pay(100)
 await first.consumer.close() // and then the rest
 await pay(100)
-while ((await second.consumer.lag()) > 0) await new Promise(setImmediate)
+while ((await second.consumer.lag()).some(({ lag }) => lag > 0)) await new Promise(setImmediate)
 await second.consumer.close()
 await Promise.all([first.done, second.done])
 

@@ -11,12 +11,9 @@ for (let n = 0; n < 120; n++) {
   await producer.send(readings, { key: `sensor-${n % 4}`, value: { celsius: n / 10 }, timestamp: noon + n * minute })
 }
 
-await using consumer = cluster.consumer()
-consumer.assign([
-  { topic: readings, partition: 0 },
-  { topic: readings, partition: 1 }
-])
-await consumer.seek({ timestamp: noon + 115 * minute })
+await using consumer = cluster.consumer({ topics: [readings] })
+await consumer.start()
+await consumer.seekToTimestamp(noon + 115 * minute)
 
 let count = 0
 for await (const record of consumer) {

@@ -10,7 +10,7 @@ const work = (groupId: string, name: string) => {
   seen[name] = 0
   const done = consumer.run({
     eachBatch(batch) {
-      seen[name] += batch.records.length
+      seen[name] += batch.recordCount
     }
   })
   return { consumer, done }

@@ -10,6 +10,23 @@ const root = fileURLToPath(new URL('..', import.meta.url))
 const examples = readdirSync(join(root, 'examples')).filter(name => name.endsWith('.ts'))
 const folder = mkdtempSync(join(tmpdir(), 'millrace-examples-'))
 
+/** What an example shows, as one reads it: the line that makes its point. */
+const shows: Readonly<Record<string, RegExp>> = {
+  'admin.ts': /visits-0: 0, visits-1: 0/,
+  'durable.ts': /offset 1: bob pays 120\noffset 2: cid pays 5\n/,
+  'event-bus.ts': /invoiced: 165/,
+  'flights.ts': /came to the same totals/,
+  'log-as-wal.ts': /blue undefined/,
+  'manual-assignment.ts': /partition 1, offset 3: line 7\npartition 1, offset 4: line 9\n$/,
+  'over-the-wire.ts': /hello ann\nhello bob/,
+  'rebalance-listener.ts': /all payments: 300/,
+  'rejections.ts': /sum: 8\ntotal: four .*orders\/0@1/,
+  'replay-from-timestamp.ts': /13:55:00/,
+  'two-groups.ts': /together: 1000, auditor: 1000/,
+  'typed-topics.ts': /Invalid email.*u-3: cid@example.com on plan free/s,
+  'unit-test.ts': /# fail 0/
+}
+
 beforeAll(() => {
   const built = spawnSync(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json'], {
     cwd: root,
@@ -23,23 +40,27 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }))
 it.concurrent.each(examples)(
   'examples/%s runs and has nothing to complain about',
   async name => {
-    expect(await run(`examples/${name}`)).toMatchObject({ code: 0, errors: '' })
+    expect(await run(`examples/${name}`)).toMatchObject({ code: 0, errors: '', output: expect.stringMatching(shows[name]) })
   },
   60_000
 )
 
-it('the first program of the README runs as it stands', async () => {
-  const [, program] = /^```ts\n(.*?)^```$/ms.exec(readFileSync(join(root, 'README.md'), 'utf8')) ?? []
-  expect(program).toBeDefined()
-  // It has to lie within the package for `millrace` to be found.
-  const path = `test/.tmp/readme-${process.pid}.ts`
-  mkdirSync(join(root, 'test/.tmp'), { recursive: true })
-  writeFileSync(join(root, path), program)
-  const result = await run(path)
-  rmSync(join(root, path))
-  expect(result).toMatchObject({ code: 0, errors: '' })
-  expect(result.output).not.toBe('')
-}, 60_000)
+const programs = [...readFileSync(join(root, 'README.md'), 'utf8').matchAll(/^```ts\n(import .*?)^```$/gms)].map(([, program]) => program)
+
+it.each(programs)(
+  'the programs of the README run as they stand: %#',
+  async program => {
+    // It has to lie within the package for `millrace` to be found.
+    const path = `test/.tmp/readme-${process.pid}.ts`
+    mkdirSync(join(root, 'test/.tmp'), { recursive: true })
+    writeFileSync(join(root, path), program)
+    const result = await run(path)
+    rmSync(join(root, path))
+    expect(result).toMatchObject({ code: 0, errors: '' })
+    expect(result.output).not.toBe('')
+  },
+  60_000
+)
 
 describe('the main job', () => {
   const flights = (...args: string[]) => run('examples/flights.ts', ...args)
@@ -56,6 +77,18 @@ describe('the main job', () => {
     const flightRecords = JSON.parse(source).map((flight: unknown) => JSON.stringify(flight))
     expect(copied.sort()).toEqual(flightRecords.sort())
     rmSync(join(copy, '..'), { recursive: true })
+  }, 60_000)
+
+  it('keeps everything in a directory, where the next run finds it', async () => {
+    const dir = join(folder, 'kept')
+    const first = await flights('--dir', dir)
+    expect(first).toMatchObject({ code: 0, errors: '', output: expect.stringMatching(/group replay +20,000 /) })
+    const { code, errors, output } = await flights('--dir', dir)
+    expect({ code, errors }).toEqual({ code: 0, errors: '' })
+    for (const name of ['produced', 'group statistics', 'group copy']) expect(output).toMatch(new RegExp(`${name} +20,000 `))
+    expect(output).toMatch(/group replay +40,000 /)
+    expect(output).toContain('20,000 records are from earlier runs')
+    expect(output).toContain('same totals')
   }, 60_000)
 
   it('counts the lines of a file by the field that is asked for', async () => {
