@@ -32,7 +32,7 @@ export function tableOf({ work, outcomes }: Result): string[][] {
     if (readings[first.name] === undefined)
       return [name, missing !== undefined ? `skipped: ${missing}` : `failed: ${failed?.split('\n')[0]}`]
     const cells = [name, ...work.metrics.map(metric => shownMedian(readings, metric))]
-    if (rounds > 1) cells.splice(2, 0, shownSpread(readings[first.name]))
+    if (rounds > 1) cells.splice(2, 0, shownSpread(readings[first.name] ?? []))
     if (us) cells.push(shownRatio(outcome, us, first))
     if (floor) cells.push(shownRatio(outcome, floor, first))
     cells.push(shown(median(outcome.peakMiB)), shown(Math.max(...outcome.stallMs)))
@@ -107,9 +107,11 @@ function shownMedian(readings: Outcome['readings'], { name }: Metric): string {
 }
 
 function shownSpread(figures: readonly number[]): string {
+  if (figures.length === 0) return ''
   return `${shown(Math.min(...figures))}, ${shown(Math.max(...figures))}`
 }
 
 function shownRatio(outcome: Outcome, to: Outcome, { name }: Metric): string {
-  return shown(median(outcome.readings[name]) / median(to.readings[name]))
+  const figures = outcome.readings[name]
+  return figures === undefined ? '' : shown(median(figures) / median(to.readings[name]))
 }

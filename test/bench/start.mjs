@@ -15,6 +15,10 @@ if (!args.includes('--smoke') && !args.includes('--help') && !existsSync(`${fold
   if (status !== 0) console.error('That failed: peers that are not there are skipped.')
 }
 const compiler = fileURLToPath(new URL('../../node_modules/typescript/bin/tsc', import.meta.url))
-const { status } = spawnSync(process.execPath, [compiler, '-p', folder, '--noCheck'], { stdio: 'inherit' })
+const { status } = spawnSync(
+  process.execPath,
+  [compiler, '-p', folder, '--noCheck', '--rootDir', folder, '--outDir', `${folder}.bench/build`],
+  { stdio: 'inherit' }
+)
 if (status !== 0) process.exit(status ?? 1)
 process.exit(spawnSync(process.execPath, [`${folder}.bench/build/main.js`, ...args], { stdio: 'inherit' }).status ?? 1)

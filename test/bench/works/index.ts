@@ -5,5 +5,17 @@ export const works: Readonly<Record<string, () => Promise<Work>>> = {
   bus: async () => (await import('./bus.js')).bus,
   'bus-1k': async () => (await import('./bus.js')).bus1k,
   'bus-shared': async () => (await import('./bus-shared.js')).busShared,
-  'fan-out': async () => (await import('./fan-out.js')).fanOut
+  'fan-out': async () => (await import('./fan-out.js')).fanOut,
+  disk: async () => (await import('./disk.js')).disk,
+  'disk-1k': async () => (await import('./disk.js')).disk1k,
+  'fsync-1': async () => (await import('./fsync.js')).fsync1,
+  'fsync-100': async () => (await import('./fsync.js')).fsync100,
+  latency: async () => (await import('./latency.js')).latency,
+  codecs: async () => (await import('./codecs.js')).codecs,
+  partitions: async () => (await import('./scale.js')).partitions,
+  consumers: async () => (await import('./scale.js')).consumers,
+  'record-sizes': async () => (await import('./scale.js')).recordSizes,
+  'disk-sizes': async () => (await import('./scale.js')).diskSizes,
+  cost: async () => (await import('./cost.js')).cost,
+  memory: async () => (await import('./memory.js')).memory
 }

@@ -1,0 +1,142 @@
+import { readFileSync } from 'node:fs'
+import type { CompressionType } from 'millrace'
+import { type Contestant, Missing, type Work } from '../contest.js'
+import { Flow } from '../flow.js'
+import type { BlockCodec } from '../peers/codecs.js'
+import { BatchBuilder, Cluster, string, topic } from '../peers/millrace.js'
+import type { Setting } from '../setting.js'
+
+type Flight = { readonly origin: string }
+
+function flights(): { key: string; value: string }[] {
+  const file = new URL('../../../../../node_modules/vega-datasets/data/flights-20k.json', import.meta.url)
+  return (JSON.parse(readFileSync(file, 'utf8')) as Flight[]).map(flight => ({ key: flight.origin, value: JSON.stringify(flight) }))
+}
+
+const blockBytes = 64 * 1024
+const headerBytes = 61
+
+/** The flights as a producer packs them, in batches of 64 KiB, before compression. */
+function blocks(): Uint8Array[] {
+  const builder = new BatchBuilder()
+  const blocks: Uint8Array[] = []
+  for (const { key, value } of flights()) {
+    builder.append(1_700_000_000_000, key, value)
+    if (builder.sizeInBytes < blockBytes) continue
+    blocks.push(builder.build().slice(headerBytes))
+    builder.reset()
+  }
+  return blocks
+}
+
+/** The codec by itself, block by block. */
+async function codecAlone(load: () => Promise<BlockCodec>, setting: Setting) {
+  const codec = await load()
+  const plain = blocks()
+  const times = Math.max(1, Math.round(10 * setting.scale))
+  let [plainBytes, packedBytes, packing, unpacking] = [0, 0, 0, 0]
+  for (let time = 0; time < times; time++) {
+    const started = performance.now()
+    const packed = plain.map(block => codec.compress(block))
+    const middle = performance.now()
+    let size = 0
+    for (const block of packed) size += codec.decompress(block).length
+    unpacking += performance.now() - middle
+    packing += middle - started
+    const expected = plain.reduce((sum, block) => sum + block.length, 0)
+    if (size !== expected) throw new Error(`${expected} bytes became ${size}`)
+    if (time === 0 && Buffer.compare(codec.decompress(codec.compress(plain[0])), plain[0]) !== 0) throw new Error('The bytes changed')
+    plainBytes += size
+    packedBytes += packed.reduce((sum, block) => sum + block.length, 0)
+  }
+  const rate = (milliseconds: number) => plainBytes / milliseconds / 1000
+  return { both: rate(packing + unpacking), compress: rate(packing), decompress: rate(unpacking), ratio: plainBytes / packedBytes }
+}
+
+/** The same records through a producer, a log in memory and a consumer group. */
+async function throughBus(compression: CompressionType, setting: Setting) {
+  const records = flights()
+  const window = 1000
+  const count = Math.max(records.length, Math.round((500_000 * setting.scale) / records.length) * records.length)
+  const bytes = (records.reduce((sum, { key, value }) => sum + key.length + value.length + 8, 0) * count) / records.length
+  const target = topic('flights', { key: string, value: string, partitions: 1 })
+  const cluster = await Cluster.open()
+  await cluster.admin().createTopics([target])
+  const producer = await producerWith(cluster, compression)
+  const consumer = cluster.consumer({ groupId: 'flights', topics: [target], autoOffsetReset: 'earliest' })
+  await consumer.start()
+  const inbox = { seen: 0 }
+  const flow = new Flow(50_000, [inbox])
+  let keptBytes = 0
+  let keptRecords = 0
+  producer.on('delivered', ({ recordCount }) => (keptRecords += recordCount))
+  const started = performance.now()
+  const reading = (async () => {
+    for await (const batch of consumer.batches()) {
+      for (const { value } of batch) {
+        if (value.length !== records[inbox.seen % records.length].value.length) throw new Error(`Record ${inbox.seen} is \`${value}\``)
+        inbox.seen++
+      }
+      flow.read()
+      if (inbox.seen === count) return
+    }
+  })()
+  for (let sent = 0; sent < count; sent += window) {
+    await producer.sendBatch(target, records.slice(sent % records.length, (sent % records.length) + window))
+    await flow.sent(window)
+  }
+  await reading
+  const elapsed = performance.now() - started
+  keptBytes = cluster.topic('flights').partitions[0].log.sizeInBytes
+  const { logStartOffset } = cluster.topic('flights').partitions[0].log
+  await cluster.close()
+  return { both: bytes / elapsed / 1000, ratio: (bytes / count) * ((keptRecords - logStartOffset) / keptBytes) }
+}
+
+async function producerWith(cluster: Awaited<ReturnType<typeof Cluster.open>>, compression: CompressionType) {
+  try {
+    return cluster.producer({ compression })
+  } catch {
+    await cluster.close()
+    throw new Missing(`Node ${process.version} has no ${compression}`)
+  }
+}
+
+const types = ['gzip', 'snappy', 'lz4', 'zstd'] as const
+const alone = (name: string, role: Contestant['role'], load: () => Promise<BlockCodec>): Contestant => ({
+  name,
+  role,
+  run: setting => codecAlone(load, setting)
+})
+const peer = (name: string, which: 'zlib' | 'pako' | 'lz4js' | 'snappyjs') =>
+  alone(name, 'peer', async () => (await import('../peers/codecs.js'))[which]())
+
+export const codecs: Work = {
+  name: 'codecs',
+  title: 'Compression of real JSON',
+  about:
+    'Flight records (vega-datasets) as JSON, in batches of 64 KiB. `both` is MB of uncompressed bytes a second, for compressing and decompressing one after the other, or, with “bus”, from sendBatch to the records read by a group.',
+  metrics: [
+    { name: 'both', title: 'both', unit: 'MB/s', better: 'more' },
+    { name: 'compress', title: 'compress', unit: 'MB/s', better: 'more' },
+    { name: 'decompress', title: 'decompress', unit: 'MB/s', better: 'more' },
+    { name: 'ratio', title: 'ratio', unit: '×', better: 'more' }
+  ],
+  contestants: [
+    ...(['none', ...types] as const).map(type => ({
+      name: `millrace: bus, ${type}`,
+      role: 'us' as const,
+      run: (setting: Setting) => throughBus(type, setting)
+    })),
+    ...types.map(type => alone(`millrace: ${type}`, 'us', async () => (await import('../peers/codecs.js')).ours(type))),
+    peer('node:zlib gzip', 'zlib'),
+    peer('pako gzip', 'pako'),
+    peer('lz4js, as documented', 'lz4js'),
+    peer('snappyjs', 'snappyjs')
+  ],
+  goals: [
+    { row: 'millrace: gzip', metric: 'both', of: 'node:zlib gzip', atLeast: 0.9 },
+    { row: 'millrace: lz4', metric: 'decompress', of: 'lz4js, as documented', atLeast: 5 },
+    ...types.map(type => ({ row: `millrace: bus, ${type}`, metric: 'both', of: `millrace: ${type}`, atLeast: 0.8 }))
+  ]
+}
