@@ -27,13 +27,19 @@ export class LeaderEpochs {
     return this.#entries[this.#entries.length - 1]
   }
 
-  /** Notes that a batch of `epoch` starts at `startOffset`. Entries that contradict the new one go. */
-  assign(epoch: number, startOffset: number): void {
-    if (epoch < 0) return
+  /** Notes that a batch of `epoch` starts at `startOffset`. Entries that contradict the new one go. Returns whether anything has changed. */
+  assign(epoch: number, startOffset: number): boolean {
+    if (epoch < 0) return false
     const latest = this.latest
-    if (latest && latest.epoch === epoch && startOffset >= latest.startOffset) return
+    if (latest && latest.epoch === epoch && startOffset >= latest.startOffset) return false
     while (this.latest && (this.latest.epoch >= epoch || this.latest.startOffset >= startOffset)) this.#entries.pop()
     this.#entries.push({ epoch, startOffset })
+    return true
+  }
+
+  /** Takes in what was noted before. */
+  restore(entries: readonly LeaderEpoch[]): void {
+    this.#entries = [...entries]
   }
 
   /**

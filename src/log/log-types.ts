@@ -1,4 +1,5 @@
 import type { Clock } from '../common/clock.js'
+import type { KafkaError } from '../errors.js'
 import type { AppendOrigin } from './batch-validation.js'
 import type { LogOptions } from './log-options.js'
 
@@ -13,10 +14,16 @@ export interface LogOpenOptions extends LogOptions {
   readonly autoHighWatermark?: boolean
   /** Records below this offset were deleted before the log was last closed. Default: the log starts where its first segment does. */
   readonly logStartOffset?: number
+  /** Whether the log was closed in order and nothing has touched it since: it is then taken as it is. Default: `false`. */
+  readonly isClean?: boolean
+  /** All below this offset was synced, so that a crash cannot have damaged it. Default: not known. */
+  readonly recoveryPoint?: number
   /** Records below this offset were compacted before the log was last closed. Default: `logStartOffset`, so that all of it is looked at again. */
   readonly firstDirtyOffset?: number
   /** Called when a segment has ended and the next one begun, at `baseOffset`; must not throw. */
   readonly onRoll?: (baseOffset: number) => void
+  /** Called once, when a write or a sync has failed, so that the log takes no more writes; must not throw. */
+  readonly onFailure?: (failure: KafkaError) => void
   /** Called when old segments were removed; must not throw. */
   readonly onSegmentsRemoved?: (removed: RemovedSegments) => void
 }

@@ -18,9 +18,11 @@ import { checkReplicatedBatch, stampTime, type ValidatedBatch, validateBatch } f
 import type { LastOfProducer } from './compaction/batch-cleaner.js'
 import { type CompactionReport, type CompactOptions, Compactor } from './compaction/compactor.js'
 import type { Dirtiness } from './compaction/dirtiness.js'
-import { finishSwaps } from './compaction/swap-recovery.js'
 import { InOrder } from './in-order.js'
-import { LeaderEpochs } from './leader-epochs.js'
+import type { LeaderEpochs } from './leader-epochs.js'
+import { LogFlusher } from './log-flusher.js'
+import { lookIntoFolder } from './log-folder.js'
+import { LogHistory } from './log-history.js'
 import {
   type CompleteLogOptions,
   completeLogOptions,
@@ -30,7 +32,8 @@ import {
   memoryLogDefaults
 } from './log-options.js'
 import type { AppendInfo, AppendOptions, LogOpenOptions, ReadOptions } from './log-types.js'
-import { type RecoveryReport, recoverSegments } from './recovery.js'
+import type { ProducedBatch, ProducerState } from './producer-state.js'
+import { openSegments, type RecoveryReport, replay } from './recovery.js'
 import { countBelow, countBeyondSize, countExpired } from './retention.js'
 import { Segment, type SegmentRead } from './segment.js'
 import { SegmentList } from './segment-list.js'
@@ -63,7 +66,6 @@ const noOptions = {}
  */
 export class Log {
   readonly folder: string
-  readonly leaderEpochs = new LeaderEpochs()
   /** What opening it found out. */
   readonly recovery: RecoveryReport
   readonly #storage: Storage
@@ -71,7 +73,11 @@ export class Log {
   readonly #autoHighWatermark: boolean
   readonly #onRoll: LogOpenOptions['onRoll']
   readonly #onSegmentsRemoved: LogOpenOptions['onSegmentsRemoved']
+  readonly #onFailure: LogOpenOptions['onFailure']
   readonly #segments: SegmentList
+  readonly #history: LogHistory
+  readonly #flusher: LogFlusher
+  readonly #isReadOnly: boolean
   /** All that changes the log stands in this line; reads do not. */
   readonly #changes = new InOrder()
   readonly #writes = new WriteTurns()
@@ -83,6 +89,8 @@ export class Log {
   /** What the next batch gets; ahead of `#logEndOffset` while writes are under way. */
   #nextOffset = 0
   #failure: KafkaError | undefined
+  /** Why the last write failed, where there was only no room for it: its bytes must be cut away before the next. */
+  #lackOfRoom: KafkaError | undefined
   #closing: Promise<void> | undefined
 
   private constructor(
@@ -91,6 +99,7 @@ export class Log {
     openOptions: LogOpenOptions,
     options: CompleteLogOptions,
     segments: Segment[],
+    history: LogHistory,
     recovery: RecoveryReport
   ) {
     this.#storage = storage
@@ -100,7 +109,14 @@ export class Log {
     this.#onRoll = openOptions.onRoll
     this.#onSegmentsRemoved = openOptions.onSegmentsRemoved
     this.#options = options
+    this.#onFailure = openOptions.onFailure
+    this.#isReadOnly = storage.readOnly ?? false
     this.#segments = new SegmentList(segments, cause => this.#poison(cause))
+    this.#history = history
+    this.#flusher = new LogFlusher(storage, folder, history, openOptions.recoveryPoint ?? 0, {
+      onSealed: segment => this.#segments.limitLoaded(segment),
+      onFailure: cause => this.#poison(cause)
+    })
     this.recovery = recovery
     this.#compactor = new Compactor({
       log: this,
@@ -113,40 +129,88 @@ export class Log {
   }
 
   /**
-   * Opens the log in `folder`, which is empty for a new one. Every batch is checked; see `recovery` for what was found. Damage other than an
-   * append that was cut short raises `CORRUPT_MESSAGE`, naming the file and the position, and changes nothing.
+   * Opens the log in `folder`, which is empty for a new one. What a crash may have damaged is checked; see `recovery` for what was found. Damage that no
+   * crash explains raises `CORRUPT_MESSAGE`, naming the file and the position, and changes nothing.
    */
   static async open(storage: Storage, folder: string, openOptions: LogOpenOptions = {}): Promise<Log> {
     const {
       clock = systemClock,
       autoHighWatermark: _,
       logStartOffset = 0,
+      recoveryPoint,
+      isClean = false,
       firstDirtyOffset,
       onRoll: _r,
       onSegmentsRemoved: _s,
+      onFailure: _f,
       ...rest
     } = openOptions
     const options = completeLogOptions(rest, storage.durable ? durableLogDefaults : memoryLogDefaults)
     expectInteger('logStartOffset', logStartOffset, 0)
+    if (recoveryPoint !== undefined) expectInteger('recoveryPoint', recoveryPoint, 0)
     if (firstDirtyOffset !== undefined) expectInteger('firstDirtyOffset', firstDirtyOffset, 0)
-    await finishSwaps(storage, folder)
-    const epochs = new LeaderEpochs()
-    const { segments, report } = await recoverSegments(storage, folder, options, epochs, clock.now())
-    const log = new Log(storage, folder, openOptions, options, segments, report)
-    for (const { epoch, startOffset } of epochs.entries) log.leaderEpochs.assign(epoch, startOffset)
-    await log.#begin(logStartOffset)
+    const mayChange = !storage.readOnly
+    const files = await lookIntoFolder(storage, folder, mayChange)
+    const history = new LogHistory(storage, folder)
+    const opening = { storage, folder, files, options, history, now: clock.now(), isClean, recoveryPoint, mayChange }
+    const { segments, report, trusted } = await openSegments(opening)
+    const log = new Log(storage, folder, openOptions, options, segments, history, report)
+    await log.#begin(logStartOffset, isClean && report.batches === 0 ? segments.length : trusted)
     return log
   }
 
-  async #begin(logStartOffset: number): Promise<void> {
+  /** A log that cannot be used for the reason given, so that others can: whatever it is asked for, it answers with that. */
+  static stopped(storage: Storage, folder: string, failure: KafkaError, openOptions: LogOpenOptions = {}): Log {
+    const {
+      clock,
+      autoHighWatermark,
+      logStartOffset,
+      recoveryPoint,
+      isClean,
+      firstDirtyOffset,
+      onRoll,
+      onSegmentsRemoved,
+      onFailure,
+      ...rest
+    } = openOptions
+    const options = completeLogOptions(rest, storage.durable ? durableLogDefaults : memoryLogDefaults)
+    const log = new Log(storage, folder, openOptions, options, [], new LogHistory(storage, folder), { segments: 0, batches: 0 })
+    log.#failure = new KafkaError('KAFKA_STORAGE_ERROR', `The log \`${folder}\` is stopped: ${failure.message}`, { cause: failure })
+    return log
+  }
+
+  async #begin(logStartOffset: number, safeSegments: number): Promise<void> {
     const first = this.#segments.at(0)
     this.#setEnd(first ? this.#segments.active.nextOffset : logStartOffset)
     // Where everything that is left had been deleted, the offsets up to the start were given out all the same.
-    if (logStartOffset > this.#nextOffset) return this.#startAnew(logStartOffset)
-    if (!first) this.#segments.push(await this.#openSegment(logStartOffset))
+    if (logStartOffset > this.#nextOffset && !this.#isReadOnly) return this.#startAnew(logStartOffset)
+    if (!first && !this.#isReadOnly) this.#segments.push(await this.#openSegment(logStartOffset))
     this.#logStartOffset = Math.max(logStartOffset, first?.baseOffset ?? 0)
     this.#highWatermark = this.#autoHighWatermark ? this.#logEndOffset : this.#logStartOffset
-    this.leaderEpochs.truncateFromStart(this.#logStartOffset)
+    this.#history.cutStartAt(this.#logStartOffset)
+    if (!this.#storage.durable || this.#isReadOnly) return
+    if (safeSegments === this.#segments.count) this.#flusher.allIsSafe(this.#logEndOffset)
+    else await this.#flusher.recovered(this.#segments.all.slice(safeSegments), this.#logEndOffset, this.recovery.tornTail !== undefined)
+  }
+
+  /** Which leaders wrote it. */
+  get leaderEpochs(): LeaderEpochs {
+    return this.#history.leaderEpochs
+  }
+
+  /** What is known of the idempotent producers that wrote to it. */
+  get producers(): ProducerState {
+    return this.#history.producers
+  }
+
+  /** All before this offset survives a power cut. */
+  get recoveryPoint(): number {
+    return this.#flusher.recoveryPoint(this.#logEndOffset)
+  }
+
+  /** Whether it could not be opened, see `stopped`. */
+  get isStopped(): boolean {
+    return this.#segments.count === 0 && !this.#isReadOnly && this.#failure !== undefined
   }
 
   /** The options in effect. */
@@ -217,15 +281,18 @@ export class Log {
     if (!written) return info
     return written.then(ok => {
       if (ok) return info
-      throw this.#failure
+      throw this.#failure ?? this.#lackOfRoom
     })
   }
 
   #submit(batch: Uint8Array, { origin = 'client', leaderEpoch = 0 }: AppendOptions): MaybePromise<Submission> {
     if (this.#failure) throw this.#failure
+    if (this.#lackOfRoom) return this.#cutUnwritten().then(() => this.#submit(batch, { origin, leaderEpoch }))
     const now = this.#clock.now()
     if (origin === 'replica') return this.#submitReplicated(batch, now)
     const validated = validateBatch(batch, origin, this.#options, now)
+    const again = origin === 'client' ? this.producers.check(validated.bytes) : undefined
+    if (again) return this.#answerAgain(again)
     const baseOffset = this.#nextOffset
     const lastOffset = baseOffset + readInt32(validated.bytes, field.lastOffsetDelta)
     if (lastOffset >= Number.MAX_SAFE_INTEGER)
@@ -233,6 +300,19 @@ export class Log {
     const rolled = this.#rollFor(validated.bytes.length, validated.maxTimestamp, baseOffset, lastOffset, now)
     if (!isPromise(rolled)) return this.#stampAndWrite(validated, baseOffset, lastOffset, leaderEpoch, now)
     return rolled.then(() => this.#stampAndWrite(validated, baseOffset, lastOffset, leaderEpoch, now))
+  }
+
+  /** A batch that was sent again gets the answer that it got, or would have got, the first time; not before it is written. */
+  #answerAgain({ baseOffset, lastOffset, timestamp }: ProducedBatch): Submission {
+    const logAppendTime = this.#options.messageTimestampType === 'LogAppendTime' ? timestamp : -1
+    const written = this.#writes.areOver
+      ? undefined
+      : this.#writes.take(
+          undefined,
+          () => {},
+          () => {}
+        )
+    return { info: { baseOffset, lastOffset, logAppendTime, logStartOffset: this.#logStartOffset }, written }
   }
 
   #stampAndWrite(validated: ValidatedBatch, baseOffset: number, lastOffset: number, leaderEpoch: number, now: number): Submission {
@@ -244,7 +324,7 @@ export class Log {
     stampBatch(bytes, 0, baseOffset, leaderEpoch)
     if (restamp) stampTime(bytes, maxTimestamp, isAppendTime)
     // A producer that sends the same bytes again, because it never saw the answer, must find them as they were.
-    const written = this.#write(bytes, baseOffset, lastOffset, leaderEpoch, maxTimestamp, now, () => {
+    const written = this.#write(bytes, lastOffset, maxTimestamp, now, () => {
       if (givenHeader) bytes.set(givenHeader)
       else stampBatch(bytes, 0, givenOffset, givenEpoch)
     })
@@ -267,26 +347,57 @@ export class Log {
     if (batches.length === 0) throw new KafkaError('INVALID_RECORD', 'Expected at least one whole batch')
     let written: Promise<boolean> | undefined
     for (const batch of batches) {
-      const baseOffset = baseOffsetAt(batch, 0)
       const lastOffset = lastOffsetAt(batch, 0)
       const maxTimestamp = maxTimestampAt(batch, 0)
-      await this.#rollFor(batch.length, maxTimestamp, baseOffset, lastOffset, now)
-      written = this.#write(batch, baseOffset, lastOffset, leaderEpochAt(batch, 0), maxTimestamp, now)
+      await this.#rollFor(batch.length, maxTimestamp, baseOffsetAt(batch, 0), lastOffset, now)
+      written = this.#write(batch, lastOffset, maxTimestamp, now)
     }
     const baseOffset = baseOffsetAt(batches[0], 0)
     return { info: { baseOffset, lastOffset: nextOffset - 1, logAppendTime: -1, logStartOffset: this.#logStartOffset }, written }
   }
 
+  readonly #onWriteFailure = (cause: unknown): void => void this.#failWrite(cause)
+
+  /** Where there was no room, only this write has failed, and the next may succeed; anything else ends the writing. */
+  #failWrite(cause: unknown): KafkaError {
+    if (this.#failure || !isLackOfRoom(cause)) return this.#poison(cause)
+    const message = `There was no room for a write to the log \`${this.folder}\`: ${reasonOf(cause)}`
+    this.#lackOfRoom ??= new KafkaError('KAFKA_STORAGE_ERROR', message, { cause })
+    return this.#lackOfRoom
+  }
+
+  /** Cuts away what a write that failed for lack of room, and those after it, have left. */
+  async #cutUnwritten(): Promise<void> {
+    await this.#writes.settled()
+    if (this.#failure) throw this.#failure
+    if (!this.#lackOfRoom) return
+    try {
+      await this.#flusher.idle()
+      const end = this.#logEndOffset
+      const index = this.#segments.indexOf(end)
+      const segment = this.#segments.at(index) as Segment
+      segment.forgetFrom(segment.readableBytes, end)
+      const removed = this.#segments.remove(index + 1, Number.POSITIVE_INFINITY)
+      this.#nextOffset = end
+      await segment.cutFile()
+      this.#segments.recount()
+      await this.#segments.removals()
+      if (removed > 0) await this.#storage.syncFolder(this.folder)
+      await this.#rememberUpTo(end)
+    } catch (error) {
+      throw this.#poison(error)
+    }
+    this.#lackOfRoom = undefined
+  }
+
+  /** Brings what is known of epochs and producers back to what it was when the log ended at `end`. */
+  async #rememberUpTo(end: number): Promise<void> {
+    const from = await this.#history.cutAt(end)
+    await replay(this.#segments.all, Math.max(from, this.#logStartOffset), end, (bytes, position) => this.#history.replay(bytes, position))
+  }
+
   /** Hands a batch to the active segment. The log ends after it once it is written, and once all before it are. */
-  #write(
-    bytes: Uint8Array,
-    baseOffset: number,
-    lastOffset: number,
-    leaderEpoch: number,
-    maxTimestamp: number,
-    now: number,
-    giveBack?: () => void
-  ): Promise<boolean> | undefined {
+  #write(bytes: Uint8Array, lastOffset: number, maxTimestamp: number, now: number, giveBack?: () => void): Promise<boolean> | undefined {
     const segment = this.#segments.active
     const position = segment.sizeInBytes
     const end = position + bytes.length
@@ -296,15 +407,16 @@ export class Log {
       writing = segment.file.append(bytes)
     } catch (error) {
       giveBack?.()
-      throw this.#poison(error)
+      throw this.#failWrite(error)
     }
     this.#nextOffset = nextOffset
-    this.leaderEpochs.assign(leaderEpoch, baseOffset)
+    this.#history.note(bytes, 0)
     this.#segments.grow(bytes.length)
     segment.note(position, lastOffset, maxTimestamp, now)
+    const { namesSynced } = this.#flusher
+    if (namesSynced) writing = Promise.all([writing, namesSynced]).then(ignore)
     if (isPromise(writing) || !this.#writes.areOver) {
-      const poison = (cause: unknown) => void this.#poison(cause)
-      return this.#writes.take(writing, poison, ok => {
+      return this.#writes.take(writing, this.#onWriteFailure, ok => {
         giveBack?.()
         if (ok) this.#publish(segment, end, nextOffset)
       })
@@ -336,32 +448,27 @@ export class Log {
 
   /** Ends the active segment and begins the next one at `baseOffset`. */
   #roll(baseOffset: number): MaybePromise<void> {
-    const ended = this.#segments.active
-    ended.seal()
     let next: MaybePromise<Segment>
     try {
       next = this.#openSegment(baseOffset)
     } catch (error) {
-      throw this.#poison(error)
+      throw this.#failWrite(error)
     }
-    if (isPromise(next) || this.#storage.durable) return this.#finishRoll(ended, next)
-    this.#activate(next)
-  }
-
-  async #finishRoll(ended: Segment, next: MaybePromise<Segment>): Promise<void> {
-    let opened: Segment
-    try {
-      opened = await next
-      if (this.#storage.durable) await ended.writeIndexes()
-    } catch (error) {
-      throw this.#poison(error)
-    }
-    this.#activate(opened)
+    if (!isPromise(next)) return this.#activate(next)
+    return next.then(
+      opened => this.#activate(opened),
+      error => {
+        throw this.#failWrite(error)
+      }
+    )
   }
 
   #activate(segment: Segment): void {
+    const ended = this.#segments.active
+    ended.seal()
+    if (this.#storage.durable) this.#flusher.rolled(ended, segment.baseOffset)
     // An empty segment whose relative offsets do not reach far enough gives way to the new one.
-    if (this.#segments.active.sizeInBytes === 0) this.#segments.remove(this.#segments.count - 1, 1)
+    if (ended.sizeInBytes === 0) this.#segments.remove(this.#segments.count - 1, 1)
     this.#segments.push(segment)
     this.#onRoll?.(segment.baseOffset)
   }
@@ -378,6 +485,7 @@ export class Log {
     { upTo = this.#logEndOffset, minOneBatch = true }: ReadOptions = noOptions
   ): MaybePromise<Uint8Array> {
     this.#expectOpen()
+    if (this.isStopped) throw this.#failure
     if (!(offset >= this.#logStartOffset && offset <= this.#logEndOffset)) throw this.#outOfRange(offset)
     const limit = Math.min(upTo, this.#logEndOffset)
     if (offset >= limit) return nothing
@@ -390,15 +498,15 @@ export class Log {
   }
 
   #failRead(cause: unknown): never {
-    if (cause instanceof KafkaError) throw cause
-    const reason = cause instanceof Error ? cause.message : String(cause)
-    throw new KafkaError('KAFKA_STORAGE_ERROR', `The log \`${this.folder}\` could not be read: ${reason}`, { cause })
+    if (cause instanceof KafkaError && cause.code !== 'STORAGE_FAILED') throw cause
+    throw new KafkaError('KAFKA_STORAGE_ERROR', `The log \`${this.folder}\` could not be read: ${reasonOf(cause)}`, { cause })
   }
 
   #readFrom(index: number, request: SegmentRead): MaybePromise<Uint8Array> {
     for (; index < this.#segments.count; index++) {
       const segment = this.#segments.at(index) as Segment
       if (segment.baseOffset >= request.upTo) break
+      this.#segments.touch(segment)
       const bytes = segment.read(request)
       if (isPromise(bytes)) return bytes.then(found => found ?? this.#readFrom(this.#segments.after(segment), request))
       if (bytes) return bytes
@@ -409,12 +517,14 @@ export class Log {
   /** The first record whose timestamp is at or after `timestamp` (ms since 1970); `undefined` when there is none. */
   async offsetForTimestamp(timestamp: number): Promise<TimestampedOffset | undefined> {
     this.#expectOpen()
+    if (this.isStopped) throw this.#failure
     return offsetOfTimestamp([...this.#segments.all], timestamp, this.#logStartOffset)
   }
 
   /** The first record with the largest timestamp of the log (KIP-734); `undefined` when no record has one. */
   async maxTimestamp(): Promise<TimestampedOffset | undefined> {
     this.#expectOpen()
+    if (this.isStopped) throw this.#failure
     return offsetOfMaxTimestamp(this.#segments.all)
   }
 
@@ -442,6 +552,8 @@ export class Log {
       await segment.cutFile()
       this.#segments.recount()
       await this.#segments.removals()
+      await this.#rememberUpTo(end)
+      if (this.#storage.durable) await this.#flusher.wasCut(end)
     })
   }
 
@@ -454,11 +566,15 @@ export class Log {
   async #startAnew(offset: number): Promise<void> {
     this.#segments.remove(0, Number.POSITIVE_INFINITY)
     this.leaderEpochs.clear()
+    this.producers.clear()
     this.#setEnd(offset)
     this.#logStartOffset = offset
     this.#highWatermark = offset
     await this.#segments.removals()
     this.#segments.push(await this.#openSegment(offset))
+    if (!this.#storage.durable) return
+    await this.#history.cutAt(-1)
+    await this.#flusher.wasCut(offset)
   }
 
   /**
@@ -468,10 +584,11 @@ export class Log {
   deleteRecordsBefore(offset: number): MaybePromise<void> {
     this.#expectOpen()
     return this.#changes.run(() => {
+      if (this.#failure) throw this.#failure
       if (!(offset >= 0 && offset <= this.#highWatermark)) throw this.#outOfRange(offset)
       if (offset <= this.#logStartOffset) return
       this.#logStartOffset = offset
-      this.leaderEpochs.truncateFromStart(offset)
+      this.#history.cutStartAt(offset)
       this.#removeFirst(countBelow(this.#segments.all, offset))
     })
   }
@@ -482,13 +599,25 @@ export class Log {
    */
   applyRetention(): MaybePromise<number> {
     this.#expectOpen()
-    return this.#changes.run(() =>
-      this.#writes.areOver ? this.#removeExpired() : this.#writes.settled().then(() => this.#removeExpired())
-    )
+    return this.#changes.run(() => (this.#writes.areOver && !this.#storage.durable ? this.#removeExpired() : this.#learnAndRemoveExpired()))
+  }
+
+  async #learnAndRemoveExpired(): Promise<number> {
+    await this.#writes.settled()
+    if (this.#failure) throw this.#failure
+    if (this.#lackOfRoom) await this.#cutUnwritten()
+    const now = this.#clock.now()
+    // Age goes by timestamps, which segments that were not looked into since the log was opened have in their indexes.
+    for (const segment of deletesOldSegments(this.#options) && this.#options.retentionMs >= 0 ? this.#segments.all.slice() : []) {
+      await segment.load()
+      if (now - segment.retentionTimestamp <= this.#options.retentionMs) break
+    }
+    return this.#removeExpired()
   }
 
   #removeExpired(): MaybePromise<number> {
     if (this.#failure) throw this.#failure
+    this.producers.expire(this.#clock.now(), producerExpirationMs)
     const count = countExpired(this.#segments.all, this.#logStartOffset, this.#highWatermark, this.#options, this.#clock.now())
     if (count < this.#segments.count) return this.#removeFirst(count)
     const rolled = this.#roll(this.#nextOffset)
@@ -499,7 +628,7 @@ export class Log {
     if (count === 0) return 0
     const bytes = this.#segments.remove(0, count)
     this.#logStartOffset = Math.max(this.#logStartOffset, this.#segments.all[0].baseOffset)
-    this.leaderEpochs.truncateFromStart(this.#logStartOffset)
+    this.#history.cutStartAt(this.#logStartOffset)
     this.#onSegmentsRemoved?.({ segments: count, bytes, logStartOffset: this.#logStartOffset })
     return count
   }
@@ -528,12 +657,11 @@ export class Log {
   /** Resolves when all that was appended before the call survives a power cut. */
   sync(): Promise<void> {
     return this.#change(async () => {
-      for (const segment of this.#segments.all) await segment.file.sync()
-      await this.#storage.syncFolder(this.folder)
+      await this.#flusher.sync(this.#segments.all, this.#logEndOffset)
     })
   }
 
-  /** Ends the use of the log once all writes are done; idempotent. */
+  /** Ends the use of the log once all writes are done; idempotent. What it holds is then safe on the disk, where `failure` does not tell otherwise. */
   close(): Promise<void> {
     this.#closing ??= this.#close()
     return this.#closing
@@ -543,9 +671,15 @@ export class Log {
     await this.#compactor.close()
     await this.#changes.idle()
     await this.#writes.settled()
-    if (this.#storage.durable && !this.#failure) {
-      this.#segments.active.seal()
-      await this.#segments.active.writeIndexes()
+    await this.#segments.removals()
+    await this.#flusher.idle()
+    if (this.#storage.durable && !this.#isReadOnly && !this.#failure) {
+      try {
+        if (this.#lackOfRoom) await this.#cutUnwritten()
+        await this.#flusher.close(this.#segments, this.#logEndOffset)
+      } catch (error) {
+        this.#poison(error)
+      }
     }
     await this.#segments.close()
   }
@@ -555,7 +689,14 @@ export class Log {
   }
 
   #openSegment(baseOffset: number): MaybePromise<Segment> {
-    return Segment.open(this.#storage, this.folder, baseOffset, this.#options, this.#clock.now())
+    const opened = Segment.open(this.#storage, this.folder, baseOffset, this.#options, this.#clock.now())
+    if (isPromise(opened)) return opened.then(segment => this.#withNewName(segment))
+    return this.#withNewName(opened)
+  }
+
+  #withNewName(segment: Segment): Segment {
+    if (this.#storage.durable) this.#flusher.nameIsNew()
+    return segment
   }
 
   #setEnd(offset: number): void {
@@ -572,11 +713,13 @@ export class Log {
     this.#expectOpen()
     return this.#changes.run(async () => {
       await this.#writes.settled()
+      await this.#flusher.idle()
       if (this.#failure) throw this.#failure
+      if (this.#lackOfRoom) await this.#cutUnwritten()
       try {
         await change()
       } catch (error) {
-        throw error instanceof KafkaError ? error : this.#poison(error)
+        throw error instanceof KafkaError && error.code !== 'STORAGE_FAILED' ? error : this.#poison(error)
       }
     })
   }
@@ -587,9 +730,10 @@ export class Log {
 
   #poison(cause: unknown): KafkaError {
     if (cause === this.#failure && this.#failure) return this.#failure
-    const reason = cause instanceof Error ? cause.message : String(cause)
-    const message = `The log \`${this.folder}\` takes no more writes since one failed: ${reason}`
-    this.#failure ??= new KafkaError('KAFKA_STORAGE_ERROR', message, { cause })
+    if (this.#failure) return this.#failure
+    const message = `The log \`${this.folder}\` takes no more writes since one failed: ${reasonOf(cause)}`
+    this.#failure = new KafkaError('KAFKA_STORAGE_ERROR', message, { cause })
+    this.#onFailure?.(this.#failure)
     return this.#failure
   }
 
@@ -598,3 +742,18 @@ export class Log {
     return new KafkaError('OFFSET_OUT_OF_RANGE', `The offset ${offset} lies outside the log \`${this.folder}\`, which has ${range}`)
   }
 }
+
+/** How long a producer that writes nothing is remembered, as Kafka's `producer.id.expiration.ms` has it. */
+const producerExpirationMs = 24 * 3_600_000
+
+function reasonOf(cause: unknown): string {
+  return cause instanceof Error ? cause.message : String(cause)
+}
+
+function isLackOfRoom(error: unknown): boolean {
+  const code = (error as { code?: unknown })?.code
+  if (code === 'ENOSPC' || code === 'EDQUOT') return true
+  return error instanceof KafkaError && error.cause !== undefined && isLackOfRoom(error.cause)
+}
+
+function ignore(): void {}

@@ -31,6 +31,36 @@ export class OffsetIndex {
     return this.#count === 0 ? 0 : this.#positionAt(this.#count - 1)
   }
 
+  /**
+   * Takes in the entries of a file. A file that was not closed in order ends in zeros. Returns whether they can be those of a segment of `segmentBytes`
+   * whose offsets lie below `nextOffset`; whether they are is seen where they lead.
+   */
+  restore(bytes: Uint8Array, segmentBytes: number, nextOffset: number): boolean {
+    let count = bytes.length / entryBytes
+    if (!Number.isInteger(count)) return false
+    while (count > 0 && readInt32(bytes, (count - 1) * entryBytes + 4) === 0) count--
+    let offset = -1
+    let position = 0
+    for (let start = 0; start < count * entryBytes; start += entryBytes) {
+      const nextRelative = readInt32(bytes, start)
+      const nextPosition = readInt32(bytes, start + 4)
+      if (nextRelative <= offset || nextPosition <= position) return false
+      offset = nextRelative
+      position = nextPosition
+    }
+    if (position > 0 && (position >= segmentBytes || this.baseOffset + offset >= nextOffset)) return false
+    this.#bytes = bytes.slice(0, count * entryBytes)
+    this.#count = count
+    return true
+  }
+
+  /** Takes the entries of `other` for all that lies before `position`. */
+  replaceBefore(position: number, other: OffsetIndex): void {
+    const kept = this.bytes.subarray((this.#floor(position - 1, 4) + 1) * entryBytes)
+    this.#bytes = new Uint8Array([...other.bytes, ...kept])
+    this.#count = this.#bytes.length / entryBytes
+  }
+
   isFull(maxIndexBytes: number): boolean {
     return this.#count >= Math.floor(maxIndexBytes / entryBytes)
   }
@@ -60,12 +90,20 @@ export class OffsetIndex {
     return slot < 0 ? 0 : this.#positionAt(slot)
   }
 
+  /** The last offset that the batch at `position` has by the entry for it; -1 when there is none. */
+  offsetAt(position: number): number {
+    const slot = this.#floor(position, 4)
+    if (slot < 0 || this.#positionAt(slot) !== position) return -1
+    return this.baseOffset + readInt32(this.#bytes, slot * entryBytes)
+  }
+
   /** Forgets the batches that start at `position` or later. */
   truncateToPosition(position: number): void {
     this.#count = this.#floor(position - 1, 4) + 1
   }
 
   clear(): void {
+    this.#bytes = new Uint8Array(0)
     this.#count = 0
   }
 

@@ -1,165 +1,200 @@
-import { release } from '../common/lease.js'
 import { KafkaError } from '../errors.js'
-import {
-  baseOffsetAt,
-  batchSizeAt,
-  currentMagic,
-  field,
-  headerBytes,
-  lastOffsetAt,
-  leaderEpochAt,
-  maxTimestampAt
-} from '../record/batch-header.js'
 import type { Storage } from '../storage/storage.js'
-import { checkChecksum } from './batch-validation.js'
-import type { LeaderEpochs } from './leader-epochs.js'
-import type { CompleteLogOptions } from './log-options.js'
+import type { LogFolder } from './log-folder.js'
+import type { LogHistory } from './log-history.js'
+import { type CompleteLogOptions, compacts } from './log-options.js'
 import { Segment } from './segment.js'
+import { hasBatchAfter, type ScannedBatch } from './segment-scan.js'
 
 /** What opening a log found out. */
 export interface RecoveryReport {
   readonly segments: number
+  /** Batches that were checked: none of a log that was closed in order. */
   readonly batches: number
-  /** A last append that was cut short, and was taken away. */
-  readonly tornTail?: { readonly file: string; readonly position: number; readonly bytes: number }
+  /** What a crash had left unfinished at the end of the log, and was taken away. */
+  readonly tornTail?: TornTail
 }
 
-const blockBytes = 1024 * 1024
-const segmentName = /^(\d{20})\.log$/
+export interface TornTail {
+  /** Where the whole batches end. */
+  readonly file: string
+  readonly position: number
+  /** How many bytes were taken away, in this file and those after it. */
+  readonly bytes: number
+  /** What was wrong with them. */
+  readonly reason: string
+}
 
-/** Opens the segments in `folder` and reads them through. A torn tail is cut; for other damage see `scanSegment`. */
-export async function recoverSegments(
-  storage: Storage,
-  folder: string,
-  options: CompleteLogOptions,
-  epochs: LeaderEpochs,
-  now: number
-): Promise<{ readonly segments: Segment[]; readonly report: RecoveryReport }> {
-  const baseOffsets: number[] = []
-  for (const name of await storage.list(folder)) {
-    const match = segmentName.exec(name)
-    if (match) baseOffsets.push(Number(match[1]))
-  }
-  baseOffsets.sort((a, b) => a - b)
+export interface Opening {
+  readonly storage: Storage
+  readonly folder: string
+  readonly files: LogFolder
+  readonly options: CompleteLogOptions
+  readonly history: LogHistory
+  readonly now: number
+  /** Whether the log was closed in order, so that nothing can be torn. */
+  readonly isClean: boolean
+  /** All before this offset was synced; undefined when that is not known. */
+  readonly recoveryPoint: number | undefined
+  readonly mayChange: boolean
+}
+
+export interface Opened {
+  readonly segments: Segment[]
+  readonly report: RecoveryReport
+  /** How many of the first segments were taken as they are. */
+  readonly trusted: number
+}
+
+/**
+ * Opens the segments of a log. Only what a crash can have damaged is read: nothing after a close in order, else the batches from the recovery point on, or
+ * all where there is none.
+ *
+ * - From the recovery point on, the first batch that is not whole ends the log: a crash may have torn it, and what follows was not synced before it.
+ * - Without a recovery point, that holds only where no whole batch follows.
+ * - Anything else is damage that no crash explains: it raises `CORRUPT_MESSAGE` and keeps the bytes.
+ */
+export async function openSegments(opening: Opening): Promise<Opened> {
+  const { storage, folder, files, options, now } = opening
   const segments: Segment[] = []
-  let batches = 0
-  let tornTail: RecoveryReport['tornTail']
   try {
-    for (const baseOffset of baseOffsets) segments.push(await Segment.open(storage, folder, baseOffset, options, now))
-    for (const segment of segments) {
-      const isLast = segments.every(later => later.baseOffset <= segment.baseOffset || later.file.length === 0)
-      const scanned = await scanSegment(segment, isLast, epochs, now)
-      batches += scanned.batches
-      const { file } = segment
-      if (scanned.end < file.length) {
-        tornTail = { file: `${segment.path}.log`, position: scanned.end, bytes: file.length - scanned.end }
-        await file.truncate(scanned.end)
-      }
-      if (segment !== segments.at(-1)) segment.seal()
-    }
+    for (const baseOffset of files.segments) segments.push(await Segment.open(storage, folder, baseOffset, options, now))
+    return (opening.isClean && (await takeAsItIs(opening, segments))) || (await recover(opening, segments))
   } catch (error) {
     for (const segment of segments) await segment.file.close()
     throw error
   }
-  return { segments, report: { segments: segments.length, batches, tornTail } }
 }
 
-/**
- * Reads a segment from its start, checks every batch and builds the indexes. Returns where the whole batches end. Raises
- * `CORRUPT_MESSAGE` for damage that a crash during an append does not explain: in a segment that is not the last, or before a whole batch.
- */
-async function scanSegment(
-  segment: Segment,
-  isLast: boolean,
-  epochs: LeaderEpochs,
-  now: number
-): Promise<{ readonly end: number; readonly batches: number }> {
-  const { file } = segment
-  const length = file.length
-  let filePosition = 0
-  let wanted = blockBytes
-  let nextOffset = segment.baseOffset
+/** Opens a log that was closed in order. Returns undefined when it is not whole after all. */
+async function takeAsItIs(opening: Opening, segments: Segment[]): Promise<Opened | undefined> {
+  const { files, history, recoveryPoint = 0 } = opening
+  const trusted = trustUpTo(segments.length - 1, segments, files)
+  const active = segments.at(-1)
+  if (active) {
+    const { fault, end, nextOffset } = await active.resume(files.indexed.has(active.baseOffset))
+    if (fault !== undefined || nextOffset < recoveryPoint) return undefined
+    active.publish(end, nextOffset)
+    await history.load(files, nextOffset)
+    history.forgetEpochsFrom(nextOffset + 1)
+    await replay(segments, history.missingFrom, nextOffset, (bytes, position) => history.replay(bytes, position))
+  }
+  history.complete()
+  return { segments, trusted, report: { segments: segments.length, batches: 0 } }
+}
+
+async function recover(opening: Opening, segments: Segment[]): Promise<Opened> {
+  const { files, history, recoveryPoint } = opening
+  const trusted = trustUpTo(firstUnsafe(segments, recoveryPoint), segments, files)
+  const scanFrom = segments[trusted]?.baseOffset ?? 0
+  await history.load(files)
+  history.forgetEpochsFrom(scanFrom)
+  const note: ScannedBatch = (bytes, position) => history.replay(bytes, position)
+  await replay(segments.slice(0, trusted), history.missingFrom, scanFrom, note)
+
   let batches = 0
-  while (filePosition < length) {
-    const view = await file.read(filePosition, Math.min(wanted, length - filePosition))
-    const asked = wanted
-    let position = 0
-    let fault: string | undefined
-    wanted = blockBytes
-    for (;;) {
-      const left = view.length - position
-      const isAllThere = filePosition + view.length === length
-      if (left === 0) break
-      const size = left < headerBytes ? headerBytes : batchSizeAt(view, position)
-      if (left < size && !isAllThere && size >= headerBytes && filePosition + position + size <= length) {
-        if (position === 0 && size <= asked) fault = 'a batch cannot be read in one piece'
-        wanted = Math.max(blockBytes, size)
-        break
-      }
-      fault = faultAt(view, position, size, nextOffset, segment)
-      if (fault) break
-      const lastOffset = lastOffsetAt(view, position)
-      epochs.assign(leaderEpochAt(view, position), baseOffsetAt(view, position))
-      segment.note(filePosition + position, lastOffset, maxTimestampAt(view, position), now)
-      nextOffset = lastOffset + 1
-      batches++
-      position += size
+  let tornTail: TornTail | undefined
+  let previous: Segment | undefined = segments[trusted - 1]
+  for (let index = trusted; index < segments.length && !tornTail; index++) {
+    const segment = segments[index]
+    const missing = missingBefore(segment, index > trusted ? previous : undefined, opening)
+    if (missing !== undefined) {
+      tornTail = await cut(opening, segments, index, 0, missing)
+      break
     }
-    release(view)
-    filePosition += position
-    if (fault) {
-      if (isLast && !(await hasBatchAfter(segment, filePosition, nextOffset))) break
-      throw new KafkaError(
-        'CORRUPT_MESSAGE',
-        `\`${segment.path}.log\` is damaged at position ${filePosition}: ${fault}; nothing was changed`
-      )
+    const { end, nextOffset, batches: count, fault } = await segment.scan(note)
+    batches += count
+    if (fault !== undefined) {
+      await expectTorn(opening, segments, index, end, nextOffset, fault)
+      tornTail = await cut(opening, segments, index, end, fault)
     }
+    segment.publish(end, nextOffset)
+    previous = segment
   }
-  segment.publish(filePosition, nextOffset)
-  return { end: filePosition, batches }
+  for (const segment of segments.slice(trusted, -1)) segment.seal()
+  expectSafePart(opening, segments)
+  const endOffset = segments.at(-1)?.nextOffset ?? 0
+  // Where the producers were noted after what turned out to be the end, an older note has to do.
+  if (history.start > endOffset) await replay(segments, await history.cutAt(endOffset), endOffset, note)
+  history.complete()
+  return { segments, trusted, report: { segments: segments.length, batches, tornTail } }
 }
 
-/** What is wrong with the batch at `position`, if anything. */
-function faultAt(bytes: Uint8Array, position: number, size: number, nextOffset: number, segment: Segment): string | undefined {
-  const left = bytes.length - position
-  if (left < headerBytes) return `${left} bytes are no batch`
-  if (size < headerBytes) return `a batch of ${size} bytes is not possible`
-  if (size > left) return `a batch of ${size} bytes is cut short`
-  if (bytes[position + field.magic] !== currentMagic) return `magic ${bytes[position + field.magic]} is not known`
-  try {
-    checkChecksum(bytes, position)
-  } catch {
-    return 'the checksum of a batch does not fit its bytes'
-  }
-  const baseOffset = baseOffsetAt(bytes, position)
-  const lastOffset = lastOffsetAt(bytes, position)
-  if (baseOffset < nextOffset || lastOffset < baseOffset || !segment.offsetIndex.canHold(lastOffset) || !Number.isSafeInteger(lastOffset)) {
-    return `offsets ${baseOffset} to ${lastOffset} cannot follow ${nextOffset - 1}`
-  }
-  return undefined
+/** How many segments lie wholly before the recovery point. */
+function firstUnsafe(segments: readonly Segment[], recoveryPoint = 0): number {
+  let count = 0
+  while (count + 1 < segments.length && segments[count + 1].baseOffset <= recoveryPoint) count++
+  return count
 }
 
-/** Whether a whole batch that could belong here stands somewhere after `position`: then what lies between was not torn by a crash. */
-async function hasBatchAfter(segment: Segment, position: number, nextOffset: number): Promise<boolean> {
-  const { file } = segment
-  let filePosition = position + 1
-  while (filePosition + headerBytes <= file.length) {
-    const view = await file.read(filePosition, blockBytes)
-    let found = false
-    let at = 0
-    for (; !found && at + headerBytes <= view.length; at++) {
-      if (view[at + field.magic] !== currentMagic) continue
-      const size = batchSizeAt(view, at)
-      if (size < headerBytes || filePosition + at + size > file.length) continue
-      if (at + size > view.length) {
-        const whole = await file.read(filePosition + at, size)
-        found = whole.length === size && faultAt(whole, 0, size, nextOffset, segment) === undefined
-        release(whole)
-      } else found = faultAt(view.subarray(0, at + size), at, size, nextOffset, segment) === undefined
-    }
-    release(view)
-    if (found) return true
-    filePosition += Math.max(at, 1)
+function trustUpTo(count: number, segments: readonly Segment[], files: LogFolder): number {
+  for (let i = 0; i < count; i++) segments[i].trust(segments[i + 1].baseOffset, files.indexed.has(segments[i].baseOffset))
+  return Math.max(count, 0)
+}
+
+/** Offsets that lie between two segments: a crash has taken the end of the first. Compaction leaves such gaps too. */
+function missingBefore(segment: Segment, previous: Segment | undefined, { options, recoveryPoint }: Opening): string | undefined {
+  if (!previous) return undefined
+  if (segment.baseOffset < previous.nextOffset) {
+    const reason = `it begins at ${segment.baseOffset}, below ${previous.nextOffset}, where the one before it ends`
+    if (recoveryPoint === undefined || previous.nextOffset < recoveryPoint) throw segment.damagedAt(0, reason)
+    return reason
   }
-  return false
+  if (recoveryPoint === undefined || compacts(options)) return undefined
+  if (segment.baseOffset <= previous.nextOffset || previous.nextOffset < recoveryPoint) return undefined
+  return `the offsets ${previous.nextOffset} to ${segment.baseOffset - 1} before it are missing`
+}
+
+async function expectTorn(
+  { recoveryPoint }: Opening,
+  segments: readonly Segment[],
+  index: number,
+  position: number,
+  nextOffset: number,
+  fault: string
+): Promise<void> {
+  const segment = segments[index]
+  if (recoveryPoint !== undefined) {
+    if (nextOffset < recoveryPoint) throw segment.damagedAt(position, fault)
+    return
+  }
+  const isLast = segments.slice(index + 1).every(({ file }) => file.length === 0)
+  if (!isLast || (await hasBatchAfter(segment.file, segment.baseOffset, position, nextOffset))) throw segment.damagedAt(position, fault)
+}
+
+/** Ends the log at a position of a segment, or before it. */
+async function cut({ mayChange }: Opening, segments: Segment[], index: number, position: number, reason: string): Promise<TornTail> {
+  const segment = segments[index]
+  const file = `${segment.path}.log`
+  const gone = segments.splice(position === 0 && index > 0 ? index : index + 1)
+  const isKept = segments.includes(segment)
+  let bytes = isKept ? segment.sizeInBytes - position : 0
+  for (const { sizeInBytes } of gone) bytes += sizeInBytes
+  if (mayChange) {
+    for (const later of gone.reverse()) await later.retire()
+    if (isKept) await segment.file.truncate(position)
+  }
+  return { file, position, bytes, reason }
+}
+
+/** What was synced must be there. */
+function expectSafePart({ folder, recoveryPoint = 0 }: Opening, segments: readonly Segment[]): void {
+  const end = segments.at(-1)?.nextOffset
+  if (end === undefined || end >= recoveryPoint) return
+  throw new KafkaError(
+    'CORRUPT_MESSAGE',
+    `The log \`${folder}\` ends at offset ${end} in \`${segments.at(-1)?.path}.log\`, though it was safe on the disk up to ${recoveryPoint}; nothing was changed`
+  )
+}
+
+/** Visits the batches in [from, to). */
+export async function replay(segments: readonly Segment[], from: number, to: number, visit: ScannedBatch): Promise<void> {
+  if (from >= to) return
+  for (const segment of segments) {
+    if (segment.nextOffset <= from || segment.baseOffset >= to) continue
+    await segment.walk(Math.max(from, segment.baseOffset), (bytes, position, filePosition) => {
+      visit(bytes, position, filePosition)
+      return false
+    })
+  }
 }

@@ -1,11 +1,16 @@
 import { isPromise, type MaybePromise } from '../common/deferred.js'
 import type { Segment } from './segment.js'
 
+/** So many old segments have their indexes in memory: more than readers usually stand in at once. */
+const maxLoadedSegments = 8
+
 /** The segments of a log in the order of their offsets; the last one is active, it takes the batches. */
 export class SegmentList {
   #segments: Segment[]
   #sizeInBytes = 0
   readonly #onFailure: (cause: unknown) => void
+  /** Old segments whose indexes are in memory, the one used longest ago first. */
+  readonly #loaded = new Set<Segment>()
   /** Files on their way out, which nobody waits for but `removals`. */
   readonly #removals = new Set<Promise<void>>()
 
@@ -65,6 +70,21 @@ export class SegmentList {
     return this.#segments[index] === segment ? index + 1 : index
   }
 
+  /** Notes that an old segment is being used. Only a few have their indexes in memory, however many there are. */
+  touch(segment: Segment): void {
+    if (segment === this.active) return
+    this.limitLoaded(segment)
+  }
+
+  limitLoaded(segment: Segment): void {
+    this.#loaded.delete(segment)
+    this.#loaded.add(segment)
+    if (this.#loaded.size <= maxLoadedSegments) return
+    const [oldest] = this.#loaded
+    this.#loaded.delete(oldest)
+    if (oldest !== this.active) oldest.unload()
+  }
+
   push(segment: Segment): void {
     this.#segments.push(segment)
   }
@@ -74,6 +94,7 @@ export class SegmentList {
     let bytes = 0
     for (const segment of this.#segments.splice(start, count)) {
       bytes += segment.sizeInBytes
+      this.#loaded.delete(segment)
       this.#await(() => segment.retire())
     }
     this.#sizeInBytes -= bytes
@@ -82,7 +103,10 @@ export class SegmentList {
 
   /** Puts one segment in the place of several, whose files are gone already. */
   replace(start: number, count: number, segment: Segment): void {
-    for (const replaced of this.#segments.splice(start, count, segment)) this.#await(() => replaced.abandon())
+    for (const replaced of this.#segments.splice(start, count, segment)) {
+      this.#loaded.delete(replaced)
+      this.#await(() => replaced.abandon())
+    }
     this.recount()
   }
 

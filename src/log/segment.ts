@@ -3,9 +3,11 @@ import { lend, release } from '../common/lease.js'
 import { KafkaError } from '../errors.js'
 import { baseOffsetAt, batchSizeAt, headerBytes, lastOffsetAt, lengthPrefixBytes, maxTimestampAt } from '../record/batch-header.js'
 import type { Storage, StorageFile } from '../storage/storage.js'
-import { walkBatches } from './batch-scan.js'
+import { type BatchVisitor, walkBatches } from './batch-scan.js'
+import { readIndexFiles, removeIndexFiles, writeIndexFiles } from './index-files.js'
 import { type CompleteLogOptions, rollAfterMs } from './log-options.js'
 import { OffsetIndex } from './offset-index.js'
+import { type ScannedBatch, type SegmentScan, scanSegment } from './segment-scan.js'
 import { TimeIndex } from './time-index.js'
 
 /** The path of a segment's files without their suffix: Kafka names them after the first offset, in twenty digits. */
@@ -22,6 +24,8 @@ export interface SegmentRead {
   /** Whether the first batch is returned even if it exceeds `maxBytes`. */
   readonly minOneBatch: boolean
 }
+
+type IndexingOptions = Pick<CompleteLogOptions, 'indexIntervalBytes'>
 
 const nothing = new Uint8Array(0)
 
@@ -52,8 +56,18 @@ export class Segment {
   #hintPosition = 0
   #readers = 0
   #retired = false
+  /** Whether the indexes are in memory; those of old segments stay in their files until they are needed. */
+  #hasIndexes = true
+  #isIndexOnDisk = false
+  /** Whether the entries came from a file, and so may be anything, until they have been seen to fit the batches that they lead to. */
+  #isIndexGiven = false
+  #knowsMaxTimestamp = true
+  #loading: Promise<void> | undefined
+  #rebuilding: Promise<void> | undefined
+  #damage: KafkaError | undefined
+  #isSealed = false
 
-  constructor(storage: Storage, path: string, baseOffset: number, file: StorageFile, options: CompleteLogOptions, now: number) {
+  constructor(storage: Storage, path: string, baseOffset: number, file: StorageFile, options: IndexingOptions, now: number) {
     this.#storage = storage
     this.path = path
     this.baseOffset = baseOffset
@@ -82,8 +96,13 @@ export class Segment {
     return this.#file.length
   }
 
-  /** The time that retention goes by. */
+  get isRetired(): boolean {
+    return this.#retired
+  }
+
+  /** The time that retention goes by; infinite while the largest timestamp is not known. */
   get retentionTimestamp(): number {
+    if (!this.#knowsMaxTimestamp) return Number.POSITIVE_INFINITY
     return this.maxTimestamp >= 0 ? this.maxTimestamp : this.modifiedAt
   }
 
@@ -103,6 +122,7 @@ export class Segment {
   /** Takes note of a batch that stands at `position` of the file, or soon will; they come in order. */
   note(position: number, lastOffset: number, maxTimestamp: number, now: number): void {
     this.modifiedAt = now
+    this.#isIndexOnDisk = false
     if (position === 0) this.#firstTimestamp = maxTimestamp
     if (maxTimestamp > this.maxTimestamp) {
       this.maxTimestamp = maxTimestamp
@@ -120,8 +140,148 @@ export class Segment {
     this.nextOffset = nextOffset
   }
 
+  /** Takes the batches as they are, up to `nextOffset`, without a look at them: they were written and synced in order. */
+  trust(nextOffset: number, hasIndexFiles: boolean): void {
+    this.#isSealed = true
+    this.publish(this.#file.length, nextOffset)
+    this.#hasIndexes = false
+    this.#isIndexOnDisk = hasIndexFiles
+    this.#knowsMaxTimestamp = false
+  }
+
+  /** Brings the indexes into memory, from their files or, where these are missing or cannot be, from the batches. */
+  load(): MaybePromise<void> {
+    if (this.#hasIndexes && this.#knowsMaxTimestamp) return
+    this.#loading ??= this.#load().finally(() => {
+      this.#loading = undefined
+    })
+    return this.#loading
+  }
+
+  async #load(): Promise<void> {
+    const isLoaded = this.#isIndexOnDisk && (await readIndexFiles(this.#storage, this.path, this))
+    if (!isLoaded) return this.rebuildIndexes()
+    this.#hasIndexes = true
+    this.#isIndexGiven = true
+    if (this.#knowsMaxTimestamp) return
+    const { lastTimestamp, lastOffset } = this.timeIndex
+    const isTrue = this.timeIndex.count === 0 ? this.offsetIndex.count === 0 : await this.#hasTimestamp(lastOffset, lastTimestamp)
+    if (!isTrue) return this.rebuildIndexes()
+    this.maxTimestamp = lastTimestamp
+    this.offsetOfMaxTimestamp = lastOffset
+    this.#knowsMaxTimestamp = true
+  }
+
+  /** Whether the batch that holds `offset` has `timestamp` as its largest. */
+  async #hasTimestamp(offset: number, timestamp: number): Promise<boolean> {
+    let found = false
+    try {
+      await this.#walk(offset, (bytes, position) => {
+        found = baseOffsetAt(bytes, position) <= offset && maxTimestampAt(bytes, position) === timestamp
+        return lastOffsetAt(bytes, position) >= offset
+      })
+    } catch (error) {
+      if (!(error instanceof KafkaError) || error.code !== 'CORRUPT_MESSAGE') throw error
+      return false
+    }
+    return found
+  }
+
+  /** Builds the indexes anew from the batches that are readable. Raises `CORRUPT_MESSAGE` when these are damaged, and changes nothing then. */
+  rebuildIndexes(): Promise<void> {
+    this.#rebuilding ??= this.#rebuild().finally(() => {
+      this.#rebuilding = undefined
+    })
+    return this.#rebuilding
+  }
+
+  async #rebuild(): Promise<void> {
+    if (this.#damage) throw this.#damage
+    const { readableBytes, nextOffset: limit } = this
+    const indexing = { indexIntervalBytes: this.#indexIntervalBytes }
+    const fresh = new Segment(this.#storage, this.path, this.baseOffset, this.#file, indexing, this.modifiedAt)
+    const { end, nextOffset, fault } = await fresh.scan(() => {}, 0, readableBytes)
+    const damage = fault ?? (nextOffset > limit ? `offset ${nextOffset - 1} belongs to the next segment` : undefined)
+    if (damage !== undefined) throw (this.#damage = this.damagedAt(end, damage))
+    // What was appended meanwhile has its entries already.
+    this.offsetIndex.replaceBefore(readableBytes, fresh.offsetIndex)
+    this.timeIndex.replaceBefore(limit, fresh.timeIndex)
+    this.#isIndexGiven = false
+    this.#hasIndexes = true
+    if (!this.#knowsMaxTimestamp || fresh.maxTimestamp > this.maxTimestamp) {
+      this.maxTimestamp = fresh.maxTimestamp
+      this.offsetOfMaxTimestamp = fresh.offsetOfMaxTimestamp
+      this.#knowsMaxTimestamp = true
+    }
+    if (!this.#isSealed) return
+    this.timeIndex.maybeAppend(this.maxTimestamp, this.offsetOfMaxTimestamp)
+    if (this.#storage.durable && !this.#storage.readOnly && !this.#retired) await this.writeIndexes()
+  }
+
+  /** Checks the batches from the start of the file, or from where the indexes end, and indexes them, as far as they are whole. */
+  async scan(visit: ScannedBatch, from = 0, to = this.#file.length): Promise<SegmentScan> {
+    if (from === 0) {
+      this.offsetIndex.clear()
+      this.timeIndex.clear()
+      this.#isIndexGiven = false
+      this.maxTimestamp = -1
+      this.offsetOfMaxTimestamp = this.baseOffset
+    }
+    this.#hasIndexes = true
+    this.#knowsMaxTimestamp = true
+    const now = this.modifiedAt
+    const note: ScannedBatch = (bytes, position, filePosition) => {
+      this.note(filePosition, lastOffsetAt(bytes, position), maxTimestampAt(bytes, position), now)
+      visit(bytes, position, filePosition)
+    }
+    return scanSegment(this.#file, this.baseOffset, from, this.baseOffset, note, to)
+  }
+
+  /** Takes the batches of the last segment as they are, but for those after the last entry of its indexes, which are checked and indexed. */
+  async resume(hasIndexFiles: boolean): Promise<SegmentScan> {
+    if (hasIndexFiles && (await this.#resumeIndexes())) {
+      const scan = await this.scan(() => {}, this.offsetIndex.lastPosition)
+      this.publish(scan.end, scan.nextOffset)
+      await this.#readFirstTimestamp()
+      const { lastTimestamp, lastOffset, count } = this.timeIndex
+      if (scan.fault === undefined && (count === 0 || (await this.#hasTimestamp(lastOffset, lastTimestamp)))) return scan
+    }
+    return this.scan(() => {})
+  }
+
+  async #resumeIndexes(): Promise<boolean> {
+    this.nextOffset = Number.POSITIVE_INFINITY
+    const areRead = await readIndexFiles(this.#storage, this.path, this)
+    this.nextOffset = this.baseOffset
+    const position = this.offsetIndex.lastPosition
+    if (!areRead || (position > 0 && this.timeIndex.count === 0)) return false
+    this.#isIndexGiven = true
+    this.maxTimestamp = this.timeIndex.lastTimestamp
+    this.offsetOfMaxTimestamp = this.timeIndex.lastOffset
+    const view = await this.#file.read(position, headerBytes)
+    const fits = this.#fitsIndex(view, 0, position)
+    release(view)
+    return fits
+  }
+
+  async #readFirstTimestamp(): Promise<void> {
+    if (this.#file.length < headerBytes) return
+    const view = await this.#file.read(0, headerBytes)
+    if (view.length === headerBytes) this.#firstTimestamp = maxTimestampAt(view, 0)
+    release(view)
+  }
+
+  /** Lets go of the memory of indexes that are in files. */
+  unload(): void {
+    if (!this.#isIndexOnDisk || !this.#hasIndexes || this.#loading) return
+    this.offsetIndex.clear()
+    this.timeIndex.clear()
+    this.#hasIndexes = false
+  }
+
   /** Whole batches from the first one that reaches the offset asked for; `undefined` when there is none. */
   read(request: SegmentRead): MaybePromise<Uint8Array | undefined> {
+    if (!this.#hasIndexes) return Promise.resolve(this.load()).then(() => this.read(request))
     const { offset } = request
     const indexed = this.offsetIndex.lookup(offset)
     const hinted = this.#hintOffset <= offset && this.#hintPosition > indexed
@@ -148,9 +308,13 @@ export class Segment {
     const { offset, maxBytes, upTo } = request
     let start = 0
     let size = headerBytes
+    if (this.#isIndexGiven && !this.#fitsIndex(view, 0, filePosition)) {
+      release(view)
+      return this.#rebuildAndRead(request)
+    }
     while (start + headerBytes <= view.length) {
       size = batchSizeAt(view, start)
-      if (size < headerBytes) throw this.#damagedAt(filePosition + start)
+      if (size < headerBytes) throw this.damagedAt(filePosition + start)
       if (lastOffsetAt(view, start) >= offset) break
       start += size
     }
@@ -158,7 +322,7 @@ export class Segment {
       const isFirst = start === 0
       const enough = request.minOneBatch || size <= maxBytes || start + headerBytes > view.length
       release(view)
-      if (isFirst && size <= wanted) throw this.#damagedAt(filePosition)
+      if (isFirst && size <= wanted) throw this.damagedAt(filePosition)
       return enough ? this.#readAt(filePosition + start, Math.max(size, maxBytes), request) : nothing
     }
     const limit = Math.min(view.length, start + maxBytes)
@@ -171,15 +335,29 @@ export class Segment {
     return this.#part(view, filePosition, start, end)
   }
 
+  /** Whether what stands at `filePosition` is the batch that the index, if it has an entry for that place, says. */
+  #fitsIndex(view: Uint8Array, at: number, filePosition: number): boolean {
+    const lastOffset = this.offsetIndex.offsetAt(filePosition)
+    if (lastOffset < 0) return true
+    if (at + headerBytes > view.length) return false
+    return batchSizeAt(view, at) >= headerBytes && lastOffsetAt(view, at) === lastOffset
+  }
+
+  async #rebuildAndRead(request: SegmentRead): Promise<Uint8Array | undefined> {
+    await this.rebuildIndexes()
+    return this.read(request)
+  }
+
   /** Where the last of the whole batches in [from, limit) ends. The index spares the walk over most of them. */
   #lastBatchEnd(view: Uint8Array, filePosition: number, from: number, limit: number, upTo: number | undefined): number {
     if (upTo === undefined && filePosition + limit === this.readableBytes) return limit
     let known = this.offsetIndex.floorPosition(filePosition + limit)
     if (upTo !== undefined) known = Math.min(known, this.offsetIndex.lookup(upTo - 1))
     let end = Math.max(from, known - filePosition)
+    if (this.#isIndexGiven && end > from && !this.#fitsIndex(view, end, filePosition + end)) end = from
     while (end + lengthPrefixBytes <= limit) {
       const size = batchSizeAt(view, end)
-      if (size < headerBytes) throw this.#damagedAt(filePosition + end)
+      if (size < headerBytes) throw this.damagedAt(filePosition + end)
       if (end + size > limit || (upTo !== undefined && lastOffsetAt(view, end) >= upTo)) break
       end += size
     }
@@ -197,30 +375,41 @@ export class Segment {
   }
 
   /** Walks the readable batches from that which reaches `offset`, or shortly before it, on. */
-  walk(offset: number, visit: (bytes: Uint8Array, position: number, filePosition: number) => boolean | undefined): Promise<void> {
-    return walkBatches(this.#file, this.offsetIndex.lookup(offset), this.readableBytes, visit)
+  async walk(offset: number, visit: BatchVisitor): Promise<void> {
+    await this.load()
+    await this.#walk(offset, visit)
+  }
+
+  async #walk(offset: number, visit: BatchVisitor): Promise<void> {
+    const from = this.offsetIndex.lookup(offset)
+    if (this.#isIndexGiven && from > 0) {
+      const view = await this.#file.read(from, headerBytes)
+      const fits = this.#fitsIndex(view, 0, from)
+      release(view)
+      if (!fits) await this.rebuildIndexes()
+    }
+    await walkBatches(this.#file, this.offsetIndex.lookup(offset), this.readableBytes, visit)
+  }
+
+  /** The offset of a batch before which no record is as young as `timestamp`. */
+  async offsetBefore(timestamp: number): Promise<number> {
+    await this.load()
+    const entry = this.timeIndex.floorEntry(timestamp)
+    if (!entry || !this.#isIndexGiven || (await this.#hasTimestamp(entry.offset, entry.timestamp))) return entry?.offset ?? this.baseOffset
+    await this.rebuildIndexes()
+    return this.timeIndex.lookup(timestamp)
   }
 
   /** Adds what the time index lacks; called when no more batches will come, and again if they did after all. */
   seal(): void {
+    this.#isSealed = true
     this.timeIndex.maybeAppend(this.maxTimestamp, this.offsetOfMaxTimestamp)
   }
 
   /** Writes the indexes to files of their own, as Kafka has them. They can be derived from the batches at any time. */
   async writeIndexes(): Promise<void> {
-    await this.#writeFile(`${this.path}.index`, this.offsetIndex.bytes)
-    await this.#writeFile(`${this.path}.timeindex`, this.timeIndex.bytes)
-  }
-
-  async #writeFile(name: string, bytes: Uint8Array): Promise<void> {
-    const file = await this.#storage.open(name)
-    try {
-      await file.truncate(0)
-      await file.append(bytes)
-      await file.sync()
-    } finally {
-      await file.close()
-    }
+    await writeIndexFiles(this.#storage, this.path, this.offsetIndex.bytes, this.timeIndex.bytes)
+    this.#isIndexOnDisk = true
   }
 
   /** Where the batch that reaches `offset` starts; `undefined` when there is none. */
@@ -236,6 +425,7 @@ export class Segment {
 
   /** Forgets the batches from `position` on, of which the first starts at `offset`; the bytes are cut by `cutFile`. */
   forgetFrom(position: number, offset: number): void {
+    this.#isSealed = false
     this.publish(position, offset)
     this.offsetIndex.truncateToPosition(position)
     this.timeIndex.truncateTo(offset)
@@ -248,6 +438,7 @@ export class Segment {
   /** Cuts the file to what is readable, and looks for the largest timestamp that is left. */
   async cutFile(): Promise<void> {
     await this.#file.truncate(this.readableBytes)
+    await this.#readFirstTimestamp()
     await this.walk(this.offsetOfMaxTimestamp, (bytes, position) => {
       const timestamp = maxTimestampAt(bytes, position)
       if (timestamp > this.maxTimestamp) {
@@ -259,32 +450,52 @@ export class Segment {
     if (this.#storage.durable) await this.#removeIndexes()
   }
 
-  /** Removes its files. Reads that are under way end well: the file is closed after them. */
+  /**
+   * Removes its files. Reads that are under way end well: the file is closed after them. On a durable storage its log is renamed first, which is done at
+   * once, so that a crash before the rest is no harm.
+   */
   retire(): MaybePromise<void> {
     this.#retired = true
+    if (this.#storage.durable) return this.#retireFiles()
     const removed = this.#storage.remove(`${this.path}.log`)
-    if (isPromise(removed) || this.#storage.durable) return this.#finishRetiring(removed)
-    if (this.#readers === 0) return this.#file.close()
+    if (isPromise(removed)) return removed.then(() => this.#closeUnread())
+    return this.#closeUnread()
+  }
+
+  async #retireFiles(): Promise<void> {
+    await this.#storage.rename(`${this.path}.log`, `${this.path}.log.deleted`)
+    await this.#removeIndexes()
+    await this.#storage.remove(`${this.path}.log.deleted`)
+    await this.#closeUnread()
   }
 
   /** Ends its use after the reads that are under way, when its files are gone already or belong to another. */
   abandon(): MaybePromise<void> {
     this.#retired = true
+    return this.#closeUnread()
+  }
+
+  /** Keeps its file open, also when it is retired meanwhile, until `letGo`. */
+  hold(): void {
+    this.#readers++
+  }
+
+  letGo(): MaybePromise<void> {
+    this.#readers--
+    if (this.#retired) return this.#closeUnread()
+  }
+
+  #closeUnread(): MaybePromise<void> {
     if (this.#readers === 0) return this.#file.close()
   }
 
-  async #finishRetiring(removed: MaybePromise<void>): Promise<void> {
-    await removed
-    if (this.#storage.durable) await this.#removeIndexes()
-    if (this.#readers === 0) await this.#file.close()
-  }
-
   async #removeIndexes(): Promise<void> {
-    await this.#storage.remove(`${this.path}.index`)
-    await this.#storage.remove(`${this.path}.timeindex`)
+    await removeIndexFiles(this.#storage, this.path)
+    this.#isIndexOnDisk = false
   }
 
-  #damagedAt(position: number): KafkaError {
-    return new KafkaError('CORRUPT_MESSAGE', `\`${this.path}.log\` is damaged at position ${position}`)
+  damagedAt(position: number, reason?: string): KafkaError {
+    const what = `\`${this.path}.log\` is damaged at position ${position}`
+    return new KafkaError('CORRUPT_MESSAGE', reason === undefined ? what : `${what}: ${reason}; nothing was changed`)
   }
 }

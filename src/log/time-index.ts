@@ -36,6 +36,34 @@ export class TimeIndex {
     return this.#count === 0 ? this.baseOffset : this.#offsetAt(this.#count - 1)
   }
 
+  /** Takes in the entries of a file, as `OffsetIndex.restore` does. */
+  restore(bytes: Uint8Array, nextOffset: number): boolean {
+    let count = bytes.length / entryBytes
+    if (!Number.isInteger(count)) return false
+    while (count > 1 && readInt64(bytes, (count - 1) * entryBytes) === 0 && readInt32(bytes, (count - 1) * entryBytes + 8) === 0) count--
+    let timestamp = -1
+    let offset = -1
+    for (let start = 0; start < count * entryBytes; start += entryBytes) {
+      const nextTimestamp = readInt64(bytes, start)
+      const nextRelative = readInt32(bytes, start + 8)
+      if (nextTimestamp <= timestamp || nextRelative < offset || nextRelative < 0 || !Number.isSafeInteger(nextTimestamp)) return false
+      timestamp = nextTimestamp
+      offset = nextRelative
+    }
+    if (count > 0 && this.baseOffset + offset >= nextOffset) return false
+    this.#bytes = bytes.slice(0, count * entryBytes)
+    this.#count = count
+    return true
+  }
+
+  /** Takes the entries of `other` for all that lies before `offset`. */
+  replaceBefore(offset: number, other: TimeIndex): void {
+    let start = 0
+    while (start < this.#count && (this.#offsetAt(start) < offset || this.#timestampAt(start) <= other.lastTimestamp)) start++
+    this.#bytes = new Uint8Array([...other.bytes, ...this.bytes.subarray(start * entryBytes)])
+    this.#count = this.#bytes.length / entryBytes
+  }
+
   /** One place is kept for the entry that a segment gets when it is rolled. */
   isFull(maxIndexBytes: number): boolean {
     return this.#count >= Math.floor(maxIndexBytes / entryBytes) - 1
@@ -53,6 +81,17 @@ export class TimeIndex {
 
   /** Offset of the last entry at or before `timestamp`, or the base offset when there is none: all records before it are older. */
   lookup(timestamp: number): number {
+    const slot = this.#floor(timestamp)
+    return slot < 0 ? this.baseOffset : this.#offsetAt(slot)
+  }
+
+  /** The last entry at or before `timestamp`. */
+  floorEntry(timestamp: number): { readonly timestamp: number; readonly offset: number } | undefined {
+    const slot = this.#floor(timestamp)
+    return slot < 0 ? undefined : { timestamp: this.#timestampAt(slot), offset: this.#offsetAt(slot) }
+  }
+
+  #floor(timestamp: number): number {
     let low = -1
     let high = this.#count - 1
     while (low < high) {
@@ -60,7 +99,7 @@ export class TimeIndex {
       if (this.#timestampAt(middle) <= timestamp) low = middle
       else high = middle - 1
     }
-    return low < 0 ? this.baseOffset : this.#offsetAt(low)
+    return low
   }
 
   /** Forgets the entries for `offset` and later ones. */
@@ -69,6 +108,7 @@ export class TimeIndex {
   }
 
   clear(): void {
+    this.#bytes = new Uint8Array(0)
     this.#count = 0
   }
 

@@ -10,6 +10,12 @@ import type { MaybePromise } from '../common/deferred.js'
 export interface Storage {
   /** Whether what is written outlives this process. Decides, for one, the default retention. */
   readonly durable: boolean
+  /** Whether `append` settles only when the bytes survive a power cut. Default: `false`. */
+  readonly syncsAppends?: boolean
+  /** Whether it can be read and not written. Default: `false`. */
+  readonly readOnly?: boolean
+  /** Set by who uses the storage: is told what fails while nobody waits for it, and which file it concerns. */
+  onError?: ((error: unknown, name: string) => void) | undefined
   /** Opens a file, creating it when it is not there. One opener at a time per name. */
   open(name: string): MaybePromise<StorageFile>
   /** The names of the files and folders directly in `folder` (`''` is the root), in no particular order; empty when there is no such folder. */

@@ -96,7 +96,7 @@ describe('a last append that was torn', () => {
       const length = contentOf(storage, last).length
       const log = await openLog({ storage })
       const end = (kept - 4) * size
-      if (length > end) expect(log.recovery.tornTail).toEqual({ file: last, position: end, bytes: length - end })
+      if (length > end) expect(log.recovery.tornTail).toMatchObject({ file: last, position: end, bytes: length - end })
       else expect(log.recovery.tornTail).toBeUndefined()
       expect(log.logEndOffset).toBe(kept)
       log.append(batch('new'))
@@ -113,7 +113,7 @@ describe('a last append that was torn', () => {
     rewrite(storage, last, bytes => bytes.slice(0, -2))
     const log = await openLog({ storage })
     expect(log.recovery.tornTail?.position).toBe(size)
-    expect(log.logEndOffset).toBe(6)
+    expect([log.logEndOffset, log.segmentCount]).toEqual([5, 3])
   })
 })
 

@@ -1,0 +1,160 @@
+import type { Storage } from '../storage/storage.js'
+import type { LogHistory } from './log-history.js'
+import type { Segment } from './segment.js'
+import type { SegmentList } from './segment-list.js'
+
+export interface FlushEvents {
+  /** The indexes of a segment are in their files now. */
+  readonly onSealed: (segment: Segment) => void
+  readonly onFailure: (cause: unknown) => void
+}
+
+/**
+ * Makes a durable log safe on the disk, behind the appends: a segment that has ended is synced with its indexes, and only then does the recovery point,
+ * from which on the log is read after a crash, move past it. One step at a time, in order.
+ */
+export class LogFlusher {
+  readonly #storage: Storage
+  readonly #folder: string
+  readonly #history: LogHistory
+  readonly #events: FlushEvents
+  #recoveryPoint: number
+  #last: Promise<void> | undefined
+  /** Up to where the files that are written at the end of a segment, or of the use of the log, have what the log has. */
+  #closedAt = -1
+  #namesSynced: Promise<void> | undefined
+  #isNew = true
+
+  constructor(storage: Storage, folder: string, history: LogHistory, recoveryPoint: number, events: FlushEvents) {
+    this.#storage = storage
+    this.#folder = folder
+    this.#history = history
+    this.#recoveryPoint = recoveryPoint
+    this.#events = events
+  }
+
+  /** All before this offset survives a power cut. Where each append is synced, that is the whole log. */
+  recoveryPoint(logEndOffset: number): number {
+    return this.#storage.syncsAppends && !this.#last ? logEndOffset : Math.min(this.#recoveryPoint, logEndOffset)
+  }
+
+  /** While the name of a new file is not yet safe, where an append must wait for that: its bytes would be lost with the name. */
+  get namesSynced(): Promise<void> | undefined {
+    return this.#namesSynced
+  }
+
+  /** A file was created. */
+  nameIsNew(): void {
+    if (!this.#storage.syncsAppends) return
+    const syncing = this.#syncNames()
+    this.#namesSynced = syncing
+    const done = () => {
+      if (this.#namesSynced === syncing) this.#namesSynced = undefined
+    }
+    syncing.then(done, error => {
+      this.#events.onFailure(error)
+      done()
+    })
+  }
+
+  async #syncNames(): Promise<void> {
+    await this.#storage.syncFolder(this.#folder)
+    if (this.#isNew) await this.#storage.syncFolder('')
+    this.#isNew = false
+  }
+
+  /** The log was closed in order: all of it is on the disk. */
+  allIsSafe(logEndOffset: number): void {
+    this.#recoveryPoint = logEndOffset
+    this.#closedAt = logEndOffset
+    this.#isNew = false
+  }
+
+  /** These segments were read after a crash. What is in them is shown to readers from now on, so where appends are synced they must be safe before. */
+  async recovered(segments: readonly Segment[], logEndOffset: number, wasCut: boolean): Promise<void> {
+    if (wasCut) await this.#storage.syncFolder(this.#folder)
+    const sealed = segments.slice(0, -1)
+    if (this.#storage.syncsAppends) for (const { file } of segments) await file.sync()
+    const producers = this.#history.snapshot()
+    const point = segments.at(-1)?.baseOffset ?? logEndOffset
+    this.#run(async () => {
+      for (const segment of sealed) await this.#seal(segment)
+      await this.#history.writeEpochs()
+      await this.#history.writeSnapshot(logEndOffset, producers)
+      await this.#storage.syncFolder(this.#folder)
+      this.#moveTo(point)
+    })
+  }
+
+  /** A segment has ended; the next one begins at `baseOffset`. */
+  rolled(ended: Segment, baseOffset: number): void {
+    const producers = this.#history.snapshot()
+    this.#run(async () => {
+      if (!ended.isRetired) await this.#seal(ended)
+      await this.#history.writeEpochs()
+      await this.#history.writeSnapshot(baseOffset, producers)
+      await this.#storage.syncFolder(this.#folder)
+      this.#moveTo(baseOffset)
+    })
+  }
+
+  /** The log was cut: it ends at `endOffset`. */
+  async wasCut(endOffset: number): Promise<void> {
+    this.#recoveryPoint = Math.min(this.#recoveryPoint, endOffset)
+    this.#closedAt = -1
+    await this.#history.writeEpochs()
+    await this.#storage.syncFolder(this.#folder)
+  }
+
+  /** Makes all up to `logEndOffset` safe. */
+  async sync(segments: readonly Segment[], logEndOffset: number): Promise<void> {
+    for (const segment of segments) if (segment.nextOffset > this.#recoveryPoint) await segment.file.sync()
+    await this.#history.writeEpochs()
+    await this.#storage.syncFolder(this.#folder)
+    this.#moveTo(logEndOffset)
+  }
+
+  /** Makes all safe, and writes what spares the reading of the log when it is opened again. Does nothing to a log that was not written to. */
+  async close(segments: SegmentList, logEndOffset: number): Promise<void> {
+    await this.#history.writeEpochs()
+    if (this.#closedAt === logEndOffset) return
+    segments.active.seal()
+    await this.sync(segments.all, logEndOffset)
+    await segments.active.writeIndexes()
+    await this.#history.writeSnapshot(logEndOffset, this.#history.snapshot())
+    await this.#storage.syncFolder(this.#folder)
+    this.#closedAt = logEndOffset
+  }
+
+  /** Resolves when nothing is under way. */
+  async idle(): Promise<void> {
+    while (this.#last) await this.#last
+  }
+
+  async #seal(segment: Segment): Promise<void> {
+    await segment.file.sync()
+    if (segment.isRetired) return
+    await segment.writeIndexes()
+    this.#events.onSealed(segment)
+  }
+
+  #moveTo(offset: number): void {
+    if (offset > this.#recoveryPoint) this.#recoveryPoint = offset
+  }
+
+  #run(step: () => Promise<void>): void {
+    const before = this.#last
+    const run = async () => {
+      await before
+      try {
+        await step()
+      } catch (error) {
+        this.#events.onFailure(error)
+      }
+    }
+    const last: Promise<void> = run().then(() => {
+      if (this.#last === last) this.#last = undefined
+    })
+    this.#last = last
+  }
+}

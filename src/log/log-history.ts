@@ -1,0 +1,147 @@
+import { baseOffsetAt, leaderEpochAt } from '../record/batch-header.js'
+import type { Storage } from '../storage/storage.js'
+import { decodeLeaderEpochs, encodeLeaderEpochs } from './checkpoint.js'
+import { LeaderEpochs } from './leader-epochs.js'
+import { type LogFolder, leaderEpochFile, pathIn } from './log-folder.js'
+import { decodeProducerSnapshot, encodeProducerSnapshot } from './producer-snapshot.js'
+import { type ProducerEntry, ProducerState } from './producer-state.js'
+import { readSmallFile, replaceSmallFile, writeSmallFile } from './small-file.js'
+
+/** So many snapshots of the producers are kept: the newest, and one more in case that it cannot be read. */
+const keptSnapshots = 2
+
+/**
+ * What a log knows besides its batches: who led it when, and who wrote it last. A durable log keeps both in files, so that opening it need not read the
+ * batches; where a file is missing or damaged, they are read.
+ */
+export class LogHistory {
+  readonly leaderEpochs = new LeaderEpochs()
+  readonly producers = new ProducerState()
+  readonly #storage: Storage
+  readonly #folder: string
+  #snapshots: number[] = []
+  #knowsEpochs = false
+  #epochsChanged = false
+  /** The producers as they were at an offset. */
+  #start = 0
+
+  constructor(storage: Storage, folder: string) {
+    this.#storage = storage
+    this.#folder = folder
+  }
+
+  /** Reads what the files have. Snapshots from beyond `endOffset` are of no use. */
+  async load(files: LogFolder, endOffset = Number.POSITIVE_INFINITY): Promise<void> {
+    this.#snapshots = [...files.snapshots]
+    if (files.hasLeaderEpochs) {
+      const epochs = await this.#read(leaderEpochFile, decodeLeaderEpochs)
+      this.#knowsEpochs = epochs !== undefined
+      this.leaderEpochs.restore(epochs ?? [])
+    }
+    await this.#loadProducers(endOffset)
+  }
+
+  async #loadProducers(endOffset: number): Promise<void> {
+    this.producers.clear()
+    this.#start = 0
+    for (const offset of this.#snapshots.filter(offset => offset <= endOffset).reverse()) {
+      const entries = await this.#read(snapshotName(offset), decodeProducerSnapshot)
+      if (!entries) continue
+      for (const entry of entries) this.producers.restore(entry)
+      this.#start = offset
+      return
+    }
+  }
+
+  /** The producers were read from a snapshot at this offset. */
+  get start(): number {
+    return this.#start
+  }
+
+  /** From which offset on the batches have to be read to know everything. */
+  get missingFrom(): number {
+    return this.#knowsEpochs ? this.#start : 0
+  }
+
+  /** The batches that stand from `offset` on will be noted again. */
+  forgetEpochsFrom(offset: number): void {
+    const { length } = this.leaderEpochs.entries
+    this.leaderEpochs.truncateFromEnd(offset)
+    if (this.leaderEpochs.entries.length !== length) this.#epochsChanged = true
+  }
+
+  /** Takes in a batch that is being written. */
+  note(bytes: Uint8Array, position: number): void {
+    if (this.leaderEpochs.assign(leaderEpochAt(bytes, position), baseOffsetAt(bytes, position))) this.#epochsChanged = true
+    this.producers.note(bytes, position)
+  }
+
+  /** Takes in a batch that was written before; batches come in order, and what is known of them already stays as it is. */
+  replay(bytes: Uint8Array, position: number): void {
+    const baseOffset = baseOffsetAt(bytes, position)
+    const epoch = leaderEpochAt(bytes, position)
+    if (epoch > (this.leaderEpochs.latest?.epoch ?? -1) && this.leaderEpochs.assign(epoch, baseOffset)) this.#epochsChanged = true
+    if (baseOffset >= this.#start) this.producers.note(bytes, position)
+  }
+
+  /** Nothing is missing any more. */
+  complete(): void {
+    if (!this.#knowsEpochs && this.leaderEpochs.entries.length > 0) this.#epochsChanged = true
+    this.#knowsEpochs = true
+  }
+
+  /** The log was cut at `endOffset`: goes back to a snapshot before it. Returns from where on the batches have to be noted again. */
+  async cutAt(endOffset: number): Promise<number> {
+    this.forgetEpochsFrom(endOffset)
+    const beyond = this.#snapshots.filter(offset => offset > endOffset)
+    this.#snapshots = this.#snapshots.filter(offset => offset <= endOffset)
+    for (const offset of beyond) await this.#storage.remove(`${this.#folder}/${snapshotName(offset)}`)
+    await this.#loadProducers(endOffset)
+    return this.#start
+  }
+
+  /** Writes the leader epochs where they have changed. */
+  async writeEpochs(): Promise<void> {
+    if (!this.#epochsChanged) return
+    this.#epochsChanged = false
+    await replaceSmallFile(this.#storage, `${this.#folder}/${leaderEpochFile}`, encodeLeaderEpochs(this.leaderEpochs.entries))
+  }
+
+  /** The log now starts at `offset`. */
+  cutStartAt(offset: number): void {
+    const [first] = this.leaderEpochs.entries
+    if (!first || first.startOffset >= offset) return
+    this.leaderEpochs.truncateFromStart(offset)
+    this.#epochsChanged = true
+  }
+
+  /** The snapshot of the producers as they are now, to be written by `writeSnapshot`. */
+  snapshot(): Uint8Array {
+    return encodeProducerSnapshot(this.producers.entries)
+  }
+
+  async writeSnapshot(offset: number, snapshot: Uint8Array): Promise<void> {
+    if (this.#snapshots.at(-1) !== offset || this.#start !== offset) {
+      await writeSmallFile(this.#storage, `${this.#folder}/${snapshotName(offset)}`, snapshot)
+      this.#snapshots = [...this.#snapshots.filter(other => other !== offset), offset].sort((a, b) => a - b)
+    }
+    while (this.#snapshots.length > keptSnapshots) {
+      await this.#storage.remove(`${this.#folder}/${snapshotName(this.#snapshots.shift() as number)}`)
+    }
+  }
+
+  async #read<T>(name: string, decode: (bytes: Uint8Array) => T): Promise<T | undefined> {
+    const bytes = await readSmallFile(this.#storage, `${this.#folder}/${name}`)
+    try {
+      return decode(bytes)
+    } catch {
+      return undefined
+    }
+  }
+}
+
+export type { ProducerEntry }
+
+function snapshotName(offset: number): string {
+  return `${pathIn('', offset).slice(1)}.snapshot`
+}

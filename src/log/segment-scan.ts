@@ -1,0 +1,111 @@
+import { release } from '../common/lease.js'
+import { baseOffsetAt, batchSizeAt, currentMagic, field, headerBytes, lastOffsetAt, lengthPrefixBytes } from '../record/batch-header.js'
+import type { StorageFile } from '../storage/storage.js'
+import { checkChecksum } from './batch-validation.js'
+
+/** What a segment's file holds, as far as it is whole. */
+export interface SegmentScan {
+  /** Where the whole batches end. */
+  readonly end: number
+  readonly nextOffset: number
+  readonly batches: number
+  /** What is wrong at `end`; undefined at the end of the file. */
+  readonly fault: string | undefined
+}
+
+/** Called with each whole batch: it stands in `bytes` at `position`, and in the file at `filePosition`. */
+export type ScannedBatch = (bytes: Uint8Array, position: number, filePosition: number) => void
+
+const blockBytes = 1024 * 1024
+const maxRelativeOffset = 2 ** 31 - 1
+
+/** Checks the batches of a segment in [from, length), where offsets below `nextOffset` cannot come, up to the first that is not as it should be. */
+export async function scanSegment(
+  file: StorageFile,
+  baseOffset: number,
+  from: number,
+  nextOffset: number,
+  visit: ScannedBatch,
+  length = file.length
+): Promise<SegmentScan> {
+  let filePosition = from
+  let wanted = blockBytes
+  let batches = 0
+  while (filePosition < length) {
+    const view = await file.read(filePosition, Math.min(wanted, length - filePosition))
+    const asked = wanted
+    let position = 0
+    let fault: string | undefined
+    wanted = blockBytes
+    for (;;) {
+      const left = view.length - position
+      if (left === 0) break
+      const isAllThere = filePosition + view.length === length
+      const size = left < headerBytes ? headerBytes : batchSizeAt(view, position)
+      if (left < size && !isAllThere && size >= headerBytes && filePosition + position + size <= length) {
+        if (position === 0 && size <= asked) fault = 'a batch cannot be read in one piece'
+        wanted = Math.max(blockBytes, size)
+        break
+      }
+      fault = faultAt(view, position, size, baseOffset, nextOffset)
+      if (fault) break
+      visit(view, position, filePosition + position)
+      nextOffset = lastOffsetAt(view, position) + 1
+      batches++
+      position += size
+    }
+    release(view)
+    filePosition += position
+    if (fault === undefined && position === 0 && view.length === 0) fault = 'it reads shorter than it is'
+    if (fault) return { end: filePosition, nextOffset, batches, fault }
+  }
+  return { end: filePosition, nextOffset, batches, fault: undefined }
+}
+
+/** What is wrong with the batch at `position`, if anything. */
+function faultAt(bytes: Uint8Array, position: number, size: number, segmentBase: number, nextOffset: number): string | undefined {
+  const left = bytes.length - position
+  if (left < headerBytes) return `${left} bytes are no batch`
+  if (size === lengthPrefixBytes) return 'there are zeros where a batch should be'
+  if (size < headerBytes) return `a batch of ${size} bytes is not possible`
+  if (size > left) return `a batch of ${size} bytes is cut short`
+  if (bytes[position + field.magic] !== currentMagic) return `magic ${bytes[position + field.magic]} is not known`
+  try {
+    checkChecksum(bytes, position)
+  } catch {
+    return 'the checksum of a batch does not fit its bytes'
+  }
+  const baseOffset = baseOffsetAt(bytes, position)
+  const lastOffset = lastOffsetAt(bytes, position)
+  const isRepresentable = Number.isSafeInteger(lastOffset) && lastOffset - segmentBase <= maxRelativeOffset
+  if (baseOffset < nextOffset || lastOffset < baseOffset || !isRepresentable) {
+    return `offsets ${baseOffset} to ${lastOffset} cannot follow ${nextOffset - 1}`
+  }
+  return undefined
+}
+
+/** Whether a whole batch that could belong here stands somewhere after `position`: then what lies between was not torn by a crash. */
+export async function hasBatchAfter(file: StorageFile, baseOffset: number, position: number, nextOffset: number): Promise<boolean> {
+  let filePosition = position + 1
+  while (filePosition + headerBytes <= file.length) {
+    const view = await file.read(filePosition, blockBytes)
+    let found = false
+    let at = 0
+    for (; !found && at + headerBytes <= view.length; at++) {
+      if (view[at + field.magic] !== currentMagic) continue
+      const size = batchSizeAt(view, at)
+      if (size < headerBytes || filePosition + at + size > file.length) continue
+      // Offsets that make sense are a matter of chance only once in a long while, checksums cost time.
+      if (baseOffsetAt(view, at) < nextOffset || baseOffsetAt(view, at) - baseOffset > maxRelativeOffset) continue
+      if (at + size > view.length) {
+        const whole = await file.read(filePosition + at, size)
+        found = whole.length === size && faultAt(whole, 0, size, baseOffset, nextOffset) === undefined
+        release(whole)
+      } else found = faultAt(view.subarray(0, at + size), at, size, baseOffset, nextOffset) === undefined
+    }
+    release(view)
+    if (found) return true
+    filePosition += Math.max(at, 1)
+  }
+  return false
+}
