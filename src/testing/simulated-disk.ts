@@ -1,14 +1,17 @@
-import { concatBytes } from '../common/bytes.js'
 import { type Random, randomInteger } from '../common/random.js'
 import { KafkaError } from '../errors.js'
-import type { Storage, StorageFile } from '../storage/storage.js'
+import type { Storage } from '../storage/storage.js'
+import { DiskContent } from './disk-content.js'
+import { DiskFolder } from './disk-folder.js'
+import { MountedDisk, type MountedFile } from './mounted-disk.js'
 
 /** What a disk can be asked to do, and to fail at. */
 export type DiskOperation = 'open' | 'append' | 'read' | 'truncate' | 'sync' | 'list' | 'remove' | 'rename' | 'syncFolder'
 
 /** One failure to come. */
 export interface DiskFault {
-  readonly operation: DiskOperation
+  /** Default: any operation that asks something of the disk. */
+  readonly operation?: DiskOperation
   /** Which files or folders it concerns. Default: any. */
   readonly name?: RegExp
   /** What the operating system would say. Default: `'EIO'`. */
@@ -18,7 +21,7 @@ export interface DiskFault {
 }
 
 export interface SimulatedDiskOptions {
-  /** Decides what a crash leaves. */
+  /** Decides what a crash leaves, and how long operations take. */
   readonly random: Random
   /** How many bytes fit; appends beyond it fail with ENOSPC. Default: no limit. Can be changed at any time. */
   readonly capacityBytes?: number
@@ -27,6 +30,8 @@ export interface SimulatedDiskOptions {
 export interface MountOptions {
   /** Whether an append settles only when it is synced, as with durability `'always'`. Default: `false`. */
   readonly syncEachAppend?: boolean
+  /** Appends up to this many bytes are with the operating system when the call returns, unless others wait; longer ones take their time. Default: 1024. */
+  readonly maxSyncWriteBytes?: number
 }
 
 /**
@@ -40,29 +45,34 @@ export interface MountOptions {
  * disk.crash('power')
  * const again = await Log.open(disk.mount(), 'orders-0')      // the batch is there
  * ```
+ *
+ * It promises no more than POSIX does: a new, renamed or removed name survives a power cut once its folder was synced, that of a new folder once the
+ * folder above it was; a failed append may have written a part; what a failed sync was to write may never reach the disk. Sectors of 512 bytes
+ * are written whole. It asks for no time but turns of promises, so a `VirtualClock` and a seed replay a run.
  */
 export class SimulatedDisk {
   capacityBytes: number
   /** Operations since the disk was made: a crash can be planned for one of them. */
   operationCount = 0
-  readonly #random: Random
+  readonly random: Random
   readonly #faults: { fault: DiskFault; left: number }[] = []
-  #names = new Map<string, Inode>()
-  #nameLog: NameChange[] = []
-  #durableNames = new Map<string, Inode>()
+  #root = new DiskFolder()
   #mount = 0
-  #crashAt = Number.POSITIVE_INFINITY
+  readonly #openFiles = new Set<MountedFile>()
+  #stopAt = Number.POSITIVE_INFINITY
+  #faultsMet = 0
 
   constructor(options: SimulatedDiskOptions) {
-    this.#random = options.random
+    this.random = options.random
     this.capacityBytes = options.capacityBytes ?? Number.POSITIVE_INFINITY
   }
 
   /** A storage on this disk. One at a time: the one before stops working. */
   mount(options: MountOptions = {}): Storage {
+    this.#openFiles.clear()
     this.#mount++
-    this.#crashAt = Number.POSITIVE_INFINITY
-    return new MountedDisk(this, this.#mount, options.syncEachAppend ?? false)
+    this.#stopAt = Number.POSITIVE_INFINITY
+    return new MountedDisk(this, this.#mount, { syncEachAppend: false, maxSyncWriteBytes: 1024, ...options })
   }
 
   /** Makes the next operation that fits fail. Faults are used up one by one. */
@@ -70,294 +80,199 @@ export class SimulatedDisk {
     this.#faults.push({ fault, left: fault.after ?? 0 })
   }
 
-  /** Lets the disk stop by itself after so many more operations: from then on every call rejects, until `crash` and `mount`. */
+  /** Forgets the faults that have not struck yet. */
+  mend(): void {
+    this.#faults.length = 0
+  }
+
+  /** How many faults have struck. */
+  get faultsMet(): number {
+    return this.#faultsMet
+  }
+
+  /** Lets the disk stop by itself after so many more operations: from then on every call fails, until `crash` and `mount`. */
   stopAfter(operations: number): void {
-    this.#crashAt = this.operationCount + operations
+    this.#stopAt = this.operationCount + operations
   }
 
   /** Whether the disk has stopped. */
   get hasStopped(): boolean {
-    return this.operationCount >= this.#crashAt
+    return this.operationCount >= this.#stopAt
   }
 
   /**
-   * Ends the mounted storage. After `'process'` the disk holds all that was written, but for a part of the appends that had not settled; after
-   * `'power'` what was not synced is there or not, sector by sector, and names changed since their folder was synced are as they were or as they are.
+   * Ends the mounted storage. After `'process'` the disk holds all that was written, and of appends that had not settled perhaps a part; after
+   * `'power'` what was not synced is there or not, sector by sector, and of the names changed since their folder was synced the first few.
    */
   crash(kind: 'process' | 'power'): void {
+    for (const file of this.#openFiles) file.abandon(this.random)
+    this.#openFiles.clear()
     this.#mount++
-    this.#crashAt = Number.POSITIVE_INFINITY
-    const inodes = new Set([...this.#names.values(), ...this.#durableNames.values()])
-    if (kind === 'power') {
-      const survivors = this.#survivingNames()
-      this.#names = survivors
-      for (const inode of inodes) inode.losePower(this.#random)
-    }
-    this.#durableNames = new Map(this.#names)
-    this.#nameLog = []
-    for (const inode of inodes) inode.settle()
+    this.#stopAt = Number.POSITIVE_INFINITY
+    if (kind === 'power') this.#root.losePower(this.random)
+    else this.#root.loseProcess()
   }
 
   /** Flips one bit of a file, chosen by chance, as a failing disk may; returns where, or undefined when no file fits. */
-  flipBit(name: RegExp): { readonly name: string; readonly position: number } | undefined {
-    const candidates = [...this.#names].filter(([path, inode]) => name.test(path) && inode.length > 0)
+  flipBit(name: RegExp): { readonly name: string; readonly position: number; readonly bit: number } | undefined {
+    const candidates = [...this.#root.files()].filter(([path, content]) => name.test(path) && content.length > 0)
     if (candidates.length === 0) return undefined
-    const [path, inode] = candidates[randomInteger(this.#random, candidates.length)]
-    const position = randomInteger(this.#random, inode.length)
-    inode.bytes[position] ^= 1 << randomInteger(this.#random, 8)
-    inode.settle()
-    return { name: path, position }
+    const [path, content] = candidates[randomInteger(this.random, candidates.length)]
+    const position = randomInteger(this.random, content.length)
+    const bit = randomInteger(this.random, 8)
+    content.flipBit(position, bit)
+    return { name: path, position, bit }
+  }
+
+  /** Puts a file on the disk, as if it had always been there. */
+  put(name: string, bytes: Uint8Array): void {
+    const content = this.create(name)
+    content.truncate(0)
+    content.append(bytes)
+    content.settle()
+    for (const folder of this.#foldersTo(name)) folder.sync()
   }
 
   /** The names and sizes of all files, for the message of a failing test. */
   files(): Record<string, number> {
-    return Object.fromEntries([...this.#names].map(([name, inode]) => [name, inode.length]))
+    return Object.fromEntries([...this.#root.files()].map(([name, content]) => [name, content.length]))
   }
 
-  /** The content of a file. */
+  /** A copy of what is in a file. */
   content(name: string): Uint8Array | undefined {
-    return this.#names.get(name)?.bytes.slice(0, this.#names.get(name)?.length)
+    const entry = this.#entry(name)
+    return entry instanceof DiskContent ? entry.read(0, entry.length) : undefined
   }
 
+  /** @internal Notes an operation of a mounted storage; throws when the disk has stopped, or a fault strikes. */
   begin(mount: number, operation: DiskOperation, name: string): void {
-    if (mount !== this.#mount || this.hasStopped) throw new KafkaError('STORAGE_FAILED', 'The disk has stopped')
+    if (mount !== this.#mount || this.hasStopped) throw new DiskFailure('The disk has stopped', 'EIO', false)
     this.operationCount++
-    const planned = this.#faults.find(({ fault }) => fault.operation === operation && (fault.name?.test(name) ?? true))
-    if (!planned) return
-    if (planned.left-- > 0) return
+    // The operation at which the disk stops may get half its way.
+    if (this.hasStopped) throw new DiskFailure('The disk has stopped', 'EIO', true)
+    const planned = this.#faults.find(({ fault }) => (fault.operation ?? operation) === operation && (fault.name?.test(name) ?? true))
+    if (!planned || planned.left-- > 0) return
     this.#faults.splice(this.#faults.indexOf(planned), 1)
+    this.#faultsMet++
     const code = planned.fault.code ?? 'EIO'
-    throw new KafkaError('STORAGE_FAILED', `${operation} \`${name}\` failed: ${code}`, { cause: Object.assign(new Error(code), { code }) })
+    throw new DiskFailure(`${operation} \`${name}\` failed: ${code}`, code, true)
   }
 
-  expectRoomFor(byteCount: number, name: string): void {
-    let used = byteCount
-    for (const inode of this.#names.values()) used += inode.length
-    if (used <= this.capacityBytes) return
-    throw new KafkaError('STORAGE_FAILED', `append \`${name}\` failed: ENOSPC`, {
-      cause: Object.assign(new Error('ENOSPC'), { code: 'ENOSPC' })
-    })
+  /** @internal How many more bytes fit. */
+  get freeBytes(): number {
+    if (this.capacityBytes === Number.POSITIVE_INFINITY) return this.capacityBytes
+    let used = 0
+    for (const [, content] of this.#root.files()) used += content.length
+    return this.capacityBytes - used
   }
 
-  inode(name: string, create: boolean): Inode | undefined {
-    let inode = this.#names.get(name)
-    if (!inode && create) {
-      inode = new Inode()
-      this.#change({ folder: folderOf(name), name, inode })
+  /** @internal */
+  opened(file: MountedFile): void {
+    this.#openFiles.add(file)
+  }
+
+  /** @internal */
+  closed(file: MountedFile): void {
+    this.#openFiles.delete(file)
+  }
+
+  /** @internal The content of a file, which comes into being with the folders above it. */
+  create(name: string): DiskContent {
+    const parts = name.split('/')
+    let folder = this.#root
+    for (const part of parts.slice(0, -1)) {
+      const next = folder.folder(part) ?? new DiskFolder()
+      if (folder.entry(part) !== next) folder.set(part, next)
+      folder = next
     }
-    return inode
+    const last = parts.at(-1) as string
+    const found = folder.entry(last)
+    if (found instanceof DiskContent) return found
+    if (found) throw new DiskFailure(`open \`${name}\` failed: it is a folder`, 'EISDIR', false)
+    const content = new DiskContent()
+    folder.set(last, content)
+    return content
   }
 
-  namesIn(folder: string): string[] {
-    const prefix = folder === '' ? '' : `${folder}/`
-    const found = new Set<string>()
-    for (const name of this.#names.keys()) if (name.startsWith(prefix)) found.add(name.slice(prefix.length).split('/')[0])
-    return [...found]
+  /** @internal */
+  list(name: string): string[] {
+    return name === '' ? this.#root.names : (this.#folder(name)?.names ?? [])
   }
 
+  /** @internal File by file, as a folder is removed. */
   remove(name: string): void {
-    for (const path of [...this.#names.keys()]) {
-      if (path === name || path.startsWith(`${name}/`)) this.#change({ folder: folderOf(path), name: path, inode: undefined })
-    }
+    const folder = this.#folder(name)
+    if (folder) for (const child of folder.names) this.#removeEntry(`${name}/${child}`)
+    this.#removeEntry(name)
+    this.#removeEmptyFolder(parentOf(name))
   }
 
+  #removeEntry(name: string): void {
+    const folder = this.#folder(name)
+    if (folder) for (const child of folder.names) this.#removeEntry(`${name}/${child}`)
+    if (this.#entry(name)) this.#folder(parentOf(name))?.delete(nameOf(name))
+  }
+
+  /** @internal */
   rename(from: string, to: string): void {
-    for (const [path, inode] of [...this.#names]) {
-      if (path !== from && !path.startsWith(`${from}/`)) continue
-      const target = to + path.slice(from.length)
-      this.#change({ folder: folderOf(target), name: target, inode, from: path })
+    const entry = this.#entry(from)
+    if (!entry) throw new DiskFailure(`rename \`${from}\` failed: ENOENT`, 'ENOENT', false)
+    const source = this.#folder(parentOf(from)) as DiskFolder
+    if (parentOf(from) === parentOf(to)) return source.rename(nameOf(from), nameOf(to))
+    // Between folders a journal does both or neither, at a time of its own.
+    this.create(to)
+    const target = this.#folder(parentOf(to)) as DiskFolder
+    target.set(nameOf(to), entry)
+    source.delete(nameOf(from))
+    target.sync()
+    source.sync()
+    this.#removeEmptyFolder(parentOf(from))
+  }
+
+  /** @internal */
+  syncFolder(name: string): void {
+    this.#folder(name)?.sync()
+  }
+
+  #removeEmptyFolder(name: string): void {
+    if (name === '' || !this.#folder(name)?.isEmpty) return
+    this.#folder(parentOf(name))?.delete(nameOf(name))
+    this.#removeEmptyFolder(parentOf(name))
+  }
+
+  #entry(name: string): DiskContent | DiskFolder | undefined {
+    return name === '' ? this.#root : this.#folder(parentOf(name))?.entry(nameOf(name))
+  }
+
+  #folder(name: string): DiskFolder | undefined {
+    if (name === '') return this.#root
+    return this.#folder(parentOf(name))?.folder(nameOf(name))
+  }
+
+  #foldersTo(name: string): DiskFolder[] {
+    const folders: DiskFolder[] = []
+    for (let path = parentOf(name); ; path = parentOf(path)) {
+      folders.push(this.#folder(path) as DiskFolder)
+      if (path === '') return folders
     }
   }
+}
 
-  syncNames(folder: string): void {
-    const synced = this.#nameLog.filter(change => change.folder === folder || change.folder.startsWith(`${folder}/`) || folder === '')
-    for (const change of synced) apply(this.#durableNames, change)
-    this.#nameLog = this.#nameLog.filter(change => !synced.includes(change))
-  }
+/** What a simulated disk refuses with: the error that a storage makes of an operating system's. */
+export class DiskFailure extends KafkaError {
+  /** Whether a part of it may have happened. */
+  readonly isPartial: boolean
 
-  #change(change: NameChange): void {
-    apply(this.#names, change)
-    this.#nameLog.push(change)
-  }
-
-  /** Of each folder's unsynced changes the first few have reached the disk: a journal keeps their order. */
-  #survivingNames(): Map<string, Inode> {
-    const names = new Map(this.#durableNames)
-    const left = new Map<string, number>()
-    for (const { folder } of this.#nameLog) left.set(folder, (left.get(folder) ?? 0) + 1)
-    for (const [folder, count] of left) left.set(folder, randomInteger(this.#random, count + 1))
-    for (const change of this.#nameLog) {
-      const remaining = left.get(change.folder) as number
-      if (remaining === 0) continue
-      left.set(change.folder, remaining - 1)
-      apply(names, change)
-    }
-    return names
+  constructor(message: string, reason: string, isPartial: boolean) {
+    super('STORAGE_FAILED', message, { cause: Object.assign(new Error(reason), { code: reason }) })
+    this.isPartial = isPartial
   }
 }
 
-/** A name that came, went (no inode) or moved (`from`). */
-interface NameChange {
-  readonly folder: string
-  readonly name: string
-  readonly inode: Inode | undefined
-  readonly from?: string
-}
-
-function apply(names: Map<string, Inode>, change: NameChange): void {
-  if (change.from !== undefined) names.delete(change.from)
-  if (change.inode) names.set(change.name, change.inode)
-  else names.delete(change.name)
-}
-
-function folderOf(name: string): string {
+function parentOf(name: string): string {
   return name.includes('/') ? name.slice(0, name.lastIndexOf('/')) : ''
 }
 
-const sectorBytes = 512
-
-/** The content of a file: as the process sees it, and as it is known to be on the disk. */
-class Inode {
-  bytes: Uint8Array = new Uint8Array(0)
-  length = 0
-  #durable: Uint8Array = new Uint8Array(0)
-
-  append(more: Uint8Array): void {
-    if (this.length + more.length > this.bytes.length) {
-      this.bytes = concatBytes([this.bytes.subarray(0, this.length), new Uint8Array(Math.max(more.length, this.length))])
-    }
-    this.bytes.set(more, this.length)
-    this.length += more.length
-  }
-
-  truncate(length: number): void {
-    this.bytes = this.bytes.slice(0, length)
-    this.length = Math.min(this.length, length)
-  }
-
-  /** What a sync that begins now will have made durable when it ends. */
-  snapshot(): Uint8Array {
-    return this.bytes.slice(0, this.length)
-  }
-
-  synced(snapshot: Uint8Array): void {
-    this.#durable = snapshot
-  }
-
-  settle(): void {
-    this.#durable = this.snapshot()
-  }
-
-  losePower(random: Random): void {
-    const { length } = this
-    const durable = this.#durable
-    if (length === durable.length && random.next() < 0.5) return
-    const shorter = Math.min(length, durable.length)
-    const kept = shorter + randomInteger(random, Math.max(length, durable.length) - shorter + 1)
-    const after = new Uint8Array(kept)
-    for (let start = 0; start < kept; start += sectorBytes) {
-      const end = Math.min(start + sectorBytes, kept)
-      const source = random.next() < 0.7 ? this.bytes.subarray(0, length) : durable
-      after.set(source.subarray(start, Math.max(start, Math.min(end, source.length))), start)
-      // What was synced and not touched since is safe whatever happens to the rest of its sector.
-      if (start < durable.length && length >= durable.length) after.set(durable.subarray(start, Math.min(end, durable.length)), start)
-    }
-    this.bytes = after
-    this.length = kept
-  }
-}
-
-class MountedDisk implements Storage {
-  readonly durable = true
-  readonly #disk: SimulatedDisk
-  readonly #mount: number
-  readonly #syncEachAppend: boolean
-
-  constructor(disk: SimulatedDisk, mount: number, syncEachAppend: boolean) {
-    this.#disk = disk
-    this.#mount = mount
-    this.#syncEachAppend = syncEachAppend
-  }
-
-  async open(name: string): Promise<StorageFile> {
-    this.#disk.begin(this.#mount, 'open', name)
-    const inode = this.#disk.inode(name, true) as Inode
-    return new MountedFile(this.#disk, this.#mount, name, inode, this.#syncEachAppend)
-  }
-
-  async list(folder: string): Promise<string[]> {
-    this.#disk.begin(this.#mount, 'list', folder)
-    return this.#disk.namesIn(folder)
-  }
-
-  async remove(name: string): Promise<void> {
-    this.#disk.begin(this.#mount, 'remove', name)
-    this.#disk.remove(name)
-  }
-
-  async rename(from: string, to: string): Promise<void> {
-    this.#disk.begin(this.#mount, 'rename', from)
-    this.#disk.rename(from, to)
-  }
-
-  async syncFolder(folder: string): Promise<void> {
-    this.#disk.begin(this.#mount, 'syncFolder', folder)
-    this.#disk.syncNames(folder)
-  }
-
-  close(): void {}
-}
-
-class MountedFile implements StorageFile {
-  readonly #disk: SimulatedDisk
-  readonly #mount: number
-  readonly #name: string
-  readonly #inode: Inode
-  readonly #syncEachAppend: boolean
-  #failure: unknown
-
-  constructor(disk: SimulatedDisk, mount: number, name: string, inode: Inode, syncEachAppend: boolean) {
-    this.#disk = disk
-    this.#mount = mount
-    this.#name = name
-    this.#inode = inode
-    this.#syncEachAppend = syncEachAppend
-  }
-
-  get length(): number {
-    return this.#inode.length
-  }
-
-  append(bytes: Uint8Array): undefined | Promise<void> {
-    if (this.#failure) throw this.#failure
-    this.#disk.begin(this.#mount, 'append', this.#name)
-    this.#disk.expectRoomFor(bytes.length, this.#name)
-    this.#inode.append(bytes)
-    return this.#syncEachAppend ? this.sync() : undefined
-  }
-
-  async read(position: number, maxBytes: number): Promise<Uint8Array> {
-    this.#disk.begin(this.#mount, 'read', this.#name)
-    return this.#inode.bytes.slice(position, Math.min(position + maxBytes, this.#inode.length))
-  }
-
-  async truncate(length: number): Promise<void> {
-    this.#disk.begin(this.#mount, 'truncate', this.#name)
-    this.#inode.truncate(length)
-  }
-
-  async sync(): Promise<void> {
-    if (this.#failure) throw this.#failure
-    const snapshot = this.#inode.snapshot()
-    await Promise.resolve()
-    try {
-      this.#disk.begin(this.#mount, 'sync', this.#name)
-    } catch (error) {
-      this.#failure = error
-      throw error
-    }
-    this.#inode.synced(snapshot)
-  }
-
-  close(): void {}
+function nameOf(name: string): string {
+  return name.slice(name.lastIndexOf('/') + 1)
 }

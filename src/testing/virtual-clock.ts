@@ -29,7 +29,8 @@ export class VirtualClock implements Clock {
   }
 
   setTimer(delayMs: number, callback: () => void): Timer {
-    const timer = { due: this.#now + Math.max(0, delayMs), id: this.#nextId++, callback }
+    // Like the machine's, this clock shows whole milliseconds, whatever chance has added to a delay.
+    const timer = { due: this.#now + Math.max(0, Math.ceil(delayMs)), id: this.#nextId++, callback }
     let place = this.#timers.length
     while (place > 0 && this.#timers[place - 1].due > timer.due) place--
     this.#timers.splice(place, 0, timer)

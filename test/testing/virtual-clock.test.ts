@@ -44,6 +44,14 @@ describe('a virtual clock', () => {
     expect(seen).toEqual([10, 20, 30])
   })
 
+  it('shows whole milliseconds, as the clock of a machine does', async () => {
+    const clock = new VirtualClock(0)
+    const seen: number[] = []
+    clock.setTimer(9.4, () => seen.push(clock.now()))
+    await clock.advance(20)
+    expect(seen).toEqual([10])
+  })
+
   it('does not fire what was cancelled', async () => {
     const clock = new VirtualClock()
     let fired = false
