@@ -145,7 +145,7 @@ export class Cluster extends EventEmitter<ClusterEvents> implements AsyncDisposa
     return this.#parts.node
   }
 
-  /** Removes what retention no longer keeps, now instead of every five minutes. Does nothing for a cluster elsewhere. */
+  /** Removes what retention no longer keeps and compacts what is due, now instead of in a while. Does nothing for a cluster elsewhere. */
   async housekeeping(): Promise<void> {
     await this.#parts.node?.housekeeping()
   }
@@ -190,7 +190,16 @@ export class Cluster extends EventEmitter<ClusterEvents> implements AsyncDisposa
   }
 }
 
-const forwarded = ['group', 'topicCreated', 'partitionsAdded', 'topicConfigured', 'topicDeleted', 'segmentsRemoved', 'error'] as const
+const forwarded = [
+  'group',
+  'topicCreated',
+  'partitionsAdded',
+  'topicConfigured',
+  'topicDeleted',
+  'segmentsRemoved',
+  'compacted',
+  'error'
+] as const
 
 function forwardEvents(node: LocalBroker, cluster: Cluster): void {
   for (const name of forwarded) node.events.on(name, (...event) => cluster.emit(name, ...(event as never)))

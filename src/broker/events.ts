@@ -1,4 +1,5 @@
 import type { GroupEvent } from '../coordinator/group/group-event.js'
+import type { CompactionReport } from '../log/compaction/compactor.js'
 
 /** What a node tells about its life; none of it on the path of a record. */
 export interface BrokerEvents {
@@ -15,6 +16,8 @@ export interface BrokerEvents {
     readonly segments: number
     readonly logStartOffset: number
   }) => void
+  /** A round of compaction is over in a partition. */
+  compacted: (event: CompactionReport & { readonly topic: string; readonly partition: number }) => void
   /** Something failed that no response could carry in full. `during` says what the node was doing. */
   error: (event: { readonly error: unknown; readonly during: string }) => void
 }

@@ -11,8 +11,9 @@ import type { Topic } from './topic.js'
 
 const segmentBytes = 4 * 1024 * 1024
 
-/** The host bounds these logs by snapshots, so nothing may go by age or size; a batch may be as large as a group with many members makes it. */
+/** Compaction bounds these logs, so nothing may go by age or size; a batch may be as large as a group with many members makes it. */
 const configs = {
+  'cleanup.policy': 'compact',
   'segment.bytes': segmentBytes,
   'max.message.bytes': segmentBytes,
   'retention.bytes': -1,
@@ -24,7 +25,9 @@ export async function openGroupHost(node: LocalBroker, partition: number, machin
   const topic = node.topics.get(groupOffsetsTopic) ?? (await createOffsetsTopic(node))
   const found = topic.partitions[partition]
   if (!found) throw new KafkaError('COORDINATOR_NOT_AVAILABLE', `\`${groupOffsetsTopic}\` has no partition ${partition}`)
-  return StateHost.open(stateLogOf(found), machine, { clock: node.clock })
+  // In memory the state itself is a tighter bound than what compaction comes to in its turn.
+  const snapshotBytes = node.storage.durable ? Number.POSITIVE_INFINITY : undefined
+  return StateHost.open(stateLogOf(found), machine, { clock: node.clock, snapshotBytes })
 }
 
 async function createOffsetsTopic(node: LocalBroker): Promise<Topic> {

@@ -20,6 +20,7 @@ import { DelayedFetches } from './delayed-fetch.js'
 import type { BrokerEvents } from './events.js'
 import { groupOptionsOf, openGroupHost, usedGroupPartitions } from './group-storage.js'
 import { Housekeeping } from './housekeeping.js'
+import { LogCleaner } from './log-cleaner.js'
 import { metadataLog } from './metadata-log.js'
 import { nodeIdentity } from './node-identity.js'
 import { ProducerIds } from './producer-ids.js'
@@ -69,6 +70,7 @@ export class LocalBroker {
   readonly #metadataHost: StateHost
   readonly #metadataLog: Log
   readonly #housekeeping: Housekeeping
+  readonly #cleaner: LogCleaner
   readonly #told = new WeakSet<object>()
   #endpoint = { host: 'localhost', port: 9092 }
   #changes: Promise<unknown> = Promise.resolve()
@@ -96,7 +98,19 @@ export class LocalBroker {
       onEvent: event => this.events.emit('group', event)
     })
     this.producerIds = new ProducerIds(this)
-    this.#housekeeping = new Housekeeping(parts.clock, parts.configs.number('log.retention.check.interval.ms'), () => this.housekeeping())
+    this.#housekeeping = new Housekeeping(parts.clock, parts.configs.number('log.retention.check.interval.ms'), () =>
+      this.#applyRetention()
+    )
+    this.#cleaner = new LogCleaner({
+      clock: parts.clock,
+      topics: this.topics,
+      backoffMs: parts.configs.number('log.cleaner.backoff.ms'),
+      maxKeyBytes: parts.configs.number('log.cleaner.dedupe.buffer.size'),
+      onCompacted: ({ topic, partition }, report) => this.events.emit('compacted', { topic, partition, ...report }),
+      onFailed: ({ topic, partition }, error) => this.#tell(error, `compaction of ${topic}-${partition}`)
+    })
+    // On a disk it may wait; memory must not fill up meanwhile.
+    if (!parts.storage.durable) parts.store.onRoll = () => this.#cleaner.wake()
   }
 
   /** Opens what the storage holds, or starts anew in an empty one. */
@@ -188,8 +202,16 @@ export class LocalBroker {
     return changed
   }
 
-  /** Removes what retention no longer keeps, now; it also happens by itself every `log.retention.check.interval.ms`. */
+  /**
+   * Removes what retention no longer keeps and compacts what is due, now; both also happen by themselves, every `log.retention.check.interval.ms` and
+   * `log.cleaner.backoff.ms`.
+   */
   async housekeeping(): Promise<void> {
+    await this.#applyRetention()
+    await this.#cleaner.clean()
+  }
+
+  async #applyRetention(): Promise<void> {
     for (const topic of this.#store.topics.values()) {
       for (const partition of topic.partitions) {
         try {
@@ -215,6 +237,7 @@ export class LocalBroker {
     this.delayedFetches.close(closedError())
     await this.groups.close()
     await this.#housekeeping.close()
+    await this.#cleaner.close()
     await this.#changes
     await this.#store.close()
     await this.#metadataHost.close()

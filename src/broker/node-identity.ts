@@ -1,11 +1,12 @@
 import { readText, textBytes } from '../common/bytes.js'
-import { release } from '../common/lease.js'
 import type { Random } from '../common/random.js'
 import { randomUuid } from '../common/uuid.js'
 import { KafkaError } from '../errors.js'
+import { readSmallFile, replaceSmallFile } from '../log/small-file.js'
 import type { Storage } from '../storage/storage.js'
 
 const fileName = 'meta.properties'
+const version = '1'
 
 /** Whose data a storage holds. */
 export interface NodeIdentity {
@@ -15,32 +16,37 @@ export interface NodeIdentity {
 }
 
 /**
- * Reads `meta.properties`, the file that Kafka too keeps at the top of its data, or writes it on the first use of a storage. Raises
- * INCONSISTENT_CLUSTER_ID when the storage belongs to another node.
+ * Reads `meta.properties`, the file that Kafka too keeps at the top of its data, or writes it on the first use of a storage. Raises STORAGE_FAILED
+ * when the storage belongs to another node, or was written by a version that this one does not know.
  */
 export async function nodeIdentity(storage: Storage, nodeId: number, random: Random): Promise<NodeIdentity> {
-  const file = await storage.open(fileName)
-  try {
-    if (file.length === 0) {
-      const clusterId = randomUuid(random)
-      await file.append(textBytes(`version=1\ncluster.id=${clusterId}\nnode.id=${nodeId}\ndirectory.id=${randomUuid(random)}\n`))
-      await file.sync()
-      return { clusterId, nodeId }
-    }
-    const bytes = await file.read(0, file.length)
-    const properties = propertiesIn(readText(bytes, 0, bytes.length))
-    release(bytes)
-    const clusterId = properties.get('cluster.id')
-    if (!clusterId) throw new KafkaError('INCONSISTENT_CLUSTER_ID', `${fileName} names no cluster.id`)
-    if (properties.get('node.id') !== String(nodeId))
-      throw new KafkaError('INCONSISTENT_CLUSTER_ID', `The storage belongs to node ${properties.get('node.id')}, not to node ${nodeId}`)
-    return { clusterId, nodeId }
-  } finally {
-    await file.close()
+  const names = await storage.list('')
+  if (!names.includes(fileName)) return newIdentity(storage, nodeId, random)
+  const bytes = await readSmallFile(storage, fileName)
+  const properties = propertiesIn(readText(bytes, 0, bytes.length))
+  const found = properties.get('version')
+  if (found !== version) throw refused(found === undefined ? 'it has no `version`' : `its version is ${found}, only ${version} is known`)
+  const clusterId = properties.get('cluster.id')
+  if (!clusterId) throw refused('it names no `cluster.id`')
+  if (properties.get('node.id') !== String(nodeId)) {
+    throw refused(`the storage belongs to node ${properties.get('node.id')}, not to node ${nodeId}`)
   }
+  return { clusterId, nodeId }
+}
+
+async function newIdentity(storage: Storage, nodeId: number, random: Random): Promise<NodeIdentity> {
+  if (storage.readOnly) throw new KafkaError('STORAGE_FAILED', `There is no \`${fileName}\`: the storage holds no cluster`)
+  const clusterId = randomUuid(random)
+  const text = `version=${version}\ncluster.id=${clusterId}\nnode.id=${nodeId}\ndirectory.id=${randomUuid(random)}\n`
+  await replaceSmallFile(storage, fileName, textBytes(text))
+  return { clusterId, nodeId }
+}
+
+function refused(reason: string): KafkaError {
+  return new KafkaError('STORAGE_FAILED', `\`${fileName}\` does not fit: ${reason}`)
 }
 
 function propertiesIn(text: string): Map<string, string> {
-  const lines = text.split('\n').filter(line => line.includes('=') && !line.startsWith('#'))
+  const lines = text.split(/\r?\n/).filter(line => line.includes('=') && !line.startsWith('#'))
   return new Map(lines.map(line => [line.slice(0, line.indexOf('=')).trim(), line.slice(line.indexOf('=') + 1).trim()]))
 }

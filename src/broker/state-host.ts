@@ -19,7 +19,8 @@ export interface StateHostOptions {
   readonly clock?: Clock
   /**
    * How many bytes of records may come after a snapshot of the state before the next one is taken and the log before it is let go. The log
-   * takes at most about this, the snapshot itself and one segment. A state that is larger is written anew when it has doubled. Default: 1 MiB.
+   * takes at most about this, the snapshot itself and one segment. A state that is larger is written anew when it has doubled. Infinite where the log is
+   * compacted instead. Default: 1 MiB.
    */
   readonly snapshotBytes?: number
 }

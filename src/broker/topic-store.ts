@@ -1,7 +1,7 @@
 import type { EventEmitter } from 'eventemitter3'
 import type { Clock } from '../common/clock.js'
 import { Log } from '../log/log.js'
-import type { LogOptions } from '../log/log-options.js'
+import { compacts, type LogOptions } from '../log/log-options.js'
 import type { BrokerConfigs } from '../metadata/broker-configs.js'
 import { type ClusterMetadata, type PartitionState, resourceType, type TopicState } from '../metadata/cluster-metadata.js'
 import type { MetadataRecord } from '../metadata/records.js'
@@ -20,6 +20,8 @@ interface Surroundings {
 
 /** The topics that are open on this node. It follows the metadata: what they say exists is opened here, what they no longer say is removed. */
 export class TopicStore {
+  /** Called when a log that is compacted has begun a new segment. */
+  onRoll: (() => void) | undefined
   readonly #surroundings: Surroundings
   readonly #topics = new Map<string, Topic>()
   readonly #byId = new Map<string, Topic>()
@@ -87,9 +89,12 @@ export class TopicStore {
 
   async #openPartition(state: TopicState, partition: PartitionState): Promise<Partition> {
     const { storage, clock, events } = this.#surroundings
-    const log = await Log.open(storage, folderOf(state.name, partition.partition), {
+    const log: Log = await Log.open(storage, folderOf(state.name, partition.partition), {
       ...this.#logOptions(state),
       clock,
+      onRoll: () => {
+        if (this.onRoll && compacts(log.options)) this.onRoll()
+      },
       onSegmentsRemoved: ({ segments, logStartOffset }) =>
         events.emit('segmentsRemoved', { topic: state.name, partition: partition.partition, segments, logStartOffset })
     })

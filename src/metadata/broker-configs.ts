@@ -23,6 +23,10 @@ const ownConfigs: readonly BrokerConfig[] = [
   own('num.partitions', 'int', 1, 'How many partitions a topic gets when that is not said.', { min: 1 }),
   own('default.replication.factor', 'int', 1, 'How many replicas a partition gets when that is not said.', { min: 1 }),
   own('fetch.max.bytes', 'int', 55 * mebibyte, 'The most that one fetch returns.', { min: 1024 }),
+  own('log.cleaner.backoff.ms', 'long', 15_000, 'How long the compaction of logs rests when all of them are clean enough.', { min: 0 }),
+  own('log.cleaner.dedupe.buffer.size', 'long', 128 * mebibyte, 'The most memory that the keys of the log being compacted take.', {
+    min: 1
+  }),
   own('log.retention.check.interval.ms', 'long', 300_000, 'How often old segments are looked for.', { min: 1 }),
   own('group.initial.rebalance.delay.ms', 'int', 0, 'How long the first rebalance of an empty group waits for more members.', { min: 0 }),
   own('group.min.session.timeout.ms', 'int', 6_000, 'The shortest session timeout that a member may ask for.', { min: 1 }),

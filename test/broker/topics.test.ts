@@ -61,12 +61,12 @@ describe('CreateTopics', () => {
       [wanted('text', config('retention.ms', 'long')), 'INVALID_CONFIG'],
       [wanted('range', config('segment.bytes', '-5')), 'INVALID_CONFIG'],
       [wanted('null', config('retention.ms', null)), 'INVALID_CONFIG'],
-      [wanted('compacted', config('cleanup.policy', 'compact')), 'INVALID_CONFIG']
+      [wanted('compacted', config('cleanup.policy', 'compact')), 'NONE']
     ]
     const answers = await create(client, ...cases.map(([topic]) => topic))
     expect(answers.map(({ name, error }) => [name, error])).toEqual(cases.map(([{ name }, error]) => [name, error]))
     expect(answers.find(({ name }) => name === 'unknown')?.errorMessage).toContain('retention.millis')
-    expect([...node.topics.keys()]).toEqual(['taken', 'a.b', 'fine'])
+    expect([...node.topics.keys()]).toEqual(['taken', 'a.b', 'fine', 'compacted'])
   })
 
   it('refuses a name that the request has twice, or that collides within it', async () => {

@@ -1,0 +1,280 @@
+import type { Clock } from '../common/clock.js'
+import { type Random, randomInteger } from '../common/random.js'
+import { KafkaError } from '../errors.js'
+import { decodeOffsets, encodeOffsets, type PartitionOffsets } from '../log/checkpoint.js'
+import { Log } from '../log/log.js'
+import { compacts } from '../log/log-options.js'
+import type { LogOpenOptions } from '../log/log-types.js'
+import { readSmallFile, replaceSmallFile, writeSmallFile } from '../log/small-file.js'
+import { textBytes } from '../common/bytes.js'
+import type { Storage } from '../storage/storage.js'
+import { Housekeeping } from './housekeeping.js'
+import { partitionMetadata, topicIdIn } from './partition-metadata.js'
+
+const cleanMarker = '.kafka_cleanshutdown'
+const recoveryPointFile = 'recovery-point-offset-checkpoint'
+const logStartFile = 'log-start-offset-checkpoint'
+const highWatermarkFile = 'replication-offset-checkpoint'
+const cleanerFile = 'cleaner-offset-checkpoint'
+const partitionMetadataFile = 'partition.metadata'
+
+/** As often as Kafka writes them. */
+const checkpointIntervalMs = 60_000
+const highWatermarkIntervalMs = 5_000
+const longestName = 255
+const partitionFolder = /^(.+)-(\d+)$/
+
+export interface LogDirectoryParts {
+  readonly storage: Storage
+  readonly clock: Clock
+  readonly random: Random
+  /** Is told what failed behind everyone's back, and what the directory was doing. */
+  readonly onError: (error: unknown, during: string) => void
+}
+
+/**
+ * What a node keeps at the top of its storage, in Kafka's files: whether it was closed in order (`.kafka_cleanshutdown`) and, for each log, up to where it
+ * is safe on the disk, where it starts, what of it is committed and what is compacted (the four checkpoints). Logs are opened and deleted here.
+ * A storage that is gone with the process has none of that.
+ */
+export class LogDirectory {
+  readonly #parts: LogDirectoryParts
+  readonly #storage: Storage
+  readonly #logs = new Map<string, Log>()
+  readonly #removals = new Set<Promise<void>>()
+  readonly #written = new Map<string, string>()
+  #names = new Set<string>()
+  #isClean = false
+  #recoveryPoints: PartitionOffsets | undefined
+  #startOffsets: PartitionOffsets = new Map()
+  #dirtyOffsets: PartitionOffsets = new Map()
+  #timers: Housekeeping[] = []
+  #writing: Promise<void> = Promise.resolve()
+
+  private constructor(parts: LogDirectoryParts) {
+    this.#parts = parts
+    this.#storage = parts.storage
+  }
+
+  static async open(parts: LogDirectoryParts): Promise<LogDirectory> {
+    const directory = new LogDirectory(parts)
+    if (parts.storage.durable) await directory.#open()
+    return directory
+  }
+
+  async #open(): Promise<void> {
+    this.#names = new Set(await this.#storage.list(''))
+    this.#isClean = this.#names.has(cleanMarker)
+    this.#recoveryPoints = await this.#readCheckpoint(recoveryPointFile)
+    this.#startOffsets = (await this.#readCheckpoint(logStartFile)) ?? new Map()
+    this.#dirtyOffsets = (await this.#readCheckpoint(cleanerFile)) ?? new Map()
+    if (this.#storage.readOnly) return
+    if (this.#isClean) {
+      await this.#storage.remove(cleanMarker)
+      await this.#storage.syncFolder('')
+    }
+    for (const name of this.#names) if (name.endsWith('-delete')) this.#removeLater(name)
+  }
+
+  /** Begins to write the checkpoints from time to time. */
+  start(): void {
+    if (!this.#storage.durable || this.#storage.readOnly) return
+    const { clock } = this.#parts
+    const quietly = (work: () => Promise<void>) => () => work().catch(error => this.#parts.onError(error, 'writing checkpoints'))
+    this.#timers = [
+      new Housekeeping(
+        clock,
+        checkpointIntervalMs,
+        quietly(() => this.writeCheckpoints())
+      ),
+      new Housekeeping(
+        clock,
+        highWatermarkIntervalMs,
+        quietly(() => this.#inTurn(() => this.#writeHighWatermarks()))
+      )
+    ]
+  }
+
+  /** Opens a log that should be there, or begins it. A folder of this name that belongs to another topic is set aside. */
+  async openLog(folder: string, topicId: string | undefined, options: LogOpenOptions): Promise<Log> {
+    if (!this.#storage.durable) return this.#keep(folder, await Log.open(this.#storage, folder, options))
+    let isForeign = false
+    if (topicId !== undefined && this.#names.has(folder)) isForeign = await this.#setAsideForeign(folder, topicId)
+    const recoveryPoint = isForeign ? 0 : this.#recoveryPoints && (this.#recoveryPoints.get(folder) ?? 0)
+    const log = await this.#openFiles(folder, {
+      ...options,
+      isClean: this.#isClean && !isForeign,
+      recoveryPoint,
+      logStartOffset: isForeign ? 0 : this.#startOffsets.get(folder),
+      firstDirtyOffset: isForeign ? undefined : this.#dirtyOffsets.get(folder)
+    })
+    if (topicId !== undefined) await this.#noteTopicId(folder, topicId)
+    return this.#keep(folder, log)
+  }
+
+  /** Begins a log; what a deletion that was cut short has left in its place goes. */
+  async createLog(folder: string, topicId: string, options: LogOpenOptions): Promise<Log> {
+    await this.#storage.remove(folder)
+    if (!this.#storage.durable) return this.#keep(folder, await Log.open(this.#storage, folder, options))
+    const log = await Log.open(this.#storage, folder, { ...options, recoveryPoint: 0 })
+    this.#names.add(folder)
+    await this.#noteTopicId(folder, topicId)
+    return this.#keep(folder, log)
+  }
+
+  /** Ends a log and removes its files, which may take until after the call. */
+  async deleteLog(folder: string): Promise<void> {
+    await this.#logs.get(folder)?.close()
+    this.#logs.delete(folder)
+    this.#names.delete(folder)
+    if (!this.#storage.durable) return this.#storage.remove(folder)
+    const target = this.#nameFor(folder, 'delete')
+    await this.#storage.rename(folder, target)
+    await this.#storage.syncFolder('')
+    // A topic of this name that comes later must not be taken for the one that was deleted.
+    await this.writeCheckpoints()
+    this.#removeLater(target)
+  }
+
+  /** Sets aside the folders of partitions that nobody knows, as Kafka does; called when all that are known are open. Returns their new names. */
+  async setAsideStrays(): Promise<string[]> {
+    const strays: string[] = []
+    if (!this.#storage.durable || this.#storage.readOnly) return strays
+    for (const name of this.#names) {
+      if (this.#logs.has(name) || !partitionFolder.test(name) || (await this.#storage.list(name)).length === 0) continue
+      strays.push(await this.#setAside(name))
+    }
+    const isKnown = (folder: string) => this.#logs.has(folder)
+    if (![...(this.#recoveryPoints?.keys() ?? [])].every(isKnown)) await this.writeCheckpoints()
+    return strays
+  }
+
+  /** Writes down what each log would need after a crash. */
+  writeCheckpoints(): Promise<void> {
+    if (!this.#storage.durable || this.#storage.readOnly) return Promise.resolve()
+    return this.#inTurn(async () => {
+      const points = new Map<string, number>()
+      const starts = new Map<string, number>()
+      const dirty = new Map<string, number>()
+      for (const [folder, log] of this.#logs) {
+        points.set(folder, log.isStopped ? (this.#recoveryPoints?.get(folder) ?? 0) : log.recoveryPoint)
+        const start = log.isStopped ? this.#startOffsets.get(folder) : log.logStartOffset
+        if (start !== undefined && start > log.firstSegmentOffset) starts.set(folder, start)
+        const firstDirty = log.isStopped ? this.#dirtyOffsets.get(folder) : log.firstDirtyOffset
+        if (firstDirty !== undefined && compacts(log.options)) dirty.set(folder, firstDirty)
+      }
+      await this.#writeCheckpoint(recoveryPointFile, points)
+      await this.#writeCheckpoint(logStartFile, starts)
+      await this.#writeCheckpoint(cleanerFile, dirty)
+      await this.#writeHighWatermarks()
+    })
+  }
+
+  /** Closes what is left open and writes everything; that it was closed in order only when all of it is whole. */
+  async close(): Promise<void> {
+    for (const timer of this.#timers) await timer.close()
+    const logs = [...this.#logs.values()]
+    for (let i = 0; i < logs.length; i += closedTogether) await Promise.all(logs.slice(i, i + closedTogether).map(log => log.close()))
+    await Promise.all(this.#removals)
+    if (!this.#storage.durable || this.#storage.readOnly) return
+    await this.writeCheckpoints()
+    if (logs.some(({ failure }) => failure !== undefined)) return
+    await writeSmallFile(this.#storage, cleanMarker, textBytes('{"version":0,"brokerEpoch":-1}'))
+    await this.#storage.syncFolder('')
+  }
+
+  #keep(folder: string, log: Log): Log {
+    this.#logs.set(folder, log)
+    return log
+  }
+
+  /** A log that is damaged is opened as one that is stopped: the others work on. */
+  async #openFiles(folder: string, options: LogOpenOptions): Promise<Log> {
+    try {
+      if ((options.recoveryPoint ?? 0) > 0 && !this.#names.has(folder)) throw missing(folder, options.recoveryPoint as number)
+      return await Log.open(this.#storage, folder, options)
+    } catch (error) {
+      if (!(error instanceof KafkaError)) throw error
+      return Log.stopped(this.#storage, folder, error, options)
+    }
+  }
+
+  async #setAsideForeign(folder: string, topicId: string): Promise<boolean> {
+    const found = await this.#readTopicId(folder)
+    if (found === undefined || found === topicId || this.#storage.readOnly) return false
+    await this.#setAside(folder)
+    return true
+  }
+
+  async #setAside(folder: string): Promise<string> {
+    const target = this.#nameFor(folder, 'stray')
+    await this.#storage.rename(folder, target)
+    await this.#storage.syncFolder('')
+    this.#names.delete(folder)
+    return target
+  }
+
+  async #readTopicId(folder: string): Promise<string | undefined> {
+    if (!(await this.#storage.list(folder)).includes(partitionMetadataFile)) return undefined
+    return topicIdIn(await readSmallFile(this.#storage, `${folder}/${partitionMetadataFile}`))
+  }
+
+  async #noteTopicId(folder: string, topicId: string): Promise<void> {
+    if (this.#storage.readOnly || (await this.#readTopicId(folder)) === topicId) return
+    await writeSmallFile(this.#storage, `${folder}/${partitionMetadataFile}`, partitionMetadata(topicId))
+  }
+
+  /** Kafka's name for the folder of a partition on its way out: the topic's is cut where the whole would become too long. */
+  #nameFor(folder: string, fate: 'delete' | 'stray'): string {
+    const dash = folder.lastIndexOf('-')
+    const unique = Array.from({ length: 32 }, () => randomInteger(this.#parts.random, 16).toString(16)).join('')
+    const end = `${folder.slice(dash)}.${unique}-${fate}`
+    return folder.slice(0, Math.min(dash, longestName - end.length)) + end
+  }
+
+  #removeLater(folder: string): void {
+    const removal: Promise<void> = Promise.resolve()
+      .then(() => this.#storage.remove(folder))
+      .catch(error => this.#parts.onError(error, `removing \`${folder}\``))
+      .finally(() => this.#removals.delete(removal))
+    this.#removals.add(removal)
+  }
+
+  async #readCheckpoint(name: string): Promise<PartitionOffsets | undefined> {
+    if (!this.#names.has(name)) return undefined
+    const bytes = await readSmallFile(this.#storage, name)
+    try {
+      return decodeOffsets(bytes)
+    } catch (error) {
+      this.#parts.onError(error, `reading \`${name}\`, which will be written anew`)
+      return undefined
+    }
+  }
+
+  async #writeHighWatermarks(): Promise<void> {
+    const highWatermarks = new Map<string, number>()
+    for (const [folder, log] of this.#logs) if (!log.isStopped) highWatermarks.set(folder, log.highWatermark)
+    await this.#writeCheckpoint(highWatermarkFile, highWatermarks)
+  }
+
+  async #writeCheckpoint(name: string, offsets: PartitionOffsets): Promise<void> {
+    const bytes = encodeOffsets(offsets)
+    const content = [...offsets].join()
+    if (this.#written.get(name) === content) return
+    await replaceSmallFile(this.#storage, name, bytes)
+    this.#written.set(name, content)
+  }
+
+  #inTurn(write: () => Promise<void>): Promise<void> {
+    const writing = this.#writing.then(write)
+    this.#writing = writing.catch(() => {})
+    return writing
+  }
+}
+
+/** So many logs are closed at a time: each waits for the disk. */
+const closedTogether = 32
+
+function missing(folder: string, recoveryPoint: number): KafkaError {
+  return new KafkaError('CORRUPT_MESSAGE', `The folder \`${folder}\` is missing, though offsets up to ${recoveryPoint} were safe in it`)
+}
