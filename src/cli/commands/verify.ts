@@ -17,7 +17,7 @@ open. Exit code 1 and a list when something is wrong.`,
     const [directory] = invocation.args('DIR')
     const { output } = invocation
     expectDirectory(directory)
-    const report = await verifyDirectory(directory, invocation.signal)
+    const report = await verifyDirectory(directory, { signal: invocation.signal })
     const { partitions, segments, batches, records, bytes, problems, notes } = report
     if (invocation.flag('json')) {
       await output.json(report)

@@ -16,6 +16,12 @@ export interface DirectoryReport {
   readonly notes: readonly Finding[]
 }
 
+export interface VerifyOptions {
+  readonly signal?: AbortSignal
+  /** How long an unfinished batch at the end of a log may take until it is finished, in ms: someone may just be writing it. Default: 200. */
+  readonly patienceMs?: number
+}
+
 const checkpointNames = [
   'recovery-point-offset-checkpoint',
   'log-start-offset-checkpoint',
@@ -27,11 +33,11 @@ const checkpointNames = [
  * Holds every file of a data directory, or of one partition's folder, against the others, without touching any: another process may have them open.
  * Memory does not grow with what is in them.
  */
-export async function verifyDirectory(directory: string, signal?: AbortSignal): Promise<DirectoryReport> {
+export async function verifyDirectory(directory: string, { signal, patienceMs = 200 }: VerifyOptions = {}): Promise<DirectoryReport> {
   const single = isPartitionFolder(directory)
   const folders = single ? [partitionFolderAt(directory)] : partitionFolders(directory)
   const findings = new Findings()
-  const reporter = { problem: (path: string, message: string) => findings.problem(relative(directory, path), message) }
+  const reporter = { patienceMs, problem: (path: string, message: string) => findings.problem(relative(directory, path), message) }
   const checkpoints = new Map(
     single ? [] : checkpointNames.map(name => [name, verifyText(join(directory, name), offsetCheckpoints, reporter) ?? []])
   )

@@ -20,6 +20,8 @@ export interface PartitionSummary {
 
 interface Reporter {
   problem(file: string, message: string): void
+  /** See `SegmentVisitor`. */
+  readonly patienceMs: number
 }
 
 /** Reads all files of a partition through; what is wrong goes to `reporter`. */
@@ -54,6 +56,10 @@ class PartitionWalk implements SegmentVisitor {
     this.#reporter = reporter
     this.#epochsPath = join(folder.path, 'leader-epoch-checkpoint')
     this.#epochs = this.#readEpochs(reporter)
+  }
+
+  get patienceMs(): number {
+    return this.#reporter.patienceMs
   }
 
   get nextOffset(): number {
@@ -140,7 +146,7 @@ function verifySnapshot(path: string, offset: number, logEndOffset: number, repo
 /** A snapshot of `__cluster_metadata`, which is made of batches like a log. */
 async function verifyMetadataSnapshot(path: string, reporter: Reporter): Promise<void> {
   const problem = (position: number, message: string) => reporter.problem(path, `position ${position}: ${message}`)
-  await verifyBatches(path, problem, (batch, position) => {
+  await verifyBatches(path, reporter.patienceMs, problem, (batch, position) => {
     try {
       batch.verify()
     } catch (error) {
@@ -149,7 +155,7 @@ async function verifyMetadataSnapshot(path: string, reporter: Reporter): Promise
   })
 }
 
-export function verifyText<T>(path: string, read: (text: string) => T, reporter: Reporter): T | undefined {
+export function verifyText<T>(path: string, read: (text: string) => T, reporter: Pick<Reporter, 'problem'>): T | undefined {
   const text = contentOf(path)?.toString()
   if (text === undefined) return undefined
   try {

@@ -12,11 +12,12 @@ import { type IndexCheck, OffsetIndexCheck, TimeIndexCheck, TransactionIndexChec
 export interface SegmentVisitor {
   /** `file` is the path of the file concerned. */
   problem(file: string, message: string): void
+  /** How long an unfinished batch at the end may take until it is finished, in ms: someone may just be writing it. */
+  readonly patienceMs: number
   /** A batch whose header can be believed, or at least not be refuted. */
   batch(batch: RecordBatch, position: number): void
 }
 
-const writingMs = 200
 const maxRelativeOffset = 2 ** 31 - 1
 
 /** Reads a segment through, with its indexes, in memory that does not grow with it. */
@@ -26,7 +27,7 @@ export async function verifySegment(segment: SegmentFile, visitor: SegmentVisito
   // Indexes first: a process that is writing has the log ahead of them.
   const indexes = indexChecks(segment, visitor)
   const cursor = new RecordCursor()
-  await verifyBatches(path, problem, (batch, position) => {
+  await verifyBatches(path, visitor.patienceMs, problem, (batch, position) => {
     const damage = problemOfBatch(batch, cursor)
     if (damage) problem(position, damage.message)
     if (batch.baseOffset < baseOffset || batch.lastOffset - baseOffset > maxRelativeOffset) {
@@ -42,6 +43,7 @@ export async function verifySegment(segment: SegmentFile, visitor: SegmentVisito
 /** Walks the batches of a file and says where they end before the file does. */
 export async function verifyBatches(
   path: string,
+  patienceMs: number,
   problem: (position: number, message: string) => void,
   visit: (batch: RecordBatch, position: number) => void
 ): Promise<void> {
@@ -60,8 +62,7 @@ export async function verifyBatches(
     }
     const unread = await reader.remaining()
     if (unread === 0) return
-    // Perhaps someone is just writing it.
-    await setTimeout(writingMs)
+    await setTimeout(patienceMs)
     if ((await reader.remaining()) > unread) continue
     const zeros = await reader.onlyZerosRemain()
     problem(position, zeros ? `${unread} zeros follow the last batch` : `the last ${unread} bytes are not a whole batch`)

@@ -1,0 +1,198 @@
+import { appendFileSync, cpSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { beforeAll, describe, expect, it } from 'vitest'
+import { verifyDirectory } from '../../src/cli/verify/verify-directory.js'
+import { readInt32, writeInt32, writeInt64 } from '../../src/common/bytes.js'
+import { crc32c } from '../../src/common/crc32c.js'
+import { encodeProducerSnapshot } from '../../src/log/producer-snapshot.js'
+import { BatchBuilder } from '../../src/record/batch-builder.js'
+import { millrace, temporaryFolder, writeCluster, writeLog } from './millrace.js'
+
+const folder = temporaryFolder()
+const sound = join(folder, 'sound')
+let partition = ''
+
+beforeAll(async () => {
+  partition = await writeLog(sound, { options: { segmentBytes: 2000 } })
+  writeFileSync(join(sound, 'meta.properties'), 'version=1\ncluster.id=4L6g3nShT-eMCtK--X86sw\nnode.id=0\n')
+  writeFileSync(join(partition, 'partition.metadata'), 'version: 0\ntopic_id: 4L6g3nShT-eMCtK--X86sw')
+})
+
+let copies = 0
+
+/** A copy of the sound directory with something changed in it. */
+function damaged(damage: (partition: string, directory: string) => void): string {
+  const directory = join(folder, `damaged ${copies++}`)
+  cpSync(sound, directory, { recursive: true })
+  damage(join(directory, 'orders-0'), directory)
+  return directory
+}
+
+async function problemsIn(directory: string): Promise<string[]> {
+  return (await verifyDirectory(directory, { patienceMs: 0 })).problems.map(({ file, message }) => `${file}: ${message}`)
+}
+
+function change(path: string, edit: (bytes: Buffer) => void): void {
+  const bytes = readFileSync(path)
+  edit(bytes)
+  writeFileSync(path, bytes)
+}
+
+const filesOf = (path: string, suffix: string) =>
+  readdirSync(path)
+    .filter(name => name.endsWith(suffix))
+    .sort()
+    .map(name => join(path, name))
+
+describe('verify', () => {
+  it('finds nothing wrong with what a log wrote, and counts it', async () => {
+    const report = await verifyDirectory(sound)
+    expect(report).toMatchObject({ partitions: 1, batches: 40, records: 200, problems: [], notes: [] })
+    expect(report.segments).toBeGreaterThan(2)
+    expect(filesOf(partition, '.index').length).toBe(report.segments)
+    expect(filesOf(partition, '.index').some(path => readFileSync(path).length > 8)).toBe(true)
+    expect(await verifyDirectory(partition)).toEqual(report)
+  })
+
+  it('finds nothing wrong with what a whole cluster left', async () => {
+    const directory = join(folder, 'cluster')
+    await writeCluster(directory)
+    const { code, output } = await millrace(['verify', directory])
+    expect({ code, output }).toEqual({ code: 0, output: expect.stringMatching(/^\d+ partitions, .*: all is well\n$/) })
+    expect(JSON.parse((await millrace(['verify', directory, '--json'])).output)).toMatchObject({ problems: [], notes: [] })
+  })
+
+  it('finds any byte of a log that has been flipped', async () => {
+    const directory = damaged(() => {})
+    rmSync(join(directory, 'orders-0', 'leader-epoch-checkpoint'), { force: true })
+    const [path] = filesOf(join(directory, 'orders-0'), '.log')
+    const log = readFileSync(path)
+    for (let position = 0; position < log.length; position += 3) {
+      log[position] ^= 0x40
+      writeFileSync(path, log)
+      const problems = await problemsIn(directory)
+      log[position] ^= 0x40
+      // The checksum leaves out the leader epoch.
+      if (!isLeaderEpoch(log, position)) expect(problems, `position ${position}`).not.toEqual([])
+    }
+  })
+
+  it('exits with 1 and a list that names file and position', async () => {
+    const directory = damaged(path => change(filesOf(path, '.log')[1], bytes => (bytes[100] ^= 1)))
+    const { code, output } = await millrace(['verify', directory])
+    expect(code).toBe(1)
+    expect(output).toMatch(/^orders-0\/0+\d+\.log: position 0: The checksum of the batch at offset \d+ is \d+, its bytes give \d+\n/)
+    expect(output).toMatch(/: 1 problem\n$/)
+  })
+
+  it('finds a torn tail and says how many bytes it has', async () => {
+    const torn = damaged(path => truncateSync(filesOf(path, '.log').at(-1)!, readFileSync(filesOf(path, '.log').at(-1)!).length - 10))
+    expect(await problemsIn(torn)).toEqual(
+      expect.arrayContaining([expect.stringMatching(/\.log: position \d+: the last \d+ bytes are not a whole batch$/)])
+    )
+    const zeros = damaged(path => appendFileSync(filesOf(path, '.log').at(-1)!, new Uint8Array(500)))
+    expect(await problemsIn(zeros)).toEqual([expect.stringMatching(/only zeros follow; 500 bytes were not looked at$/)])
+    const garbage = damaged(path => appendFileSync(filesOf(path, '.log').at(-1)!, 'garbage, and more of it than a header takes'))
+    expect(await problemsIn(garbage)).toHaveLength(1)
+  })
+
+  it('finds offsets that come again, and says which are missing', async () => {
+    const again = damaged(path => {
+      const last = filesOf(path, '.log').at(-1)!
+      appendFileSync(last, readFileSync(last).subarray(0, readInt32(readFileSync(last), 8) + 12))
+    })
+    expect(await problemsIn(again)).toEqual([expect.stringMatching(/offset \d+ comes again, 200 was due$/)])
+    const missing = damaged(path => {
+      for (const suffix of ['.log', '.index', '.timeindex']) rmSync(filesOf(path, suffix)[1])
+    })
+    const { problems, notes } = await verifyDirectory(missing)
+    expect(problems).toEqual([])
+    expect(notes).toEqual([{ file: 'orders-0', message: expect.stringMatching(/^\d+ offsets are missing, as compaction leaves it$/) }])
+  })
+
+  it('finds records that do not fit their batch, even under a right checksum', async () => {
+    const directory = damaged(path => {
+      const builder = new BatchBuilder({})
+      builder.append(1000, 'key', 'value')
+      const bytes = Buffer.from(builder.build({ baseOffset: 200 }))
+      bytes[62] ^= 8 // the attributes and what follows no longer make one record
+      bytes[61] ^= 2
+      writeInt32(bytes, 17, crc32c(bytes, 21))
+      appendFileSync(filesOf(path, '.log').at(-1)!, bytes)
+    })
+    expect(await problemsIn(directory)).toEqual([expect.stringContaining('A batch holds invalid records')])
+  })
+
+  it.each([
+    ['an offset', 0, 1, /should have offset \d+, the last one of the batch there/],
+    ['a position', 4, 1, /points to where no batch begins/],
+    ['a position beyond the end', 4, 1 << 20, /points beyond the last batch|follows/]
+  ])('finds %s that is wrong in an index', async (_, field, by, complaint) => {
+    const directory = damaged(path => change(filesOf(path, '.index')[0], bytes => writeInt32(bytes, field, readInt32(bytes, field) + by)))
+    const problems = await problemsIn(directory)
+    expect(problems).toEqual(expect.arrayContaining([expect.stringMatching(complaint)]))
+    expect(problems.every(problem => problem.includes('.index: '))).toBe(true)
+  })
+
+  it.each([
+    ['a timestamp', (bytes: Buffer) => writeInt64(bytes, 0, 1_700_000_000_001), /should have timestamp/],
+    ['an offset', (bytes: Buffer) => writeInt32(bytes, 8, readInt32(bytes, 8) - 1), /stands for an offset at which no batch ends/],
+    ['an entry beyond the end', (bytes: Buffer) => writeInt32(bytes, bytes.length - 4, 1 << 20), /beyond the last batch/]
+  ])('finds %s that is wrong in a time index', async (_, edit, complaint) => {
+    const directory = damaged(path => change(filesOf(path, '.timeindex')[0], edit))
+    const problems = await problemsIn(directory)
+    expect(problems).toEqual(expect.arrayContaining([expect.stringMatching(complaint)]))
+    expect(problems.every(problem => problem.includes('.timeindex: '))).toBe(true)
+  })
+
+  it('finds an index of an odd size, and one without a log', async () => {
+    const odd = damaged(path => appendFileSync(filesOf(path, '.index')[0], 'x'))
+    expect(await problemsIn(odd)).toEqual([expect.stringContaining('is no multiple of 8')])
+    const orphan = damaged(path => writeFileSync(join(path, '00000000000000009999.index'), ''))
+    expect(await problemsIn(orphan)).toEqual(['orders-0/00000000000000009999.index: it has no log beside it'])
+  })
+
+  it('finds a damaged snapshot of producers', async () => {
+    const snapshot = encodeProducerSnapshot([{ producerId: 7, epoch: 0, batches: [], lastTimestamp: 5 }])
+    const name = '00000000000000000010.snapshot'
+    const whole = damaged(path => writeFileSync(join(path, name), snapshot))
+    expect(await problemsIn(whole)).toEqual([])
+    for (let at = 0; at < snapshot.length; at++) {
+      const flipped = snapshot.slice()
+      flipped[at] ^= 1
+      writeFileSync(join(whole, 'orders-0', name), flipped)
+      expect(await problemsIn(whole), `byte ${at}`).toHaveLength(1)
+    }
+  })
+
+  it('finds checkpoints that cannot be read or point beyond the log', async () => {
+    const write = (name: string, text: string) => damaged((_, directory) => writeFileSync(join(directory, name), text))
+    expect(await problemsIn(write('recovery-point-offset-checkpoint', '0\n1\norders 0 200\n'))).toEqual([])
+    expect(await problemsIn(write('recovery-point-offset-checkpoint', '0\n1\norders 0 201\n'))).toEqual([
+      'recovery-point-offset-checkpoint: orders-0 has offset 201 in it, its log ends at 200'
+    ])
+    expect(await problemsIn(write('log-start-offset-checkpoint', '0\n2\norders 0 0\n'))).toEqual([
+      'log-start-offset-checkpoint: it says it has 2 entries and has 1'
+    ])
+    expect(await problemsIn(write('replication-offset-checkpoint', '1\n0\n'))).toEqual([expect.stringContaining("its version is '1'")])
+    expect(await problemsIn(write('cleaner-offset-checkpoint', '0\n1\norders zero 0\n'))).toEqual([expect.stringContaining('is no entry')])
+    expect(await problemsIn(write('meta.properties', 'version=1\nnode.id=0\n'))).toEqual(['meta.properties: it names no cluster.id'])
+    expect(await problemsIn(write('orders-0/partition.metadata', 'version: 0\n'))).toEqual([expect.stringContaining('names no topic id')])
+  })
+
+  it('finds leader epochs that contradict the log', async () => {
+    const write = (text: string) => damaged(path => writeFileSync(join(path, 'leader-epoch-checkpoint'), text))
+    expect(await problemsIn(write('0\n1\n0 0\n'))).toEqual([])
+    expect(await problemsIn(write('0\n2\n0 0\n1 100\n'))).toEqual([
+      'orders-0/leader-epoch-checkpoint: offset 100 has epoch 1 in it and epoch 0 in the log'
+    ])
+    expect(await problemsIn(write('0\n2\n1 0\n0 100\n'))).toEqual([expect.stringContaining('cannot follow')])
+  })
+})
+
+/** Whether a position of a log lies in one of the four bytes that say under which leader a batch was written. */
+function isLeaderEpoch(log: Uint8Array, position: number): boolean {
+  let start = 0
+  while (start + 12 + readInt32(log, start + 8) <= position) start += 12 + readInt32(log, start + 8)
+  return position - start >= 12 && position - start < 16
+}
