@@ -2,6 +2,7 @@ import type { Clock } from '../../common/clock.js'
 import { attribute, attributesAt, lastOffsetAt, recordCountAt } from '../../record/batch-header.js'
 import { RecordCursor } from '../../record/record-cursor.js'
 import type { Storage } from '../../storage/storage.js'
+import type { ProducerState } from '../producer-state.js'
 import type { Segment } from '../segment.js'
 import type { SegmentList } from '../segment-list.js'
 import { BatchCleaner, type LastOfProducer } from './batch-cleaner.js'
@@ -9,7 +10,7 @@ import { visitBatches } from './batch-walk.js'
 import { CleanedSegment } from './cleaned-segment.js'
 import { type Dirtiness, dirtinessOf, type MeasuredLog } from './dirtiness.js'
 import { KeyOffsets } from './key-offsets.js'
-import { segmentGroups } from './segment-groups.js'
+import { type MeasuredSegment, segmentGroups } from './segment-groups.js'
 import { Slices } from './slices.js'
 import { type Survey, surveyOf } from './survey.js'
 import { swapIn } from './swap.js'
@@ -42,7 +43,7 @@ export interface CompactionReport {
 /** What compaction needs of its log. */
 export interface CompactedLog extends MeasuredLog {
   readonly folder: string
-  lastOfProducer(producerId: number): LastOfProducer | undefined
+  readonly producers: ProducerState
 }
 
 export interface CompactorParts {
@@ -124,13 +125,12 @@ export class Compactor {
         keysEnd,
         roundEnd: endOffset,
         transactions: new TransactionRemains(survey.aborted),
-        lastOfProducer: id => log.lastOfProducer(id),
+        lastOfProducer: id => lastOfProducer(log.producers, id),
         now,
         deleteRetentionMs: log.options.deleteRetentionMs
       })
       const sources = held.filter(({ baseOffset }) => baseOffset < keysEnd)
-      for (const source of sources) await source.load()
-      const groups = segmentGroups(sources, endOffset, log.options)
+      const groups = segmentGroups(await this.#measured(sources), endOffset, log.options)
       let bytesAfter = 0
       for (const group of groups) bytesAfter += await this.#clean(group, cleaner, slices)
       this.#cleanedUpTo = keysEnd
@@ -149,6 +149,16 @@ export class Compactor {
     } finally {
       for (const segment of held) await segment.letGo()
     }
+  }
+
+  async #measured(sources: readonly Segment[]): Promise<MeasuredSegment[]> {
+    const measured: MeasuredSegment[] = []
+    for (const segment of sources) {
+      await segment.load()
+      measured.push({ segment, offsetIndexBytes: segment.offsetIndex.bytes.length, timeIndexBytes: segment.timeIndex.bytes.length })
+      this.#parts.segments.touch(segment)
+    }
+    return measured
   }
 
   /** Writes what stays of some segments into one, and puts it in their place. Returns its size. */
@@ -190,6 +200,7 @@ export class Compactor {
         throw new Error(`compacted segments could not be put in place: ${error instanceof Error ? error.message : error}`, { cause: error })
       }
       segments.replace(index, sources.length, cleaned)
+      segments.touch(cleaned)
       isDone = true
     })
     return isDone
@@ -198,6 +209,11 @@ export class Compactor {
 
 /** Thrown when the segments have been removed or cut while they were being compacted. */
 const overtaken = new Error('The log has changed')
+
+function lastOfProducer(producers: ProducerState, producerId: number): LastOfProducer | undefined {
+  const entry = producers.get(producerId)
+  return entry && { epoch: entry.epoch, lastOffset: entry.batches.at(-1)?.lastOffset }
+}
 
 /** The last offset of each key from `firstDirtyOffset` on, and up to where all keys are in it. */
 async function lastOffsets(

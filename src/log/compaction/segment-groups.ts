@@ -3,19 +3,26 @@ import type { Segment } from '../segment.js'
 
 const maxRelativeOffset = 2 ** 31 - 1
 
+/** A segment with the sizes of its indexes, which need not stay in memory. */
+export interface MeasuredSegment {
+  readonly segment: Segment
+  readonly offsetIndexBytes: number
+  readonly timeIndexBytes: number
+}
+
 /** Divides segments into runs that fit one segment each, by their bytes and indexes as they are and the offsets they span, so that small ones are merged. */
-export function segmentGroups(segments: readonly Segment[], endOffset: number, options: CompleteLogOptions): Segment[][] {
+export function segmentGroups(measured: readonly MeasuredSegment[], endOffset: number, options: CompleteLogOptions): Segment[][] {
   const groups: Segment[][] = []
   let bytes = 0
   let offsetIndexBytes = 0
   let timeIndexBytes = 0
-  for (let i = 0; i < segments.length; i++) {
-    const segment = segments[i]
+  for (let i = 0; i < measured.length; i++) {
+    const { segment } = measured[i]
     const group = groups.at(-1)
-    const lastOffset = (segments[i + 1]?.baseOffset ?? endOffset) - 1
+    const lastOffset = (measured[i + 1]?.segment.baseOffset ?? endOffset) - 1
     bytes += segment.sizeInBytes
-    offsetIndexBytes += segment.offsetIndex.bytes.length
-    timeIndexBytes += segment.timeIndex.bytes.length
+    offsetIndexBytes += measured[i].offsetIndexBytes
+    timeIndexBytes += measured[i].timeIndexBytes
     const fits =
       bytes <= options.segmentBytes &&
       Math.max(offsetIndexBytes, timeIndexBytes) <= options.segmentIndexBytes &&
@@ -26,8 +33,8 @@ export function segmentGroups(segments: readonly Segment[], endOffset: number, o
     }
     groups.push([segment])
     bytes = segment.sizeInBytes
-    offsetIndexBytes = segment.offsetIndex.bytes.length
-    timeIndexBytes = segment.timeIndex.bytes.length
+    offsetIndexBytes = measured[i].offsetIndexBytes
+    timeIndexBytes = measured[i].timeIndexBytes
   }
   return groups
 }

@@ -1,8 +1,6 @@
 import type { Storage } from '../../storage/storage.js'
+import { removeIndexFiles } from '../index-files.js'
 import type { Segment } from '../segment.js'
-
-/** The files of a segment besides the batches, all of which can be derived from them. */
-const derivedSuffixes = ['.index', '.timeindex', '.txnindex', '.snapshot'] as const
 
 /**
  * Gives a cleaned segment the name of the first of those it replaces, such that at every instant the files tell one story:
@@ -28,11 +26,11 @@ export async function swapIn(storage: Storage, folder: string, cleaned: Segment,
 
 /** The steps from the finished file on, which recovery may take again: removes the sources, of which the first is `path` itself, and renames. */
 export async function finishSwap(storage: Storage, folder: string, path: string, sources: readonly string[]): Promise<void> {
-  for (const suffix of derivedSuffixes) if (suffix !== '.snapshot') await storage.remove(path + suffix)
+  await removeIndexFiles(storage, path)
   for (const source of sources) {
     if (source === path) continue
     await storage.remove(`${source}.log`)
-    for (const suffix of derivedSuffixes) await storage.remove(source + suffix)
+    await removeIndexFiles(storage, source)
   }
   await storage.syncFolder(folder)
   await storage.rename(`${path}.log.swap`, `${path}.log`)

@@ -169,6 +169,28 @@ describe('tombstones', () => {
   })
 })
 
+describe('an idempotent producer', () => {
+  const sent = (sequence: number, text: string) => batchOf(text, { producerId: 7, producerEpoch: 1, baseSequence: sequence })
+
+  it('goes on after its records were compacted away and the log was opened again', async () => {
+    const { log, storage } = await openCompacted()
+    await log.append(sent(0, 'a=1'))
+    await log.append(sent(1, 'a=2 b=2'))
+    await write(log, 'a=3 b=3', 'x=1')
+    await log.compact()
+    expect((await batchesOf(log)).map(({ baseOffset, recordCount }) => [baseOffset, recordCount])).toEqual([
+      [1, 0],
+      [3, 2],
+      [5, 1]
+    ])
+    await log.close()
+    const { log: again } = await openCompacted({ storage })
+    expect(await again.append(sent(1, 'a=2 b=2'))).toMatchObject({ baseOffset: 1, lastOffset: 2 })
+    await expect((async () => again.append(sent(5, 'a=9')))()).rejects.toMatchObject({ code: 'OUT_OF_ORDER_SEQUENCE_NUMBER' })
+    expect(await again.append(sent(3, 'a=4'))).toMatchObject({ baseOffset: 6 })
+  })
+})
+
 describe('batches without records', () => {
   it('are dropped, but for the last of a round, so that the log can be read to its end', async () => {
     const { log, clock } = await openCompacted({ deleteRetentionMs: hour })
@@ -202,6 +224,10 @@ describe('batches without records', () => {
     expect(await contents(log)).toEqual(['0:a=1', '2:x=1'])
     await write(log, 'x=2')
     await log.compact({ force: true })
-    expect((await batchesOf(log)).map(({ baseOffset }) => baseOffset)).toEqual([0, 2, 3])
+    expect((await batchesOf(log)).map(({ baseOffset }) => baseOffset)).toEqual([0, 1, 2, 3])
+    log.producers.clear()
+    await write(log, 'x=3')
+    await log.compact({ force: true })
+    expect((await batchesOf(log)).map(({ baseOffset }) => baseOffset)).toEqual([0, 3, 4])
   })
 })

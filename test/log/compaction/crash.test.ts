@@ -56,7 +56,10 @@ describe.each(['process', 'power'] as const)('a crash (%s) in the middle of a co
       const message = `stopped after ${operations} operations: ${JSON.stringify(disk.files())}`
       const { log: again } = await openCompacted({ storage: disk.mount(), clock, ...options })
       await expectSound(again, message)
-      expect(Object.keys(disk.files()).filter(name => /cleaned|swap|deleted/.test(name)), message).toEqual([])
+      expect(
+        Object.keys(disk.files()).filter(name => /cleaned|swap|deleted/.test(name)),
+        message
+      ).toEqual([])
       await again.compact({ force: true })
       expect(await contents(again), message).toEqual(compacted)
       await write(again, 'a=4', 'x=4')

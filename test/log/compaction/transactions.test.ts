@@ -15,6 +15,11 @@ async function mark(log: Log, type: 'COMMIT' | 'ABORT', producerId: number): Pro
   await log.append(transactionMarkerBatch(marker), { origin: 'coordinator' })
 }
 
+/** As after a day in which they wrote nothing. */
+function forgetProducers(log: Log): void {
+  log.producers.clear()
+}
+
 /** `offset` of each batch, with `!` for a marker, and whether it waits to be deleted. */
 async function shape(log: Log): Promise<string[]> {
   return (await batchesOf(log)).map(
@@ -55,6 +60,7 @@ describe('compaction of transactions', () => {
     await writeIn(log, 5, 'a=2')
     await write(log, 'x=1')
     await mark(log, 'ABORT', 5)
+    forgetProducers(log)
     await log.compact()
     expect(await contents(log)).toEqual(['0:a=1', '2:x=1'])
     expect(await shape(log)).toEqual(['0', '2', '3!'])
@@ -78,6 +84,7 @@ describe('compaction of transactions', () => {
     await writeIn(log, 5, 'a=1')
     await mark(log, 'COMMIT', 5)
     await write(log, 'a=2', 'x=1')
+    forgetProducers(log)
     await log.compact()
     expect(await shape(log)).toEqual(['1!', '2', '3'])
     await write(log, 'x=2')
@@ -98,6 +105,7 @@ describe('compaction of transactions', () => {
     await writeIn(log, 5, 'a=1')
     await mark(log, 'ABORT', 5)
     await write(log, 'x=1')
+    forgetProducers(log)
     await log.compact()
     expect(await shape(log)).toEqual(['1!', '2'])
     await write(log, 'x=2')
@@ -107,6 +115,40 @@ describe('compaction of transactions', () => {
     await write(log, 'x=3')
     await log.compact()
     expect(await shape(log)).toEqual(['3', '4'])
+  })
+
+  it('keeps the last batch of a producer that is still known, empty if need be, and then its marker', async () => {
+    const { log, clock } = await openCompacted({ deleteRetentionMs: hour })
+    await writeIn(log, 5, 'a=1', 'a=2')
+    await mark(log, 'ABORT', 5)
+    await write(log, 'x=1', 'x=2')
+    for (let round = 0; round < 3; round++) {
+      await log.compact({ force: true })
+      expect((await shape(log)).slice(0, 2)).toEqual(['1 empty', '2!'])
+      await clock.advance(2 * hour)
+      await write(log, `y=${round}`)
+    }
+    forgetProducers(log)
+    await log.compact({ force: true })
+    expect((await shape(log)).slice(0, 1)).toEqual(['2!'])
+    await write(log, 'z=1')
+    await log.compact({ force: true })
+    await clock.advance(hour)
+    await write(log, 'z=2')
+    await log.compact({ force: true })
+    expect((await shape(log)).filter(batch => batch.includes('!'))).toEqual([])
+  })
+
+  it('keeps the marker by which alone a producer is known, for its epoch', async () => {
+    const { log, clock } = await openCompacted({ deleteRetentionMs: 0 })
+    await mark(log, 'ABORT', 5)
+    await write(log, 'x=1')
+    for (let round = 0; round < 3; round++) {
+      await write(log, `y=${round}`)
+      await log.compact({ force: true })
+      await clock.advance(hour)
+    }
+    expect((await shape(log)).slice(0, 2)).toEqual(['0! empty', '1'])
   })
 
   it('leaves the markers of a cluster alone', async () => {
