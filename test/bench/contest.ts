@@ -14,8 +14,8 @@ export interface Work {
   readonly chart?: string | null
   /** Shows how `metric` of some contestants goes with a quantity that their names carry (`1000 partitions`), in place of bars. */
   readonly curve?: { readonly over: string; readonly logarithmic?: boolean }
-  /** Left out of `--quick`, or of everything but `--only`. */
-  readonly when?: 'full' | 'asked'
+  /** Left out of `--smoke`, of `--quick` as well, or of everything but `--only`. */
+  readonly when?: 'quick' | 'full' | 'asked'
 }
 
 export interface Metric {
@@ -31,6 +31,8 @@ export interface Contestant {
   readonly role: 'us' | 'peer' | 'floor'
   /** The part of the work's records that is enough for this one, which is slow. Default: 1. */
   readonly effort?: number
+  /** Ratios are taken within a family, where a work has several. */
+  readonly family?: string
   /** What stands beside the row when it does something else than the others. */
   readonly note?: string
   /** Does the work once, in a process of its own. Throws `Missing` where what it needs is not installed. */

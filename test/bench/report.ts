@@ -16,25 +16,24 @@ export interface GoalReached extends Goal {
 
 /** The table of one work, the first line being its head. */
 export function tableOf({ work, outcomes }: Result): string[][] {
-  const us = reference(work, outcomes, 'us')
-  const floor = reference(work, outcomes, 'floor')
+  const [us, floor] = (['us', 'floor'] as const).map(role => references(work, outcomes, role))
   const [first] = work.metrics
   const rounds = Math.max(0, ...outcomes.map(({ peakMiB }) => peakMiB.length))
   const head = ['', ...work.metrics.map(({ title, unit }) => `${title}, ${unit}`)]
   if (rounds > 1) head.splice(2, 0, 'from, to')
-  if (us) head.push('to us')
-  if (floor) head.push('to the floor')
+  if (us.size > 0) head.push('to us')
+  if (floor.size > 0) head.push('to the floor')
   head.push('peak MiB', 'longest stall, ms')
   const rows = outcomes.map(outcome => {
     const { contestant, readings, missing, failed } = outcome
-    const { note } = work.contestants.find(({ name }) => name === contestant)!
+    const { note, family } = work.contestants.find(({ name }) => name === contestant)!
     const name = note ? `${contestant} (${note})` : contestant
-    if (readings[first.name] === undefined)
+    if (Object.keys(readings).length === 0)
       return [name, missing !== undefined ? `skipped: ${missing}` : `failed: ${failed?.split('\n')[0]}`]
     const cells = [name, ...work.metrics.map(metric => shownMedian(readings, metric))]
     if (rounds > 1) cells.splice(2, 0, shownSpread(readings[first.name] ?? []))
-    if (us) cells.push(shownRatio(outcome, us, first))
-    if (floor) cells.push(shownRatio(outcome, floor, first))
+    if (us.size > 0) cells.push(shownRatio(outcome, us.get(family), first))
+    if (floor.size > 0) cells.push(shownRatio(outcome, floor.get(family), first))
     cells.push(shown(median(outcome.peakMiB)), shown(Math.max(...outcome.stallMs)))
     return cells
   })
@@ -97,9 +96,14 @@ export function markdownTable(table: readonly string[][]): string {
   ].join('\n')
 }
 
-function reference(work: Work, outcomes: readonly Outcome[], role: 'us' | 'floor'): Outcome | undefined {
-  const names = new Set(work.contestants.filter(contestant => contestant.role === role).map(({ name }) => name))
-  return outcomes.find(({ contestant, readings }) => names.has(contestant) && readings[work.metrics[0].name] !== undefined)
+/** The first row with a role, of each family, by the first metric. */
+function references(work: Work, outcomes: readonly Outcome[], role: 'us' | 'floor'): Map<string | undefined, Outcome> {
+  const first = new Map<string | undefined, Outcome>()
+  for (const { name, family, role: itsRole } of work.contestants) {
+    const outcome = outcomes.find(({ contestant, readings }) => contestant === name && readings[work.metrics[0].name] !== undefined)
+    if (itsRole === role && outcome && !first.has(family)) first.set(family, outcome)
+  }
+  return first
 }
 
 function shownMedian(readings: Outcome['readings'], { name }: Metric): string {
@@ -111,7 +115,7 @@ function shownSpread(figures: readonly number[]): string {
   return `${shown(Math.min(...figures))}, ${shown(Math.max(...figures))}`
 }
 
-function shownRatio(outcome: Outcome, to: Outcome, { name }: Metric): string {
+function shownRatio(outcome: Outcome, to: Outcome | undefined, { name }: Metric): string {
   const figures = outcome.readings[name]
-  return figures === undefined ? '' : shown(median(figures) / median(to.readings[name]))
+  return figures === undefined || to === undefined ? '' : shown(median(figures) / median(to.readings[name]))
 }

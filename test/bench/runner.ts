@@ -13,6 +13,8 @@ export interface Plan {
   /** Arguments of Node for the processes of the contestants, `--cpu-prof` for instance. */
   readonly nodeArguments: readonly string[]
   readonly timeoutMs: number
+  /** How many processes at once. */
+  readonly concurrency: number
 }
 
 /** What all rounds of one contestant gave. */
@@ -42,22 +44,31 @@ export async function runWork(work: Work, plan: Plan, onProgress: (text: string)
   const contestants = work.contestants.filter(({ name }) => plan.rows.length === 0 || plan.rows.some(row => name.includes(row)))
   for (const { name } of contestants) outcomes.set(name, { contestant: name, readings: {}, peakMiB: [], stallMs: [] })
   for (let round = 0; round < plan.rounds; round++) {
-    for (const { name } of round % 2 === 0 ? contestants : contestants.toReversed()) {
-      const outcome = outcomes.get(name)!
-      if (outcome.missing !== undefined || outcome.failed !== undefined) continue
-      onProgress(`${work.name}, round ${round + 1} of ${plan.rounds}: ${name}`)
-      const { scale, warmUp, scratch } = plan
-      const answer = await runChild({ work: work.name, contestant: name, scale, warmUp, scratch }, plan)
-      if ('missing' in answer) outcome.missing = answer.missing
-      else if ('failed' in answer) outcome.failed = answer.failed
-      else {
-        for (const [metric, figure] of Object.entries(answer.readings)) (outcome.readings[metric] ??= []).push(figure)
-        outcome.peakMiB.push(answer.peakMiB)
-        outcome.stallMs.push(answer.stallMs)
+    const queue = (round % 2 === 0 ? contestants : contestants.toReversed()).map(({ name }) => outcomes.get(name)!)
+    const runQueue = async () => {
+      for (let outcome: OutcomeInTheMaking | undefined; (outcome = queue.shift()); ) {
+        if (outcome.missing !== undefined || outcome.failed !== undefined) continue
+        onProgress(`${work.name}, round ${round + 1} of ${plan.rounds}: ${outcome.contestant}`)
+        note(outcome, await runChild(taskOf(work, outcome, plan), plan))
       }
     }
+    await Promise.all(Array.from({ length: plan.concurrency }, runQueue))
   }
   return [...outcomes.values()]
+}
+
+function taskOf({ name: work }: Work, { contestant }: Outcome, { scale, warmUp, scratch }: Plan): Task {
+  return { work, contestant, scale, warmUp, scratch }
+}
+
+function note(outcome: OutcomeInTheMaking, answer: Answer): void {
+  if ('missing' in answer) outcome.missing = answer.missing
+  else if ('failed' in answer) outcome.failed = answer.failed
+  else {
+    for (const [metric, figure] of Object.entries(answer.readings)) (outcome.readings[metric] ??= []).push(figure)
+    outcome.peakMiB.push(answer.peakMiB)
+    outcome.stallMs.push(answer.stallMs)
+  }
 }
 
 function runChild(task: Task, { nodeArguments, timeoutMs }: Plan): Promise<Answer> {

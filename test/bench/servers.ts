@@ -10,15 +10,25 @@ export interface Server {
 }
 
 const running = new Set<ChildProcess>()
+
+/** Has a process end when this one does. */
+export function endsWithUs(child: ChildProcess): void {
+  running.add(child)
+}
+
 process.on('exit', () => {
   for (const child of running) child.kill('SIGKILL')
 })
 process.on('SIGTERM', () => process.exit(1))
 
 /** Starts a server on a free port and waits until it takes connections. Throws `Missing` where it is not installed. */
-export async function startServer(command: string, args: (port: number) => readonly string[], waitMs = 20_000): Promise<Server> {
+export async function startServer(
+  command: string,
+  args: (port: number) => readonly string[],
+  options: { readonly port?: number; readonly waitMs?: number } = {}
+): Promise<Server> {
   if (spawnSync(command, ['--version'], { stdio: 'ignore' }).error) throw new Missing(`${command} is not installed`)
-  const port = await freePort()
+  const { port = await freePort(), waitMs = 20_000 } = options
   const child = spawn(command, args(port), { stdio: 'ignore' })
   running.add(child)
   const ended = once(child, 'close')

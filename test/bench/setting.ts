@@ -36,6 +36,11 @@ export class Setting {
     return folder
   }
 
+  /** The same, for what goes on until the process ends; the runner removes it. */
+  lastingFolder(): string {
+    return mkdtempSync(join(this.#scratch, 'run-'))
+  }
+
   cleanUp(): void {
     for (const folder of this.#folders.splice(0)) rmSync(folder, { recursive: true, force: true, maxRetries: 3 })
   }

@@ -13,9 +13,14 @@ export const natsLine: OpenLine = async (onMessage, setting) => {
     for await (const message of subscription) onMessage(message.string())
   })()
   const stream = writer.jetstream()
+  let acknowledged: Promise<unknown> = Promise.resolve()
   return {
-    send: value => void stream.publish('line', value),
+    send(value) {
+      const ack = stream.publish('line', value, { timeout: 60_000 })
+      acknowledged = acknowledged.then(() => ack)
+    },
     async close() {
+      await acknowledged
       subscription.unsubscribe()
       await read
       await server.stop()

@@ -7,6 +7,7 @@ export const redisLine: OpenLine = async (onMessage, setting) => {
   const writer = await server.connect()
   const reader = await server.connect()
   let isOpen = true
+  let acknowledged: Promise<unknown> = Promise.resolve()
   const read = (async () => {
     let id = '0-0'
     while (isOpen) {
@@ -20,8 +21,12 @@ export const redisLine: OpenLine = async (onMessage, setting) => {
     }
   })()
   return {
-    send: value => void writer.xAdd('line', '*', { value }),
+    send(value) {
+      const added = writer.xAdd('line', '*', { value })
+      acknowledged = acknowledged.then(() => added)
+    },
     async close() {
+      await acknowledged
       isOpen = false
       await read
       await server.stop()

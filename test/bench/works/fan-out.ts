@@ -37,6 +37,7 @@ export const fanOut: Work = {
         ({
           name: `${name}, ${subscribers === 1 ? '1 subscriber' : `${subscribers} subscribers`}`,
           role,
+          family: String(subscribers),
           async run(setting) {
             const { rate } = await busRate(await load(), setting, { records: 1_000_000 / subscribers ** 0.7, subscribers })
             return { rate: rate * subscribers }

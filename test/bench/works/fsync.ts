@@ -52,7 +52,8 @@ function fsyncWork(name: string, title: string, producers: number, goals: readon
       contestant('classic-level, sync', 'peer', async () => (await import('../peers/classic-level.js')).classicLevelSynced),
       contestant('Redis Streams, appendfsync always', 'peer', async () => (await import('../peers/redis-streams.js')).redisSynced)
     ],
-    goals
+    goals,
+    ...(producers === 1 && { when: 'quick' })
   }
 }
 

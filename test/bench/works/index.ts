@@ -12,6 +12,7 @@ export const works: Readonly<Record<string, () => Promise<Work>>> = {
   'fsync-100': async () => (await import('./fsync.js')).fsync100,
   latency: async () => (await import('./latency.js')).latency,
   codecs: async () => (await import('./codecs.js')).codecs,
+  socket: async () => (await import('./socket.js')).socket,
   partitions: async () => (await import('./scale.js')).partitions,
   consumers: async () => (await import('./scale.js')).consumers,
   'record-sizes': async () => (await import('./scale.js')).recordSizes,
