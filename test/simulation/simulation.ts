@@ -1,0 +1,290 @@
+import { type Random, randomInteger, seededRandom } from '../../src/common/random.js'
+import { KafkaError } from '../../src/errors.js'
+import { type DiskOperation, SimulatedDisk } from '../../src/testing/simulated-disk.js'
+import { VirtualClock } from '../../src/testing/virtual-clock.js'
+import { checkCommits, checkPartition, readAll } from './check.js'
+import { Life, settled } from './life.js'
+import { Model, TopicModel, Violation } from './model.js'
+
+/** How a life ended, which decides what the next one must find. */
+type End = 'nothing' | 'close' | 'process' | 'power'
+
+/** What a run did. */
+export interface Tally {
+  lives: number
+  records: number
+  crashes: number
+  powerCuts: number
+  faults: number
+  flips: number
+}
+
+/** What to leave out, to look at one kind of trouble alone. Default: nothing. */
+export interface SimulationOptions {
+  readonly powerCuts?: boolean
+  readonly faults?: boolean
+  /** Whether bits flip at the end. */
+  readonly flips?: boolean
+  /** Is told what happens, line by line. */
+  readonly story?: string[]
+}
+
+/** Runs the random life of a cluster that `seed` stands for. Throws a `Violation` with the seed and all that happened when something is wrong. */
+export async function simulate(seed: number, options: SimulationOptions = {}): Promise<Tally> {
+  const simulation = new Simulation(seed, options)
+  try {
+    return await simulation.run()
+  } catch (error) {
+    const reason = error instanceof Violation ? error.message : (error as Error).stack
+    throw new Violation(`Seed ${seed}: ${reason}`, { cause: error })
+  }
+}
+
+class Simulation {
+  readonly #random: Random
+  readonly #disk: SimulatedDisk
+  readonly #model = new Model()
+  readonly #options: SimulationOptions
+  readonly #tally: Tally = { lives: 0, records: 0, crashes: 0, powerCuts: 0, faults: 0, flips: 0 }
+  #clock = new VirtualClock()
+
+  constructor(seed: number, options: SimulationOptions) {
+    this.#options = options
+    this.#random = seededRandom(seed)
+    this.#disk = new SimulatedDisk({ random: seededRandom(seed * 7 + 1) })
+  }
+
+  async run(): Promise<Tally> {
+    const lives = 2 + randomInteger(this.#random, 5)
+    let end: End = 'nothing'
+    for (let i = 0; i < lives; i++) end = await this.#live(end)
+    await this.#live(end, true)
+    this.#tally.faults = this.#disk.faultsMet
+    this.#tally.records = this.#model.sent.size
+    return this.#tally
+  }
+
+  async #live(before: End, isLast = false): Promise<End> {
+    const isDurable = this.#chance(0.6)
+    this.#tally.lives++
+    this.#disk.mend()
+    if (before !== 'nothing' && this.#chance(0.15)) await this.#failToOpen(isDurable)
+    const life = await this.#open(isDurable)
+    await this.#check(life, before, isDurable)
+    if (isLast) return this.#end(life, 'close', false)
+    const faultsBefore = this.#disk.faultsMet
+    const steps = 3 + randomInteger(this.#random, 25)
+    const troubleAt = randomInteger(this.#random, steps)
+    for (let step = 0; step < steps && !this.#disk.hasStopped; step++) {
+      if (step === troubleAt) this.#plan()
+      const actions: Promise<void>[] = []
+      for (let i = randomInteger(this.#random, 5); i >= 0; i--) actions.push(life.act())
+      if (this.#chance(0.05)) {
+        // The end comes in the middle of it.
+        await undefined
+        return this.#end(life, this.#crashKind(), false)
+      }
+      await life.wait(actions)
+    }
+    if (this.#disk.hasStopped) return this.#end(life, this.#crashKind(), true)
+    const hasFailed = this.#disk.faultsMet > faultsBefore
+    this.#disk.mend()
+    return this.#end(life, this.#chance(0.4) ? 'close' : this.#crashKind(), hasFailed)
+  }
+
+  /** Most lives meet with some trouble. */
+  #plan(): void {
+    const dice = this.#random.next()
+    if (dice < 0.4) {
+      const operations = 1 + randomInteger(this.#random, 80)
+      this.#note(`the disk will stop after ${operations} operations`)
+      this.#disk.stopAfter(operations)
+    } else if (dice < 0.65 && this.#options.faults !== false) {
+      const kinds: (DiskOperation | undefined)[] = [
+        'open',
+        'append',
+        'append',
+        'read',
+        'sync',
+        'truncate',
+        'remove',
+        'rename',
+        'syncFolder',
+        undefined
+      ]
+      const operation = kinds[randomInteger(this.#random, kinds.length)]
+      const fault = { operation, code: this.#chance(0.5) ? 'EIO' : 'ENOSPC', after: randomInteger(this.#random, 20) } as const
+      this.#note(`there will be a fault: ${JSON.stringify(fault)}`)
+      this.#disk.fail(fault)
+    }
+  }
+
+  async #open(isDurable: boolean): Promise<Life> {
+    this.#note(`--- open, ${isDurable ? 'always' : 'os'}: ${Object.keys(this.#disk.files()).length} files`)
+    this.#clock = new VirtualClock(this.#clock.now() + 1000)
+    const storage = this.#disk.mount({ syncEachAppend: isDurable, maxSyncWriteBytes: this.#chance(0.5) ? 1024 : 65536 })
+    const note = (line: string) => this.#note(line)
+    return Life.open({ disk: this.#disk, random: this.#random, model: this.#model, clock: this.#clock, isDurable, note }, storage)
+  }
+
+  /** Opens while the disk fails or stops: this ends with a clear error, or well; and does no harm. */
+  async #failToOpen(isDurable: boolean): Promise<void> {
+    const operations = randomInteger(this.#random, 60)
+    const isFault = this.#chance(0.5) && this.#options.faults !== false
+    this.#note(`--- ${isFault ? 'a fault' : 'the end'} after ${operations} operations of opening`)
+    if (isFault) this.#disk.fail({ after: operations, code: this.#chance(0.5) ? 'EIO' : 'ENOSPC' })
+    try {
+      const opening = this.#open(isDurable)
+      if (!isFault) this.#disk.stopAfter(operations)
+      const life = await opening
+      await this.#end(life, 'process', true)
+    } catch (error) {
+      this.#note(`opening failed: ${error}`)
+      if (!(error instanceof KafkaError)) throw error
+      // A process that failed to open goes on to live, or ends.
+      if (this.#chance(0.5) || this.#disk.hasStopped) this.#disk.crash('process')
+    }
+    this.#disk.mend()
+  }
+
+  async #end(life: Life, end: End, hasFailed: boolean): Promise<End> {
+    if (end === 'close') {
+      const closing = life.cluster.close()
+      let failure: unknown
+      closing.catch(error => {
+        failure = error
+      })
+      if (!(await settled(this.#clock, [closing], () => this.#disk.hasStopped))) {
+        if (this.#disk.hasStopped) return this.#crash(this.#crashKind(), life)
+        throw new Violation('Closing never ends')
+      }
+      this.#note(`closed${failure ? ` with ${failure}` : ''}`)
+      if (this.#disk.hasStopped) return this.#crash(this.#crashKind(), life)
+      if (failure && !hasFailed) throw new Violation(`Closing failed for no reason: ${(failure as Error).stack}`)
+      life.isOver = true
+      this.#observeStarts(life)
+      if (failure || hasFailed) return 'process'
+      this.#model.makeDurable()
+      if (this.#chance(0.3) && this.#options.powerCuts !== false) return this.#crash('power', life)
+      return 'close'
+    }
+    return this.#crash(end as 'process' | 'power', life)
+  }
+
+  async #crash(kind: 'process' | 'power', life: Life): Promise<End> {
+    life.isOver = true
+    this.#disk.crash(kind)
+    await this.#clock.advance(0)
+    this.#observeStarts(life)
+    this.#note(`=== crash: ${kind}`)
+    if (kind === 'power') this.#tally.powerCuts++
+    else this.#tally.crashes++
+    return kind
+  }
+
+  #observeStarts(life: Life): void {
+    for (const topic of this.#model.topics.values()) {
+      const live = life.cluster.topics.get(topic.name)
+      if (!live || (topic.id !== undefined && live.id !== topic.id)) continue
+      for (const [index, partition] of topic.partitions.entries()) {
+        const log = live.partitions[index]?.log
+        if (log) partition.startOffset = Math.max(partition.startOffset, log.logStartOffset)
+      }
+    }
+  }
+
+  /** Holds the opened cluster against the model, and takes it from there. */
+  async #check(life: Life, end: End, isDurable: boolean): Promise<void> {
+    const onlyDurable = end === 'power'
+    const { topics } = life.cluster
+    for (const [name, topic] of this.#model.topics) {
+      const found = topics.get(name)
+      const isKnown = !onlyDurable || topic.isDurable
+      if (!found && topic.state === 'present' && isKnown) throw new Violation(`Topic ${name} is gone`)
+      if (found && topic.state === 'absent' && isKnown) throw new Violation(`Topic ${name} was deleted and is back`)
+      if (!found) {
+        topic.state = 'absent'
+        topic.isDurable = end === 'power' || isDurable
+      }
+    }
+    for (const [name, found] of topics) {
+      if (name.startsWith('__')) continue
+      const known = this.#model.topics.get(name)
+      if (!known) throw new Violation(`Topic ${name} was never created`)
+      const isKnown = known.state === 'present' && (!onlyDurable || known.isDurable)
+      if (isKnown && known.id !== found.id) throw new Violation(`Topic ${name} has the id ${found.id} instead of ${known.id}`)
+      const configs = Object.fromEntries(life.cluster.node?.metadata.topics.get(name)?.configs ?? [])
+      if (isKnown && !known.hasUnclearConfigs && !sameConfigs(configs, known.configs))
+        throw new Violation(`Topic ${name} has the configs ${JSON.stringify(configs)} instead of ${JSON.stringify(known.configs)}`)
+      const count = found.partitions.length
+      if (isKnown && (count < known.partitions.length || count > known.maxPartitions))
+        throw new Violation(`Topic ${name} has ${count} partitions instead of ${known.partitions.length}`)
+      const isComplete = isKnown || (known.state === 'unclear' && end !== 'power')
+      const topic = new TopicModel(name, count, configs)
+      topic.id = found.id
+      topic.state = 'present'
+      topic.isDurable = isDurable || end === 'power' || (known.isDurable && isKnown)
+      topic.grow(count)
+      if (known.id === found.id)
+        for (const index of topic.partitions.keys()) if (known.partitions[index]) topic.partitions[index] = known.partitions[index]
+      for (const [index, model] of topic.partitions.entries()) {
+        const { log } = found.partitions[index]
+        const records = await this.#readAll(log)
+        const expected = {
+          onlyDurable,
+          isComplete: isComplete && known.id === found.id,
+          isClean: end === 'close' && known.state === 'present'
+        }
+        checkPartition(`${name}-${index}`, model, topic, this.#model.sent, log, records, expected)
+        model.rebase(records, this.#model.sent, log.logStartOffset, isDurable || end === 'power')
+      }
+      for (const [key, commit] of this.#model.commits) {
+        if (commit.topic !== known) continue
+        if (known.id === found.id && isKnown) this.#model.commits.set(key, { ...commit, topic })
+        else this.#model.commits.delete(key)
+      }
+      this.#model.topics.set(name, topic)
+    }
+    await this.#checkCommits(life, onlyDurable, isDurable || end === 'power')
+    this.#note(
+      `all is well: ${[...topics.values()].map(({ name, partitions }) => `${name} ${partitions.map(({ log }) => `${log.logStartOffset}..${log.logEndOffset}`).join(' ')}`).join(', ')}`
+    )
+  }
+
+  async #checkCommits(life: Life, onlyDurable: boolean, isDurable: boolean): Promise<void> {
+    const found = new Map<string, number>()
+    for (const [key, { group, topic, partition }] of this.#model.commits) {
+      if (topic.state !== 'present') continue
+      const fetching = life.committed(group, topic.name, partition)
+      fetching.catch(() => {})
+      if (!(await settled(this.#clock, [fetching], () => false))) throw new Violation('Fetching offsets never ends')
+      found.set(key, await fetching)
+    }
+    checkCommits(this.#model, (group, topic, partition) => found.get(`${group}/${topic}/${partition}`) as number, onlyDurable)
+    for (const commit of this.#model.commits.values()) if (isDurable) commit.durable = commit.acked
+  }
+
+  async #readAll(log: Parameters<typeof readAll>[0]) {
+    const reading = readAll(log, 1 + randomInteger(this.#random, 5000))
+    reading.catch(() => {})
+    if (!(await settled(this.#clock, [reading], () => false))) throw new Violation('Reading never ends')
+    return reading
+  }
+
+  #crashKind(): 'process' | 'power' {
+    return this.#chance(0.5) && this.#options.powerCuts !== false ? 'power' : 'process'
+  }
+
+  #chance(likelihood: number): boolean {
+    return this.#random.next() < likelihood
+  }
+
+  #note(line: string): void {
+    this.#options.story?.push(line)
+  }
+}
+
+function sameConfigs(one: Record<string, string>, other: Record<string, string>): boolean {
+  const text = (configs: Record<string, string>) => JSON.stringify(Object.entries(configs).sort())
+  return text(one) === text(other)
+}
