@@ -198,6 +198,10 @@ const forwarded = [
   'topicDeleted',
   'segmentsRemoved',
   'compacted',
+  'logRecovered',
+  'tornTail',
+  'partitionStopped',
+  'straySetAside',
   'error'
 ] as const
 

@@ -1,5 +1,7 @@
 import type { GroupEvent } from '../coordinator/group/group-event.js'
+import type { KafkaError } from '../errors.js'
 import type { CompactionReport } from '../log/compaction/compactor.js'
+import type { TornTail } from '../log/recovery.js'
 
 /** What a node tells about its life; none of it on the path of a record. */
 export interface BrokerEvents {
@@ -18,6 +20,20 @@ export interface BrokerEvents {
   }) => void
   /** A round of compaction is over in a partition. */
   compacted: (event: CompactionReport & { readonly topic: string; readonly partition: number }) => void
+  /** After a crash, the batches of a partition that could have been damaged were checked. Events of the opening are told a moment after it. */
+  logRecovered: (event: {
+    readonly topic: string
+    readonly partition: number
+    /** How many batches were checked. */
+    readonly batches: number
+    readonly logEndOffset: number
+  }) => void
+  /** A crash had left something unfinished at the end of a partition, which was taken away: what, where and why. */
+  tornTail: (event: TornTail & { readonly topic: string; readonly partition: number }) => void
+  /** A partition is damaged and answers KAFKA_STORAGE_ERROR; its bytes are kept. The error names the file and the position. */
+  partitionStopped: (event: { readonly topic: string; readonly partition: number; readonly error: KafkaError }) => void
+  /** A folder that belongs to no known partition was renamed to this. */
+  straySetAside: (event: { readonly folder: string }) => void
   /** Something failed that no response could carry in full. `during` says what the node was doing. */
   error: (event: { readonly error: unknown; readonly during: string }) => void
 }

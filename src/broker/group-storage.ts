@@ -25,6 +25,8 @@ export async function openGroupHost(node: LocalBroker, partition: number, machin
   const topic = node.topics.get(groupOffsetsTopic) ?? (await createOffsetsTopic(node))
   const found = topic.partitions[partition]
   if (!found) throw new KafkaError('COORDINATOR_NOT_AVAILABLE', `\`${groupOffsetsTopic}\` has no partition ${partition}`)
+  // Without what is in its log, the groups would begin anew.
+  if (found.log.isStopped) throw new KafkaError('COORDINATOR_NOT_AVAILABLE', found.log.failure?.message)
   // In memory the state itself is a tighter bound than what compaction comes to in its turn.
   const snapshotBytes = node.storage.durable ? Number.POSITIVE_INFINITY : undefined
   return StateHost.open(stateLogOf(found), machine, { clock: node.clock, snapshotBytes })

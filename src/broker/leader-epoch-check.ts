@@ -4,8 +4,14 @@ import type { Partition } from './partition.js'
 const fenced = errorNumber('FENCED_LEADER_EPOCH')
 const unknown = errorNumber('UNKNOWN_LEADER_EPOCH')
 
-/** The error number for a client that has an older or newer idea of who leads than this node; 0 when they agree, or the client (-1) does not say. */
+const storageError = errorNumber('KAFKA_STORAGE_ERROR')
+
+/**
+ * The error number for a client that has an older or newer idea of who leads than this node; 0 when they agree, or the client (-1) does not say. For a
+ * partition that could not be opened it is KAFKA_STORAGE_ERROR, whatever the client thinks.
+ */
 export function leaderEpochError(partition: Partition, currentLeaderEpoch: number): number {
+  if (partition.log.isStopped) return storageError
   if (currentLeaderEpoch < 0 || currentLeaderEpoch === partition.leaderEpoch) return 0
   return currentLeaderEpoch < partition.leaderEpoch ? fenced : unknown
 }

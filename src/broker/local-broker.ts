@@ -1,4 +1,4 @@
-import { EventEmitter } from 'eventemitter3'
+import type { EventEmitter } from 'eventemitter3'
 import { type Clock, systemClock } from '../common/clock.js'
 import { isPromise, type MaybePromise } from '../common/deferred.js'
 import { expectInteger, expectKnownKeys } from '../common/options.js'
@@ -6,7 +6,6 @@ import { type Random, systemRandom } from '../common/random.js'
 import { zeroUuid } from '../common/uuid.js'
 import { GroupCoordinator } from '../coordinator/group/group-coordinator.js'
 import { errorNumber, errorNumberOf, KafkaError } from '../errors.js'
-import type { Log } from '../log/log.js'
 import { BrokerConfigs, type ConfigValues } from '../metadata/broker-configs.js'
 import { ClusterMetadata, type MetadataDecision } from '../metadata/cluster-metadata.js'
 import type { ControllerContext } from '../metadata/create-topics.js'
@@ -16,11 +15,13 @@ import type { Broker } from '../protocol/broker.js'
 import type { Api, RequestOf, ResponseOf } from '../protocol/message.js'
 import type { Storage } from '../storage/storage.js'
 import { handlerOf } from './api-table.js'
+import { BrokerNews } from './broker-news.js'
 import { DelayedFetches } from './delayed-fetch.js'
 import type { BrokerEvents } from './events.js'
 import { groupOptionsOf, openGroupHost, usedGroupPartitions } from './group-storage.js'
 import { Housekeeping } from './housekeeping.js'
 import { LogCleaner } from './log-cleaner.js'
+import { LogDirectory } from './log-directory.js'
 import { metadataLog } from './metadata-log.js'
 import { nodeIdentity } from './node-identity.js'
 import { ProducerIds } from './producer-ids.js'
@@ -68,10 +69,10 @@ export class LocalBroker {
   readonly groups: GroupCoordinator
   readonly #store: TopicStore
   readonly #metadataHost: StateHost
-  readonly #metadataLog: Log
+  readonly #directory: LogDirectory
+  readonly #news: BrokerNews
   readonly #housekeeping: Housekeeping
   readonly #cleaner: LogCleaner
-  readonly #told = new WeakSet<object>()
   #endpoint = { host: 'localhost', port: 9092 }
   #changes: Promise<unknown> = Promise.resolve()
   #closing: Promise<void> | undefined
@@ -84,9 +85,10 @@ export class LocalBroker {
     this.storage = parts.storage
     this.configs = parts.configs
     this.metadata = parts.metadata
-    this.events = parts.events
+    this.events = parts.news.events
+    this.#news = parts.news
     this.#metadataHost = parts.metadataHost
-    this.#metadataLog = parts.metadataLog
+    this.#directory = parts.directory
     this.#store = parts.store
     this.delayedFetches = new DelayedFetches(parts.clock)
     this.maxFetchBytes = parts.configs.number('fetch.max.bytes')
@@ -121,19 +123,31 @@ export class LocalBroker {
     const configs = new BrokerConfigs(given, storage.durable)
     const { clusterId } = await nodeIdentity(storage, nodeId, random)
     const metadata = new ClusterMetadata()
-    const events = new EventEmitter<BrokerEvents>()
-    const log = await metadataLog(storage, clock)
-    const metadataHost = await StateHost.open(log, new MetadataMachine(metadata), { clock })
-    if (log.logEndOffset === 0) await metadataHost.run(() => ({ records: [...metadata.snapshot()].map(stateRecord), committed: () => {} }))
-    const store = new TopicStore({ storage, clock, configs, events })
-    await store.openAll(metadata)
-    const parts = { nodeId, clusterId, clock, random, storage, configs, metadata, events, metadataHost, metadataLog: log, store }
-    const broker = new LocalBroker(parts)
+    const news = new BrokerNews()
+    const onError = news.failed
+    storage.onError = (error, name) => onError(error, `writing \`${name}\``)
+    const directory = await LogDirectory.open({ storage, clock, random, onError })
     try {
-      await broker.groups.load(usedGroupPartitions(broker.topics))
-      return broker
+      const log = await metadataLog(directory, clock, failure => onError(failure, 'writing metadata'))
+      const metadataHost = await StateHost.open(log, new MetadataMachine(metadata), { clock })
+      if (log.logEndOffset === 0)
+        await metadataHost.run(() => ({ records: [...metadata.snapshot()].map(stateRecord), committed: () => {} }))
+      const store = new TopicStore({ directory, clock, configs, news })
+      await store.openAll(metadata)
+      for (const folder of await directory.setAsideStrays()) news.tell('straySetAside', { folder })
+      directory.start()
+      const parts = { nodeId, clusterId, clock, random, storage, configs, metadata, news, metadataHost, directory, store }
+      const broker = new LocalBroker(parts)
+      try {
+        await broker.groups.load(usedGroupPartitions(broker.topics))
+        news.open(clock)
+        return broker
+      } catch (error) {
+        await broker.close()
+        throw error
+      }
     } catch (error) {
-      await broker.close()
+      await directory.abandon()
       throw error
     }
   }
@@ -180,13 +194,8 @@ export class LocalBroker {
     return number
   }
 
-  /** Once per error: a log whose storage failed answers every write with the same one. */
   #tell(error: unknown, during: string): void {
-    if (typeof error === 'object' && error !== null) {
-      if (this.#told.has(error)) return
-      this.#told.add(error)
-    }
-    this.events.emit('error', { error, during })
+    this.#news.failed(error, during)
   }
 
   /** Lets the controller decide, writes what it decided, and carries it out. One change at a time. */
@@ -203,12 +212,13 @@ export class LocalBroker {
   }
 
   /**
-   * Removes what retention no longer keeps and compacts what is due, now; both also happen by themselves, every `log.retention.check.interval.ms` and
-   * `log.cleaner.backoff.ms`.
+   * Removes what retention no longer keeps, compacts what is due and writes the checkpoints, now; all also happen by themselves, every
+   * `log.retention.check.interval.ms`, `log.cleaner.backoff.ms` and 60 seconds.
    */
   async housekeeping(): Promise<void> {
     await this.#applyRetention()
     await this.#cleaner.clean()
+    await this.#directory.writeCheckpoints()
   }
 
   async #applyRetention(): Promise<void> {
@@ -239,9 +249,9 @@ export class LocalBroker {
     await this.#housekeeping.close()
     await this.#cleaner.close()
     await this.#changes
-    await this.#store.close()
     await this.#metadataHost.close()
-    await this.#metadataLog.close()
+    await this.#directory.close()
+    this.#news.close()
   }
 
   #request<A extends Api>(api: A, body: RequestOf<A>, context: RequestContext, signal?: AbortSignal): Promise<ResponseOf<A>> {
@@ -288,8 +298,8 @@ interface Parts {
   readonly storage: Storage
   readonly configs: BrokerConfigs
   readonly metadata: ClusterMetadata
-  readonly events: EventEmitter<BrokerEvents>
+  readonly news: BrokerNews
   readonly metadataHost: StateHost
-  readonly metadataLog: Log
+  readonly directory: LogDirectory
   readonly store: TopicStore
 }

@@ -1,3 +1,4 @@
+import { textBytes } from '../common/bytes.js'
 import type { Clock } from '../common/clock.js'
 import { type Random, randomInteger } from '../common/random.js'
 import { KafkaError } from '../errors.js'
@@ -6,7 +7,6 @@ import { Log } from '../log/log.js'
 import { compacts } from '../log/log-options.js'
 import type { LogOpenOptions } from '../log/log-types.js'
 import { readSmallFile, replaceSmallFile, writeSmallFile } from '../log/small-file.js'
-import { textBytes } from '../common/bytes.js'
 import type { Storage } from '../storage/storage.js'
 import { Housekeeping } from './housekeeping.js'
 import { partitionMetadata, topicIdIn } from './partition-metadata.js'
@@ -122,18 +122,25 @@ export class LogDirectory {
     return this.#keep(folder, log)
   }
 
-  /** Ends a log and removes its files, which may take until after the call. */
-  async deleteLog(folder: string): Promise<void> {
-    await this.#logs.get(folder)?.close()
-    this.#logs.delete(folder)
-    this.#names.delete(folder)
-    if (!this.#storage.durable) return this.#storage.remove(folder)
-    const target = this.#nameFor(folder, 'delete')
-    await this.#storage.rename(folder, target)
+  /** Ends logs and removes their files, which may take until after the call. */
+  async deleteLogs(folders: readonly string[]): Promise<void> {
+    const left: string[] = []
+    for (const folder of folders) {
+      await this.#logs.get(folder)?.close()
+      this.#logs.delete(folder)
+      this.#names.delete(folder)
+      if (!this.#storage.durable) await this.#storage.remove(folder)
+      else if ((await this.#storage.list(folder)).length > 0) {
+        const target = this.#nameFor(folder, 'delete')
+        await this.#storage.rename(folder, target)
+        left.push(target)
+      }
+    }
+    if (!this.#storage.durable) return
     await this.#storage.syncFolder('')
     // A topic of this name that comes later must not be taken for the one that was deleted.
     await this.writeCheckpoints()
-    this.#removeLater(target)
+    for (const folder of left) this.#removeLater(folder)
   }
 
   /** Sets aside the folders of partitions that nobody knows, as Kafka does; called when all that are known are open. Returns their new names. */
@@ -170,17 +177,23 @@ export class LogDirectory {
     })
   }
 
-  /** Closes what is left open and writes everything; that it was closed in order only when all of it is whole. */
+  /** Closes the logs and writes everything; that it was closed in order only when all of it is whole. */
   async close(): Promise<void> {
     for (const timer of this.#timers) await timer.close()
     const logs = [...this.#logs.values()]
-    for (let i = 0; i < logs.length; i += closedTogether) await Promise.all(logs.slice(i, i + closedTogether).map(log => log.close()))
-    await Promise.all(this.#removals)
+    await this.abandon()
     if (!this.#storage.durable || this.#storage.readOnly) return
     await this.writeCheckpoints()
     if (logs.some(({ failure }) => failure !== undefined)) return
     await writeSmallFile(this.#storage, cleanMarker, textBytes('{"version":0,"brokerEpoch":-1}'))
     await this.#storage.syncFolder('')
+  }
+
+  /** Closes the logs when the node could not be opened, and leaves what is written about them as it was. */
+  async abandon(): Promise<void> {
+    const logs = [...this.#logs.values()]
+    for (let i = 0; i < logs.length; i += closedTogether) await Promise.all(logs.slice(i, i + closedTogether).map(log => log.close()))
+    await Promise.all(this.#removals)
   }
 
   #keep(folder: string, log: Log): Log {

@@ -1,21 +1,22 @@
-import type { EventEmitter } from 'eventemitter3'
 import type { Clock } from '../common/clock.js'
-import { Log } from '../log/log.js'
+import type { KafkaError } from '../errors.js'
+import type { Log } from '../log/log.js'
 import { compacts, type LogOptions } from '../log/log-options.js'
+import type { LogOpenOptions } from '../log/log-types.js'
 import type { BrokerConfigs } from '../metadata/broker-configs.js'
 import { type ClusterMetadata, type PartitionState, resourceType, type TopicState } from '../metadata/cluster-metadata.js'
 import type { MetadataRecord } from '../metadata/records.js'
 import { logOptionsOf } from '../metadata/topic-configs.js'
-import type { Storage } from '../storage/storage.js'
-import type { BrokerEvents } from './events.js'
+import type { BrokerNews } from './broker-news.js'
+import type { LogDirectory } from './log-directory.js'
 import { Partition } from './partition.js'
 import { Topic } from './topic.js'
 
 interface Surroundings {
-  readonly storage: Storage
+  readonly directory: LogDirectory
   readonly clock: Clock
   readonly configs: BrokerConfigs
-  readonly events: EventEmitter<BrokerEvents>
+  readonly news: BrokerNews
 }
 
 /** The topics that are open on this node. It follows the metadata: what they say exists is opened here, what they no longer say is removed. */
@@ -55,10 +56,6 @@ export class TopicStore {
     }
   }
 
-  async close(): Promise<void> {
-    for (const topic of this.#topics.values()) for (const { log } of topic.partitions) await log.close()
-  }
-
   #touchedBy(records: readonly MetadataRecord[], metadata: ClusterMetadata): Set<string> {
     const names = new Set<string>()
     for (const record of records) {
@@ -73,56 +70,60 @@ export class TopicStore {
   }
 
   async #create(state: TopicState): Promise<void> {
-    // A deletion that was cut short by a crash may have left its files behind.
-    for (const { partition } of state.partitions) await this.#surroundings.storage.remove(folderOf(state.name, partition))
-    await this.#openTopic(state)
-    this.#surroundings.events.emit('topicCreated', { topic: state.name, topicId: state.id, partitions: state.partitions.length })
+    await this.#openTopic(state, true)
+    this.#surroundings.news.tell('topicCreated', { topic: state.name, topicId: state.id, partitions: state.partitions.length })
   }
 
-  async #openTopic(state: TopicState): Promise<void> {
+  async #openTopic(state: TopicState, isNew = false): Promise<void> {
     const partitions: Partition[] = []
-    for (const partition of state.partitions) partitions.push(await this.#openPartition(state, partition))
+    for (const partition of state.partitions) partitions.push(await this.#openPartition(state, partition, isNew))
     const topic = new Topic(state.name, state.id, partitions)
     this.#topics.set(topic.name, topic)
     this.#byId.set(topic.id, topic)
   }
 
-  async #openPartition(state: TopicState, partition: PartitionState): Promise<Partition> {
-    const { storage, clock, events } = this.#surroundings
-    const log: Log = await Log.open(storage, folderOf(state.name, partition.partition), {
+  async #openPartition(state: TopicState, partition: PartitionState, isNew: boolean): Promise<Partition> {
+    const { directory, clock, news } = this.#surroundings
+    const folder = folderOf(state.name, partition.partition)
+    const options: LogOpenOptions = {
       ...this.#logOptions(state),
       clock,
       onRoll: () => {
         if (this.onRoll && compacts(log.options)) this.onRoll()
       },
       onSegmentsRemoved: ({ segments, logStartOffset }) =>
-        events.emit('segmentsRemoved', { topic: state.name, partition: partition.partition, segments, logStartOffset })
-    })
+        news.tell('segmentsRemoved', { topic: state.name, partition: partition.partition, segments, logStartOffset }),
+      onFailure: failure => news.failed(failure, `writing to ${folder}`)
+    }
+    const log: Log = await (isNew ? directory.createLog(folder, state.id, options) : directory.openLog(folder, state.id, options))
+    this.#tellOfRecovery(state.name, partition.partition, log)
     return new Partition(state.name, partition, log)
   }
 
+  #tellOfRecovery(topic: string, partition: number, log: Log): void {
+    const { news } = this.#surroundings
+    const { batches, tornTail } = log.recovery
+    if (log.isStopped) news.tell('partitionStopped', { topic, partition, error: log.failure?.cause as KafkaError })
+    if (batches > 0 || tornTail) news.tell('logRecovered', { topic, partition, batches, logEndOffset: log.logEndOffset })
+    if (tornTail) news.tell('tornTail', { topic, partition, ...tornTail })
+  }
+
   async #update(topic: Topic, state: TopicState, records: readonly MetadataRecord[]): Promise<void> {
-    const { events } = this.#surroundings
+    const { news } = this.#surroundings
     const added = state.partitions.slice(topic.partitions.length)
-    for (const partition of added) {
-      await this.#surroundings.storage.remove(folderOf(state.name, partition.partition))
-      topic.add(await this.#openPartition(state, partition))
-    }
-    if (added.length > 0) events.emit('partitionsAdded', { topic: topic.name, partitions: topic.partitions.length })
+    for (const partition of added) topic.add(await this.#openPartition(state, partition, true))
+    if (added.length > 0) news.tell('partitionsAdded', { topic: topic.name, partitions: topic.partitions.length })
     if (!records.some(record => record.type === 'config' && record.resourceName === topic.name)) return
     for (const { log } of topic.partitions) log.configure(this.#logOptions(state))
-    events.emit('topicConfigured', { topic: topic.name, configs: new Map(state.configs) })
+    news.tell('topicConfigured', { topic: topic.name, configs: new Map(state.configs) })
   }
 
   async #remove(topic: Topic): Promise<void> {
     this.#topics.delete(topic.name)
     this.#byId.delete(topic.id)
     for (const partition of topic.partitions) partition.markDeleted()
-    for (const { log, partition } of topic.partitions) {
-      await log.close()
-      await this.#surroundings.storage.remove(folderOf(topic.name, partition))
-    }
-    this.#surroundings.events.emit('topicDeleted', { topic: topic.name, topicId: topic.id })
+    await this.#surroundings.directory.deleteLogs(topic.partitions.map(({ partition }) => folderOf(topic.name, partition)))
+    this.#surroundings.news.tell('topicDeleted', { topic: topic.name, topicId: topic.id })
   }
 
   #logOptions(state: TopicState): LogOptions {

@@ -22,7 +22,7 @@ export interface LogOpenOptions extends LogOptions {
   readonly firstDirtyOffset?: number
   /** Called when a segment has ended and the next one begun, at `baseOffset`; must not throw. */
   readonly onRoll?: (baseOffset: number) => void
-  /** Called once, when a write or a sync has failed, so that the log takes no more writes; must not throw. */
+  /** Called when something failed that nobody waits for, so that the log takes no more writes; must not throw. */
   readonly onFailure?: (failure: KafkaError) => void
   /** Called when old segments were removed; must not throw. */
   readonly onSegmentsRemoved?: (removed: RemovedSegments) => void

@@ -15,7 +15,6 @@ import {
 } from '../record/batch-header.js'
 import type { Storage } from '../storage/storage.js'
 import { checkReplicatedBatch, stampTime, type ValidatedBatch, validateBatch } from './batch-validation.js'
-import type { LastOfProducer } from './compaction/batch-cleaner.js'
 import { type CompactionReport, type CompactOptions, Compactor } from './compaction/compactor.js'
 import type { Dirtiness } from './compaction/dirtiness.js'
 import { InOrder } from './in-order.js'
@@ -111,11 +110,11 @@ export class Log {
     this.#options = options
     this.#onFailure = openOptions.onFailure
     this.#isReadOnly = storage.readOnly ?? false
-    this.#segments = new SegmentList(segments, cause => this.#poison(cause))
+    this.#segments = new SegmentList(segments, cause => this.#failBehind(cause))
     this.#history = history
     this.#flusher = new LogFlusher(storage, folder, history, openOptions.recoveryPoint ?? 0, {
       onSealed: segment => this.#segments.limitLoaded(segment),
-      onFailure: cause => this.#poison(cause)
+      onFailure: cause => this.#failBehind(cause)
     })
     this.recovery = recovery
     this.#compactor = new Compactor({
@@ -206,6 +205,11 @@ export class Log {
   /** All before this offset survives a power cut. */
   get recoveryPoint(): number {
     return this.#flusher.recoveryPoint(this.#logEndOffset)
+  }
+
+  /** Where its first segment starts, which is no later than the log itself. */
+  get firstSegmentOffset(): number {
+    return this.#segments.at(0)?.baseOffset ?? 0
   }
 
   /** Whether it could not be opened, see `stopped`. */
@@ -649,11 +653,6 @@ export class Log {
     return this.#compactor.compact(options)
   }
 
-  /** What is remembered of a producer whose last batch compaction must not take away. */
-  lastOfProducer(_producerId: number): LastOfProducer | undefined {
-    return undefined
-  }
-
   /** Resolves when all that was appended before the call survives a power cut. */
   sync(): Promise<void> {
     return this.#change(async () => {
@@ -733,8 +732,12 @@ export class Log {
     if (this.#failure) return this.#failure
     const message = `The log \`${this.folder}\` takes no more writes since one failed: ${reasonOf(cause)}`
     this.#failure = new KafkaError('KAFKA_STORAGE_ERROR', message, { cause })
-    this.#onFailure?.(this.#failure)
     return this.#failure
+  }
+
+  /** Something failed that nobody waits for. */
+  #failBehind(cause: unknown): void {
+    this.#onFailure?.(this.#poison(cause))
   }
 
   #outOfRange(offset: number): KafkaError {

@@ -17,6 +17,10 @@ export class MountedDisk implements Storage {
     this.options = options
   }
 
+  get syncsAppends(): boolean {
+    return this.options.syncEachAppend
+  }
+
   async open(name: string): Promise<StorageFile> {
     await this.turns()
     this.disk.begin(this.mount, 'open', name)

@@ -51,7 +51,7 @@ describe('a node that is opened again on its storage', () => {
   it('is not opened under another node id', async () => {
     const { node, storage } = await openNode()
     await node.close()
-    await expect(openNode({ storage, nodeId: 1 })).rejects.toMatchObject({ code: 'INCONSISTENT_CLUSTER_ID' })
+    await expect(openNode({ storage, nodeId: 1 })).rejects.toMatchObject({ code: 'STORAGE_FAILED' })
   })
 
   it('ignores what a deletion that was cut short has left', async () => {

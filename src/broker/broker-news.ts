@@ -1,0 +1,42 @@
+import { EventEmitter } from 'eventemitter3'
+import type { Clock, Timer } from '../common/clock.js'
+import type { BrokerEvents } from './events.js'
+
+type EventOf<N extends keyof BrokerEvents> = Parameters<BrokerEvents[N]>[0]
+
+/** The events of a node. Those of its opening wait until whoever opens it can have listened. */
+export class BrokerNews {
+  readonly events = new EventEmitter<BrokerEvents>()
+  readonly #told = new WeakSet<object>()
+  #waiting: (() => void)[] | undefined = []
+  #timer: Timer | undefined
+
+  tell<N extends keyof BrokerEvents>(name: N, event: EventOf<N>): void {
+    const emit = () => void (this.events.emit as (name: N, event: EventOf<N>) => boolean).call(this.events, name, event)
+    if (this.#waiting) this.#waiting.push(emit)
+    else emit()
+  }
+
+  /** Tells of a failure; once per error: a log whose storage failed answers every write with the same one. */
+  readonly failed = (error: unknown, during: string): void => {
+    if (typeof error === 'object' && error !== null) {
+      if (this.#told.has(error)) return
+      this.#told.add(error)
+    }
+    this.tell('error', { error, during })
+  }
+
+  /** The node is open: what waits is told in a moment. */
+  open(clock: Clock): void {
+    if (this.#waiting?.length === 0) this.#waiting = undefined
+    else this.#timer = clock.setTimer(0, () => this.close())
+  }
+
+  /** Tells what still waits. */
+  close(): void {
+    this.#timer?.cancel()
+    const waiting = this.#waiting
+    this.#waiting = undefined
+    if (waiting) for (const emit of waiting) emit()
+  }
+}
