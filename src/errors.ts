@@ -169,7 +169,7 @@ export class KafkaError extends Error {
 
   /** The error behind a non-zero error number of a response. */
   static fromNumber(number: number, message?: string | null, detail?: KafkaErrorDetail): KafkaError {
-    return new KafkaError(errorCodeOf(number), message ?? undefined, detail)
+    return new KafkaError(errorCodeOf(number), message || undefined, detail)
   }
 }
 

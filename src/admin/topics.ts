@@ -76,6 +76,10 @@ export async function createTopics(
   const request = { topics, timeoutMs: brokerTimeoutMs, validateOnly: options.validateOnly ?? false }
   const response = await context.call(options, limits => context.ask(CreateTopics, request, limits))
   throwFailures(topicFailures(response.topics))
+  const names = topics.map(({ name }) => name)
+  // The controller has decided; the brokers learn of it a moment later.
+  const usable = { allowAutoTopicCreation: false, unknownTopicRetries: Number.POSITIVE_INFINITY }
+  if (!options.validateOnly) await context.call(options, ({ signal }) => context.metadata.refresh(names, { ...usable, signal }))
   return response.topics.map(({ name, topicId = zeroUuid, numPartitions = -1, replicationFactor = -1 }) => ({
     name,
     id: topicId,

@@ -42,8 +42,8 @@ export function fetchCases(stage: Stage): void {
     const name = await filled()
     const missing = fresh('missing')
     const { responses } = await client.node.request(Fetch, {
-      maxWaitMs: 10_000,
-      minBytes: 1_000_000,
+      maxWaitMs: 0,
+      minBytes: 1,
       topics: [
         {
           topic: name,
