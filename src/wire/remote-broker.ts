@@ -90,12 +90,17 @@ export class RemoteBroker implements Broker {
     const { signal } = this.#closing
     await this.#reconnect.wait(signal)
     try {
-      const connection: Connection = await Connection.open(this.endpoint, this.#options, () => {
-        this.#connections.delete(connection)
-        const index = this.#free.indexOf(connection)
-        if (index >= 0) this.#free.splice(index, 1)
+      let opened: Connection | undefined
+      const connection = await Connection.open(this.endpoint, this.#options, () => {
+        // A connection may end before it is open.
+        if (opened) {
+          this.#connections.delete(opened)
+          const index = this.#free.indexOf(opened)
+          if (index >= 0) this.#free.splice(index, 1)
+        }
         onEnd?.()
       })
+      opened = connection
       this.#reconnect.succeeded()
       if (signal.aborted) connection.close()
       else this.#connections.add(connection)
