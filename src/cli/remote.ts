@@ -35,3 +35,6 @@ export function userIn(text: string): { readonly username: string; readonly pass
   if (colon < 1 || colon === text.length - 1) throw new UsageError(`--sasl takes user:password, not '${text}'`)
   return { username: text.slice(0, colon), password: text.slice(colon + 1) }
 }
+
+/** A person waits for the answer. */
+export const adminTimeoutMs = 10_000

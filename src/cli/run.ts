@@ -30,6 +30,9 @@ export interface Surroundings {
   readonly signal: AbortSignal
 }
 
+/** What a shell says of who was ended by SIGINT. */
+const interrupted = 130
+
 /** Does what the words after `millrace` say; resolves with the exit code. Rejects only for what is no mistake of the user's. */
 export async function run([name, ...words]: readonly string[], { stdout, stderr, signal }: Surroundings): Promise<number> {
   const output = new Output(stdout)
@@ -56,7 +59,7 @@ export async function run([name, ...words]: readonly string[], { stdout, stderr,
     return await command.run(new Invocation(command, words, { output, tell, signal }))
   } catch (error) {
     if (isMistake(error)) return complain(`millrace ${name}: ${(error as Error).message}\nSee \`millrace ${name} --help\`.`)
-    if (signal.aborted) return 1
+    if (signal.aborted) return interrupted
     if (!isFailure(error)) throw error
     tell(`millrace ${name}: ${(error as Error).message}`)
     return 1

@@ -77,35 +77,32 @@ export class RemoteBroker implements Broker {
   }
 
   #sharedConnection(lane: 'produce' | 'ask'): Promise<Connection> {
-    let opening = this.#shared.get(lane)
-    if (!opening) {
-      opening = this.#open(() => this.#shared.delete(lane))
-      this.#shared.set(lane, opening)
-      opening.catch(() => this.#shared.delete(lane))
+    const known = this.#shared.get(lane)
+    if (known) return known
+    const forget = () => {
+      if (this.#shared.get(lane) === opening) this.#shared.delete(lane)
     }
+    const opening = this.#open(forget)
+    this.#shared.set(lane, opening)
+    opening.catch(forget)
     return opening
   }
 
-  async #open(onEnd?: () => void): Promise<Connection> {
+  async #open(onEnd: () => void = () => {}): Promise<Connection> {
     const { signal } = this.#closing
     await this.#reconnect.wait(signal)
     try {
-      let opened: Connection | undefined
-      const connection = await Connection.open(this.endpoint, this.#options, () => {
-        // A connection may end before it is open.
-        if (opened) {
-          this.#connections.delete(opened)
-          const index = this.#free.indexOf(opened)
-          if (index >= 0) this.#free.splice(index, 1)
-        }
-        onEnd?.()
+      const opened = await Connection.open(this.endpoint, this.#options, connection => {
+        this.#connections.delete(connection)
+        const index = this.#free.indexOf(connection)
+        if (index >= 0) this.#free.splice(index, 1)
+        onEnd()
       })
-      opened = connection
       this.#reconnect.succeeded()
-      if (signal.aborted) connection.close()
-      else this.#connections.add(connection)
+      if (signal.aborted) opened.close()
+      else if (opened.isOpen) this.#connections.add(opened)
       signal.throwIfAborted()
-      return connection
+      return opened
     } catch (error) {
       this.#reconnect.failed()
       throw error

@@ -109,7 +109,7 @@ export async function writeCluster(directory: string): Promise<void> {
       Array.from({ length: 10 }, (_, n) => ({ partition: i % 3, key: `key ${n}`, value: `value ${i * 10 + n}` }))
     )
   }
-  const consumer = cluster.consumer({ groupId: 'billing', topics: ['orders'], autoOffsetReset: 'earliest' })
+  const consumer = cluster.consumer({ groupId: 'billing', topics: ['orders'], autoCommit: false })
   await consumer.start()
   await consumer.commit([{ topic: 'orders', partition: 1, offset: 40 }])
   await consumer.close()

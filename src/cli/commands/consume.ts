@@ -1,5 +1,5 @@
 import { type Command, UsageError } from '../command.js'
-import { connectAsGiven, remoteOptions } from '../remote.js'
+import { adminTimeoutMs, connectAsGiven, remoteOptions } from '../remote.js'
 import { jsonRecord, shownRecord } from '../shown.js'
 
 export const consume: Command = {
@@ -27,10 +27,10 @@ group's other members, and it goes on where the group was. Ends when interrupted
     const groupId = invocation.text('group')
 
     await using cluster = await connectAsGiven(invocation)
-    await using admin = cluster.admin()
+    await using admin = cluster.admin({ timeoutMs: adminTimeoutMs })
     const [described] = await admin.describeTopics([topic])
-    const settings = { autoOffsetReset: from, groupId, ...(groupId !== undefined && { topics: [topic] }) } as const
-    await using consumer = cluster.consumer(settings)
+    const reading = groupId === undefined ? {} : { groupId, topics: [topic], autoCommit: false }
+    await using consumer = cluster.consumer({ autoOffsetReset: from, ...reading })
     if (groupId === undefined) consumer.assign(described.partitions.map(({ partition }) => ({ topic, partition })))
     const close = () => void consumer.close()
     signal.addEventListener('abort', close)
@@ -40,19 +40,20 @@ group's other members, and it goes on where the group was. Ends when interrupted
 
     let shown = 0
     for await (const batch of consumer.batches()) {
+      const { partition } = batch
+      let next = batch.endOffset
       for (const record of batch) {
-        const { partition } = record
         const text = values ? Buffer.from(record.value ?? []).toString() : `${partition}  ${shownRecord(record)}`
         const line = json ? output.json({ partition, ...jsonRecord(record) }) : output.line(text)
         if (line) await line
         if (++shown < count) continue
-        if (groupId !== undefined) await consumer.commit([{ topic, partition, offset: record.offset + 1 }])
-        return 0
+        next = record.offset + 1
+        break
       }
       await output.flush()
-      if (!untilEnd || !(await nothingLeft())) continue
-      if (groupId !== undefined) await consumer.commit()
-      return 0
+      // What has been shown counts as read.
+      if (groupId !== undefined) await consumer.commit([{ topic, partition, offset: next }])
+      if (shown >= count || (untilEnd && (await nothingLeft()))) return 0
     }
     return 0
 

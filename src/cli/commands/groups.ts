@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import type { Command, Invocation } from '../command.js'
 import { storedGroups } from '../look/committed-offsets.js'
 import { expectDirectory, logEndOffset } from '../look/data-directory.js'
-import { connectAsGiven, remoteOptions } from '../remote.js'
+import { adminTimeoutMs, connectAsGiven, remoteOptions } from '../remote.js'
 
 interface OffsetRow {
   readonly groupId: string
@@ -72,7 +72,7 @@ async function rowsOfDirectory(directory: string): Promise<OffsetRow[]> {
 
 async function rowsOfBroker(invocation: Invocation): Promise<OffsetRow[]> {
   await using cluster = await connectAsGiven(invocation)
-  const admin = cluster.admin()
+  const admin = cluster.admin({ timeoutMs: adminTimeoutMs })
   const rows: OffsetRow[] = []
   for (const { groupId, state, protocolType } of sorted(await admin.listGroups())) {
     const described = protocolType === 'consumer' ? await admin.describeGroups([groupId]) : []

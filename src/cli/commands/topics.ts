@@ -2,7 +2,7 @@ import { statSync } from 'node:fs'
 import { basename } from 'node:path'
 import type { Command, Invocation } from '../command.js'
 import { checkpointsIn, logEndOffset, type PartitionFolder, partitionFolders, segmentFiles, topicIdOf } from '../look/data-directory.js'
-import { connectAsGiven, remoteOptions } from '../remote.js'
+import { adminTimeoutMs, connectAsGiven, remoteOptions } from '../remote.js'
 import { shownSize } from '../shown.js'
 
 interface PartitionRow {
@@ -79,7 +79,7 @@ async function rowOf({ topic, partition, path }: PartitionFolder, logStartOffset
 
 async function rowsOfBroker(invocation: Invocation): Promise<PartitionRow[]> {
   await using cluster = await connectAsGiven(invocation)
-  const admin = cluster.admin()
+  const admin = cluster.admin({ timeoutMs: adminTimeoutMs })
   const listed = await admin.listTopics({ includeInternal: true })
   const names = listed.map(({ name }) => name)
   const starts = await admin.listOffsets(names, 'earliest')
