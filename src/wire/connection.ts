@@ -33,13 +33,13 @@ export class Connection {
   readonly #socket: Socket
   readonly #frames: FrameReader
   readonly #pending: Pending[] = []
-  readonly #onEnd: () => void
+  readonly #onEnd: (connection: Connection) => void
   #versions: ReadonlyMap<number, VersionRange> = new Map()
   #correlationId = 0
   #failure: KafkaError | undefined
   #idle: Timer | undefined
 
-  private constructor(endpoint: Endpoint, socket: Socket, options: ConnectionOptions, onEnd: () => void) {
+  private constructor(endpoint: Endpoint, socket: Socket, options: ConnectionOptions, onEnd: (connection: Connection) => void) {
     this.endpoint = endpoint
     this.#options = options
     this.#socket = socket
@@ -54,9 +54,13 @@ export class Connection {
 
   /**
    * Connects, asks what the broker speaks, and proves who we are. Rejects with NETWORK_EXCEPTION, REQUEST_TIMED_OUT or
-   * SASL_AUTHENTICATION_FAILED. `onEnd` is called once, when the connection can no longer be used.
+   * SASL_AUTHENTICATION_FAILED. `onEnd` is called once, when the connection can no longer be used, be it before it was open.
    */
-  static async open(endpoint: Endpoint, options: Partial<ConnectionOptions> = {}, onEnd: () => void = () => {}): Promise<Connection> {
+  static async open(
+    endpoint: Endpoint,
+    options: Partial<ConnectionOptions> = {},
+    onEnd: (connection: Connection) => void = () => {}
+  ): Promise<Connection> {
     const all = { ...remoteDefaults, ...options }
     const timedOut = new KafkaError('REQUEST_TIMED_OUT', `No connection to ${shownEndpoint(endpoint)} within ${all.connectTimeoutMs} ms`)
     const opening: { socket?: Socket; connection?: Connection } = {}
@@ -233,7 +237,7 @@ export class Connection {
       pending.timer.cancel()
       pending.reject(failure)
     }
-    this.#onEnd()
+    this.#onEnd(this)
   }
 }
 

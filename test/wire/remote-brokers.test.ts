@@ -217,6 +217,24 @@ describe('the brokers of a cluster elsewhere', () => {
     })
   })
 
+  it('outlive a broker that closes every connection before it is open', async () => {
+    let accepted = 0
+    const server = createServer(socket => {
+      accepted++
+      socket.on('error', () => {})
+      socket.once('data', () => socket.destroy())
+    })
+    await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+    const brokers = remoteBrokers({ brokers: [`127.0.0.1:${(server.address() as { port: number }).port}`] })
+    await closing(brokers, async () => {
+      for (let i = 0; i < 3; i++) {
+        await expect(brokers.any().request(Heartbeat, heartbeat)).rejects.toMatchObject({ code: 'NETWORK_EXCEPTION' })
+      }
+    })
+    expect(accepted).toBe(3)
+    server.close()
+  })
+
   it('reject what is under way when they are closed, and everything after', async () => {
     await using listener = await listen(node(), { intercept: ({ api }, answer) => (api === (Metadata as Api) ? noAnswer : answer()) })
     const brokers = remoteBrokers({ brokers: [listener.address] })

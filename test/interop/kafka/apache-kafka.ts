@@ -54,15 +54,21 @@ export interface KafkaBroker extends AsyncDisposable {
   start(): Promise<void>
 }
 
-export async function startKafkaBroker(settings: Readonly<Record<string, string>> = {}): Promise<KafkaBroker> {
+type Settings = Readonly<Record<string, string>>
+
+/** `settings` go over the ones that are needed; as a function they get the broker's address and its `listeners`, to add to them. */
+export async function startKafkaBroker(
+  settings: Settings | ((own: { readonly address: string; readonly listeners: string }) => Settings) = {}
+): Promise<KafkaBroker> {
   const home = await mkdtemp(join(tmpdir(), 'kafka-'))
   const dataFolder = join(home, 'data')
   const [port, controllerPort] = [await freePort(), await freePort()]
   const address = `127.0.0.1:${port}`
+  const listeners = `PLAINTEXT://${address},CONTROLLER://127.0.0.1:${controllerPort}`
   const properties = {
     'process.roles': 'broker,controller',
     'node.id': '1',
-    listeners: `PLAINTEXT://${address},CONTROLLER://127.0.0.1:${controllerPort}`,
+    listeners,
     'advertised.listeners': `PLAINTEXT://${address}`,
     'controller.listener.names': 'CONTROLLER',
     'controller.quorum.voters': `1@127.0.0.1:${controllerPort}`,
@@ -73,7 +79,7 @@ export async function startKafkaBroker(settings: Readonly<Record<string, string>
     'transaction.state.log.min.isr': '1',
     'transaction.state.log.num.partitions': '1',
     'group.initial.rebalance.delay.ms': '0',
-    ...settings
+    ...(typeof settings === 'function' ? settings({ address, listeners }) : settings)
   }
   const config = join(home, 'server.properties')
   await writeFile(
