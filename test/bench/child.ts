@@ -17,7 +17,7 @@ export interface Task {
 }
 
 export type Answer =
-  | { readonly readings: Readings; readonly peakMiB: number; readonly stallMs: number }
+  | { readonly readings: Readings; readonly peakMiB: number; readonly stallMs: number; readonly cores: number }
   | { readonly missing: string }
   | { readonly failed: string }
 
@@ -40,10 +40,13 @@ async function perform({ work: workName, contestant: name, scale, warmUp, scratc
     const stalls = monitorEventLoopDelay({ resolution: 1 })
     stalls.enable()
     await new Promise(resolve => setTimeout(resolve, 5))
+    const [cpu, started] = [process.cpuUsage(), performance.now()]
     const readings = await contestant.run(scaled(setting, contestant))
+    const { user, system } = process.cpuUsage(cpu)
+    const cores = (user + system) / 1000 / (performance.now() - started)
     await new Promise(resolve => setTimeout(resolve, 5))
     stalls.disable()
-    return { readings, peakMiB: process.resourceUsage().maxRSS / 1024, stallMs: stalls.max / 1e6 }
+    return { readings, peakMiB: process.resourceUsage().maxRSS / 1024, stallMs: stalls.max / 1e6, cores }
   } catch (error) {
     if (error instanceof Missing) return { missing: error.message }
     const { code, message, stack } = error as NodeJS.ErrnoException

@@ -1,5 +1,5 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { availableParallelism } from 'node:os'
+import { availableParallelism, loadavg } from 'node:os'
 import { basename, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
@@ -77,6 +77,9 @@ const plan: Plan = {
   // Figures want a machine of their own; a smoke test only wants to be over.
   concurrency: given.smoke ? availableParallelism() : 1
 }
+
+const [load] = loadavg()
+if (load > 0.5 && !given.smoke) console.error(`This machine is busy (load ${load.toFixed(1)}): read the ratios with care.`)
 
 const results: Result[] = []
 const started = performance.now()

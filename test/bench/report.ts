@@ -23,7 +23,7 @@ export function tableOf({ work, outcomes }: Result): string[][] {
   if (rounds > 1) head.splice(2, 0, 'from, to')
   if (us.size > 0) head.push('to us')
   if (floor.size > 0) head.push('to the floor')
-  head.push('peak MiB', 'longest stall, ms')
+  head.push('peak MiB', 'cores used', 'longest stall, ms')
   const rows = outcomes.map(outcome => {
     const { contestant, readings, missing, failed } = outcome
     const { note, family } = work.contestants.find(({ name }) => name === contestant)!
@@ -34,7 +34,7 @@ export function tableOf({ work, outcomes }: Result): string[][] {
     if (rounds > 1) cells.splice(2, 0, shownSpread(readings[first.name] ?? []))
     if (us.size > 0) cells.push(shownRatio(outcome, us.get(family), first))
     if (floor.size > 0) cells.push(shownRatio(outcome, floor.get(family), first))
-    cells.push(shown(median(outcome.peakMiB)), shown(Math.max(...outcome.stallMs)))
+    cells.push(shown(median(outcome.peakMiB)), shown(median(outcome.cores)), shown(Math.max(...outcome.stallMs)))
     return cells
   })
   return [head, ...rows]

@@ -24,6 +24,8 @@ export interface Outcome {
   readonly readings: Readonly<Record<string, number[]>>
   readonly peakMiB: readonly number[]
   readonly stallMs: readonly number[]
+  /** How much of a processor the process had, itself: well below 1 without waiting for anything, the machine was busy with others. */
+  readonly cores: readonly number[]
   /** Why there are no readings, or not all. */
   readonly missing?: string
   readonly failed?: string
@@ -33,6 +35,7 @@ type OutcomeInTheMaking = { -readonly [K in keyof Outcome]: Outcome[K] } & {
   readings: Record<string, number[]>
   peakMiB: number[]
   stallMs: number[]
+  cores: number[]
 }
 
 /**
@@ -42,7 +45,7 @@ type OutcomeInTheMaking = { -readonly [K in keyof Outcome]: Outcome[K] } & {
 export async function runWork(work: Work, plan: Plan, onProgress: (text: string) => void): Promise<Outcome[]> {
   const outcomes = new Map<string, OutcomeInTheMaking>()
   const contestants = work.contestants.filter(({ name }) => plan.rows.length === 0 || plan.rows.some(row => name.includes(row)))
-  for (const { name } of contestants) outcomes.set(name, { contestant: name, readings: {}, peakMiB: [], stallMs: [] })
+  for (const { name } of contestants) outcomes.set(name, { contestant: name, readings: {}, peakMiB: [], stallMs: [], cores: [] })
   for (let round = 0; round < plan.rounds; round++) {
     const queue = (round % 2 === 0 ? contestants : contestants.toReversed()).map(({ name }) => outcomes.get(name)!)
     const runQueue = async () => {
@@ -68,6 +71,7 @@ function note(outcome: OutcomeInTheMaking, answer: Answer): void {
     for (const [metric, figure] of Object.entries(answer.readings)) (outcome.readings[metric] ??= []).push(figure)
     outcome.peakMiB.push(answer.peakMiB)
     outcome.stallMs.push(answer.stallMs)
+    outcome.cores.push(answer.cores)
   }
 }
 
