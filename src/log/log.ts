@@ -522,14 +522,14 @@ export class Log {
   async offsetForTimestamp(timestamp: number): Promise<TimestampedOffset | undefined> {
     this.#expectOpen()
     if (this.isStopped) throw this.#failure
-    return offsetOfTimestamp([...this.#segments.all], timestamp, this.#logStartOffset)
+    return this.#segments.holding(segments => offsetOfTimestamp(segments, timestamp, this.#logStartOffset))
   }
 
   /** The first record with the largest timestamp of the log (KIP-734); `undefined` when no record has one. */
   async maxTimestamp(): Promise<TimestampedOffset | undefined> {
     this.#expectOpen()
     if (this.isStopped) throw this.#failure
-    return offsetOfMaxTimestamp(this.#segments.all)
+    return this.#segments.holding(offsetOfMaxTimestamp)
   }
 
   /** Moves the high watermark up, never beyond the end of the log. Returns whether it moved. */

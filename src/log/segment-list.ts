@@ -85,6 +85,17 @@ export class SegmentList {
     if (oldest !== this.active) oldest.unload()
   }
 
+  /** Lets something be done with the segments as they are now, whatever happens to them meanwhile. */
+  async holding<T>(use: (segments: readonly Segment[]) => Promise<T>): Promise<T> {
+    const held = this.#segments.slice()
+    for (const segment of held) segment.hold()
+    try {
+      return await use(held)
+    } finally {
+      for (const segment of held) await segment.letGo()
+    }
+  }
+
   push(segment: Segment): void {
     this.#segments.push(segment)
   }

@@ -281,7 +281,7 @@ export class Segment {
 
   /** Whole batches from the first one that reaches the offset asked for; `undefined` when there is none. */
   read(request: SegmentRead): MaybePromise<Uint8Array | undefined> {
-    if (!this.#hasIndexes) return Promise.resolve(this.load()).then(() => this.read(request))
+    if (!this.#hasIndexes) return this.#loadAndRead(request)
     const { offset } = request
     const indexed = this.offsetIndex.lookup(offset)
     const hinted = this.#hintOffset <= offset && this.#hintPosition > indexed
@@ -292,6 +292,16 @@ export class Segment {
       this.#readers--
       if (this.#retired && this.#readers === 0) return this.#file.close()
     })
+  }
+
+  async #loadAndRead(request: SegmentRead): Promise<Uint8Array | undefined> {
+    this.hold()
+    try {
+      await this.load()
+      return await this.read(request)
+    } finally {
+      await this.letGo()
+    }
   }
 
   #readAt(position: number, wantedBytes: number, request: SegmentRead): MaybePromise<Uint8Array | undefined> {
@@ -472,6 +482,7 @@ export class Segment {
   /** Ends its use after the reads that are under way, when its files are gone already or belong to another. */
   abandon(): MaybePromise<void> {
     this.#retired = true
+    this.#isIndexOnDisk = false
     return this.#closeUnread()
   }
 

@@ -107,47 +107,50 @@ export class Compactor {
     await this.#running?.catch(() => {})
   }
 
-  async #round({ force = false, maxKeyBytes = defaultMaxKeyBytes, signal }: CompactOptions): Promise<CompactionReport | undefined> {
-    const { log, segments, clock } = this.#parts
+  async #round(options: CompactOptions): Promise<CompactionReport | undefined> {
     const dirtiness = await this.dirtiness()
-    const { firstDirtyOffset, endOffset } = dirtiness
-    if (endOffset === firstDirtyOffset || !(force || dirtiness.isDue)) return undefined
-    const slices = new Slices(signal ? AbortSignal.any([signal, this.#stop.signal]) : this.#stop.signal)
-    const held = segments.all.slice()
-    for (const segment of held) segment.hold()
+    if (dirtiness.endOffset === dirtiness.firstDirtyOffset || !(options.force || dirtiness.isDue)) return undefined
+    const cuts = this.#cuts
     try {
-      const survey = await surveyOf(held, dirtiness, slices)
-      const dirty = held.filter((segment, i) => segment.baseOffset < endOffset && !(held[i + 1]?.baseOffset <= firstDirtyOffset))
-      const { keys, keysEnd } = await lastOffsets(dirty, dirtiness, survey, maxKeyBytes, slices)
-      const now = clock.now()
-      const cleaner = new BatchCleaner({
-        keys,
-        keysEnd,
-        roundEnd: endOffset,
-        transactions: new TransactionRemains(survey.aborted),
-        lastOfProducer: id => lastOfProducer(log.producers, id),
-        now,
-        deleteRetentionMs: log.options.deleteRetentionMs
-      })
-      const sources = held.filter(({ baseOffset }) => baseOffset < keysEnd)
-      const groups = segmentGroups(await this.#measured(sources), endOffset, log.options)
-      let bytesAfter = 0
-      for (const group of groups) bytesAfter += await this.#clean(group, cleaner, slices)
-      this.#cleanedUpTo = keysEnd
-      return {
-        firstDirtyOffset: keysEnd,
-        recordsRead: cleaner.recordsRead,
-        recordsKept: cleaner.recordsKept,
-        segmentsBefore: sources.length,
-        segmentsAfter: groups.length,
-        bytesBefore: sources.reduce((bytes, { sizeInBytes }) => bytes + sizeInBytes, 0),
-        bytesAfter
-      }
+      return await this.#parts.segments.holding(held => this.#compactHeld(held, dirtiness, options, cuts))
     } catch (error) {
-      if (error === overtaken) return undefined
+      if (error === overtaken || cuts !== this.#cuts) return undefined
       throw error
-    } finally {
-      for (const segment of held) await segment.letGo()
+    }
+  }
+
+  async #compactHeld(held: readonly Segment[], dirtiness: Dirtiness, options: CompactOptions, cuts: number): Promise<CompactionReport> {
+    const { log, clock } = this.#parts
+    const { firstDirtyOffset, endOffset } = dirtiness
+    const { maxKeyBytes = defaultMaxKeyBytes, signal } = options
+    const slices = new Slices(signal ? AbortSignal.any([signal, this.#stop.signal]) : this.#stop.signal)
+    const survey = await surveyOf(held, dirtiness, slices)
+    const dirty = held.filter((segment, i) => segment.baseOffset < endOffset && !(held[i + 1]?.baseOffset <= firstDirtyOffset))
+    const { keys, keysEnd } = await lastOffsets(dirty, dirtiness, survey, maxKeyBytes, slices)
+    const cleaner = new BatchCleaner({
+      keys,
+      keysEnd,
+      roundEnd: endOffset,
+      transactions: new TransactionRemains(survey.aborted),
+      lastOfProducer: id => lastOfProducer(log.producers, id),
+      now: clock.now(),
+      deleteRetentionMs: log.options.deleteRetentionMs
+    })
+    const sources = held.filter(({ baseOffset }) => baseOffset < keysEnd)
+    const bytesBefore = sources.reduce((bytes, { sizeInBytes }) => bytes + sizeInBytes, 0)
+    const groups = segmentGroups(await this.#measured(sources), endOffset, log.options)
+    let bytesAfter = 0
+    for (const group of groups) bytesAfter += await this.#clean(group, cleaner, slices, cuts)
+    this.#cleanedUpTo = keysEnd
+    const { recordsRead, recordsKept } = cleaner
+    return {
+      firstDirtyOffset: keysEnd,
+      recordsRead,
+      recordsKept,
+      segmentsBefore: sources.length,
+      segmentsAfter: groups.length,
+      bytesBefore,
+      bytesAfter
     }
   }
 
@@ -162,9 +165,8 @@ export class Compactor {
   }
 
   /** Writes what stays of some segments into one, and puts it in their place. Returns its size. */
-  async #clean(sources: readonly Segment[], cleaner: BatchCleaner, slices: Slices): Promise<number> {
+  async #clean(sources: readonly Segment[], cleaner: BatchCleaner, slices: Slices, cuts: number): Promise<number> {
     const { storage, log } = this.#parts
-    const cuts = this.#cuts
     const output = await CleanedSegment.begin(storage, log.folder, sources, log.options)
     let cleaned: Segment
     try {
