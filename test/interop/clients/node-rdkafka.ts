@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { checksIn, type ForeignClient } from './client-round.js'
-import { runCommand } from './run-command.js'
+import { missingCommand, runCommand } from './run-command.js'
 
 const folder = fileURLToPath(new URL('.', import.meta.url))
 const installed = `${folder}node_modules/node-rdkafka/`
@@ -10,8 +10,8 @@ const installed = `${folder}node_modules/node-rdkafka/`
 export const nodeRdkafka: ForeignClient = {
   name: 'node-rdkafka (librdkafka)',
   async missing() {
-    if (!existsSync(`${installed}build/Release/node-librdkafka.node`)) return 'It is not installed: node test/interop/clients/install.mjs'
-    return undefined
+    if (!existsSync(installed)) return 'It is not installed: node test/interop/clients/install.mjs'
+    return missingCommand(process.execPath, ['-e', `require(${JSON.stringify(installed)})`])
   },
   version: async () => JSON.parse(readFileSync(`${installed}package.json`, 'utf8')).version,
   round: async (address, zstd) =>

@@ -32,6 +32,6 @@ export async function missingCommand(command: string, args: readonly string[]): 
     await runCommand(command, args, { timeoutMs: 300_000 })
     return undefined
   } catch (error) {
-    return `${command} cannot be run here: ${(error as Error).message.split('\n')[0]}`
+    return `${command} cannot be run here: ${(error as Error).message.split('\n', 1)[0]}`
   }
 }

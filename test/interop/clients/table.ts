@@ -3,7 +3,7 @@ import { MemoryStorage } from '../../../src/storage/memory.js'
 import { listen } from '../../../src/wire/listener.js'
 import { clients } from './clients.js'
 
-/** Prints, as Markdown, which client passes what: npx tsx test/interop/clients/table.ts */
+/** Prints, as Markdown, which client passes what: npx tsx test/interop/clients/table.ts (with a Node that has zstd, for all codecs). */
 const zstd = process.versions.zstd !== undefined
 console.log('| client | version | checks passed | what was checked |\n|---|---|---|---|')
 for (const client of clients) {
