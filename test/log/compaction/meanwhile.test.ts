@@ -72,7 +72,7 @@ describe('while a log is compacted', () => {
   })
 
   it('appends go on', async () => {
-    for (let count = 0; count < 150; count += 3) {
+    for (let count = 0; count < 1600; count += 31) {
       const { log } = await filled()
       await afterTurns(count, log, () => write(log, 'a=4', 'e=1'))
       expect((await contents(log)).filter(record => record !== '6:a=3')).toEqual(
@@ -82,7 +82,7 @@ describe('while a log is compacted', () => {
   })
 
   it('retention may take the segments away', async () => {
-    for (let count = 0; count < 150; count += 3) {
+    for (let count = 0; count < 1600; count += 31) {
       const { log } = await filled()
       await afterTurns(count, log, () => log.deleteRecordsBefore(6))
       expect(log.logStartOffset).toBe(6)
@@ -93,7 +93,7 @@ describe('while a log is compacted', () => {
   })
 
   it('the log may be cut, and written again', async () => {
-    for (let count = 0; count < 200; count += 3) {
+    for (let count = 0; count < 1600; count += 31) {
       const { log } = await filled()
       await afterTurns(count, log, async () => {
         await log.truncateTo(5)
@@ -110,7 +110,7 @@ describe('while a log is compacted', () => {
   })
 
   it('the log may be emptied', async () => {
-    for (let count = 0; count < 150; count += 5) {
+    for (let count = 0; count < 1600; count += 31) {
       const { log } = await filled()
       await afterTurns(count, log, () => log.truncateFullyAndStartAt(20))
       await write(log, 'a=1')
@@ -119,7 +119,7 @@ describe('while a log is compacted', () => {
   })
 
   it('the log may be closed', async () => {
-    for (let count = 0; count < 150; count += 5) {
+    for (let count = 0; count < 1600; count += 31) {
       const { log, storage } = await filled()
       const compaction = log.compact().catch(() => undefined)
       await turns(count)
@@ -132,7 +132,7 @@ describe('while a log is compacted', () => {
   })
 
   it('records are found by their timestamps', async () => {
-    for (let count = 0; count < 150; count += 3) {
+    for (let count = 0; count < 1600; count += 31) {
       const { log } = await filled()
       const compaction = log.compact()
       await turns(count)
