@@ -174,6 +174,8 @@ export class MountedFile implements StorageFile {
   abandon(random: Random): void {
     const onTheirWay = concatBytes(this.#waiting)
     if (onTheirWay.length > 0) this.#content.append(onTheirWay.subarray(0, randomInteger(random, onTheirWay.length + 1)))
-    else if (this.#isExtended && random.next() < 0.5) this.#content.append(new Uint8Array(randomInteger(random, 4096)))
+    else if (this.#isExtended && random.next() < 0.5) {
+      this.#content.append(new Uint8Array(randomInteger(random, this.#storage.options.extendAheadBytes + 1)))
+    }
   }
 }

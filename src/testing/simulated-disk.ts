@@ -32,6 +32,8 @@ export interface MountOptions {
   readonly syncEachAppend?: boolean
   /** Appends up to this many bytes are with the operating system when the call returns, unless others wait; longer ones take their time. Default: 1024. */
   readonly maxSyncWriteBytes?: number
+  /** By up to so many zeros a file may be longer than what was written to it, when a process ends before it closes it, where each append is synced. Default: 4096. */
+  readonly extendAheadBytes?: number
 }
 
 /**
@@ -72,7 +74,7 @@ export class SimulatedDisk {
     this.#openFiles.clear()
     this.#mount++
     this.#stopAt = Number.POSITIVE_INFINITY
-    return new MountedDisk(this, this.#mount, { syncEachAppend: false, maxSyncWriteBytes: 1024, ...options })
+    return new MountedDisk(this, this.#mount, { syncEachAppend: false, maxSyncWriteBytes: 1024, extendAheadBytes: 4096, ...options })
   }
 
   /** Makes the next operation that fits fail. Faults are used up one by one. */

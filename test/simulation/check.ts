@@ -94,19 +94,16 @@ function supersededOffsets(model: PartitionModel, found: readonly Found[]): Map<
   return last
 }
 
-/** What a group is told it has committed, against what it was told before. */
-export function checkCommits(
-  model: Model,
-  committed: (group: string, topic: string, partition: number) => number,
-  onlyDurable: boolean
-): void {
-  for (const commit of model.commits.values()) {
-    const { group, topic, partition, attempted } = commit
-    if (topic.state !== 'present') continue
-    const found = committed(group, topic.name, partition)
+/** What groups are told they have committed, by key, against what they were told before. */
+export function checkCommits(model: Model, committed: (key: string) => number, onlyDurable: boolean): void {
+  for (const [key, commit] of model.commits) {
+    if (commit.topic.state !== 'present') continue
+    const found = committed(key)
     const least = onlyDurable ? commit.durable : commit.acked
-    if (found < least) throw new Violation(`${group}: committed ${least} for ${topic.name}-${partition}, and now it is ${found}`)
-    if (found >= 0 && !attempted.has(found)) throw new Violation(`${group}: never committed ${found} for ${topic.name}-${partition}`)
+    if (found < least) throw new Violation(`${key}: committed ${least}, and now it is ${found}`)
+    const isKnown = commit.attempted.has(found) || (onlyDurable && commit.former.has(found))
+    if (found >= 0 && !isKnown) throw new Violation(`${key}: ${found} was never committed`)
+    commit.attempted.add(found)
     commit.acked = found
   }
 }

@@ -82,6 +82,8 @@ export interface CommitModel {
   readonly topic: TopicModel
   readonly partition: number
   readonly attempted: Set<number>
+  /** What was tried for former topics of this name. */
+  readonly former: Set<number>
   acked: number
   durable: number
 }
@@ -98,11 +100,11 @@ export class Model {
 
   commit(group: string, topic: TopicModel, partition: number): CommitModel {
     const key = `${group}/${topic.name}/${partition}`
-    let commit = this.commits.get(key)
-    if (!commit || commit.topic !== topic) {
-      commit = { group, topic, partition, attempted: new Set(), acked: -1, durable: -1 }
-      this.commits.set(key, commit)
-    }
+    const known = this.commits.get(key)
+    if (known?.topic === topic) return known
+    const former = new Set([...(known?.former ?? []), ...(known?.attempted ?? [])])
+    const commit = { group, topic, partition, attempted: new Set<number>(), former, acked: -1, durable: -1 }
+    this.commits.set(key, commit)
     return commit
   }
 

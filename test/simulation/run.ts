@@ -1,13 +1,13 @@
 import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { simulate, type Tally } from './simulation.js'
+import { type SimulationOptions, simulate, type Tally } from './simulation.js'
 
 /*
  * npm run simulate -- --seeds 10000        lets so many clusters live, on two processors
  * npm run simulate -- --seed 17            lets one live again, and tells its story
  * --from N                                 the first seed; default: 1
- * --without power,faults,flips             leaves some of the trouble out
+ * --without power,faults,flips,zeros             leaves some of the trouble out
  * --keep                                   goes on after a failure
  */
 const { values } = parseArgs({
@@ -21,7 +21,12 @@ const { values } = parseArgs({
   }
 })
 const without = values.without.split(',')
-const options = { powerCuts: !without.includes('power'), faults: !without.includes('faults'), flips: !without.includes('flips') }
+const options: SimulationOptions = {
+  powerCuts: !without.includes('power'),
+  faults: !without.includes('faults'),
+  flips: !without.includes('flips'),
+  zeros: !without.includes('zeros')
+}
 
 if (values.seed !== undefined) await one(Number(values.seed))
 else if (Number(values.seeds) >= 200 && values.step === '1') await shared()

@@ -25,6 +25,8 @@ export interface SimulationOptions {
   readonly faults?: boolean
   /** Whether bits flip at the end. */
   readonly flips?: boolean
+  /** Whether files are made longer ahead of their end where appends are synced. */
+  readonly zeros?: boolean
   /** Is told what happens, line by line. */
   readonly story?: string[]
 }
@@ -122,7 +124,9 @@ class Simulation {
   async #open(isDurable: boolean): Promise<Life> {
     this.#note(`--- open, ${isDurable ? 'always' : 'os'}: ${Object.keys(this.#disk.files()).length} files`)
     this.#clock = new VirtualClock(this.#clock.now() + 1000)
-    const storage = this.#disk.mount({ syncEachAppend: isDurable, maxSyncWriteBytes: this.#chance(0.5) ? 1024 : 65536 })
+    const extendAheadBytes = this.#options.zeros === false ? 0 : 4096
+    const maxSyncWriteBytes = this.#chance(0.5) ? 1024 : 65_536
+    const storage = this.#disk.mount({ syncEachAppend: isDurable, maxSyncWriteBytes, extendAheadBytes })
     const note = (line: string) => this.#note(line)
     return Life.open({ disk: this.#disk, random: this.#random, model: this.#model, clock: this.#clock, isDurable, note }, storage)
   }
@@ -223,12 +227,14 @@ class Simulation {
       const topic = new TopicModel(name, count, configs)
       topic.id = found.id
       topic.state = 'present'
-      topic.isDurable = isDurable || end === 'power' || (known.isDurable && isKnown)
+      const isAsKnown = isKnown && count === known.partitions.length && !known.hasUnclearConfigs
+      topic.isDurable = isDurable || end === 'power' || (known.isDurable && isAsKnown)
       topic.grow(count)
       if (known.id === found.id)
         for (const index of topic.partitions.keys()) if (known.partitions[index]) topic.partitions[index] = known.partitions[index]
       for (const [index, model] of topic.partitions.entries()) {
         const { log } = found.partitions[index]
+        if (log.failure) throw new Violation(`${name}-${index} is stopped: ${log.failure.message}`)
         const records = await this.#readAll(log)
         const expected = {
           onlyDurable,
@@ -240,9 +246,9 @@ class Simulation {
       }
       for (const [key, commit] of this.#model.commits) {
         if (commit.topic !== known) continue
-        if (known.id === found.id && isKnown) this.#model.commits.set(key, { ...commit, topic })
-        else this.#model.commits.delete(key)
+        if (known.id === found.id) this.#model.commits.set(key, { ...commit, topic, ...(isKnown ? {} : { acked: -1, durable: -1 }) })
       }
+      known.state = 'absent'
       this.#model.topics.set(name, topic)
     }
     await this.#checkCommits(life, onlyDurable, isDurable || end === 'power')
@@ -260,7 +266,7 @@ class Simulation {
       if (!(await settled(this.#clock, [fetching], () => false))) throw new Violation('Fetching offsets never ends')
       found.set(key, await fetching)
     }
-    checkCommits(this.#model, (group, topic, partition) => found.get(`${group}/${topic}/${partition}`) as number, onlyDurable)
+    checkCommits(this.#model, key => found.get(key) as number, onlyDurable)
     for (const commit of this.#model.commits.values()) if (isDurable) commit.durable = commit.acked
   }
 
