@@ -5,7 +5,7 @@ import { RecordBatch } from '../../record/record-batch.js'
 import { RecordCursor } from '../../record/record-cursor.js'
 import type { Output } from '../output.js'
 import { jsonBytes, jsonRecord, shownBytes, shownRecord, shownTime } from '../shown.js'
-import { problemOfBatch } from '../verify/batch-check.js'
+import { compressionIn, isUnreadable, problemOfBatch } from '../verify/batch-check.js'
 import { leaderEpochCheckpoint, offsetCheckpoints } from './checkpoint-files.js'
 import { contentOf, partitionIn } from './data-directory.js'
 import { abortedTransactions, offsetIndexEntries, timeIndexEntries } from './index-entries.js'
@@ -77,7 +77,7 @@ async function dumpBatches(path: string, { output, records, json, signal }: Dump
         signal.throwIfAborted()
         const batch = new RecordBatch(block, at)
         const problem = problemOfBatch(batch, cursor)
-        if (problem) problems++
+        if (problem && !isUnreadable(problem)) problems++
         const shown = describe(batch, start + at, problem)
         const line = json ? output.json(shown) : output.line(batchLine(shown))
         if (line) await line
@@ -115,9 +115,9 @@ function describe(batch: RecordBatch, position: number, problem: KafkaError | un
     recordCount: batch.recordCount,
     leaderEpoch: batch.leaderEpoch,
     crc: batch.crc,
-    isValid: problem === undefined,
+    isValid: problem === undefined || isUnreadable(problem),
     ...(problem && { problem: problem.message }),
-    compression: problem?.code === 'UNSUPPORTED_COMPRESSION_TYPE' ? 'unknown' : batch.compression,
+    compression: compressionIn(batch) ?? 'unknown',
     timestampType: batch.timestampType,
     baseTimestamp: batch.baseTimestamp,
     maxTimestamp: batch.maxTimestamp,
@@ -145,7 +145,7 @@ function batchLine(batch: ReturnType<typeof describe>): string {
     batch.isControl && 'control',
     batch.deleteHorizon !== undefined && `delete horizon ${shownTime(batch.deleteHorizon)}`,
     `crc ${batch.crc}`,
-    batch.problem !== undefined && `WRONG: ${batch.problem}`
+    batch.problem !== undefined && `${batch.isValid ? 'NOTE' : 'WRONG'}: ${batch.problem}`
   ]
   return parts.filter(Boolean).join('  ')
 }

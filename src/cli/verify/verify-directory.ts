@@ -46,7 +46,7 @@ export async function verifyDirectory(directory: string, { signal, patienceMs = 
   const total = { partitions: 0, segments: 0, batches: 0, records: 0, bytes: 0 }
   for (const folder of folders) {
     signal?.throwIfAborted()
-    const { logEndOffset, missingOffsets, ...counts } = await verifyPartition(folder, reporter)
+    const { logEndOffset, missingOffsets, unreadableBatches, ...counts } = await verifyPartition(folder, reporter)
     total.partitions++
     for (const name of Object.keys(counts) as (keyof typeof counts)[]) total[name] += counts[name]
     for (const [name, entries] of checkpoints) {
@@ -55,6 +55,8 @@ export async function verifyDirectory(directory: string, { signal, patienceMs = 
       const text = `${folder.topic}-${folder.partition} has offset ${entry.offset} in it, its log ends at ${logEndOffset}`
       findings.problem(name, text)
     }
+    if (unreadableBatches > 0)
+      findings.note(basename(folder.path), `the records of ${unreadableBatches} batches were not looked at: this Node has no zstd`)
     if (missingOffsets > 0 && !cleaned.has(basename(folder.path)))
       findings.note(basename(folder.path), `${missingOffsets} offsets are missing, as compaction leaves it`)
   }

@@ -16,6 +16,8 @@ export interface PartitionSummary {
   readonly logEndOffset: number
   /** Offsets between the first and the last that no batch has, as compaction leaves them. */
   readonly missingOffsets: number
+  /** Batches whose records could not be looked at, because this version of Node lacks their compression. */
+  readonly unreadableBatches: number
 }
 
 interface Reporter {
@@ -49,6 +51,7 @@ class PartitionWalk implements SegmentVisitor {
   #segment: SegmentFile = { baseOffset: 0, path: '' }
   #counts = { segments: 0, batches: 0, records: 0, bytes: 0 }
   #missing = 0
+  #unreadable = 0
   /** Undefined before the first segment. */
   #nextOffset: number | undefined
 
@@ -85,6 +88,10 @@ class PartitionWalk implements SegmentVisitor {
     this.#reporter.problem(file, message)
   }
 
+  unreadable(): void {
+    this.#unreadable++
+  }
+
   batch(batch: RecordBatch, position: number): void {
     const expected = this.nextOffset
     const { baseOffset, lastOffset, recordCount, sizeInBytes } = batch
@@ -107,7 +114,7 @@ class PartitionWalk implements SegmentVisitor {
   }
 
   summary(): PartitionSummary {
-    return { ...this.#counts, logEndOffset: this.nextOffset, missingOffsets: this.#missing }
+    return { ...this.#counts, logEndOffset: this.nextOffset, missingOffsets: this.#missing, unreadableBatches: this.#unreadable }
   }
 
   #contradictsEpochs({ baseOffset, leaderEpoch }: RecordBatch): boolean {

@@ -5,13 +5,15 @@ import { RecordBatch } from '../../record/record-batch.js'
 import { RecordCursor } from '../../record/record-cursor.js'
 import { contentOf, filesBeside, type SegmentFile } from '../look/data-directory.js'
 import { LogFileReader } from '../look/log-file-reader.js'
-import { problemOfBatch } from './batch-check.js'
+import { isUnreadable, problemOfBatch } from './batch-check.js'
 import { type IndexCheck, OffsetIndexCheck, TimeIndexCheck, TransactionIndexCheck } from './index-check.js'
 
 /** What a walk over one `.log` file tells about. */
 export interface SegmentVisitor {
   /** `file` is the path of the file concerned. */
   problem(file: string, message: string): void
+  /** The records of a batch could not be looked at: its compression is not to be had here. */
+  unreadable(batch: RecordBatch): void
   /** How long an unfinished batch at the end may take until it is finished, in ms: someone may just be writing it. */
   readonly patienceMs: number
   /** A batch whose header can be believed, or at least not be refuted. */
@@ -29,7 +31,8 @@ export async function verifySegment(segment: SegmentFile, visitor: SegmentVisito
   const cursor = new RecordCursor()
   await verifyBatches(path, visitor.patienceMs, problem, (batch, position) => {
     const damage = problemOfBatch(batch, cursor)
-    if (damage) problem(position, damage.message)
+    if (isUnreadable(damage)) visitor.unreadable(batch)
+    else if (damage) problem(position, damage.message)
     if (batch.baseOffset < baseOffset || batch.lastOffset - baseOffset > maxRelativeOffset) {
       problem(position, `offsets ${batch.baseOffset} to ${batch.lastOffset} do not belong in a segment that begins at ${baseOffset}`)
       return
