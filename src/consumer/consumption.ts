@@ -3,9 +3,8 @@ import { CoordinatorCache } from '../client/coordinator-cache.js'
 import { GroupCoordinator } from '../client/group-coordinator.js'
 import { MetadataCache } from '../client/metadata-cache.js'
 import { Backoff, isRetriable } from '../client/retry.js'
-import { ensureTopic } from '../client/topic-creation.js'
 import type { Clock, Timer } from '../common/clock.js'
-import { abortable, type Deferred, deferred, isPromise, type MaybePromise } from '../common/deferred.js'
+import { abortable, type Deferred, deferred, type MaybePromise } from '../common/deferred.js'
 import type { Random } from '../common/random.js'
 import { type Turn, turnOf } from '../common/turn.js'
 import { KafkaError } from '../errors.js'
@@ -25,6 +24,7 @@ import { rejectedRecord } from './record-decoder.js'
 import { type RejectedRecord, RejectedRecordError, type Rejection } from './rejection.js'
 import { StartOffsets } from './start-offsets.js'
 import { StuckWatch } from './stuck-watch.js'
+import { SubscribedTopics } from './subscribed-topics.js'
 import { Subscription, type TopicSelector, type TopicSerdes } from './subscription.js'
 import { type ClusterNews, TopicWatch } from './topic-watch.js'
 
@@ -64,7 +64,7 @@ export class Consumption implements ReaderOwner {
   fallbackRejection: Rejection = 'fail'
 
   readonly #emit: Emit
-  readonly #brokers: Brokers
+  readonly #subscribedTopics: SubscribedTopics
   readonly #backoff: Backoff
   readonly #news: ClusterNews | undefined
   readonly #fetcher: Fetcher
@@ -75,11 +75,11 @@ export class Consumption implements ReaderOwner {
   readonly #stuckWatch: StuckWatch
   readonly #closing = new AbortController()
   readonly #tasks = new Set<Promise<unknown>>()
-  readonly #missingTopics = new Set<string>()
   #mode: Mode = 'idle'
   #isStarted = false
   /** `close` commits by itself, and not for longer than it is given. */
-  #isClosing = false
+  /** How long the last commit may take, once it is clear that it is the last. */
+  #closeTimeoutMs: number | undefined
   #member: GroupMember | undefined
   #watch: TopicWatch | undefined
   #unlisten: (() => void) | undefined
@@ -95,11 +95,16 @@ export class Consumption implements ReaderOwner {
     const { brokers, clock, random } = parts
     this.settings = settings
     this.#emit = emit
-    this.#brokers = brokers
     this.clock = clock
     this.random = random
     this.#news = parts.news
     this.metadata = parts.metadata ?? new MetadataCache(brokers, { ...settings, clock, random })
+    this.#subscribedTopics = new SubscribedTopics({
+      ...settings,
+      brokers,
+      metadata: this.metadata,
+      onMissing: error => this.#trouble(error)
+    })
     this.#backoff = new Backoff(clock, random, settings)
     this.#turn = turnOf(clock)
     this.#keepAlive = new KeepAlive(clock)
@@ -245,7 +250,7 @@ export class Consumption implements ReaderOwner {
     if (this.#reader !== reader) return
     this.#reader = undefined
     this.#keepAlive.letGo()
-    if (this.settings.autoCommit && !this.#isClosing) await this.commitHandled()
+    if (this.settings.autoCommit && !this.isClosed) await this.commitHandled(this.assignment, this.#closeTimeoutMs)
   }
 
   moveOn(): void {
@@ -338,7 +343,7 @@ export class Consumption implements ReaderOwner {
       const { metadataMaxAgeMs } = this.settings
       this.#watch = new TopicWatch(this.clock, this.#news, {
         look: signal => this.#look(signal),
-        intervalMs: () => (this.#missingTopics.size > 0 ? Math.min(lookAgainMs, metadataMaxAgeMs) : metadataMaxAgeMs)
+        intervalMs: () => (this.#subscribedTopics.areMissing ? Math.min(lookAgainMs, metadataMaxAgeMs) : metadataMaxAgeMs)
       })
       if (this.#mode === 'alone') this.#watch.look()
     }
@@ -406,35 +411,8 @@ export class Consumption implements ReaderOwner {
     member.start()
   }
 
-  /** The topics that are subscribed to, created if they may be, as far as they are known. */
-  async #topics(signal: AbortSignal): Promise<readonly string[]> {
-    const { subscription, metadata } = this
-    const { allowAutoTopicCreation } = this.settings
-    const options = { allowAutoTopicCreation, signal, ...(!allowAutoTopicCreation && { unknownTopicRetries: 0 }) }
-    const topics = new Set(subscription.names)
-    const wanted = [
-      ...subscription.typedTopics,
-      ...subscription.names.filter(name => !subscription.typedTopics.some(typed => typed.name === name))
-    ]
-    await Promise.all(
-      wanted.map(async topic => {
-        const name = typeof topic === 'string' ? topic : topic.name
-        try {
-          const known = ensureTopic(topic, this.#brokers, metadata, options)
-          if (isPromise(known)) await known
-          this.#missingTopics.delete(name)
-        } catch (error) {
-          if (signal.aborted || !(error instanceof KafkaError && error.code === 'UNKNOWN_TOPIC_OR_PARTITION')) throw error
-          // It may come later; until then it is told once.
-          if (!this.#missingTopics.has(name)) this.#trouble(error)
-          this.#missingTopics.add(name)
-        }
-      })
-    )
-    if (subscription.hasPatterns) {
-      for (const { name, isInternal } of await metadata.all({ signal })) if (!isInternal && subscription.matches(name)) topics.add(name)
-    }
-    return [...topics]
+  #topics(signal: AbortSignal): Promise<string[]> {
+    return this.#subscribedTopics.find(this.subscription, signal)
   }
 
   /** How records of a topic are read, and written again. */
@@ -533,7 +511,7 @@ export class Consumption implements ReaderOwner {
   // ---- the end
 
   async close(timeoutMs: number): Promise<void> {
-    this.#isClosing = true
+    this.#closeTimeoutMs = timeoutMs
     const reader = this.#reader
     this.#commitTimer?.cancel()
     await reader?.close(timeoutMs)

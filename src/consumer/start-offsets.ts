@@ -61,6 +61,9 @@ export class StartOffsets {
     const { allowAutoTopicCreation } = settings
     const known = metadata.ensure([...new Set(partitions.map(({ topic }) => topic))], { allowAutoTopicCreation, signal })
     if (isPromise(known)) await known
+    // Whoever shared the partitions out may have seen some that were added since we looked.
+    const unseen = partitions.filter(({ topic, partition }) => !metadata.partition(topic, partition)).map(({ topic }) => topic)
+    if (unseen.length > 0) await metadata.refresh([...new Set(unseen)], { allowAutoTopicCreation, signal })
     const existing = partitions.filter(partition => this.#exists(partition))
     const committed = await committer?.committed(existing, { signal })
     for (const partition of this.#withoutPosition(existing)) {
