@@ -25,6 +25,17 @@ describe('run', () => {
     expect(values.sort()).toEqual(numbered('v', 100).sort())
   })
 
+  it('ends only once what it handled is committed, also when a handler closes the consumer', async () => {
+    await send(cluster, 'orders', numbered('v', 3), 0)
+    const consumer = textConsumer(cluster, groupOptions)
+    await consumer.run({
+      eachRecord({ value }) {
+        if (value === 'v2') void consumer.close()
+      }
+    })
+    expect(await cluster.admin().listGroupOffsets('g')).toContainEqual(expect.objectContaining({ ...first, offset: 3 }))
+  })
+
   it('works on as many partitions at once as it may, on one record of each', async () => {
     for (let partition = 0; partition < 3; partition++) await send(cluster, 'orders', numbered('v', 20), partition)
     const consumer = textConsumer(cluster, groupOptions)
