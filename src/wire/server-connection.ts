@@ -57,7 +57,9 @@ export class ServerConnection {
   readonly #abort = new AbortController()
   readonly #brokers = new Map<string, Broker>()
   readonly #waiting: { readonly frame: Uint8Array; readonly reserved: number }[] = []
+  /** Bytes taken from the budget for the request that is arriving, and for the one that is answered. */
   #reserved = 0
+  #held = 0
   #asking: (() => void) | undefined
   #current: Api | undefined
   #busy = false
@@ -151,18 +153,24 @@ export class ServerConnection {
     while (!this.#ended && !this.#closing) {
       const next = this.#waiting.shift()
       if (!next) break
+      this.#held = next.reserved
       try {
         await this.#answer(next.frame)
       } catch (error) {
         this.#end(error instanceof KafkaError ? error : new KafkaError('UNKNOWN_SERVER_ERROR', 'A request failed', { cause: error }))
       } finally {
         this.#current = undefined
-        this.#context.budget.give(next.reserved)
+        this.#letGo()
       }
     }
     this.#busy = false
     if (this.#closing) this.#end(undefined)
     if (!this.#ended && !this.#asking) this.socket.resume()
+  }
+
+  #letGo(): void {
+    this.#context.budget.give(this.#held)
+    this.#held = 0
   }
 
   async #answer(frame: Uint8Array): Promise<void> {
@@ -207,7 +215,10 @@ export class ServerConnection {
   }
 
   async #askNode(api: Api, header: RequestHeader, body: object): Promise<object> {
-    if (api === Fetch) await this.#room()
+    if (api === Fetch) {
+      this.#letGo() // or a fetch that is large itself would wait for itself
+      await this.#room()
+    }
     const response = await this.#brokerFor(header, api).request(api, body as RequestOf<Api>, this.#abort.signal)
     return withEndpoint(api, response, this.#context.endpoint())
   }

@@ -92,6 +92,15 @@ describe('the limits of a listener', () => {
     }
   })
 
+  it('maxInFlightBytes: a fetch that is larger itself does not wait for itself', async () => {
+    const node = new ScriptedNode().answer(Fetch, () => fetchResponse(new Uint8Array(10)))
+    await using listener = await listen(node, { maxInFlightBytes: 100_000 })
+    using client = await RawClient.connect(listener.port)
+    const partitions = Array.from({ length: 10_000 }, (_, partition) => ({ partition, fetchOffset: 0, partitionMaxBytes: 1 }))
+    client.request(Fetch, 12, { ...fetchRequest, topics: [{ topic: 't', partitions }] }, 4)
+    expect((await client.response(Fetch, 12)).correlationId).toBe(4)
+  })
+
   it('maxInFlightBytes: answers that nobody takes hold up fetches, and nothing else, until their connection is given up', async () => {
     const clock = new VirtualClock()
     const node = new ScriptedNode()

@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process'
+import { basename } from 'node:path'
 
 export interface CommandOptions {
   readonly input?: string
@@ -32,6 +33,7 @@ export async function missingCommand(command: string, args: readonly string[]): 
     await runCommand(command, args, { timeoutMs: 300_000 })
     return undefined
   } catch (error) {
-    return `${command} cannot be run here: ${(error as Error).message.split('\n', 1)[0]}`
+    const why = (error as Error).message.replaceAll(command, basename(command)).split('\n', 1)[0]
+    return `It cannot be run here: ${why}`
   }
 }
