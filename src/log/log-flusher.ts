@@ -132,6 +132,8 @@ export class LogFlusher {
   }
 
   async #seal(segment: Segment): Promise<void> {
+    // A storage may have extended the file ahead of its end: what is sealed has the size of what is in it.
+    await segment.file.truncate(segment.sizeInBytes)
     await segment.file.sync()
     if (segment.isRetired) return
     await segment.writeIndexes()

@@ -381,13 +381,14 @@ export class Log {
       const index = this.#segments.indexOf(end)
       const segment = this.#segments.at(index) as Segment
       segment.forgetFrom(segment.readableBytes, end)
-      const removed = this.#segments.remove(index + 1, Number.POSITIVE_INFINITY)
+      const isRemoving = index + 1 < this.#segments.count
+      this.#segments.remove(index + 1, Number.POSITIVE_INFINITY)
       this.#nextOffset = end
       await segment.cutFile()
       this.#segments.recount()
       await this.#segments.removals()
-      if (removed > 0) await this.#storage.syncFolder(this.folder)
       await this.#rememberUpTo(end)
+      if (this.#storage.durable && isRemoving) await this.#flusher.wasCut(end)
     } catch (error) {
       throw this.#poison(error)
     }

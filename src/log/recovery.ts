@@ -4,7 +4,7 @@ import type { LogFolder } from './log-folder.js'
 import type { LogHistory } from './log-history.js'
 import { type CompleteLogOptions, compacts } from './log-options.js'
 import { Segment } from './segment.js'
-import { hasBatchAfter, type ScannedBatch } from './segment-scan.js'
+import { hasBatchAfter, isZeroFrom, type ScannedBatch } from './segment-scan.js'
 
 /** What opening a log found out. */
 export interface RecoveryReport {
@@ -104,7 +104,11 @@ async function recover(opening: Opening, segments: Segment[]): Promise<Opened> {
     }
     const { end, nextOffset, batches: count, fault } = await segment.scan(note)
     batches += count
-    if (fault !== undefined) {
+    const isWholeBeforeRoom = fault !== undefined && segments[index + 1]?.baseOffset === nextOffset && (await isZeroFrom(segment.file, end))
+    if (isWholeBeforeRoom) {
+      // A file that had been extended ahead, and was not yet cut to its size when the next one was begun.
+      if (opening.mayChange) await segment.file.truncate(end)
+    } else if (fault !== undefined) {
       await expectTorn(opening, segments, index, end, nextOffset, fault)
       tornTail = await cut(opening, segments, index, end, fault)
     }

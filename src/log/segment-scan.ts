@@ -109,3 +109,15 @@ export async function hasBatchAfter(file: StorageFile, baseOffset: number, posit
   }
   return false
 }
+
+/** Whether nothing but zeros stands from `position` on. */
+export async function isZeroFrom(file: StorageFile, position: number): Promise<boolean> {
+  while (position < file.length) {
+    const view = await file.read(position, blockBytes)
+    const isZero = view.length > 0 && view.every(byte => byte === 0)
+    position += view.length
+    release(view)
+    if (!isZero) return false
+  }
+  return true
+}

@@ -41,6 +41,8 @@ export class DiskFile implements StorageFile {
   #syncing: Promise<void> | undefined
   #nextSync: Deferred<void> | undefined
   #failure: Error | undefined
+  /** A write that failed may have left something beyond the end. */
+  #mayBeLonger = false
   #closed = false
 
   constructor(path: string, setting: DiskFileSetting) {
@@ -71,9 +73,10 @@ export class DiskFile implements StorageFile {
   #writeNow(bytes: Uint8Array, position: number): void {
     try {
       const fd = this.#setting.handles.use(this)
-      this.#extend(fd, position + bytes.length)
+      this.#extend(fd, position, position + bytes.length)
       for (let written = 0; written < bytes.length; ) written += writeSync(fd, bytes, written, bytes.length - written, position + written)
     } catch (error) {
+      this.#mayBeLonger = true
       throw storageError('Writing', this.path, error)
     }
   }
@@ -85,9 +88,10 @@ export class DiskFile implements StorageFile {
       await before
       const fd = this.#setting.handles.pin(this)
       try {
-        this.#extend(fd, position + bytes.length)
+        this.#extend(fd, position, position + bytes.length)
         for (let written = 0; written < bytes.length; ) written += await writeAt(fd, bytes, written, position + written)
       } catch (error) {
+        this.#mayBeLonger = true
         throw storageError('Writing', this.path, error)
       } finally {
         this.#setting.handles.unpin(this)
@@ -104,8 +108,9 @@ export class DiskFile implements StorageFile {
     return this.#setting.syncEachAppend ? writing.then(() => this.sync()) : writing
   }
 
-  #extend(fd: number, end: number): void {
-    if (!this.#setting.syncEachAppend || end <= this.#extendedLength) return
+  #extend(fd: number, position: number, end: number): void {
+    // What is written at once, an index for instance, needs no more room after it.
+    if (!this.#setting.syncEachAppend || position === 0 || end <= this.#extendedLength) return
     const extended = end + extendAheadBytes
     ftruncateSync(fd, extended)
     this.#extendedLength = extended
@@ -172,13 +177,15 @@ export class DiskFile implements StorageFile {
   async truncate(length: number): Promise<void> {
     await this.#writing?.catch(() => {})
     if (this.#failure) throw this.#failure
-    if (length >= this.#length) return
+    const isLonger = this.#mayBeLonger || this.#extendedLength > this.#length
+    if (length > this.#length || (length === this.#length && !isLonger)) return
     try {
       ftruncateSync(this.#setting.handles.use(this), length)
+      this.#mayBeLonger = false
     } catch (error) {
       throw storageError('Truncating', this.path, error)
     }
-    this.#tail.forget()
+    if (length < this.#length) this.#tail.forget()
     this.#length = this.#writtenLength = this.#extendedLength = length
     this.#setting.onDirty(this)
   }
@@ -205,6 +212,8 @@ export class DiskFile implements StorageFile {
   }
 
   async #syncNow(): Promise<void> {
+    // Those who were woken by the sync before, and append again at once, share this one.
+    await new Promise(setImmediate)
     if (this.#writing) await this.#writing
     const { handles } = this.#setting
     const fd = handles.pin(this)
@@ -221,8 +230,10 @@ export class DiskFile implements StorageFile {
   async close(): Promise<void> {
     if (this.#closed) return
     this.#closed = true
-    await this.#writing?.catch(() => {})
-    await this.#syncing?.catch(() => {})
+    while (this.#writing || this.#syncing) {
+      await this.#writing?.catch(() => {})
+      await this.#syncing?.catch(() => {})
+    }
     const { handles } = this.#setting
     if (this.#extendedLength > this.#length && !this.#failure) ftruncateSync(handles.use(this), this.#length)
     this.#tail.forget()

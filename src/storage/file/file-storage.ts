@@ -1,6 +1,6 @@
-import { mkdirSync, readdirSync, realpathSync, renameSync, rmdirSync, rmSync, statSync } from 'node:fs'
-import { open } from 'node:fs/promises'
-import { dirname, join, resolve, sep } from 'node:path'
+import { mkdirSync, readdirSync, realpathSync, renameSync, rmdirSync, statSync } from 'node:fs'
+import { open, rm } from 'node:fs/promises'
+import { dirname, join, relative, resolve, sep } from 'node:path'
 import { expectInteger, expectKnownKeys, expectOneOf, expectString } from '../../common/options.js'
 import { KafkaError } from '../../errors.js'
 import { ChunkPool } from '../chunk-pool.js'
@@ -57,6 +57,9 @@ export function fileStorage(directory: string, options?: FileStorageOptions): Fi
 /** The storage behind `fileStorage()`. */
 export class FileStorage implements Storage {
   readonly durable = true
+  readonly syncsAppends: boolean
+  readonly readOnly: boolean
+  onError: ((error: unknown, name: string) => void) | undefined
   /** The directory's absolute path. */
   readonly directory: string
   readonly #options: Required<FileStorageOptions>
@@ -64,6 +67,8 @@ export class FileStorage implements Storage {
   readonly #setting: DiskFileSetting
   readonly #files = new Set<DiskFile>()
   readonly #unsynced = new Set<DiskFile>()
+  /** Folders in which names have changed since they were synced, with durability `'interval'`. */
+  readonly #unsyncedFolders = new Set<string>()
   #lock: DirectoryLock | undefined
   #syncTimer: NodeJS.Timeout | undefined
   #ready = false
@@ -79,13 +84,15 @@ export class FileStorage implements Storage {
     expectInteger('fileMode', this.#options.fileMode, 0, 0o777)
     expectInteger('folderMode', this.#options.folderMode, 0, 0o777)
     this.directory = resolve(directory)
+    this.syncsAppends = this.#options.durability === 'always'
+    this.readOnly = this.#options.readOnly
     this.#handles = new HandlePool(this.#options)
     const tails = new TailCache(this.#options.tailCacheBytes)
     this.#setting = {
       handles: this.#handles,
       readBuffers: new ChunkPool(maxIdleReadBytes),
       newTail: () => tails.tail(),
-      syncEachAppend: this.#options.durability === 'always',
+      syncEachAppend: this.syncsAppends,
       onDirty: file => this.#noteDirty(file),
       onClosed: file => {
         this.#files.delete(file)
@@ -97,12 +104,25 @@ export class FileStorage implements Storage {
   open(name: string): StorageFile {
     const path = this.#path(name)
     try {
-      if (!this.#options.readOnly) mkdirSync(dirname(path), { recursive: true, mode: this.#options.folderMode })
-      const file = new DiskFile(path, this.#setting)
+      const file = this.#openFile(path)
       this.#files.add(file)
       return file
     } catch (error) {
       throw storageError('Opening', path, error)
+    }
+  }
+
+  #openFile(path: string): DiskFile {
+    try {
+      return new DiskFile(path, this.#setting)
+    } catch (error) {
+      // The first file of a folder, which is rare: it costs less to be told so than to look each time.
+      if (this.readOnly || !isMissing(error)) throw error
+      mkdirSync(dirname(path), { recursive: true, mode: this.#options.folderMode })
+      this.#noteName(dirname(path))
+      return new DiskFile(path, this.#setting)
+    } finally {
+      this.#noteName(path)
     }
   }
 
@@ -115,13 +135,15 @@ export class FileStorage implements Storage {
     }
   }
 
-  remove(name: string): void {
+  /** In the thread pool, since a large file takes the file system its time. */
+  async remove(name: string): Promise<void> {
     const path = this.#pathToWrite(name)
     try {
       // Who has it open may go on reading, so its descriptor must not be closed and opened again.
       for (const file of this.#openFilesIn(path)) this.#handles.pin(file)
-      rmSync(path, { recursive: true, force: true })
+      await rm(path, { recursive: true, force: true })
       this.#removeEmptyFolder(dirname(path))
+      this.#noteName(path)
     } catch (error) {
       throw storageError('Removing', path, error)
     }
@@ -144,6 +166,8 @@ export class FileStorage implements Storage {
       mkdirSync(dirname(target), { recursive: true, mode: this.#options.folderMode })
       for (const file of this.#openFilesIn(target)) this.#handles.pin(file)
       renameSync(path, target)
+      this.#noteName(path)
+      this.#noteName(target)
       for (const file of this.#openFilesIn(path)) file.path = target + file.path.slice(path.length)
       this.#removeEmptyFolder(dirname(path))
     } catch (error) {
@@ -210,15 +234,29 @@ export class FileStorage implements Storage {
   #noteDirty(file: DiskFile): void {
     if (this.#options.durability !== 'interval') return
     this.#unsynced.add(file)
+    this.#syncSoon()
+  }
+
+  /** A name came or went. */
+  #noteName(path: string): void {
+    if (this.#options.durability !== 'interval' || this.readOnly) return
+    this.#unsyncedFolders.add(relative(this.directory, dirname(path)))
+    this.#syncSoon()
+  }
+
+  #syncSoon(): void {
     this.#syncTimer ??= setTimeout(() => this.#syncAll(), this.#options.syncIntervalMs).unref()
   }
 
+  /** A file whose sync fails is written no more: whoever appends next is told why, and `onError` at once. */
   #syncAll(): void {
     this.#syncTimer = undefined
     const files = [...this.#unsynced]
+    const folders = [...this.#unsyncedFolders]
     this.#unsynced.clear()
-    // A sync that fails ends the file's writing: whoever appends next is told why.
-    for (const file of files) file.sync().catch(() => {})
+    this.#unsyncedFolders.clear()
+    for (const file of files) file.sync().catch(error => this.onError?.(error, relative(this.directory, file.path)))
+    for (const folder of folders) this.syncFolder(folder).catch(error => this.onError?.(error, folder))
   }
 }
 
