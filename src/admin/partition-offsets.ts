@@ -110,7 +110,11 @@ async function perLeader<T extends TopicPartition, R extends TopicPartition>(
   const results = new Map<string, R>()
   await context.call(options, async limits => {
     const open = items.filter(item => !results.has(keyOf(item)))
-    await context.metadata.ensure([...new Set(open.map(({ topic }) => topic))], { ...limits, allowAutoTopicCreation: false })
+    const topics = [...new Set(open.map(({ topic }) => topic))]
+    const looking = { ...limits, allowAutoTopicCreation: false }
+    await context.metadata.ensure(topics, looking)
+    // Partitions may have been added since a topic was last looked up.
+    if (open.some(({ topic, partition }) => !context.metadata.partition(topic, partition))) await context.metadata.refresh(topics, looking)
     const byLeader = new Map<Broker, T[]>()
     for (const item of open) {
       const leader = context.leaderOf(item.topic, item.partition)

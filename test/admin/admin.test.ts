@@ -116,7 +116,9 @@ describe('topics', () => {
   it('get more partitions, and go', async () => {
     const { admin } = await openAdmin()
     await admin.createTopic('orders')
+    await admin.listOffsets(['orders'], 'latest')
     await admin.createPartitions('orders', 4)
+    expect(await admin.listOffsets([{ topic: 'orders', partition: 3 }], 'latest')).toMatchObject([{ offset: 0 }])
     expect((await admin.describeTopics(['orders']))[0].partitions).toHaveLength(4)
     expect(await failing(admin.createPartitions('orders', 2))).toMatchObject({ code: 'INVALID_PARTITIONS', topic: 'orders' })
     await admin.deleteTopics(['orders'])
