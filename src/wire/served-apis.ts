@@ -1,6 +1,6 @@
 import { apis } from '../protocol/apis.js'
 import type { Broker } from '../protocol/broker.js'
-import type { Api, ResponseOf, VersionRange } from '../protocol/message.js'
+import { type Api, includesVersion, type ResponseOf, type VersionRange } from '../protocol/message.js'
 import { AlterUserScramCredentials } from '../protocol/messages/alter-user-scram-credentials.js'
 import { ApiVersions } from '../protocol/messages/api-versions.js'
 import { DescribeUserScramCredentials } from '../protocol/messages/describe-user-scram-credentials.js'
@@ -52,8 +52,10 @@ export class ServedApis {
     return new ServedApis(await node.request(ApiVersions, request), options)
   }
 
-  get(apiKey: number): ServedApi | undefined {
-    return this.#byKey.get(apiKey)
+  /** The API of this number, when it is served in this version. */
+  find(apiKey: number, version: number): Api | undefined {
+    const served = this.#byKey.get(apiKey)
+    return served && includesVersion(served.versions, version) ? served.api : undefined
   }
 
   /** The ranges as clients are told. Produce begins at 0: librdkafka asks for exactly that before it compresses (KAFKA-18659). */

@@ -1,0 +1,195 @@
+import { concatBytes, writeInt32 } from '../common/bytes.js'
+import { release } from '../common/lease.js'
+import { errorNumber, KafkaError } from '../errors.js'
+import type { Broker } from '../protocol/broker.js'
+import { readMessage, writeMessage } from '../protocol/codec.js'
+import { type Api, includesVersion, type RequestOf, type ResponseOf } from '../protocol/message.js'
+import { MessageReader } from '../protocol/message-reader.js'
+import { ApiVersions } from '../protocol/messages/api-versions.js'
+import { Fetch } from '../protocol/messages/fetch.js'
+import { Produce } from '../protocol/messages/produce.js'
+import { SaslAuthenticate } from '../protocol/messages/sasl-authenticate.js'
+import { SaslHandshake } from '../protocol/messages/sasl-handshake.js'
+import { type Endpoint, withEndpoint } from './endpoints.js'
+import { apiVersionsKey, beginResponse, endFrame, type RequestHeader, readRequestHeader, skipTagged } from './headers.js'
+import { type Exchange, type Intercept, Interception } from './intercept.js'
+import type { Authentication } from './sasl/authentication.js'
+import type { ServedApis } from './served-apis.js'
+
+/** What the requests of a connection are answered with. */
+export interface RequestContext {
+  readonly served: ServedApis
+  readonly intercept: Intercept | undefined
+  readonly endpoint: () => Endpoint
+  readonly authentication: Authentication
+  /** The node, for a client of this name that asks in this version. */
+  readonly brokerFor: (clientId: string, clientHost: string, apiVersion: number) => Broker
+  /** Answers an API that the listener serves by itself; undefined for all others. */
+  readonly own: (api: Api, body: object) => object | undefined
+}
+
+/** Who asks. */
+export interface Requester {
+  readonly connectionId: number
+  readonly clientHost: string
+  /** Aborts when the connection ends. */
+  readonly signal: AbortSignal
+  /** Resolves when an answer of unknown size may be made. */
+  readonly room: () => Promise<void> | undefined
+}
+
+/** What goes back for a request: a frame in pieces, and what happens then. */
+export interface Answer {
+  readonly pieces: readonly Uint8Array[]
+  /** Called when the pieces are no longer read. */
+  readonly sent?: () => void
+  /** Why the connection ends after it, if it does. */
+  readonly end?: KafkaError
+}
+
+/** Stands for an answer that never comes. */
+export const never: unique symbol = Symbol('never')
+
+/**
+ * Turns the frames of one connection into requests, and responses into frames. What can not be answered throws: the connection then ends,
+ * as it does with Kafka.
+ */
+export class RequestServer {
+  readonly #context: RequestContext
+  readonly #requester: Requester
+  readonly #brokers = new Map<string, Broker>()
+  #current: Api | undefined
+
+  constructor(context: RequestContext, requester: Requester) {
+    this.#context = context
+    this.#requester = requester
+  }
+
+  /** The API that is being asked. */
+  get current(): Api | undefined {
+    return this.#current
+  }
+
+  async answer(frame: Uint8Array): Promise<Answer | typeof never | undefined> {
+    const { authentication, served } = this.#context
+    if (authentication.expectsRawToken) return { pieces: rawFrame(await authentication.rawToken(frame)) }
+    const reader = new MessageReader(frame)
+    const header = readRequestHeader(reader)
+    const api = served.find(header.apiKey, header.apiVersion)
+    if (!api) return this.#refuseVersion(header)
+    if (includesVersion(api.flexible, header.apiVersion)) skipTagged(reader)
+    if (!authentication.isComplete && !beforeAuthentication.includes(api)) {
+      throw new KafkaError('ILLEGAL_SASL_STATE', `${api.name} was asked before authentication`)
+    }
+    const body = readMessage(reader, api.request, header.apiVersion)
+    this.#current = api
+    try {
+      return await this.#exchange(api, header, body)
+    } finally {
+      this.#current = undefined
+    }
+  }
+
+  async #exchange(api: Api, header: RequestHeader, body: object): Promise<Answer | typeof never | undefined> {
+    const response = await this.#intercepted(api, header, body)
+    if (api === Produce && (body as { acks: number }).acks === 0) return expectSuccess(response)
+    if (!(response instanceof Interception)) return { ...framed(api, header, response), ...ending(api, response, this.#context) }
+    if (response.answerBytes === undefined) return never
+    const whole = concatBytes(framed(api, header, await this.#ask(api, header, body)).pieces)
+    const end = new KafkaError('NETWORK_EXCEPTION', 'The connection was closed in mid-answer, as asked for')
+    return { pieces: [whole.subarray(0, response.answerBytes)], end }
+  }
+
+  #intercepted(api: Api, header: RequestHeader, body: object): object | Promise<object> {
+    const { intercept } = this.#context
+    if (!intercept) return this.#ask(api, header, body)
+    const { connectionId, signal } = this.#requester
+    const { apiVersion, clientId } = header
+    const exchange: Exchange = { api, apiVersion, clientId: clientId ?? '', connectionId, body, signal }
+    return intercept(exchange, async () => this.#ask(api, header, body))
+  }
+
+  #ask(api: Api, header: RequestHeader, body: object): object | Promise<object> {
+    const { served, authentication, own } = this.#context
+    switch (api) {
+      case ApiVersions:
+        return isValidSoftware(header.apiVersion, body) ? served.describe() : served.describeOwnRange(errorNumber('INVALID_REQUEST'))
+      case SaslHandshake:
+        return authentication.handshake((body as { mechanism: string }).mechanism, header.apiVersion)
+      case SaslAuthenticate:
+        return authentication.authenticate((body as { authBytes: Uint8Array }).authBytes)
+      default:
+        return own(api, body) ?? this.#askNode(api, header, body)
+    }
+  }
+
+  async #askNode(api: Api, header: RequestHeader, body: object): Promise<object> {
+    if (api === Fetch) await this.#requester.room()
+    const response = await this.#brokerFor(header, api).request(api, body as RequestOf<Api>, this.#requester.signal)
+    return withEndpoint(api, response, this.#context.endpoint())
+  }
+
+  #brokerFor({ clientId, apiVersion }: RequestHeader, api: Api): Broker {
+    const key = `${api.key} ${apiVersion} ${clientId}`
+    let broker = this.#brokers.get(key)
+    if (!broker) {
+      if (this.#brokers.size >= maxBrokers) this.#brokers.clear()
+      this.#brokers.set(key, (broker = this.#context.brokerFor(clientId ?? '', this.#requester.clientHost, apiVersion)))
+    }
+    return broker
+  }
+
+  /** A client may not know which versions of ApiVersions there are, so that request is answered; any other ends the connection. */
+  #refuseVersion(header: RequestHeader): Answer {
+    const { apiKey, apiVersion } = header
+    if (apiKey !== apiVersionsKey || apiVersion < 0) {
+      throw new KafkaError('UNSUPPORTED_VERSION', `API ${apiKey} is not served in version ${apiVersion}`)
+    }
+    const response = this.#context.served.describeOwnRange(errorNumber('UNSUPPORTED_VERSION'))
+    return framed(ApiVersions, { ...header, apiVersion: 0 }, response)
+  }
+}
+
+const beforeAuthentication: readonly Api[] = [ApiVersions, SaslHandshake, SaslAuthenticate]
+const softwareName = /^[a-zA-Z0-9](?:[a-zA-Z0-9\-.]*[a-zA-Z0-9])?$/
+/** A client may ask under many names; only so many are remembered. */
+const maxBrokers = 64
+
+function framed(api: Api, { apiVersion, correlationId }: RequestHeader, response: object): Answer {
+  const writer = beginResponse(api, apiVersion, correlationId)
+  writeMessage(writer, api.response, apiVersion, response as ResponseOf<Api>)
+  const pieces = endFrame(writer)
+  return api === Fetch ? { pieces, sent: () => releaseRecords(response) } : { pieces }
+}
+
+function rawFrame(token: Uint8Array): Uint8Array[] {
+  const size = new Uint8Array(4)
+  writeInt32(size, 0, token.length)
+  return [size, token]
+}
+
+/** acks=0: no answer at all, so an error can only be told by closing the connection. */
+function expectSuccess(response: object): undefined {
+  const { responses } = response as { responses?: { partitionResponses: { errorCode: number }[] }[] }
+  const failed = responses?.flatMap(topic => topic.partitionResponses).find(partition => partition.errorCode !== 0)
+  if (failed) throw KafkaError.fromNumber(failed.errorCode, 'A produce request without acknowledgement failed')
+}
+
+/** Who did not prove who he is gets to know it, and then has to go; who asked for another mechanism may ask again. */
+function ending(api: Api, response: object, { authentication }: RequestContext): { end?: KafkaError } {
+  if ((api !== SaslAuthenticate && api !== SaslHandshake) || authentication.isComplete) return {}
+  const { errorCode } = response as { errorCode: number }
+  if (errorCode === 0 || errorCode === errorNumber('UNSUPPORTED_SASL_MECHANISM')) return {}
+  return { end: KafkaError.fromNumber(errorCode) }
+}
+
+function isValidSoftware(version: number, body: object): boolean {
+  const { clientSoftwareName, clientSoftwareVersion } = body as { clientSoftwareName: string; clientSoftwareVersion: string }
+  return version < 3 || (softwareName.test(clientSoftwareName) && softwareName.test(clientSoftwareVersion))
+}
+
+/** Gives back the record bytes that the node lent for a Fetch response. */
+function releaseRecords(response: object): void {
+  const { responses } = response as { responses: { partitions: { records: Uint8Array | null }[] }[] }
+  for (const { partitions } of responses) for (const { records } of partitions) if (records) release(records)
+}
