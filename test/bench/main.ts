@@ -63,8 +63,8 @@ const scratch = mkdtempSync(join(scratchHome, 'bench-'))
 const pace = given.smoke
   ? { rounds: 1, scale: 0.002, warmUp: 0 }
   : given.quick
-    ? { rounds: 1, scale: 0.2, warmUp: 0.05 }
-    : { rounds: 5, scale: 1, warmUp: 0.2 }
+    ? { rounds: 1, scale: 0.15, warmUp: 0.1 }
+    : { rounds: 5, scale: 1, warmUp: 0.4 }
 const scale = Number(given.scale ?? pace.scale)
 const plan: Plan = {
   rounds: Number(given.rounds ?? pace.rounds),

@@ -7,7 +7,7 @@ import type { Setting } from '../setting.js'
 const shared = topic('shared', { key: string, value: string, partitions: 6 })
 
 async function run(setting: Setting, consumerCount: number) {
-  const count = setting.count(1_000_000)
+  const count = setting.count(2_000_000)
   const messages = messagesOf(100)
   const cluster = await Cluster.open()
   await cluster.admin().createTopics([shared])

@@ -39,7 +39,7 @@ export const fanOut: Work = {
           role,
           family: String(subscribers),
           async run(setting) {
-            const { rate } = await busRate(await load(), setting, { records: 1_000_000 / subscribers ** 0.7, subscribers })
+            const { rate } = await busRate(await load(), setting, { records: 2_000_000 / subscribers ** 0.7, subscribers })
             return { rate: rate * subscribers }
           }
         }) satisfies Contestant
