@@ -1,13 +1,15 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { dirname, join } from 'node:path'
+import { fileURLToPath, pathToFileURL } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
 /** What users see first has to run as it stands: every file of examples/ and the first program of the README, on the built package. */
 const root = fileURLToPath(new URL('..', import.meta.url))
 const examples = readdirSync(join(root, 'examples')).filter(name => name.endsWith('.ts'))
+const tsx = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href
 const folder = mkdtempSync(join(tmpdir(), 'millrace-examples-'))
 
 /** What an example shows, as one reads it: the line that makes its point. */
@@ -51,11 +53,11 @@ it.each(programs)(
   'the programs of the README run as they stand: %#',
   async program => {
     // It has to lie within the package for `millrace` to be found.
-    const path = `test/.tmp/readme-${process.pid}.ts`
-    mkdirSync(join(root, 'test/.tmp'), { recursive: true })
-    writeFileSync(join(root, path), program)
-    const result = await run(path)
-    rmSync(join(root, path))
+    const path = join(root, `test/.tmp/readme-${process.pid}.ts`)
+    mkdirSync(dirname(path), { recursive: true })
+    writeFileSync(path, program)
+    const result = await runIn(folder, path)
+    rmSync(path)
     expect(result).toMatchObject({ code: 0, errors: '' })
     expect(result.output).not.toBe('')
   },
@@ -138,9 +140,18 @@ interface Ended {
 
 /** Runs a TypeScript file in a process of its own, against the built package. */
 function run(path: string, ...args: string[]): Promise<Ended> {
+  return runIn(root, path, ...args)
+}
+
+function runIn(cwd: string, path: string, ...args: string[]): Promise<Ended> {
   // Whatever vitest tells its workers through the environment is not meant for the example.
-  const environment = { PATH: process.env.PATH, HOME: process.env.HOME, TMPDIR: folder, TSX_TSCONFIG_PATH: 'tsconfig.build.json' }
-  const child = spawn(process.execPath, ['--import', 'tsx', path, ...args], { cwd: root, env: environment })
+  const environment = {
+    PATH: process.env.PATH,
+    HOME: process.env.HOME,
+    TMPDIR: folder,
+    TSX_TSCONFIG_PATH: join(root, 'tsconfig.build.json')
+  }
+  const child = spawn(process.execPath, ['--import', tsx, path, ...args], { cwd, env: environment })
   let [output, errors] = ['', '']
   child.stdout.setEncoding('utf8').on('data', text => (output += text))
   child.stderr.setEncoding('utf8').on('data', text => (errors += text))
