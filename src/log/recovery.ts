@@ -86,6 +86,7 @@ async function takeAsItIs(opening: Opening, segments: Segment[]): Promise<Opened
 async function recover(opening: Opening, segments: Segment[]): Promise<Opened> {
   const { files, history, recoveryPoint } = opening
   const trusted = trustUpTo(firstUnsafe(segments, recoveryPoint), segments, files)
+  if (trusted > 0) await checkEnd(opening, segments, trusted - 1)
   const scanFrom = segments[trusted]?.baseOffset ?? 0
   await history.load(files)
   history.forgetEpochsFrom(scanFrom)
@@ -104,9 +105,7 @@ async function recover(opening: Opening, segments: Segment[]): Promise<Opened> {
     }
     const { end, nextOffset, batches: count, fault } = await segment.scan(note)
     batches += count
-    const isWholeBeforeRoom = fault !== undefined && segments[index + 1]?.baseOffset === nextOffset && (await isZeroFrom(segment.file, end))
-    if (isWholeBeforeRoom) {
-      // A file that had been extended ahead, and was not yet cut to its size when the next one was begun.
+    if (fault !== undefined && (await isRoomAhead(opening, segments, index, end, nextOffset))) {
       if (opening.mayChange) await segment.file.truncate(end)
     } else if (fault !== undefined) {
       await expectTorn(opening, segments, index, end, nextOffset, fault)
@@ -122,6 +121,31 @@ async function recover(opening: Opening, segments: Segment[]): Promise<Opened> {
   if (history.start > endOffset) await replay(segments, await history.cutAt(endOffset), endOffset, note)
   history.complete()
   return { segments, trusted, report: { segments: segments.length, batches, tornTail } }
+}
+
+/** Of the segments that are safe the last may just have ended: what it has is whole, but its file not yet cut to its size. */
+async function checkEnd(opening: Opening, segments: readonly Segment[], index: number): Promise<void> {
+  const segment = segments[index]
+  const { end, nextOffset, fault } = await segment.resume(opening.files.indexed.has(segment.baseOffset))
+  if (fault !== undefined) {
+    if (!(await isRoomAhead(opening, segments, index, end, nextOffset))) throw segment.damagedAt(end, fault)
+    if (opening.mayChange) await segment.file.truncate(end)
+  }
+  segment.publish(end, segments[index + 1].baseOffset)
+  segment.seal()
+}
+
+/** Whether the rest of a file is room that its storage had added ahead of its end, and did not take away before the next one was begun. */
+async function isRoomAhead(
+  { options }: Opening,
+  segments: readonly Segment[],
+  index: number,
+  end: number,
+  nextOffset: number
+): Promise<boolean> {
+  if (index + 1 >= segments.length) return false
+  const { baseOffset } = segments[index + 1]
+  return (nextOffset === baseOffset || (nextOffset < baseOffset && compacts(options))) && isZeroFrom(segments[index].file, end)
 }
 
 /** How many segments lie wholly before the recovery point. */

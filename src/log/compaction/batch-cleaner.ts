@@ -74,7 +74,9 @@ export class BatchCleaner {
     const isDiscarded = isMoot && (!isControl || (horizon !== undefined && horizon <= now))
     if (isDiscarded) return this.#mustStay(bytes, position) ? emptied(bytes, position) : undefined
 
-    const { kept, tombstones } = isControl ? this.#countAll(bytes, position) : this.#count(bytes, position, horizon)
+    this.#cursor.reset(bytes, position)
+    if (this.#cursor.bytes !== bytes) this.work += this.#cursor.bytes.length
+    const { kept, tombstones } = this.#count(horizon, isControl)
     if (kept === 0) return this.#mustStay(bytes, position) ? emptied(bytes, position) : undefined
     this.recordsKept += kept
     const newHorizon = horizon ?? (tombstones > 0 || (isControl && isMoot) ? now + deleteRetentionMs : undefined)
@@ -95,21 +97,15 @@ export class BatchCleaner {
     return (attributesAt(bytes, position) & attribute.control) !== 0 && readInt16(bytes, position + field.producerEpoch) === last.epoch
   }
 
-  #countAll(bytes: Uint8Array, position: number): { readonly kept: number; readonly tombstones: number } {
-    return { kept: recordCountAt(bytes, position), tombstones: 0 }
-  }
-
-  #count(bytes: Uint8Array, position: number, horizon: number | undefined): { readonly kept: number; readonly tombstones: number } {
+  #count(horizon: number | undefined, isControl: boolean): { readonly kept: number; readonly tombstones: number } {
     const cursor = this.#cursor
     let kept = 0
     let tombstones = 0
-    cursor.reset(bytes, position)
     while (cursor.next()) {
-      if (!this.#keeps(horizon)) continue
+      if (!isControl && !this.#keeps(horizon)) continue
       kept++
       if (cursor.valueLength < 0) tombstones++
     }
-    if (cursor.bytes !== bytes) this.work += cursor.bytes.length
     return { kept, tombstones }
   }
 
@@ -135,7 +131,7 @@ export class BatchCleaner {
     const attributes = attributesAt(bytes, position)
     const builder = this.#builderFor(compressionTypeOf(attributes & attribute.codecMask))
     builder.reset(newHorizon)
-    cursor.reset(bytes, position)
+    cursor.rewind()
     while (cursor.next()) {
       if (!isControl && !this.#keeps(horizon)) continue
       builder.appendAt(cursor.offset - baseOffset, cursor.timestamp, cursor.key(), cursor.value(), cursor.headers())

@@ -69,6 +69,8 @@ export class CleanedSegment {
   /** The whole segment, safe on the disk but still under its own name. */
   async finish(): Promise<Segment> {
     await this.#flush()
+    // A storage may have extended the file ahead of its end.
+    await this.#segment.file.truncate(this.#position)
     await this.#segment.file.sync()
     this.#segment.seal()
     this.#segment.publish(this.#position, this.#nextOffset)
