@@ -63,8 +63,10 @@ export class RecordCursor {
   readonly #maxDecompressedBytes: number
   #unpacked: Uint8Array = noBytes
   #headersStart = 0
+  #start = 0
   #position = 0
   #end = 0
+  #count = 0
   #remaining = 0
   #baseOffset = 0
   #lastOffsetDelta = 0
@@ -80,6 +82,7 @@ export class RecordCursor {
 
   /** Stands before the first record of the whole batch at `position`. Decompresses it if need be. */
   reset(bytes: Uint8Array, position: number): void {
+    this.#count = 0
     this.#remaining = 0
     const size = checkedBatchSize(bytes, position)
     const attributes = attributesAt(bytes, position)
@@ -106,7 +109,15 @@ export class RecordCursor {
     }
     if (count * smallestRecord > this.#end - this.#position) throw invalid(`${count} records do not fit in its bytes`)
     if (count === 0 && this.#position !== this.#end) throw invalid('bytes follow its last record')
+    this.#start = this.#position
+    this.#count = count
     this.#remaining = count
+  }
+
+  /** Stands before the first record of the same batch again, without decompressing it again. */
+  rewind(): void {
+    this.#position = this.#start
+    this.#remaining = this.#count
   }
 
   #unpack(codecId: number, packed: Uint8Array): Uint8Array {

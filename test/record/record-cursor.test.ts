@@ -112,6 +112,20 @@ describe('a record cursor', () => {
     expect(cursor.offset).toBe(0)
   })
 
+  it.each(types)('goes back to the first record of a batch in %s', compression => {
+    const cursor = new RecordCursor()
+    cursor.reset(sample({ compression }), 0)
+    while (cursor.next());
+    for (const steps of [1, 3, records.length]) {
+      cursor.rewind()
+      for (let i = 0; i < steps; i++) {
+        expect(cursor.next()).toBe(true)
+        expect([cursor.offset, cursor.timestamp]).toEqual([i, records[i].timestamp])
+      }
+    }
+    expect(cursor.next()).toBe(false)
+  })
+
   it.each(['gzip', 'snappy', 'lz4'] as const)('refuses a batch that %s would expand beyond the limit', compression => {
     const bytes = RecordBatch.of([{ value: new Uint8Array(200_000) }], { compression }).bytes
     expect(bytes.length).toBeLessThan(15_000)
