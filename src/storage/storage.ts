@@ -22,7 +22,7 @@ export interface Storage {
   list(folder: string): MaybePromise<string[]>
   /** Removes a file, or a folder with all that is in it; nothing happens when it is not there. Open handles stay readable until they are closed. */
   remove(name: string): MaybePromise<void>
-  /** Renames a file or folder, atomically, replacing a file of the new name. */
+  /** Renames a file or folder, atomically, replacing a file of the new name. Open handles stay with their file, renamed or replaced, until they are closed. */
   rename(from: string, to: string): MaybePromise<void>
   /** Makes what happened to the names in `folder` (new, renamed, removed) survive a power cut. */
   syncFolder(folder: string): MaybePromise<void>

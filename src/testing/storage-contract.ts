@@ -231,6 +231,22 @@ export function storageContract(subject: StorageUnderTest): ContractCase[] {
     sameBytes(await read(storage, 'checkpoint'), pattern(10, 1))
   })
 
+  rule('a file that is renamed while it is open goes on, and one that it replaces can be read until it is closed', async storage => {
+    const old = await storage.open('orders-0/1.log')
+    await old.append(pattern(5000, 1))
+    const fresh = await storage.open('orders-0/1.log.swap')
+    await fresh.append(pattern(3000, 2))
+    await storage.rename('orders-0/1.log.swap', 'orders-0/1.log')
+    sameBytes(await contentOf(old), pattern(5000, 1))
+    sameBytes(await contentOf(fresh), pattern(3000, 2))
+    await fresh.append(pattern(100, 3))
+    await fresh.sync()
+    await old.close()
+    await fresh.close()
+    sameNames(await storage.list('orders-0'), ['1.log'])
+    sameBytes(await read(storage, 'orders-0/1.log'), joined(pattern(3000, 2), pattern(100, 3)))
+  })
+
   rule('a folder is renamed with all that is in it', async storage => {
     await write(storage, 'orders-0/1.log', pattern(10, 1))
     await storage.rename('orders-0', 'orders-0.deleted')
