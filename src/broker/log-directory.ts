@@ -7,6 +7,7 @@ import { Log } from '../log/log.js'
 import { compacts } from '../log/log-options.js'
 import type { LogOpenOptions } from '../log/log-types.js'
 import { readSmallFile, replaceSmallFile, writeSmallFile } from '../log/small-file.js'
+import { clusterMetadataTopic } from '../metadata/topic-name.js'
 import type { Storage } from '../storage/storage.js'
 import { Housekeeping } from './housekeeping.js'
 import { partitionMetadata, topicIdIn } from './partition-metadata.js'
@@ -21,6 +22,7 @@ const partitionMetadataFile = 'partition.metadata'
 /** As often as Kafka writes them. */
 const checkpointIntervalMs = 60_000
 const highWatermarkIntervalMs = 5_000
+const metadataFolder = `${clusterMetadataTopic}-0`
 const longestName = 255
 const partitionFolder = /^(.+)-(\d+)$/
 
@@ -45,6 +47,7 @@ export class LogDirectory {
   readonly #written = new Map<string, string>()
   #names = new Set<string>()
   #isClean = false
+  #isStarted = false
   #recoveryPoints: PartitionOffsets | undefined
   #startOffsets: PartitionOffsets = new Map()
   #dirtyOffsets: PartitionOffsets = new Map()
@@ -73,11 +76,20 @@ export class LogDirectory {
       await this.#storage.remove(cleanMarker)
       await this.#storage.syncFolder('')
     }
+    // From its first moment on a directory says that nothing in it is safe yet: a crash may then have torn anything.
+    if (!this.#names.has(recoveryPointFile) && ![...this.#names].some(name => partitionFolder.test(name))) {
+      await replaceSmallFile(this.#storage, recoveryPointFile, encodeOffsets(new Map()))
+      this.#recoveryPoints = new Map()
+    }
     for (const name of this.#names) if (name.endsWith('-delete')) this.#removeLater(name)
   }
 
+  /** Before all logs are open, the checkpoints would lack some. */
+  readonly #save = (): Promise<void> => (this.#isStarted ? this.writeCheckpoints() : Promise.resolve())
+
   /** Begins to write the checkpoints from time to time. */
   start(): void {
+    this.#isStarted = true
     if (!this.#storage.durable || this.#storage.readOnly) return
     const { clock } = this.#parts
     const quietly = (work: () => Promise<void>) => () => work().catch(error => this.#parts.onError(error, 'writing checkpoints'))
@@ -105,6 +117,7 @@ export class LogDirectory {
       ...options,
       isClean: this.#isClean && !isForeign,
       recoveryPoint,
+      saveRecoveryPoint: this.#save,
       logStartOffset: isForeign ? 0 : this.#startOffsets.get(folder),
       firstDirtyOffset: isForeign ? undefined : this.#dirtyOffsets.get(folder)
     })
@@ -116,7 +129,7 @@ export class LogDirectory {
   async createLog(folder: string, topicId: string, options: LogOpenOptions): Promise<Log> {
     await this.#storage.remove(folder)
     if (!this.#storage.durable) return this.#keep(folder, await Log.open(this.#storage, folder, options))
-    const log = await Log.open(this.#storage, folder, { ...options, recoveryPoint: 0 })
+    const log = await Log.open(this.#storage, folder, { ...options, recoveryPoint: 0, saveRecoveryPoint: this.#save })
     this.#names.add(folder)
     await this.#noteTopicId(folder, topicId)
     return this.#keep(folder, log)
@@ -125,6 +138,8 @@ export class LogDirectory {
   /** Ends logs and removes their files, which may take until after the call. */
   async deleteLogs(folders: readonly string[]): Promise<void> {
     const left: string[] = []
+    // That a topic is gone must be known for certain before its folders are.
+    if (this.#storage.durable) await this.#logs.get(metadataFolder)?.sync()
     for (const folder of folders) {
       await this.#logs.get(folder)?.close()
       this.#logs.delete(folder)

@@ -98,10 +98,15 @@ export class LogFlusher {
     })
   }
 
-  /** The log was cut: it ends at `endOffset`. */
-  async wasCut(endOffset: number): Promise<void> {
+  /** The log will be cut at `endOffset`. */
+  lower(endOffset: number): void {
     this.#recoveryPoint = Math.min(this.#recoveryPoint, endOffset)
     this.#closedAt = -1
+  }
+
+  /** The log was cut: it ends at `endOffset`. */
+  async wasCut(endOffset: number): Promise<void> {
+    this.lower(endOffset)
     await this.#history.writeEpochs()
     await this.#storage.syncFolder(this.#folder)
   }

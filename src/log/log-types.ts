@@ -22,6 +22,8 @@ export interface LogOpenOptions extends LogOptions {
   readonly firstDirtyOffset?: number
   /** Called when a segment has ended and the next one begun, at `baseOffset`; must not throw. */
   readonly onRoll?: (baseOffset: number) => void
+  /** Called before something relies on the recovery point, which may have moved either way, being known after a crash. */
+  readonly saveRecoveryPoint?: () => Promise<void>
   /** Called when something failed that nobody waits for, so that the log takes no more writes; must not throw. */
   readonly onFailure?: (failure: KafkaError) => void
   /** Called when old segments were removed; must not throw. */

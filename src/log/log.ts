@@ -73,6 +73,7 @@ export class Log {
   readonly #onRoll: LogOpenOptions['onRoll']
   readonly #onSegmentsRemoved: LogOpenOptions['onSegmentsRemoved']
   readonly #onFailure: LogOpenOptions['onFailure']
+  readonly #saveRecoveryPoint: LogOpenOptions['saveRecoveryPoint']
   readonly #segments: SegmentList
   readonly #history: LogHistory
   readonly #flusher: LogFlusher
@@ -90,6 +91,7 @@ export class Log {
   #failure: KafkaError | undefined
   /** Why the last write failed, where there was only no room for it: its bytes must be cut away before the next. */
   #lackOfRoom: KafkaError | undefined
+  #compactionLimit: number | undefined
   #closing: Promise<void> | undefined
 
   private constructor(
@@ -109,6 +111,7 @@ export class Log {
     this.#onSegmentsRemoved = openOptions.onSegmentsRemoved
     this.#options = options
     this.#onFailure = openOptions.onFailure
+    this.#saveRecoveryPoint = openOptions.saveRecoveryPoint
     this.#isReadOnly = storage.readOnly ?? false
     this.#segments = new SegmentList(segments, cause => this.#failBehind(cause))
     this.#history = history
@@ -142,6 +145,7 @@ export class Log {
       onRoll: _r,
       onSegmentsRemoved: _s,
       onFailure: _f,
+      saveRecoveryPoint: _p,
       ...rest
     } = openOptions
     const options = completeLogOptions(rest, storage.durable ? durableLogDefaults : memoryLogDefaults)
@@ -170,6 +174,7 @@ export class Log {
       onRoll,
       onSegmentsRemoved,
       onFailure,
+      saveRecoveryPoint,
       ...rest
     } = openOptions
     const options = completeLogOptions(rest, storage.durable ? durableLogDefaults : memoryLogDefaults)
@@ -552,8 +557,9 @@ export class Log {
       const cut = await segment.positionOf(offset)
       const end = cut ? Math.min(offset, cut.baseOffset) : offset
       if (cut) segment.forgetFrom(cut.position, end)
-      this.#segments.remove(index + 1, Number.POSITIVE_INFINITY)
       this.#setEnd(end)
+      await this.#lowerRecoveryPoint(end)
+      this.#segments.remove(index + 1, Number.POSITIVE_INFINITY)
       await segment.cutFile()
       this.#segments.recount()
       await this.#segments.removals()
@@ -568,11 +574,19 @@ export class Log {
     return this.#change(() => this.#startAnew(offset))
   }
 
+  /** What is about to be cut away must not be missed after a crash. */
+  async #lowerRecoveryPoint(end: number): Promise<void> {
+    if (!this.#storage.durable) return
+    this.#flusher.lower(end)
+    await this.#saveRecoveryPoint?.()
+  }
+
   async #startAnew(offset: number): Promise<void> {
-    this.#segments.remove(0, Number.POSITIVE_INFINITY)
     this.leaderEpochs.clear()
     this.producers.clear()
     this.#setEnd(offset)
+    await this.#lowerRecoveryPoint(0)
+    this.#segments.remove(0, Number.POSITIVE_INFINITY)
     this.#logStartOffset = offset
     this.#highWatermark = offset
     await this.#segments.removals()
@@ -639,8 +653,9 @@ export class Log {
   }
 
   /** How much there is to compact, and whether it is time. */
-  dirtiness(): Promise<Dirtiness> {
+  async dirtiness(): Promise<Dirtiness> {
     this.#expectOpen()
+    await this.#flusher.idle()
     return this.#compactor.dirtiness()
   }
 
@@ -651,7 +666,26 @@ export class Log {
    */
   compact(options?: CompactOptions): Promise<CompactionReport | undefined> {
     this.#expectOpen()
-    return this.#compactor.compact(options)
+    return this.#storage.durable ? this.#compactSafely(options) : this.#compactor.compact(options)
+  }
+
+  /** Compaction leaves gaps between offsets, which after a crash tell of damage unless they are known to lie before the recovery point. */
+  async #compactSafely(options?: CompactOptions): Promise<CompactionReport | undefined> {
+    await this.#flusher.idle()
+    const limit = this.recoveryPoint
+    await this.#saveRecoveryPoint?.()
+    this.#compactionLimit = limit
+    try {
+      return await this.#compactor.compact(options)
+    } finally {
+      this.#compactionLimit = undefined
+    }
+  }
+
+  /** Only what is before this offset may be compacted. */
+  get compactableUpTo(): number {
+    if (!this.#storage.durable) return this.lastStableOffset
+    return Math.min(this.lastStableOffset, this.#compactionLimit ?? this.recoveryPoint)
   }
 
   /** Resolves when all that was appended before the call survives a power cut. */

@@ -160,15 +160,15 @@ function trustUpTo(count: number, segments: readonly Segment[], files: LogFolder
   return Math.max(count, 0)
 }
 
-/** Offsets that lie between two segments: a crash has taken the end of the first. Compaction leaves such gaps too. */
-function missingBefore(segment: Segment, previous: Segment | undefined, { options, recoveryPoint }: Opening): string | undefined {
+/** Offsets that lie between two segments: a crash has taken the end of the first. Compaction leaves such gaps too, but before the recovery point. */
+function missingBefore(segment: Segment, previous: Segment | undefined, { recoveryPoint }: Opening): string | undefined {
   if (!previous) return undefined
   if (segment.baseOffset < previous.nextOffset) {
     const reason = `it begins at ${segment.baseOffset}, below ${previous.nextOffset}, where the one before it ends`
     if (recoveryPoint === undefined || previous.nextOffset < recoveryPoint) throw segment.damagedAt(0, reason)
     return reason
   }
-  if (recoveryPoint === undefined || compacts(options)) return undefined
+  if (recoveryPoint === undefined) return undefined
   if (segment.baseOffset <= previous.nextOffset || previous.nextOffset < recoveryPoint) return undefined
   return `the offsets ${previous.nextOffset} to ${segment.baseOffset - 1} before it are missing`
 }

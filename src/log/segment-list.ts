@@ -1,4 +1,5 @@
 import { isPromise, type MaybePromise } from '../common/deferred.js'
+import { InOrder } from './in-order.js'
 import type { Segment } from './segment.js'
 
 /** So many old segments have their indexes in memory: more than readers usually stand in at once. */
@@ -11,6 +12,8 @@ export class SegmentList {
   readonly #onFailure: (cause: unknown) => void
   /** Old segments whose indexes are in memory, the one used longest ago first. */
   readonly #loaded = new Set<Segment>()
+  readonly #inOrder = new InOrder()
+  #hasFailed = false
   /** Files on their way out, which nobody waits for but `removals`. */
   readonly #removals = new Set<Promise<void>>()
 
@@ -100,16 +103,37 @@ export class SegmentList {
     this.#segments.push(segment)
   }
 
-  /** Takes segments out of the list and their files out of the storage. Returns the bytes they had. */
+  /**
+   * Takes segments out of the list and their files out of the storage. Returns the bytes they had. The files go from the outside in, one after the other, so
+   * that whenever a crash comes there is no gap.
+   */
   remove(start: number, count: number): number {
     let bytes = 0
-    for (const segment of this.#segments.splice(start, count)) {
+    const removed = this.#segments.splice(start, count)
+    for (const segment of removed) {
       bytes += segment.sizeInBytes
       this.#loaded.delete(segment)
-      this.#await(() => segment.retire())
+      segment.markRetired()
     }
     this.#sizeInBytes -= bytes
+    if (start > 0) removed.reverse()
+    for (const segment of removed) this.#await(() => this.#inOrder.run(() => this.#retire(segment)))
     return bytes
+  }
+
+  /** When a file could not be removed, those that come after it stay. */
+  #retire(segment: Segment): MaybePromise<void> {
+    if (this.#hasFailed) return segment.abandon()
+    const failed = (error: unknown): never => {
+      this.#hasFailed = true
+      throw error
+    }
+    try {
+      const retired = segment.retire()
+      return isPromise(retired) ? retired.catch(failed) : retired
+    } catch (error) {
+      failed(error)
+    }
   }
 
   /** Puts one segment in the place of several, whose files are gone already. */

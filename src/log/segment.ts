@@ -474,9 +474,15 @@ export class Segment {
 
   async #retireFiles(): Promise<void> {
     await this.#storage.rename(`${this.path}.log`, `${this.path}.log.deleted`)
+    await this.#storage.syncFolder(this.path.slice(0, this.path.lastIndexOf('/')))
     await this.#removeIndexes()
     await this.#storage.remove(`${this.path}.log.deleted`)
     await this.#closeUnread()
+  }
+
+  /** Says that it is about to be removed. */
+  markRetired(): void {
+    this.#retired = true
   }
 
   /** Ends its use after the reads that are under way, when its files are gone already or belong to another. */

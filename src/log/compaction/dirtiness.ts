@@ -21,7 +21,7 @@ export interface MeasuredLog {
   readonly options: CompleteLogOptions
   readonly logStartOffset: number
   readonly logEndOffset: number
-  readonly lastStableOffset: number
+  readonly compactableUpTo: number
 }
 
 /** Measures a log of at least one segment; the last one, which is active, is never compacted. */
@@ -52,13 +52,13 @@ export async function dirtinessOf(
 
 /** The first segment that compaction must leave alone: it holds undecided records, is too young, or active. */
 async function uncleanableIndex(
-  { options, lastStableOffset }: MeasuredLog,
+  { options, compactableUpTo }: MeasuredLog,
   segments: readonly Segment[],
   firstDirty: number,
   now: number
 ): Promise<number> {
   const active = segments.length - 1
-  const undecided = Math.min(active, floorIndex(segments, lastStableOffset))
+  const undecided = Math.min(active, floorIndex(segments, compactableUpTo))
   if (options.minCompactionLagMs === 0) return undecided
   for (let i = firstDirty; i < undecided; i++) {
     await segments[i].load()
