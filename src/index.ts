@@ -49,6 +49,8 @@ export type { ClusterNews } from './consumer/topic-watch.js'
 export type { GroupEvent } from './coordinator/group/group-event.js'
 export { type ErrorCode, KafkaError, type KafkaErrorDetail, type ProtocolErrorCode } from './errors.js'
 export { type AppendOrigin, type RecordError, RecordValidationError } from './log/batch-validation.js'
+export type { CompactionReport, CompactOptions } from './log/compaction/compactor.js'
+export type { Dirtiness } from './log/compaction/dirtiness.js'
 // The log on its own
 export { type EpochEnd, type LeaderEpoch, LeaderEpochs } from './log/leader-epochs.js'
 export { Log } from './log/log.js'
