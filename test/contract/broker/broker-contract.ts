@@ -46,8 +46,7 @@ export function brokerContract(world: World): void {
     describe('cluster', () => clusterCases(stage))
     describe('metadata', () => metadataCases(stage))
     describe('produce', () => produceCases(stage))
-    // Our logs do not look at sequence numbers yet.
-    describe.skipIf(!world.isKafka)('idempotent produce', () => idempotenceCases(stage))
+    describe('idempotent produce', () => idempotenceCases(stage))
     describe('fetch', () => fetchCases(stage))
     describe('offsets of logs', () => logOffsetCases(stage))
     describe('topics', () => topicCases(stage))

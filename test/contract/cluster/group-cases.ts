@@ -125,6 +125,24 @@ export function groupCases(stage: ClusterStage): void {
     await loop
   })
 
+  it('share out partitions that are added, also to members that have not seen them', async () => {
+    const { cluster } = stage
+    const [name, groupId] = [await orders(2), fresh('group')]
+    await using leader = textConsumer(cluster, { groupId, topics: [name] })
+    await leader.start()
+    await using follower = textConsumer(cluster, { groupId, topics: [name], metadataMaxAgeMs: 300_000 })
+    const seen: string[] = []
+    const loops = [leader, follower].map(consumer => readOn(consumer, ({ value }) => void seen.push(value)))
+    await eventually(async () => expect([leader, follower].map(consumer => consumer.assignment().length)).toEqual([1, 1]))
+    await using admin = cluster.admin()
+    await admin.createPartitions(name, 4)
+    await eventually(async () => expect([leader, follower].map(consumer => consumer.assignment().length)).toEqual([2, 2]))
+    for (const partition of [0, 1, 2, 3]) await send(cluster, name, [String(partition)], partition)
+    await eventually(async () => expect([...seen].sort()).toEqual(['0', '1', '2', '3']))
+    await Promise.all([leader.close(), follower.close()])
+    await Promise.all(loops)
+  })
+
   it('have their records handled several at a time, and commit them all', async () => {
     const { cluster } = stage
     const [name, groupId] = [await orders(3), fresh('group')]
@@ -143,7 +161,6 @@ export function groupCases(stage: ClusterStage): void {
       }
     })
     await running
-    await consumer.close()
     expect([...seen].sort()).toEqual(numbered('v', 300).sort())
     expect(most).toBeGreaterThan(1)
     await using admin = cluster.admin()
