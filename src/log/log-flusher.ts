@@ -72,16 +72,18 @@ export class LogFlusher {
 
   /** These segments were read after a crash. What is in them is shown to readers from now on, so where appends are synced they must be safe before. */
   async recovered(segments: readonly Segment[], logEndOffset: number, wasCut: boolean): Promise<void> {
-    if (wasCut) await this.#storage.syncFolder(this.#folder)
     const sealed = segments.slice(0, -1)
-    if (this.#storage.syncsAppends) for (const { file } of segments) await file.sync()
+    if (this.#storage.syncsAppends) {
+      for (const { file } of segments) await file.sync()
+      await this.#syncNames()
+    } else if (wasCut) await this.#storage.syncFolder(this.#folder)
     const producers = this.#history.snapshot()
     const point = segments.at(-1)?.baseOffset ?? logEndOffset
     this.#run(async () => {
       for (const segment of sealed) await this.#seal(segment)
       await this.#history.writeEpochs()
       await this.#history.writeSnapshot(logEndOffset, producers)
-      await this.#storage.syncFolder(this.#folder)
+      await this.#syncNames()
       this.#moveTo(point)
     })
   }
@@ -93,7 +95,7 @@ export class LogFlusher {
       if (!ended.isRetired) await this.#seal(ended)
       await this.#history.writeEpochs()
       await this.#history.writeSnapshot(baseOffset, producers)
-      await this.#storage.syncFolder(this.#folder)
+      await this.#syncNames()
       this.#moveTo(baseOffset)
     })
   }
@@ -115,7 +117,7 @@ export class LogFlusher {
   async sync(segments: readonly Segment[], logEndOffset: number): Promise<void> {
     for (const segment of segments) if (segment.nextOffset > this.#recoveryPoint) await segment.file.sync()
     await this.#history.writeEpochs()
-    await this.#storage.syncFolder(this.#folder)
+    await this.#syncNames()
     this.#moveTo(logEndOffset)
   }
 
