@@ -22,8 +22,18 @@ export class DiskContent {
   /** The end of what a failed sync was to write: the operating system takes it for written, so no later sync writes it either. */
   #forgottenFrom = 0
   #forgottenTo = 0
+  /** From here on nobody has written anything: the file was only made longer. */
+  #holeFrom = Number.POSITIVE_INFINITY
+
+  /** Makes the file longer, by zeros that take no room on the disk. */
+  extend(length: number): void {
+    const holeFrom = Math.min(this.#holeFrom, this.length)
+    this.append(new Uint8Array(length))
+    this.#holeFrom = holeFrom
+  }
 
   append(more: Uint8Array): void {
+    this.#holeFrom = Number.POSITIVE_INFINITY
     const end = this.length + more.length
     if (end > this.#bytes.length) {
       const larger = new Uint8Array(Math.max(end, this.#bytes.length * 2))
@@ -39,6 +49,7 @@ export class DiskContent {
     // Snapshots are views of the bytes as they were, so what is cut off is not written over.
     this.#bytes = this.#bytes.slice(0, length)
     this.length = length
+    if (this.#holeFrom >= length) this.#holeFrom = Number.POSITIVE_INFINITY
     for (const snapshot of [this.#durable, ...this.#syncing]) snapshot.unchanged = Math.min(snapshot.unchanged, length)
     this.#forgottenTo = Math.min(this.#forgottenTo, length)
   }
@@ -109,7 +120,7 @@ export class DiskContent {
       if (fate < 0.7) continue
       const end = Math.min(start + sectorBytes, kept)
       after.fill(0, Math.max(start, safe), end)
-      if (fate > 0.97) for (let i = Math.max(start, safe); i < end; i++) after[i] = randomInteger(random, 256)
+      if (fate > 0.97) for (let i = Math.max(start, safe); i < Math.min(end, this.#holeFrom); i++) after[i] = randomInteger(random, 256)
     }
     this.#bytes = after
     this.length = kept

@@ -175,7 +175,7 @@ export class MountedFile implements StorageFile {
     const onTheirWay = concatBytes(this.#waiting)
     if (onTheirWay.length > 0) this.#content.append(onTheirWay.subarray(0, randomInteger(random, onTheirWay.length + 1)))
     else if (this.#isExtended && random.next() < 0.5) {
-      this.#content.append(new Uint8Array(randomInteger(random, this.#storage.options.extendAheadBytes + 1)))
+      this.#content.extend(randomInteger(random, this.#storage.options.extendAheadBytes + 1))
     }
   }
 }
