@@ -35,7 +35,7 @@ async function perform({ work: workName, contestant: name, scale, warmUp, scratc
   try {
     const work = await works[workName]()
     const contestant = work.contestants.find(contestant => contestant.name === name) as Contestant
-    if (warmUp > 0) await contestant.run(scaled(small, contestant))
+    if (warmUp > 0 && contestant.warmsUp !== false) await contestant.run(scaled(small, contestant))
     small.cleanUp()
     const stalls = monitorEventLoopDelay({ resolution: 1 })
     stalls.enable()

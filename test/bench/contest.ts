@@ -14,6 +14,8 @@ export interface Work {
   readonly chart?: string | null
   /** Shows how `metric` of some contestants goes with a quantity that their names carry (`1000 partitions`), in place of bars. */
   readonly curve?: { readonly over: string; readonly logarithmic?: boolean }
+  /** How often to do it, where once is plenty. Default: what the command line says. */
+  readonly rounds?: number
   /** Left out of `--smoke`, of `--quick` as well, or of everything but `--only`. */
   readonly when?: 'quick' | 'full' | 'asked'
 }
@@ -31,6 +33,8 @@ export interface Contestant {
   readonly role: 'us' | 'peer' | 'floor'
   /** The part of the work's records that is enough for this one, which is slow. Default: 1. */
   readonly effort?: number
+  /** Whether to do it once, smaller, before it counts. Default: `true`. */
+  readonly warmsUp?: boolean
   /** Ratios are taken within a family, where a work has several. */
   readonly family?: string
   /** What stands beside the row when it does something else than the others. */

@@ -46,12 +46,13 @@ export async function runWork(work: Work, plan: Plan, onProgress: (text: string)
   const outcomes = new Map<string, OutcomeInTheMaking>()
   const contestants = work.contestants.filter(({ name }) => plan.rows.length === 0 || plan.rows.some(row => name.includes(row)))
   for (const { name } of contestants) outcomes.set(name, { contestant: name, readings: {}, peakMiB: [], stallMs: [], cores: [] })
-  for (let round = 0; round < plan.rounds; round++) {
+  const rounds = Math.min(plan.rounds, work.rounds ?? plan.rounds)
+  for (let round = 0; round < rounds; round++) {
     const queue = (round % 2 === 0 ? contestants : contestants.toReversed()).map(({ name }) => outcomes.get(name)!)
     const runQueue = async () => {
       for (let outcome: OutcomeInTheMaking | undefined; (outcome = queue.shift()); ) {
         if (outcome.missing !== undefined || outcome.failed !== undefined) continue
-        onProgress(`${work.name}, round ${round + 1} of ${plan.rounds}: ${outcome.contestant}`)
+        onProgress(`${work.name}, round ${round + 1} of ${rounds}: ${outcome.contestant}`)
         note(outcome, await runChild(taskOf(work, outcome, plan), plan))
       }
     }

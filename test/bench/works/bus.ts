@@ -25,7 +25,7 @@ function busWork(name: string, title: string, valueBytes: number, records: numbe
       ours('millrace: sendBatch → batches of bytes', m => m.millraceBus(m.sendBatches, m.readBatchesOfBytes, 'bytes')),
       ours('millrace: sendBatch → for await', m => m.millraceBus(m.sendBatches, m.readRecords)),
       ours('millrace: send, windows of 1000 → for await', m => m.millraceBus(m.sendWindows, m.readRecords)),
-      ours('millrace: await send → for await', m => m.millraceBus(m.sendOneByOne, m.readRecords), { effort: 0.5 }),
+      ours('millrace: await send → for await', m => m.millraceBus(m.sendOneByOne, m.readRecords), { effort: 0.2 }),
       contestant('fastq.promise, windows of 1000', 'peer', async () => (await import('../peers/fastq.js')).fastqBus),
       contestant('PassThrough → for await', 'peer', async () => (await import('../peers/pass-through.js')).passThroughBus),
       contestant('RxJS ReplaySubject', 'peer', async () => (await import('../peers/replay-subject.js')).replaySubjectBus, {

@@ -63,15 +63,15 @@ export const cost: Work = {
     { name: 'unpacked', title: 'unpacked', unit: 'KiB', better: 'less' }
   ],
   contestants: [
-    { name: 'an empty Node process', role: 'floor', run: setting => startUp('', setting) },
-    { name: 'millrace: import', role: 'us', run: setting => startUp(`await import(${library})`, setting) },
+    { name: 'an empty Node process', role: 'floor', warmsUp: false, run: setting => startUp('', setting) },
+    { name: 'millrace: import', role: 'us', warmsUp: false, run: setting => startUp(`await import(${library})`, setting) },
     {
       name: 'millrace: open, send and read one record',
       role: 'us',
       run: setting => startUp(`const { Cluster } = await import(${library}); ${open}`, setting)
     },
     { name: 'millrace: sendBatch → batches', role: 'us', run: cpu },
-    { name: 'millrace: the package', role: 'us', run: packed }
+    { name: 'millrace: the package', role: 'us', warmsUp: false, run: packed }
   ],
   chart: null
 }

@@ -1,5 +1,5 @@
 import { statfsSync } from 'node:fs'
-import { type Contestant, million, type Work } from '../contest.js'
+import { type Contestant, Missing, million, type Work } from '../contest.js'
 import { Flow } from '../flow.js'
 import { KeyedInbox, messagesOf } from '../messages.js'
 import { Cluster, fileModule, string, topic } from '../peers/millrace.js'
@@ -167,7 +167,7 @@ async function gigabytes(setting: Setting, full: number) {
   const bytes = full * 1e9 * Math.max(setting.scale, 0.001)
   const folder = setting.folder()
   const { bavail, bsize } = statfsSync(folder)
-  if (bavail * bsize < bytes * 1.5) throw new Error(`The disk has no room for ${full} GB`)
+  if (bavail * bsize < bytes * 1.5) throw new Missing(`the disk has no room for ${full} GB`)
   const { fileStorage } = await fileModule()
   const messages = messagesOf(1000)
   const count = Math.ceil(bytes / 1_000_000) * messages.length
@@ -205,9 +205,10 @@ export const diskSizes: Work = {
     { name: 'find', title: 'first record from the middle', unit: 'ms', better: 'less' }
   ],
   contestants: [1, 5, 20, 50].map(
-    full => ({ name: `${full} GB on disk`, role: 'us', run: setting => gigabytes(setting, full) }) satisfies Contestant
+    full => ({ name: `${full} GB on disk`, role: 'us', warmsUp: false, run: setting => gigabytes(setting, full) }) satisfies Contestant
   ),
   chart: 'open',
   curve: { over: 'GB' },
+  rounds: 1,
   when: 'full'
 }
