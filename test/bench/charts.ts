@@ -77,7 +77,7 @@ function curves(heading: string, bars: readonly Bar[], { over }: { readonly over
     )
     const last = line.at(-1)!
     const path = line.map(point => `${x(point.x).toFixed(1)},${y(point.y).toFixed(1)}`).join(' ')
-    return `<polyline points="${path}" fill="none" stroke="${colour}" stroke-width="2"/>${dots.join('')}<text x="${(x(last.x) + 10).toFixed(1)}" y="${(y(last.y) + 4).toFixed(1)}" fill="${colour}">${escaped(family)}</text>`
+    return `<polyline points="${path}" fill="none" stroke="${colour}" stroke-width="2"/>${dots.join('')}<text x="${(x(last.x) + 10).toFixed(1)}" y="${(y(last.y) + 4).toFixed(1)}" fill="${colour}">${families.size > 1 ? escaped(family) : ''}</text>`
   })
   const ticks = [...new Set(points.map(point => point.x))].map(
     value => `<text x="${x(value).toFixed(1)}" y="${height - 18}" text-anchor="middle" fill="#57606a">${value.toLocaleString('en')}</text>`

@@ -13,7 +13,7 @@ export interface Work {
   /** The metric that the chart shows, or none. Default: the first one. */
   readonly chart?: string | null
   /** Shows how `metric` of some contestants goes with a quantity that their names carry (`1000 partitions`), in place of bars. */
-  readonly curve?: { readonly over: string; readonly logarithmic?: boolean }
+  readonly curve?: { readonly over: string }
   /** How often to do it, where once is plenty. Default: what the command line says. */
   readonly rounds?: number
   /** Left out of `--smoke`, of `--quick` as well, or of everything but `--only`. */

@@ -100,7 +100,7 @@ rmSync(scratch, { recursive: true, force: true })
 
 const machine = thisMachine(benchFolder, JSON.parse(readFileSync(join(benchFolder, '../../package.json'), 'utf8')).version)
 console.log(
-  `\n${shownMachine(machine)}\n${Math.round((performance.now() - started) / 1000)} s, ${plan.rounds} rounds at scale ${plan.scale}`
+  `\n${shownMachine(machine)}\n${Math.round((performance.now() - started) / 1000)} s, ${plan.rounds} ${plan.rounds === 1 ? 'round' : 'rounds'} at scale ${plan.scale}`
 )
 if (given.json) {
   const figures = results.map(({ work: { name, title, metrics }, outcomes }) => ({ name, title, metrics, outcomes }))
@@ -145,7 +145,7 @@ function writePages(folder: string): void {
       .filter(Boolean)
       .join('\n\n')
   })
-  const head = `# Measured\n\nMade by \`npm run bench\`: medians of ${plan.rounds} rounds, everyone in a process of its own, one after the other, in turns. Read the ratios: absolute figures move with the machine and the day.\n\n${shownMachine(machine)}`
+  const head = `# Measured\n\nMade by \`npm run bench\`: ${plan.rounds === 1 ? 'a single round' : `medians of ${plan.rounds} rounds`}, everyone in a process of its own, one after the other, in turns. Read the ratios: absolute figures move with the machine and the day.\n\n${shownMachine(machine)}`
   writeFileSync(join(folder, 'README.md'), `${[head, ...sections].join('\n\n')}\n`)
   console.log(`Tables and charts are in ${basename(folder)}/`)
 }
