@@ -31,7 +31,9 @@ export class Member {
   #inHand: { readonly partition: number; readonly offset: number } | undefined
   readonly #options: MemberOptions
   readonly #complain: (complaint: string) => void
-  readonly #gone = new AbortController()
+  /** Ends what waits for an answer that never comes. */
+  readonly #hanging = new Set<(error: unknown) => void>()
+  #isBuried = false
 
   constructor(options: MemberOptions, complain: (complaint: string) => void) {
     this.id = options.id
@@ -84,7 +86,8 @@ export class Member {
 
   /** Lets go of what hangs, so that a member that vanished can be cleared away. */
   bury(): void {
-    this.#gone.abort(new KafkaError('NETWORK_EXCEPTION'))
+    this.#isBuried = true
+    for (const end of this.#hanging) end(new KafkaError('NETWORK_EXCEPTION'))
   }
 
   seek(place: number, fraction: number): void {
@@ -236,11 +239,10 @@ export class Member {
   /** Never answers, until the member is buried or does not wait any more. */
   #nothing(signal?: AbortSignal): Promise<never> {
     return new Promise((_, reject) => {
-      const end = (gone: AbortSignal) => reject(gone.reason)
-      for (const each of [signal, this.#gone.signal]) {
-        if (each?.aborted) return end(each)
-        each?.addEventListener('abort', () => end(each), { once: true })
-      }
+      if (this.#isBuried) return reject(new KafkaError('NETWORK_EXCEPTION'))
+      if (signal?.aborted) return reject(signal.reason)
+      this.#hanging.add(reject)
+      signal?.addEventListener('abort', () => reject(signal.reason), { once: true })
     })
   }
 }
