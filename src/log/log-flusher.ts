@@ -1,7 +1,11 @@
 import type { Storage } from '../storage/storage.js'
+import { isLackOfRoom } from './lack-of-room.js'
 import type { LogHistory } from './log-history.js'
 import type { Segment } from './segment.js'
 import type { SegmentList } from './segment-list.js'
+
+/** So many segments are made safe together after a crash. */
+const sealedTogether = 64
 
 export interface FlushEvents {
   /** The indexes of a segment are in their files now. */
@@ -24,6 +28,8 @@ export class LogFlusher {
   #closedAt = -1
   #namesSynced: Promise<void> | undefined
   #isNew = true
+  /** Segments that wait to be made safe, and the producers when they ended. */
+  #ended: { readonly segment: Segment; readonly baseOffset: number; readonly producers: Uint8Array }[] = []
 
   constructor(storage: Storage, folder: string, history: LogHistory, recoveryPoint: number, events: FlushEvents) {
     this.#storage = storage
@@ -80,24 +86,29 @@ export class LogFlusher {
     const producers = this.#history.snapshot()
     const point = segments.at(-1)?.baseOffset ?? logEndOffset
     this.#run(async () => {
-      for (const segment of sealed) await this.#seal(segment)
-      await this.#history.writeEpochs()
-      await this.#history.writeSnapshot(logEndOffset, producers)
+      for (let i = 0; i < sealed.length; i += sealedTogether) {
+        await Promise.all(sealed.slice(i, i + sealedTogether).map(segment => this.#seal(segment)))
+      }
+      if (!(await this.#writeHistory(logEndOffset, producers))) return
       await this.#syncNames()
       this.#moveTo(point)
     })
   }
 
-  /** A segment has ended; the next one begins at `baseOffset`. */
+  /** A segment has ended; the next one begins at `baseOffset`. Segments that end while others are being made safe are made safe together. */
   rolled(ended: Segment, baseOffset: number): void {
-    const producers = this.#history.snapshot()
-    this.#run(async () => {
-      if (!ended.isRetired) await this.#seal(ended)
-      await this.#history.writeEpochs()
-      await this.#history.writeSnapshot(baseOffset, producers)
-      await this.#syncNames()
-      this.#moveTo(baseOffset)
-    })
+    this.#ended.push({ segment: ended, baseOffset, producers: this.#history.snapshot() })
+    if (this.#ended.length === 1) this.#run(() => this.#sealEnded())
+  }
+
+  async #sealEnded(): Promise<void> {
+    const ended = this.#ended
+    this.#ended = []
+    await Promise.all(ended.map(({ segment }) => !segment.isRetired && this.#seal(segment)))
+    await this.#history.writeEpochs()
+    for (const { baseOffset, producers } of ended.slice(-2)) await this.#history.writeSnapshot(baseOffset, producers)
+    await this.#syncNames()
+    this.#moveTo(ended[ended.length - 1].baseOffset)
   }
 
   /** The log will be cut at `endOffset`. */

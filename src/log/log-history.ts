@@ -104,7 +104,12 @@ export class LogHistory {
   async writeEpochs(): Promise<void> {
     if (!this.#epochsChanged) return
     this.#epochsChanged = false
-    await replaceSmallFile(this.#storage, `${this.#folder}/${leaderEpochFile}`, encodeLeaderEpochs(this.leaderEpochs.entries))
+    try {
+      await replaceSmallFile(this.#storage, `${this.#folder}/${leaderEpochFile}`, encodeLeaderEpochs(this.leaderEpochs.entries))
+    } catch (error) {
+      this.#epochsChanged = true
+      throw error
+    }
   }
 
   /** The log now starts at `offset`. */

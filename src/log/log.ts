@@ -18,6 +18,7 @@ import { checkReplicatedBatch, stampTime, type ValidatedBatch, validateBatch } f
 import { type CompactionReport, type CompactOptions, Compactor } from './compaction/compactor.js'
 import type { Dirtiness } from './compaction/dirtiness.js'
 import { InOrder } from './in-order.js'
+import { isLackOfRoom } from './lack-of-room.js'
 import type { LeaderEpochs } from './leader-epochs.js'
 import { LogFlusher } from './log-flusher.js'
 import { lookIntoFolder } from './log-folder.js'
@@ -786,12 +787,6 @@ const producerExpirationMs = 24 * 3_600_000
 
 function reasonOf(cause: unknown): string {
   return cause instanceof Error ? cause.message : String(cause)
-}
-
-function isLackOfRoom(error: unknown): boolean {
-  const code = (error as { code?: unknown })?.code
-  if (code === 'ENOSPC' || code === 'EDQUOT') return true
-  return error instanceof KafkaError && error.cause !== undefined && isLackOfRoom(error.cause)
 }
 
 function ignore(): void {}

@@ -5,6 +5,7 @@ import { baseOffsetAt, batchSizeAt, headerBytes, lastOffsetAt, lengthPrefixBytes
 import type { Storage, StorageFile } from '../storage/storage.js'
 import { type BatchVisitor, walkBatches } from './batch-scan.js'
 import { readIndexFiles, removeIndexFiles, writeIndexFiles } from './index-files.js'
+import { isLackOfRoom } from './lack-of-room.js'
 import { type CompleteLogOptions, rollAfterMs } from './log-options.js'
 import { OffsetIndex } from './offset-index.js'
 import { type ScannedBatch, type SegmentScan, scanSegment } from './segment-scan.js'
@@ -418,8 +419,14 @@ export class Segment {
 
   /** Writes the indexes to files of their own, as Kafka has them. They can be derived from the batches at any time. */
   async writeIndexes(): Promise<void> {
-    await writeIndexFiles(this.#storage, this.path, this.offsetIndex.bytes, this.timeIndex.bytes)
-    this.#isIndexOnDisk = true
+    try {
+      await writeIndexFiles(this.#storage, this.path, this.offsetIndex.bytes, this.timeIndex.bytes)
+      this.#isIndexOnDisk = true
+    } catch (error) {
+      // On a full disk the log itself has precedence: an index is made anew when it is missed.
+      if (!isLackOfRoom(error)) throw error
+      await this.#removeIndexes()
+    }
   }
 
   /** Where the batch that reaches `offset` starts; `undefined` when there is none. */
