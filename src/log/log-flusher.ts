@@ -105,10 +105,21 @@ export class LogFlusher {
     const ended = this.#ended
     this.#ended = []
     await Promise.all(ended.map(({ segment }) => !segment.isRetired && this.#seal(segment)))
-    await this.#history.writeEpochs()
-    for (const { baseOffset, producers } of ended.slice(-2)) await this.#history.writeSnapshot(baseOffset, producers)
+    for (const { baseOffset, producers } of ended.slice(-2)) if (!(await this.#writeHistory(baseOffset, producers))) return
     await this.#syncNames()
     this.#moveTo(ended[ended.length - 1].baseOffset)
+  }
+
+  /** Returns whether there was room for it. Where there was none, the recovery point stays until there is: appends may find room before. */
+  async #writeHistory(offset: number, producers: Uint8Array): Promise<boolean> {
+    try {
+      await this.#history.writeEpochs()
+      await this.#history.writeSnapshot(offset, producers)
+      return true
+    } catch (error) {
+      if (!isLackOfRoom(error)) throw error
+      return false
+    }
   }
 
   /** The log will be cut at `endOffset`. */
