@@ -214,7 +214,7 @@ export class Consumer<T extends TopicSelector = string, K = Uint8Array, V = Uint
     if (offsets !== undefined) {
       expectPartitions(offsets)
       for (const { offset } of offsets) expectInteger('offset', offset, 0)
-      return this.#consumption.commit(offsets, options)
+      return this.#consumption.commitGiven(offsets, options)
     }
     this.#consumption.acknowledge()
     await this.#consumption.commit(this.#consumption.handledOffsets(), options)

@@ -301,6 +301,15 @@ export class Consumption implements ReaderOwner {
     }
   }
 
+  /** Commits what the user says, which has the last word: the next automatic commit does not take it back. */
+  commitGiven(offsets: readonly OffsetToCommit[], options: { signal?: AbortSignal }): Promise<void> {
+    for (const { topic, partition, offset } of offsets) {
+      const assigned = this.assignment.get(topic, partition)
+      if (assigned && offset <= assigned.position) assigned.handled = offset
+    }
+    return this.commit(offsets, options)
+  }
+
   async commit(offsets: readonly OffsetToCommit[], options: { signal?: AbortSignal; timeoutMs?: number } = {}): Promise<void> {
     if (offsets.length === 0) return
     await this.committer?.commit(offsets, options)

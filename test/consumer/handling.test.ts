@@ -53,6 +53,18 @@ describe('what counts as handled', () => {
     expect(await takeValues(consumer, 5)).toEqual(numbered('v', 5, 5))
   })
 
+  it('is what the user commits by its offset: leaving the loop does not take it back', async () => {
+    await send(cluster, 'orders', numbered('v', 10), 0)
+    await using consumer = textConsumer(cluster, groupOptions)
+    for await (const { offset, value } of consumer) {
+      if (value !== 'v4') continue
+      await consumer.commit([{ ...first, offset: offset + 1 }])
+      break
+    }
+    expect(await committedOffset()).toBe(5)
+    expect(await takeValues(consumer, 5)).toEqual(numbered('v', 5, 5))
+  })
+
   it('is a batch as a whole', async () => {
     await send(cluster, 'orders', numbered('v', 10), 0)
     await using consumer = textConsumer(cluster, { ...groupOptions, maxPollRecords: 4 })
