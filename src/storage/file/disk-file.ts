@@ -40,6 +40,8 @@ export class DiskFile implements StorageFile {
   #writing: Promise<void> | undefined
   #syncing: Promise<void> | undefined
   #nextSync: Deferred<void> | undefined
+  /** Whether the sync has not begun yet, so that it will cover what is appended now. */
+  #isGathering = false
   #failure: Error | undefined
   /** A write that failed may have left something beyond the end. */
   #mayBeLonger = false
@@ -194,6 +196,7 @@ export class DiskFile implements StorageFile {
   sync(): Promise<void> {
     if (this.#failure) return Promise.reject(this.#failure)
     if (!this.#syncing) return this.#startSync()
+    if (this.#isGathering) return this.#syncing
     this.#nextSync ??= deferred()
     return this.#nextSync.promise
   }
@@ -213,7 +216,9 @@ export class DiskFile implements StorageFile {
 
   async #syncNow(): Promise<void> {
     // Those who were woken by the sync before, and append again at once, share this one.
+    this.#isGathering = true
     await new Promise(setImmediate)
+    this.#isGathering = false
     if (this.#writing) await this.#writing
     const { handles } = this.#setting
     const fd = handles.pin(this)

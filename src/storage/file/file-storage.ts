@@ -90,7 +90,7 @@ export class FileStorage implements Storage {
     const tails = new TailCache(this.#options.tailCacheBytes)
     this.#setting = {
       handles: this.#handles,
-      readBuffers: new ChunkPool(maxIdleReadBytes),
+      readBuffers: new ChunkPool(maxIdleReadBytes, largestReadBuffer),
       newTail: () => tails.tail(),
       syncEachAppend: this.syncsAppends,
       onDirty: file => this.#noteDirty(file),
@@ -260,4 +260,6 @@ export class FileStorage implements Storage {
   }
 }
 
+/** Readers ask for a megabyte, and a little more because the first batch may begin before what they want. */
+const largestReadBuffer = 2 * 1024 * 1024
 const maxIdleReadBytes = 16 * 1024 * 1024
