@@ -333,7 +333,8 @@ export class Segment {
       const isFirst = start === 0
       const enough = request.minOneBatch || size <= maxBytes || start + headerBytes > view.length
       release(view)
-      if (isFirst && size <= wanted) throw this.damagedAt(filePosition)
+      const isAllThereIs = filePosition + view.length >= this.readableBytes
+      if (isFirst && (size <= wanted || isAllThereIs)) throw this.damagedAt(filePosition)
       return enough ? this.#readAt(filePosition + start, Math.max(size, maxBytes), request) : nothing
     }
     const limit = Math.min(view.length, start + maxBytes)
