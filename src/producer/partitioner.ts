@@ -19,6 +19,7 @@ export type Partitioner = (record: AnyRecord, context: PartitionerContext) => nu
  * partitions. A string stands for its UTF-8 bytes.
  */
 export function keyPartition(key: Uint8Array | string, partitionCount: number): number {
+  if (partitionCount === 1) return 0
   return ((typeof key === 'string' ? murmur2Text(key) : murmur2(key)) & 0x7fffffff) % partitionCount
 }
 
