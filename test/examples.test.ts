@@ -26,7 +26,7 @@ const shows: Readonly<Record<string, RegExp>> = {
   'replay-from-timestamp.ts': /13:55:00/,
   'two-groups.ts': /together: 1000, auditor: 1000/,
   'typed-topics.ts': /Invalid email.*u-3: cid@example.com on plan free/s,
-  'unit-test.ts': /# fail 0/
+  'unit-test.ts': /(#|ℹ) fail 0/
 }
 
 beforeAll(() => {
