@@ -69,11 +69,18 @@ export class LogFlusher {
     this.#isNew = false
   }
 
+  /** The log is empty, so that there is nothing to write about it. */
+  isFresh(logEndOffset: number): void {
+    this.#closedAt = logEndOffset
+  }
+
   /** The log was closed in order: all of it is on the disk. */
-  allIsSafe(logEndOffset: number): void {
+  allIsSafe(logEndOffset: number, isEmpty: boolean): void {
     this.#recoveryPoint = logEndOffset
     this.#closedAt = logEndOffset
-    this.#isNew = false
+    // A log that was never written to was closed without a sync of its names.
+    if (isEmpty) this.nameIsNew()
+    else this.#isNew = false
   }
 
   /** These segments were read after a crash. What is in them is shown to readers from now on, so where appends are synced they must be safe before. */

@@ -194,7 +194,8 @@ export class Log {
     this.#highWatermark = this.#autoHighWatermark ? this.#logEndOffset : this.#logStartOffset
     this.#history.cutStartAt(this.#logStartOffset)
     if (!this.#storage.durable || this.#isReadOnly) return
-    if (safeSegments === this.#segments.count) this.#flusher.allIsSafe(this.#logEndOffset)
+    if (!first) this.#flusher.isFresh(this.#logEndOffset)
+    else if (safeSegments === this.#segments.count) this.#flusher.allIsSafe(this.#logEndOffset, this.sizeInBytes === 0)
     else await this.#flusher.recovered(this.#segments.all.slice(safeSegments), this.#logEndOffset, this.recovery.tornTail !== undefined)
   }
 

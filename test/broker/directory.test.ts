@@ -1,0 +1,265 @@
+import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, describe, expect, it } from 'vitest'
+import { LocalBroker } from '../../src/broker/local-broker.js'
+import type { Broker } from '../../src/protocol/broker.js'
+import { DeleteRecords } from '../../src/protocol/messages/delete-records.js'
+import { DeleteTopics } from '../../src/protocol/messages/delete-topics.js'
+import { OffsetCommit } from '../../src/protocol/messages/offset-commit.js'
+import { OffsetFetch } from '../../src/protocol/messages/offset-fetch.js'
+import { type FileStorage, type FileStorageOptions, fileStorage } from '../../src/storage/file/index.js'
+import { VirtualClock } from '../../src/testing/virtual-clock.js'
+import { batch, createTopic, fetch, produce } from './helpers.js'
+
+const homes: string[] = []
+afterEach(() => {
+  for (const home of homes.splice(0)) rmSync(home, { recursive: true, force: true })
+})
+
+function newDirectory(): string {
+  const home = mkdtempSync(join(tmpdir(), 'millrace-'))
+  homes.push(home)
+  return join(home, 'with a space', 'data')
+}
+
+interface Opened {
+  readonly node: LocalBroker
+  readonly client: Broker
+  readonly clock: VirtualClock
+  readonly storage: FileStorage
+  readonly events: [name: string, event: Record<string, unknown>][]
+  close(): Promise<void>
+}
+
+async function open(directory: string, options: FileStorageOptions = {}): Promise<Opened> {
+  const storage = fileStorage(directory, options)
+  const clock = new VirtualClock()
+  let node: LocalBroker
+  try {
+    node = await LocalBroker.open({ storage, clock, configs: { 'offsets.topic.num.partitions': 2 } })
+  } catch (error) {
+    await storage.close()
+    throw error
+  }
+  const events: Opened['events'] = []
+  for (const name of ['tornTail', 'logRecovered', 'partitionStopped', 'straySetAside', 'error'] as const) {
+    node.events.on(name, (event: object) => void events.push([name, event as Record<string, unknown>]))
+  }
+  await clock.advance(0)
+  const close = async () => {
+    await node.close()
+    await storage.close()
+  }
+  return { node, client: node.connect({ clientId: 'test' }), clock, storage, events, close }
+}
+
+const text = (...path: string[]) => readFileSync(join(...path), 'utf8')
+const firstLog = '00000000000000000000.log'
+
+/** A directory as a crash leaves it: a copy, taken while it is in use. */
+function crashed(directory: string): string {
+  const copy = newDirectory()
+  cpSync(directory, copy, { recursive: true })
+  rmSync(join(copy, '.lock'), { force: true })
+  return copy
+}
+
+describe('a directory', () => {
+  it('has the files that Kafka has, and its marker only while it is closed', async () => {
+    const directory = newDirectory()
+    const { client, node, close } = await open(directory)
+    const topicId = await createTopic(client, 'orders', 2, { 'segment.bytes': '1000' })
+    await produce(client, 'orders', 0, batch('a', 'b'))
+    await client.request(DeleteRecords, { topics: [{ name: 'orders', partitions: [{ partitionIndex: 0, offset: 1 }] }], timeoutMs: 1 })
+    expect(existsSync(join(directory, '.kafka_cleanshutdown'))).toBe(false)
+    await node.housekeeping()
+    expect(text(directory, 'log-start-offset-checkpoint')).toBe('0\n1\norders 0 1\n')
+    expect(text(directory, 'replication-offset-checkpoint')).toContain('\norders 0 2\n')
+    await close()
+    expect(text(directory, '.kafka_cleanshutdown')).toBe('{"version":0,"brokerEpoch":-1}')
+    expect(text(directory, 'meta.properties')).toMatch(/^version=1\ncluster\.id=[\w-]{22}\nnode\.id=0\ndirectory\.id=[\w-]{22}\n$/)
+    expect(text(directory, 'recovery-point-offset-checkpoint')).toContain('\norders 0 2\n')
+    expect(text(directory, 'orders-1', 'partition.metadata')).toBe(`version: 0\ntopic_id: ${topicId}`)
+    expect(readdirSync(join(directory, 'orders-0')).sort()).toEqual(
+      ['index', 'log', 'timeindex']
+        .map(suffix => `00000000000000000000.${suffix}`)
+        .concat('00000000000000000002.snapshot', 'leader-epoch-checkpoint', 'partition.metadata')
+    )
+    expect(statSync(join(directory, 'orders-0', firstLog)).mode & 0o777).toBe(0o600)
+    expect(statSync(join(directory, 'orders-0')).mode & 0o777).toBe(0o700)
+
+    const again = await open(directory)
+    expect(existsSync(join(directory, '.kafka_cleanshutdown'))).toBe(false)
+    expect(again.events).toEqual([])
+    expect(await fetch(again.client, 'orders', [0], { offset: 1 })).toMatchObject([{ logStartOffset: 1, highWatermark: 2 }])
+    expect(await fetch(again.client, 'orders', [0], { offset: 0 })).toMatchObject([{ error: 'OFFSET_OUT_OF_RANGE' }])
+    await again.close()
+  })
+
+  it('writes its checkpoints from time to time', async () => {
+    const directory = newDirectory()
+    const { client, clock, close } = await open(directory, { durability: 'always' })
+    await createTopic(client, 'orders')
+    await produce(client, 'orders', 0, batch('a'))
+    await clock.advance(5000)
+    await expect
+      .poll(() => existsSync(join(directory, 'replication-offset-checkpoint')) && text(directory, 'replication-offset-checkpoint'))
+      .toContain('orders 0 1')
+    await clock.advance(60_000)
+    await expect.poll(() => text(directory, 'recovery-point-offset-checkpoint')).toContain('orders 0 1')
+    await close()
+  })
+
+  it('brings everything back after a crash, tells what was torn and cuts it', async () => {
+    const directory = newDirectory()
+    const { client, close } = await open(directory)
+    await createTopic(client, 'orders', 2)
+    await produce(client, 'orders', 0, batch('a', 'b'))
+    await produce(client, 'orders', 1, batch('c'))
+    const partitions = [{ partitionIndex: 0, committedOffset: 1, committedMetadata: 'm' }]
+    await client.request(OffsetCommit, { groupId: 'g', memberId: '', topics: [{ name: 'orders', partitions }] })
+    const copy = crashed(directory)
+    await close()
+    const log = join(copy, 'orders-0', firstLog)
+    const { size } = statSync(log)
+    writeFileSync(log, Buffer.alloc(20, 1), { flag: 'a' })
+
+    const again = await open(copy)
+    expect(again.events.find(([name]) => name === 'tornTail')?.[1]).toEqual({
+      topic: 'orders',
+      partition: 0,
+      file: `orders-0/${firstLog}`,
+      position: size,
+      bytes: 20,
+      reason: '20 bytes are no batch'
+    })
+    expect(
+      again.events.filter(([name]) => name === 'logRecovered').map(([, { topic, partition, batches }]) => [topic, partition, batches])
+    ).toContainEqual(['orders', 1, 1])
+    expect(statSync(log).size).toBe(size)
+    expect(await fetch(again.client, 'orders', [0, 1])).toMatchObject([{ values: ['a', 'b'] }, { values: ['c'] }])
+    const { groups } = await again.client.request(OffsetFetch, { groups: [{ groupId: 'g', topics: null }] })
+    expect(groups?.[0].topics).toMatchObject([{ partitions: [{ committedOffset: 1, metadata: 'm' }] }])
+    await again.close()
+  })
+
+  it('stops a partition that is damaged, keeps its bytes, and lets the others work on', async () => {
+    const directory = newDirectory()
+    const { client, close } = await open(directory)
+    await createTopic(client, 'orders', 2)
+    for (const partition of [0, 1]) for (const value of ['a', 'b']) await produce(client, 'orders', partition, batch(value))
+    await close()
+    rmSync(join(directory, '.kafka_cleanshutdown'))
+    const log = join(directory, 'orders-0', firstLog)
+    const bytes = readFileSync(log)
+    bytes[66] ^= 1
+    writeFileSync(log, bytes)
+
+    for (let life = 0; life < 2; life++) {
+      const { client, events, close } = await open(directory)
+      const stopped = events.filter(([name]) => name === 'partitionStopped').map(([, event]) => event)
+      expect(stopped).toMatchObject([{ topic: 'orders', partition: 0, error: { code: 'CORRUPT_MESSAGE' } }])
+      expect(String((stopped[0].error as Error).message)).toContain(`\`orders-0/${firstLog}\` is damaged at position 0`)
+      expect(await produce(client, 'orders', 0, batch('c'))).toMatchObject({ error: 'KAFKA_STORAGE_ERROR' })
+      expect(await fetch(client, 'orders', [0, 1])).toMatchObject([
+        { error: 'KAFKA_STORAGE_ERROR' },
+        { error: 'NONE', highWatermark: 2 + life }
+      ])
+      expect(await produce(client, 'orders', 1, batch('c'))).toMatchObject({ error: 'NONE' })
+      await close()
+      expect(existsSync(join(directory, '.kafka_cleanshutdown'))).toBe(false)
+      expect(readFileSync(log)).toEqual(bytes)
+    }
+  })
+
+  it('stops a partition whose file is shorter than what was safe', async () => {
+    const directory = newDirectory()
+    const { client, close } = await open(directory)
+    await createTopic(client, 'orders')
+    await produce(client, 'orders', 0, batch('a'))
+    await close()
+    truncateSync(join(directory, 'orders-0', firstLog), 0)
+    const again = await open(directory)
+    expect(again.events.map(([name]) => name)).toContain('partitionStopped')
+    expect(await fetch(again.client, 'orders', [0])).toMatchObject([{ error: 'KAFKA_STORAGE_ERROR' }])
+    await again.close()
+  })
+
+  it('removes the folders of deleted topics, also those that a crash has left, and sets strays aside', async () => {
+    const directory = newDirectory()
+    const { client, close } = await open(directory)
+    await createTopic(client, 'orders')
+    await produce(client, 'orders', 0, batch('a'))
+    await client.request(DeleteTopics, { topics: [{ name: 'orders' }], timeoutMs: 1 })
+    await createTopic(client, 'orders')
+    expect(await fetch(client, 'orders', [0])).toMatchObject([{ highWatermark: 0 }])
+    await close()
+    expect(readdirSync(directory).filter(name => name.includes('-delete'))).toEqual([])
+    cpSync(join(directory, 'orders-0'), join(directory, 'orders-0.0123456789abcdef0123456789abcdef-delete'), { recursive: true })
+    cpSync(join(directory, 'orders-0'), join(directory, 'unknown-3'), { recursive: true })
+    writeFileSync(join(directory, 'orders-0', 'partition.metadata'), 'version: 0\ntopic_id: 4L6g3nShT-eMCtK--X86sw')
+    writeFileSync(join(directory, 'notes-1'), 'just a file')
+
+    const again = await open(directory)
+    expect(again.events.filter(([name]) => name === 'straySetAside')).toHaveLength(1)
+    await again.close()
+    const names = readdirSync(directory).filter(name => /orders|unknown|notes/.test(name))
+    expect(names.map(name => name.replace(/[0-9a-f]{32}/, 'uuid')).sort()).toEqual([
+      'notes-1',
+      'orders-0',
+      'orders-0.uuid-stray',
+      'unknown-3.uuid-stray'
+    ])
+  })
+
+  it('rebuilds checkpoints that are missing or damaged', async () => {
+    const directory = newDirectory()
+    const { client, close } = await open(directory)
+    await createTopic(client, 'orders')
+    await produce(client, 'orders', 0, batch('a'))
+    await close()
+    rmSync(join(directory, 'replication-offset-checkpoint'))
+    writeFileSync(join(directory, 'recovery-point-offset-checkpoint'), 'nonsense')
+    const again = await open(directory)
+    expect(again.events).toMatchObject([['error', { during: 'reading `recovery-point-offset-checkpoint`, which will be written anew' }]])
+    expect(await fetch(again.client, 'orders', [0])).toMatchObject([{ values: ['a'] }])
+    await again.close()
+    expect(text(directory, 'recovery-point-offset-checkpoint')).toContain('orders 0 1')
+  })
+})
+
+describe('a directory that cannot be used', () => {
+  const refused = (directory: string) => open(directory).then(({ close }) => close())
+
+  it('is refused when it is a file', async () => {
+    const directory = newDirectory()
+    const { close } = await open(directory)
+    await close()
+    await expect(refused(join(directory, 'meta.properties'))).rejects.toMatchObject({ code: 'STORAGE_FAILED' })
+  })
+
+  const damages: [what: string, properties: string, message: string][] = [
+    ['of a newer version', 'version=2\ncluster.id=4L6g3nShT-eMCtK--X86sw\nnode.id=0\n', 'its version is 2, only 1 is known'],
+    ['of another node', 'version=1\ncluster.id=4L6g3nShT-eMCtK--X86sw\nnode.id=5\n', 'belongs to node 5, not to node 0'],
+    ['of no cluster', 'version=1\nnode.id=0\n', 'names no `cluster.id`'],
+    ['that nobody can read', '\u0000\u0001', 'it has no `version`']
+  ]
+  for (const [what, properties, message] of damages) {
+    it(`is refused when it is ${what}`, async () => {
+      const directory = newDirectory()
+      const { close } = await open(directory)
+      await close()
+      writeFileSync(join(directory, 'meta.properties'), properties)
+      await expect(refused(directory)).rejects.toThrow(message)
+      await expect(refused(directory)).rejects.toMatchObject({ code: 'STORAGE_FAILED' })
+    })
+  }
+
+  it('is refused while another has it open', async () => {
+    const directory = newDirectory()
+    const { close } = await open(directory)
+    await expect(refused(directory)).rejects.toThrow('is in use by this process')
+    await close()
+  })
+})
