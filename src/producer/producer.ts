@@ -100,6 +100,8 @@ export class Producer extends EventEmitter<ProducerEvents> implements AsyncDispo
   readonly #admission: Admission
   readonly #sender: Sender
   readonly #writers = new Map<string, TopicWriter>()
+  /** The one that was asked for last; most sends go to the same topic as the one before. */
+  #lastWriter: TopicWriter | undefined
   #lookAgainAt: number
   #closing: Promise<void> | undefined
 
@@ -135,9 +137,9 @@ export class Producer extends EventEmitter<ProducerEvents> implements AsyncDispo
    */
   send<const T extends AnyTopic | string>(topic: T, record: ProducerRecordOf<T>, options?: SendOptions): Promise<RecordMetadata> {
     return new Promise((resolve, reject) => {
-      const name = this.#checked(topic, options)
+      const writer = this.#writerFor(topic, options)
+      const name = writer.topic
       const receipt = new RecordReceipt(name, resolve, reject)
-      const writer = this.#writer(name)
       const known = this.#admission.isOpen(writer) ? this.#metadata.topic(name) : undefined
       const now = this.#clock.now()
       if (known && writer.append(topic, record, known, false, now, receipt, 0) === progress.appended) this.#keepFresh(now)
@@ -158,12 +160,12 @@ export class Producer extends EventEmitter<ProducerEvents> implements AsyncDispo
     options?: SendOptions
   ): Promise<SendBatchResult> {
     try {
-      const name = this.#checked(topic, options)
+      const writer = this.#writerFor(topic, options)
+      const name = writer.topic
       if (typeof records !== 'object' || typeof records?.[Symbol.iterator] !== 'function')
         throw new TypeError(`Expected \`records\` to be an array or another iterable, got ${shown(records)}`)
       const receipt = new BatchReceipt(name, Array.isArray(records) ? records.length : undefined)
       const append = new PendingRecords(topic, records, receipt, options?.signal)
-      const writer = this.#writer(name)
       const known = this.#admission.isOpen(writer) ? this.#metadata.topic(name) : undefined
       if (!known || !this.#run(append, writer, known)) this.#admission.enter(writer, append)
       return receipt.promise
@@ -217,13 +219,16 @@ export class Producer extends EventEmitter<ProducerEvents> implements AsyncDispo
     this.#tell('closed')
   }
 
-  /** The name of the topic, after a look at what stands before any record. */
-  #checked(topic: AnyTopic | string, options: SendOptions | undefined): string {
+  /** What writes to the topic, after a look at what stands before any record. */
+  #writerFor(topic: AnyTopic | string, options: SendOptions | undefined): TopicWriter {
     if (this.#closing) throw new KafkaError('CLOSED', 'The producer is closed')
     options?.signal?.throwIfAborted()
     const name = typeof topic === 'string' ? topic : topic?.name
-    if (!this.#writers.has(name)) expectTopicName(name)
-    return name
+    const last = this.#lastWriter
+    if (last !== undefined && last.topic === name) return last
+    const writer = this.#writers.get(name) ?? this.#newWriter(name)
+    this.#lastWriter = writer
+    return writer
   }
 
   /** Appends what can be appended now; false when something is left. */
@@ -238,12 +243,11 @@ export class Producer extends EventEmitter<ProducerEvents> implements AsyncDispo
     }
   }
 
-  #writer(topic: string): TopicWriter {
-    let writer = this.#writers.get(topic)
-    if (writer) return writer
+  #newWriter(topic: string): TopicWriter {
+    expectTopicName(topic)
     const { partitioner, maxRequestSize, batchSize } = this.#settings
     const sticky = new StickyPartitioner(this.#random, batchSize)
-    writer = new TopicWriter(topic, { accumulator: this.#accumulator, sticky, partitioner, maxRequestSize })
+    const writer = new TopicWriter(topic, { accumulator: this.#accumulator, sticky, partitioner, maxRequestSize })
     this.#writers.set(topic, writer)
     return writer
   }
