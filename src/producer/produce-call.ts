@@ -18,6 +18,8 @@ export class ProduceCall {
   /** Time on the clock after which the response is no longer waited for. */
   deadline = 0
   controller: AbortController | undefined
+  /** Its place in the list of calls under way; -1 when it is not in it. */
+  slot = -1
   sizeInBytes = 0
   readonly #leader: Broker
   readonly #topicData: TopicData[] = []

@@ -65,7 +65,8 @@ export class Sender {
   readonly #listener: SenderListener
   readonly #queues: () => Iterable<PartitionQueue>
   readonly #backoff: Backoff
-  readonly #calls = new Set<ProduceCall>()
+  /** Those under way, each at the place that it holds as its `slot`. */
+  readonly #calls: ProduceCall[] = []
   readonly #backingOff = new Set<PartitionQueue>()
   readonly #refreshing = new Set<string>()
   /** Kept for the next calls: making one costs more than the rest of a call. */
@@ -109,8 +110,10 @@ export class Sender {
       queue.closed.length = 0
       queue.open = undefined
     }
-    for (const call of this.#calls) call.controller?.abort(error)
-    this.#calls.clear()
+    for (const call of [...this.#calls]) {
+      this.#takeOff(call)
+      call.controller?.abort(error)
+    }
   }
 
   /** Takes a turn at the end of the synchronous stretch that we are in, so that all that is sent in it goes together. */
@@ -166,7 +169,7 @@ export class Sender {
     call.deadline = now + this.#settings.requestTimeoutMs
     this.#deadlineAlarm.set(call.deadline)
     call.controller = this.#controllers.pop() ?? new AbortController()
-    this.#calls.add(call)
+    call.slot = this.#calls.push(call) - 1
     call.send(this.#onResponse, this.#onFailure)
   }
 
@@ -187,10 +190,22 @@ export class Sender {
     this.#goOn(call.queues)
   }
 
-  /** Takes a call off the list; false when it is no longer on it because it was given up. */
+  /** Says that a call has been answered; false when nobody waits for that any more because it was given up. */
   #finish(call: ProduceCall): boolean {
-    if (!this.#calls.delete(call)) return false
+    if (!this.#takeOff(call)) return false
     if (call.controller) this.#controllers.push(call.controller)
+    return true
+  }
+
+  /** Takes a call off the list; false when it is not on it. */
+  #takeOff(call: ProduceCall): boolean {
+    if (call.slot < 0) return false
+    const last = this.#calls.pop()!
+    if (last !== call) {
+      this.#calls[call.slot] = last
+      last.slot = call.slot
+    }
+    call.slot = -1
     return true
   }
 
@@ -311,7 +326,7 @@ export class Sender {
       }
       for (const batch of queue.unsettled()) next = Math.min(next, batch.deadline)
     }
-    const late = [...this.#calls].filter(call => call.deadline <= now)
+    const late = this.#calls.filter(call => call.deadline <= now)
     for (const call of late) this.#giveUp(call)
     for (const call of this.#calls) next = Math.min(next, call.deadline)
     if (next !== Number.POSITIVE_INFINITY) this.#deadlineAlarm.set(next)
@@ -320,7 +335,7 @@ export class Sender {
 
   /** Stops waiting for a response. Whether the batches reached the log is not known; trying again may double them. */
   #giveUp(call: ProduceCall): void {
-    this.#calls.delete(call)
+    this.#takeOff(call)
     for (const batch of call.batches) batch.isLent = true
     const error = new KafkaError('REQUEST_TIMED_OUT', `The broker did not answer within ${this.#settings.requestTimeoutMs} ms`)
     call.controller?.abort(error)
