@@ -1,11 +1,15 @@
 import type { TopicPartition } from '../assignor/assignor.js'
-import { type AssignedPartition, partitionKey } from './assigned-partition.js'
+import type { AssignedPartition } from './assigned-partition.js'
 
 /** The partitions that a consumer reads at present, and which of them have something to hand out. */
 export class Assignment implements Iterable<AssignedPartition> {
-  readonly #partitions = new Map<string, AssignedPartition>()
+  readonly #partitions = new Set<AssignedPartition>()
+  /** By topic, then by number. */
+  readonly #byTopic = new Map<string, (AssignedPartition | undefined)[]>()
   /** In the order in which they were fetched; may hold partitions that have nothing any more. */
   #ready: AssignedPartition[] = []
+  /** Called when the reader asks for more than stands in line. */
+  onDrained: () => void = () => {}
 
   get size(): number {
     return this.#partitions.size
@@ -16,20 +20,29 @@ export class Assignment implements Iterable<AssignedPartition> {
   }
 
   get(topic: string, partition: number): AssignedPartition | undefined {
-    return this.#partitions.get(partitionKey(topic, partition))
+    return this.#byTopic.get(topic)?.[partition]
   }
 
   has(partition: AssignedPartition): boolean {
-    return this.#partitions.get(partition.name) === partition
+    return this.#partitions.has(partition)
   }
 
   add(partition: AssignedPartition): void {
-    this.#partitions.set(partition.name, partition)
+    const { topic } = partition
+    let partitions = this.#byTopic.get(topic)
+    if (!partitions) this.#byTopic.set(topic, (partitions = []))
+    const before = partitions[partition.partition]
+    if (before) this.#partitions.delete(before)
+    partitions[partition.partition] = partition
+    this.#partitions.add(partition)
   }
 
   remove(partition: AssignedPartition): void {
-    if (!this.has(partition)) return
-    this.#partitions.delete(partition.name)
+    if (!this.#partitions.delete(partition)) return
+    const partitions = this.#byTopic.get(partition.topic) as (AssignedPartition | undefined)[]
+    partitions[partition.partition] = undefined
+    while (partitions.length > 0 && partitions[partitions.length - 1] === undefined) partitions.pop()
+    if (partitions.length === 0) this.#byTopic.delete(partition.topic)
     partition.discard()
   }
 
@@ -48,11 +61,19 @@ export class Assignment implements Iterable<AssignedPartition> {
     this.#ready.push(partition)
   }
 
+  /** How many stand in line. */
+  get readyCount(): number {
+    return this.#ready.length
+  }
+
   /** The next partition with something to hand out, in turn; it stands in line again after another `ready`. */
   nextReady(): AssignedPartition | undefined {
     for (;;) {
       const partition = this.#ready.shift()
-      if (partition === undefined) return undefined
+      if (partition === undefined) {
+        this.onDrained()
+        return undefined
+      }
       if (partition.isReady && partition.isFlowing && this.has(partition)) return partition
     }
   }

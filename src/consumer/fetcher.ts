@@ -43,7 +43,7 @@ interface Node {
   asked: AssignedPartition[]
   /** Something changed while a fetch was under way. */
   isStale: boolean
-  /** The partitions that have room have nothing new, and others are full: wait until the reader has moved on. */
+  /** The partitions that have room have just been looked at: while others are full, wait until the reader has moved on. */
   isResting: boolean
   failures: number
   restUntil: number
@@ -69,7 +69,8 @@ const moved: ReadonlySet<string> = new Set([
 /**
  * Fetches ahead of the reader: one request per broker at a time, for the partitions of which nothing is waiting to be read. Where nothing
  * is new the broker holds the request back, and the append answers it. While a partition is full the others are only looked at in
- * passing: the reader has work, and a request that waited for them would hold up the full one.
+ * passing: the reader has work, and a request that waited for them would hold up the full one. What is fetched goes to the end of the
+ * reader's line anyway, so it is enough to look once the reader is through half of that.
  */
 export class Fetcher {
   readonly #context: FetcherContext
@@ -78,20 +79,24 @@ export class Fetcher {
   #timer: Timer | undefined
   #timerAt = Number.POSITIVE_INFINITY
   #refreshing: Promise<void> | undefined
+  /** While more partitions than this stand in line, the reader has enough to do. */
+  #enough = 0
+  /** Something was not fetched because the reader has enough to do. */
+  #isHeldBack = false
   readonly #closing = new AbortController()
 
   constructor(context: FetcherContext, owner: FetcherOwner) {
     this.#context = context
     this.#owner = owner
+    context.assignment.onDrained = () => {
+      if (this.#isHeldBack) this.#look()
+    }
   }
 
-  /** Something has been read, or has changed: fetches what there is room for. */
+  /** Something has been read: fetches what there is room for, unless the reader has enough to do. */
   wake(): void {
-    for (const node of this.#nodes.values()) {
-      node.isResting = false
-      node.isStale = true
-    }
-    this.#pump()
+    if (this.#context.assignment.readyCount > this.#enough) this.#isHeldBack = true
+    else this.#look()
   }
 
   /** Partitions came, jumped or were let go on: a request that waits without them is given up for one with them. */
@@ -102,7 +107,16 @@ export class Fetcher {
       const node = this.#nodes.get(this.#leaderOf(partition))
       if (node?.isFetching) this.#giveUp(node)
     }
-    this.wake()
+    this.#look()
+  }
+
+  #look(): void {
+    this.#isHeldBack = false
+    for (const node of this.#nodes.values()) {
+      node.isResting = false
+      node.isStale = true
+    }
+    this.#pump()
   }
 
   #giveUp(node: Node): void {
@@ -155,7 +169,8 @@ export class Fetcher {
     if (room <= 0) return
     for (const [node, partitions] of wanted) {
       const isPassing = full.has(node)
-      if (!(isPassing && node.isResting)) this.#fetch(node, partitions, room, isPassing)
+      if (isPassing && node.isResting) this.#isHeldBack = true
+      else this.#fetch(node, partitions, room, isPassing)
     }
   }
 
@@ -188,10 +203,11 @@ export class Fetcher {
     broker.request(Fetch, this.#request(partitions, room, isPassing), node.controller.signal).then(
       response => {
         if (node.fetches !== fetch || !node.isFetching) return releaseAll(response)
-        const isEmpty = this.#take(response)
+        this.#take(response)
         this.#answered(node)
         node.failures = node.restUntil = 0
-        node.isResting = isPassing && isEmpty && !node.isStale
+        node.isResting = !node.isStale
+        this.#enough = this.#context.assignment.readyCount >> 1
         this.#pump()
       },
       error => {
@@ -232,10 +248,8 @@ export class Fetcher {
     }
   }
 
-  /** Takes in an answer. Returns whether there was nothing in it. */
-  #take(response: FetchResponse): boolean {
+  #take(response: FetchResponse): void {
     if (response.errorCode) this.#owner.onTrouble(KafkaError.fromNumber(response.errorCode))
-    let isEmpty = true
     for (const { topic = '', topicId, partitions } of response.responses) {
       const name = topic || (topicId === undefined ? '' : (this.#context.metadata.nameOf(topicId) ?? ''))
       for (const answer of partitions) {
@@ -247,19 +261,18 @@ export class Fetcher {
         }
         partition.fetchingJumps = -1
         if (answer.errorCode !== ok) this.#onError(partition, answer.errorCode)
-        else if (this.#takePartition(partition, answer)) isEmpty = false
+        else this.#takePartition(partition, answer)
       }
     }
-    return isEmpty
   }
 
-  #takePartition(partition: AssignedPartition, answer: PartitionResponse): boolean {
+  #takePartition(partition: AssignedPartition, answer: PartitionResponse): void {
     partition.failures = partition.restUntil = 0
     partition.highWatermark = answer.highWatermark
     partition.lastStableOffset = answer.lastStableOffset ?? -1
     partition.logStartOffset = answer.logStartOffset ?? -1
     const { records } = answer
-    if (records === null || records.length === 0) return false
+    if (records === null || records.length === 0) return
     try {
       const { checkCrcs } = this.#context.settings
       partition.fetched = new FetchedRecords(
@@ -272,11 +285,10 @@ export class Fetcher {
     } catch (error) {
       const { topic, partition: number } = partition
       this.#fail(partition, new KafkaError('CORRUPT_MESSAGE', (error as Error).message, { topic, partition: number, cause: error }))
-      return false
+      return
     }
     partition.fetchOffset = partition.fetched.endOffset
     this.#owner.onFetched(partition)
-    return true
   }
 
   #onError(partition: AssignedPartition, number: number): void {
@@ -312,7 +324,7 @@ export class Fetcher {
     this.#timerAt = time
     const onTime = () => {
       this.#timerAt = Number.POSITIVE_INFINITY
-      this.wake()
+      this.#look()
     }
     this.#timer = this.#context.clock.setTimer(Math.max(0, time - this.#context.clock.now()), onTime, { keepAlive: true })
   }
@@ -330,7 +342,7 @@ export class Fetcher {
       })
       .then(() => {
         this.#refreshing = undefined
-        this.wake()
+        this.#look()
       })
   }
 }

@@ -157,6 +157,19 @@ describe('pause', () => {
     }
     expect(values).toEqual(numbered('a', 100))
   })
+
+  it('lets the others come, also when the partition had been fetched ahead', async () => {
+    for (let batch = 0; batch < 5; batch++) await send(cluster, 'orders', numbered('a', 10), 0)
+    await using consumer = textConsumer(cluster, { topics: ['orders'], maxPartitionFetchBytes: 1 })
+    let seen = 0
+    for await (const { value } of consumer) {
+      if (value === 'other') break
+      if (++seen < 15) continue
+      consumer.pause([first])
+      void settle().then(() => send(cluster, 'orders', ['other'], 1))
+    }
+    expect(seen).toBe(15)
+  })
 })
 
 describe('topics', () => {
