@@ -88,7 +88,7 @@ describe('a disk that is full', () => {
   const isMounted = mount(directory)
   if (!isMounted) console.log('No file system may be mounted here, so that a real full disk is left out')
   afterAll(() => {
-    if (isMounted) execFileSync('umount', [directory])
+    if (isMounted) execFileSync('umount', ['-l', directory])
     rmSync(directory, { recursive: true })
   })
 

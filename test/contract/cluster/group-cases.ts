@@ -48,7 +48,7 @@ export function groupCases(stage: ClusterStage): void {
     await leaving.close()
     await sending
     await eventually(async () => expect(seen.size).toBe(200))
-    expect(staying.assignment()).toHaveLength(4)
+    await eventually(async () => expect(staying.assignment()).toHaveLength(4))
     await staying.close()
     await Promise.all(loops)
   })
