@@ -141,7 +141,7 @@ export class Producer extends EventEmitter<ProducerEvents> implements AsyncDispo
       const name = writer.topic
       const receipt = new RecordReceipt(name, resolve, reject)
       const known = this.#admission.isOpen(writer) ? this.#metadata.topic(name) : undefined
-      const now = this.#clock.now()
+      const now = this.#sender.now()
       if (known && writer.append(topic, record, known, false, now, receipt, 0) === progress.appended) this.#keepFresh(now)
       else this.#admission.enter(writer, new PendingRecord(topic, record, receipt, options?.signal))
     })

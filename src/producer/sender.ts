@@ -50,6 +50,9 @@ const metadataErrors: ReadonlySet<string> = new Set([
   'REQUEST_TIMED_OUT'
 ])
 
+/** A look at the clock costs about a tenth of a send. */
+const readingsPerLook = 16
+
 const done = Promise.resolve()
 
 /**
@@ -83,6 +86,9 @@ export class Sender {
   }
   readonly #onFailure = (call: ProduceCall, error: unknown) => this.#unanswered(call, error)
   #isScheduled = false
+  /** What the clock said last to those who send in this stretch, and how often they have asked. */
+  #stretchNow = 0
+  #stretchReadings = 0
 
   constructor(options: SenderOptions) {
     const { clock } = options
@@ -98,6 +104,13 @@ export class Sender {
     this.#retryAlarm = new Alarm(clock, () => this.#endBackoff(), { keepAlive: true })
     this.#deadlineAlarm = new Alarm(clock, () => this.#checkDeadlines(), {})
     this.#accumulator.onReady = () => this.#schedule()
+  }
+
+  /** The time for a record that is being sent: while a turn is due at the end of this stretch, one look at the clock serves a few records. */
+  now(): number {
+    if (!this.#isScheduled) return this.#clock.now()
+    if (this.#stretchReadings++ % readingsPerLook === 0) this.#stretchNow = this.#clock.now()
+    return this.#stretchNow
   }
 
   /** Stops for good. What has not been delivered is given up with this error. */
@@ -125,6 +138,7 @@ export class Sender {
 
   #turn(): void {
     this.#isScheduled = false
+    this.#stretchReadings = 0
     const listed = this.#accumulator.takeListed()
     if (listed.length === 0) return
     const now = this.#clock.now()
