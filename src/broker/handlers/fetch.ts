@@ -25,24 +25,31 @@ const offsetOutOfRange = errorNumber('OFFSET_OUT_OF_RANGE')
  * are lent by the log. There are no fetch sessions: every answer has session id 0, which clients take as "none".
  */
 export function fetch(node: LocalBroker, request: Request, context: RequestContext, signal?: AbortSignal): MaybePromise<Response> {
-  const deadline = request.maxWaitMs > 0 ? node.clock.now() + request.maxWaitMs : 0
   const first = new FetchRound(node, request, context).run()
-  return isPromise(first) ? first.then(round => answer(round, deadline, signal)) : answer(first, deadline, signal)
+  return isPromise(first) ? first.then(round => answer(node, request, round, signal)) : answer(node, request, first, signal)
 }
 
-function answer(round: FetchRound, deadline: number, signal: AbortSignal | undefined): MaybePromise<Response> {
-  return round.isComplete || deadline === 0 ? round.response() : waitAndRead(round, deadline, signal)
+function answer(node: LocalBroker, { maxWaitMs }: Request, round: FetchRound, signal: AbortSignal | undefined): MaybePromise<Response> {
+  return round.isComplete || maxWaitMs <= 0 ? round.response() : waitAndRead(round, node.clock.now() + maxWaitMs, signal)
 }
 
 async function waitAndRead(round: FetchRound, deadline: number, signal: AbortSignal | undefined): Promise<Response> {
   for (;;) {
     const outcome = round.hasGrown ? 'arrived' : await round.wait(deadline, signal)
-    round.discard()
-    const next = round.again().run()
+    const next = outcome === 'arrived' && round.bytes === 0 ? round.readGrown() : round.again().run()
     round = isPromise(next) ? await next : next
     // After a wait the answer goes out even when limits keep it below `minBytes`, but never empty before the time is over.
     if (outcome === 'timedOut' || round.isComplete || round.bytes > 0) return round.response()
   }
+}
+
+/** One partition of a request, where its answer goes, and how far it was there when it was read. */
+interface Reading {
+  readonly partition: Partition
+  readonly wanted: Wanted
+  readonly answers: PartitionResponse[]
+  readonly index: number
+  upTo: number
 }
 
 /** One reading of all partitions of a request. */
@@ -51,7 +58,7 @@ class FetchRound {
   readonly #request: Request
   readonly #context: RequestContext
   readonly #responses: TopicResponse[] = []
-  readonly #read: { readonly partition: Partition; readonly upTo: number }[] = []
+  readonly #read: Reading[] = []
   #topic = 0
   #partition = 0
   #hasError = false
@@ -63,7 +70,9 @@ class FetchRound {
     this.#context = context
   }
 
+  /** A new reading of all, which takes the place of this one. */
   again(): FetchRound {
+    this.#discard()
     return new FetchRound(this.#node, this.#request, this.#context)
   }
 
@@ -74,8 +83,7 @@ class FetchRound {
 
   /** Whether a partition has grown since it was read. */
   get hasGrown(): boolean {
-    for (const { partition, upTo } of this.#read) if (partition.isDeleted || this.#limitOf(partition) > upTo) return true
-    return false
+    return this.#read.some(reading => reading.partition.isDeleted || this.#isGrown(reading))
   }
 
   wait(deadline: number, signal?: AbortSignal) {
@@ -87,11 +95,6 @@ class FetchRound {
     return { throttleTimeMs: 0, errorCode: 0, sessionId: 0, responses: this.#responses }
   }
 
-  /** Gives back what was read and will not be sent. */
-  discard(): void {
-    for (const { partitions } of this.#responses) for (const { records } of partitions) if (records) release(records)
-  }
-
   /** Reads on from where it stands, without waiting as long as the logs do not. */
   run(): MaybePromise<this> {
     const { topics } = this.#request
@@ -100,38 +103,62 @@ class FetchRound {
       const topic = this.#node.findTopic(name, topicId)
       if (this.#partition === 0) this.#responses.push({ topic: topic?.name ?? name, topicId: topic?.id ?? topicId, partitions: [] })
       while (this.#partition < partitions.length) {
-        const wanted = partitions[this.#partition++]
+        const index = this.#partition++
+        const wanted = partitions[index]
         const partition = topic?.partitions[wanted.partition]
-        if (!partition) this.#refuse(wanted.partition, topic ? unknownPartition : this.#node.unknownTopicError(topicId))
+        const answers = this.#responses[this.#topic].partitions
+        if (!partition) answers[index] = this.#refusal(wanted.partition, topic ? unknownPartition : this.#node.unknownTopicError(topicId))
         else {
-          const reading = this.#readFrom(partition, wanted)
-          if (isPromise(reading)) return reading.then(() => this.run())
+          const reading: Reading = { partition, wanted, answers, index, upTo: -1 }
+          this.#read.push(reading)
+          const done = this.#readFrom(reading)
+          if (isPromise(done)) return done.then(() => this.run())
         }
       }
     }
     return this
   }
 
-  #readFrom(partition: Partition, wanted: Wanted): MaybePromise<void> {
+  /** Reads again what has grown, where nothing had been read so far. */
+  readGrown(from = 0): MaybePromise<FetchRound> {
+    for (let index = from; index < this.#read.length; index++) {
+      const reading = this.#read[index]
+      if (reading.partition.isDeleted) return this.again().run()
+      const done = this.#isGrown(reading) ? this.#readFrom(reading) : undefined
+      if (isPromise(done)) return done.then(() => this.readGrown(index + 1))
+    }
+    return this
+  }
+
+  /** Gives back what was read and will not be sent. */
+  #discard(): void {
+    for (const { partitions } of this.#responses) for (const { records } of partitions) if (records) release(records)
+  }
+
+  #isGrown({ partition, upTo }: Reading): boolean {
+    return this.#limitOf(partition) > upTo
+  }
+
+  #readFrom(reading: Reading): MaybePromise<void> {
+    const { partition, wanted } = reading
     const { fetchOffset, currentLeaderEpoch = -1 } = wanted
     const epochError = leaderEpochError(partition, currentLeaderEpoch)
-    if (epochError !== 0) return this.#refuse(partition.partition, epochError, partition)
-    if (fetchOffset < partition.logStartOffset || fetchOffset > partition.logEndOffset)
-      return this.#refuse(partition.partition, offsetOutOfRange, partition)
+    if (epochError !== 0) return this.#refuse(reading, epochError)
+    if (fetchOffset < partition.logStartOffset || fetchOffset > partition.logEndOffset) return this.#refuse(reading, offsetOutOfRange)
     const upTo = this.#limitOf(partition)
-    this.#read.push({ partition, upTo })
+    reading.upTo = upTo
     const { maxBytes = 2 ** 31 - 1 } = this.#request
     const room = Math.min(maxBytes, this.#node.maxFetchBytes) - this.bytes
-    if (fetchOffset >= upTo || (room <= 0 && this.bytes > 0)) return this.#take(partition, nothing)
+    if (fetchOffset >= upTo || (room <= 0 && this.bytes > 0)) return this.#take(reading, nothing)
     try {
       const records = partition.log.read(fetchOffset, Math.min(room, wanted.partitionMaxBytes), { upTo, minOneBatch: this.bytes === 0 })
-      if (!isPromise(records)) return this.#take(partition, records)
+      if (!isPromise(records)) return this.#take(reading, records)
       return records.then(
-        bytes => this.#take(partition, bytes),
-        error => this.#fail(partition, error)
+        bytes => this.#take(reading, bytes),
+        error => this.#fail(reading, error)
       )
     } catch (error) {
-      this.#fail(partition, error)
+      this.#fail(reading, error)
     }
   }
 
@@ -139,9 +166,9 @@ class FetchRound {
     return this.#request.isolationLevel === readCommitted ? partition.lastStableOffset : partition.highWatermark
   }
 
-  #take(partition: Partition, records: Uint8Array): void {
+  #take({ partition, answers, index }: Reading, records: Uint8Array): void {
     this.bytes += records.length
-    this.#add({
+    answers[index] = {
       partitionIndex: partition.partition,
       errorCode: 0,
       highWatermark: partition.highWatermark,
@@ -149,18 +176,23 @@ class FetchRound {
       logStartOffset: partition.logStartOffset,
       abortedTransactions: this.#request.isolationLevel === readCommitted ? [] : null,
       records
-    })
+    }
   }
 
-  #fail(partition: Partition, error: unknown): void {
-    if (partition.isDeleted) return this.#refuse(partition.partition, unknownPartition)
-    this.#refuse(partition.partition, this.#node.errorNumberFor(error, `a read of ${partition.topic}-${partition.partition}`), partition)
+  #fail(reading: Reading, error: unknown): void {
+    const { partition } = reading
+    if (partition.isDeleted) reading.answers[reading.index] = this.#refusal(partition.partition, unknownPartition)
+    else this.#refuse(reading, this.#node.errorNumberFor(error, `a read of ${partition.topic}-${partition.partition}`))
   }
 
-  #refuse(partitionIndex: number, errorCode: number, partition?: Partition): void {
+  #refuse({ partition, answers, index }: Reading, errorCode: number): void {
+    answers[index] = this.#refusal(partition.partition, errorCode, partition)
+  }
+
+  #refusal(partitionIndex: number, errorCode: number, partition?: Partition): PartitionResponse {
     this.#hasError = true
     const currentLeader = partition && { leaderId: partition.leaderId, leaderEpoch: partition.leaderEpoch }
-    this.#add({
+    return {
       partitionIndex,
       errorCode,
       highWatermark: -1,
@@ -169,10 +201,6 @@ class FetchRound {
       abortedTransactions: null,
       records: nothing,
       ...(currentLeader && errorCode !== offsetOutOfRange && { currentLeader })
-    })
-  }
-
-  #add(response: PartitionResponse): void {
-    this.#responses[this.#responses.length - 1].partitions.push(response)
+    }
   }
 }
