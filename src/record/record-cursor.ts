@@ -220,7 +220,7 @@ function varintAt(bytes: Uint8Array, position: number): number {
 }
 
 function varlongAt(bytes: Uint8Array, position: number): number {
-  if (bytes[position] < 0x80) return varintAt(bytes, position)
+  if (bytes[position] < 0x80 || bytes[position + 1] < 0x80) return varintAt(bytes, position)
   after = position + encodedSize(bytes, position)
   return readVarlong(bytes, position)
 }
