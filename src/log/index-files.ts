@@ -26,8 +26,7 @@ export async function readIndexFiles(storage: Storage, path: string, segment: In
 export async function writeIndexFiles(storage: Storage, path: string, offsetIndex: Uint8Array, timeIndex: Uint8Array): Promise<void> {
   // The views are valid until the next entry, which may come while they are written.
   const [offsets, times] = [offsetIndex.slice(), timeIndex.slice()]
-  await writeSmallFile(storage, `${path}.index`, offsets)
-  await writeSmallFile(storage, `${path}.timeindex`, times)
+  await Promise.all([writeSmallFile(storage, `${path}.index`, offsets), writeSmallFile(storage, `${path}.timeindex`, times)])
 }
 
 /** What follows from the bytes of a log: without it the log is as good as before. */

@@ -155,10 +155,14 @@ export class LogFlusher {
     await this.#history.writeEpochs()
     if (this.#closedAt === logEndOffset) return
     segments.active.seal()
-    await this.sync(segments.all, logEndOffset)
-    await segments.active.writeIndexes()
-    await this.#history.writeSnapshot(logEndOffset, this.#history.snapshot())
-    await this.#storage.syncFolder(this.#folder)
+    const unsafe = segments.all.filter(({ nextOffset }) => nextOffset > this.#recoveryPoint)
+    await Promise.all([
+      ...unsafe.map(({ file }) => file.sync()),
+      segments.active.writeIndexes(),
+      this.#history.writeSnapshot(logEndOffset, this.#history.snapshot())
+    ])
+    await this.#syncNames()
+    this.#moveTo(logEndOffset)
     this.#closedAt = logEndOffset
   }
 

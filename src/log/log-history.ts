@@ -5,7 +5,7 @@ import { LeaderEpochs } from './leader-epochs.js'
 import { type LogFolder, leaderEpochFile, pathIn } from './log-folder.js'
 import { decodeProducerSnapshot, encodeProducerSnapshot } from './producer-snapshot.js'
 import { type ProducerEntry, ProducerState } from './producer-state.js'
-import { readSmallFile, replaceSmallFile, writeSmallFile } from './small-file.js'
+import { readSmallFile, renewSmallFile, writeSmallFile } from './small-file.js'
 
 /** So many snapshots of the producers are kept: the newest, and one more in case that it cannot be read. */
 const keptSnapshots = 2
@@ -100,12 +100,12 @@ export class LogHistory {
     return this.#start
   }
 
-  /** Writes the leader epochs where they have changed. */
+  /** Writes the leader epochs where they have changed. The folder is left to the caller to sync. */
   async writeEpochs(): Promise<void> {
     if (!this.#epochsChanged) return
     this.#epochsChanged = false
     try {
-      await replaceSmallFile(this.#storage, `${this.#folder}/${leaderEpochFile}`, encodeLeaderEpochs(this.leaderEpochs.entries))
+      await renewSmallFile(this.#storage, `${this.#folder}/${leaderEpochFile}`, encodeLeaderEpochs(this.leaderEpochs.entries))
     } catch (error) {
       this.#epochsChanged = true
       throw error

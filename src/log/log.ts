@@ -392,6 +392,8 @@ export class Log {
       this.#segments.remove(index + 1, Number.POSITIVE_INFINITY)
       this.#nextOffset = end
       await segment.cutFile()
+      // It may have been the sync that found no room: then nothing more can be known of the file.
+      if (this.#storage.syncsAppends) await segment.file.sync()
       this.#segments.recount()
       await this.#segments.removals()
       await this.#rememberUpTo(end)

@@ -29,7 +29,8 @@ export async function readSmallFile(storage: Storage, name: string): Promise<Uin
 export async function writeSmallFile(storage: Storage, name: string, bytes: Uint8Array): Promise<void> {
   const file = await storage.open(name)
   try {
-    await file.truncate(0)
+    if (file.length > 0) await file.truncate(0)
+    else if (bytes.length === 0) return
     if (bytes.length > 0) await file.append(bytes)
     await file.sync()
   } finally {
@@ -37,9 +38,14 @@ export async function writeSmallFile(storage: Storage, name: string, bytes: Uint
   }
 }
 
-/** Gives a file new content, or, where a crash comes in between, leaves it the old one. */
-export async function replaceSmallFile(storage: Storage, name: string, bytes: Uint8Array): Promise<void> {
+/** Gives a file new content, or, where a crash comes in between, leaves it the old one. Its name is left to the caller to sync. */
+export async function renewSmallFile(storage: Storage, name: string, bytes: Uint8Array): Promise<void> {
   await writeSmallFile(storage, `${name}.tmp`, bytes)
   await storage.rename(`${name}.tmp`, name)
+}
+
+/** Gives a file new content for certain, or, where a crash comes in between, leaves it the old one. */
+export async function replaceSmallFile(storage: Storage, name: string, bytes: Uint8Array): Promise<void> {
+  await renewSmallFile(storage, name, bytes)
   await storage.syncFolder(name.includes('/') ? name.slice(0, name.lastIndexOf('/')) : '')
 }
