@@ -44,6 +44,8 @@ export class LogDirectory {
   readonly #storage: Storage
   readonly #logs = new Map<string, Log>()
   readonly #removals = new Set<Promise<void>>()
+  /** Folders that were set aside, by their new names. */
+  readonly #strays: string[] = []
   readonly #written = new Map<string, string>()
   #names = new Set<string>()
   #isClean = false
@@ -107,11 +109,19 @@ export class LogDirectory {
     ]
   }
 
-  /** Opens a log that should be there, or begins it. A folder of this name that belongs to another topic is set aside. */
+  /**
+   * Opens a log that should be there, or begins it. A folder of this name that belongs to another topic is what a crash has left of a topic that was
+   * deleted: it is set aside. Where there was no crash, something else has happened to it, and the log is stopped.
+   */
   async openLog(folder: string, topicId: string | undefined, options: LogOpenOptions): Promise<Log> {
     if (!this.#storage.durable) return this.#keep(folder, await Log.open(this.#storage, folder, options))
-    let isForeign = false
-    if (topicId !== undefined && this.#names.has(folder)) isForeign = await this.#setAsideForeign(folder, topicId)
+    const foreignId = topicId === undefined ? undefined : await this.#foreignTopicId(folder, topicId)
+    if (foreignId !== undefined && this.#isClean) {
+      const error = inconsistentTopicId(folder, foreignId, topicId as string)
+      return this.#keep(folder, Log.stopped(this.#storage, folder, error, options))
+    }
+    const isForeign = foreignId !== undefined
+    if (isForeign) this.#strays.push(await this.#setAside(folder))
     const recoveryPoint = isForeign ? 0 : this.#recoveryPoints && (this.#recoveryPoints.get(folder) ?? 0)
     const log = await this.#openFiles(folder, {
       ...options,
@@ -160,7 +170,7 @@ export class LogDirectory {
 
   /** Sets aside the folders of partitions that nobody knows, as Kafka does; called when all that are known are open. Returns their new names. */
   async setAsideStrays(): Promise<string[]> {
-    const strays: string[] = []
+    const strays = this.#strays
     if (!this.#storage.durable || this.#storage.readOnly) return strays
     for (const name of this.#names) {
       if (this.#logs.has(name) || !partitionFolder.test(name) || (await this.#storage.list(name)).length === 0) continue
@@ -227,11 +237,11 @@ export class LogDirectory {
     }
   }
 
-  async #setAsideForeign(folder: string, topicId: string): Promise<boolean> {
+  /** The id of the topic that a folder belongs to, if it is another one. */
+  async #foreignTopicId(folder: string, topicId: string): Promise<string | undefined> {
+    if (!this.#names.has(folder) || this.#storage.readOnly) return undefined
     const found = await this.#readTopicId(folder)
-    if (found === undefined || found === topicId || this.#storage.readOnly) return false
-    await this.#setAside(folder)
-    return true
+    return found === topicId ? undefined : found
   }
 
   async #setAside(folder: string): Promise<string> {
@@ -302,6 +312,11 @@ export class LogDirectory {
 
 /** So many logs are closed at a time: each waits for the disk. */
 const closedTogether = 32
+
+function inconsistentTopicId(folder: string, found: string, expected: string): KafkaError {
+  const message = `\`${folder}/${partitionMetadataFile}\` names the topic id ${found} instead of ${expected}; nothing was changed`
+  return new KafkaError('INCONSISTENT_TOPIC_ID', message)
+}
 
 function missing(folder: string, recoveryPoint: number): KafkaError {
   return new KafkaError('CORRUPT_MESSAGE', `The folder \`${folder}\` is missing, though offsets up to ${recoveryPoint} were safe in it`)

@@ -186,7 +186,7 @@ export class StateHost {
         for (const record of batch.records()) if (record.offset >= offset) this.#machine.replay(record)
       }
       release(bytes)
-      if (next === offset)
+      if (next <= offset)
         throw new KafkaError('CORRUPT_MESSAGE', `The log ends at ${this.#log.logEndOffset} but reads no further than ${offset}`)
       offset = next
     }

@@ -71,6 +71,7 @@ async function takeAsItIs(opening: Opening, segments: Segment[]): Promise<Opened
   const { files, history, recoveryPoint = 0 } = opening
   const trusted = trustUpTo(segments.length - 1, segments, files)
   const active = segments.at(-1)
+  if (!active && recoveryPoint > 0) return undefined
   if (active) {
     const { fault, end, nextOffset } = await active.resume(files.indexed.has(active.baseOffset))
     if (fault !== undefined || nextOffset < recoveryPoint) return undefined
@@ -207,11 +208,12 @@ async function cut({ mayChange }: Opening, segments: Segment[], index: number, p
 
 /** What was synced must be there. */
 function expectSafePart({ folder, recoveryPoint = 0 }: Opening, segments: readonly Segment[]): void {
-  const end = segments.at(-1)?.nextOffset
-  if (end === undefined || end >= recoveryPoint) return
+  const last = segments.at(-1)
+  if ((last?.nextOffset ?? 0) >= recoveryPoint) return
+  const end = last ? `ends at offset ${last.nextOffset} in \`${last.path}.log\`` : 'has no files'
   throw new KafkaError(
     'CORRUPT_MESSAGE',
-    `The log \`${folder}\` ends at offset ${end} in \`${segments.at(-1)?.path}.log\`, though it was safe on the disk up to ${recoveryPoint}; nothing was changed`
+    `The log \`${folder}\` ${end}, though it was safe on the disk up to ${recoveryPoint}; nothing was changed`
   )
 }
 

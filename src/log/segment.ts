@@ -337,6 +337,11 @@ export class Segment {
       if (isFirst && (size <= wanted || isAllThereIs)) throw this.damagedAt(filePosition)
       return enough ? this.#readAt(filePosition + start, Math.max(size, maxBytes), request) : nothing
     }
+    // Offsets are not under the checksum; those of other segments cannot be right.
+    if (lastOffsetAt(view, start) >= this.nextOffset || baseOffsetAt(view, start) < this.baseOffset) {
+      release(view)
+      throw this.damagedAt(filePosition + start)
+    }
     const limit = Math.min(view.length, start + maxBytes)
     const isBounded = upTo < this.nextOffset
     if ((start + size > limit && !request.minOneBatch) || (isBounded && lastOffsetAt(view, start) >= upTo)) {

@@ -200,9 +200,10 @@ describe('a directory', () => {
     cpSync(join(directory, 'orders-0'), join(directory, 'unknown-3'), { recursive: true })
     writeFileSync(join(directory, 'orders-0', 'partition.metadata'), 'version: 0\ntopic_id: 4L6g3nShT-eMCtK--X86sw')
     writeFileSync(join(directory, 'notes-1'), 'just a file')
+    rmSync(join(directory, '.kafka_cleanshutdown'))
 
     const again = await open(directory)
-    expect(again.events.filter(([name]) => name === 'straySetAside')).toHaveLength(1)
+    expect(again.events.filter(([name]) => name === 'straySetAside')).toHaveLength(2)
     await again.close()
     const names = readdirSync(directory).filter(name => /orders|unknown|notes/.test(name))
     expect(names.map(name => name.replace(/[0-9a-f]{32}/, 'uuid')).sort()).toEqual([
@@ -211,6 +212,36 @@ describe('a directory', () => {
       'orders-0.uuid-stray',
       'unknown-3.uuid-stray'
     ])
+  })
+
+  it('stops a partition whose folder says, without a crash, that it belongs to another topic', async () => {
+    const directory = newDirectory()
+    const { client, close } = await open(directory)
+    await createTopic(client, 'orders')
+    await produce(client, 'orders', 0, batch('a'))
+    await close()
+    const file = join(directory, 'orders-0', 'partition.metadata')
+    const before = readFileSync(file, 'utf8')
+    writeFileSync(file, 'version: 0\ntopic_id: 4L6g3nShT-eMCtK--X86sw')
+    const again = await open(directory)
+    expect(again.events).toMatchObject([['partitionStopped', { topic: 'orders', error: { code: 'INCONSISTENT_TOPIC_ID' } }]])
+    await again.close()
+    writeFileSync(file, before)
+    const mended = await open(directory)
+    expect(await fetch(mended.client, 'orders', [0])).toMatchObject([{ values: ['a'] }])
+    await mended.close()
+  })
+
+  it('stops a partition whose log is gone, though it was safe on the disk', async () => {
+    const directory = newDirectory()
+    const { client, close } = await open(directory)
+    await createTopic(client, 'orders')
+    await produce(client, 'orders', 0, batch('a'))
+    await close()
+    rmSync(join(directory, 'orders-0', '00000000000000000000.log'))
+    const again = await open(directory)
+    expect(again.events).toMatchObject([['partitionStopped', { topic: 'orders', error: { code: 'CORRUPT_MESSAGE' } }]])
+    await again.close()
   })
 
   it('rebuilds checkpoints that are missing or damaged', async () => {

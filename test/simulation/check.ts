@@ -1,5 +1,6 @@
+import { release } from '../../src/common/lease.js'
 import type { Log } from '../../src/log/log.js'
-import { readRecords } from '../log/helpers.js'
+import { batchesIn } from '../../src/record/record-batch.js'
 import { type Found, type Model, type PartitionModel, type Sent, type TopicModel, Violation } from './model.js'
 
 export interface Expectation {
@@ -20,11 +21,24 @@ export interface SentRecords {
 
 /** Everything in a log, read in pieces of `maxBytes`. */
 export async function readAll(log: Log, maxBytes: number): Promise<Found[]> {
-  const records = await readRecords(log, log.logStartOffset, maxBytes)
-  return records.map(({ offset, key, value, headers }) => {
-    const id = Number(text(headers[0]?.value ?? null) ?? Number.NaN)
-    return { offset, id, key: text(key), value: text(value) }
-  })
+  const found: Found[] = []
+  let next = log.logStartOffset
+  while (next < log.logEndOffset) {
+    const bytes = await log.read(next, maxBytes)
+    const from = next
+    for (const batch of batchesIn(bytes)) {
+      batch.verify()
+      for (const { offset, key, value, headers } of batch.records())
+        if (offset >= from)
+          found.push({ offset, id: Number(text(headers[0]?.value ?? null) ?? Number.NaN), key: text(key), value: text(value) })
+      if (batch.nextOffset <= next) throw new Violation(`the offsets go back from ${next} to ${batch.nextOffset}`)
+      next = batch.nextOffset
+    }
+    release(bytes)
+    // Compaction may have left nothing at the end.
+    if (next === from) break
+  }
+  return found
 }
 
 /** Holds what was found in a partition against what is known of it. */

@@ -1,6 +1,8 @@
 import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import { seededRandom } from '../../src/common/random.js'
+import { cuts, flips, meet, smallDirectory } from './damage.js'
 import { type SimulationOptions, simulate, type Tally } from './simulation.js'
 
 /*
@@ -9,6 +11,7 @@ import { type SimulationOptions, simulate, type Tally } from './simulation.js'
  * --from N                                 the first seed; default: 1
  * --without power,faults,flips,zeros             leaves some of the trouble out
  * --keep                                   goes on after a failure
+ * npm run simulate -- --damage             flips every bit and cuts every file of a small directory, at every length, instead
  */
 const { values } = parseArgs({
   options: {
@@ -17,6 +20,7 @@ const { values } = parseArgs({
     from: { type: 'string', default: '1' },
     step: { type: 'string', default: '1' },
     without: { type: 'string', default: '' },
+    damage: { type: 'boolean', default: false },
     keep: { type: 'boolean', default: false }
   }
 })
@@ -28,7 +32,8 @@ const options: SimulationOptions = {
   zeros: !without.includes('zeros')
 }
 
-if (values.seed !== undefined) await one(Number(values.seed))
+if (values.damage) await damage()
+else if (values.seed !== undefined) await one(Number(values.seed))
 else if (Number(values.seeds) >= 200 && values.step === '1') await shared()
 else await many()
 
@@ -85,4 +90,23 @@ async function shared(): Promise<void> {
     if (code !== 0) process.exitCode = 1
   })
   await Promise.all(halves)
+}
+
+async function damage(): Promise<void> {
+  for (const isClean of [true, false]) {
+    const directory = await smallDirectory(isClean)
+    for (const [name, kind] of Object.entries({ flips, cuts })) {
+      const outcomes: Record<string, number> = {}
+      for (const one of kind(directory, 1, seededRandom(1))) {
+        try {
+          const outcome = await meet(directory, one)
+          outcomes[outcome] = (outcomes[outcome] ?? 0) + 1
+        } catch (error) {
+          console.log((error as Error).message)
+          process.exitCode = 1
+        }
+      }
+      console.log(`${name}, ${isClean ? 'closed in order' : 'left by a crash'}:`, JSON.stringify(outcomes))
+    }
+  }
 }
