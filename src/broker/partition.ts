@@ -14,7 +14,9 @@ export class Partition {
   readonly leaderId: number
   readonly replicas: readonly number[]
   readonly isr: readonly number[]
-  readonly #listeners = new Set<AppendListener>()
+  /** Who waits for it to grow. Mostly that is one, who comes and goes with every fetch, which a field takes more lightly than a set. */
+  #listener: AppendListener | undefined
+  readonly #otherListeners = new Set<AppendListener>()
   #isDeleted = false
 
   constructor(topic: string, state: PartitionState, log: Log) {
@@ -61,21 +63,25 @@ export class Partition {
 
   /** Calls `listener.appended` after every append, until `unlisten`. */
   listen(listener: AppendListener): void {
-    this.#listeners.add(listener)
+    if (this.#listener === undefined) this.#listener = listener
+    else if (this.#listener !== listener) this.#otherListeners.add(listener)
   }
 
   unlisten(listener: AppendListener): void {
-    this.#listeners.delete(listener)
+    if (this.#listener === listener) this.#listener = undefined
+    else this.#otherListeners.delete(listener)
   }
 
   /** Says that the topic is gone: those who wait are told at once. */
   markDeleted(): void {
     this.#isDeleted = true
-    for (const listener of this.#listeners) listener.ended()
+    this.#listener?.ended()
+    for (const listener of this.#otherListeners) listener.ended()
   }
 
   #appended(info: AppendInfo, bytes: number): AppendInfo {
-    if (this.#listeners.size > 0) for (const listener of this.#listeners) listener.appended(bytes)
+    this.#listener?.appended(bytes)
+    if (this.#otherListeners.size > 0) for (const listener of this.#otherListeners) listener.appended(bytes)
     return info
   }
 }

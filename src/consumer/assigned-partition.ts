@@ -1,4 +1,6 @@
 import type { TopicPartition } from '../assignor/assignor.js'
+import type { RequestOf } from '../protocol/message.js'
+import type { Fetch } from '../protocol/messages/fetch.js'
 import { RecordCursor } from '../record/record-cursor.js'
 import type { FetchedRecords } from './fetched-records.js'
 import type { TopicSerdes } from './subscription.js'
@@ -7,6 +9,9 @@ import type { TopicSerdes } from './subscription.js'
 export function partitionKey(topic: string, partition: number): string {
   return `${topic}-${partition}`
 }
+
+/** What a fetch asks of one partition. */
+type FetchEntry = RequestOf<typeof Fetch>['topics'][number]['partitions'][number]
 
 /**
  * A partition that a consumer reads, and how far it has come:
@@ -52,6 +57,7 @@ export class AssignedPartition implements TopicPartition {
   logStartOffset = -1
   /** Of the last record handed out; -1 while unknown. */
   leaderEpoch = -1
+  #entry: FetchEntry | undefined
 
   constructor(topic: string, partition: number, serdes: TopicSerdes) {
     this.topic = topic
@@ -68,6 +74,15 @@ export class AssignedPartition implements TopicPartition {
   /** Whether there is something to read. */
   get isReady(): boolean {
     return this.reading !== undefined || this.fetched !== undefined
+  }
+
+  /** What to ask the leader for. The same object as long as nothing has changed: most partitions are asked for in vain most of the time. */
+  fetchEntry(currentLeaderEpoch: number, partitionMaxBytes: number): FetchEntry {
+    const { partition, fetchOffset } = this
+    const entry = this.#entry
+    if (entry?.fetchOffset === fetchOffset && entry.currentLeaderEpoch === currentLeaderEpoch) return entry
+    this.#entry = { partition, currentLeaderEpoch, fetchOffset, partitionMaxBytes }
+    return this.#entry
   }
 
   /** Goes on at `offset`, from which on nothing counts as handled. */

@@ -96,7 +96,7 @@ export class Fetcher {
   /** Something has been read: fetches what there is room for, unless the reader has enough to do. */
   wake(): void {
     if (this.#context.assignment.readyCount > this.#enough) this.#isHeldBack = true
-    else this.#look()
+    else if (this.#stir()) this.#pump()
   }
 
   /** Partitions came, jumped or were let go on: a request that waits without them is given up for one with them. */
@@ -111,12 +111,20 @@ export class Fetcher {
   }
 
   #look(): void {
+    this.#stir()
+    this.#pump()
+  }
+
+  /** Ends all resting. Returns whether there is a broker to which no fetch is under way. */
+  #stir(): boolean {
     this.#isHeldBack = false
+    let isFree = false
     for (const node of this.#nodes.values()) {
       node.isResting = false
       node.isStale = true
+      if (!node.isFetching) isFree = true
     }
-    this.#pump()
+    return isFree
   }
 
   #giveUp(node: Node): void {
@@ -223,28 +231,24 @@ export class Fetcher {
 
   #request(partitions: AssignedPartition[], room: number, isPassing: boolean): FetchRequest {
     const { metadata, settings } = this.#context
-    const topics: FetchRequest['topics'] = []
+    const topics = new Map<string, FetchRequest['topics'][number]>()
     for (const partition of partitions) {
       const { topic } = partition
-      let entry = topics.find(candidate => candidate.topic === topic)
+      let entry = topics.get(topic)
       if (entry === undefined) {
         entry = { topic, topicId: metadata.topic(topic)?.id, partitions: [] }
-        topics.push(entry)
+        topics.set(topic, entry)
       }
       partition.fetchingJumps = partition.jumps
-      entry.partitions.push({
-        partition: partition.partition,
-        currentLeaderEpoch: metadata.partition(topic, partition.partition)?.leaderEpoch ?? -1,
-        fetchOffset: partition.fetchOffset,
-        partitionMaxBytes: settings.maxPartitionFetchBytes
-      })
+      const leaderEpoch = metadata.partition(topic, partition.partition)?.leaderEpoch ?? -1
+      entry.partitions.push(partition.fetchEntry(leaderEpoch, settings.maxPartitionFetchBytes))
     }
     return {
       maxWaitMs: isPassing ? 0 : settings.fetchMaxWaitMs,
       minBytes: settings.fetchMinBytes,
       maxBytes: room,
       isolationLevel: settings.isolationLevel === 'read_committed' ? 1 : 0,
-      topics
+      topics: [...topics.values()]
     }
   }
 
