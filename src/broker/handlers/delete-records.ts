@@ -12,25 +12,24 @@ type PartitionResponse = Response['topics'][number]['partitions'][number]
 const highWatermark = -1
 
 /** Deletes all records before an offset: they can no longer be read, and whole segments of them are removed. */
-export function deleteRecords(node: LocalBroker, request: RequestOf<typeof DeleteRecords>): Response {
-  const topics = request.topics.map(({ name, partitions }) => {
+export async function deleteRecords(node: LocalBroker, request: RequestOf<typeof DeleteRecords>): Promise<Response> {
+  const topics: Response['topics'] = []
+  for (const { name, partitions } of request.topics) {
     const topic = node.findTopic(name, zeroUuid)
-    return {
-      name,
-      partitions: partitions.map(({ partitionIndex, offset }) => {
-        const partition = topic?.partitions[partitionIndex]
-        return partition ? deleteFrom(node, partition, offset) : refused(partitionIndex, errorNumber('UNKNOWN_TOPIC_OR_PARTITION'))
-      })
-    }
-  })
+    const answers = partitions.map(({ partitionIndex, offset }) => {
+      const partition = topic?.partitions[partitionIndex]
+      return partition ? deleteFrom(node, partition, offset) : refused(partitionIndex, errorNumber('UNKNOWN_TOPIC_OR_PARTITION'))
+    })
+    topics.push({ name, partitions: await Promise.all(answers) })
+  }
   return { throttleTimeMs: 0, topics }
 }
 
-function deleteFrom(node: LocalBroker, partition: Partition, offset: number): PartitionResponse {
+async function deleteFrom(node: LocalBroker, partition: Partition, offset: number): Promise<PartitionResponse> {
   if (isInternalTopic(partition.topic)) return refused(partition.partition, errorNumber('INVALID_TOPIC_EXCEPTION'))
   if (partition.log.options.cleanupPolicy === 'compact') return refused(partition.partition, errorNumber('POLICY_VIOLATION'))
   try {
-    partition.log.deleteRecordsBefore(offset === highWatermark ? partition.highWatermark : offset)
+    await partition.log.deleteRecordsBefore(offset === highWatermark ? partition.highWatermark : offset)
     return { partitionIndex: partition.partition, lowWatermark: partition.logStartOffset, errorCode: 0 }
   } catch (error) {
     return refused(partition.partition, node.errorNumberFor(error, `deleting records of ${partition.topic}-${partition.partition}`))
