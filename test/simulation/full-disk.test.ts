@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -11,6 +10,7 @@ import { fileStorage } from '../../src/storage/file/index.js'
 import type { Storage } from '../../src/storage/storage.js'
 import { SimulatedDisk } from '../../src/testing/simulated-disk.js'
 import { readRecords } from '../log/helpers.js'
+import { mount, unmount } from './mount.js'
 
 /** A disk on which there is little room, until some is made. */
 interface SmallDisk {
@@ -85,10 +85,10 @@ describe('a disk that is full', () => {
   }
 
   const directory = mkdtempSync(join(tmpdir(), 'millrace-full-'))
-  const isMounted = mount(directory)
+  const isMounted = mount(directory, 'size=8m')
   if (!isMounted) console.log('No file system may be mounted here, so that a real full disk is left out')
   afterAll(() => {
-    if (isMounted) execFileSync('umount', ['-l', directory])
+    if (isMounted) unmount(directory)
     rmSync(directory, { recursive: true })
   })
 
@@ -105,12 +105,3 @@ describe('a disk that is full', () => {
     )
   }
 })
-
-function mount(directory: string): boolean {
-  try {
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=8m', 'tmpfs', directory], { stdio: 'ignore' })
-    return true
-  } catch {
-    return false
-  }
-}

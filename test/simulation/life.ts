@@ -18,6 +18,8 @@ export interface LifeParts {
   /** Whether what is acknowledged is synced. */
   readonly isDurable: boolean
   readonly note: (line: string) => void
+  /** Is told of what happens behind the scenes. */
+  readonly count: (what: 'compactions' | 'removals' | 'tornTails') => void
 }
 
 const configs = { 'auto.create.topics.enable': false, 'offsets.topic.num.partitions': 3, 'group.initial.rebalance.delay.ms': 0 }
@@ -35,6 +37,9 @@ export class Life {
   private constructor(parts: LifeParts, cluster: Cluster) {
     this.#parts = parts
     this.cluster = cluster
+    cluster.on('compacted', () => parts.count('compactions'))
+    cluster.on('segmentsRemoved', () => parts.count('removals'))
+    cluster.on('tornTail', () => parts.count('tornTails'))
     cluster.on('error', ({ error, during }) => parts.note(`error during ${during}: ${(error as Error).stack}`))
     const settings = { deliveryTimeoutMs: 3000, requestTimeoutMs: 1000, maxBlockMs: 2000, batchSize: 700, allowAutoTopicCreation: false }
     this.#producers = [
@@ -45,11 +50,12 @@ export class Life {
   }
 
   static async open(parts: LifeParts, storage: Storage): Promise<Life> {
-    const opening = Cluster.open({ storage, clock: parts.clock, random: parts.random, configs })
+    // The events of the opening are told a moment after it.
+    const opening = Cluster.open({ storage, clock: parts.clock, random: parts.random, configs }).then(cluster => new Life(parts, cluster))
     opening.catch(() => {})
     const isOver = await settled(parts.clock, [opening], () => false)
     if (!isOver) throw new Violation('Opening never ends')
-    return new Life(parts, await opening)
+    return opening
   }
 
   /** Starts something, chosen by chance; its promise never rejects but for a violation. */

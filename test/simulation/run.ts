@@ -9,7 +9,7 @@ import { type SimulationOptions, simulate, type Tally } from './simulation.js'
  * npm run simulate -- --seeds 10000        lets so many clusters live, on two processors
  * npm run simulate -- --seed 17            lets one live again, and tells its story
  * --from N                                 the first seed; default: 1
- * --without power,faults,flips,zeros             leaves some of the trouble out
+ * --without power,faults,zeros                   leaves some of the trouble out
  * --keep                                   goes on after a failure
  * npm run simulate -- --damage             flips every bit and cuts every file of a small directory, at every length, instead
  */
@@ -28,7 +28,6 @@ const without = values.without.split(',')
 const options: SimulationOptions = {
   powerCuts: !without.includes('power'),
   faults: !without.includes('faults'),
-  flips: !without.includes('flips'),
   zeros: !without.includes('zeros')
 }
 

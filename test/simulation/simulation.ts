@@ -16,15 +16,16 @@ export interface Tally {
   crashes: number
   powerCuts: number
   faults: number
-  flips: number
+  compactions: number
+  /** How often retention took segments away. */
+  removals: number
+  tornTails: number
 }
 
 /** What to leave out, to look at one kind of trouble alone. Default: nothing. */
 export interface SimulationOptions {
   readonly powerCuts?: boolean
   readonly faults?: boolean
-  /** Whether bits flip at the end. */
-  readonly flips?: boolean
   /** Whether files are made longer ahead of their end where appends are synced. */
   readonly zeros?: boolean
   /** Is told what happens, line by line. */
@@ -47,7 +48,7 @@ class Simulation {
   readonly #disk: SimulatedDisk
   readonly #model = new Model()
   readonly #options: SimulationOptions
-  readonly #tally: Tally = { lives: 0, records: 0, crashes: 0, powerCuts: 0, faults: 0, flips: 0 }
+  readonly #tally: Tally = { lives: 0, records: 0, crashes: 0, powerCuts: 0, faults: 0, compactions: 0, removals: 0, tornTails: 0 }
   #clock = new VirtualClock()
 
   constructor(seed: number, options: SimulationOptions) {
@@ -128,7 +129,8 @@ class Simulation {
     const maxSyncWriteBytes = this.#chance(0.5) ? 1024 : 65_536
     const storage = this.#disk.mount({ syncEachAppend: isDurable, maxSyncWriteBytes, extendAheadBytes })
     const note = (line: string) => this.#note(line)
-    return Life.open({ disk: this.#disk, random: this.#random, model: this.#model, clock: this.#clock, isDurable, note }, storage)
+    const count = (what: 'compactions' | 'removals' | 'tornTails') => void this.#tally[what]++
+    return Life.open({ disk: this.#disk, random: this.#random, model: this.#model, clock: this.#clock, isDurable, note, count }, storage)
   }
 
   /** Opens while the disk fails or stops: this ends with a clear error, or well; and does no harm. */
