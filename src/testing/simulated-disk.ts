@@ -50,7 +50,8 @@ export interface MountOptions {
  *
  * It promises no more than POSIX does: a new, renamed or removed name survives a power cut once its folder was synced, that of a new folder once the
  * folder above it was; a failed append may have written a part; what a failed sync was to write never reaches the disk until it is mounted again
- * (a real system may not even write it then; only writing the file anew would help). Sectors of 512 bytes are written whole. It asks for no time but turns of promises, so a `VirtualClock` and a seed replay a run.
+ * (a real system may not even write it then; only writing the file anew would help). Sectors of 512 bytes are written whole. It asks for no time but
+ * turns of promises, so a `VirtualClock` and a seed replay a run.
  */
 export class SimulatedDisk {
   capacityBytes: number

@@ -1,10 +1,11 @@
 import { type Random, randomInteger, seededRandom } from '../../src/common/random.js'
 import { KafkaError } from '../../src/errors.js'
+import type { Log } from '../../src/log/log.js'
 import { type DiskOperation, SimulatedDisk } from '../../src/testing/simulated-disk.js'
 import { VirtualClock } from '../../src/testing/virtual-clock.js'
 import { checkCommits, checkPartition, readAll } from './check.js'
 import { Life, settled } from './life.js'
-import { Model, TopicModel, Violation } from './model.js'
+import { type Found, Model, TopicModel, Violation } from './model.js'
 
 /** How a life ended, which decides what the next one must find. */
 type End = 'nothing' | 'close' | 'process' | 'power'
@@ -16,6 +17,7 @@ export interface Tally {
   crashes: number
   powerCuts: number
   faults: number
+  flips: number
   compactions: number
   /** How often retention took segments away. */
   removals: number
@@ -48,7 +50,17 @@ class Simulation {
   readonly #disk: SimulatedDisk
   readonly #model = new Model()
   readonly #options: SimulationOptions
-  readonly #tally: Tally = { lives: 0, records: 0, crashes: 0, powerCuts: 0, faults: 0, compactions: 0, removals: 0, tornTails: 0 }
+  readonly #tally: Tally = {
+    lives: 0,
+    records: 0,
+    crashes: 0,
+    powerCuts: 0,
+    faults: 0,
+    flips: 0,
+    compactions: 0,
+    removals: 0,
+    tornTails: 0
+  }
   #clock = new VirtualClock()
 
   constructor(seed: number, options: SimulationOptions) {
@@ -62,6 +74,7 @@ class Simulation {
     let end: End = 'nothing'
     for (let i = 0; i < lives; i++) end = await this.#live(end)
     await this.#live(end, true)
+    if (this.#chance(0.4)) await this.#flipBit()
     this.#tally.faults = this.#disk.faultsMet
     this.#tally.records = this.#model.sent.size
     return this.#tally
@@ -93,6 +106,43 @@ class Simulation {
     const hasFailed = this.#disk.faultsMet > faultsBefore
     this.#disk.mend()
     return this.#end(life, this.#chance(0.4) ? 'close' : this.#crashKind(), hasFailed)
+  }
+
+  /** At last the disk lies: a bit of a partition's file is not what was written. What is read of that partition is right all the same, or refused. */
+  async #flipBit(): Promise<void> {
+    const flipped = this.#disk.flipBit(/^[^_].*-\d+\/\d{20}\.(log|index|timeindex|snapshot)$/)
+    if (!flipped) return
+    this.#note(`a bit flips: ${JSON.stringify(flipped)}`)
+    this.#tally.flips++
+    const life = await this.#open(false)
+    for (const [name, { partitions }] of life.cluster.topics) {
+      if (name.startsWith('__')) continue
+      const topic = this.#model.topics.get(name) as TopicModel
+      for (const { log, partition } of partitions) {
+        const place = `${name}-${partition}`
+        if (flipped.name.startsWith(`${place}/`)) await this.#readDamaged(place, log)
+        else {
+          const expected = { onlyDurable: true, isComplete: true, isClean: false }
+          checkPartition(place, topic.partitions[partition], topic, this.#model.sent, log, await this.#readAll(log), expected)
+        }
+      }
+    }
+    await this.#end(life, 'close', true)
+  }
+
+  async #readDamaged(place: string, log: Log): Promise<void> {
+    if (log.failure) return this.#note(`it is refused: ${log.failure.message}`)
+    try {
+      for (const { id, key, value } of await this.#readAll(log)) {
+        const sent = this.#model.sent.get(id)
+        // Offsets are not under the checksum.
+        if (`${sent?.topic}-${sent?.partition}` !== place || sent?.key !== key || sent.value !== value)
+          throw new Violation(`${place}: record ${id} with ${key} and ${value} was never sent`)
+      }
+    } catch (error) {
+      if (!(error instanceof KafkaError) && !(error as Error).message.includes('the offsets go back')) throw error
+      this.#note(`it is refused: ${error}`)
+    }
   }
 
   /** Most lives meet with some trouble. */
@@ -272,7 +322,7 @@ class Simulation {
     for (const commit of this.#model.commits.values()) if (isDurable) commit.durable = commit.acked
   }
 
-  async #readAll(log: Parameters<typeof readAll>[0]) {
+  async #readAll(log: Log): Promise<Found[]> {
     const reading = readAll(log, 1 + randomInteger(this.#random, 5000))
     reading.catch(() => {})
     if (!(await settled(this.#clock, [reading], () => false))) throw new Violation('Reading never ends')
