@@ -281,6 +281,8 @@ export class LogDirectory {
   async #readCheckpoint(name: string): Promise<PartitionOffsets | undefined> {
     if (!this.#names.has(name)) return undefined
     const bytes = await readSmallFile(this.#storage, name)
+    // Kafka begins this one with nothing in it, until something has been cleaned.
+    if (name === cleanerFile && bytes.length === 0) return undefined
     try {
       return decodeOffsets(bytes)
     } catch (error) {

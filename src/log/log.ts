@@ -38,6 +38,7 @@ import { countBelow, countBeyondSize, countExpired } from './retention.js'
 import { Segment, type SegmentRead } from './segment.js'
 import { SegmentList } from './segment-list.js'
 import { offsetOfMaxTimestamp, offsetOfTimestamp, type TimestampedOffset } from './timestamp-lookup.js'
+import { type AbortedTransaction, TransactionIndex } from './transaction-index.js'
 import { WriteTurns } from './write-turns.js'
 
 interface Submission {
@@ -82,6 +83,7 @@ export class Log {
   /** All that changes the log stands in this line; reads do not. */
   readonly #changes = new InOrder()
   readonly #writes = new WriteTurns()
+  readonly #transactions = new TransactionIndex()
   readonly #compactor: Compactor
   #options: CompleteLogOptions
   #logStartOffset = 0
@@ -159,6 +161,7 @@ export class Log {
     const opening = { storage, folder, files, options, history, now: clock.now(), isClean, recoveryPoint, mayChange }
     const { segments, report, trusted } = await openSegments(opening)
     const log = new Log(storage, folder, openOptions, options, segments, history, report)
+    await log.#transactions.load(storage, folder, files.withAborted)
     await log.#begin(logStartOffset, isClean && report.batches === 0 ? segments.length : trusted)
     return log
   }
@@ -202,6 +205,11 @@ export class Log {
   /** Which leaders wrote it. */
   get leaderEpochs(): LeaderEpochs {
     return this.#history.leaderEpochs
+  }
+
+  /** The transactions with records in [from, upTo) that were aborted, ordered by their first offset. */
+  abortedTransactions(from: number, upTo: number): readonly AbortedTransaction[] {
+    return this.#transactions.between(from, upTo)
   }
 
   /** What is known of the idempotent producers that wrote to it. */

@@ -326,7 +326,9 @@ export class Segment {
     while (start + headerBytes <= view.length) {
       size = batchSizeAt(view, start)
       if (size < headerBytes) throw this.damagedAt(filePosition + start)
-      if (lastOffsetAt(view, start) >= offset) break
+      const lastOffset = lastOffsetAt(view, start)
+      if (lastOffset >= offset) break
+      if (lastOffset < baseOffsetAt(view, start)) throw this.damagedAt(filePosition + start)
       start += size
     }
     if (start + size > view.length) {

@@ -11,7 +11,8 @@ export class MetadataMachine implements StateMachine {
   }
 
   replay({ value }: ReplayedRecord): void {
-    if (value) this.#metadata.replay(decodeMetadataRecord(value))
+    const record = value && decodeMetadataRecord(value)
+    if (record) this.#metadata.replay(record)
   }
 
   *snapshot(): Generator<StateRecord, void, undefined> {

@@ -1,7 +1,19 @@
 import { uvarintSize, writeUvarint } from '../common/varint.js'
 import { KafkaError } from '../errors.js'
 import { encodeMessage, readMessage } from '../protocol/codec.js'
-import { array, int8, int16, int32, int64, type Schema, type SchemaMessage, schema, string, uuid } from '../protocol/message.js'
+import {
+  array,
+  includesVersion,
+  int8,
+  int16,
+  int32,
+  int64,
+  type Schema,
+  type SchemaMessage,
+  schema,
+  string,
+  uuid
+} from '../protocol/message.js'
 import { MessageReader } from '../protocol/message-reader.js'
 
 /** A topic came into being. */
@@ -15,7 +27,7 @@ export const TopicRecord = schema({
 /** A partition came into being. */
 export const PartitionRecord = schema({
   name: 'PartitionRecord',
-  versions: '0',
+  versions: '0-2',
   flexible: '0+',
   fields: {
     partitionId: int32({ default: -1 }),
@@ -27,7 +39,10 @@ export const PartitionRecord = schema({
     leader: int32({ default: -1 }),
     leaderRecoveryState: int8({ default: 0, tag: 0 }),
     leaderEpoch: int32({ default: -1 }),
-    partitionEpoch: int32({ default: -1 })
+    partitionEpoch: int32({ default: -1 }),
+    directories: array(uuid(), { versions: '1+', default: [] }),
+    eligibleLeaderReplicas: array(int32(), { versions: '2+', nullable: '2+', default: null, tag: 1 }),
+    lastKnownElr: array(int32(), { versions: '2+', nullable: '2+', default: null, tag: 2 })
   }
 })
 
@@ -99,14 +114,25 @@ export function encodeMetadataRecord(record: MetadataRecord): Uint8Array {
   return bytes
 }
 
-/** Throws INVALID_RECORD for bytes that are none of these records: state that was only half understood must not be built upon. */
-export function decodeMetadataRecord(value: Uint8Array): MetadataRecord {
+/**
+ * What a Kafka cluster writes besides, and a single node without users can pass over: brokers and controllers that register, are fenced or change
+ * (0, 1, 7, 8, 17, 27), partitions whose leader or in-sync replicas change, which are always this node here (5, 28), access, tokens, users and quotas (10, 11, 14, 18, 19,
+ * 22, 26), the frame around the records of a new cluster (23, 24), and nothing at all (20, 21).
+ */
+const passedOver: ReadonlySet<number> = new Set([0, 1, 5, 7, 8, 10, 11, 14, 17, 18, 19, 20, 21, 22, 23, 24, 26, 27, 28])
+
+/**
+ * Undefined for a record that does not matter here. Throws INVALID_RECORD for bytes that are none that Kafka writes, or take something back (25): state
+ * that was only half understood must not be built upon.
+ */
+export function decodeMetadataRecord(value: Uint8Array): MetadataRecord | undefined {
   const reader = new MessageReader(value)
   const frame = reader.uvarint()
   const apiKey = reader.uvarint()
   const version = reader.uvarint()
+  if (frame === frameVersion && passedOver.has(apiKey)) return undefined
   const type = (Object.keys(schemas) as MetadataRecord['type'][]).find(name => schemas[name].apiKey === apiKey)
-  if (frame !== frameVersion || version !== recordVersion || !type)
+  if (frame !== frameVersion || !type || !includesVersion(schemas[type].schema.versions, version))
     throw new KafkaError('INVALID_RECORD', `Metadata record ${apiKey} in version ${version} (frame ${frame}) is not known here`)
   return { type, ...readMessage(reader, schemas[type].schema, version) } as MetadataRecord
 }

@@ -79,7 +79,7 @@ describe('the metadata of a cluster', () => {
         expect(shown).toEqual([...model].map(([name, { partitions, retention }]) => [name, partitions, retention]))
 
         const replayed = new ClusterMetadata()
-        for (const bytes of log) replayed.replay(decodeMetadataRecord(bytes))
+        for (const bytes of log) replayed.replay(decodeMetadataRecord(bytes) as MetadataRecord)
         expect(seen(replayed)).toEqual(seen(metadata))
         const restored = new ClusterMetadata()
         for (const record of metadata.snapshot()) restored.replay(record)

@@ -166,7 +166,7 @@ class FetchRound {
     return this.#request.isolationLevel === readCommitted ? partition.lastStableOffset : partition.highWatermark
   }
 
-  #take({ partition, answers, index }: Reading, records: Uint8Array): void {
+  #take({ partition, wanted, answers, index }: Reading, records: Uint8Array): void {
     this.bytes += records.length
     answers[index] = {
       partitionIndex: partition.partition,
@@ -174,9 +174,14 @@ class FetchRound {
       highWatermark: partition.highWatermark,
       lastStableOffset: partition.lastStableOffset,
       logStartOffset: partition.logStartOffset,
-      abortedTransactions: this.#request.isolationLevel === readCommitted ? [] : null,
+      abortedTransactions: this.#request.isolationLevel === readCommitted ? this.#abortedIn(partition, wanted.fetchOffset) : null,
       records
     }
+  }
+
+  #abortedIn(partition: Partition, fetchOffset: number) {
+    const aborted = partition.log.abortedTransactions(fetchOffset, partition.lastStableOffset)
+    return aborted.map(({ producerId, firstOffset }) => ({ producerId, firstOffset }))
   }
 
   #fail(reading: Reading, error: unknown): void {
