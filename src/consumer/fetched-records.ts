@@ -65,12 +65,16 @@ export class FetchedRecords {
       const end = size + batchSizeAt(bytes, size)
       if (end > bytes.length || end < size + lengthPrefixBytes) break
       if (checkCrcs) new RecordBatch(bytes, size).verify()
+      // The checksum leaves the base offset out, so only its order tells that it is damaged.
+      if (size > 0 && baseOffsetAt(bytes, size) < endOffset) throw new KafkaError('CORRUPT_MESSAGE', 'The offsets of a fetch go back')
       endOffset = lastOffsetAt(bytes, size) + 1
       size = end
     }
     if (size === 0 && bytes.length > 0) throw new KafkaError('CORRUPT_MESSAGE', 'A fetch returned no whole batch')
+    if (size > 0 && endOffset <= startOffset)
+      throw new KafkaError('CORRUPT_MESSAGE', `A fetch from ${startOffset} on ends before ${endOffset}`)
     this.#size = size
-    this.endOffset = Math.max(endOffset, startOffset)
+    this.endOffset = endOffset
   }
 
   get sizeInBytes(): number {
