@@ -28,6 +28,7 @@ export class LogFlusher {
   #closedAt = -1
   #namesSynced: Promise<void> | undefined
   #isNew = true
+  #hasFailed = false
   /** Segments that wait to be made safe, and the producers when they ended. */
   #ended: { readonly segment: Segment; readonly baseOffset: number; readonly producers: Uint8Array }[] = []
 
@@ -41,7 +42,7 @@ export class LogFlusher {
 
   /** All before this offset survives a power cut. Where each append is synced, that is the whole log. */
   recoveryPoint(logEndOffset: number): number {
-    return this.#storage.syncsAppends && !this.#last ? logEndOffset : Math.min(this.#recoveryPoint, logEndOffset)
+    return this.#storage.syncsAppends && !this.#last && !this.#hasFailed ? logEndOffset : Math.min(this.#recoveryPoint, logEndOffset)
   }
 
   /** While the name of a new file is not yet safe, where an append must wait for that: its bytes would be lost with the name. */
@@ -188,9 +189,12 @@ export class LogFlusher {
     const before = this.#last
     const run = async () => {
       await before
+      // What could not be made safe stays behind the recovery point for good.
+      if (this.#hasFailed) return
       try {
         await step()
       } catch (error) {
+        this.#hasFailed = true
         this.#events.onFailure(error)
       }
     }

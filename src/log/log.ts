@@ -318,7 +318,11 @@ export class Log {
       throw new KafkaError('OFFSET_OUT_OF_RANGE', `The log \`${this.folder}\` has used up its offsets`)
     const rolled = this.#rollFor(validated.bytes.length, validated.maxTimestamp, baseOffset, lastOffset, now)
     if (!isPromise(rolled)) return this.#stampAndWrite(validated, baseOffset, lastOffset, leaderEpoch, now)
-    return rolled.then(() => this.#stampAndWrite(validated, baseOffset, lastOffset, leaderEpoch, now))
+    return rolled.then(() => {
+      // Where a write before this one has failed meanwhile, this one may not come after the gap.
+      if (this.#failure || this.#lackOfRoom) return this.#submit(batch, { origin, leaderEpoch })
+      return this.#stampAndWrite(validated, baseOffset, lastOffset, leaderEpoch, now)
+    })
   }
 
   /** A batch that was sent again gets the answer that it got, or would have got, the first time; not before it is written. */
@@ -369,6 +373,7 @@ export class Log {
       const lastOffset = lastOffsetAt(batch, 0)
       const maxTimestamp = maxTimestampAt(batch, 0)
       await this.#rollFor(batch.length, maxTimestamp, baseOffsetAt(batch, 0), lastOffset, now)
+      if (this.#failure || this.#lackOfRoom) throw this.#failure ?? this.#lackOfRoom
       written = this.#write(batch, lastOffset, maxTimestamp, now)
     }
     const baseOffset = baseOffsetAt(batches[0], 0)
@@ -784,7 +789,8 @@ export class Log {
 
   /** Something failed that nobody waits for. */
   #failBehind(cause: unknown): void {
-    this.#onFailure?.(this.#poison(cause))
+    const failure = this.#poison(cause)
+    this.#onFailure?.(failure)
   }
 
   #outOfRange(offset: number): KafkaError {

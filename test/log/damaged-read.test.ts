@@ -27,3 +27,18 @@ describe('a batch that claims to be longer than its file', () => {
     })
   }
 })
+
+describe('a batch that claims to end before it begins', () => {
+  it('is called damaged, not passed over', async () => {
+    const log = await damaged(batch('a').length + 23, 7)
+    expect(await codeOf(() => readValues(log))).toBe('CORRUPT_MESSAGE')
+    expect((await readValues(log, 5)).length).toBe(2)
+  })
+})
+
+describe('a batch that claims offsets of another segment', () => {
+  it('is called damaged, not served', async () => {
+    const log = await damaged(2 * batch('a').length + 5, 3)
+    expect(await codeOf(() => readValues(log, 2))).toBe('CORRUPT_MESSAGE')
+  })
+})
