@@ -45,7 +45,8 @@ const second = await member('second') // takes over some of the partitions
 await pay(100)
 await first.consumer.close() // and then the rest
 await pay(100)
-while ((await second.consumer.lag()).some(({ lag }) => lag > 0)) await new Promise(setImmediate)
+const isBehind = (lags: { lag: number }[]) => lags.length < 4 || lags.some(({ lag }) => lag > 0)
+while (isBehind(await second.consumer.lag())) await new Promise(setImmediate)
 await second.consumer.close()
 await Promise.all([first.done, second.done])
 
