@@ -116,7 +116,7 @@ export async function meet(directory: Directory, damage: Damage): Promise<Outcom
     if (error instanceof Violation && isBeyondChecksums(directory, damage)) {
       if (await isToldByVerify(directory, damage)) return 'told by verify alone'
       // Where compaction leaves gaps, so may this have been one.
-      if (damage.file.startsWith('users-0/')) return 'cannot be told'
+      if (damage.file.startsWith('users-0/') || damage.file.endsWith('.timeindex')) return 'cannot be told'
     }
     const reason = error instanceof Violation ? error.message : (error as Error).stack
     throw new Violation(`${damage.file}, ${damage.what}: ${reason}`, { cause: error })
@@ -187,7 +187,7 @@ class Meeting {
       return await opened(storage, this.#clock, cluster => this.#listen(cluster))
     } catch (error) {
       if (!(error instanceof KafkaError)) throw error
-      if (/^(meta\.properties|__cluster_metadata-0\/.*)$/.test(this.#damage.file)) return undefined
+      if (/^(meta\.properties|recovery-point-offset-checkpoint|__cluster_metadata-0\/.*)$/.test(this.#damage.file)) return undefined
       throw new Violation(`the cluster does not open: ${error.stack}`)
     }
   }
