@@ -54,6 +54,8 @@ export class TopicModel {
   /** `unclear` while nobody knows how its creation or deletion ended. */
   state: 'unclear' | 'present' | 'absent' = 'unclear'
   isDurable = false
+  /** Whether its deletion was acknowledged. */
+  wasDeleted = false
   id: string | undefined
   partitions: PartitionModel[] = []
   /** How many partitions it may have by now. */
@@ -84,6 +86,8 @@ export interface CommitModel {
   readonly attempted: Set<number>
   /** What was tried for former topics of this name. */
   readonly former: Set<number>
+  /** Whether a crash came while a former topic was being deleted: then what was committed for it may still be there. */
+  readonly mayInherit: boolean
   acked: number
   durable: number
 }
@@ -103,7 +107,8 @@ export class Model {
     const known = this.commits.get(key)
     if (known?.topic === topic) return known
     const former = new Set([...(known?.former ?? []), ...(known?.attempted ?? [])])
-    const commit = { group, topic, partition, attempted: new Set<number>(), former, acked: -1, durable: -1 }
+    const mayInherit = known !== undefined && (known.mayInherit || !known.topic.wasDeleted)
+    const commit = { group, topic, partition, attempted: new Set<number>(), former, mayInherit, acked: -1, durable: -1 }
     this.commits.set(key, commit)
     return commit
   }
