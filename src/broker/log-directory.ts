@@ -171,13 +171,16 @@ export class LogDirectory {
   /** Sets aside the folders of partitions that nobody knows, as Kafka does; called when all that are known are open. Returns their new names. */
   async setAsideStrays(): Promise<string[]> {
     const strays = this.#strays
+    const hasForeign = strays.length > 0
     if (!this.#storage.durable || this.#storage.readOnly) return strays
     for (const name of this.#names) {
       if (this.#logs.has(name) || !partitionFolder.test(name) || (await this.#storage.list(name)).length === 0) continue
       strays.push(await this.#setAside(name))
     }
-    const isKnown = (folder: string) => this.#logs.has(folder)
-    if (![...(this.#recoveryPoints?.keys() ?? [])].every(isKnown)) await this.writeCheckpoints()
+    // What the checkpoints say of logs that are gone must not be taken for what new ones of their names have.
+    const checkpoints = [this.#recoveryPoints ?? new Map(), this.#startOffsets, this.#dirtyOffsets]
+    const areKnown = checkpoints.every(offsets => [...offsets.keys()].every(folder => this.#logs.has(folder)))
+    if (!areKnown || hasForeign) await this.writeCheckpoints()
     return strays
   }
 

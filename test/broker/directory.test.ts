@@ -244,6 +244,24 @@ describe('a directory', () => {
     await again.close()
   })
 
+  it('forgets what checkpoints say of logs that are gone before new ones of their names are begun', async () => {
+    for (const name of ['recovery-point-offset-checkpoint', 'log-start-offset-checkpoint', 'cleaner-offset-checkpoint']) {
+      const directory = newDirectory()
+      await (await open(directory)).close()
+      writeFileSync(join(directory, name), '0\n1\norders 0 22\n')
+      const { client, close } = await open(directory)
+      expect(text(directory, name)).not.toContain('orders')
+      await createTopic(client, 'orders')
+      await produce(client, 'orders', 0, batch('a'))
+      const crashed = newDirectory()
+      cpSync(directory, crashed, { recursive: true, filter: path => !path.includes('.lock') })
+      const again = await open(crashed)
+      expect(await fetch(again.client, 'orders', [0])).toMatchObject([{ values: ['a'] }])
+      await again.close()
+      await close()
+    }
+  })
+
   it('rebuilds checkpoints that are missing or damaged', async () => {
     const directory = newDirectory()
     const { client, close } = await open(directory)
