@@ -11,6 +11,8 @@ export interface FlushEvents {
   /** The indexes of a segment are in their files now. */
   readonly onSealed: (segment: Segment) => void
   readonly onFailure: (cause: unknown) => void
+  /** Resolves when the files of all removed segments are gone, and to whether they are. */
+  readonly removed: () => Promise<boolean>
 }
 
 /**
@@ -113,6 +115,8 @@ export class LogFlusher {
     const ended = this.#ended
     this.#ended = []
     await Promise.all(ended.map(({ segment }) => !segment.isRetired && this.#seal(segment)))
+    // A segment that is removed while it is not safe must be gone before it counts as such: a power cut may bring it back.
+    if (ended.some(({ segment }) => segment.isRetired) && !(await this.#events.removed())) return
     for (const { baseOffset, producers } of ended.slice(-2)) if (!(await this.#writeHistory(baseOffset, producers))) return
     await this.#syncNames()
     this.#moveTo(ended[ended.length - 1].baseOffset)

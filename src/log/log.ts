@@ -120,7 +120,8 @@ export class Log {
     this.#history = history
     this.#flusher = new LogFlusher(storage, folder, history, openOptions.recoveryPoint ?? 0, {
       onSealed: segment => this.#segments.limitLoaded(segment),
-      onFailure: cause => this.#failBehind(cause)
+      onFailure: cause => this.#failBehind(cause),
+      removed: () => this.#segments.removals().then(() => this.#failure === undefined)
     })
     this.recovery = recovery
     this.#compactor = new Compactor({
