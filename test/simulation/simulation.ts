@@ -253,6 +253,8 @@ class Simulation {
   async #check(life: Life, end: End, isDurable: boolean): Promise<void> {
     const onlyDurable = end === 'power'
     const { topics } = life.cluster
+    // What a deletion took with it may be back where it was not synced.
+    if (onlyDurable) for (const { topic } of this.#model.commits.values()) topic.wasDeleted &&= topic.isDurable
     for (const [name, topic] of this.#model.topics) {
       const found = topics.get(name)
       const isKnown = !onlyDurable || topic.isDurable
