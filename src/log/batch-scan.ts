@@ -1,3 +1,4 @@
+import { isPromise, type MaybePromise } from '../common/deferred.js'
 import { release } from '../common/lease.js'
 import { KafkaError } from '../errors.js'
 import { batchSizeAt, headerBytes, lengthPrefixBytes } from '../record/batch-header.js'
@@ -5,11 +6,17 @@ import type { StorageFile } from '../storage/storage.js'
 
 const blockBytes = 1024 * 1024
 
-/** Called with each batch: it stands whole in `bytes` at `position`, and in the file at `filePosition`. Returning `true` ends the walk. */
-export type BatchVisitor = (bytes: Uint8Array, position: number, filePosition: number) => boolean | undefined
+/**
+ * Called with each batch: it stands whole in `bytes` at `position`, and in the file at `filePosition`; the bytes stay there until the visit is over.
+ * Returning `true` ends the walk.
+ */
+export type BatchVisitor = (bytes: Uint8Array, position: number, filePosition: number) => MaybePromise<boolean | undefined | void>
 
-/** Walks the batches of a file from one position to another, both of which must be where batches start or end. */
-export async function walkBatches(file: StorageFile, from: number, to: number, visit: BatchVisitor): Promise<void> {
+/**
+ * Walks the batches of a file from one position to another, both of which must be where batches start or end; waits where the visitor does. Returns
+ * whether the visitor ended it.
+ */
+export async function walkBatches(file: StorageFile, from: number, to: number, visit: BatchVisitor): Promise<boolean> {
   let filePosition = from
   let wanted = blockBytes
   while (filePosition < to) {
@@ -21,7 +28,8 @@ export async function walkBatches(file: StorageFile, from: number, to: number, v
         size = batchSizeAt(view, position)
         if (size < headerBytes) throw damaged(filePosition + position)
         if (position + size > view.length) break
-        if (visit(view, position, filePosition + position)) return
+        const visited = visit(view, position, filePosition + position)
+        if (isPromise(visited) ? await visited : visited) return true
         position += size
       }
       if (position === 0 && size <= wanted) throw damaged(filePosition)
@@ -31,6 +39,7 @@ export async function walkBatches(file: StorageFile, from: number, to: number, v
       release(view)
     }
   }
+  return false
 }
 
 function damaged(position: number): KafkaError {

@@ -1,12 +1,12 @@
 import type { Clock } from '../../common/clock.js'
-import { attribute, attributesAt, lastOffsetAt, recordCountAt } from '../../record/batch-header.js'
+import { attribute, attributesAt, batchSizeAt, lastOffsetAt, recordCountAt } from '../../record/batch-header.js'
 import { RecordCursor } from '../../record/record-cursor.js'
 import type { Storage } from '../../storage/storage.js'
+import { walkBatches } from '../batch-scan.js'
 import type { ProducerState } from '../producer-state.js'
 import type { Segment } from '../segment.js'
 import type { SegmentList } from '../segment-list.js'
 import { BatchCleaner, type LastOfProducer } from './batch-cleaner.js'
-import { visitBatches } from './batch-walk.js'
 import { CleanedSegment } from './cleaned-segment.js'
 import { type Dirtiness, dirtinessOf, type MeasuredLog } from './dirtiness.js'
 import { KeyOffsets } from './key-offsets.js'
@@ -171,7 +171,7 @@ export class Compactor {
     let cleaned: Segment
     try {
       for (const source of sources) {
-        await visitBatches(source.file, 0, source.readableBytes, async (bytes, position) => {
+        await walkBatches(source.file, 0, source.readableBytes, async (bytes, position) => {
           const kept = cleaner.clean(bytes, position)
           if (kept) await output.append(kept)
           await slices.spend(cleaner.work)
@@ -230,11 +230,12 @@ async function lastOffsets(
   const cursor = new RecordCursor()
   let keysEnd = firstDirtyOffset
   for (const segment of segments) {
-    const isFull = await visitBatches(segment.file, 0, segment.readableBytes, (bytes, position, size) => {
+    const isFull = await walkBatches(segment.file, 0, segment.readableBytes, (bytes, position) => {
       const isControl = (attributesAt(bytes, position) & attribute.control) !== 0
       if (isControl) transactions.endsNothing(bytes, position)
       const holdsKeys = !isControl && !transactions.isAborted(bytes, position)
       const lastOffset = lastOffsetAt(bytes, position)
+      const size = batchSizeAt(bytes, position)
       let work = size
       if (holdsKeys && lastOffset >= firstDirtyOffset) {
         const count = recordCountAt(bytes, position)

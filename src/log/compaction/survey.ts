@@ -1,8 +1,8 @@
-import { attribute, attributesAt, baseOffsetAt, lastOffsetAt, producerIdAt, recordCountAt } from '../../record/batch-header.js'
+import { attribute, attributesAt, baseOffsetAt, batchSizeAt, lastOffsetAt, producerIdAt, recordCountAt } from '../../record/batch-header.js'
 import { controlTypeOf } from '../../record/control-record.js'
 import { RecordCursor } from '../../record/record-cursor.js'
+import { walkBatches } from '../batch-scan.js'
 import type { Segment } from '../segment.js'
-import { visitBatches } from './batch-walk.js'
 import type { Slices } from './slices.js'
 
 /** A transaction that was given up: nothing of it is ever read. */
@@ -41,7 +41,7 @@ export async function surveyOf(
   let dirtyRecords = 0
   for (const segment of segments) {
     if (segment.baseOffset >= endOffset && open.size === 0) break
-    const ended = await visitBatches(segment.file, 0, segment.readableBytes, (bytes, position, size) => {
+    const ended = await walkBatches(segment.file, 0, segment.readableBytes, (bytes, position) => {
       const firstOffset = baseOffsetAt(bytes, position)
       if (firstOffset >= endOffset && open.size === 0) return true
       const producerId = producerIdAt(bytes, position)
@@ -57,7 +57,7 @@ export async function surveyOf(
         if (begins) open.set(producerId, firstOffset)
         if (lastOffsetAt(bytes, position) >= firstDirtyOffset && firstOffset < endOffset) dirtyRecords += recordCountAt(bytes, position)
       }
-      return slices.spend(Math.min(size, headerCost))
+      return slices.spend(Math.min(batchSizeAt(bytes, position), headerCost))
     })
     if (ended) break
   }
