@@ -17,6 +17,8 @@ interface Task {
   /** Undefined for one that was rejected. */
   readonly record: ConsumerRecord<unknown, unknown> | undefined
   readonly lane: string
+  /** Whether a handler has, or had, it in hand. */
+  isBegun: boolean
   isHandled: boolean
 }
 
@@ -25,7 +27,8 @@ const waitingPerHandler = 16
 
 /**
  * Handles the records of each key, within a partition, one after the other, and up to `concurrency` keys at once. A partition counts as
- * handled up to its first record that is not: what was handled beyond that comes again after a restart.
+ * handled up to its first record that is not: what was handled beyond that comes again after a crash. A partition that is given up in
+ * peace leaves no such gap: what lies before the last record begun is handled first.
  */
 export class KeyRunner extends Runner {
   readonly #handling: Handling<ConsumerRecord<unknown, unknown>>
@@ -37,6 +40,7 @@ export class KeyRunner extends Runner {
   readonly #taken = new Map<AssignedPartition, Task[]>()
   #taskCount = 0
   #rejecting = 0
+  #isStarting = false
 
   constructor(
     owner: ReaderOwner,
@@ -83,7 +87,7 @@ export class KeyRunner extends Runner {
     }
     partition.position = offset + 1
     partition.leaderEpoch = fetched.leaderEpoch
-    const task: Task = { partition, offset, jumps: partition.jumps, record, lane, isHandled: false }
+    const task: Task = { partition, offset, jumps: partition.jumps, record, lane, isBegun: record === undefined, isHandled: false }
     const taken = this.#taken.get(partition)
     if (taken) taken.push(task)
     else this.#taken.set(partition, [task])
@@ -114,17 +118,44 @@ export class KeyRunner extends Runner {
       })
   }
 
+  protected override handOutMore(): void {
+    this.#startWaiting()
+  }
+
+  protected override owes(partition: AssignedPartition): boolean {
+    const taken = this.#taken.get(partition) ?? []
+    const begun = taken.filter(({ jumps }) => jumps === partition.jumps).map(({ isBegun }) => isBegun)
+    return begun.includes(false) && begun.lastIndexOf(true) > begun.indexOf(false)
+  }
+
   #startWaiting(): void {
-    while (!this.isStopping && this.#waiting.length > 0 && this.activeCount - this.#rejecting < this.concurrency) {
+    // A handler that is done at once ends up here again; the loop below goes on with the next.
+    if (this.#isStarting) return
+    this.#isStarting = true
+    while (!this.hasGivenUp && this.#waiting.length > 0 && this.activeCount - this.#rejecting < this.concurrency) {
       void this.#work(this.#waiting.shift() as Task)
     }
+    this.#isStarting = false
+  }
+
+  #mayBegin(task: Task): boolean {
+    const { partition, jumps } = task
+    if (jumps !== partition.jumps || !this.owner.assignment.has(partition)) return false
+    return (!this.isStopping && !partition.revoking) || this.#isGap(task)
+  }
+
+  /** Whether a record after this one has been begun. */
+  #isGap({ partition, jumps, offset }: Task): boolean {
+    if (jumps !== partition.jumps) return false
+    return this.#taken.get(partition)?.some(later => later.isBegun && later.offset > offset && later.jumps === jumps) ?? false
   }
 
   async #work(task: Task): Promise<void> {
     const { partition } = task
     let number = -1
     try {
-      if (task.jumps === partition.jumps && !partition.revoking && this.owner.assignment.has(partition)) {
+      if (this.#mayBegin(task)) {
+        task.isBegun = true
         number = this.handedOut(partition)
         const handled = this.#handling.handle(task.record as ConsumerRecord<unknown, unknown>)
         if (isPromise(handled)) await handled

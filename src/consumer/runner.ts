@@ -86,9 +86,22 @@ export abstract class Runner implements Reader {
     return this.#isStopping
   }
 
+  /** Whether what is still to be handled is left to whoever reads on: after a failure, or when closing has taken too long. */
+  protected get hasGivenUp(): boolean {
+    return this.#handlers.signal.aborted
+  }
+
   /** How many handlers are at work. */
   protected get activeCount(): number {
     return this.#inHand.size
+  }
+
+  /** Hands out at once what has to be handled even by a runner that is stopping; called whenever a handler becomes free. */
+  protected handOutMore(): void {}
+
+  /** Whether records of this partition have to be handled yet, even if it is given up. */
+  protected owes(_partition: AssignedPartition): boolean {
+    return false
   }
 
   /** A handler starts. Returns a number for `handedBack`. */
@@ -101,6 +114,7 @@ export abstract class Runner implements Reader {
   /** A handler has ended, well or not. */
   protected handedBack(number: number): void {
     this.#inHand.delete(number)
+    this.handOutMore()
     for (const entry of [...this.#finishing]) {
       if (this.#holds(entry.partitions)) continue
       this.#finishing.splice(this.#finishing.indexOf(entry), 1)
@@ -124,6 +138,12 @@ export abstract class Runner implements Reader {
 
   #holds(partitions: ReadonlySet<AssignedPartition>): boolean {
     for (const partition of this.#inHand.values()) if (partitions.has(partition)) return true
+    return this.#isOwing(partitions)
+  }
+
+  #isOwing(partitions: Iterable<AssignedPartition>): boolean {
+    if (this.hasGivenUp) return false
+    for (const partition of partitions) if (this.owes(partition)) return true
     return false
   }
 
@@ -145,7 +165,7 @@ export abstract class Runner implements Reader {
 
   #stop(): void {
     this.#isStopping = true
-    if (this.#inHand.size > 0 || this.calls > 0 || this.#isEnded) return
+    if (this.#inHand.size > 0 || this.calls > 0 || this.#isEnded || this.#isOwing(this.owner.assignment)) return
     this.#isEnded = true
     this.#signal?.removeEventListener('abort', this.#onAbort)
     for (const { finished } of this.#finishing.splice(0)) finished.resolve()

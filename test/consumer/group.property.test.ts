@@ -30,6 +30,13 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 3, arbitrary: fc.record({ do: fc.constant('wait' as const), ms: fc.constantFrom(0, 100, 3000, 20_000) }) }
 )
 
+/** Orders by key, with a record in hand while later ones of another key are done, when a second member joins. */
+const gapByKey: Step[] = [
+  { do: 'send', key: 2, count: 10 },
+  { do: 'send', key: 2, count: 20 },
+  { do: 'join', way: 'key' }
+]
+
 /** A member of the group: what it was handed, and a way to cut it off from the cluster. */
 interface Member {
   readonly id: string
@@ -198,7 +205,7 @@ describe('a group whose members come, go and crash', () => {
           await scene.cluster.close()
         }
       }),
-      { numRuns: 30 }
+      { numRuns: 30, examples: [[gapByKey]] }
     )
   })
 })

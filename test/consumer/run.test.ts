@@ -122,6 +122,34 @@ describe('run', () => {
     await running
   })
 
+  it.each([1, 2])('leaves no gap behind the last record begun when it is closed: %i free handlers', async free => {
+    await using producer = cluster.producer()
+    const keys = ['slow', 'slow', 'slow', 'a', 'b', 'slow', 'slow']
+    await producer.sendBatch(
+      'orders',
+      keys.map((key, index) => ({ key, value: String(index), partition: 0 }))
+    )
+    const consumer = textConsumer(cluster, groupOptions)
+    const handled: string[] = []
+    let finish = () => {}
+    const running = consumer.run({
+      concurrency: 1 + free,
+      orderBy: 'key',
+      eachRecord({ value }) {
+        if (value === '0') return new Promise<void>(resolve => (finish = resolve)).then(() => void handled.push(value))
+        handled.push(value)
+      }
+    })
+    await until(() => handled.length === 2)
+    const closed = consumer.close()
+    finish()
+    await closed
+    await running
+    expect(handled).toEqual(['3', '4', '0', '1', '2'])
+    await using next = textConsumer(cluster, groupOptions)
+    expect(await next.committed([first])).toMatchObject([{ offset: 5 }])
+  })
+
   it('hands over batches', async () => {
     await send(cluster, 'orders', numbered('v', 100), 0)
     const consumer = textConsumer(cluster, { ...groupOptions, maxPollRecords: 30 })
