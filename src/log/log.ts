@@ -646,7 +646,7 @@ export class Log {
     const now = this.#clock.now()
     // Age goes by timestamps, which segments that were not looked into since the log was opened have in their indexes.
     for (const segment of deletesOldSegments(this.#options) && this.#options.retentionMs >= 0 ? this.#segments.all.slice() : []) {
-      await segment.load()
+      await segment.learnMaxTimestamp()
       if (now - segment.retentionTimestamp <= this.#options.retentionMs) break
     }
     return this.#removeExpired()

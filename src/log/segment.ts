@@ -64,6 +64,7 @@ export class Segment {
   #isIndexGiven = false
   #knowsMaxTimestamp = true
   #loading: Promise<void> | undefined
+  #learning: Promise<void> | undefined
   #rebuilding: Promise<void> | undefined
   #damage: KafkaError | undefined
   #isSealed = false
@@ -152,7 +153,7 @@ export class Segment {
 
   /** Brings the indexes into memory, from their files or, where these are missing or cannot be, from the batches. */
   load(): MaybePromise<void> {
-    if (this.#hasIndexes && this.#knowsMaxTimestamp) return
+    if (this.#hasIndexes) return
     this.#loading ??= this.#load().finally(() => {
       this.#loading = undefined
     })
@@ -164,10 +165,22 @@ export class Segment {
     if (!isLoaded) return this.rebuildIndexes()
     this.#hasIndexes = true
     this.#isIndexGiven = true
+  }
+
+  /** Makes `maxTimestamp` known, where the segment was taken as it is: by the time index, once that has been seen to be whole. */
+  learnMaxTimestamp(): MaybePromise<void> {
+    if (this.#knowsMaxTimestamp) return
+    this.#learning ??= this.#learn().finally(() => {
+      this.#learning = undefined
+    })
+    return this.#learning
+  }
+
+  async #learn(): Promise<void> {
+    await this.load()
     if (this.#knowsMaxTimestamp) return
     const { lastTimestamp, lastOffset } = this.timeIndex
-    const isTrue = this.timeIndex.count === 0 ? this.offsetIndex.count === 0 : await this.#hasTimestamp(lastOffset, lastTimestamp)
-    if (!isTrue) return this.rebuildIndexes()
+    if (!(await this.#isLargest(lastTimestamp, lastOffset, lastTimestamp))) return this.rebuildIndexes()
     this.maxTimestamp = lastTimestamp
     this.offsetOfMaxTimestamp = lastOffset
     this.#knowsMaxTimestamp = true
@@ -176,16 +189,38 @@ export class Segment {
   /** Whether the batch that holds `offset` has `timestamp` as its largest. */
   async #hasTimestamp(offset: number, timestamp: number): Promise<boolean> {
     let found = false
+    const isWalked = await this.#walkGiven(offset, (bytes, position) => {
+      found = baseOffsetAt(bytes, position) <= offset && maxTimestampAt(bytes, position) === timestamp
+      return lastOffsetAt(bytes, position) >= offset
+    })
+    return found && isWalked
+  }
+
+  /**
+   * Whether a time index that ends with this entry lacks nothing: the batch that holds `offset` has `timestamp`, and none that follows is later than
+   * `largest`. Usually that is the last batch, or one close to it.
+   */
+  async #isLargest(timestamp: number, offset: number, largest: number): Promise<boolean> {
+    let isTrue = timestamp < 0
+    const isWalked = await this.#walkGiven(offset, (bytes, position) => {
+      if (lastOffsetAt(bytes, position) < offset) return false
+      const maxTimestamp = maxTimestampAt(bytes, position)
+      if (baseOffsetAt(bytes, position) <= offset) isTrue = maxTimestamp === timestamp
+      else if (maxTimestamp > largest) isTrue = false
+      return !isTrue
+    })
+    return isTrue && isWalked
+  }
+
+  /** Walks the batches as far as an index from a file makes it possible. Returns whether it did. */
+  async #walkGiven(offset: number, visit: BatchVisitor): Promise<boolean> {
     try {
-      await this.#walk(offset, (bytes, position) => {
-        found = baseOffsetAt(bytes, position) <= offset && maxTimestampAt(bytes, position) === timestamp
-        return lastOffsetAt(bytes, position) >= offset
-      })
+      await this.#walk(offset, visit)
+      return true
     } catch (error) {
       if (!(error instanceof KafkaError) || error.code !== 'CORRUPT_MESSAGE') throw error
       return false
     }
-    return found
   }
 
   /** Builds the indexes anew from the batches that are readable. Raises `CORRUPT_MESSAGE` when these are damaged, and changes nothing then. */
@@ -241,11 +276,11 @@ export class Segment {
   /** Takes the batches of the last segment as they are, but for those after the last entry of its indexes, which are checked and indexed. */
   async resume(hasIndexFiles: boolean): Promise<SegmentScan> {
     if (hasIndexFiles && (await this.#resumeIndexes())) {
+      const { lastTimestamp, lastOffset } = this.timeIndex
       const scan = await this.scan(() => {}, this.offsetIndex.lastPosition)
       this.publish(scan.end, scan.nextOffset)
       await this.#readFirstTimestamp()
-      const { lastTimestamp, lastOffset, count } = this.timeIndex
-      if (scan.fault === undefined && (count === 0 || (await this.#hasTimestamp(lastOffset, lastTimestamp)))) return scan
+      if (scan.fault === undefined && (await this.#isLargest(lastTimestamp, lastOffset, this.maxTimestamp))) return scan
     }
     return this.scan(() => {})
   }
@@ -274,7 +309,7 @@ export class Segment {
 
   /** Lets go of the memory of indexes that are in files. */
   unload(): void {
-    if (!this.#isIndexOnDisk || !this.#hasIndexes || this.#loading) return
+    if (!this.#isIndexOnDisk || !this.#hasIndexes || this.#loading || this.#learning) return
     this.offsetIndex.clear()
     this.timeIndex.clear()
     this.#hasIndexes = false

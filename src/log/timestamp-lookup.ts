@@ -20,7 +20,7 @@ export async function offsetOfTimestamp(
   startOffset: number
 ): Promise<TimestampedOffset | undefined> {
   for (const segment of segments) {
-    await segment.load()
+    await segment.learnMaxTimestamp()
     if (segment.maxTimestamp < timestamp) continue
     const from = Math.max(await segment.offsetBefore(timestamp), startOffset)
     const found = await firstRecord(segment, from, timestamp, startOffset)
@@ -32,7 +32,7 @@ export async function offsetOfTimestamp(
 /** The first record with the largest timestamp. */
 export async function offsetOfMaxTimestamp(segments: readonly Segment[]): Promise<TimestampedOffset | undefined> {
   let latest: Segment | undefined
-  for (const segment of segments) await segment.load()
+  for (const segment of segments) await segment.learnMaxTimestamp()
   for (const segment of segments) if (segment.maxTimestamp > (latest?.maxTimestamp ?? -1)) latest = segment
   return latest && firstRecord(latest, latest.offsetOfMaxTimestamp, latest.maxTimestamp, 0)
 }

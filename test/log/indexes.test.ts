@@ -1,8 +1,11 @@
 import { describe, expect, it } from 'vitest'
+import type { Log } from '../../src/log/log.js'
 import { OffsetIndex } from '../../src/log/offset-index.js'
+import { readSmallFile, writeSmallFile } from '../../src/log/small-file.js'
 import { TimeIndex } from '../../src/log/time-index.js'
 import { batchesIn } from '../../src/record/record-batch.js'
 import { memoryStorage } from '../../src/storage/memory.js'
+import { VirtualClock } from '../../src/testing/virtual-clock.js'
 import { DelayedStorage } from '../storage/delayed-storage.js'
 import { batch, batchAt, noon, openLog } from './helpers.js'
 
@@ -139,4 +142,45 @@ describe('the indexes of a segment, as a durable storage gets them', () => {
     await log.close()
     expect(storage.list('orders-0').every(name => name.endsWith('.log'))).toBe(true)
   })
+})
+
+describe('a time index that was cut between two entries', () => {
+  /** Later ones come before earlier ones, within a segment and across them. */
+  const times = [1, 5, 2, 3, 11, 4, 13, 12, 14, 8, 21, 23, 25, 24]
+  const size = batch('a').length
+  const small = { segmentBytes: 5 * size, indexIntervalBytes: 0, retentionMs: 10 }
+
+  async function cutTo(base: number, entries: number): Promise<Log> {
+    const storage = new DelayedStorage({ durable: true })
+    const log = await openLog({ storage, ...small })
+    for (const time of times) await log.append(batchAt(noon + time, 'a'))
+    await log.close()
+    const name = `orders-0/${String(base).padStart(20, '0')}.timeindex`
+    const bytes = await readSmallFile(storage, name)
+    expect(bytes.length / 12).toBeGreaterThan(entries)
+    await writeSmallFile(storage, name, bytes.slice(0, entries * 12))
+    return openLog({ storage, ...small, isClean: true, recoveryPoint: times.length, clock: new VirtualClock(noon + 22) })
+  }
+
+  for (const base of [0, 5, 10]) {
+    for (const left of [0, 1]) {
+      it(`is not believed: the one at ${base}, with ${left} of its entries`, async () => {
+        const log = await cutTo(base, left)
+        for (let time = 0; time <= 26; time++) {
+          const found = await log.offsetForTimestamp(noon + time)
+          const offset = times.findIndex(each => each >= time)
+          expect([time, found?.offset ?? -1]).toEqual([time, offset])
+        }
+        expect(await log.maxTimestamp()).toMatchObject({ offset: 12, timestamp: noon + 25 })
+        await log.close()
+      })
+
+      it(`lets nothing expire before its time: the one at ${base}, with ${left} of its entries`, async () => {
+        const log = await cutTo(base, left)
+        expect(await log.applyRetention()).toBe(1)
+        expect(log.logStartOffset).toBe(5)
+        await log.close()
+      })
+    }
+  }
 })

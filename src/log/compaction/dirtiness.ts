@@ -61,7 +61,7 @@ async function uncleanableIndex(
   const undecided = Math.min(active, floorIndex(segments, compactableUpTo))
   if (options.minCompactionLagMs === 0) return undecided
   for (let i = firstDirty; i < undecided; i++) {
-    await segments[i].load()
+    await segments[i].learnMaxTimestamp()
     if (segments[i].maxTimestamp > now - options.minCompactionLagMs) return i
   }
   return undecided
