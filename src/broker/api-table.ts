@@ -1,5 +1,6 @@
 import type { Api } from '../protocol/message.js'
 import { AlterConfigs } from '../protocol/messages/alter-configs.js'
+import { AlterUserScramCredentials } from '../protocol/messages/alter-user-scram-credentials.js'
 import { ApiVersions } from '../protocol/messages/api-versions.js'
 import { CreatePartitions } from '../protocol/messages/create-partitions.js'
 import { CreateTopics } from '../protocol/messages/create-topics.js'
@@ -11,6 +12,7 @@ import { DescribeConfigs } from '../protocol/messages/describe-configs.js'
 import { DescribeGroups } from '../protocol/messages/describe-groups.js'
 import { DescribeLogDirs } from '../protocol/messages/describe-log-dirs.js'
 import { DescribeTopicPartitions } from '../protocol/messages/describe-topic-partitions.js'
+import { DescribeUserScramCredentials } from '../protocol/messages/describe-user-scram-credentials.js'
 import { Fetch } from '../protocol/messages/fetch.js'
 import { FindCoordinator } from '../protocol/messages/find-coordinator.js'
 import { Heartbeat } from '../protocol/messages/heartbeat.js'
@@ -30,6 +32,7 @@ import { Produce } from '../protocol/messages/produce.js'
 import { SyncGroup } from '../protocol/messages/sync-group.js'
 import type { Handler } from './handler.js'
 import { alterConfigs } from './handlers/alter-configs.js'
+import { alterUserScramCredentials } from './handlers/alter-user-scram-credentials.js'
 import { apiVersions } from './handlers/api-versions.js'
 import { createPartitions } from './handlers/create-partitions.js'
 import { createTopics } from './handlers/create-topics.js'
@@ -41,6 +44,7 @@ import { describeConfigs } from './handlers/describe-configs.js'
 import { describeGroups } from './handlers/describe-groups.js'
 import { describeLogDirs } from './handlers/describe-log-dirs.js'
 import { describeTopicPartitions } from './handlers/describe-topic-partitions.js'
+import { describeUserScramCredentials } from './handlers/describe-user-scram-credentials.js'
 import { fetch } from './handlers/fetch.js'
 import { findCoordinator } from './handlers/find-coordinator.js'
 import { heartbeat } from './handlers/heartbeat.js'
@@ -96,6 +100,8 @@ serve(InitProducerId, initProducerId)
 serve(DescribeLogDirs, describeLogDirs)
 serve(DescribeTopicPartitions, describeTopicPartitions)
 serve(ListConfigResources, listConfigResources)
+serve(DescribeUserScramCredentials, describeUserScramCredentials)
+serve(AlterUserScramCredentials, alterUserScramCredentials)
 serve(ApiVersions, apiVersions(served))
 
 /** Who answers an API on a node; undefined for one that it does not serve. */

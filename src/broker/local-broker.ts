@@ -10,6 +10,7 @@ import { BrokerConfigs, type ConfigValues } from '../metadata/broker-configs.js'
 import { ClusterMetadata, type MetadataDecision } from '../metadata/cluster-metadata.js'
 import type { ControllerContext } from '../metadata/create-topics.js'
 import { MetadataMachine, stateRecord } from '../metadata/metadata-machine.js'
+import type { ScramCredentialState } from '../metadata/scram-credentials.js'
 import { groupOffsetsTopic } from '../metadata/topic-name.js'
 import type { Broker } from '../protocol/broker.js'
 import type { Api, RequestOf, ResponseOf } from '../protocol/message.js'
@@ -175,6 +176,11 @@ export class LocalBroker {
     const { clientId, clientHost = '/in-process', apiVersion = newestVersion } = client
     const context: RequestContext = { clientId, clientHost, apiVersion }
     return { request: (api, body, signal) => this.#request(api, body, context, signal) }
+  }
+
+  /** What is kept of a user whom clients made, by Kafka's numbers of the mechanisms; for listeners, who ask for proof. */
+  scramCredentials(user: string): ReadonlyMap<number, ScramCredentialState> | undefined {
+    return this.metadata.scramCredentials.get(user)
   }
 
   /** The topic by its id when one is given, else by its name. */

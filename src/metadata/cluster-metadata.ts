@@ -1,5 +1,6 @@
 import { KafkaError } from '../errors.js'
 import type { MetadataRecord } from './records.js'
+import type { ScramCredentialState, ScramCredentials } from './scram-credentials.js'
 import { collisionKey } from './topic-name.js'
 
 /** What kinds of things have configs, by Kafka's numbers. */
@@ -31,11 +32,12 @@ interface MutableTopicState extends TopicState {
   readonly configs: Map<string, string>
 }
 
-/** Topics, partitions and configs of a cluster: state that only `replay` changes, rebuilt from `__cluster_metadata` on every start. */
+/** Topics, partitions, configs and users of a cluster: state that only `replay` changes, rebuilt from `__cluster_metadata` on every start. */
 export class ClusterMetadata {
   readonly #topics = new Map<string, MutableTopicState>()
   readonly #names = new Map<string, string>()
   readonly #collisions = new Map<string, string>()
+  readonly #scramCredentials = new Map<string, Map<number, ScramCredentialState>>()
   #nextProducerId = 0
 
   /** All producer ids below it are taken. */
@@ -45,6 +47,11 @@ export class ClusterMetadata {
 
   get topics(): ReadonlyMap<string, TopicState> {
     return this.#topics
+  }
+
+  /** The users that clients made. */
+  get scramCredentials(): ScramCredentials {
+    return this.#scramCredentials
   }
 
   topicById(id: string): TopicState | undefined {
@@ -85,6 +92,18 @@ export class ClusterMetadata {
       case 'producerIds':
         this.#nextProducerId = record.nextProducerId
         return
+      case 'userScramCredential': {
+        const { type: _, name, mechanism, ...credential } = record
+        const ofUser = this.#scramCredentials.get(name) ?? new Map()
+        this.#scramCredentials.set(name, ofUser.set(mechanism, credential))
+        return
+      }
+      case 'removeUserScramCredential': {
+        const ofUser = this.#scramCredentials.get(record.name)
+        ofUser?.delete(record.mechanism)
+        if (ofUser?.size === 0) this.#scramCredentials.delete(record.name)
+        return
+      }
     }
   }
 
@@ -92,6 +111,8 @@ export class ClusterMetadata {
   *snapshot(): Generator<MetadataRecord, void, undefined> {
     yield { type: 'featureLevel', name: 'metadata.version', featureLevel: metadataVersion }
     if (this.#nextProducerId > 0) yield { type: 'producerIds', brokerId: -1, nextProducerId: this.#nextProducerId }
+    for (const [name, credentials] of this.#scramCredentials)
+      for (const [mechanism, credential] of credentials) yield { type: 'userScramCredential', name, mechanism, ...credential }
     for (const { name, id, partitions, configs } of this.#topics.values()) {
       yield { type: 'topic', name, topicId: id }
       for (const partition of partitions) yield partitionRecord(id, partition)

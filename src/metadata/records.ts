@@ -3,6 +3,7 @@ import { KafkaError } from '../errors.js'
 import { encodeMessage, readMessage } from '../protocol/codec.js'
 import {
   array,
+  bytes,
   includesVersion,
   int8,
   int16,
@@ -78,6 +79,22 @@ export const ProducerIdsRecord = schema({
   fields: { brokerId: int32(), brokerEpoch: int64({ default: -1 }), nextProducerId: int64() }
 })
 
+/** A user may come in who knows the password that these keys were made from. */
+export const UserScramCredentialRecord = schema({
+  name: 'UserScramCredentialRecord',
+  versions: '0',
+  flexible: '0+',
+  fields: { name: string(), mechanism: int8(), salt: bytes(), storedKey: bytes(), serverKey: bytes(), iterations: int32() }
+})
+
+/** A user may no longer come in that way. */
+export const RemoveUserScramCredentialRecord = schema({
+  name: 'RemoveUserScramCredentialRecord',
+  versions: '0',
+  flexible: '0+',
+  fields: { name: string(), mechanism: int8() }
+})
+
 /** What stands in `__cluster_metadata`, as objects. */
 export type MetadataRecord =
   | ({ readonly type: 'topic' } & SchemaMessage<typeof TopicRecord>)
@@ -86,14 +103,18 @@ export type MetadataRecord =
   | ({ readonly type: 'removeTopic' } & SchemaMessage<typeof RemoveTopicRecord>)
   | ({ readonly type: 'featureLevel' } & SchemaMessage<typeof FeatureLevelRecord>)
   | ({ readonly type: 'producerIds' } & SchemaMessage<typeof ProducerIdsRecord>)
+  | ({ readonly type: 'userScramCredential' } & SchemaMessage<typeof UserScramCredentialRecord>)
+  | ({ readonly type: 'removeUserScramCredential' } & SchemaMessage<typeof RemoveUserScramCredentialRecord>)
 
 const schemas: Record<MetadataRecord['type'], { readonly apiKey: number; readonly schema: Schema }> = {
   topic: { apiKey: 2, schema: TopicRecord },
   partition: { apiKey: 3, schema: PartitionRecord },
   config: { apiKey: 4, schema: ConfigRecord },
   removeTopic: { apiKey: 9, schema: RemoveTopicRecord },
+  userScramCredential: { apiKey: 11, schema: UserScramCredentialRecord },
   featureLevel: { apiKey: 12, schema: FeatureLevelRecord },
-  producerIds: { apiKey: 15, schema: ProducerIdsRecord }
+  producerIds: { apiKey: 15, schema: ProducerIdsRecord },
+  removeUserScramCredential: { apiKey: 22, schema: RemoveUserScramCredentialRecord }
 }
 
 const frameVersion = 1
@@ -115,11 +136,10 @@ export function encodeMetadataRecord(record: MetadataRecord): Uint8Array {
 }
 
 /**
- * What a Kafka cluster writes besides, and a single node without users can pass over: brokers and controllers that register, are fenced or change
- * (0, 1, 7, 8, 17, 27), partitions whose leader or in-sync replicas change, which are always this node here (5, 28), access, tokens, users and quotas (10, 11, 14, 18, 19,
- * 22, 26), the frame around the records of a new cluster (23, 24), and nothing at all (20, 21).
+ * What a Kafka cluster writes besides, and a single node can pass over: brokers and controllers that register, are fenced or change
+ * (0, 1, 7, 8, 17, 27), partitions whose leader or in-sync replicas change, which are always this node here (5, 28), access, tokens and quotas (10, 14, 18, 19, 26), the frame around the records of a new cluster (23, 24), and nothing at all (20, 21).
  */
-const passedOver: ReadonlySet<number> = new Set([0, 1, 5, 7, 8, 10, 11, 14, 17, 18, 19, 20, 21, 22, 23, 24, 26, 27, 28])
+const passedOver: ReadonlySet<number> = new Set([0, 1, 5, 7, 8, 10, 14, 17, 18, 19, 20, 21, 23, 24, 26, 27, 28])
 
 /**
  * Undefined for a record that does not matter here. Throws INVALID_RECORD for bytes that are none that Kafka writes, or take something back (25): state

@@ -9,8 +9,9 @@ import { ByteBudget } from './byte-budget.js'
 import type { Endpoint } from './endpoints.js'
 import { type CheckedListenOptions, checkListenOptions, type ListenOptions } from './listener-options.js'
 import { Authentication } from './sasl/authentication.js'
-import { answerScramCredentials } from './sasl/credentials-api.js'
+import { credentials, refuseChangesOfGiven } from './sasl/credentials.js'
 import { saslMechanisms } from './sasl/sasl-options.js'
+import type { ScramCredential } from './sasl/scram-keys.js'
 import { Users } from './sasl/users.js'
 import { ServedApis } from './served-apis.js'
 import { ServerConnection } from './server-connection.js'
@@ -19,6 +20,8 @@ import { ServerConnection } from './server-connection.js'
 export interface Connectable {
   /** The waist, for one client and one version of an API. */
   connect(client: { readonly clientId: string; readonly clientHost: string; readonly apiVersion: number }): Broker
+  /** What the node keeps of a user whom clients made (AlterUserScramCredentials), by Kafka's numbers of the mechanisms. */
+  scramCredentials?(user: string): ReadonlyMap<number, ScramCredential> | undefined
 }
 
 /** Something that may have such a node in this process: a `Cluster`. */
@@ -60,8 +63,7 @@ export async function listen(target: Connectable | NodeOwner, options: ListenOpt
   const { sasl, maxVersions } = checked
   const users = sasl && (sasl.users instanceof Users ? sasl.users : await Users.of(sasl.users))
   const served = await ServedApis.of(node.connect({ clientId: 'listener', clientHost: '/listener', apiVersion: 4 }), {
-    ...(maxVersions && { maxVersions }),
-    hasUsers: users !== undefined
+    ...(maxVersions && { maxVersions })
   })
   const listener = new Listener(node, checked, users, served)
   await listener.start()
@@ -132,7 +134,7 @@ export class Listener extends EventEmitter<ListenerEvents> implements AsyncDispo
     return this.#sockets.size
   }
 
-  /** The users who may come in, when authentication is on. */
+  /** The users that it was given, when authentication is on; those whom clients made come in as well. */
   get users(): Users | undefined {
     return this.#users
   }
@@ -189,9 +191,9 @@ export class Listener extends EventEmitter<ListenerEvents> implements AsyncDispo
         maxRequestBytes: this.#options.maxRequestBytes,
         intercept: this.#options.intercept,
         endpoint: () => this.#endpoint,
-        authentication: new Authentication(this.#users, mechanisms),
+        authentication: new Authentication(this.#users && credentials(this.#users, this.#target), mechanisms),
         brokerFor: (clientId, clientHost, apiVersion) => this.#target.connect({ clientId, clientHost, apiVersion }),
-        own: (api, body) => this.#users && answerScramCredentials(this.#users, api, body),
+        own: (api, body) => this.#users && refuseChangesOfGiven(this.#users, api, body),
         now: () => this.#options.clock.now()
       },
       reason => this.#left(connection, reason)

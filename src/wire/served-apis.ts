@@ -1,9 +1,7 @@
 import { apis } from '../protocol/apis.js'
 import type { Broker } from '../protocol/broker.js'
 import { type Api, includesVersion, type ResponseOf, type VersionRange } from '../protocol/message.js'
-import { AlterUserScramCredentials } from '../protocol/messages/alter-user-scram-credentials.js'
 import { ApiVersions } from '../protocol/messages/api-versions.js'
-import { DescribeUserScramCredentials } from '../protocol/messages/describe-user-scram-credentials.js'
 import { Produce } from '../protocol/messages/produce.js'
 import { SaslAuthenticate } from '../protocol/messages/sasl-authenticate.js'
 import { SaslHandshake } from '../protocol/messages/sasl-handshake.js'
@@ -19,27 +17,23 @@ export interface ServedApi {
 
 export interface ServedApisOptions {
   readonly maxVersions?: MaxVersions
-  /** Whether the listener has users, whose credentials can be told and changed. */
-  readonly hasUsers?: boolean
 }
 
 type ApiVersionsResponse = ResponseOf<typeof ApiVersions>
 
-/** The APIs that a listener answers by itself: they are about the connection, or about who may connect. */
+/** The APIs that a listener answers by itself: they are about the connection. */
 const ofTheConnection: readonly Api[] = [ApiVersions, SaslHandshake, SaslAuthenticate]
-const ofUsers: readonly Api[] = [DescribeUserScramCredentials, AlterUserScramCredentials]
 
 /** What a listener serves: what the node behind it answers, as far as the tables go and as the listener admits to. */
 export class ServedApis {
   readonly #byKey = new Map<number, ServedApi>()
   readonly #features: Partial<ApiVersionsResponse>
 
-  constructor(node: ApiVersionsResponse, { maxVersions = {}, hasUsers = false }: ServedApisOptions = {}) {
-    const own = hasUsers ? [...ofTheConnection, ...ofUsers] : ofTheConnection
+  constructor(node: ApiVersionsResponse, { maxVersions = {} }: ServedApisOptions = {}) {
     const { apiKeys, supportedFeatures, finalizedFeatures, finalizedFeaturesEpoch } = node
     this.#features = { supportedFeatures, finalizedFeatures, finalizedFeaturesEpoch }
     for (const api of apis) {
-      const range = own.includes(api) ? api.versions : commonVersions(api, apiKeys)
+      const range = ofTheConnection.includes(api) ? api.versions : commonVersions(api, apiKeys)
       if (!range) continue
       const max = Math.min(range.max, maxVersions[api.name] ?? range.max)
       if (max >= range.min) this.#byKey.set(api.key, { api, versions: { min: range.min, max } })

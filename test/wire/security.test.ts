@@ -1,8 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { errorNumber } from '../../src/errors.js'
-import { AlterUserScramCredentials } from '../../src/protocol/messages/alter-user-scram-credentials.js'
 import { ApiVersions } from '../../src/protocol/messages/api-versions.js'
-import { DescribeUserScramCredentials } from '../../src/protocol/messages/describe-user-scram-credentials.js'
 import { Heartbeat } from '../../src/protocol/messages/heartbeat.js'
 import { SaslAuthenticate } from '../../src/protocol/messages/sasl-authenticate.js'
 import { SaslHandshake } from '../../src/protocol/messages/sasl-handshake.js'
@@ -10,7 +8,6 @@ import { Connection } from '../../src/wire/connection.js'
 import { listen } from '../../src/wire/listener.js'
 import { clientExchange } from '../../src/wire/sasl/client-exchange.js'
 import { type SaslMechanism, saslMechanisms } from '../../src/wire/sasl/sasl-options.js'
-import { saltPassword } from '../../src/wire/sasl/scram-keys.js'
 import { serverExchange } from '../../src/wire/sasl/server-exchange.js'
 import { Users } from '../../src/wire/sasl/users.js'
 import { selfSigned } from './certificate.js'
@@ -95,38 +92,6 @@ describe('a listener with users', () => {
     other.request(SaslAuthenticate, 2, { authBytes: text('\0alice\0secret') })
     expect((await other.response(SaslAuthenticate, 2)).body.errorCode).toBe(errorNumber('ILLEGAL_SASL_STATE'))
     expect(await other.frame()).toBeUndefined()
-  })
-
-  it('lets its users be told and changed by clients', async () => {
-    const users = await Users.of({ alice: 'secret' })
-    await using listener = await listen(node(), { sasl: { users } })
-    const connection = await connectTo(listener.port, 'PLAIN', 'alice', 'secret')
-    const salt = text('some salt')
-    const saltedPassword = await saltPassword('SCRAM-SHA-512', 'new', salt, 8192)
-    const alter = await connection.request(AlterUserScramCredentials, {
-      deletions: [
-        { name: 'alice', mechanism: 1 },
-        { name: 'nobody', mechanism: 1 }
-      ],
-      upsertions: [
-        { name: 'carol', mechanism: 2, iterations: 8192, salt, saltedPassword },
-        { name: 'dave', mechanism: 2, iterations: 100, salt, saltedPassword }
-      ]
-    })
-    expect(alter.results.map(({ user, errorCode }) => [user, errorCode])).toEqual([
-      ['alice', 0],
-      ['nobody', errorNumber('RESOURCE_NOT_FOUND')],
-      ['carol', 0],
-      ['dave', errorNumber('UNACCEPTABLE_CREDENTIAL')]
-    ])
-    const { results } = await connection.request(DescribeUserScramCredentials, { users: null })
-    expect(results).toMatchObject([
-      { user: 'alice', credentialInfos: [{ mechanism: 2, iterations: 4096 }] },
-      { user: 'carol', credentialInfos: [{ mechanism: 2, iterations: 8192 }] }
-    ])
-    connection.close()
-    for (const mechanism of ['PLAIN', 'SCRAM-SHA-512'] as const) (await connectTo(listener.port, mechanism, 'carol', 'new')).close()
-    await expect(connectTo(listener.port, 'SCRAM-SHA-256', 'alice', 'secret')).rejects.toMatchObject({ code: 'SASL_AUTHENTICATION_FAILED' })
   })
 })
 

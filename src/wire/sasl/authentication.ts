@@ -2,24 +2,24 @@ import { errorNumber, errorNumberOf, KafkaError } from '../../errors.js'
 import type { ResponseOf } from '../../protocol/message.js'
 import type { SaslAuthenticate } from '../../protocol/messages/sasl-authenticate.js'
 import type { SaslHandshake } from '../../protocol/messages/sasl-handshake.js'
+import type { Credentials } from './credentials.js'
 import type { SaslMechanism } from './sasl-options.js'
 import { type ServerExchange, serverExchange } from './server-exchange.js'
-import type { Users } from './users.js'
 
-/** How far a connection has come in proving who it is. Without users to ask for, it is through from the start. */
+/** How far a connection has come in proving who it is. Without credentials to ask for, it is through from the start. */
 export class Authentication {
-  readonly #users: Users | undefined
+  readonly #credentials: Credentials | undefined
   readonly #mechanisms: readonly SaslMechanism[]
   #exchange: ServerExchange | undefined
   #raw = false
 
-  constructor(users: Users | undefined, mechanisms: readonly SaslMechanism[]) {
-    this.#users = users
+  constructor(credentials: Credentials | undefined, mechanisms: readonly SaslMechanism[]) {
+    this.#credentials = credentials
     this.#mechanisms = mechanisms
   }
 
   get isComplete(): boolean {
-    return this.#users === undefined || this.#exchange?.user !== undefined
+    return this.#credentials === undefined || this.#exchange?.user !== undefined
   }
 
   /** Whether what comes next is a bare token in a frame: the way of SaslHandshake version 0. */
@@ -29,10 +29,10 @@ export class Authentication {
 
   handshake(mechanism: string, version: number): ResponseOf<typeof SaslHandshake> {
     const mechanisms = [...this.#mechanisms]
-    if (!this.#users || this.#exchange) return { errorCode: errorNumber('ILLEGAL_SASL_STATE'), mechanisms }
+    if (!this.#credentials || this.#exchange) return { errorCode: errorNumber('ILLEGAL_SASL_STATE'), mechanisms }
     const chosen = this.#mechanisms.find(each => each === mechanism)
     if (!chosen) return { errorCode: errorNumber('UNSUPPORTED_SASL_MECHANISM'), mechanisms }
-    this.#exchange = serverExchange(chosen, this.#users)
+    this.#exchange = serverExchange(chosen, this.#credentials)
     this.#raw = version === 0
     return { errorCode: 0, mechanisms }
   }

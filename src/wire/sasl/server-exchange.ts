@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto'
 import { readText, textBytes } from '../../common/bytes.js'
 import { KafkaError } from '../../errors.js'
+import type { Credentials } from './credentials.js'
 import type { SaslMechanism, ScramMechanism } from './sasl-options.js'
 import { credentialOf, type ScramCredential, saltPassword, sameBytes, serverSignature, verifyProof } from './scram-keys.js'
 import { base64, fromBase64, invalidScram, scramField, scramFields, unescapeName } from './scram-messages.js'
-import type { Users } from './users.js'
 
 /** The server's side of one authentication: what it answers to each thing that the client says. */
 export interface ServerExchange {
@@ -14,24 +14,24 @@ export interface ServerExchange {
   step(token: Uint8Array): Promise<Uint8Array>
 }
 
-export function serverExchange(mechanism: SaslMechanism, users: Users): ServerExchange {
-  return mechanism === 'PLAIN' ? new PlainServer(users) : new ScramServer(mechanism, users)
+export function serverExchange(mechanism: SaslMechanism, credentials: Credentials): ServerExchange {
+  return mechanism === 'PLAIN' ? new PlainServer(credentials) : new ScramServer(mechanism, credentials)
 }
 
 /** PLAIN (RFC 4616): one token, `authorization id NUL user NUL password`. */
 class PlainServer implements ServerExchange {
-  readonly #users: Users
+  readonly #credentials: Credentials
   user: string | undefined
 
-  constructor(users: Users) {
-    this.#users = users
+  constructor(credentials: Credentials) {
+    this.#credentials = credentials
   }
 
   async step(token: Uint8Array): Promise<Uint8Array> {
     const parts = readText(token, 0, token.length).split('\0')
     if (parts.length !== 3 || this.user !== undefined) throw refused('Expected an authorization id, a user name and a password')
     const [authorizationId, name, password] = parts
-    const known = [...this.#users.of(name)][0]
+    const known = [...this.#credentials.of(name)][0]
     const [mechanism, credential] = known ?? nobody
     const salted = await saltPassword(mechanism, password, credential.salt, credential.iterations)
     const { storedKey } = credentialOf(mechanism, salted, credential.salt, credential.iterations)
@@ -45,7 +45,7 @@ class PlainServer implements ServerExchange {
 /** SCRAM (RFC 5802): the client proves that it knows the password, and the server that it knows its hash, and neither says it. */
 class ScramServer implements ServerExchange {
   readonly #mechanism: ScramMechanism
-  readonly #users: Users
+  readonly #credentials: Credentials
   #name = ''
   #serverNonce = ''
   #channelBinding = ''
@@ -53,9 +53,9 @@ class ScramServer implements ServerExchange {
   #credential: ScramCredential | undefined
   user: string | undefined
 
-  constructor(mechanism: ScramMechanism, users: Users) {
+  constructor(mechanism: ScramMechanism, credentials: Credentials) {
     this.#mechanism = mechanism
-    this.#users = users
+    this.#credentials = credentials
   }
 
   async step(token: Uint8Array): Promise<Uint8Array> {
@@ -69,7 +69,7 @@ class ScramServer implements ServerExchange {
     const fields = scramFields(match[2])
     this.#name = unescapeName(scramField(fields, 'n'))
     if (match[1] && unescapeName(match[1]) !== this.#name) throw refused('The authorization id must be the user name')
-    this.#credential = this.#users.get(this.#name, this.#mechanism)
+    this.#credential = this.#credentials.of(this.#name).get(this.#mechanism)
     this.#serverNonce = base64(randomBytes(24))
     this.#channelBinding = base64(textBytes(text.slice(0, text.length - match[2].length)))
     const { salt, iterations } = this.#credential ?? nobody[1]

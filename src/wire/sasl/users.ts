@@ -6,8 +6,9 @@ import { credentialOf, type ScramCredential, saltPassword } from './scram-keys.j
 const mechanisms: readonly ScramMechanism[] = ['SCRAM-SHA-256', 'SCRAM-SHA-512']
 
 /**
- * The users of a listener, in memory. Passwords are not kept: each user has, per mechanism, the salted hashes that SCRAM needs, with which PLAIN is
- * checked too. Changes take effect for the next connection; clients change users through AlterUserScramCredentials (KIP-554).
+ * The users that a program gives its listeners, in memory. Passwords are not kept: each user has, per mechanism, the salted hashes that SCRAM needs,
+ * with which PLAIN is checked too. Changes take effect for the next connection. Users whom clients make (AlterUserScramCredentials, KIP-554) are the
+ * cluster's, which keeps them; a name that stands here is not theirs to change.
  */
 export class Users {
   readonly #users = new Map<string, Map<ScramMechanism, ScramCredential>>()

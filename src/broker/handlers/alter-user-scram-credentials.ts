@@ -1,0 +1,29 @@
+import { textBytes } from '../../common/bytes.js'
+import {
+  alterUserScramCredentials as decide,
+  problemOfUpsertion,
+  type ScramKeys,
+  type ScramUpsertion,
+  scramHashes
+} from '../../metadata/scram-credentials.js'
+import type { RequestOf, ResponseOf } from '../../protocol/message.js'
+import type { AlterUserScramCredentials } from '../../protocol/messages/alter-user-scram-credentials.js'
+import type { LocalBroker } from '../local-broker.js'
+
+type Request = RequestOf<typeof AlterUserScramCredentials>
+type Response = ResponseOf<typeof AlterUserScramCredentials>
+
+/** Makes, changes and removes users. Of what clients send, only the two keys are kept: a salted password would let in whoever finds it. */
+export async function alterUserScramCredentials(node: LocalBroker, request: Request): Promise<Response> {
+  const valid = request.upsertions.filter(upsertion => !problemOfUpsertion(upsertion))
+  const keys = new Map(await Promise.all(valid.map(async upsertion => [upsertion, await keysOf(upsertion)] as const)))
+  return node.change(() => decide(node.metadata.scramCredentials, request, keys))
+}
+
+async function keysOf({ mechanism, saltedPassword }: ScramUpsertion): Promise<ScramKeys> {
+  const hash = scramHashes.get(mechanism) as string
+  const key = await crypto.subtle.importKey('raw', saltedPassword.slice(), { name: 'HMAC', hash }, false, ['sign'])
+  const hmac = async (text: string) => new Uint8Array(await crypto.subtle.sign('HMAC', key, textBytes(text).slice()))
+  const [clientKey, serverKey] = await Promise.all([hmac('Client Key'), hmac('Server Key')])
+  return { storedKey: new Uint8Array(await crypto.subtle.digest(hash, clientKey)), serverKey }
+}

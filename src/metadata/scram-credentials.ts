@@ -1,0 +1,94 @@
+import { errorNumber, type ProtocolErrorCode } from '../errors.js'
+import type { RequestOf, ResponseOf } from '../protocol/message.js'
+import type { AlterUserScramCredentials } from '../protocol/messages/alter-user-scram-credentials.js'
+import type { DescribeUserScramCredentials } from '../protocol/messages/describe-user-scram-credentials.js'
+import type { MetadataDecision } from './cluster-metadata.js'
+import type { MetadataRecord } from './records.js'
+
+/** What is kept of a password (RFC 5802): enough to check it, not enough to pretend to know it. */
+export interface ScramCredentialState {
+  readonly salt: Uint8Array
+  readonly iterations: number
+  readonly storedKey: Uint8Array
+  readonly serverKey: Uint8Array
+}
+
+/** Users by name, and what is kept of each by the number of the mechanism. */
+export type ScramCredentials = ReadonlyMap<string, ReadonlyMap<number, ScramCredentialState>>
+
+/** The mechanisms of SCRAM by Kafka's numbers, and the hash that each is made with. */
+export const scramHashes: ReadonlyMap<number, 'SHA-256' | 'SHA-512'> = new Map([
+  [1, 'SHA-256'],
+  [2, 'SHA-512']
+] as const)
+
+/** The bounds of Kafka. */
+const leastIterations = 4096
+const mostIterations = 16384
+
+type Alter = RequestOf<typeof AlterUserScramCredentials>
+export type ScramUpsertion = Alter['upsertions'][number]
+export type ScramKeys = Pick<ScramCredentialState, 'storedKey' | 'serverKey'>
+
+/** Decides on changes of users (KIP-554): all changes of a user are made, or none. `keys` are those of each upsertion that is valid by itself. */
+export function alterUserScramCredentials(
+  credentials: ScramCredentials,
+  { deletions, upsertions }: Alter,
+  keys: ReadonlyMap<ScramUpsertion, ScramKeys>
+): MetadataDecision<ResponseOf<typeof AlterUserScramCredentials>> {
+  const changes = [...deletions, ...upsertions]
+  const errors = new Map<string, { errorCode: number; errorMessage: string }>()
+  for (const { name } of changes.filter(({ name }, i) => changes.findIndex(other => other.name === name) < i))
+    errors.set(name, failure('DUPLICATE_RESOURCE', 'A user is changed twice in one request'))
+  for (const { name, mechanism } of deletions) {
+    const problem = problemOfUser(name, mechanism)
+    if (problem) errors.set(name, problem)
+    else if (!credentials.get(name)?.has(mechanism)) errors.set(name, failure('RESOURCE_NOT_FOUND', 'There is no such credential'))
+  }
+  for (const upsertion of upsertions) {
+    const problem = problemOfUpsertion(upsertion)
+    if (problem) errors.set(upsertion.name, problem)
+  }
+  const records: MetadataRecord[] = []
+  for (const { name, mechanism } of deletions) if (!errors.has(name)) records.push({ type: 'removeUserScramCredential', name, mechanism })
+  for (const upsertion of upsertions) {
+    const { name, mechanism, salt, iterations } = upsertion
+    const found = keys.get(upsertion)
+    if (found && !errors.has(name)) records.push({ type: 'userScramCredential', name, mechanism, salt, iterations, ...found })
+  }
+  const names = [...new Set(changes.map(({ name }) => name))]
+  return { response: { results: names.map(user => ({ user, errorCode: 0, ...errors.get(user) })) }, records }
+}
+
+export function problemOfUpsertion({ name, mechanism, iterations, saltedPassword }: ScramUpsertion) {
+  const problem = problemOfUser(name, mechanism)
+  if (problem) return problem
+  if (iterations < leastIterations || iterations > mostIterations)
+    return failure('UNACCEPTABLE_CREDENTIAL', `Iterations must be from ${leastIterations} to ${mostIterations}`)
+  return saltedPassword.length === 0 ? failure('UNACCEPTABLE_CREDENTIAL', 'There is no salted password') : undefined
+}
+
+function problemOfUser(name: string, mechanism: number) {
+  if (name === '') return failure('UNACCEPTABLE_CREDENTIAL', 'A user needs a name')
+  return scramHashes.has(mechanism) ? undefined : failure('UNSUPPORTED_SASL_MECHANISM', 'The mechanism is not known')
+}
+
+/** Tells which users there are and how their passwords are kept; not what is kept. */
+export function describeUserScramCredentials(
+  credentials: ScramCredentials,
+  { users }: RequestOf<typeof DescribeUserScramCredentials>
+): ResponseOf<typeof DescribeUserScramCredentials> {
+  const names = users?.length ? users.map(({ name }) => name) : [...credentials.keys()].sort()
+  const results = [...new Set(names)].map(user => {
+    const credentialInfos = [...(credentials.get(user) ?? [])].map(([mechanism, { iterations }]) => ({ mechanism, iterations }))
+    const isTwice = names.indexOf(user) !== names.lastIndexOf(user)
+    if (isTwice) return { user, ...failure('DUPLICATE_RESOURCE', `The user ${user} is named twice`), credentialInfos: [] }
+    if (credentialInfos.length === 0) return { user, ...failure('RESOURCE_NOT_FOUND', `There is no user ${user}`), credentialInfos }
+    return { user, errorCode: 0, credentialInfos }
+  })
+  return { errorCode: 0, results }
+}
+
+function failure(code: ProtocolErrorCode, errorMessage: string) {
+  return { errorCode: errorNumber(code), errorMessage }
+}
