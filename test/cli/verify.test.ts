@@ -32,8 +32,9 @@ async function problemsIn(directory: string): Promise<string[]> {
   return (await verifyDirectory(directory, { patienceMs: 0 })).problems.map(({ file, message }) => `${file}: ${message}`)
 }
 
-function change(path: string, edit: (bytes: Buffer) => void): void {
-  const bytes = readFileSync(path)
+/** Changes the bytes of a file, all but those that are cut from its end. */
+function change(path: string, edit: (bytes: Buffer) => void, end?: number): void {
+  const bytes = readFileSync(path).subarray(0, end)
   edit(bytes)
   writeFileSync(path, bytes)
 }
@@ -143,6 +144,40 @@ describe('verify', () => {
     const problems = await problemsIn(directory)
     expect(problems).toEqual(expect.arrayContaining([expect.stringMatching(complaint)]))
     expect(problems.every(problem => problem.includes('.timeindex: '))).toBe(true)
+  })
+
+  it('finds a time index that ends before its log, where it should be finished', async () => {
+    for (const at of [0, -1]) {
+      const cut = (path: string) => change(filesOf(path, '.timeindex').at(at)!, bytes => bytes, -12)
+      const closed = damaged((path, directory) => {
+        cut(path)
+        writeFileSync(join(directory, '.kafka_cleanshutdown'), '')
+      })
+      const missing = [
+        expect.stringMatching(/^orders-0\/\d+\.timeindex: entries are missing: it ends with timestamp \d+, the largest in its log is \d+$/)
+      ]
+      expect(await problemsIn(closed)).toEqual(missing)
+      expect(await problemsIn(join(closed, 'orders-0'))).toHaveLength(1)
+      // A crash leaves what comes after the recovery point, and the last one, as it happens to be.
+      expect(await problemsIn(damaged(cut))).toEqual([])
+      const crashed = damaged((path, directory) => {
+        cut(path)
+        writeFileSync(join(directory, 'recovery-point-offset-checkpoint'), '0\n1\norders 0 190\n')
+      })
+      expect(await problemsIn(crashed)).toEqual(at === 0 ? missing : [])
+    }
+  })
+
+  it('notes an index that ends long before its log', async () => {
+    const directory = damaged((path, directory) => {
+      change(filesOf(path, '.index')[0], bytes => bytes, -8)
+      writeFileSync(join(directory, '.kafka_cleanshutdown'), '')
+    })
+    const { problems, notes } = await verifyDirectory(directory)
+    expect(problems).toEqual([])
+    expect(notes).toEqual([
+      { file: expect.stringMatching(/\.index$/), message: expect.stringMatching(/^it has no entry after position \d+,/) }
+    ])
   })
 
   it('finds an index of an odd size, and one without a log', async () => {

@@ -116,7 +116,7 @@ export async function meet(directory: Directory, damage: Damage): Promise<Outcom
     if (error instanceof Violation && isBeyondChecksums(directory, damage)) {
       if (await isToldByVerify(directory, damage)) return 'told by verify alone'
       // Where compaction leaves gaps, so may this have been one.
-      if (damage.file.startsWith('users-0/') || damage.file.endsWith('.timeindex')) return 'cannot be told'
+      if (damage.file.startsWith('users-0/')) return 'cannot be told'
     }
     const reason = error instanceof Violation ? error.message : (error as Error).stack
     throw new Violation(`${damage.file}, ${damage.what}: ${reason}`, { cause: error })
@@ -125,11 +125,9 @@ export async function meet(directory: Directory, damage: Damage): Promise<Outcom
 
 /**
  * As in Kafka, some damage cannot be seen in passing: base offsets are not under the checksum of their batch, and the last one only decides who reads it;
- * neither a segment between others that is gone nor one that ends too early, between two batches, differs from what compaction leaves; and an index that
- * ends too early, between two entries, is an index.
+ * neither a segment between others that is gone nor one that ends too early, between two batches, differs from what compaction leaves.
  */
 function isBeyondChecksums({ files }: Directory, { file, bytes, position }: Damage): boolean {
-  if (file.endsWith('.timeindex')) return position === undefined && (bytes?.length ?? 0) % 12 === 0
   if (!file.endsWith('.log')) return false
   if (position === undefined) return bytes === undefined || endsWithBatch(bytes)
   let start = 0

@@ -13,26 +13,40 @@ import {
 
 type Report = (message: string) => void
 
-/** Holds an index against its log while the log is walked: `batch` takes the batches in order, `end` says that there are no more. */
+/**
+ * Holds an index against its log while the log is walked: `batch` takes the batches in order, `end` says that there are no more, and whether the index
+ * is finished: that of a segment which is still being written, or was when the process died, may end before its log.
+ */
 export interface IndexCheck {
   batch(batch: RecordBatch, position: number): void
-  end(): void
+  end(isFinished: boolean): void
 }
+
+/** So much of a log without a single entry is unusual, whatever the `index.interval.bytes`. */
+const longWithoutEntry = 1024 * 1024
 
 /** Each entry of an `.index` has the last offset of the batch that begins at its position; offsets and positions grow. */
 export class OffsetIndexCheck implements IndexCheck {
   readonly #entries: Iterator<OffsetIndexEntry>
   readonly #report: Report
+  readonly #note: Report
   #entry: OffsetIndexEntry | undefined
+  #lastPosition = 0
+  #lastBatch = 0
+  /** How far apart two entries are at least; an entry comes as soon as it may. */
+  #leastDistance = longWithoutEntry
 
-  constructor(bytes: Uint8Array, baseOffset: number, report: Report) {
+  /** What is unusual but does no harm goes to `note`. */
+  constructor(bytes: Uint8Array, baseOffset: number, report: Report, note: Report) {
     this.#report = report
+    this.#note = note
     if (bytes.length % offsetEntryBytes !== 0) report(`its size ${bytes.length} is no multiple of ${offsetEntryBytes}`)
     this.#entries = offsetIndexEntries(bytes, baseOffset)
     this.#advance()
   }
 
   batch(batch: RecordBatch, position: number): void {
+    this.#lastBatch = position
     while (this.#entry && this.#entry.position < position) {
       this.#report(`${shown(this.#entry)} points to where no batch begins`)
       this.#advance()
@@ -41,11 +55,16 @@ export class OffsetIndexCheck implements IndexCheck {
     if (this.#entry.offset !== batch.lastOffset) {
       this.#report(`${shown(this.#entry)} should have offset ${batch.lastOffset}, the last one of the batch there`)
     }
+    this.#leastDistance = Math.min(this.#leastDistance, position - this.#lastPosition)
+    this.#lastPosition = position
     this.#advance()
   }
 
-  end(): void {
+  end(isFinished: boolean): void {
     for (; this.#entry; this.#advance()) this.#report(`${shown(this.#entry)} points beyond the last batch`)
+    if (isFinished && this.#lastBatch - this.#lastPosition >= this.#leastDistance) {
+      this.#note(`it has no entry after position ${this.#lastPosition}, though its log goes on to ${this.#lastBatch}: look-ups are slower`)
+    }
   }
 
   #advance(): void {
@@ -68,6 +87,7 @@ export class TimeIndexCheck implements IndexCheck {
   readonly #entries: Iterator<TimeIndexEntry>
   readonly #report: Report
   #entry: TimeIndexEntry | undefined
+  #lastTimestamp = -1
   #largest = -1
 
   constructor(bytes: Uint8Array, baseOffset: number, report: Report) {
@@ -87,12 +107,16 @@ export class TimeIndexCheck implements IndexCheck {
       const { offset, timestamp } = this.#entry
       if (offset !== batch.lastOffset) this.#report(`${shown(this.#entry)} stands for an offset at which no batch ends`)
       else if (timestamp !== this.#largest) this.#report(`${shown(this.#entry)} should have timestamp ${this.#largest}`)
+      this.#lastTimestamp = timestamp
       this.#advance()
     }
   }
 
-  end(): void {
+  end(isFinished: boolean): void {
     for (; this.#entry; this.#advance()) this.#report(`${shown(this.#entry)} stands for an offset beyond the last batch`)
+    if (isFinished && this.#lastTimestamp < this.#largest) {
+      this.#report(`entries are missing: it ends with timestamp ${this.#lastTimestamp}, the largest in its log is ${this.#largest}`)
+    }
   }
 
   #advance(): void {

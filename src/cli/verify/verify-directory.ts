@@ -1,4 +1,5 @@
-import { basename, dirname, join, relative } from 'node:path'
+import { existsSync } from 'node:fs'
+import { basename, dirname, join, relative, resolve } from 'node:path'
 import { offsetCheckpoints, propertiesIn } from '../look/checkpoint-files.js'
 import { checkpointsIn, isPartitionFolder, type PartitionFolder, partitionFolders, partitionIn } from '../look/data-directory.js'
 import { type Finding, Findings } from './findings.js'
@@ -37,16 +38,24 @@ export async function verifyDirectory(directory: string, { signal, patienceMs = 
   const single = isPartitionFolder(directory)
   const folders = single ? [partitionFolderAt(directory)] : partitionFolders(directory)
   const findings = new Findings()
-  const reporter = { patienceMs, problem: (path: string, message: string) => findings.problem(relative(directory, path), message) }
+  const reporter = {
+    patienceMs,
+    problem: (path: string, message: string) => findings.problem(relative(directory, path), message),
+    note: (path: string, message: string) => findings.note(relative(directory, path), message)
+  }
   const checkpoints = new Map(
     single ? [] : checkpointNames.map(name => [name, verifyText(join(directory, name), offsetCheckpoints, reporter) ?? []])
   )
   if (!single) verifyText(join(directory, 'meta.properties'), propertiesIn, reporter)
-  const cleaned = checkpointsIn(single ? dirname(directory) : directory, 'cleaner-offset-checkpoint')
+  const top = single ? dirname(resolve(directory)) : directory
+  const cleaned = checkpointsIn(top, 'cleaner-offset-checkpoint')
+  const isClean = existsSync(join(top, '.kafka_cleanshutdown'))
+  const recoveryPoints = checkpointsIn(top, 'recovery-point-offset-checkpoint')
   const total = { partitions: 0, segments: 0, batches: 0, records: 0, bytes: 0 }
   for (const folder of folders) {
     signal?.throwIfAborted()
-    const { logEndOffset, missingOffsets, unreadableBatches, ...counts } = await verifyPartition(folder, reporter)
+    const safeUpTo = isClean ? Number.POSITIVE_INFINITY : (recoveryPoints.get(basename(folder.path)) ?? 0)
+    const { logEndOffset, missingOffsets, unreadableBatches, ...counts } = await verifyPartition(folder, safeUpTo, reporter)
     total.partitions++
     for (const name of Object.keys(counts) as (keyof typeof counts)[]) total[name] += counts[name]
     for (const [name, entries] of checkpoints) {

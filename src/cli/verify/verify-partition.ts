@@ -22,15 +22,17 @@ export interface PartitionSummary {
 
 interface Reporter {
   problem(file: string, message: string): void
+  note(file: string, message: string): void
   /** See `SegmentVisitor`. */
   readonly patienceMs: number
 }
 
-/** Reads all files of a partition through; what is wrong goes to `reporter`. */
-export async function verifyPartition(folder: PartitionFolder, reporter: Reporter): Promise<PartitionSummary> {
+/** Reads all files of a partition through; what is wrong goes to `reporter`. All before `safeUpTo`, and all of it when that is infinite, is finished. */
+export async function verifyPartition(folder: PartitionFolder, safeUpTo: number, reporter: Reporter): Promise<PartitionSummary> {
   const names = readdirSync(folder.path)
-  const walk = new PartitionWalk(folder, reporter)
-  for (const segment of segmentFiles(folder.path)) await walk.segment(segment)
+  const walk = new PartitionWalk(folder, safeUpTo, reporter)
+  const segments = segmentFiles(folder.path)
+  for (const segment of segments) await walk.segment(segment, segment === segments.at(-1))
   for (const name of names) {
     const path = join(folder.path, name)
     if (/^\d{20}\.snapshot$/.test(name)) verifySnapshot(path, Number(name.slice(0, 20)), walk.nextOffset, reporter)
@@ -47,16 +49,19 @@ export async function verifyPartition(folder: PartitionFolder, reporter: Reporte
 class PartitionWalk implements SegmentVisitor {
   readonly #reporter: Reporter
   readonly #epochsPath: string
+  readonly #safeUpTo: number
   #epochs: LeaderEpochs | undefined
   #segment: SegmentFile = { baseOffset: 0, path: '' }
+  #isLast = false
   #counts = { segments: 0, batches: 0, records: 0, bytes: 0 }
   #missing = 0
   #unreadable = 0
   /** Undefined before the first segment. */
   #nextOffset: number | undefined
 
-  constructor(folder: PartitionFolder, reporter: Reporter) {
+  constructor(folder: PartitionFolder, safeUpTo: number, reporter: Reporter) {
     this.#reporter = reporter
+    this.#safeUpTo = safeUpTo
     this.#epochsPath = join(folder.path, 'leader-epoch-checkpoint')
     this.#epochs = this.#readEpochs(reporter)
   }
@@ -69,12 +74,13 @@ class PartitionWalk implements SegmentVisitor {
     return this.#nextOffset ?? 0
   }
 
-  async segment(segment: SegmentFile): Promise<void> {
+  async segment(segment: SegmentFile, isLast: boolean): Promise<void> {
     const expected = this.#nextOffset ?? segment.baseOffset
     if (segment.baseOffset < expected) this.problem(segment.path, `it begins before offset ${expected}, where the segment before it ends`)
     this.#missing += Math.max(0, segment.baseOffset - expected)
     this.#nextOffset = Math.max(expected, segment.baseOffset)
     this.#segment = segment
+    this.#isLast = isLast
     this.#counts.segments++
     try {
       await verifySegment(segment, this)
@@ -86,6 +92,14 @@ class PartitionWalk implements SegmentVisitor {
 
   problem(file: string, message: string): void {
     this.#reporter.problem(file, message)
+  }
+
+  note(file: string, message: string): void {
+    this.#reporter.note(file, message)
+  }
+
+  get isFinished(): boolean {
+    return this.#isLast ? this.#safeUpTo === Number.POSITIVE_INFINITY : this.nextOffset <= this.#safeUpTo
   }
 
   unreadable(): void {

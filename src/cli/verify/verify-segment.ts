@@ -12,6 +12,10 @@ import { type IndexCheck, OffsetIndexCheck, TimeIndexCheck, TransactionIndexChec
 export interface SegmentVisitor {
   /** `file` is the path of the file concerned. */
   problem(file: string, message: string): void
+  /** What is unusual but does no harm. */
+  note(file: string, message: string): void
+  /** Whether the indexes of a segment that has been walked through have all the entries that they will get. */
+  readonly isFinished: boolean
   /** The records of a batch could not be looked at: its compression is not to be had here. */
   unreadable(batch: RecordBatch): void
   /** How long an unfinished batch at the end may take until it is finished, in ms: someone may just be writing it. */
@@ -40,7 +44,7 @@ export async function verifySegment(segment: SegmentFile, visitor: SegmentVisito
     for (const index of indexes) index.batch(batch, position)
     visitor.batch(batch, position)
   })
-  for (const index of indexes) index.end()
+  for (const index of indexes) index.end(visitor.isFinished)
 }
 
 /** Walks the batches of a file and says where they end before the file does. */
@@ -87,11 +91,13 @@ export async function verifyBatches(
 function indexChecks(segment: SegmentFile, visitor: SegmentVisitor): IndexCheck[] {
   const files = filesBeside(segment)
   const checks: IndexCheck[] = []
-  const add = (path: string, check: (bytes: Uint8Array, report: (message: string) => void) => IndexCheck) => {
+  type Report = (message: string) => void
+  const add = (path: string, check: (bytes: Uint8Array, report: Report, note: Report) => IndexCheck) => {
     const bytes = contentOf(path)
-    if (bytes) checks.push(check(bytes, message => visitor.problem(path, message)))
+    const report = (message: string) => visitor.problem(path, message)
+    if (bytes) checks.push(check(bytes, report, message => visitor.note(path, message)))
   }
-  add(files.index, (bytes, report) => new OffsetIndexCheck(bytes, segment.baseOffset, report))
+  add(files.index, (bytes, report, note) => new OffsetIndexCheck(bytes, segment.baseOffset, report, note))
   add(files.timeIndex, (bytes, report) => new TimeIndexCheck(bytes, segment.baseOffset, report))
   add(files.transactionIndex, (bytes, report) => new TransactionIndexCheck(bytes, report))
   return checks
