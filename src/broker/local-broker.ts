@@ -141,6 +141,8 @@ export class LocalBroker {
       const broker = new LocalBroker(parts)
       try {
         await broker.groups.load(usedGroupPartitions(broker.topics))
+        if (!storage.readOnly)
+          await broker.groups.keepTopics(metadata.topics).catch(error => onError(error, 'dropping offsets of deleted topics'))
         news.open(clock)
         return broker
       } catch (error) {

@@ -214,6 +214,33 @@ describe('a directory', () => {
     ])
   })
 
+  it('drops what was committed for a topic whose deletion a crash has cut short', async () => {
+    const directory = newDirectory()
+    const { client, close } = await open(directory)
+    for (const name of ['orders', 'users']) {
+      await createTopic(client, name)
+      await produce(client, name, 0, batch('a', 'b'))
+      const partitions = [{ partitionIndex: 0, committedOffset: 2, committedMetadata: '' }]
+      await client.request(OffsetCommit, { groupId: 'g', memberId: '', topics: [{ name, partitions }] })
+    }
+    const before = crashed(directory)
+    await client.request(DeleteTopics, { topics: [{ name: 'orders' }], timeoutMs: 1 })
+    const copy = crashed(directory)
+    await close()
+    // The deletion is on the disk, what was to follow it not yet.
+    for (const name of readdirSync(before).filter(name => name.startsWith('__consumer_offsets'))) {
+      rmSync(join(copy, name), { recursive: true })
+      cpSync(join(before, name), join(copy, name), { recursive: true })
+    }
+    for (let i = 0; i < 2; i++) {
+      const again = await open(copy)
+      if (i === 0) await createTopic(again.client, 'orders')
+      const { groups } = await again.client.request(OffsetFetch, { groups: [{ groupId: 'g', topics: null }] })
+      expect(groups?.[0].topics).toMatchObject([{ name: 'users', partitions: [{ committedOffset: 2 }] }])
+      await again.close()
+    }
+  })
+
   it('stops a partition whose folder says, without a crash, that it belongs to another topic', async () => {
     const directory = newDirectory()
     const { client, close } = await open(directory)

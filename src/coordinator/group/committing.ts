@@ -117,11 +117,11 @@ export class OffsetHandler {
   }
 
   /** Drops what was committed for topics that are gone; true when there is more to drop. */
-  dropTopics(names: ReadonlySet<string>): Decision<boolean> {
+  dropTopics(isGone: (topic: string) => boolean): Decision<boolean> {
     const tombstones = new Tombstones()
     for (const groupId of this.#world.store.groupIds()) {
       for (const [topic, partition] of this.#world.store.offsetsOf(groupId)) {
-        if (names.has(topic) && !tombstones.add(offsetRecord(groupId, topic, partition, null))) return tombstones.andMore()
+        if (isGone(topic) && !tombstones.add(offsetRecord(groupId, topic, partition, null))) return tombstones.andMore()
       }
     }
     return { records: tombstones.records, committed: () => false }

@@ -161,7 +161,12 @@ export class GroupCoordinator {
   /** Drops what was committed for topics that no longer exist. */
   async topicsDeleted(names: Iterable<string>): Promise<void> {
     const gone = new Set(names)
-    await this.#untilDone(machine => machine.offsets.dropTopics(gone))
+    await this.#untilDone(machine => machine.offsets.dropTopics(topic => gone.has(topic)))
+  }
+
+  /** Drops what was committed for all but these topics: a crash may have come between the end of a topic and the end of its offsets. */
+  async keepTopics(topics: { has(name: string): boolean }): Promise<void> {
+    await this.#untilDone(machine => machine.offsets.dropTopics(topic => !topics.has(topic)))
   }
 
   /** Drops offsets and groups that have outlived the retention; happens by itself every `offsetsRetentionCheckIntervalMs`. */
