@@ -1,5 +1,5 @@
 import type { ForeignClient } from './client-round.js'
-import { franzGo } from './franz-go.js'
+import { confluentGo, franzGo } from './go.js'
 import { java } from './java.js'
 import { kafkajs } from './kafkajs.js'
 import { kcat } from './kcat.js'
@@ -8,4 +8,14 @@ import { platformatic } from './platformatic.js'
 import { confluentPython, kafkaPython } from './python.js'
 
 /** The clients that are let loose on a listener. */
-export const clients: readonly ForeignClient[] = [kcat, kafkajs, platformatic, nodeRdkafka, kafkaPython, confluentPython, franzGo, java]
+export const clients: readonly ForeignClient[] = [
+  kcat,
+  kafkajs,
+  platformatic,
+  nodeRdkafka,
+  kafkaPython,
+  confluentPython,
+  franzGo,
+  confluentGo,
+  java
+]

@@ -22,4 +22,5 @@ install(
   ['python3', ['-m', 'venv', `${temporary}clients-python`]],
   [`${temporary}clients-python/bin/pip`, ['install', '-q', '-r', 'python/requirements.txt']]
 )
-install('franz-go', ['go', ['build', '-o', `${temporary}clients-go`, '.'], `${here}go`])
+for (const client of ['franz', 'confluent'])
+  install(`${client} in Go`, ['go', ['build', '-o', `${temporary}clients-go-${client}`, `./${client}`], `${here}go`])

@@ -1,37 +1,28 @@
 // A round of franz-go against the broker at the first argument; the second says whether zstd can be tried.
-// Prints one line of JSON for each check.
 package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"os"
 	"sort"
 	"time"
+
+	"millrace-clients/round"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-type result struct {
-	What    string `json:"what"`
-	Problem string `json:"problem,omitempty"`
-}
-
 func check(what string, act func(context.Context) error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 40*time.Second)
-	defer cancel()
-	line := result{What: what}
-	if err := act(ctx); err != nil {
-		line.Problem = err.Error()
-	}
-	text, _ := json.Marshal(line)
-	fmt.Println(string(text))
+	round.Check(what, func() error {
+		ctx, cancel := context.WithTimeout(context.Background(), 40*time.Second)
+		defer cancel()
+		return act(ctx)
+	})
 }
 
 func client(options ...kgo.Opt) (*kgo.Client, error) {
-	base := []kgo.Opt{kgo.SeedBrokers(os.Args[1]), kgo.AllowAutoTopicCreation(), kgo.FetchMaxWait(200 * time.Millisecond)}
+	base := []kgo.Opt{kgo.SeedBrokers(round.Address()), kgo.AllowAutoTopicCreation(), kgo.FetchMaxWait(200 * time.Millisecond)}
 	return kgo.NewClient(append(base, options...)...)
 }
 
@@ -219,7 +210,7 @@ func main() {
 	check("produce (idempotently) and consume gzip", codec("gzip", kgo.GzipCompression()))
 	check("produce (idempotently) and consume snappy", codec("snappy", kgo.SnappyCompression()))
 	check("produce (idempotently) and consume lz4", codec("lz4", kgo.Lz4Compression()))
-	if len(os.Args) > 2 && os.Args[2] == "true" {
+	if round.HasZstd() {
 		check("produce (idempotently) and consume zstd", codec("zstd", kgo.ZstdCompression()))
 	}
 	check("share a group, rebalance when a member leaves, and go on", group)
