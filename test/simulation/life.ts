@@ -154,7 +154,6 @@ export class Life {
     topic.state = 'unclear'
     await this.#attempt(`delete ${topic.name}`, async () => {
       await this.#admin.deleteTopics([topic.name])
-      topic.wasDeleted = true
       topic.isDurable = this.#parts.isDurable
       topic.state = 'absent'
     })

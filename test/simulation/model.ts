@@ -54,8 +54,6 @@ export class TopicModel {
   /** `unclear` while nobody knows how its creation or deletion ended. */
   state: 'unclear' | 'present' | 'absent' = 'unclear'
   isDurable = false
-  /** Whether its deletion was acknowledged. */
-  wasDeleted = false
   id: string | undefined
   partitions: PartitionModel[] = []
   /** How many partitions it may have by now. */
@@ -86,8 +84,8 @@ export interface CommitModel {
   readonly attempted: Set<number>
   /** What was tried for former topics of this name. */
   readonly former: Set<number>
-  /** Whether a crash came while a former topic was being deleted: then what was committed for it may still be there. */
-  readonly mayInherit: boolean
+  /** Whether a power cut may have brought back what was committed for former topics: what was not synced is not promised. */
+  mayInherit: boolean
   acked: number
   durable: number
 }
@@ -107,7 +105,7 @@ export class Model {
     const known = this.commits.get(key)
     if (known?.topic === topic) return known
     const former = new Set([...(known?.former ?? []), ...(known?.attempted ?? [])])
-    const mayInherit = known !== undefined && (known.mayInherit || !known.topic.wasDeleted)
+    const mayInherit = known?.mayInherit ?? false
     const commit = { group, topic, partition, attempted: new Set<number>(), former, mayInherit, acked: -1, durable: -1 }
     this.commits.set(key, commit)
     return commit

@@ -62,6 +62,8 @@ class Simulation {
     tornTails: 0
   }
   #clock = new VirtualClock()
+  /** Whether the life before synced each append. */
+  #wasDurable = true
 
   constructor(seed: number, options: SimulationOptions) {
     this.#options = options
@@ -253,8 +255,12 @@ class Simulation {
   async #check(life: Life, end: End, isDurable: boolean): Promise<void> {
     const onlyDurable = end === 'power'
     const { topics } = life.cluster
-    // What a deletion took with it may be back where it was not synced.
-    if (onlyDurable) for (const { topic } of this.#model.commits.values()) topic.wasDeleted &&= topic.isDurable
+    for (const commit of this.#model.commits.values()) {
+      // What a deletion took with it may be back where it was not synced; but then it goes again, if its topic is not there.
+      if (onlyDurable && !this.#wasDurable && commit.topic.state === 'absent') commit.mayInherit = true
+      if (!topics.has(commit.topic.name)) commit.mayInherit = false
+    }
+    this.#wasDurable = isDurable
     for (const [name, topic] of this.#model.topics) {
       const found = topics.get(name)
       const isKnown = !onlyDurable || topic.isDurable
