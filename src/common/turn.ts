@@ -1,13 +1,13 @@
 import type { Clock } from './clock.js'
 
-const longestTurnMs = 10
+const longestTurnMs = 4
 
 const nextTurn: (callback: () => void) => void =
   typeof setImmediate === 'function' ? callback => setImmediate(callback) : callback => setTimeout(callback, 0)
 
 /**
  * Keeps clients from starving the process. In memory the next answer is always there already, a promise away, and as long as promises
- * resolve neither timers nor sockets get their turn. After ten milliseconds in one turn of the event loop clients wait for the next: all of
+ * resolve neither timers nor sockets get their turn. After four milliseconds in one turn of the event loop clients wait for the next: all of
  * them together, so that a producer does not run ahead of a consumer that is taking its breath.
  */
 class Turn {

@@ -1,7 +1,6 @@
 import { shown } from '../common/options.js'
 import { KafkaError } from '../errors.js'
 import type { Field, HeaderField } from '../record/record.js'
-import { string } from '../record/serde.js'
 import type { AnyTopic, KeyOf, SendableOf, ValueOf } from '../record/topic.js'
 
 /** What a header may hold on its way out; a string stands for its UTF-8 bytes. */
@@ -57,7 +56,6 @@ function plainField(topic: string, what: 'key' | 'value', given: unknown): Field
 }
 
 function serialized(topic: AnyTopic, what: 'key' | 'value', given: unknown): Field {
-  if (topic[what] === string && typeof given === 'string') return given
   let field: Field
   try {
     field = topic[what].serialize(given)

@@ -4,6 +4,7 @@ import { KafkaError } from '../errors.js'
 import { BatchBuilder } from '../record/batch-builder.js'
 import { headerBytes } from '../record/batch-header.js'
 import type { Field, HeaderField } from '../record/record.js'
+import { string } from '../record/serde.js'
 import type { AnyTopic } from '../record/topic.js'
 import type { Accumulator } from './accumulator.js'
 import { PartitionQueue } from './partition-queue.js'
@@ -66,10 +67,10 @@ export class TopicWriter implements PartitionLoad {
     index: number
   ): Progress {
     if (typeof record !== 'object' || record === null) throw notARecord(topic, record)
-    // Text under a plain name is the everyday case, and needs no serde.
+    // Text that stays as it is, which is the everyday case, is not even asked for its serde.
     const isPlain = typeof topic === 'string'
-    const key = isPlain && typeof record.key === 'string' ? record.key : serializedKey(topic, record)
-    const value = isPlain && typeof record.value === 'string' ? record.value : serializedValue(topic, record)
+    const key = typeof record.key === 'string' && (isPlain || topic.key === string) ? record.key : serializedKey(topic, record)
+    const value = typeof record.value === 'string' && (isPlain || topic.value === string) ? record.value : serializedValue(topic, record)
     const headers = record.headers === undefined ? noHeaders : headerFields(topic, record.headers)
     let timestamp = now
     if (record.timestamp !== undefined) {
