@@ -160,6 +160,7 @@ export class LogFlusher {
     await this.#history.writeEpochs()
     if (this.#closedAt === logEndOffset) return
     segments.active.seal()
+    await trim(segments.active)
     const unsafe = segments.all.filter(({ nextOffset }) => nextOffset > this.#recoveryPoint)
     await Promise.all([
       ...unsafe.map(({ file }) => file.sync()),
@@ -177,8 +178,7 @@ export class LogFlusher {
   }
 
   async #seal(segment: Segment): Promise<void> {
-    // A storage may have extended the file ahead of its end: what is sealed has the size of what is in it.
-    await segment.file.truncate(segment.sizeInBytes)
+    await trim(segment)
     await segment.file.sync()
     if (segment.isRetired) return
     await segment.writeIndexes()
@@ -207,4 +207,9 @@ export class LogFlusher {
     })
     this.#last = last
   }
+}
+
+/** A storage may have made room ahead of the end: what is sealed has the size of what is in it. */
+async function trim({ file, sizeInBytes }: Segment): Promise<void> {
+  await file.truncate(sizeInBytes)
 }

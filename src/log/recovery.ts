@@ -136,15 +136,15 @@ async function checkEnd(opening: Opening, segments: readonly Segment[], index: n
   segment.seal()
 }
 
-/** Whether the rest of a file is room that its storage had added ahead of its end, and did not take away before the next one was begun. */
+/** Whether the rest of a file is room that its storage had made ahead of its end, and had no time to take away. */
 async function isRoomAhead(
-  { options }: Opening,
+  { options, recoveryPoint = 0 }: Opening,
   segments: readonly Segment[],
   index: number,
   end: number,
   nextOffset: number
 ): Promise<boolean> {
-  if (index + 1 >= segments.length) return false
+  if (index + 1 >= segments.length) return nextOffset >= recoveryPoint && isZeroFrom(segments[index].file, end)
   const { baseOffset } = segments[index + 1]
   return (nextOffset === baseOffset || (nextOffset < baseOffset && compacts(options))) && isZeroFrom(segments[index].file, end)
 }

@@ -90,7 +90,7 @@ export class MountedFile implements StorageFile {
     if (this.#failure) throw this.#failure
     const { syncEachAppend, maxSyncWriteBytes } = this.#storage.options
     this.#length += bytes.length
-    this.#isExtended = syncEachAppend
+    this.#isExtended = true
     let writing: Promise<void> | undefined
     if (this.#writing || bytes.length > maxSyncWriteBytes) {
       this.#waiting.push(bytes.slice())
@@ -168,8 +168,8 @@ export class MountedFile implements StorageFile {
   }
 
   /**
-   * The process is gone. Of the appends that were on their way some bytes may have got through, in order; and where each append is synced, the file
-   * may have been made longer ahead of its end, so that zeros follow.
+   * The process is gone. Of the appends that were on their way some bytes may have got through, in order; and the file may have been made longer
+   * ahead of its end, so that zeros follow.
    */
   abandon(random: Random): void {
     const onTheirWay = concatBytes(this.#waiting)

@@ -32,7 +32,7 @@ export interface MountOptions {
   readonly syncEachAppend?: boolean
   /** Appends up to this many bytes are with the operating system when the call returns, unless others wait; longer ones take their time. Default: 1024. */
   readonly maxSyncWriteBytes?: number
-  /** By up to so many zeros a file may be longer than what was written to it, when a process ends before it closes it, where each append is synced. Default: 4096. */
+  /** By up to so many zeros a file may be longer than what was written to it, when a process ends before it closes it. Default: 4096. */
   readonly extendAheadBytes?: number
 }
 

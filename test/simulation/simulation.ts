@@ -28,7 +28,7 @@ export interface Tally {
 export interface SimulationOptions {
   readonly powerCuts?: boolean
   readonly faults?: boolean
-  /** Whether files are made longer ahead of their end where appends are synced. */
+  /** Whether files are made longer ahead of their end. */
   readonly zeros?: boolean
   /** Is told what happens, line by line. */
   readonly story?: string[]

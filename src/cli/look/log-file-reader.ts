@@ -32,7 +32,11 @@ export class LogFileReader implements AsyncDisposable {
     let end = wholeBatchesIn(bytes)
     if (end > 0 || bytes.length < lengthPrefixBytes) return this.#take(bytes, end)
     const size = batchSizeAt(bytes, 0)
-    if (size < headerBytes) throw new KafkaError('CORRUPT_MESSAGE', `No batch begins here: its size would be ${size}`)
+    if (size < headerBytes) {
+      // Whoever writes the file may have made room ahead of its end.
+      if (await this.onlyZerosRemain()) return this.#take(bytes, 0)
+      throw new KafkaError('CORRUPT_MESSAGE', `No batch begins here: its size would be ${size}`)
+    }
     if (size > (await this.remaining())) return this.#take(bytes, 0)
     if (size > this.#buffer.length) this.#buffer = new Uint8Array(size)
     bytes = await this.#read(size)

@@ -33,7 +33,7 @@ export async function verifySegment(segment: SegmentFile, visitor: SegmentVisito
   // Indexes first: a process that is writing has the log ahead of them.
   const indexes = indexChecks(segment, visitor)
   const cursor = new RecordCursor()
-  await verifyBatches(path, visitor.patienceMs, problem, (batch, position) => {
+  const visit = (batch: RecordBatch, position: number) => {
     const damage = problemOfBatch(batch, cursor)
     if (isUnreadable(damage)) visitor.unreadable(batch)
     else if (damage) problem(position, damage.message)
@@ -43,18 +43,21 @@ export async function verifySegment(segment: SegmentFile, visitor: SegmentVisito
     }
     for (const index of indexes) index.batch(batch, position)
     visitor.batch(batch, position)
-  })
+  }
+  await verifyBatches(path, visitor.patienceMs, problem, visit, () => visitor.isFinished)
   for (const index of indexes) index.end(visitor.isFinished)
 }
 
-/** Walks the batches of a file and says where they end before the file does. */
+/** Walks the batches of a file and says where they end before the file does. Only one that is not finished may have zeros at its end. */
 export async function verifyBatches(
   path: string,
   patienceMs: number,
   problem: (position: number, message: string) => void,
-  visit: (batch: RecordBatch, position: number) => void
+  visit: (batch: RecordBatch, position: number) => void,
+  isFinished: () => boolean = () => true
 ): Promise<void> {
   await using reader = await LogFileReader.open(path)
+  let waited = { position: -1, unread: 0 }
   for (;;) {
     const position = reader.position
     try {
@@ -64,15 +67,20 @@ export async function verifyBatches(
     } catch (error) {
       if (!(error instanceof KafkaError)) throw error
       const unread = await reader.remaining()
-      problem(position, `${(await reader.onlyZerosRemain()) ? 'only zeros follow' : error.message}; ${unread} bytes were not looked at`)
+      problem(position, `${error.message}; ${unread} bytes were not looked at`)
       return
     }
     const unread = await reader.remaining()
     if (unread === 0) return
-    await setTimeout(patienceMs)
-    if ((await reader.remaining()) > unread) continue
-    const zeros = await reader.onlyZerosRemain()
-    problem(position, zeros ? `${unread} zeros follow the last batch` : `the last ${unread} bytes are not a whole batch`)
+    const isZero = await reader.onlyZerosRemain()
+    // Room that is made ahead of the end is taken away when the segment is finished.
+    if (isZero && !isFinished()) return
+    if (position > waited.position || unread > waited.unread) {
+      waited = { position, unread }
+      await setTimeout(patienceMs)
+      continue
+    }
+    problem(position, isZero ? `${unread} zeros follow the last batch` : `the last ${unread} bytes are not a whole batch`)
     return
   }
 

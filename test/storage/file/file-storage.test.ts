@@ -27,7 +27,7 @@ describe('a storage in files', () => {
   })
 
   it('has the size of what is in it once it is closed, though it was made longer ahead', async () => {
-    const storage = fileStorage(join(home, 'data'), { durability: 'always' })
+    const storage = fileStorage(join(home, 'data'))
     const file = storage.open('a.log')
     for (let i = 0; i < 5; i++) await file.append(filled(10, i))
     expect(file.length).toBe(50)
@@ -38,6 +38,21 @@ describe('a storage in files', () => {
     await file.close()
     expect(statSync(join(home, 'data', 'a.log')).size).toBe(60)
     await storage.close()
+  })
+
+  it('is never made longer by more than what is in it, and not for a single write', async () => {
+    const storage = fileStorage(join(home, 'data'))
+    const file = storage.open('a.log')
+    await file.append(filled(10_000, 1))
+    expect(statSync(join(home, 'data', 'a.log')).size).toBe(10_000)
+    for (let i = 0; i < 100; i++) {
+      await file.append(filled(1000, i))
+      expect(statSync(join(home, 'data', 'a.log')).size).toBeLessThanOrEqual(2 * file.length + 4096)
+    }
+    await storage.close()
+    const content = readFileSync(join(home, 'data', 'a.log'))
+    expect(content.length).toBe(110_000)
+    expect(content.subarray(10_000).every((byte, i) => byte === Math.floor(i / 1000))).toBe(true)
   })
 
   it('shares one sync among those who append while another is under way', async () => {
