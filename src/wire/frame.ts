@@ -1,13 +1,15 @@
 import { readInt32 } from '../common/bytes.js'
 import { KafkaError } from '../errors.js'
+import type { FrameMemory } from './frame-memory.js'
 
 /**
  * Cuts a stream of bytes into frames, in the pieces in which the bytes happen to arrive:
  *     stream := frame*     frame := size: int32, payload: size bytes
- * A frame that arrived whole is a view of what arrived; one in several pieces is gathered, once, in memory of its own.
+ * A frame that arrived whole is a view of what arrived; one in several pieces is gathered, once, in memory of its own, or from `memory`.
  */
 export class FrameReader {
   readonly #maxBytes: number
+  readonly #memory: FrameMemory | undefined
   /** What arrived of a size that is not complete yet. */
   readonly #sizeBytes = new Uint8Array(4)
   #sizeLength = 0
@@ -15,8 +17,9 @@ export class FrameReader {
   #frameSize = -1
   #frameLength = 0
 
-  constructor(maxBytes: number) {
+  constructor(maxBytes: number, memory?: FrameMemory) {
     this.#maxBytes = maxBytes
+    this.#memory = memory
   }
 
   /** How many bytes the frame has that is arriving, or -1 between two frames. */
@@ -75,7 +78,9 @@ export class FrameReader {
   #gather(bytes: Uint8Array, position: number, missing: number): number {
     const taken = Math.min(missing, bytes.length - position)
     const needed = this.#frameLength + taken
-    if (!this.#frame || needed > this.#frame.length) {
+    if (!this.#frame && this.#memory && this.#frameSize >= leastFromMemory && this.#frameSize <= firstAllocation) {
+      this.#frame = this.#memory.take(this.#frameSize)
+    } else if (!this.#frame || needed > this.#frame.length) {
       const grown = new Uint8Array(Math.min(this.#frameSize, Math.max(needed, this.#frameLength * 4, firstAllocation)))
       if (this.#frame) grown.set(this.#frame.subarray(0, this.#frameLength))
       this.#frame = grown
@@ -88,3 +93,5 @@ export class FrameReader {
 
 /** A frame up to this size gets its memory at once. */
 const firstAllocation = 1024 * 1024
+/** A smaller one is not worth sharing memory for. */
+const leastFromMemory = 16 * 1024

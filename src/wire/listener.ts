@@ -7,6 +7,7 @@ import { KafkaError } from '../errors.js'
 import type { Broker } from '../protocol/broker.js'
 import { ByteBudget } from './byte-budget.js'
 import type { Endpoint } from './endpoints.js'
+import { FrameMemory } from './frame-memory.js'
 import { type CheckedListenOptions, checkListenOptions, type ListenOptions } from './listener-options.js'
 import { Authentication } from './sasl/authentication.js'
 import { credentials, refuseChangesOfGiven } from './sasl/credentials.js'
@@ -77,6 +78,7 @@ export class Listener extends EventEmitter<ListenerEvents> implements AsyncDispo
   readonly #users: Users | undefined
   readonly #served: ServedApis
   readonly #budget: ByteBudget
+  readonly #frameMemory = new FrameMemory()
   readonly #server: Server
   readonly #sockets = new Set<Socket>()
   readonly #connections = new Set<ServerConnection>()
@@ -188,6 +190,7 @@ export class Listener extends EventEmitter<ListenerEvents> implements AsyncDispo
       {
         served: this.#served,
         budget: this.#budget,
+        frameMemory: this.#frameMemory,
         maxRequestBytes: this.#options.maxRequestBytes,
         intercept: this.#options.intercept,
         endpoint: () => this.#endpoint,

@@ -11,6 +11,7 @@ import { Produce } from '../protocol/messages/produce.js'
 import { SaslAuthenticate } from '../protocol/messages/sasl-authenticate.js'
 import { SaslHandshake } from '../protocol/messages/sasl-handshake.js'
 import { type Endpoint, withEndpoint } from './endpoints.js'
+import type { FrameMemory } from './frame-memory.js'
 import { apiVersionsKey, beginResponse, endFrame, type RequestHeader, readRequestHeader, skipTagged } from './headers.js'
 import { type Exchange, type Intercept, Interception } from './intercept.js'
 import type { Authentication } from './sasl/authentication.js'
@@ -20,6 +21,7 @@ import type { ServedApis } from './served-apis.js'
 export interface RequestContext {
   readonly served: ServedApis
   readonly intercept: Intercept | undefined
+  readonly frameMemory: FrameMemory
   readonly endpoint: () => Endpoint
   readonly authentication: Authentication
   /** The node, for a client of this name that asks in this version. */
@@ -84,7 +86,10 @@ export class RequestServer {
     const body = readMessage(reader, api.request, header.apiVersion)
     this.#current = api
     try {
-      return await this.#exchange(api, header, body)
+      const answer = await this.#exchange(api, header, body)
+      // The node has borrowed the records until now; whoever intercepts requests may keep them.
+      if (api === Produce && !this.#context.intercept) this.#context.frameMemory.give(frame)
+      return answer
     } finally {
       this.#current = undefined
     }

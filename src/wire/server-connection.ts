@@ -53,7 +53,7 @@ export class ServerConnection {
     this.socket = socket
     this.clientHost = `/${(socket.remoteAddress ?? 'unknown').replace(/^::ffff:/, '')}`
     this.#context = context
-    this.#frames = new FrameReader(context.maxRequestBytes)
+    this.#frames = new FrameReader(context.maxRequestBytes, context.frameMemory)
     this.#lastProgress = context.now()
     this.#writer = new SocketWriter(socket, () => this.#progress())
     const { signal } = this.#abort
