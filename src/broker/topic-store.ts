@@ -1,4 +1,5 @@
 import type { Clock } from '../common/clock.js'
+import { type Turn, turnOf } from '../common/turn.js'
 import type { KafkaError } from '../errors.js'
 import type { Log } from '../log/log.js'
 import { compacts, type LogOptions } from '../log/log-options.js'
@@ -24,11 +25,13 @@ export class TopicStore {
   /** Called when a log that is compacted has begun a new segment. */
   onRoll: (() => void) | undefined
   readonly #surroundings: Surroundings
+  readonly #turn: Turn
   readonly #topics = new Map<string, Topic>()
   readonly #byId = new Map<string, Topic>()
 
   constructor(surroundings: Surroundings) {
     this.#surroundings = surroundings
+    this.#turn = turnOf(surroundings.clock)
   }
 
   get topics(): ReadonlyMap<string, Topic> {
@@ -75,18 +78,27 @@ export class TopicStore {
   }
 
   async #openTopic(state: TopicState, isNew = false): Promise<void> {
-    const partitions: Partition[] = []
-    for (const partition of state.partitions) partitions.push(await this.#openPartition(state, partition, isNew))
-    const topic = new Topic(state.name, state.id, partitions)
+    const topic = new Topic(state.name, state.id, await this.#openPartitions(state, state.partitions, isNew))
     this.#topics.set(topic.name, topic)
     this.#byId.set(topic.id, topic)
   }
 
-  async #openPartition(state: TopicState, partition: PartitionState, isNew: boolean): Promise<Partition> {
+  async #openPartitions(state: TopicState, partitions: readonly PartitionState[], isNew: boolean): Promise<Partition[]> {
+    const logOptions = this.#logOptions(state)
+    const opened: Partition[] = []
+    for (const partition of partitions) {
+      opened.push(await this.#openPartition(state, partition, logOptions, isNew))
+      const breath = this.#turn.breath()
+      if (breath) await breath
+    }
+    return opened
+  }
+
+  async #openPartition(state: TopicState, partition: PartitionState, logOptions: LogOptions, isNew: boolean): Promise<Partition> {
     const { directory, clock, news } = this.#surroundings
     const folder = folderOf(state.name, partition.partition)
     const options: LogOpenOptions = {
-      ...this.#logOptions(state),
+      ...logOptions,
       clock,
       onRoll: () => {
         if (this.onRoll && compacts(log.options)) this.onRoll()
@@ -110,8 +122,8 @@ export class TopicStore {
 
   async #update(topic: Topic, state: TopicState, records: readonly MetadataRecord[]): Promise<void> {
     const { news } = this.#surroundings
-    const added = state.partitions.slice(topic.partitions.length)
-    for (const partition of added) topic.add(await this.#openPartition(state, partition, true))
+    const added = await this.#openPartitions(state, state.partitions.slice(topic.partitions.length), true)
+    for (const partition of added) topic.add(partition)
     if (added.length > 0) news.tell('partitionsAdded', { topic: topic.name, partitions: topic.partitions.length })
     if (!records.some(record => record.type === 'config' && record.resourceName === topic.name)) return
     for (const { log } of topic.partitions) log.configure(this.#logOptions(state))

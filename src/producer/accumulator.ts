@@ -14,6 +14,8 @@ export interface AccumulatorOptions {
   readonly deliveryTimeoutMs: number
 }
 
+/** Memory of a new batch: with thousands of partitions most batches stay small; those that do not grow once, and are used again. */
+const firstBytes = 1024
 /** Batches that are kept to be used again hold no more than this together. */
 const mostPooledBytes = 8 * 1024 * 1024
 
@@ -67,7 +69,7 @@ export class Accumulator {
 
   /** An empty batch; one that was used before if there is one. */
   newBatch(): ProducerBatch {
-    return this.#pool.pop() ?? new ProducerBatch(this.#compression, Math.min(this.batchSize, 16 * 1024))
+    return this.#pool.pop() ?? new ProducerBatch(this.#compression, Math.min(this.batchSize, firstBytes))
   }
 
   /** Says that records were added to the open batch of a partition. */
