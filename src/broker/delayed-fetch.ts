@@ -11,6 +11,8 @@ export interface AppendListener {
 /** How a wait ended: enough has arrived (or a partition is gone, which is to be told), or the time was over. */
 export type WaitOutcome = 'arrived' | 'timedOut'
 
+const done = Promise.resolve()
+
 /**
  * Fetches that wait for data. The append that completes one wakes it directly, in the microtask after the append, so that what one produce
  * request adds to several partitions is answered at once. One timer, for the next deadline, serves all.
@@ -18,8 +20,10 @@ export type WaitOutcome = 'arrived' | 'timedOut'
 export class DelayedFetches {
   readonly #clock: Clock
   readonly #waiting = new Set<DelayedFetch>()
-  readonly #bySignal = new WeakMap<AbortSignal, Set<DelayedFetch>>()
+  /** Those that are listened to: one listener per signal, however often it is passed; a consumer passes the same one with every fetch. */
+  readonly #signals = new WeakSet<AbortSignal>()
   #woken: DelayedFetch[] = []
+  readonly #onMicrotask = () => this.#deliver()
   #timer: Timer | undefined
   #timerAt = Number.POSITIVE_INFINITY
 
@@ -37,7 +41,7 @@ export class DelayedFetches {
     const fetch = new DelayedFetch(this, partitions, missingBytes, deadline, signal)
     this.#waiting.add(fetch)
     for (const partition of partitions) partition.listen(fetch)
-    if (signal) this.#waitingOn(signal).add(fetch)
+    if (signal) this.#listenTo(signal)
     if (deadline < this.#timerAt) this.#setTimer(deadline)
     return fetch.done.promise
   }
@@ -46,7 +50,7 @@ export class DelayedFetches {
   wake(fetch: DelayedFetch): void {
     if (!this.#waiting.delete(fetch)) return
     this.#detach(fetch)
-    if (this.#woken.push(fetch) === 1) queueMicrotask(() => this.#deliver())
+    if (this.#woken.push(fetch) === 1) done.then(this.#onMicrotask)
   }
 
   /** Lets all that waits end with `reason`. */
@@ -69,26 +73,17 @@ export class DelayedFetches {
   }
 
   #detach(fetch: DelayedFetch): void {
-    for (const partition of fetch.partitions) partition.unlisten(fetch)
-    if (fetch.signal) this.#bySignal.get(fetch.signal)?.delete(fetch)
+    const { partitions } = fetch
+    for (let i = 0; i < partitions.length; i++) partitions[i].unlisten(fetch)
   }
 
-  /** One listener per signal, however often it is passed: a consumer passes the same one with every fetch. */
-  #waitingOn(signal: AbortSignal): Set<DelayedFetch> {
-    let fetches = this.#bySignal.get(signal)
-    if (!fetches) {
-      const all = new Set<DelayedFetch>()
-      signal.addEventListener(
-        'abort',
-        () => {
-          for (const fetch of all) this.#end(fetch, () => fetch.done.reject(signal.reason))
-        },
-        { once: true }
-      )
-      this.#bySignal.set(signal, all)
-      fetches = all
+  #listenTo(signal: AbortSignal): void {
+    if (this.#signals.has(signal)) return
+    this.#signals.add(signal)
+    const onAbort = () => {
+      for (const fetch of this.#waiting) if (fetch.signal === signal) this.#end(fetch, () => fetch.done.reject(signal.reason))
     }
-    return fetches
+    signal.addEventListener('abort', onAbort, { once: true })
   }
 
   #setTimer(deadline: number): void {
