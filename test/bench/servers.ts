@@ -6,15 +6,11 @@ import { Missing } from './contest.js'
 /** A server that a contestant needs, as a child of its process; it ends with it. */
 export interface Server {
   readonly port: number
+  readonly pid: number | undefined
   stop(): Promise<void>
 }
 
 const running = new Set<ChildProcess>()
-
-/** Has a process end when this one does. */
-export function endsWithUs(child: ChildProcess): void {
-  running.add(child)
-}
 
 process.on('exit', () => {
   for (const child of running) child.kill('SIGKILL')
@@ -39,6 +35,7 @@ export async function startServer(
   }
   return {
     port,
+    pid: child.pid,
     async stop() {
       child.kill('SIGTERM')
       await ended

@@ -1,38 +1,68 @@
 import { execFileSync, fork, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Missing } from '../contest.js'
-import { endsWithUs, freePort, startServer } from '../servers.js'
+import { freePort, startServer } from '../servers.js'
 import type { Setting } from '../setting.js'
+import { wireModule } from './millrace.js'
 
-/** Starts a server that speaks Kafka's protocol, in a process of its own, and tells its address. It lasts as long as this process. */
-export type KafkaServer = (setting: Setting) => Promise<string>
+/** A server that speaks Kafka's protocol, in a process of its own, which lasts as long as this one. */
+export interface RunningServer {
+  readonly address: string
+  /** From the start of its process to its first answer. */
+  readonly readyMs: number
+  /** The most memory that its process ever had; NaN where the system does not tell. */
+  peakMiB(): number
+}
 
-let started: Promise<string> | undefined
+export type KafkaServer = (setting: Setting) => Promise<RunningServer>
+
+let started: Promise<RunningServer> | undefined
 
 /** A millrace that listens, with its log on disk. */
-export const listeningMillrace: KafkaServer = setting => {
-  started ??= (async () => {
-    const child = fork(fileURLToPath(new URL('./listening-millrace.js', import.meta.url)), [setting.lastingFolder()])
-    endsWithUs(child)
-    const [address] = (await once(child, 'message')) as [string]
-    return address
-  })()
-  return started
+export const millraceOnDisk: KafkaServer = setting => (started ??= startMillrace([setting.lastingFolder()]))
+
+/** A millrace that listens, with its log in memory. */
+export const millraceInMemory: KafkaServer = () => (started ??= startMillrace([]))
+
+/** A broker of Apache Kafka, with its own defaults but for replication. */
+export const apacheKafka: KafkaServer = setting => (started ??= startApacheKafka(setting.lastingFolder()))
+
+async function startMillrace(args: readonly string[]): Promise<RunningServer> {
+  const from = performance.now()
+  // It ends when its channel to this process does, in order, so that it can write its profile when it is to.
+  const child = fork(fileURLToPath(new URL('./listening-millrace.js', import.meta.url)), args)
+  const [address] = (await once(child, 'message')) as [string]
+  await firstAnswer(address)
+  return { address, readyMs: performance.now() - from, peakMiB: () => peakOf(child.pid) }
+}
+
+/** Waits until a server answers; one that takes connections may not yet. */
+async function firstAnswer(address: string): Promise<void> {
+  const { connect } = await wireModule()
+  const giveUpAt = performance.now() + 60_000
+  for (;;) {
+    try {
+      return await (await connect({ brokers: [address] })).close()
+    } catch (error) {
+      if (performance.now() > giveUpAt) throw error
+      await new Promise(resolve => setTimeout(resolve, 10))
+    }
+  }
+}
+
+function peakOf(pid: number | undefined): number {
+  const status = `/proc/${pid}/status`
+  const kibibytes = existsSync(status) && /^VmHWM:\s+(\d+) kB/m.exec(readFileSync(status, 'utf8'))
+  return kibibytes ? Number(kibibytes[1]) / 1024 : Number.NaN
 }
 
 const interop = fileURLToPath(new URL('../../../../interop/kafka/', import.meta.url))
 const jars = join(interop, 'lib')
 
-/** A broker of Apache Kafka, with its own defaults but for replication. */
-export const apacheKafka: KafkaServer = setting => {
-  started ??= startApacheKafka(setting.lastingFolder())
-  return started
-}
-
-async function startApacheKafka(folder: string): Promise<string> {
+async function startApacheKafka(folder: string): Promise<RunningServer> {
   fetchKafka()
   const [port, controllerPort] = [await freePort(), await freePort()]
   const config = join(folder, 'server.properties')
@@ -56,8 +86,11 @@ async function startApacheKafka(folder: string): Promise<string> {
   execFileSync('java', ['-cp', `${jars}/*`, 'kafka.tools.StorageTool', 'format', '-t', '4L6g3nShT-eMCtK--X86sw', '-c', config], {
     stdio: 'ignore'
   })
-  await startServer('java', () => ['-Xmx1g', '-cp', `${jars}/*`, 'kafka.Kafka', config], { port, waitMs: 60_000 })
-  return `127.0.0.1:${port}`
+  const from = performance.now()
+  const { pid } = await startServer('java', () => ['-Xmx1g', '-cp', `${jars}/*`, 'kafka.Kafka', config], { port, waitMs: 60_000 })
+  const address = `127.0.0.1:${port}`
+  await firstAnswer(address)
+  return { address, readyMs: performance.now() - from, peakMiB: () => peakOf(pid) }
 }
 
 function fetchKafka(): void {

@@ -4,10 +4,9 @@ import { promisify } from 'node:util'
 import type { SyncStore } from '../sync-run.js'
 
 const fdatasync = promisify(fdatasyncOf)
-const aheadBytes = 64 * 1024 * 1024
 
-/** The floor: lines in a file that was extended ahead, one fdatasync for all who wait at the same time. */
-export async function rawSynced(folder: string): Promise<SyncStore> {
+/** The floor: lines in a file, which may be extended ahead, one fdatasync for all who wait at the same time. */
+export async function rawSynced(folder: string, aheadBytes: number): Promise<SyncStore> {
   const file = openSync(join(folder, 'raw'), 'w')
   ftruncateSync(file, aheadBytes)
   fdatasyncSync(file)

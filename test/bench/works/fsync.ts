@@ -45,7 +45,8 @@ function fsyncWork(name: string, title: string, producers: number, goals: readon
       { name: 'p99', title: 'p99', unit: 'µs', better: 'less' }
     ],
     contestants: [
-      contestant('raw file, extended ahead, fdatasync shared', 'floor', async () => (await import('../peers/raw-synced.js')).rawSynced),
+      contestant(rawAhead, 'floor', rawSynced(64 * 1024 * 1024)),
+      contestant(raw, 'floor', rawSynced(0)),
       contestant('millrace: await send', 'us', async () => (await import('../peers/millrace-disk.js')).millraceSynced),
       contestant('better-sqlite3, FULL, grouped by hand', 'peer', async () => (await import('../peers/better-sqlite3.js')).sqliteSynced),
       contestant('lmdb', 'peer', async () => (await import('../peers/lmdb.js')).lmdbSynced),
@@ -57,13 +58,20 @@ function fsyncWork(name: string, title: string, producers: number, goals: readon
   }
 }
 
-const us = 'millrace: await send'
-const raw = 'raw file, extended ahead, fdatasync shared'
+function rawSynced(aheadBytes: number) {
+  return async () => {
+    const { rawSynced } = await import('../peers/raw-synced.js')
+    return (folder: string) => rawSynced(folder, aheadBytes)
+  }
+}
 
-// The issue asks for 0.8 of the raw append's speed: a wait of at most 1 / 0.8.
-export const fsync1 = fsyncWork('fsync-1', 'Acknowledged after fsync: one producer', 1, [{ row: us, metric: 'p50', of: raw, atMost: 1.25 }])
+const us = 'millrace: await send'
+const raw = 'raw file, fdatasync shared'
+const rawAhead = 'raw file, extended ahead, fdatasync shared'
+
+export const fsync1 = fsyncWork('fsync-1', 'Acknowledged after fsync: one producer', 1, [{ row: us, metric: 'p50', of: raw, atMost: 0.8 }])
 export const fsync100 = fsyncWork('fsync-100', 'Acknowledged after fsync: 100 producers', 100, [
-  { row: us, metric: 'rate', of: raw, atLeast: 1 },
+  { row: us, metric: 'rate', of: [raw, rawAhead], atLeast: 1 },
   { row: us, metric: 'rate', of: 'better-sqlite3, FULL, grouped by hand', atLeast: 1.1 },
   { row: us, metric: 'rate', of: 'Redis Streams, appendfsync always', atLeast: 3 }
 ])
