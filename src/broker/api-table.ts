@@ -2,11 +2,14 @@ import type { Api } from '../protocol/message.js'
 import { AlterConfigs } from '../protocol/messages/alter-configs.js'
 import { AlterUserScramCredentials } from '../protocol/messages/alter-user-scram-credentials.js'
 import { ApiVersions } from '../protocol/messages/api-versions.js'
+import { CreateAcls } from '../protocol/messages/create-acls.js'
 import { CreatePartitions } from '../protocol/messages/create-partitions.js'
 import { CreateTopics } from '../protocol/messages/create-topics.js'
+import { DeleteAcls } from '../protocol/messages/delete-acls.js'
 import { DeleteGroups } from '../protocol/messages/delete-groups.js'
 import { DeleteRecords } from '../protocol/messages/delete-records.js'
 import { DeleteTopics } from '../protocol/messages/delete-topics.js'
+import { DescribeAcls } from '../protocol/messages/describe-acls.js'
 import { DescribeCluster } from '../protocol/messages/describe-cluster.js'
 import { DescribeConfigs } from '../protocol/messages/describe-configs.js'
 import { DescribeGroups } from '../protocol/messages/describe-groups.js'
@@ -34,11 +37,14 @@ import type { Handler } from './handler.js'
 import { alterConfigs } from './handlers/alter-configs.js'
 import { alterUserScramCredentials } from './handlers/alter-user-scram-credentials.js'
 import { apiVersions } from './handlers/api-versions.js'
+import { createAcls } from './handlers/create-acls.js'
 import { createPartitions } from './handlers/create-partitions.js'
 import { createTopics } from './handlers/create-topics.js'
+import { deleteAcls } from './handlers/delete-acls.js'
 import { deleteGroups } from './handlers/delete-groups.js'
 import { deleteRecords } from './handlers/delete-records.js'
 import { deleteTopics } from './handlers/delete-topics.js'
+import { describeAcls } from './handlers/describe-acls.js'
 import { describeCluster } from './handlers/describe-cluster.js'
 import { describeConfigs } from './handlers/describe-configs.js'
 import { describeGroups } from './handlers/describe-groups.js'
@@ -102,6 +108,9 @@ serve(DescribeTopicPartitions, describeTopicPartitions)
 serve(ListConfigResources, listConfigResources)
 serve(DescribeUserScramCredentials, describeUserScramCredentials)
 serve(AlterUserScramCredentials, alterUserScramCredentials)
+serve(DescribeAcls, describeAcls)
+serve(CreateAcls, createAcls)
+serve(DeleteAcls, deleteAcls)
 serve(ApiVersions, apiVersions(served))
 
 /** Who answers an API on a node; undefined for one that it does not serve. */

@@ -2,11 +2,14 @@ import type { Api } from './message.js'
 import { AlterConfigs } from './messages/alter-configs.js'
 import { AlterUserScramCredentials } from './messages/alter-user-scram-credentials.js'
 import { ApiVersions } from './messages/api-versions.js'
+import { CreateAcls } from './messages/create-acls.js'
 import { CreatePartitions } from './messages/create-partitions.js'
 import { CreateTopics } from './messages/create-topics.js'
+import { DeleteAcls } from './messages/delete-acls.js'
 import { DeleteGroups } from './messages/delete-groups.js'
 import { DeleteRecords } from './messages/delete-records.js'
 import { DeleteTopics } from './messages/delete-topics.js'
+import { DescribeAcls } from './messages/describe-acls.js'
 import { DescribeCluster } from './messages/describe-cluster.js'
 import { DescribeConfigs } from './messages/describe-configs.js'
 import { DescribeGroups } from './messages/describe-groups.js'
@@ -55,6 +58,9 @@ export const apis: readonly Api[] = [
   DeleteRecords,
   InitProducerId,
   OffsetForLeaderEpoch,
+  DescribeAcls,
+  CreateAcls,
+  DeleteAcls,
   DescribeConfigs,
   AlterConfigs,
   DescribeLogDirs,

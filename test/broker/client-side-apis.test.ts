@@ -2,6 +2,9 @@ import { describe, expect, it } from 'vitest'
 import { newestVersion } from '../../src/broker/request-context.js'
 import type { ResponseOf } from '../../src/protocol/message.js'
 import { ApiVersions } from '../../src/protocol/messages/api-versions.js'
+import { CreateAcls } from '../../src/protocol/messages/create-acls.js'
+import { DeleteAcls } from '../../src/protocol/messages/delete-acls.js'
+import { DescribeAcls } from '../../src/protocol/messages/describe-acls.js'
 import { DescribeLogDirs } from '../../src/protocol/messages/describe-log-dirs.js'
 import { DescribeTopicPartitions } from '../../src/protocol/messages/describe-topic-partitions.js'
 import { InitProducerId } from '../../src/protocol/messages/init-producer-id.js'
@@ -111,5 +114,24 @@ describe('partitions of topics, page by page', () => {
     await createTopic(client, 'a', 2)
     const { topics } = await client.request(DescribeTopicPartitions, { topics: [] })
     expect(topics.find(({ name }) => name === 'a')?.partitions).toHaveLength(2)
+  })
+})
+
+describe('access control', () => {
+  it('is said to be switched off, as a Kafka without an authorizer says', async () => {
+    const { client } = await openNode()
+    const filter = {
+      resourceTypeFilter: 1,
+      resourceNameFilter: null,
+      principalFilter: null,
+      hostFilter: null,
+      operation: 1,
+      permissionType: 1
+    }
+    const creation = { resourceType: 2, resourceName: 'a', principal: 'User:ann', host: '*', operation: 3, permissionType: 3 }
+    const described = await client.request(DescribeAcls, filter)
+    const { results } = await client.request(CreateAcls, { creations: [creation, creation] })
+    const { filterResults } = await client.request(DeleteAcls, { filters: [filter] })
+    expect([described, ...results, ...filterResults].map(answer => withError(answer).error)).toEqual(Array(4).fill('SECURITY_DISABLED'))
   })
 })
