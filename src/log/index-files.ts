@@ -29,7 +29,13 @@ export async function writeIndexFiles(storage: Storage, path: string, offsetInde
   await Promise.all([writeSmallFile(storage, `${path}.index`, offsets), writeSmallFile(storage, `${path}.timeindex`, times)])
 }
 
-/** What follows from the bytes of a log: without it the log is as good as before. */
+/** What follows from the bytes of a segment: without it the log is as good as before. */
 export async function removeIndexFiles(storage: Storage, path: string): Promise<void> {
-  for (const suffix of ['.index', '.timeindex', '.txnindex']) await storage.remove(path + suffix)
+  for (const suffix of ['.index', '.timeindex']) await storage.remove(path + suffix)
+}
+
+/** Removes what stands beside the log of a segment that is gone. */
+export async function removeFilesBeside(storage: Storage, path: string): Promise<void> {
+  await removeIndexFiles(storage, path)
+  await storage.remove(`${path}.txnindex`)
 }

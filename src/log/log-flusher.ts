@@ -165,6 +165,7 @@ export class LogFlusher {
     await Promise.all([
       ...unsafe.map(({ file }) => file.sync()),
       segments.active.writeIndexes(),
+      ...[...new Set([...unsafe, segments.active])].map(segment => this.#history.transactions.write(segment)),
       this.#history.writeSnapshot(logEndOffset, this.#history.snapshot())
     ])
     await this.#syncNames()
@@ -182,6 +183,7 @@ export class LogFlusher {
     await segment.file.sync()
     if (segment.isRetired) return
     await segment.writeIndexes()
+    await this.#history.transactions.write(segment)
     this.#events.onSealed(segment)
   }
 

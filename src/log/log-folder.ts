@@ -7,8 +7,8 @@ export interface LogFolder {
   readonly segments: readonly number[]
   /** Segments whose two indexes are there. */
   readonly indexed: ReadonlySet<number>
-  /** Segments with a list of their aborted transactions, ascending. */
-  readonly withAborted: readonly number[]
+  /** Segments with a list of their aborted transactions. */
+  readonly withAborted: ReadonlySet<number>
   /** Offsets at which the producers were noted, ascending. */
   readonly snapshots: readonly number[]
   readonly hasLeaderEpochs: boolean
@@ -42,7 +42,7 @@ export async function lookIntoFolder(storage: Storage, folder: string, mayChange
   return {
     segments: ascending(segments),
     indexed: new Set([...setOf(bySuffix, 'index')].filter(offset => timed.has(offset))),
-    withAborted: ascending(setOf(bySuffix, 'txnindex')).filter(offset => segments.has(offset)),
+    withAborted: new Set([...setOf(bySuffix, 'txnindex')].filter(offset => segments.has(offset))),
     snapshots: ascending(setOf(bySuffix, 'snapshot')),
     hasLeaderEpochs: names.includes(leaderEpochFile)
   }

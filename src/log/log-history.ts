@@ -1,4 +1,4 @@
-import { baseOffsetAt, leaderEpochAt } from '../record/batch-header.js'
+import { attribute, attributesAt, baseOffsetAt, leaderEpochAt } from '../record/batch-header.js'
 import type { Storage } from '../storage/storage.js'
 import { decodeLeaderEpochs, encodeLeaderEpochs } from './checkpoint.js'
 import { LeaderEpochs } from './leader-epochs.js'
@@ -6,17 +6,19 @@ import { type LogFolder, leaderEpochFile, pathIn } from './log-folder.js'
 import { decodeProducerSnapshot, encodeProducerSnapshot } from './producer-snapshot.js'
 import { type ProducerEntry, ProducerState } from './producer-state.js'
 import { readSmallFile, renewSmallFile, writeSmallFile } from './small-file.js'
+import { type SegmentRange, TransactionIndex } from './transaction-index.js'
 
 /** So many snapshots of the producers are kept: the newest, and one more in case that it cannot be read. */
 const keptSnapshots = 2
 
 /**
- * What a log knows besides its batches: who led it when, and who wrote it last. A durable log keeps both in files, so that opening it need not read the
- * batches; where a file is missing or damaged, they are read.
+ * What a log knows besides its batches: who led it when, who wrote it last, and which transactions were aborted. A durable log keeps that in files, so that
+ * opening it need not read the batches; where a file is missing or damaged, they are read.
  */
 export class LogHistory {
   readonly leaderEpochs = new LeaderEpochs()
   readonly producers = new ProducerState()
+  readonly transactions: TransactionIndex
   readonly #storage: Storage
   readonly #folder: string
   #snapshots: number[] = []
@@ -24,21 +26,31 @@ export class LogHistory {
   #epochsChanged = false
   /** The producers as they were at an offset. */
   #start = 0
+  #hasMissedMarkers = false
+  #isAbortedKnown = true
 
   constructor(storage: Storage, folder: string) {
     this.#storage = storage
     this.#folder = folder
+    this.transactions = new TransactionIndex(storage, folder)
   }
 
-  /** Reads what the files have. Snapshots from beyond `endOffset` are of no use. */
-  async load(files: LogFolder, endOffset = Number.POSITIVE_INFINITY): Promise<void> {
+  /** Reads what the files have: of `segments`, as the others will be read anyway. Snapshots from beyond `endOffset` are of no use. */
+  async load(files: LogFolder, segments: readonly SegmentRange[], endOffset = Number.POSITIVE_INFINITY): Promise<void> {
     this.#snapshots = [...files.snapshots]
     if (files.hasLeaderEpochs) {
       const epochs = await this.#read(leaderEpochFile, decodeLeaderEpochs)
       this.#knowsEpochs = epochs !== undefined
       this.leaderEpochs.restore(epochs ?? [])
     }
-    await this.#loadProducers(endOffset)
+    this.#isAbortedKnown = await this.transactions.load(files.withAborted, segments)
+    await this.#loadProducers(this.#isAbortedKnown ? endOffset : -1)
+  }
+
+  /** Goes back to what was known of the producers at `offset`, or before. */
+  async goBackTo(offset: number): Promise<void> {
+    await this.#loadProducers(offset)
+    this.#hasMissedMarkers = false
   }
 
   async #loadProducers(endOffset: number): Promise<void> {
@@ -58,6 +70,11 @@ export class LogHistory {
     return this.#start
   }
 
+  /** Whether markers were among the batches that were replayed, but not what came before them. */
+  get hasMissedMarkers(): boolean {
+    return this.#hasMissedMarkers
+  }
+
   /** From which offset on the batches have to be read to know everything. */
   get missingFrom(): number {
     return this.#knowsEpochs ? this.#start : 0
@@ -73,7 +90,7 @@ export class LogHistory {
   /** Takes in a batch that is being written. */
   note(bytes: Uint8Array, position: number): void {
     if (this.leaderEpochs.assign(leaderEpochAt(bytes, position), baseOffsetAt(bytes, position))) this.#epochsChanged = true
-    this.producers.note(bytes, position)
+    this.#noteProducer(bytes, position)
   }
 
   /** Takes in a batch that was written before; batches come in order, and what is known of them already stays as it is. */
@@ -81,11 +98,18 @@ export class LogHistory {
     const baseOffset = baseOffsetAt(bytes, position)
     const epoch = leaderEpochAt(bytes, position)
     if (epoch > (this.leaderEpochs.latest?.epoch ?? -1) && this.leaderEpochs.assign(epoch, baseOffset)) this.#epochsChanged = true
-    if (baseOffset >= this.#start) this.producers.note(bytes, position)
+    if (baseOffset >= this.#start) this.#noteProducer(bytes, position)
+    else if (attributesAt(bytes, position) & attribute.control) this.#hasMissedMarkers = true
   }
 
-  /** Nothing is missing any more. */
-  complete(): void {
+  #noteProducer(bytes: Uint8Array, position: number): void {
+    const aborted = this.producers.note(bytes, position)
+    if (aborted) this.transactions.add(aborted)
+  }
+
+  /** Nothing is missing any more. What was damaged of `segments` is written anew. */
+  async complete(segments: readonly SegmentRange[]): Promise<void> {
+    for (const segment of this.#isAbortedKnown ? [] : segments) await this.transactions.write(segment)
     if (!this.#knowsEpochs && this.leaderEpochs.entries.length > 0) this.#epochsChanged = true
     this.#knowsEpochs = true
   }
@@ -97,6 +121,7 @@ export class LogHistory {
     this.#snapshots = this.#snapshots.filter(offset => offset <= endOffset)
     for (const offset of beyond) await this.#storage.remove(`${this.#folder}/${snapshotName(offset)}`)
     await this.#loadProducers(endOffset)
+    await this.transactions.cutAt(endOffset)
     return this.#start
   }
 
@@ -114,6 +139,7 @@ export class LogHistory {
 
   /** The log now starts at `offset`. */
   cutStartAt(offset: number): void {
+    this.transactions.forgetBefore(offset)
     const [first] = this.leaderEpochs.entries
     if (!first || first.startOffset >= offset) return
     this.leaderEpochs.truncateFromStart(offset)

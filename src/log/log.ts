@@ -32,13 +32,14 @@ import {
   memoryLogDefaults
 } from './log-options.js'
 import type { AppendInfo, AppendOptions, LogOpenOptions, ReadOptions } from './log-types.js'
-import type { ProducedBatch, ProducerState } from './producer-state.js'
+import { type ProducedBatch, ProducerState } from './producer-state.js'
 import { openSegments, type RecoveryReport, replay } from './recovery.js'
 import { countBelow, countBeyondSize, countExpired } from './retention.js'
 import { Segment, type SegmentRead } from './segment.js'
 import { SegmentList } from './segment-list.js'
 import { offsetOfMaxTimestamp, offsetOfTimestamp, type TimestampedOffset } from './timestamp-lookup.js'
-import { type AbortedTransaction, TransactionIndex } from './transaction-index.js'
+import { TransactionCheck } from './transaction-check.js'
+import type { AbortedTransaction } from './transaction-index.js'
 import { WriteTurns } from './write-turns.js'
 
 interface Submission {
@@ -83,8 +84,10 @@ export class Log {
   /** All that changes the log stands in this line; reads do not. */
   readonly #changes = new InOrder()
   readonly #writes = new WriteTurns()
-  readonly #transactions = new TransactionIndex()
   readonly #compactor: Compactor
+  readonly #transactionCheck: TransactionCheck
+  /** Up to here files say which transactions were aborted, from here on the batches themselves. */
+  #abortedKnownFrom: number
   #options: CompleteLogOptions
   #logStartOffset = 0
   #logEndOffset = 0
@@ -124,13 +127,16 @@ export class Log {
       removed: () => this.#segments.removals().then(() => this.#failure === undefined)
     })
     this.recovery = recovery
+    this.#transactionCheck = new TransactionCheck(this, history.transactions)
+    this.#abortedKnownFrom = history.start
     this.#compactor = new Compactor({
       log: this,
       storage,
       clock: this.#clock,
       segments: this.#segments,
       firstDirtyOffset: openOptions.firstDirtyOffset,
-      exclusively: change => this.#change(change)
+      exclusively: change => this.#change(change),
+      onReplaced: range => history.transactions.forget(range)
     })
   }
 
@@ -162,7 +168,6 @@ export class Log {
     const opening = { storage, folder, files, options, history, now: clock.now(), isClean, recoveryPoint, mayChange }
     const { segments, report, trusted } = await openSegments(opening)
     const log = new Log(storage, folder, openOptions, options, segments, history, report)
-    await log.#transactions.load(storage, folder, files.withAborted)
     await log.#begin(logStartOffset, isClean && report.batches === 0 ? segments.length : trusted)
     return log
   }
@@ -208,9 +213,33 @@ export class Log {
     return this.#history.leaderEpochs
   }
 
-  /** The transactions with records in [from, upTo) that were aborted, ordered by their first offset. */
-  abortedTransactions(from: number, upTo: number): readonly AbortedTransaction[] {
-    return this.#transactions.between(from, upTo)
+  /** The transactions that were aborted, from `offset` on, ordered by their first offset: readers of `bytes`, read there, pass over what is of them. */
+  abortedTransactions(offset: number, bytes: Uint8Array): MaybePromise<readonly AbortedTransaction[]> {
+    const listed = () => this.#history.transactions.between(offset, this.lastStableOffset)
+    if (offset >= this.#abortedKnownFrom) return listed()
+    const isTrue = this.#transactionCheck.holdsFor(bytes)
+    if (isTrue === true) return listed()
+    return Promise.resolve(isTrue)
+      .then(holds => (holds ? undefined : this.#rebuildTransactions()))
+      .then(listed)
+  }
+
+  async #rebuildTransactions(): Promise<void> {
+    return this.#change(async () => {
+      if (this.#abortedKnownFrom === 0) return
+      const producers = new ProducerState()
+      const aborted: AbortedTransaction[] = []
+      await replay(this.#segments.all, this.firstSegmentOffset, this.#logEndOffset, (bytes, position) => {
+        const found = producers.note(bytes, position)
+        if (found) aborted.push(found)
+      })
+      const { transactions } = this.#history
+      transactions.replace(aborted)
+      this.#abortedKnownFrom = 0
+      if (!this.#storage.durable || this.#isReadOnly) return
+      for (const segment of this.#segments.all) await transactions.write(segment)
+      await this.#storage.syncFolder(this.folder)
+    })
   }
 
   /** What is known of the idempotent producers that wrote to it. */
@@ -602,6 +631,7 @@ export class Log {
   async #startAnew(offset: number): Promise<void> {
     this.leaderEpochs.clear()
     this.producers.clear()
+    this.#history.transactions.forgetBefore(Number.POSITIVE_INFINITY)
     this.#setEnd(offset)
     await this.#lowerRecoveryPoint(0)
     this.#segments.remove(0, Number.POSITIVE_INFINITY)

@@ -21,7 +21,7 @@ export function encodeProducerSnapshot(entries: Iterable<ProducerEntry>): Uint8A
   writeInt16(bytes, 0, version)
   writeInt32(bytes, 6, all.length)
   let position = headerSize
-  for (const { producerId, epoch, batches, lastTimestamp } of all) {
+  for (const { producerId, epoch, batches, lastTimestamp, coordinatorEpoch, transactionStart } of all) {
     const last = batches.at(-1)
     writeInt64(bytes, position, producerId)
     writeInt16(bytes, position + 8, epoch)
@@ -29,8 +29,8 @@ export function encodeProducerSnapshot(entries: Iterable<ProducerEntry>): Uint8A
     writeInt64(bytes, position + 14, last?.lastOffset ?? none)
     writeInt32(bytes, position + 22, last ? last.lastOffset - last.baseOffset : 0)
     writeInt64(bytes, position + 26, lastTimestamp)
-    writeInt32(bytes, position + 34, none)
-    writeInt64(bytes, position + 38, none)
+    writeInt32(bytes, position + 34, coordinatorEpoch)
+    writeInt64(bytes, position + 38, transactionStart)
     position += entrySize
   }
   writeInt32(bytes, 2, crc32c(bytes, 6))
@@ -57,7 +57,9 @@ function entryAt(bytes: Uint8Array, position: number): ProducerEntry {
     producerId: readInt64(bytes, position),
     epoch: readInt16(bytes, position + 8),
     batches: lastSequence === none ? [] : [batch],
-    lastTimestamp: timestamp
+    lastTimestamp: timestamp,
+    coordinatorEpoch: readInt32(bytes, position + 34),
+    transactionStart: readInt64(bytes, position + 38)
   }
 }
 

@@ -8,8 +8,12 @@ import {
   lastOffsetAt,
   maxTimestampAt,
   noProducerId,
-  producerIdAt
+  producerIdAt,
+  recordCountAt
 } from '../record/batch-header.js'
+import { controlTypeOf, coordinatorEpochOf } from '../record/control-record.js'
+import { RecordCursor } from '../record/record-cursor.js'
+import type { AbortedTransaction } from './transaction-index.js'
 
 /** A batch that an idempotent producer wrote, as far as it is remembered. */
 export interface ProducedBatch {
@@ -27,14 +31,22 @@ export interface ProducerEntry {
   /** The last batches, oldest first; none when only a marker of a transaction was written. */
   readonly batches: readonly ProducedBatch[]
   readonly lastTimestamp: number
+  /** The epoch of the coordinator that wrote its last marker; -1 where there was none. */
+  readonly coordinatorEpoch: number
+  /** Where the transaction begins that is under way; -1 when none is. */
+  readonly transactionStart: number
 }
 
 interface MutableEntry extends ProducerEntry {
   epoch: number
   batches: ProducedBatch[]
   lastTimestamp: number
+  coordinatorEpoch: number
+  transactionStart: number
 }
 
+/** Nothing waits between a `reset` and what is read then, so one cursor serves all. */
+const cursor = new RecordCursor()
 /** So many batches of a producer are remembered: as many as a client may have in flight. */
 const rememberedBatches = 5
 /** Sequence numbers go on at 0 after this one. */
@@ -46,6 +58,8 @@ const lastSequenceNumber = 0x7fffffff
  */
 export class ProducerState {
   readonly #entries = new Map<number, MutableEntry>()
+  /** Those with a transaction under way. */
+  readonly #open = new Set<MutableEntry>()
 
   /** All producers that are known. */
   get entries(): Iterable<ProducerEntry> {
@@ -87,40 +101,73 @@ export class ProducerState {
     return undefined
   }
 
-  /** Takes in a batch that was written, with its offsets in it: by a client, by a replica, or long ago when a log is opened. */
-  note(bytes: Uint8Array, position = 0): void {
+  /**
+   * Takes in a batch that was written, with its offsets in it: by a client, by a replica, or long ago when a log is opened. Returns the transaction that
+   * it aborts, if it does.
+   */
+  note(bytes: Uint8Array, position = 0): AbortedTransaction | undefined {
     const producerId = producerIdAt(bytes, position)
-    if (producerId === noProducerId) return
+    if (producerId === noProducerId) return undefined
     const epoch = readInt16(bytes, position + field.producerEpoch)
     const timestamp = maxTimestampAt(bytes, position)
     let entry = this.#entries.get(producerId)
-    if (!entry) this.#entries.set(producerId, (entry = { producerId, epoch, batches: [], lastTimestamp: timestamp }))
+    if (!entry) {
+      entry = { producerId, epoch, batches: [], lastTimestamp: timestamp, coordinatorEpoch: -1, transactionStart: -1 }
+      this.#entries.set(producerId, entry)
+    }
     if (epoch !== entry.epoch) entry.batches = []
     entry.epoch = epoch
     entry.lastTimestamp = timestamp
-    if (attributesAt(bytes, position) & attribute.control) return
+    const attributes = attributesAt(bytes, position)
+    if (attributes & attribute.control) return this.#noteMarker(entry, bytes, position)
     const baseSequence = readInt32(bytes, position + field.baseSequence)
     const lastSequence = sequenceAfter(baseSequence, readInt32(bytes, position + field.lastOffsetDelta))
     const [baseOffset, lastOffset] = [baseOffsetAt(bytes, position), lastOffsetAt(bytes, position)]
     entry.batches.push({ baseSequence, lastSequence, baseOffset, lastOffset, timestamp })
     if (entry.batches.length > rememberedBatches) entry.batches.shift()
+    if (attributes & attribute.transactional && entry.transactionStart < 0) {
+      entry.transactionStart = baseOffset
+      this.#open.add(entry)
+    }
+    return undefined
+  }
+
+  #noteMarker(entry: MutableEntry, bytes: Uint8Array, position: number): AbortedTransaction | undefined {
+    // What compaction has emptied says no more than that there was one.
+    if (recordCountAt(bytes, position) === 0) return undefined
+    cursor.reset(bytes, position)
+    if (!cursor.next()) return undefined
+    const type = controlTypeOf(cursor.key())
+    if (type !== 'ABORT' && type !== 'COMMIT') return undefined
+    const { producerId, transactionStart: firstOffset } = entry
+    entry.coordinatorEpoch = coordinatorEpochOf(cursor.value())
+    entry.transactionStart = -1
+    this.#open.delete(entry)
+    if (type === 'COMMIT' || firstOffset < 0) return undefined
+    const lastOffset = lastOffsetAt(bytes, position)
+    let lastStableOffset = lastOffset + 1
+    for (const { transactionStart } of this.#open) lastStableOffset = Math.min(lastStableOffset, transactionStart)
+    return { producerId, firstOffset, lastOffset, lastStableOffset }
   }
 
   /** Takes in what a snapshot knows of a producer. */
   restore(entry: ProducerEntry): void {
-    this.#entries.set(entry.producerId, { ...entry, batches: [...entry.batches] })
+    const restored = { ...entry, batches: [...entry.batches] }
+    this.#entries.set(entry.producerId, restored)
+    if (restored.transactionStart >= 0) this.#open.add(restored)
   }
 
   /** Forgets producers that wrote nothing for `expirationMs`. */
   expire(now: number, expirationMs: number): void {
-    for (const { producerId, lastTimestamp } of this.#entries.values()) {
-      if (now - lastTimestamp >= expirationMs) this.#entries.delete(producerId)
+    for (const { producerId, lastTimestamp, transactionStart } of this.#entries.values()) {
+      if (now - lastTimestamp >= expirationMs && transactionStart < 0) this.#entries.delete(producerId)
     }
   }
 
   /** Forgets everything, before it is built anew from what is left of a log. */
   clear(): void {
     this.#entries.clear()
+    this.#open.clear()
   }
 }
 

@@ -76,11 +76,11 @@ async function takeAsItIs(opening: Opening, segments: Segment[]): Promise<Opened
     const { fault, end, nextOffset } = await active.resume(files.indexed.has(active.baseOffset))
     if (fault !== undefined || nextOffset < recoveryPoint) return undefined
     active.publish(end, nextOffset)
-    await history.load(files, nextOffset)
+    await history.load(files, segments, nextOffset)
     history.forgetEpochsFrom(nextOffset + 1)
     await replay(segments, history.missingFrom, nextOffset, (bytes, position) => history.replay(bytes, position))
   }
-  history.complete()
+  await history.complete(opening.mayChange ? segments : [])
   return { segments, trusted, report: { segments: segments.length, batches: 0 } }
 }
 
@@ -89,8 +89,10 @@ async function recover(opening: Opening, segments: Segment[]): Promise<Opened> {
   const trusted = trustUpTo(firstUnsafe(segments, recoveryPoint), segments, files)
   if (trusted > 0) await checkEnd(opening, segments, trusted - 1)
   const scanFrom = segments[trusted]?.baseOffset ?? 0
-  await history.load(files)
+  await history.load(files, segments.slice(0, trusted))
   history.forgetEpochsFrom(scanFrom)
+  for (const { path, baseOffset } of opening.mayChange ? segments.slice(trusted) : [])
+    if (files.withAborted.has(baseOffset)) await opening.storage.remove(`${path}.txnindex`)
   const note: ScannedBatch = (bytes, position) => history.replay(bytes, position)
   await replay(segments.slice(0, trusted), history.missingFrom, scanFrom, note)
 
@@ -120,7 +122,12 @@ async function recover(opening: Opening, segments: Segment[]): Promise<Opened> {
   const endOffset = segments.at(-1)?.nextOffset ?? 0
   // Where the producers were noted after what turned out to be the end, an older note has to do.
   if (history.start > endOffset) await replay(segments, await history.cutAt(endOffset), endOffset, note)
-  history.complete()
+  // A transaction is known by what comes before its end.
+  if (history.hasMissedMarkers) {
+    await history.goBackTo(scanFrom)
+    await replay(segments, history.start, endOffset, note)
+  }
+  await history.complete(opening.mayChange ? segments : [])
   return { segments, trusted, report: { segments: segments.length, batches, tornTail } }
 }
 

@@ -4,7 +4,7 @@ import { KafkaError } from '../errors.js'
 import { baseOffsetAt, batchSizeAt, headerBytes, lastOffsetAt, lengthPrefixBytes, maxTimestampAt } from '../record/batch-header.js'
 import type { Storage, StorageFile } from '../storage/storage.js'
 import { type BatchVisitor, walkBatches } from './batch-scan.js'
-import { readIndexFiles, removeIndexFiles, writeIndexFiles } from './index-files.js'
+import { readIndexFiles, removeFilesBeside, removeIndexFiles, writeIndexFiles } from './index-files.js'
 import { isLackOfRoom } from './lack-of-room.js'
 import { type CompleteLogOptions, rollAfterMs } from './log-options.js'
 import { OffsetIndex } from './offset-index.js'
@@ -525,7 +525,8 @@ export class Segment {
   async #retireFiles(): Promise<void> {
     await this.#storage.rename(`${this.path}.log`, `${this.path}.log.deleted`)
     await this.#storage.syncFolder(this.path.slice(0, this.path.lastIndexOf('/')))
-    await this.#removeIndexes()
+    await removeFilesBeside(this.#storage, this.path)
+    this.#isIndexOnDisk = false
     await this.#storage.remove(`${this.path}.log.deleted`)
     await this.#closeUnread()
   }

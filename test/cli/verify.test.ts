@@ -4,8 +4,12 @@ import { beforeAll, describe, expect, it } from 'vitest'
 import { verifyDirectory } from '../../src/cli/verify/verify-directory.js'
 import { readInt32, writeInt32, writeInt64 } from '../../src/common/bytes.js'
 import { crc32c } from '../../src/common/crc32c.js'
+import { Log } from '../../src/log/log.js'
 import { encodeProducerSnapshot } from '../../src/log/producer-snapshot.js'
 import { BatchBuilder } from '../../src/record/batch-builder.js'
+import { transactionMarkerBatch } from '../../src/record/control-record.js'
+import { RecordBatch } from '../../src/record/record-batch.js'
+import { fileStorage } from '../../src/storage/file/file-storage.js'
 import { millrace, temporaryFolder, writeCluster, writeLog } from './millrace.js'
 
 const folder = temporaryFolder()
@@ -193,7 +197,9 @@ describe('verify', () => {
   })
 
   it('finds a damaged snapshot of producers', async () => {
-    const snapshot = encodeProducerSnapshot([{ producerId: 7, epoch: 0, batches: [], lastTimestamp: 5 }])
+    const snapshot = encodeProducerSnapshot([
+      { producerId: 7, epoch: 0, batches: [], lastTimestamp: 5, coordinatorEpoch: -1, transactionStart: -1 }
+    ])
     const name = '00000000000000000010.snapshot'
     const whole = damaged(path => writeFileSync(join(path, name), snapshot))
     expect(await problemsIn(whole)).toEqual([])
@@ -218,6 +224,43 @@ describe('verify', () => {
     expect(await problemsIn(write('cleaner-offset-checkpoint', '0\n1\norders zero 0\n'))).toEqual([expect.stringContaining('is no entry')])
     expect(await problemsIn(write('meta.properties', 'version=1\nnode.id=0\n'))).toEqual(['meta.properties: it names no cluster.id'])
     expect(await problemsIn(write('orders-0/partition.metadata', 'version: 0\n'))).toEqual([expect.stringContaining('names no topic id')])
+  })
+
+  it('finds what is wrong or missing in an index of transactions', async () => {
+    const directory = join(folder, 'transactions')
+    const storage = fileStorage(directory)
+    const log = await Log.open(storage, 'orders-0')
+    for (const producerId of [5, 6, 7]) {
+      const options = { producerId, producerEpoch: 0, baseSequence: 0, transactional: true }
+      await log.append(RecordBatch.of([{ value: 'a' }], options).bytes, { origin: 'coordinator' })
+    }
+    for (const [producerId, type] of [
+      [6, 'ABORT'],
+      [5, 'COMMIT'],
+      [7, 'ABORT']
+    ] as const) {
+      const marker = { type, producerId, producerEpoch: 0, coordinatorEpoch: 0, timestamp: 0 }
+      await log.append(transactionMarkerBatch(marker), { origin: 'coordinator' })
+    }
+    await log.close()
+    await storage.close()
+    writeFileSync(join(directory, '.kafka_cleanshutdown'), '')
+    const [file] = filesOf(join(directory, 'orders-0'), '.txnindex')
+    const whole = readFileSync(file)
+    expect(await problemsIn(directory)).toEqual([])
+    for (let at = 0; at < whole.length; at++) {
+      const bytes = Buffer.from(whole)
+      bytes[at] ^= 0x10
+      writeFileSync(file, bytes)
+      expect(await problemsIn(directory), `byte ${at}`).not.toEqual([])
+      writeFileSync(file, whole.subarray(0, at))
+      expect(await problemsIn(directory), `${at} bytes`).not.toEqual([])
+    }
+    rmSync(file)
+    expect(await problemsIn(directory)).toEqual([
+      'orders-0/00000000000000000000.txnindex: {producerId 6, firstOffset 1, lastOffset 3, lastStableOffset 0} was aborted and is not in it',
+      'orders-0/00000000000000000000.txnindex: {producerId 7, firstOffset 2, lastOffset 5, lastStableOffset 6} was aborted and is not in it'
+    ])
   })
 
   it('finds leader epochs that contradict the log', async () => {

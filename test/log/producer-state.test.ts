@@ -3,6 +3,7 @@ import { writeInt16, writeInt32, writeInt64 } from '../../src/common/bytes.js'
 import { decodeProducerSnapshot, encodeProducerSnapshot } from '../../src/log/producer-snapshot.js'
 import { ProducerState, sequenceAfter } from '../../src/log/producer-state.js'
 import { field, headerBytes } from '../../src/record/batch-header.js'
+import { transactionMarkerBatch } from '../../src/record/control-record.js'
 
 interface Header {
   readonly id?: number
@@ -24,6 +25,13 @@ function header({ id = 7, epoch = 0, sequence, count = 1, offset = 0, timestamp 
   writeInt64(bytes, field.producerId, id)
   writeInt16(bytes, field.producerEpoch, epoch)
   writeInt32(bytes, field.baseSequence, sequence)
+  return bytes
+}
+
+/** A marker at offset 9. */
+function marker(type: 'COMMIT' | 'ABORT', producerId: number): Uint8Array {
+  const bytes = transactionMarkerBatch({ type, producerId, producerEpoch: 0, coordinatorEpoch: 4, timestamp: 1000 })
+  writeInt64(bytes, field.baseOffset, 9)
   return bytes
 }
 
@@ -127,6 +135,18 @@ describe('a snapshot of producers', () => {
         'ffffffff' +
         'ffffffffffffffff'
     )
+  })
+
+  it('knows of the transaction that is under way, and of who ended the last one', () => {
+    const state = written({ sequence: 0, attributes: 0x10 }, { id: 8, sequence: 0 })
+    state.note(marker('COMMIT', 8))
+    const again = new ProducerState()
+    for (const entry of decodeProducerSnapshot(encodeProducerSnapshot(state.entries))) again.restore(entry)
+    expect(again.get(7)).toMatchObject({ transactionStart: 0, coordinatorEpoch: -1 })
+    expect(again.get(8)).toMatchObject({ transactionStart: -1, coordinatorEpoch: 4 })
+    again.expire(1e15, 1000)
+    expect([...again.entries].map(({ producerId }) => producerId)).toEqual([7])
+    expect(again.note(marker('ABORT', 7))).toEqual({ producerId: 7, firstOffset: 0, lastOffset: 9, lastStableOffset: 10 })
   })
 
   it('brings back the last batch of each producer', () => {

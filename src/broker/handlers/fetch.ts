@@ -2,6 +2,7 @@ import { isPromise, type MaybePromise } from '../../common/deferred.js'
 import { release } from '../../common/lease.js'
 import { zeroUuid } from '../../common/uuid.js'
 import { errorNumber } from '../../errors.js'
+import type { AbortedTransaction } from '../../log/transaction-index.js'
 import type { RequestOf, ResponseOf } from '../../protocol/message.js'
 import type { Fetch } from '../../protocol/messages/fetch.js'
 import { leaderEpochError } from '../leader-epoch-check.js'
@@ -166,7 +167,22 @@ class FetchRound {
     return this.#request.isolationLevel === readCommitted ? partition.lastStableOffset : partition.highWatermark
   }
 
-  #take({ partition, wanted, answers, index }: Reading, records: Uint8Array): void {
+  #take(reading: Reading, records: Uint8Array): MaybePromise<void> {
+    if (this.#request.isolationLevel !== readCommitted) return this.#answer(reading, records, null)
+    const failed = (error: unknown) => {
+      release(records)
+      this.#fail(reading, error)
+    }
+    try {
+      const aborted = reading.partition.log.abortedTransactions(reading.wanted.fetchOffset, records)
+      if (!isPromise(aborted)) return this.#answer(reading, records, aborted)
+      return aborted.then(found => this.#answer(reading, records, found), failed)
+    } catch (error) {
+      failed(error)
+    }
+  }
+
+  #answer({ partition, answers, index }: Reading, records: Uint8Array, aborted: readonly AbortedTransaction[] | null): void {
     this.bytes += records.length
     answers[index] = {
       partitionIndex: partition.partition,
@@ -174,14 +190,9 @@ class FetchRound {
       highWatermark: partition.highWatermark,
       lastStableOffset: partition.lastStableOffset,
       logStartOffset: partition.logStartOffset,
-      abortedTransactions: this.#request.isolationLevel === readCommitted ? this.#abortedIn(partition, wanted.fetchOffset) : null,
+      abortedTransactions: aborted?.map(({ producerId, firstOffset }) => ({ producerId, firstOffset })) ?? null,
       records
     }
-  }
-
-  #abortedIn(partition: Partition, fetchOffset: number) {
-    const aborted = partition.log.abortedTransactions(fetchOffset, partition.lastStableOffset)
-    return aborted.map(({ producerId, firstOffset }) => ({ producerId, firstOffset }))
   }
 
   #fail(reading: Reading, error: unknown): void {

@@ -1,5 +1,6 @@
 import { basename, dirname } from 'node:path'
 import { KafkaError } from '../../errors.js'
+import { abortedTransactionsIn } from '../../log/transaction-index.js'
 import { batchSizeAt } from '../../record/batch-header.js'
 import { RecordBatch } from '../../record/record-batch.js'
 import { RecordCursor } from '../../record/record-cursor.js'
@@ -8,7 +9,7 @@ import { jsonBytes, jsonRecord, shownBytes, shownRecord, shownTime } from '../sh
 import { compressionIn, isUnreadable, problemOfBatch } from '../verify/batch-check.js'
 import { leaderEpochCheckpoint, offsetCheckpoints } from './checkpoint-files.js'
 import { contentOf, partitionIn } from './data-directory.js'
-import { abortedTransactions, offsetIndexEntries, timeIndexEntries } from './index-entries.js'
+import { offsetIndexEntries, timeIndexEntries } from './index-entries.js'
 import { meaningOf } from './internal-records.js'
 import { LogFileReader } from './log-file-reader.js'
 import { snapshotEntries } from './snapshot-entries.js'
@@ -40,7 +41,7 @@ function readerOf(path: string): Reader | undefined {
   if (/^\d{20}\.log$|^\d{20}-\d{10}\.checkpoint$/.test(name)) return dumpBatches
   if (/^\d{20}\.index$/.test(name)) return entriesReader(bytes => offsetIndexEntries(bytes, baseOffset))
   if (/^\d{20}\.timeindex$/.test(name)) return entriesReader(bytes => timeIndexEntries(bytes, baseOffset))
-  if (/^\d{20}\.txnindex$/.test(name)) return entriesReader(abortedTransactions)
+  if (/^\d{20}\.txnindex$/.test(name)) return entriesReader(abortedTransactionsIn)
   if (/^\d{20}\.snapshot$/.test(name)) return entriesReader(snapshotEntries)
   if (name === 'leader-epoch-checkpoint') return entriesReader(bytes => leaderEpochCheckpoint(bytes.toString()))
   if (name.endsWith('-offset-checkpoint')) return entriesReader(bytes => offsetCheckpoints(bytes.toString()))

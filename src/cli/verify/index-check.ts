@@ -1,8 +1,6 @@
+import { type AbortedTransaction, abortedTransactionsIn } from '../../log/transaction-index.js'
 import type { RecordBatch } from '../../record/record-batch.js'
 import {
-  type AbortedTransaction,
-  abortedTransactionBytes,
-  abortedTransactions,
   type OffsetIndexEntry,
   offsetEntryBytes,
   offsetIndexEntries,
@@ -15,10 +13,11 @@ type Report = (message: string) => void
 
 /**
  * Holds an index against its log while the log is walked: `batch` takes the batches in order, `end` says that there are no more, and whether the index
- * is finished: that of a segment which is still being written, or was when the process died, may end before its log.
+ * is finished: that of a segment which is still being written, or was when the process died, may end before its log. `aborted` is the transaction that
+ * the batch aborts.
  */
 export interface IndexCheck {
-  batch(batch: RecordBatch, position: number): void
+  batch(batch: RecordBatch, position: number, aborted: AbortedTransaction | undefined): void
   end(isFinished: boolean): void
 }
 
@@ -133,17 +132,17 @@ export class TimeIndexCheck implements IndexCheck {
   }
 }
 
-/** Each entry of a `.txnindex` is about a transaction whose ABORT marker stands in the log. */
+/** Each entry of a `.txnindex` is about a transaction whose ABORT marker stands in the log; and each that was aborted has one. */
 export class TransactionIndexCheck implements IndexCheck {
   readonly #byMarker = new Map<number, AbortedTransaction>()
+  readonly #missing: AbortedTransaction[] = []
   readonly #report: Report
 
   constructor(bytes: Uint8Array, report: Report) {
     this.#report = report
-    if (bytes.length % abortedTransactionBytes !== 0) report(`its size ${bytes.length} is no multiple of ${abortedTransactionBytes}`)
     try {
-      for (const entry of abortedTransactions(bytes)) {
-        if (entry.firstOffset > entry.lastOffset) report(`${shown(entry)} ends before it begins`)
+      for (const entry of abortedTransactionsIn(bytes)) {
+        if (entry.firstOffset >= entry.lastOffset) report(`${shown(entry)} ends before it begins`)
         this.#byMarker.set(entry.lastOffset, entry)
       }
     } catch (error) {
@@ -151,19 +150,30 @@ export class TransactionIndexCheck implements IndexCheck {
     }
   }
 
-  batch(batch: RecordBatch): void {
+  batch(batch: RecordBatch, _position: number, aborted: AbortedTransaction | undefined): void {
     const entry = this.#byMarker.get(batch.lastOffset)
+    if (!entry && aborted) this.#missing.push(aborted)
     if (!entry || !batch.isControl) return
-    if (entry.producerId !== batch.producerId) this.#report(`${shown(entry)} should be of producer ${batch.producerId}`)
     this.#byMarker.delete(batch.lastOffset)
+    if (entry.producerId !== batch.producerId) this.#report(`${shown(entry)} should be of producer ${batch.producerId}`)
+    // Compaction and retention may have taken what came first.
+    else if (aborted && (entry.firstOffset > aborted.firstOffset || entry.lastStableOffset > aborted.lastStableOffset)) {
+      this.#report(`${shown(entry)} should be {${fieldsOf(aborted)}}`)
+    }
   }
 
-  end(): void {
+  end(isFinished: boolean): void {
     for (const entry of this.#byMarker.values()) this.#report(`${shown(entry)} has no marker at its last offset`)
+    for (const aborted of isFinished ? this.#missing : []) this.#report(`{${fieldsOf(aborted)}} was aborted and is not in it`)
   }
 }
 
 function shown(entry: object): string {
-  const fields = Object.entries(entry).map(([name, value]) => `${name} ${value}`)
-  return `the entry {${fields.join(', ')}}`
+  return `the entry {${fieldsOf(entry)}}`
+}
+
+function fieldsOf(entry: object): string {
+  return Object.entries(entry)
+    .map(([name, value]) => `${name} ${value}`)
+    .join(', ')
 }

@@ -1,6 +1,8 @@
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { LeaderEpochs } from '../../log/leader-epochs.js'
+import { ProducerState } from '../../log/producer-state.js'
+import type { AbortedTransaction } from '../../log/transaction-index.js'
 import type { RecordBatch } from '../../record/record-batch.js'
 import { leaderEpochCheckpoint, topicIdIn } from '../look/checkpoint-files.js'
 import { contentOf, type PartitionFolder, type SegmentFile, segmentFiles } from '../look/data-directory.js'
@@ -50,6 +52,7 @@ class PartitionWalk implements SegmentVisitor {
   readonly #reporter: Reporter
   readonly #epochsPath: string
   readonly #safeUpTo: number
+  readonly #producers = new ProducerState()
   #epochs: LeaderEpochs | undefined
   #segment: SegmentFile = { baseOffset: 0, path: '' }
   #isLast = false
@@ -100,6 +103,10 @@ class PartitionWalk implements SegmentVisitor {
 
   get isFinished(): boolean {
     return this.#isLast ? this.#safeUpTo === Number.POSITIVE_INFINITY : this.nextOffset <= this.#safeUpTo
+  }
+
+  abortedBy(batch: RecordBatch): AbortedTransaction | undefined {
+    return this.#producers.note(batch.bytes)
   }
 
   unreadable(): void {

@@ -1,5 +1,6 @@
 import { setTimeout } from 'node:timers/promises'
 import { KafkaError } from '../../errors.js'
+import type { AbortedTransaction } from '../../log/transaction-index.js'
 import { batchSizeAt } from '../../record/batch-header.js'
 import { RecordBatch } from '../../record/record-batch.js'
 import { RecordCursor } from '../../record/record-cursor.js'
@@ -20,6 +21,8 @@ export interface SegmentVisitor {
   unreadable(batch: RecordBatch): void
   /** How long an unfinished batch at the end may take until it is finished, in ms: someone may just be writing it. */
   readonly patienceMs: number
+  /** The transaction that a sound batch aborts. */
+  abortedBy(batch: RecordBatch): AbortedTransaction | undefined
   /** A batch whose header can be believed, or at least not be refuted. */
   batch(batch: RecordBatch, position: number): void
 }
@@ -41,7 +44,8 @@ export async function verifySegment(segment: SegmentFile, visitor: SegmentVisito
       problem(position, `offsets ${batch.baseOffset} to ${batch.lastOffset} do not belong in a segment that begins at ${baseOffset}`)
       return
     }
-    for (const index of indexes) index.batch(batch, position)
+    const aborted = damage ? undefined : visitor.abortedBy(batch)
+    for (const index of indexes) index.batch(batch, position, aborted)
     visitor.batch(batch, position)
   }
   await verifyBatches(path, visitor.patienceMs, problem, visit, () => visitor.isFinished)
@@ -107,6 +111,8 @@ function indexChecks(segment: SegmentFile, visitor: SegmentVisitor): IndexCheck[
   }
   add(files.index, (bytes, report, note) => new OffsetIndexCheck(bytes, segment.baseOffset, report, note))
   add(files.timeIndex, (bytes, report) => new TimeIndexCheck(bytes, segment.baseOffset, report))
-  add(files.transactionIndex, (bytes, report) => new TransactionIndexCheck(bytes, report))
+  const reportAborted = (message: string) => visitor.problem(files.transactionIndex, message)
+  // Where nothing was aborted, there is none.
+  checks.push(new TransactionIndexCheck(contentOf(files.transactionIndex) ?? new Uint8Array(0), reportAborted))
   return checks
 }

@@ -6,6 +6,7 @@ import { walkBatches } from '../batch-scan.js'
 import type { ProducerState } from '../producer-state.js'
 import type { Segment } from '../segment.js'
 import type { SegmentList } from '../segment-list.js'
+import type { SegmentRange } from '../transaction-index.js'
 import { BatchCleaner, type LastOfProducer } from './batch-cleaner.js'
 import { CleanedSegment } from './cleaned-segment.js'
 import { type Dirtiness, dirtinessOf, type MeasuredLog } from './dirtiness.js'
@@ -54,6 +55,8 @@ export interface CompactorParts {
   readonly firstDirtyOffset: number | undefined
   /** Runs a change of the log while nothing else changes it. What it throws ends the writing to the log. */
   readonly exclusively: (change: () => Promise<void>) => Promise<void>
+  /** Told of offsets among which nothing aborted is left. */
+  readonly onReplaced: (range: SegmentRange) => void
 }
 
 const defaultMaxKeyBytes = 128 * 1024 * 1024
@@ -189,7 +192,7 @@ export class Compactor {
 
   /** Returns whether it could: not when the sources have been removed or cut meanwhile. */
   async #putInPlace(cleaned: Segment, sources: readonly Segment[], cuts: number): Promise<boolean> {
-    const { storage, log, segments, exclusively } = this.#parts
+    const { storage, log, segments, exclusively, onReplaced } = this.#parts
     let isDone = false
     await exclusively(async () => {
       const index = segments.all.indexOf(sources[0])
@@ -202,6 +205,7 @@ export class Compactor {
         throw new Error(`compacted segments could not be put in place: ${error instanceof Error ? error.message : error}`, { cause: error })
       }
       segments.replace(index, sources.length, cleaned)
+      onReplaced({ baseOffset: sources[0].baseOffset, nextOffset: sources[sources.length - 1].nextOffset })
       segments.touch(cleaned)
       isDone = true
     })

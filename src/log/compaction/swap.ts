@@ -1,5 +1,5 @@
 import type { Storage } from '../../storage/storage.js'
-import { removeIndexFiles } from '../index-files.js'
+import { removeFilesBeside } from '../index-files.js'
 import type { Segment } from '../segment.js'
 
 /**
@@ -26,11 +26,11 @@ export async function swapIn(storage: Storage, folder: string, cleaned: Segment,
 
 /** The steps from the finished file on, which recovery may take again: removes the sources, of which the first is `path` itself, and renames. */
 export async function finishSwap(storage: Storage, folder: string, path: string, sources: readonly string[]): Promise<void> {
-  await removeIndexFiles(storage, path)
+  await removeFilesBeside(storage, path)
   for (const source of sources) {
     if (source === path) continue
     await storage.remove(`${source}.log`)
-    await removeIndexFiles(storage, source)
+    await removeFilesBeside(storage, source)
   }
   await storage.syncFolder(folder)
   await storage.rename(`${path}.log.swap`, `${path}.log`)

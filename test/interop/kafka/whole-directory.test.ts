@@ -1,4 +1,4 @@
-import { cp, mkdtemp, rm } from 'node:fs/promises'
+import { cp, mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Kafka, logLevel } from 'kafkajs'
@@ -12,6 +12,8 @@ const why = await missingKafka()
 
 describe.skipIf(why)(`the whole data directory of an Apache Kafka broker${why ? ` (${why})` : ''}`, () => {
   let directory: string
+  /** As they left it. */
+  let written: string
 
   beforeAll(async () => {
     await using broker = await startKafkaBroker({ 'num.partitions': '2' })
@@ -35,10 +37,15 @@ describe.skipIf(why)(`the whole data directory of an Apache Kafka broker${why ? 
     await producer.disconnect()
     await broker.stop()
     directory = await mkdtemp(join(tmpdir(), 'millrace-kafka-'))
-    await cp(broker.dataFolder, directory, { recursive: true })
+    written = await mkdtemp(join(tmpdir(), 'millrace-kafka-'))
+    for (const copy of [directory, written]) await cp(broker.dataFolder, copy, { recursive: true })
   }, 120_000)
 
-  afterAll(() => rm(directory, { recursive: true, force: true }))
+  afterAll(async () => {
+    for (const copy of [directory, written]) await rm(copy, { recursive: true, force: true })
+  })
+
+  const kept = [1, 2, 4, 5, 7, 8].flatMap(i => [`kept ${i}`, `kept ${i}`])
 
   async function valuesOf(cluster: Cluster, topic: string, isolationLevel: 'read_committed' | 'read_uncommitted'): Promise<string[]> {
     await using consumer = cluster.consumer({ topics: [topic], value: string, autoOffsetReset: 'earliest', isolationLevel })
@@ -62,7 +69,6 @@ describe.skipIf(why)(`the whole data directory of an Apache Kafka broker${why ? 
       cluster.on(event, (each: unknown) => trouble.push(each))
     expect([...cluster.topics.keys()].filter(name => !name.startsWith('__')).sort()).toEqual(['accounts', 'plain'])
     expect((await valuesOf(cluster, 'plain', 'read_uncommitted')).sort()).toEqual(Array.from({ length: 200 }, (_, i) => `v${i}`).sort())
-    const kept = [1, 2, 4, 5, 7, 8].flatMap(i => [`kept ${i}`, `kept ${i}`])
     expect((await valuesOf(cluster, 'accounts', 'read_committed')).sort()).toEqual(kept)
     expect(await valuesOf(cluster, 'accounts', 'read_uncommitted')).toHaveLength(20)
     const offsets = await cluster.admin().listGroupOffsets('theirs')
@@ -72,4 +78,34 @@ describe.skipIf(why)(`the whole data directory of an Apache Kafka broker${why ? 
     expect(offset).toBe(cluster.topic('plain').partitions[0].logEndOffset - 1)
     expect(trouble).toEqual([])
   })
+
+  const filesIn = async (home: string, suffix: string) => {
+    const names = (await readdir(home, { recursive: true })).filter(name => name.startsWith('accounts-') && name.endsWith(suffix)).sort()
+    return new Map(await Promise.all(names.map(async name => [name, (await readFile(join(home, name))).toString('hex')] as const)))
+  }
+
+  const losses: [what: string, lose: (path: string) => Promise<void>][] = [
+    ['gone', path => rm(path)],
+    ['empty', path => truncate(path)],
+    ['cut short', path => truncate(path, 40)],
+    ['full of zeros', path => writeFile(path, new Uint8Array(68))]
+  ]
+  for (const [what, lose] of losses) {
+    for (const isClean of [true, false]) {
+      it(`gets its transaction indexes back, byte for byte, where they are ${what}, after ${isClean ? 'its end' : 'a crash'}`, async () => {
+        const copy = await mkdtemp(join(tmpdir(), 'millrace-kafka-'))
+        await cp(written, copy, { recursive: true })
+        const theirs = await filesIn(copy, '.txnindex')
+        expect(theirs.size).toBe(2)
+        for (const name of theirs.keys()) await lose(join(copy, name))
+        if (!isClean) await rm(join(copy, '.kafka_cleanshutdown'))
+        {
+          await using cluster = await Cluster.open({ storage: fileStorage(copy), nodeId: 1 })
+          expect((await valuesOf(cluster, 'accounts', 'read_committed')).sort()).toEqual(kept)
+        }
+        expect(await filesIn(copy, '.txnindex')).toEqual(theirs)
+        await rm(copy, { recursive: true })
+      })
+    }
+  }
 })

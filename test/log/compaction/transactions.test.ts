@@ -41,6 +41,19 @@ describe('compaction of transactions', () => {
     expect(await contents(log)).toEqual(['0:a=1', '4:c=1', '6:x=1'])
   })
 
+  it('forgets what is gone, so that its producer is not passed over for good', async () => {
+    const { log } = await openCompacted()
+    await writeIn(log, 5, 'a=1')
+    await mark(log, 'ABORT', 5)
+    await write(log, 'x=1', 'x=2')
+    await writeIn(log, 5, 'b=1')
+    await mark(log, 'ABORT', 5)
+    await write(log, 'y=1')
+    expect(await log.abortedTransactions(0, await log.read(0, 1000))).toMatchObject([{ lastOffset: 1 }, { lastOffset: 5 }])
+    await log.compact()
+    expect(await log.abortedTransactions(0, await log.read(0, 1000))).toEqual([])
+  })
+
   it('tells the transactions of several producers apart', async () => {
     const { log } = await openCompacted()
     await write(log, 'a=0 b=0'.split(' ')[0], 'b=0')
