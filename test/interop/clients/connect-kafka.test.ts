@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { createServer } from 'node:net'
+import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Cluster } from '../../../src/cluster.js'
 import { AlterUserScramCredentials } from '../../../src/protocol/messages/alter-user-scram-credentials.js'
@@ -11,6 +12,9 @@ import { type ScramMechanism, saslMechanisms } from '../../../src/wire/sasl/sasl
 import { saltPassword } from '../../../src/wire/sasl/scram-keys.js'
 import { type KafkaBroker, kafkaTool, missingKafka, startKafkaBroker } from '../kafka/apache-kafka.js'
 import { codecs } from './client-round.js'
+import { runCommand } from './run-command.js'
+
+const root = fileURLToPath(new URL('../../../', import.meta.url))
 
 interface PageView {
   readonly url: string
@@ -65,6 +69,14 @@ describe.skipIf(await missingKafka())('connect(), to Apache Kafka 4.3', () => {
     }
     await again.close()
     await producer.close()
+  })
+
+  it('does the main job there', async () => {
+    const tsx = ['node_modules/tsx/dist/cli.mjs', '--tsconfig', 'tsconfig.json']
+    const output = await runCommand(process.execPath, [...tsx, 'examples/flights.ts', '--brokers', kafka.address], { cwd: root })
+    for (const name of ['produced', 'group statistics', 'group copy', 'group replay'])
+      expect(output).toMatch(new RegExp(`${name} +20,000 `))
+    expect(output).toContain('same totals')
   })
 
   it.each(codecs)('exchanges batches with Java, %s', async codec => {
