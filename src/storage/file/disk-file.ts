@@ -207,6 +207,11 @@ export class DiskFile implements StorageFile {
     this.#setting.onDirty(this)
   }
 
+  /** Ends all writing. */
+  fail(reason: Error): void {
+    this.#failure ??= reason
+  }
+
   /** One sync serves all who ask while the one before it runs. */
   sync(): Promise<void> {
     if (this.#failure) return Promise.reject(this.#failure)

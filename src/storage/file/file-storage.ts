@@ -248,7 +248,7 @@ export class FileStorage implements Storage {
     this.#syncTimer ??= setTimeout(() => this.#syncAll(), this.#options.syncIntervalMs).unref()
   }
 
-  /** A file whose sync fails is written no more: whoever appends next is told why, and `onError` at once. */
+  /** A file whose sync fails, or that of its name, is written no more: whoever appends next is told why, and `onError` at once. */
   #syncAll(): void {
     this.#syncTimer = undefined
     const files = [...this.#unsynced]
@@ -256,7 +256,12 @@ export class FileStorage implements Storage {
     this.#unsynced.clear()
     this.#unsyncedFolders.clear()
     for (const file of files) file.sync().catch(error => this.onError?.(error, relative(this.directory, file.path)))
-    for (const folder of folders) this.syncFolder(folder).catch(error => this.onError?.(error, folder))
+    for (const folder of folders) {
+      this.syncFolder(folder).catch(error => {
+        for (const file of this.#openFilesIn(join(this.directory, folder))) file.fail(error)
+        this.onError?.(error, folder)
+      })
+    }
   }
 }
 

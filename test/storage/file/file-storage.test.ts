@@ -1,7 +1,8 @@
-import { mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, renameSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { deferred } from '../../../src/common/deferred.js'
 import { release } from '../../../src/common/lease.js'
 import { fileStorage } from '../../../src/storage/file/index.js'
 
@@ -63,6 +64,22 @@ describe('a storage in files', () => {
       Buffer.concat(Array.from({ length: 100 }, (_, i) => filled(3, i)))
     )
     await file.close()
+    await storage.close()
+  })
+
+  it('writes no more to a folder whose names it could not sync', async () => {
+    const storage = fileStorage(join(home, 'data'), { durability: 'interval', syncIntervalMs: 5 })
+    const other = storage.open('b.log')
+    const file = storage.open('a/a.log')
+    await file.append(filled(10, 1))
+    const failed = deferred<string>()
+    storage.onError = (_, name) => failed.resolve(name)
+    renameSync(join(home, 'data', 'a'), join(home, 'elsewhere'))
+    symlinkSync('/dev/null', join(home, 'data', 'a'))
+    expect(await failed.promise).toBe('a')
+    expect(() => file.append(filled(10, 1))).toThrow('Syncing')
+    await expect(file.sync()).rejects.toThrow('Syncing')
+    await other.append(filled(10, 1))
     await storage.close()
   })
 
