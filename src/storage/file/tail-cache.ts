@@ -12,7 +12,8 @@ interface Chunk {
 
 /**
  * The last bytes of the files that are being written, so that those who read right behind the writers never touch the disk. Each file keeps up to
- * two chunks of at most 1 MiB; all together keep `maxBytes`, and the file that was written longest ago forgets its tail first.
+ * two chunks of at most 1 MiB; all together keep `maxBytes`, and the file that was written longest ago forgets its tail first. Where a mebibyte has gone
+ * by that nobody read, nobody reads right behind the writer, and nothing is kept until somebody does.
  */
 export class TailCache {
   readonly #maxBytes: number
@@ -60,6 +61,8 @@ export class TailCache {
 export class Tail {
   readonly #cache: TailCache
   #chunks: Chunk[] = []
+  /** What was added since anybody read here. */
+  #unreadBytes = 0
 
   constructor(cache: TailCache) {
     this.#cache = cache
@@ -71,7 +74,8 @@ export class Tail {
   }
 
   append(position: number, bytes: Uint8Array): void {
-    if (bytes.length > maxChunkBytes) return this.forget()
+    this.#unreadBytes += bytes.length
+    if (this.#unreadBytes > maxChunkBytes) return this.forget()
     let last = this.#chunks.at(-1)
     if (last && last.start + last.used !== position) {
       this.forget()
@@ -90,6 +94,7 @@ export class Tail {
 
   /** A lent view of up to `maxBytes` bytes from `position` on, or undefined when they are not here. */
   read(position: number, maxBytes: number): Uint8Array | undefined {
+    this.#unreadBytes = 0
     for (const chunk of this.#chunks) {
       if (position < chunk.start || position >= chunk.start + chunk.used) continue
       const from = position - chunk.start
