@@ -3,6 +3,7 @@ import { Admin, type AdminOptions } from './admin/admin.js'
 import type { BrokerEvents } from './broker/events.js'
 import { LocalBroker } from './broker/local-broker.js'
 import type { Topic } from './broker/topic.js'
+import { troubleTexts } from './broker/trouble.js'
 import { type Clock, systemClock } from './common/clock.js'
 import { expectKnownKeys } from './common/options.js'
 import { type Random, systemRandom } from './common/random.js'
@@ -115,7 +116,8 @@ export class Cluster extends EventEmitter<ClusterEvents> implements AsyncDisposa
   consumer<const T extends TopicSelector = string, K = Uint8Array, V = Uint8Array>(
     options: ConsumerOptions<T, K, V> = {}
   ): Consumer<T, K, V> {
-    const consumer = new Consumer<T, K, V>(this.#clientParts(options.clientId), this.#withTopicCreation(options))
+    const parts = this.#clientParts(options.clientId)
+    const consumer = new Consumer<T, K, V>(parts, this.#withTopicCreation({ checkCrcs: !this.#isInMemory, ...options }))
     consumer.once('closed', () => this.#clients.delete(consumer))
     return this.#keep(consumer)
   }
@@ -178,6 +180,11 @@ export class Cluster extends EventEmitter<ClusterEvents> implements AsyncDisposa
     }
   }
 
+  /** What was checked when it was taken in has not left the memory of this process since. */
+  get #isInMemory(): boolean {
+    return this.#parts.node?.storage.durable === false
+  }
+
   /** Where a cluster does not create topics by itself, its typed topics are not created by being used either. */
   #withTopicCreation<O extends { readonly allowAutoTopicCreation?: boolean }>(options: O): O {
     const isOff = this.#parts.node?.configs.boolean('auto.create.topics.enable') === false
@@ -206,7 +213,17 @@ const forwarded = [
 ] as const
 
 function forwardEvents(node: LocalBroker, cluster: Cluster): void {
-  for (const name of forwarded) node.events.on(name, (...event) => cluster.emit(name, ...(event as never)))
+  for (const name of forwarded) {
+    node.events.on(name, (...event) => {
+      if (!cluster.emit(name, ...(event as never)) && name in troubleTexts) warn(name as keyof typeof troubleTexts, event[0])
+    })
+  }
+}
+
+/** Nobody listens, but nobody should have to wonder why a partition is silent either. */
+function warn(name: keyof typeof troubleTexts, event: unknown): void {
+  const { process } = globalThis as { process?: { emitWarning?(text: string, options: { type: string; code: string }): void } }
+  process?.emitWarning?.(troubleTexts[name](event as never), { type: 'MillraceWarning', code: name })
 }
 
 const topicEvents = ['topicCreated', 'partitionsAdded', 'topicDeleted'] as const

@@ -3,7 +3,10 @@ import type { KafkaError } from '../errors.js'
 import type { CompactionReport } from '../log/compaction/compactor.js'
 import type { TornTail } from '../log/recovery.js'
 
-/** What a node tells about its life; none of it on the path of a record. */
+/**
+ * What a node tells about its life; none of it on the path of a record. What must not go unnoticed (`tornTail`, `partitionStopped`, `straySetAside`, `error`)
+ * becomes a warning of the process where nobody listens.
+ */
 export interface BrokerEvents {
   topicCreated: (event: { readonly topic: string; readonly topicId: string; readonly partitions: number }) => void
   partitionsAdded: (event: { readonly topic: string; readonly partitions: number }) => void

@@ -62,7 +62,7 @@ export interface ConsumerOptions<T extends TopicSelector = TopicSelector, K = Ui
   readonly retryBackoffMs?: number
   /** The longest wait in milliseconds. Default: 1000. */
   readonly retryBackoffMaxMs?: number
-  /** Whether checksums of batches are checked once more on arrival. Default: `false`; a log checks what it takes in and what it reads from files. */
+  /** Whether the checksum of every batch is checked on arrival. Default: `true`, but `false` where it comes out of this process's memory. */
   readonly checkCrcs?: boolean
   /** What happens to a record that cannot be decoded or is not valid. Default: `'fail'`. */
   readonly rejection?: Rejection
@@ -99,7 +99,7 @@ const defaults = Object.freeze({
   allowAutoTopicCreation: true,
   retryBackoffMs: 100,
   retryBackoffMaxMs: 1000,
-  checkCrcs: false,
+  checkCrcs: true,
   rejection: undefined as Rejection | undefined,
   onAssigned: undefined,
   onRevoked: undefined,

@@ -64,7 +64,13 @@ export class FetchedRecords {
     while (bytes.length - size >= headerBytes) {
       const end = size + batchSizeAt(bytes, size)
       if (end > bytes.length || end < size + lengthPrefixBytes) break
-      if (checkCrcs) new RecordBatch(bytes, size).verify()
+      try {
+        if (checkCrcs) new RecordBatch(bytes, size).verify()
+      } catch (error) {
+        // What comes before a damaged batch is handed out; the next fetch begins with it.
+        if (size > 0) break
+        throw error
+      }
       // The checksum leaves the base offset out, so only its order tells that it is damaged.
       if (size > 0 && baseOffsetAt(bytes, size) < endOffset) throw new KafkaError('CORRUPT_MESSAGE', 'The offsets of a fetch go back')
       endOffset = lastOffsetAt(bytes, size) + 1

@@ -299,7 +299,6 @@ export class Fetcher {
     const { topic } = partition
     const error = KafkaError.fromNumber(number, undefined, { topic, partition: partition.partition })
     if (number === offsetOutOfRange) {
-      // What was fetched before comes first; asking again afterwards shows whether it is still so.
       if (partition.isReady) this.#rest(partition)
       else this.#owner.onOutOfRange(partition)
     } else if ((error.retriable && error.code !== 'CORRUPT_MESSAGE') || errorCodeOf(number) === 'UNKNOWN_SERVER_ERROR') {
@@ -312,7 +311,9 @@ export class Fetcher {
     }
   }
 
+  /** Ends the reading of a partition. What was fetched before comes first; asking again afterwards shows whether it is still so. */
   #fail(partition: AssignedPartition, error: KafkaError): void {
+    if (partition.isReady) return this.#rest(partition)
     partition.restUntil = Number.POSITIVE_INFINITY
     this.#owner.onFailed(partition, error)
   }

@@ -533,7 +533,7 @@ export class Log {
   /**
    * Whole batches, back to back, from the one that contains `offset` on: usually no more than `maxBytes`, and as many as are cheap to
    * return in one piece. Empty at the end of the log. The first batch may begin before `offset`; whoever decodes it skips those records.
-   * The bytes are lent (`release`). Raises `OFFSET_OUT_OF_RANGE` below `logStartOffset` and above `logEndOffset`, `CORRUPT_MESSAGE` for
+   * The bytes are lent (`release`). Checksums are left to whoever decodes them (`RecordBatch.verify`), as in Kafka. Raises `OFFSET_OUT_OF_RANGE` below `logStartOffset` and above `logEndOffset`, `CORRUPT_MESSAGE` for
    * damage that stands in the way, and `KAFKA_STORAGE_ERROR` when the storage fails.
    */
   read(
