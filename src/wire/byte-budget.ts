@@ -12,6 +12,11 @@ export class ByteBudget {
     return this.#taken
   }
 
+  /** How many bytes could be taken now. */
+  get free(): number {
+    return Math.max(0, this.#limit - this.#taken)
+  }
+
   /** Takes bytes now, or returns false: then `granted` is called when they have been taken. A request beyond the limit is granted alone. */
   take(bytes: number, granted: () => void): boolean {
     if (this.#waiting.length === 0 && this.#fits(bytes)) {

@@ -44,7 +44,7 @@ export class Connection {
     this.#options = options
     this.#socket = socket
     this.#onEnd = onEnd
-    this.#frames = new FrameReader(options.maxResponseBytes)
+    this.#frames = new FrameReader(() => options.maxResponseBytes)
     socket.setNoDelay(true)
     socket.on('data', chunk => this.#take(chunk))
     socket.on('error', error => this.#end(networkFailure(endpoint, error.message, error)))

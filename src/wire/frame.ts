@@ -8,7 +8,7 @@ import type { FrameMemory } from './frame-memory.js'
  * A frame that arrived whole is a view of what arrived; one in several pieces is gathered, once, in memory of its own, or from `memory`.
  */
 export class FrameReader {
-  readonly #maxBytes: number
+  readonly #maxBytes: () => number
   readonly #memory: FrameMemory | undefined
   /** What arrived of a size that is not complete yet. */
   readonly #sizeBytes = new Uint8Array(4)
@@ -17,7 +17,8 @@ export class FrameReader {
   #frameSize = -1
   #frameLength = 0
 
-  constructor(maxBytes: number, memory?: FrameMemory) {
+  /** `maxBytes` is asked for the largest frame that is accepted whenever one begins. */
+  constructor(maxBytes: () => number, memory?: FrameMemory) {
     this.#maxBytes = maxBytes
     this.#memory = memory
   }
@@ -67,8 +68,9 @@ export class FrameReader {
     }
     this.#sizeLength = 0
     const size = readInt32(this.#sizeBytes, 0)
-    if (size < 0 || size > this.#maxBytes) {
-      throw new KafkaError('INVALID_REQUEST', `A frame announces ${size} bytes, where 0 to ${this.#maxBytes} are accepted`)
+    const maxBytes = this.#maxBytes()
+    if (size < 0 || size > maxBytes) {
+      throw new KafkaError('INVALID_REQUEST', `A frame announces ${size} bytes, where 0 to ${maxBytes} are accepted`)
     }
     this.#frameSize = size
     return position

@@ -1,9 +1,10 @@
 import type { TlsOptions } from 'node:tls'
 import type { Clock } from '../common/clock.js'
 import { systemClock } from '../common/clock.js'
-import { expectFunction, expectInteger, expectKnownKeys, expectString } from '../common/options.js'
+import { expectFunction, expectInteger, expectKnownKeys, expectOneOf, expectString, shown } from '../common/options.js'
+import { apis } from '../protocol/apis.js'
 import type { Intercept } from './intercept.js'
-import type { SaslServerOptions } from './sasl/sasl-options.js'
+import { type SaslServerOptions, saslMechanisms } from './sasl/sasl-options.js'
 import type { MaxVersions } from './served-apis.js'
 
 export interface ListenOptions {
@@ -19,13 +20,13 @@ export interface ListenOptions {
   readonly tls?: TlsOptions
   /** Who may come in. Default: everybody. */
   readonly sasl?: SaslServerOptions
-  /** The largest request, in bytes; a larger one closes its connection. Default: 104857600, 100 MiB, as Kafka's. */
+  /** The largest request, in bytes; a larger one closes its connection. Default: 104857600, 100 MiB, as Kafka's; 512 KiB before authentication. */
   readonly maxRequestBytes?: number
   /** How many connections at once; one more is closed as soon as it is accepted. Default: 5000. */
   readonly maxConnections?: number
   /**
    * Bytes of requests above 64 KiB that are arriving or being handled, and of answers not yet taken by their clients, over all connections. At the limit,
-   * large requests and fetches wait. Default: 268435456, 256 MiB.
+   * large requests and fetches wait; below it, fetches at the same time share what is left. Default: 268435456, 256 MiB.
    */
   readonly maxInFlightBytes?: number
   /** A connection on which nothing was asked for so long is closed. Default: 600000, ten minutes, as Kafka's. */
@@ -67,9 +68,28 @@ export function checkListenOptions(given: ListenOptions): CheckedListenOptions {
   expectInteger('stallTimeoutMs', options.stallTimeoutMs, 1)
   if (options.advertisedHost !== undefined) expectString('advertisedHost', options.advertisedHost)
   if (options.advertisedPort !== undefined) expectInteger('advertisedPort', options.advertisedPort, 1, 65535)
+  if (options.sasl !== undefined) checkSasl(options.sasl)
+  for (const [name, version] of Object.entries(options.maxVersions ?? {})) {
+    if (!apiNames.includes(name)) throw new TypeError(`Expected \`maxVersions\` to name APIs, got ${shown(name)}`)
+    expectInteger(`maxVersions.${name}`, version, -1)
+  }
   if (options.intercept !== undefined) expectFunction('intercept', options.intercept)
   return options
 }
+
+function checkSasl({ mechanisms, ...rest }: SaslServerOptions): void {
+  expectKnownKeys('sasl', rest, ['users'])
+  if (typeof rest.users !== 'object' || rest.users === null) {
+    throw new TypeError(`Expected \`sasl.users\` to be passwords by user name, or Users, got ${shown(rest.users)}`)
+  }
+  if (mechanisms === undefined) return
+  if (!Array.isArray(mechanisms) || mechanisms.length === 0) {
+    throw new TypeError(`Expected \`sasl.mechanisms\` to be a list of at least one, got ${shown(mechanisms)}`)
+  }
+  for (const mechanism of mechanisms) expectOneOf('sasl.mechanisms', mechanism, saslMechanisms)
+}
+
+const apiNames = apis.map(({ name }) => name)
 
 function withoutUndefined<T extends object>(given: T): T {
   return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as T

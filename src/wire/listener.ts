@@ -7,6 +7,7 @@ import { KafkaError } from '../errors.js'
 import type { Broker } from '../protocol/broker.js'
 import { ByteBudget } from './byte-budget.js'
 import type { Endpoint } from './endpoints.js'
+import { FetchShare } from './fetch-share.js'
 import { FrameMemory } from './frame-memory.js'
 import { type CheckedListenOptions, checkListenOptions, type ListenOptions } from './listener-options.js'
 import { Authentication } from './sasl/authentication.js'
@@ -15,7 +16,7 @@ import { saslMechanisms } from './sasl/sasl-options.js'
 import type { ScramCredential } from './sasl/scram-keys.js'
 import { Users } from './sasl/users.js'
 import { ServedApis } from './served-apis.js'
-import { ServerConnection } from './server-connection.js'
+import { clientHostOf, ServerConnection } from './server-connection.js'
 
 /** What can be listened for: a node in this process, or a cluster that has one. */
 export interface Connectable {
@@ -79,6 +80,7 @@ export class Listener extends EventEmitter<ListenerEvents> implements AsyncDispo
   readonly #served: ServedApis
   readonly #budget: ByteBudget
   readonly #frameMemory = new FrameMemory()
+  readonly #fetchShare: FetchShare
   readonly #server: Server
   readonly #sockets = new Set<Socket>()
   readonly #connections = new Set<ServerConnection>()
@@ -95,10 +97,12 @@ export class Listener extends EventEmitter<ListenerEvents> implements AsyncDispo
     this.#users = users
     this.#served = served
     this.#budget = new ByteBudget(options.maxInFlightBytes)
+    this.#fetchShare = new FetchShare(this.#budget)
     const { tls, stallTimeoutMs: handshakeTimeout } = options
     this.#server = tls ? createTlsServer({ handshakeTimeout, ...tls }) : createServer()
     this.#server.on('connection', socket => this.#admit(socket))
     if (tls) this.#server.on('secureConnection', socket => this.#serve(socket))
+    if (tls) this.#server.on('tlsClientError', (error, socket) => this.#turnedAway(socket, `TLS: ${error.message}`))
     this.#server.on('error', error => this.emit('error', error))
   }
 
@@ -172,14 +176,18 @@ export class Listener extends EventEmitter<ListenerEvents> implements AsyncDispo
     if (this.#closing || this.#sockets.size >= this.#options.maxConnections) {
       socket.on('error', () => {})
       socket.destroy()
-      const reason = new KafkaError('NETWORK_EXCEPTION', `More than ${this.#options.maxConnections} connections (maxConnections)`)
-      if (!this.#closing) this.emit('disconnected', { id: this.#nextId++, clientHost: `/${socket.remoteAddress}`, reason })
+      this.#turnedAway(socket, `More than ${this.#options.maxConnections} connections (maxConnections)`)
       return
     }
     this.#sockets.add(socket)
     socket.on('close', () => this.#sockets.delete(socket))
     if (this.#options.tls) socket.on('error', () => {})
     else this.#serve(socket)
+  }
+
+  #turnedAway(socket: Socket, why: string): void {
+    const reason = new KafkaError('NETWORK_EXCEPTION', why)
+    if (!this.#closing) this.emit('disconnected', { id: this.#nextId++, clientHost: clientHostOf(socket), reason })
   }
 
   #serve(socket: Socket): void {
@@ -191,6 +199,7 @@ export class Listener extends EventEmitter<ListenerEvents> implements AsyncDispo
         served: this.#served,
         budget: this.#budget,
         frameMemory: this.#frameMemory,
+        fetchShare: this.#fetchShare,
         maxRequestBytes: this.#options.maxRequestBytes,
         intercept: this.#options.intercept,
         endpoint: () => this.#endpoint,

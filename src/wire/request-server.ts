@@ -11,6 +11,7 @@ import { Produce } from '../protocol/messages/produce.js'
 import { SaslAuthenticate } from '../protocol/messages/sasl-authenticate.js'
 import { SaslHandshake } from '../protocol/messages/sasl-handshake.js'
 import { type Endpoint, withEndpoint } from './endpoints.js'
+import type { FetchShare } from './fetch-share.js'
 import type { FrameMemory } from './frame-memory.js'
 import { apiVersionsKey, beginResponse, endFrame, type RequestHeader, readRequestHeader, skipTagged } from './headers.js'
 import { type Exchange, type Intercept, Interception } from './intercept.js'
@@ -22,6 +23,7 @@ export interface RequestContext {
   readonly served: ServedApis
   readonly intercept: Intercept | undefined
   readonly frameMemory: FrameMemory
+  readonly fetchShare: FetchShare
   readonly endpoint: () => Endpoint
   readonly authentication: Authentication
   /** The node, for a client of this name that asks in this version. */
@@ -129,9 +131,20 @@ export class RequestServer {
   }
 
   async #askNode(api: Api, header: RequestHeader, body: object): Promise<object> {
-    if (api === Fetch) await this.#requester.room()
-    const response = await this.#brokerFor(header, api).request(api, body as RequestOf<Api>, this.#requester.signal)
+    const broker = this.#brokerFor(header, api)
+    const { signal } = this.#requester
+    const response = await (api === Fetch
+      ? this.#fetch(broker, body as RequestOf<typeof Fetch>)
+      : broker.request(api, body as RequestOf<Api>, signal))
     return withEndpoint(api, response, this.#context.endpoint())
+  }
+
+  async #fetch(broker: Broker, body: RequestOf<typeof Fetch>): Promise<object> {
+    await this.#requester.room()
+    return this.#context.fetchShare.of(share => {
+      const maxBytes = Math.min(body.maxBytes ?? share, share)
+      return broker.request(Fetch, { ...body, maxBytes, minBytes: Math.min(body.minBytes, maxBytes) }, this.#requester.signal)
+    })
   }
 
   #brokerFor({ clientId, apiVersion }: RequestHeader, api: Api): Broker {

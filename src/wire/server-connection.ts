@@ -16,8 +16,16 @@ export interface ConnectionContext extends RequestContext {
   readonly now: () => number
 }
 
+/** The address of a client, as Kafka shows it. */
+export function clientHostOf(socket: Socket): string {
+  return `/${(socket.remoteAddress ?? 'unknown').replace(/^::ffff:/, '')}`
+}
+
 /** Requests and answers below this size are not counted: a connection reads no more than that ahead. */
 const smallMessage = 64 * 1024
+
+/** Who has not proved who he is needs no more room than a proof takes: as Kafka's `sasl.server.max.receive.size`. */
+const largestOfStrangers = 512 * 1024
 
 /** Answers that wait for something to happen; when the listener closes they are not waited for. */
 const parked: readonly (Api | undefined)[] = [Fetch, JoinGroup, SyncGroup]
@@ -51,9 +59,11 @@ export class ServerConnection {
   constructor(id: number, socket: Socket, context: ConnectionContext, onClose: (reason: KafkaError | undefined) => void) {
     this.id = id
     this.socket = socket
-    this.clientHost = `/${(socket.remoteAddress ?? 'unknown').replace(/^::ffff:/, '')}`
+    this.clientHost = clientHostOf(socket)
     this.#context = context
-    this.#frames = new FrameReader(context.maxRequestBytes, context.frameMemory)
+    const { maxRequestBytes, frameMemory, authentication } = context
+    const maxBytes = () => (authentication.isComplete ? maxRequestBytes : Math.min(maxRequestBytes, largestOfStrangers))
+    this.#frames = new FrameReader(maxBytes, frameMemory)
     this.#lastProgress = context.now()
     this.#writer = new SocketWriter(socket, () => this.#progress())
     const { signal } = this.#abort

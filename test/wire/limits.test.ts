@@ -123,6 +123,38 @@ describe('the limits of a listener', () => {
     expect(seen).toEqual(['The connection stalled for 5000 ms (stallTimeoutMs)'])
   })
 
+  it('maxInFlightBytes: fetches at the same time share what is left', async () => {
+    const answer = deferred()
+    const asked: [number, number][] = []
+    const node = new ScriptedNode().answer(Fetch, async ({ maxBytes, minBytes }) => {
+      asked.push([maxBytes ?? -1, minBytes])
+      await answer.promise
+      return { responses: [] }
+    })
+    await using listener = await listen(node, { maxInFlightBytes: 900_000 })
+    const clients = await Promise.all([1, 2, 3, 4, 5].map(() => RawClient.connect(listener.port)))
+    const [small, ...large] = clients
+    small.request(Fetch, 12, { ...fetchRequest, maxBytes: 1000 })
+    for (const [i, client] of large.entries()) {
+      while (asked.length <= i) await new Promise(resolve => setImmediate(resolve))
+      client.request(Fetch, 12, { ...fetchRequest, maxBytes: 50_000_000, minBytes: 250_000 })
+    }
+    while (asked.length < 5) await new Promise(resolve => setImmediate(resolve))
+    expect(asked).toEqual([
+      [1000, 1],
+      [450_000, 250_000],
+      [300_000, 250_000],
+      [225_000, 225_000],
+      [180_000, 180_000]
+    ])
+    answer.resolve()
+    for (const client of clients) await client.response(Fetch, 12)
+    small.request(Fetch, 12, { ...fetchRequest, maxBytes: 50_000_000 })
+    await small.response(Fetch, 12)
+    expect(asked.at(-1)).toEqual([900_000, 1])
+    for (const client of clients) client[Symbol.dispose]()
+  })
+
   it('stallTimeoutMs: a request that does not go on closes its connection', async () => {
     const clock = new VirtualClock()
     await using listener = await listen(
@@ -164,6 +196,11 @@ describe('the limits of a listener', () => {
   it('are checked when it is opened', async () => {
     await expect(listen(new ScriptedNode(), { port: 70000 })).rejects.toThrow('Expected `port` to be an integer from 0 to 65535')
     await expect(listen(new ScriptedNode(), { maxConnection: 3 } as never)).rejects.toThrow('Unknown option `maxConnection`')
+    await expect(listen(new ScriptedNode(), { maxVersions: { Fech: 3 } })).rejects.toThrow(
+      "Expected `maxVersions` to name APIs, got `'Fech'`"
+    )
+    for (const sasl of [{ users: 3 }, { users: {}, mechanisms: [] }, { users: {}, mechanisms: ['GSSAPI'] }, { users: {}, user: 'a' }])
+      await expect(listen(new ScriptedNode(), { sasl: sasl as never })).rejects.toThrow(TypeError)
     await expect(listen({ node: undefined })).rejects.toThrow('Expected a cluster with a node in this process')
   })
 })

@@ -12,7 +12,7 @@ export class RawClient implements Disposable {
   readonly socket: Socket
   readonly frames: Uint8Array[] = []
   readonly closed: Promise<void>
-  readonly #reader = new FrameReader(2 ** 31 - 1)
+  readonly #reader = new FrameReader(() => 2 ** 31 - 1)
   #arrived = () => {}
 
   private constructor(socket: Socket) {

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { errorNumber } from '../../src/errors.js'
 import { ApiVersions } from '../../src/protocol/messages/api-versions.js'
 import { Heartbeat } from '../../src/protocol/messages/heartbeat.js'
+import { Metadata } from '../../src/protocol/messages/metadata.js'
 import { SaslAuthenticate } from '../../src/protocol/messages/sasl-authenticate.js'
 import { SaslHandshake } from '../../src/protocol/messages/sasl-handshake.js'
 import { Connection } from '../../src/wire/connection.js'
@@ -16,7 +17,7 @@ import { ScriptedNode } from './scripted-node.js'
 
 const heartbeat = { groupId: 'g', generationId: 1, memberId: 'm' }
 const text = (value: string) => new TextEncoder().encode(value)
-const node = () => new ScriptedNode().answer(Heartbeat, () => ({ errorCode: 0 }))
+const node = () => new ScriptedNode().answer(Heartbeat, () => ({ errorCode: 0 })).answer(Metadata, () => ({ brokers: [], topics: [] }))
 const connectTo = (port: number, mechanism: SaslMechanism, username: string, password: string) =>
   Connection.open({ host: '127.0.0.1', port }, { sasl: { mechanism, username, password } })
 
@@ -60,6 +61,21 @@ describe('a listener with users', () => {
     expect(await client.frame()).toBeUndefined()
     expect(reasons).toEqual(['ILLEGAL_SASL_STATE'])
     expect(silent.seen).toEqual([])
+  })
+
+  it('takes no large requests from those whom it does not know', async () => {
+    await using listener = await listen(node(), { sasl: { users: { alice: 'secret' } } })
+    const reasons: (string | undefined)[] = []
+    listener.on('disconnected', ({ reason }) => reasons.push(reason?.message))
+    using client = await RawClient.connect(listener.port)
+    client.send(Uint8Array.of(0, 8, 0, 1))
+    await client.closed
+    expect(reasons).toEqual([expect.stringContaining('0 to 524288 are accepted')])
+    const known = await connectTo(listener.port, 'PLAIN', 'alice', 'secret')
+    expect(await known.request(Heartbeat, { ...heartbeat, memberId: 'm'.repeat(30_000) })).toMatchObject({ errorCode: 0 })
+    const large = Array.from({ length: 600_000 / 30_000 }, () => ({ name: 't'.repeat(30_000) }))
+    await expect(known.send(Metadata, 12, { topics: large })).resolves.toMatchObject({ topics: [] })
+    known.close()
   })
 
   it('names its mechanisms to who asks for another', async () => {
@@ -106,6 +122,17 @@ describe('SCRAM', () => {
     await expect(client.next(text('v=AAAA'))).rejects.toThrow('could not prove')
   })
 
+  it('does not tell who is a user: a name that nobody has is given a salt as well, and always the same', async () => {
+    const saltOf = async (name: string) => {
+      const first = await serverExchange('SCRAM-SHA-256', await users).step(text(`n,,n=${name},r=abc`))
+      return /s=([^,]+),i=4096$/.exec(new TextDecoder().decode(first))?.[1]
+    }
+    const salts = [await saltOf('alice'), await saltOf('bob'), await saltOf('carol')]
+    expect(new Set(salts.map(salt => salt?.length))).toEqual(new Set([32]))
+    expect(new Set(salts).size).toBe(3)
+    expect(await saltOf('bob')).toBe(salts[1])
+  })
+
   it.each(['', 'n,,', 'n,,n=alice', 'p=tls-unique,,n=alice,r=abc', 'n,,n=al=ice,r=abc', 'n,a=bob,n=alice,r=abc', '\0\0', 'n,,n=alice,r='])(
     'refuses %j',
     async message => {
@@ -147,11 +174,14 @@ describe.skipIf(!certificate)('a listener with TLS', () => {
     await expect(distrusting).rejects.toMatchObject({ code: 'NETWORK_EXCEPTION', message: expect.stringContaining('self-signed') })
   })
 
-  it('does not answer who speaks plainly, and closes with him still there', async () => {
+  it('does not answer who speaks plainly, says so, and closes with one still there who says nothing', async () => {
     const listener = await listen(node(), { tls: { key, cert } })
+    const reasons: (string | undefined)[] = []
+    listener.on('disconnected', ({ reason }) => reasons.push(reason?.message))
     using plain = await RawClient.connect(listener.port)
     plain.request(Heartbeat, 0, heartbeat)
     expect(await plain.frame()).toBeUndefined()
+    expect(reasons).toEqual([expect.stringMatching(/^TLS: /)])
     using silent = await RawClient.connect(listener.port)
     await listener.close()
     await silent.closed

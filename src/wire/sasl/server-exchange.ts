@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto'
+import { createHmac, randomBytes } from 'node:crypto'
 import { readText, textBytes } from '../../common/bytes.js'
 import { KafkaError } from '../../errors.js'
 import type { Credentials } from './credentials.js'
@@ -32,8 +32,8 @@ class PlainServer implements ServerExchange {
     if (parts.length !== 3 || this.user !== undefined) throw refused('Expected an authorization id, a user name and a password')
     const [authorizationId, name, password] = parts
     const known = [...this.#credentials.of(name)][0]
-    const [mechanism, credential] = known ?? nobody
-    const salted = await saltPassword(mechanism, password, credential.salt, credential.iterations)
+    const [mechanism, credential] = known ?? (['SCRAM-SHA-256', stranger(name)] as const)
+    const salted = await inTurn(() => saltPassword(mechanism, password, credential.salt, credential.iterations))
     const { storedKey } = credentialOf(mechanism, salted, credential.salt, credential.iterations)
     if (!known || !sameBytes(storedKey, credential.storedKey)) throw refused('Invalid user name or password')
     if (authorizationId !== '' && authorizationId !== name) throw refused('The authorization id must be the user name')
@@ -41,6 +41,15 @@ class PlainServer implements ServerExchange {
     return new Uint8Array(0)
   }
 }
+
+/** Passwords are checked one after the other: many at once would keep the threads busy that files are written with. */
+function inTurn<T>(act: () => Promise<T>): Promise<T> {
+  const result = turn.then(act)
+  turn = result.catch(() => {})
+  return result
+}
+
+let turn: Promise<unknown> = Promise.resolve()
 
 /** SCRAM (RFC 5802): the client proves that it knows the password, and the server that it knows its hash, and neither says it. */
 class ScramServer implements ServerExchange {
@@ -72,7 +81,7 @@ class ScramServer implements ServerExchange {
     this.#credential = this.#credentials.of(this.#name).get(this.#mechanism)
     this.#serverNonce = base64(randomBytes(24))
     this.#channelBinding = base64(textBytes(text.slice(0, text.length - match[2].length)))
-    const { salt, iterations } = this.#credential ?? nobody[1]
+    const { salt, iterations } = this.#credential ?? stranger(this.#name)
     const answer = `r=${scramField(fields, 'r')}${this.#serverNonce},s=${base64(salt)},i=${iterations}`
     this.#firstMessages = `${match[2]},${answer}`
     return answer
@@ -94,12 +103,14 @@ class ScramServer implements ServerExchange {
   }
 }
 
-/** Stands in for a user that does not exist, so that the answer takes as long and looks the same. */
-const nobodySalt = randomBytes(24)
-const nobody: readonly [ScramMechanism, ScramCredential] = [
-  'SCRAM-SHA-256',
-  { salt: nobodySalt, iterations: 4096, storedKey: randomBytes(32), serverKey: randomBytes(32) }
-]
+/** Stands in for a user that does not exist, so that the answer takes as long, and looks the same, each time: a name has its salt. */
+function stranger(name: string): ScramCredential {
+  const salt = createHmac('sha256', secret).update(name).digest().subarray(0, 24)
+  return { salt, iterations: 4096, storedKey: noKey, serverKey: noKey }
+}
+
+const secret = randomBytes(32)
+const noKey = new Uint8Array(32)
 
 function refused(reason: string): KafkaError {
   return new KafkaError('SASL_AUTHENTICATION_FAILED', reason)
