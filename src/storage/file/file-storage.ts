@@ -44,7 +44,8 @@ const defaults: Required<FileStorageOptions> = Object.freeze({
 })
 
 /**
- * Keeps a cluster in a directory, in Kafka's own files. The directory is made when it is not there; only one process has it at a time.
+ * Keeps a cluster in a directory, in Kafka's own files. The directory is made when it is not there; only one process has it at a time. While it is in use,
+ * and after a crash, files that grow end in zeros, as with Kafka's `log.preallocate`: at most 256 KiB, and never more than what is before them.
  *
  * ```ts
  * await using cluster = await Cluster.open({ storage: fileStorage('./data', { durability: 'always' }) })
