@@ -1,15 +1,18 @@
+import { readFileSync, writeFileSync } from 'node:fs'
 import { LocalBroker } from '../../../src/broker/local-broker.js'
 import { MemoryStorage } from '../../../src/storage/memory.js'
 import { listen } from '../../../src/wire/listener.js'
+import type { Check } from './client-round.js'
+import { codecs } from './client-round.js'
 import { clients } from './clients.js'
 
-/** Prints, as Markdown, which client passes what: npx tsx test/interop/clients/table.ts (with a Node that has zstd, for all codecs). */
+/** Writes into the README which client passes what: npx tsx test/interop/clients/table.ts (with a Node that has zstd, for all codecs). */
 const zstd = process.versions.zstd !== undefined
-console.log('| client | version | checks passed | what was checked |\n|---|---|---|---|')
+const lines = ['| client | version | checks passed | what was checked |', '|---|---|---|---|']
 for (const client of clients) {
   const why = await client.missing()
   if (why) {
-    console.log(`| ${client.name} | | not run | ${why} |`)
+    lines.push(`| ${client.name} | | not run | ${why} |`)
     continue
   }
   const node = await LocalBroker.open({ storage: new MemoryStorage() })
@@ -18,7 +21,24 @@ for (const client of clients) {
   await listener.close()
   await node.close()
   const passed = checks.filter(({ problem }) => problem === undefined)
-  const shown = checks.map(({ what, problem }) => (problem === undefined ? what : `**${what}: ${problem}**`)).join('; ')
-  console.log(`| ${client.name} | ${await client.version()} | ${passed.length} of ${checks.length} | ${shown} |`)
+  lines.push(`| ${client.name} | ${(await client.version()).replace(/^v/, '')} | ${passed.length} of ${checks.length} | ${shown(checks)} |`)
+  console.log(lines.at(-1))
 }
+const readme = new URL('../../../README.md', import.meta.url)
+writeFileSync(readme, readFileSync(readme, 'utf8').replace(/\| client \|[^]*?\n(?=\n)/, `${lines.join('\n')}\n`))
 process.exit(0)
+
+/** What was checked; checks that differ in their last word, a codec, are told together. */
+function shown(checks: readonly Check[]): string {
+  const parts: string[] = []
+  let before = ''
+  for (const { what, problem } of checks) {
+    const [, start = '', last = ''] = /^(.*) (\S+)$/.exec(what) ?? []
+    const isCodec = codecs.some(codec => codec === last)
+    if (problem !== undefined) parts.push(`**${what}: ${problem}**`)
+    else if (isCodec && start === before) parts.push(`${parts.pop()}, ${last}`)
+    else parts.push(what)
+    before = problem === undefined && isCodec ? start : ''
+  }
+  return parts.join('; ')
+}
