@@ -3,7 +3,9 @@ import { fuzzCodec } from './fuzz-codec.js'
 import { fuzzListener } from './fuzz-listener.js'
 
 /** Fuzzes for as many seconds as the first argument says (default: 600), seed after seed; FUZZ_SEED begins at a given one. */
-const end = Date.now() + Number(process.argv[2] ?? 600) * 1000
+const seconds = Number(process.argv[2] ?? 600)
+if (!(seconds > 0)) throw new TypeError(`Expected a number of seconds, got ${process.argv[2]}`)
+const end = Date.now() + seconds * 1000
 const baseline = process.memoryUsage().rss
 let seed = Number(process.env.FUZZ_SEED ?? Date.now() % 2 ** 31)
 let runs = 0

@@ -62,6 +62,9 @@ function peakOf(pid: number | undefined): number {
 const interop = fileURLToPath(new URL('../../../../interop/kafka/', import.meta.url))
 const jars = join(interop, 'lib')
 
+/** As Kafka's own start script has it. */
+const heap = ['-Xmx1G', '-Xms1G', '-XX:+UseG1GC', '-XX:MaxGCPauseMillis=20', '-XX:InitiatingHeapOccupancyPercent=35']
+
 async function startApacheKafka(folder: string): Promise<RunningServer> {
   fetchKafka()
   const [port, controllerPort] = [await freePort(), await freePort()]
@@ -87,7 +90,7 @@ async function startApacheKafka(folder: string): Promise<RunningServer> {
     stdio: 'ignore'
   })
   const from = performance.now()
-  const { pid } = await startServer('java', () => ['-Xmx1g', '-cp', `${jars}/*`, 'kafka.Kafka', config], { port, waitMs: 60_000 })
+  const { pid } = await startServer('java', () => [...heap, '-cp', `${jars}/*`, 'kafka.Kafka', config], { port, waitMs: 60_000 })
   const address = `127.0.0.1:${port}`
   await firstAnswer(address)
   return { address, readyMs: performance.now() - from, peakMiB: () => peakOf(pid) }

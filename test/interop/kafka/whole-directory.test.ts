@@ -6,12 +6,15 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { Cluster } from '../../../src/cluster.js'
 import { string } from '../../../src/record/serde.js'
 import { fileStorage } from '../../../src/storage/file/file-storage.js'
+import { connect } from '../../../src/wire/connect.js'
+import { listen } from '../../../src/wire/listener.js'
 import { kafkaTool, missingKafka, startKafkaBroker } from './apache-kafka.js'
 
 const why = await missingKafka()
 
 describe.skipIf(why)(`the whole data directory of an Apache Kafka broker${why ? ` (${why})` : ''}`, () => {
   let directory: string
+  let users: string
   /** As they left it. */
   let written: string
 
@@ -23,6 +26,8 @@ describe.skipIf(why)(`the whole data directory of an Apache Kafka broker${why ? 
     await kafkaTool('org.apache.kafka.tools.ConsoleProducer', [...at, '--topic', 'plain', ...keyed], `${lines}\n`)
     const group = ['--topic', 'plain', '--group', 'theirs', '--from-beginning', '--max-messages', '200', '--timeout-ms', '20000']
     await kafkaTool('org.apache.kafka.tools.consumer.ConsoleConsumer', [...at, ...group])
+    const user = ['--entity-type', 'users', '--entity-name', 'ann', '--add-config', 'SCRAM-SHA-512=[iterations=4096,password=secret]']
+    await kafkaTool('kafka.admin.ConfigCommand', [...at, '--alter', ...user])
     const kafka = new Kafka({ brokers: [broker.address], logLevel: logLevel.NOTHING })
     const producer = kafka.producer({ transactionalId: 'tx', maxInFlightRequests: 1, idempotent: true })
     await producer.connect()
@@ -37,12 +42,13 @@ describe.skipIf(why)(`the whole data directory of an Apache Kafka broker${why ? 
     await producer.disconnect()
     await broker.stop()
     directory = await mkdtemp(join(tmpdir(), 'millrace-kafka-'))
+    users = await mkdtemp(join(tmpdir(), 'millrace-kafka-'))
     written = await mkdtemp(join(tmpdir(), 'millrace-kafka-'))
-    for (const copy of [directory, written]) await cp(broker.dataFolder, copy, { recursive: true })
+    for (const copy of [directory, users, written]) await cp(broker.dataFolder, copy, { recursive: true })
   }, 120_000)
 
   afterAll(async () => {
-    for (const copy of [directory, written]) await rm(copy, { recursive: true, force: true })
+    for (const copy of [directory, users, written]) await rm(copy, { recursive: true, force: true })
   })
 
   const kept = [1, 2, 4, 5, 7, 8].flatMap(i => [`kept ${i}`, `kept ${i}`])
@@ -61,6 +67,17 @@ describe.skipIf(why)(`the whole data directory of an Apache Kafka broker${why ? 
     await reading
     return values
   }
+
+  it('has users, who come in here as they did there', async () => {
+    await using cluster = await Cluster.open({ storage: fileStorage(users), nodeId: 1 })
+    await using listener = await listen(cluster, { sasl: { users: {} } })
+    const comeIn = async (password: string) => {
+      const brokers = [listener.address]
+      await (await connect({ brokers, sasl: { mechanism: 'SCRAM-SHA-512', username: 'ann', password } })).close()
+    }
+    await comeIn('secret')
+    await expect(comeIn('other')).rejects.toMatchObject({ code: 'SASL_AUTHENTICATION_FAILED' })
+  })
 
   it('opens here: topics, records, transactions and the offsets of groups are as they were', async () => {
     const trouble: unknown[] = []

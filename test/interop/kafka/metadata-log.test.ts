@@ -1,0 +1,38 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { expect, it } from 'vitest'
+import { Cluster } from '../../../src/cluster.js'
+import { AlterUserScramCredentials } from '../../../src/protocol/messages/alter-user-scram-credentials.js'
+import { fileStorage } from '../../../src/storage/file/file-storage.js'
+import { dumpLogSegment, missingKafka } from './apache-kafka.js'
+
+it.skipIf(await missingKafka())(
+  'Kafka reads what stands in the metadata log: topics, configs, and users who were made and removed',
+  async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'millrace-'))
+    const cluster = await Cluster.open({ storage: fileStorage(folder) })
+    await cluster.admin().createTopics([{ name: 'orders', partitions: 1, configs: { 'retention.ms': 60_000 } }])
+    const client = cluster.node!.connect({ clientId: 'test' })
+    const salt = Uint8Array.of(1, 2, 3)
+    const upsertions = [{ name: 'ann', mechanism: 2, iterations: 8192, salt, saltedPassword: new Uint8Array(64).fill(7) }]
+    await client.request(AlterUserScramCredentials, { deletions: [], upsertions })
+    await client.request(AlterUserScramCredentials, { deletions: [{ name: 'ann', mechanism: 2 }], upsertions: [] })
+    await cluster.close()
+    const dumped = await dumpLogSegment(join(folder, '__cluster_metadata-0/00000000000000000000.log'), '--cluster-metadata-decoder')
+    await rm(folder, { recursive: true })
+    const records = [...dumped.matchAll(/payload: (\{.*\})$/gm)].map(([, json]) => JSON.parse(json))
+    const types = records.map(({ type }) => type)
+    expect(types).toEqual([
+      'FEATURE_LEVEL_RECORD',
+      'TOPIC_RECORD',
+      'CONFIG_RECORD',
+      'PARTITION_RECORD',
+      'USER_SCRAM_CREDENTIAL_RECORD',
+      'REMOVE_USER_SCRAM_CREDENTIAL_RECORD'
+    ])
+    expect(records.at(-2).data).toMatchObject({ name: 'ann', mechanism: 2, iterations: 8192 })
+    expect(records.at(-1).data).toMatchObject({ name: 'ann', mechanism: 2 })
+  },
+  60_000
+)
