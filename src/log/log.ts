@@ -317,7 +317,8 @@ export class Log {
    * new offset and leader epoch, afterwards it is as it was.
    *
    * Raises `CORRUPT_MESSAGE`, `INVALID_RECORD`, `INVALID_TIMESTAMP` (both perhaps as `RecordValidationError`, telling which records),
-   * `MESSAGE_TOO_LARGE`, `RECORD_LIST_TOO_LARGE`, `UNSUPPORTED_COMPRESSION_TYPE` or `KAFKA_STORAGE_ERROR`.
+   * `MESSAGE_TOO_LARGE`, `RECORD_LIST_TOO_LARGE`, `UNSUPPORTED_COMPRESSION_TYPE`, `POLICY_VIOLATION` (the storage is read-only) or
+   * `KAFKA_STORAGE_ERROR`.
    */
   append(batch: Uint8Array, options: AppendOptions = noOptions): MaybePromise<AppendInfo> {
     this.#expectOpen()
@@ -336,6 +337,7 @@ export class Log {
 
   #submit(batch: Uint8Array, { origin = 'client', leaderEpoch = 0 }: AppendOptions): MaybePromise<Submission> {
     if (this.#failure) throw this.#failure
+    if (this.#isReadOnly) throw this.#readOnlyError()
     if (this.#lackOfRoom) return this.#cutUnwritten().then(() => this.#submit(batch, { origin, leaderEpoch }))
     const now = this.#clock.now()
     if (origin === 'replica') return this.#submitReplicated(batch, now)
@@ -652,6 +654,7 @@ export class Log {
     this.#expectOpen()
     return this.#changes.run(() => {
       if (this.#failure) throw this.#failure
+      if (this.#isReadOnly) throw this.#readOnlyError()
       if (!(offset >= 0 && offset <= this.#highWatermark)) throw this.#outOfRange(offset)
       if (offset <= this.#logStartOffset) return
       this.#logStartOffset = offset
@@ -666,6 +669,7 @@ export class Log {
    */
   applyRetention(): MaybePromise<number> {
     this.#expectOpen()
+    if (this.#isReadOnly) return 0
     return this.#changes.run(() => (this.#writes.areOver && !this.#storage.durable ? this.#removeExpired() : this.#learnAndRemoveExpired()))
   }
 
@@ -712,8 +716,9 @@ export class Log {
    * is left alone, and offsets never change. Tombstones stay for `deleteRetentionMs`. Reads and appends go on meanwhile. Returns what was done, undefined
    * for nothing.
    */
-  compact(options?: CompactOptions): Promise<CompactionReport | undefined> {
+  async compact(options?: CompactOptions): Promise<CompactionReport | undefined> {
     this.#expectOpen()
+    if (this.#isReadOnly) return undefined
     return this.#storage.durable ? this.#compactSafely(options) : this.#compactor.compact(options)
   }
 
@@ -804,6 +809,10 @@ export class Log {
         throw error instanceof KafkaError && error.code !== 'STORAGE_FAILED' ? error : this.#poison(error)
       }
     })
+  }
+
+  #readOnlyError(): KafkaError {
+    return new KafkaError('POLICY_VIOLATION', `The log \`${this.folder}\` was opened read-only`)
   }
 
   #expectOpen(): void {

@@ -214,6 +214,33 @@ describe('a directory', () => {
     ])
   })
 
+  it('can be looked at while another has it open, and is not touched', async () => {
+    const directory = newDirectory()
+    const { node, client, close } = await open(directory)
+    await createTopic(client, 'orders', 1, { 'segment.bytes': '100', 'retention.ms': '1000' })
+    for (const value of ['a', 'b', 'c']) await produce(client, 'orders', 0, batch(value))
+    const partitions = [{ partitionIndex: 0, committedOffset: 2, committedMetadata: '' }]
+    await client.request(OffsetCommit, { groupId: 'g', memberId: '', topics: [{ name: 'orders', partitions }] })
+    await node.topics.get('orders')?.partitions[0].log.sync()
+    const filesIn = () =>
+      readdirSync(directory, { recursive: true }).map(name => `${name} ${statSync(join(directory, String(name))).mtimeMs}`)
+    const before = filesIn()
+    const onlooker = await open(directory, { readOnly: true })
+    expect(await fetch(onlooker.client, 'orders', [0])).toMatchObject([{ values: ['a'] }])
+    const { groups } = await onlooker.client.request(OffsetFetch, { groups: [{ groupId: 'g', topics: null }] })
+    expect(groups?.[0].topics).toMatchObject([{ partitions: [{ committedOffset: 2 }] }])
+    const refused = await produce(onlooker.client, 'orders', 0, batch('d'))
+    expect([refused.error, refused.errorMessage]).toEqual(['POLICY_VIOLATION', 'The log `orders-0` was opened read-only'])
+    await expect(createTopic(onlooker.client, 'users')).rejects.toMatchObject({ code: 'POLICY_VIOLATION' })
+    await onlooker.clock.advance(1_000_000)
+    await onlooker.node.housekeeping()
+    expect(onlooker.events.filter(([name]) => name !== 'logRecovered')).toEqual([])
+    expect(await fetch(onlooker.client, 'orders', [0], { offset: 2 })).toMatchObject([{ values: ['c'] }])
+    await onlooker.close()
+    expect(filesIn()).toEqual(before)
+    await close()
+  })
+
   it('drops what was committed for a topic whose deletion a crash has cut short', async () => {
     const directory = newDirectory()
     const { client, close } = await open(directory)
@@ -312,7 +339,8 @@ describe('a directory that cannot be used', () => {
     const directory = newDirectory()
     const { close } = await open(directory)
     await close()
-    await expect(refused(join(directory, 'meta.properties'))).rejects.toMatchObject({ code: 'STORAGE_FAILED' })
+    const message = expect.stringMatching(/^Opening the directory `.*meta.properties` failed: it is not a directory$/)
+    await expect(refused(join(directory, 'meta.properties'))).rejects.toMatchObject({ code: 'STORAGE_FAILED', message })
   })
 
   const damages: [what: string, properties: string, message: string][] = [

@@ -1,4 +1,4 @@
-import { appendFileSync, readdirSync, readFileSync, truncateSync } from 'node:fs'
+import { appendFileSync, cpSync, mkdirSync, readdirSync, readFileSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
 import type { CompressionType } from '../../src/record/compression/codec.js'
@@ -116,6 +116,17 @@ describe('topics', () => {
     expect(code).toBe(0)
     expect(output).toMatch(/^topic +partitions +offsets +size +id\n/)
     expect(output).toMatch(/^orders +3 +300 +\d/m)
+  })
+
+  it('passes over what is no partition, though it may look like one', async () => {
+    const directory = join(folder, 'a link and a file')
+    cpSync(cluster, directory, { recursive: true })
+    const { output } = await millraceHere('topics', cluster)
+    symlinkSync('/nowhere', join(directory, 'gone-0'))
+    writeFileSync(join(directory, 'file-0'), '')
+    mkdirSync(join(directory, 'lost+found'))
+    expect(await millraceHere('topics', directory)).toEqual({ code: 0, errors: '', output })
+    expect(await millraceHere('verify', directory)).toMatchObject({ code: 0 })
   })
 
   it('lists partitions with their first and last offsets', async () => {

@@ -13,6 +13,7 @@ import type { LogOptions } from '../../src/log/log-options.js'
 import { RecordBatch, type RecordBatchOptions } from '../../src/record/record-batch.js'
 import { fileStorage } from '../../src/storage/file/file-storage.js'
 
+const tsx = import.meta.resolve('tsx')
 const main = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
 
 export interface Ended {
@@ -28,9 +29,9 @@ export class Running {
   #output = ''
   #errors = ''
 
-  constructor(args: readonly string[]) {
+  constructor(args: readonly string[], folder?: string) {
     const { VITEST: _, NODE_OPTIONS: __, ...env } = process.env
-    this.child = spawn(process.execPath, ['--import', 'tsx', main, ...args], { stdio: ['pipe', 'pipe', 'pipe'], env })
+    this.child = spawn(process.execPath, ['--import', tsx, main, ...args], { stdio: ['pipe', 'pipe', 'pipe'], env, cwd: folder })
     this.child.stdout.setEncoding('utf8').on('data', text => (this.#output += text))
     this.child.stderr.setEncoding('utf8').on('data', text => (this.#errors += text))
     this.ended = once(this.child, 'close').then(([code]) => ({ code, output: this.#output, errors: this.#errors }))
@@ -63,9 +64,9 @@ export async function millraceHere(...args: string[]): Promise<Ended> {
   return { code, output, errors }
 }
 
-/** Runs `millrace …` to its end. */
-export function millrace(args: readonly string[], input = ''): Promise<Ended> {
-  const running = new Running(args)
+/** Runs `millrace …` to its end, in `folder` if need be. */
+export function millrace(args: readonly string[], input = '', folder?: string): Promise<Ended> {
+  const running = new Running(args, folder)
   running.child.stdin.on('error', () => {}).end(input)
   return running.ended
 }

@@ -1,8 +1,11 @@
+import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { millrace, millraceHere, temporaryFolder } from './millrace.js'
 
 const folder = temporaryFolder()
+const sound = join(folder, 'sound')
+mkdirSync(join(sound, 'users-0'), { recursive: true })
 
 describe('the command line', () => {
   it('lists its commands', async () => {
@@ -34,7 +37,11 @@ describe('the command line', () => {
     [['dump', join(folder, 'absent')], 'there is no'],
     [['dump', 'package.json'], 'no file that can be shown'],
     [['dump', folder], 'no folder of a partition'],
-    [['tail', folder, 'orders'], "there is no topic 'orders'"],
+    [['verify', folder], 'is no data directory'],
+    [['topics', folder], 'is no data directory'],
+    [['groups', folder], 'is no data directory'],
+    [['tail', folder, 'orders'], 'is no data directory'],
+    [['tail', sound, 'orders'], "there is no topic 'orders'"],
     [['consume', 'orders'], '--broker HOST:PORT is missing'],
     [['consume', 'orders', '--broker', 'nowhere'], 'as `host:port`'],
     [['consume', 'orders', '--broker', 'a:1', '--from', 'now'], "--from is earliest or latest, not 'now'"],

@@ -1,5 +1,5 @@
 import { appendFileSync, cpSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { verifyDirectory } from '../../src/cli/verify/verify-directory.js'
 import { readInt32, writeInt32, writeInt64 } from '../../src/common/bytes.js'
@@ -57,6 +57,12 @@ describe('verify', () => {
     expect(filesOf(partition, '.index').length).toBe(report.segments)
     expect(filesOf(partition, '.index').some(path => readFileSync(path).length > 8)).toBe(true)
     expect(await verifyDirectory(partition)).toEqual(report)
+    expect(await verifyDirectory(relative(process.cwd(), partition))).toEqual(report)
+  })
+
+  it('can be told to look where it stands', async () => {
+    const { code, output } = await millrace(['verify', '.'], '', partition)
+    expect({ code, output }).toEqual({ code: 0, output: expect.stringContaining('1 partition,') })
   })
 
   it('finds nothing wrong with what a whole cluster left', async () => {

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, statSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { UsageError } from '../command.js'
 import { lastOffsetIn } from './batches-of.js'
@@ -35,8 +35,10 @@ export function partitionFolders(directory: string): PartitionFolder[] {
   for (const entry of readdirSync(directory, { withFileTypes: true })) {
     const named = partitionIn(entry.name)
     const path = join(directory, entry.name)
-    if (named && (entry.isDirectory() || statSync(path).isDirectory())) folders.push({ ...named, path })
+    if (named && statSync(path, { throwIfNoEntry: false })?.isDirectory()) folders.push({ ...named, path })
   }
+  if (folders.length === 0 && !existsSync(join(directory, 'meta.properties')))
+    throw new UsageError(`${resolve(directory)} is no data directory: it has neither partitions nor a meta.properties`)
   return folders.sort((a, b) => (a.topic === b.topic ? a.partition - b.partition : a.topic < b.topic ? -1 : 1))
 }
 

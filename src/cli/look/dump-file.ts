@@ -1,4 +1,4 @@
-import { basename, dirname } from 'node:path'
+import { basename, dirname, resolve } from 'node:path'
 import { KafkaError } from '../../errors.js'
 import { abortedTransactionsIn } from '../../log/transaction-index.js'
 import { batchSizeAt } from '../../record/batch-header.js'
@@ -65,7 +65,7 @@ function entriesReader(entriesIn: (bytes: Buffer) => Iterable<object>): Reader {
 }
 
 async function dumpBatches(path: string, { output, records, json, signal }: DumpOptions): Promise<number> {
-  const topic = partitionIn(basename(dirname(path)))?.topic ?? ''
+  const topic = partitionIn(basename(dirname(resolve(path))))?.topic ?? ''
   const cursor = new RecordCursor()
   let problems = 0
   await using reader = await LogFileReader.open(path)

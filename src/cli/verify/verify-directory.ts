@@ -34,20 +34,21 @@ const checkpointNames = [
  * Holds every file of a data directory, or of one partition's folder, against the others, without touching any: another process may have them open.
  * Memory does not grow with what is in them.
  */
-export async function verifyDirectory(directory: string, { signal, patienceMs = 200 }: VerifyOptions = {}): Promise<DirectoryReport> {
+export async function verifyDirectory(path: string, { signal, patienceMs = 200 }: VerifyOptions = {}): Promise<DirectoryReport> {
+  const directory = resolve(path)
   const single = isPartitionFolder(directory)
   const folders = single ? [partitionFolderAt(directory)] : partitionFolders(directory)
   const findings = new Findings()
   const reporter = {
     patienceMs,
-    problem: (path: string, message: string) => findings.problem(relative(directory, path), message),
-    note: (path: string, message: string) => findings.note(relative(directory, path), message)
+    problem: (file: string, message: string) => findings.problem(relative(directory, file), message),
+    note: (file: string, message: string) => findings.note(relative(directory, file), message)
   }
   const checkpoints = new Map(
     single ? [] : checkpointNames.map(name => [name, verifyText(join(directory, name), offsetCheckpoints, reporter) ?? []])
   )
   if (!single) verifyText(join(directory, 'meta.properties'), propertiesIn, reporter)
-  const top = single ? dirname(resolve(directory)) : directory
+  const top = single ? dirname(directory) : directory
   const cleaned = checkpointsIn(top, 'cleaner-offset-checkpoint')
   const isClean = existsSync(join(top, '.kafka_cleanshutdown'))
   const recoveryPoints = checkpointsIn(top, 'recovery-point-offset-checkpoint')
@@ -73,7 +74,7 @@ export async function verifyDirectory(directory: string, { signal, patienceMs = 
 }
 
 function partitionFolderAt(path: string): PartitionFolder {
-  const named = partitionIn(basename(join(path)))
+  const named = partitionIn(basename(path))
   if (!named) throw new Error(`${path} is no folder of a partition`)
   return { ...named, path }
 }

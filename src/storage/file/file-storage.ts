@@ -128,11 +128,12 @@ export class FileStorage implements Storage {
   }
 
   list(folder: string): string[] {
+    const path = this.#path(folder)
     try {
-      return readdirSync(this.#path(folder)).filter(name => folder !== '' || !name.startsWith('.lock'))
+      return readdirSync(path).filter(name => folder !== '' || !name.startsWith('.lock'))
     } catch (error) {
       if (isMissing(error)) return []
-      throw storageError('Listing', join(this.directory, folder), error)
+      throw storageError('Listing', path, error)
     }
   }
 
@@ -217,8 +218,9 @@ export class FileStorage implements Storage {
   #prepare(): void {
     const { readOnly, folderMode } = this.#options
     try {
-      if (!readOnly) mkdirSync(this.directory, { recursive: true, mode: folderMode })
-      if (!statSync(this.directory).isDirectory()) throw new Error('it is not a directory')
+      const isThere = statSync(this.directory, { throwIfNoEntry: readOnly })
+      if (!isThere) mkdirSync(this.directory, { recursive: true, mode: folderMode })
+      else if (!isThere.isDirectory()) throw new Error('it is not a directory')
     } catch (error) {
       throw storageError('Opening the directory', this.directory, error)
     }
