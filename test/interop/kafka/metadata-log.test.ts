@@ -26,8 +26,8 @@ it.skipIf(await missingKafka())(
     expect(types).toEqual([
       'FEATURE_LEVEL_RECORD',
       'TOPIC_RECORD',
-      'CONFIG_RECORD',
       'PARTITION_RECORD',
+      'CONFIG_RECORD',
       'USER_SCRAM_CREDENTIAL_RECORD',
       'REMOVE_USER_SCRAM_CREDENTIAL_RECORD'
     ])
