@@ -38,6 +38,13 @@ export const sendBatches: Send = async (producer, target, messages, count, flow)
   }
 }
 
+/** The same with values that are bytes already, as what comes from a socket or a file is. */
+export const sendBatchesOfBytes: Send = (producer, target, messages, count, flow) => {
+  const encoder = new TextEncoder()
+  const inBytes = messages.map(({ key, value }) => ({ key, value: encoder.encode(value) as unknown as string }))
+  return sendBatches(producer, target, inBytes, count, flow)
+}
+
 export const sendWindows: Send = async (producer, target, messages, count, flow) => {
   for (let sent = 0; sent < count; sent += messages.length) {
     await Promise.all(messages.map(message => producer.send(target, message)))

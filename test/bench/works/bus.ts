@@ -21,6 +21,7 @@ function busWork(name: string, title: string, valueBytes: number, records: numbe
         note: 'keeps nothing'
       }),
       ours('millrace: sendBatch → cursor', m => m.millraceBus(m.sendBatches, m.readCursors), { note: 'values read in place' }),
+      ours('millrace: sendBatch of bytes → cursor', m => m.millraceBus(m.sendBatchesOfBytes, m.readCursors, 'bytes')),
       ours('millrace: sendBatch → batches', m => m.millraceBus(m.sendBatches, m.readBatches)),
       ours('millrace: sendBatch → batches of bytes', m => m.millraceBus(m.sendBatches, m.readBatchesOfBytes, 'bytes')),
       ours('millrace: sendBatch → for await', m => m.millraceBus(m.sendBatches, m.readRecords)),
@@ -45,6 +46,7 @@ const emittery = 'emittery, await emit'
 export const bus = busWork('bus', 'Event bus, 100-byte values', 100, 4_000_000, [
   { row: 'millrace: sendBatch → cursor', metric: 'rate', of: fastq, atLeast: 1.5 },
   { row: 'millrace: sendBatch → cursor', metric: 'rate', of: 'RxJS ReplaySubject', atLeast: 1 },
+  { row: 'millrace: sendBatch of bytes → cursor', metric: 'rate', of: fastq, atLeast: 1.5 },
   { row: 'millrace: sendBatch → batches', metric: 'rate', of: fastq, atLeast: 0.75 },
   { row: 'millrace: sendBatch → batches', metric: 'rate', of: emittery, atLeast: 4.5 },
   { row: 'millrace: sendBatch → batches', metric: 'rate', of: 'worker MessageChannel, 1000 a post', atLeast: 2 },
