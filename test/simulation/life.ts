@@ -40,6 +40,8 @@ export class Life {
     cluster.on('compacted', () => parts.count('compactions'))
     cluster.on('segmentsRemoved', () => parts.count('removals'))
     cluster.on('tornTail', () => parts.count('tornTails'))
+    cluster.on('partitionStopped', ({ topic, partition, error }) => parts.note(`${topic}-${partition} is stopped: ${error.message}`))
+    cluster.on('straySetAside', ({ folder }) => parts.note(`${folder} is set aside`))
     cluster.on('error', ({ error, during }) => parts.note(`error during ${during}: ${(error as Error).stack}`))
     const settings = { deliveryTimeoutMs: 3000, requestTimeoutMs: 1000, maxBlockMs: 2000, batchSize: 700, allowAutoTopicCreation: false }
     this.#producers = [
