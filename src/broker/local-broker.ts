@@ -24,6 +24,7 @@ import { Housekeeping } from './housekeeping.js'
 import { LogCleaner } from './log-cleaner.js'
 import { LogDirectory } from './log-directory.js'
 import { metadataLog } from './metadata-log.js'
+import { replaySnapshot } from './metadata-snapshot.js'
 import { nodeIdentity } from './node-identity.js'
 import { ProducerIds } from './producer-ids.js'
 import { newestVersion, type RequestContext } from './request-context.js'
@@ -130,7 +131,9 @@ export class LocalBroker {
     const directory = await LogDirectory.open({ storage, clock, random, onError })
     try {
       const log = await metadataLog(directory, clock, failure => onError(failure, 'writing metadata'))
-      const metadataHost = await StateHost.open(log, new MetadataMachine(metadata), { clock })
+      const machine = new MetadataMachine(metadata)
+      const replayFrom = await replaySnapshot(storage, log, machine)
+      const metadataHost = await StateHost.open(log, machine, { clock, replayFrom })
       if (log.logEndOffset === 0)
         await metadataHost.run(() => ({ records: [...metadata.snapshot()].map(stateRecord), committed: () => {} }))
       const store = new TopicStore({ directory, clock, configs, news })

@@ -23,6 +23,8 @@ export interface StateHostOptions {
    * compacted instead. Default: 1 MiB.
    */
   readonly snapshotBytes?: number
+  /** What comes before this offset is in the machine already. Default: nothing. */
+  readonly replayFrom?: number
 }
 
 const readBytes = 1024 * 1024
@@ -59,7 +61,7 @@ export class StateHost {
   /** Replays the log into the machine. Rejects when the log cannot be read, or holds what the machine cannot. */
   static async open(log: StateLog, machine: StateMachine, options: StateHostOptions = {}): Promise<StateHost> {
     const host = new StateHost(log, machine, options)
-    await host.#load()
+    await host.#load(options.replayFrom ?? 0)
     return host
   }
 
@@ -172,8 +174,8 @@ export class StateHost {
     await this.#log.deleteRecordsBefore(start)
   }
 
-  async #load(): Promise<void> {
-    let offset = this.#log.logStartOffset
+  async #load(replayFrom: number): Promise<void> {
+    let offset = Math.max(this.#log.logStartOffset, replayFrom)
     while (offset < this.#log.logEndOffset) {
       const bytes = await this.#log.read(offset, readBytes)
       let next = offset
