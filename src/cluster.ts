@@ -213,17 +213,23 @@ const forwarded = [
 ] as const
 
 function forwardEvents(node: LocalBroker, cluster: Cluster): void {
+  const warned = new Set<string>()
   for (const name of forwarded) {
     node.events.on(name, (...event) => {
-      if (!cluster.emit(name, ...(event as never)) && name in troubleTexts) warn(name as keyof typeof troubleTexts, event[0])
+      if (cluster.emit(name, ...(event as never)) || !(name in troubleTexts)) return
+      // Nobody listens, but nobody should have to wonder either why a partition is silent.
+      const text = troubleTexts[name as keyof typeof troubleTexts](event[0] as never)
+      if (!warned.has(text) && warned.size < mostWarnings) warn(text, name)
+      warned.add(text)
     })
   }
 }
 
-/** Nobody listens, but nobody should have to wonder why a partition is silent either. */
-function warn(name: keyof typeof troubleTexts, event: unknown): void {
+const mostWarnings = 20
+
+function warn(text: string, code: string): void {
   const { process } = globalThis as { process?: { emitWarning?(text: string, options: { type: string; code: string }): void } }
-  process?.emitWarning?.(troubleTexts[name](event as never), { type: 'MillraceWarning', code: name })
+  process?.emitWarning?.(text, { type: 'MillraceWarning', code })
 }
 
 const topicEvents = ['topicCreated', 'partitionsAdded', 'topicDeleted'] as const

@@ -194,6 +194,7 @@ class Meeting {
     cluster.on('tornTail', ({ topic, partition }) => this.#reports.push(`tornTail ${topic}-${partition}`))
     cluster.on('partitionStopped', ({ topic, partition }) => this.#reports.push(`partitionStopped ${topic}-${partition}`))
     cluster.on('straySetAside', ({ folder }) => this.#reports.push(`straySetAside ${folder}`))
+    cluster.on('error', ({ during }) => this.#reports.push(`error during ${during}`))
   }
 
   async #checkPartition(cluster: Cluster, place: string): Promise<void> {

@@ -27,6 +27,8 @@ async function valuesOf(cluster: Cluster, partition: number): Promise<string[]> 
 /** Writes until the disk is full, and goes on when there is room again. */
 async function fill(disk: SmallDisk, segmentBytes: number): Promise<void> {
   const cluster = await Cluster.open({ storage: disk.mount(), configs: { 'offsets.topic.num.partitions': 1 } })
+  const told: unknown[] = []
+  cluster.on('error', ({ error }) => told.push(error))
   const admin = cluster.admin()
   await admin.createTopic({ name: 'orders', partitions: 2, configs: { 'segment.bytes': segmentBytes, 'retention.ms': -1 } })
   const producer = cluster.producer({ deliveryTimeoutMs: 300, requestTimeoutMs: 200, retryBackoffMs: 5, retryBackoffMaxMs: 20 })
@@ -47,6 +49,7 @@ async function fill(disk: SmallDisk, segmentBytes: number): Promise<void> {
 
   expect(failure).toBeInstanceOf(KafkaError)
   expect(String(failure)).toMatch(/room|ENOSPC/)
+  expect(String(told[0])).toMatch(/room|ENOSPC/)
   expect(acknowledged[0].length).toBeGreaterThan(5)
   for (const partition of [0, 1]) expect(await valuesOf(cluster, partition)).toEqual(acknowledged[partition])
 
