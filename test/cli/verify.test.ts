@@ -195,6 +195,16 @@ describe('verify', () => {
     ])
   })
 
+  it('notes an index that is missing', async () => {
+    const lost = (directory: string) => {
+      for (const suffix of ['.index', '.timeindex']) rmSync(filesOf(join(directory, 'orders-0'), suffix)[1])
+      writeFileSync(join(directory, '.kafka_cleanshutdown'), '')
+    }
+    const { problems, notes } = await verifyDirectory(damaged((_, directory) => lost(directory)))
+    expect(problems).toEqual([])
+    expect(notes.map(({ message }) => message)).toEqual(Array(2).fill('it is missing: whoever opens the log makes it anew'))
+  })
+
   it('finds an index of an odd size, and one without a log', async () => {
     const odd = damaged(path => appendFileSync(filesOf(path, '.index')[0], 'x'))
     expect(await problemsIn(odd)).toEqual([expect.stringContaining('is no multiple of 8')])

@@ -24,6 +24,24 @@ export interface IndexCheck {
 /** So much of a log without a single entry is unusual, whatever the `index.interval.bytes`. */
 const longWithoutEntry = 1024 * 1024
 
+/** Notes that an index is missing, where there is something to index. */
+export class MissingIndexCheck implements IndexCheck {
+  readonly #note: Report
+  #isEmpty = true
+
+  constructor(note: Report) {
+    this.#note = note
+  }
+
+  batch(): void {
+    this.#isEmpty = false
+  }
+
+  end(isFinished: boolean): void {
+    if (isFinished && !this.#isEmpty) this.#note('it is missing: whoever opens the log makes it anew')
+  }
+}
+
 /** Each entry of an `.index` has the last offset of the batch that begins at its position; offsets and positions grow. */
 export class OffsetIndexCheck implements IndexCheck {
   readonly #entries: Iterator<OffsetIndexEntry>

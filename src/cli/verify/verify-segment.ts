@@ -7,7 +7,7 @@ import { RecordCursor } from '../../record/record-cursor.js'
 import { contentOf, filesBeside, type SegmentFile } from '../look/data-directory.js'
 import { LogFileReader } from '../look/log-file-reader.js'
 import { isUnreadable, problemOfBatch } from './batch-check.js'
-import { type IndexCheck, OffsetIndexCheck, TimeIndexCheck, TransactionIndexCheck } from './index-check.js'
+import { type IndexCheck, MissingIndexCheck, OffsetIndexCheck, TimeIndexCheck, TransactionIndexCheck } from './index-check.js'
 
 /** What a walk over one `.log` file tells about. */
 export interface SegmentVisitor {
@@ -107,7 +107,8 @@ function indexChecks(segment: SegmentFile, visitor: SegmentVisitor): IndexCheck[
   const add = (path: string, check: (bytes: Uint8Array, report: Report, note: Report) => IndexCheck) => {
     const bytes = contentOf(path)
     const report = (message: string) => visitor.problem(path, message)
-    if (bytes) checks.push(check(bytes, report, message => visitor.note(path, message)))
+    const note = (message: string) => visitor.note(path, message)
+    checks.push(bytes ? check(bytes, report, note) : new MissingIndexCheck(note))
   }
   add(files.index, (bytes, report, note) => new OffsetIndexCheck(bytes, segment.baseOffset, report, note))
   add(files.timeIndex, (bytes, report) => new TimeIndexCheck(bytes, segment.baseOffset, report))
