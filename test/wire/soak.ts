@@ -6,4 +6,12 @@ const { sent, received, errors, memory } = await runService({ clients, seconds, 
 console.log(`${clients} clients, ${seconds} s, ${restarts} restarts: ${sent} records sent; received by group: ${received.join(', ')}`)
 console.log(`errors: ${errors.length === 0 ? 'none' : errors.map(String).join('\n')}`)
 console.log(`resident memory in MiB, second by second: ${memory.join(' ')}`)
-process.exitCode = errors.length === 0 && received.every(count => count === sent) ? 0 : 1
+const third = Math.floor(memory.length / 3)
+const [early, late] = [median(memory.slice(0, third)), median(memory.slice(-third))]
+const isFlat = late <= early * 1.2
+console.log(`from ${early} to ${late} MiB: ${isFlat ? 'flat' : 'it grows'}`)
+process.exitCode = errors.length === 0 && received.every(count => count === sent) && isFlat ? 0 : 1
+
+function median(figures: readonly number[]): number {
+  return [...figures].sort((a, b) => a - b)[Math.floor(figures.length / 2)]
+}
