@@ -1,4 +1,4 @@
-import { fdatasync, fstatSync, ftruncateSync, read as readFd, readSync, write as writeFd, writeSync } from 'node:fs'
+import { fdatasync, fstatSync, ftruncateSync, read as readFd, readSync, statSync, write as writeFd, writeSync } from 'node:fs'
 import { type Deferred, deferred, type MaybePromise } from '../../common/deferred.js'
 import { lend } from '../../common/lease.js'
 import type { ChunkPool } from '../chunk-pool.js'
@@ -56,7 +56,9 @@ export class DiskFile implements StorageFile {
     this.path = path
     this.#setting = setting
     this.#tail = setting.newTail()
-    this.#length = fstatSync(setting.handles.create(this)).size
+    const found = statSync(path, { throwIfNoEntry: false })
+    // One that is there is opened when it is used: of thousands of old segments few ever are.
+    this.#length = found?.isFile() ? found.size : fstatSync(setting.handles.create(this)).size
     this.#writtenLength = this.#length
     this.#extendedLength = this.#length
   }
