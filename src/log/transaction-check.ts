@@ -1,5 +1,6 @@
 import { isPromise, type MaybePromise } from '../common/deferred.js'
 import { release } from '../common/lease.js'
+import { KafkaError } from '../errors.js'
 import {
   attribute,
   attributesAt,
@@ -53,7 +54,7 @@ export class TransactionCheck {
     const open = new Map<number, number[]>()
     let next = 0
     let at = 0
-    for (; at + headerBytes <= bytes.length; at += batchSizeAt(bytes, at)) {
+    for (; at + headerBytes <= bytes.length; at += soundSizeAt(bytes, at)) {
       next = lastOffsetAt(bytes, at) + 1
       const attributes = attributesAt(bytes, at)
       // What compaction has emptied is passed over anyway.
@@ -97,7 +98,8 @@ export class TransactionCheck {
       const bytes = isPromise(read) ? await read : read
       if (bytes.length === 0) break
       try {
-        for (let at = 0; at + headerBytes <= bytes.length && open.size > 0; at += batchSizeAt(bytes, at)) {
+        for (let at = 0; at + headerBytes <= bytes.length && open.size > 0; at += soundSizeAt(bytes, at)) {
+          if (lastOffsetAt(bytes, at) < next) throw damaged(`offset ${lastOffsetAt(bytes, at)} comes where ${next} is due`)
           next = lastOffsetAt(bytes, at) + 1
           if (attributesAt(bytes, at) & attribute.control && !this.#end(open, bytes, at)) return false
         }
@@ -111,4 +113,14 @@ export class TransactionCheck {
   #says(isAborted: boolean, producerId: number, offset: number): boolean {
     return this.#index.between(offset, offset + 1).some(entry => entry.producerId === producerId) === isAborted
   }
+}
+
+function soundSizeAt(bytes: Uint8Array, at: number): number {
+  const size = batchSizeAt(bytes, at)
+  if (size < headerBytes) throw damaged(`its size is ${size}`)
+  return size
+}
+
+function damaged(reason: string): KafkaError {
+  return new KafkaError('CORRUPT_MESSAGE', `A batch is damaged: ${reason}`)
 }

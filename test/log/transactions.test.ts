@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { KafkaError } from '../../src/errors.js'
 import type { Log } from '../../src/log/log.js'
 import type { LogOpenOptions } from '../../src/log/log-types.js'
 import { readSmallFile, writeSmallFile } from '../../src/log/small-file.js'
@@ -51,6 +52,7 @@ async function readCommitted(log: Log, offset = 0, maxBytes = 1): Promise<string
     const aborted = [...(await log.abortedTransactions(offset, bytes))]
     const active = new Set<number>()
     for (const each of batchesIn(bytes)) {
+      if (each.nextOffset <= offset) throw new KafkaError('CORRUPT_MESSAGE')
       while (aborted.length > 0 && aborted[0].firstOffset <= each.lastOffset)
         active.add((aborted.shift() as { producerId: number }).producerId)
       if (each.isControl) {
@@ -179,6 +181,26 @@ describe('an index of transactions', () => {
     for (let offset = 0; offset < log.logEndOffset; offset++) await log.read(offset, 1)
     await log.close()
     expect(await listed(storage)).toEqual([])
+  })
+
+  it('is held against a damaged log without going round in circles', async () => {
+    const file = '00000000000000000000.log'
+    const { length } = await readSmallFile(await written(), name(file))
+    const outcomes = new Set<string>()
+    for (let position = 0; position < length; position++) {
+      const storage = await written()
+      await lose(storage)
+      const bytes = await readSmallFile(storage, name(file))
+      bytes[position] ^= 0x80
+      await writeSmallFile(storage, name(file), bytes)
+      for (const maxBytes of [1, 100_000]) {
+        const log = await openLog({ storage, ...reopened })
+        outcomes.add(await readCommitted(log, 0, maxBytes).catch(error => error.code))
+        await log.close()
+      }
+    }
+    expect(outcomes).toContain('bcdh')
+    expect(outcomes).toContain('CORRUPT_MESSAGE')
   })
 
   it('does no harm to a reader wherever it is damaged', async () => {

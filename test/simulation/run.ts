@@ -25,6 +25,8 @@ const { values } = parseArgs({
   }
 })
 const without = values.without.split(',')
+// Trouble is what these lives are made of.
+process.removeAllListeners('warning')
 const options: SimulationOptions = {
   powerCuts: !without.includes('power'),
   faults: !without.includes('faults'),
