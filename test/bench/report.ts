@@ -62,6 +62,40 @@ export function goalsOf({ work, outcomes }: Result): GoalReached[] {
   })
 }
 
+/** What is asked for first: works and metrics of the short table. */
+const summary = [
+  ['bus', 'rate'],
+  ['disk', 'append'],
+  ['disk', 'replay'],
+  ['fsync-1', 'rate'],
+  ['fsync-100', 'rate'],
+  ['latency', 'p50'],
+  ['socket', 'produce'],
+  ['socket', 'consume']
+] as const
+
+/** A line for each, ours and everybody else's from the best on; the first line is the head. */
+export function summaryTable(results: readonly Result[]): string[][] {
+  const lines = summary.flatMap(([name, metricName]) => {
+    const result = results.find(({ work }) => work.name === name)
+    const metric = result?.work.metrics.find(each => each.name === metricName)
+    if (!result || !metric) return []
+    const { work, outcomes } = result
+    const cell = (isOurs: boolean) =>
+      work.contestants
+        .filter(({ role }) => (role === 'us') === isOurs)
+        .flatMap(({ name }) => {
+          const figures = outcomes.find(({ contestant }) => contestant === name)?.readings[metricName]
+          return figures ? [{ name: name.replace(/^millrace(?:: | )/, ''), figure: median(figures) }] : []
+        })
+        .sort((a, b) => (metric.better === 'more' ? b.figure - a.figure : a.figure - b.figure))
+        .map(({ name, figure }) => `${name} **${shown(figure)}**`)
+        .join('; ')
+    return [[`${work.title}: ${metric.title}, ${metric.unit}`, cell(true), cell(false)]]
+  })
+  return [['', 'millrace', 'others'], ...lines]
+}
+
 /** For a terminal. */
 export function shownTable(table: readonly string[][]): string {
   const widths = table[0].map((_, column) =>
