@@ -21,12 +21,24 @@ export class RedisServer {
     const client = newClient(this.#server.port)
     await client.connect()
     this.#clients.push(client)
+    while (!(await isLoaded(client))) await new Promise(resolve => setTimeout(resolve, 20))
     return client
   }
 
   async stop(): Promise<void> {
     for (const client of this.#clients) client.destroy()
     await this.#server.stop()
+  }
+}
+
+/** A server that reads its file again answers everything with an error until it is through. */
+async function isLoaded(client: RedisClient): Promise<boolean> {
+  try {
+    await client.ping()
+    return true
+  } catch (error) {
+    if (/^LOADING/.test((error as Error).message)) return false
+    throw error
   }
 }
 
