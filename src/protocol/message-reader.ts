@@ -3,18 +3,25 @@ import { KafkaError } from '../errors.js'
 import { type Field, includesVersion } from './message.js'
 import { longestText } from './message-writer.js'
 
-/** How many array elements and tagged fields one message may have. A hundred megabytes could otherwise claim fifty million tiny objects. */
-const maxElements = 1_000_000
+/** How many array elements and tagged fields one message may have unless less is said. A hundred megabytes could otherwise claim fifty million tiny objects. */
+const defaultMaxElements = 1_000_000
 
 /** A message being read. Every step is checked against the end of the bytes: what comes from outside may say anything. */
 export class MessageReader {
   readonly #bytes: Uint8Array
-  #elementsLeft = maxElements
+  readonly #maxElements: number
+  #elementCount = 0
   position: number
 
-  constructor(bytes: Uint8Array, position = 0) {
+  constructor(bytes: Uint8Array, position = 0, maxElements = defaultMaxElements) {
     this.#bytes = bytes
     this.position = position
+    this.#maxElements = maxElements
+  }
+
+  /** How many array elements and tagged fields there were so far. */
+  get elementCount(): number {
+    return this.#elementCount
   }
 
   get remaining(): number {
@@ -78,8 +85,8 @@ export class MessageReader {
   /** Refuses a count that cannot be true, before anything is allocated for it: every element takes at least a byte. */
   expectElements(count: number): void {
     if (count > this.remaining) throw malformed(`an array claims ${count} elements in ${this.remaining} bytes`)
-    this.#elementsLeft -= count
-    if (this.#elementsLeft < 0) throw malformed(`it has more than ${maxElements} elements`)
+    this.#elementCount += count
+    if (this.#elementCount > this.#maxElements) throw malformed(`it has more than ${this.#maxElements} elements`)
   }
 
   positionAfter(length: number): number {

@@ -38,8 +38,10 @@ export interface Requester {
   readonly clientHost: string
   /** Aborts when the connection ends. */
   readonly signal: AbortSignal
-  /** Resolves when an answer of unknown size may be made. */
+  /** Resolves when an answer of unknown size may be made; undefined when it may be made now. */
   readonly room: () => Promise<void> | undefined
+  /** Counts so many bytes as taken until the request is answered. */
+  readonly hold: (bytes: number) => void
 }
 
 /** What goes back for a request: a frame in pieces, and what happens then. */
@@ -77,7 +79,7 @@ export class RequestServer {
   async answer(frame: Uint8Array): Promise<Answer | typeof never | undefined> {
     const { authentication, served } = this.#context
     if (authentication.expectsRawToken) return { pieces: rawFrame(await authentication.rawToken(frame)) }
-    const reader = new MessageReader(frame)
+    const reader = new MessageReader(frame, 0, maxElements)
     const header = readRequestHeader(reader)
     const api = served.find(header.apiKey, header.apiVersion)
     if (!api) return this.#refuseVersion(header)
@@ -85,9 +87,11 @@ export class RequestServer {
     if (!authentication.isComplete && !beforeAuthentication.includes(api)) {
       throw new KafkaError('ILLEGAL_SASL_STATE', `${api.name} was asked before authentication`)
     }
-    const body = readMessage(reader, api.request, header.apiVersion)
     this.#current = api
     try {
+      if (api === Fetch) await this.#room()
+      const body = readMessage(reader, api.request, header.apiVersion)
+      if (api === Fetch) this.#weigh(body as RequestOf<typeof Fetch>, reader.elementCount)
       const answer = await this.#exchange(api, header, body)
       // The node has borrowed the records until now; whoever intercepts requests may keep them.
       if (api === Produce && !this.#context.intercept) this.#context.frameMemory.give(frame)
@@ -139,8 +143,21 @@ export class RequestServer {
     return withEndpoint(api, response, this.#context.endpoint())
   }
 
+  /** Waits before a fetch is even read: once it has been, it takes its room. */
+  async #room(): Promise<void> {
+    const { room, signal } = this.#requester
+    for (let wait = room(); wait && !signal.aborted; wait = room()) await wait
+  }
+
+  /** A fetch of very many partitions takes memory for as long as it waits, so that is counted, and it does not wait for long. */
+  #weigh(body: RequestOf<typeof Fetch>, elementCount: number): void {
+    const weight = elementCount * bytesPerElement
+    if (weight < heavy) return
+    this.#requester.hold(weight)
+    body.maxWaitMs = Math.min(body.maxWaitMs, longestHeavyWaitMs)
+  }
+
   async #fetch(broker: Broker, body: RequestOf<typeof Fetch>): Promise<object> {
-    await this.#requester.room()
     return this.#context.fetchShare.of(share => {
       const maxBytes = Math.min(body.maxBytes ?? share, share)
       return broker.request(Fetch, { ...body, maxBytes, minBytes: Math.min(body.minBytes, maxBytes) }, this.#requester.signal)
@@ -170,6 +187,12 @@ export class RequestServer {
 
 const beforeAuthentication: readonly Api[] = [ApiVersions, SaslHandshake, SaslAuthenticate]
 const softwareName = /^[a-zA-Z0-9](?:[a-zA-Z0-9\-.]*[a-zA-Z0-9])?$/
+/** Ten times the partitions that a client could reasonably ask for at once. */
+const maxElements = 100_000
+/** What an element of a request takes at most, with all that is made of it while it waits. */
+const bytesPerElement = 256
+const heavy = 64 * 1024
+const longestHeavyWaitMs = 1000
 /** A client may ask under many names; only so many are remembered. */
 const maxBrokers = 64
 

@@ -67,7 +67,13 @@ export class ServerConnection {
     this.#lastProgress = context.now()
     this.#writer = new SocketWriter(socket, () => this.#progress())
     const { signal } = this.#abort
-    this.#server = new RequestServer(context, { connectionId: id, clientHost: this.clientHost, signal, room: () => this.#room() })
+    this.#server = new RequestServer(context, {
+      connectionId: id,
+      clientHost: this.clientHost,
+      signal,
+      room: () => this.#room(),
+      hold: bytes => this.#hold(bytes)
+    })
     socket.setNoDelay(true)
     socket.on('data', chunk => this.#take(chunk))
     socket.on('end', () => this.#end(undefined))
@@ -177,6 +183,11 @@ export class ServerConnection {
   #letGo(): void {
     this.#context.budget.give(this.#held)
     this.#held = 0
+  }
+
+  #hold(bytes: number): void {
+    this.#context.budget.add(bytes)
+    this.#held += bytes
   }
 
   /** Waits while the listener holds more than it may. What this very request holds is let go first, or it would wait for itself. */

@@ -155,6 +155,41 @@ describe('the limits of a listener', () => {
     for (const client of clients) client[Symbol.dispose]()
   })
 
+  it('maxInFlightBytes: fetches of very many partitions count for as long as they wait, which is not long', async () => {
+    const answer = deferred()
+    const asked: number[] = []
+    const node = new ScriptedNode().answer(Fetch, async ({ maxWaitMs }) => {
+      asked.push(maxWaitMs)
+      await answer.promise
+      return { responses: [] }
+    })
+    await using listener = await listen(node, { maxInFlightBytes: 1_000_000 })
+    using first = await RawClient.connect(listener.port)
+    using second = await RawClient.connect(listener.port)
+    using third = await RawClient.connect(listener.port)
+    const partitions = Array.from({ length: 5000 }, (_, partition) => ({ partition, fetchOffset: 0, partitionMaxBytes: 1 }))
+    const heavy = { ...fetchRequest, maxWaitMs: 60_000, topics: [{ topic: 't', partitions }] }
+    first.request(Fetch, 12, heavy)
+    while (asked.length < 1) await new Promise(resolve => setImmediate(resolve))
+    second.request(Fetch, 12, heavy)
+    third.request(Fetch, 12, { ...fetchRequest, maxWaitMs: 60_000 })
+    for (let i = 0; i < 20; i++) await new Promise(resolve => setImmediate(resolve))
+    expect(asked).toEqual([1000])
+    answer.resolve()
+    for (const client of [first, second, third]) await client.response(Fetch, 12)
+    expect(asked.sort()).toEqual([1000, 1000, 60_000])
+  })
+
+  it('a request of more than a hundred thousand elements closes its connection', async () => {
+    await using listener = await listen(new ScriptedNode())
+    const seen = reasons(listener)
+    using client = await RawClient.connect(listener.port)
+    const partitions = Array.from({ length: 100_000 }, () => ({ partition: 0, fetchOffset: 0, partitionMaxBytes: 1 }))
+    client.request(Fetch, 12, { ...fetchRequest, topics: [{ topic: 't', partitions }] })
+    await client.closed
+    expect(seen).toEqual([expect.stringContaining('more than 100000 elements')])
+  })
+
   it('stallTimeoutMs: a request that does not go on closes its connection', async () => {
     const clock = new VirtualClock()
     await using listener = await listen(
