@@ -4,6 +4,7 @@ import { release } from '../common/lease.js'
 import type { Decision, ReplayedRecord, StateMachine, StateRecord } from '../common/state-machine.js'
 import { KafkaError } from '../errors.js'
 import { BatchBuilder } from '../record/batch-builder.js'
+import { CommittedRecords } from '../record/committed-records.js'
 import { batchesIn } from '../record/record-batch.js'
 
 /** What a host needs of the partition that it keeps its machine's records in; a `Log` has it. */
@@ -175,7 +176,9 @@ export class StateHost {
   }
 
   async #load(replayFrom: number): Promise<void> {
-    let offset = Math.max(this.#log.logStartOffset, replayFrom)
+    const start = Math.max(this.#log.logStartOffset, replayFrom)
+    const committed = new CommittedRecords()
+    let offset = start
     while (offset < this.#log.logEndOffset) {
       const bytes = await this.#log.read(offset, readBytes)
       let next = offset
@@ -184,8 +187,7 @@ export class StateHost {
         this.#bytesSinceSnapshot += batch.sizeInBytes
         // A log that was closed in order is not checked when it is opened; state built from damage would be believed for good.
         batch.verify()
-        if (batch.isControl) continue
-        for (const record of batch.records()) if (record.offset >= offset) this.#machine.replay(record)
+        for (const record of committed.take(batch)) if (record.offset >= start) this.#machine.replay(record)
       }
       release(bytes)
       if (next <= offset)

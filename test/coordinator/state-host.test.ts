@@ -4,6 +4,8 @@ import { textBytes } from '../../src/common/bytes.js'
 import { type Deferred, deferred } from '../../src/common/deferred.js'
 import { answer, type ReplayedRecord, type StateMachine, type StateRecord } from '../../src/common/state-machine.js'
 import { Log } from '../../src/log/log.js'
+import { transactionMarkerBatch } from '../../src/record/control-record.js'
+import { RecordBatch } from '../../src/record/record-batch.js'
 import { memoryStorage } from '../../src/storage/memory.js'
 
 /** A map of texts, as a machine. */
@@ -71,6 +73,35 @@ describe('a state host', () => {
     for (let i = 0; i < 100; i++)
       host.run(() => ({ records: [note(`k${i % 7}`, `${i}`), note(`k${i % 5}`, i % 2 ? null : 'x')], committed: () => {} }))
     expect((await open(log)).machine.notes).toEqual(machine.notes)
+  })
+
+  it('brings back of transactions what was committed, when it was', async () => {
+    const log = await openLog()
+    const write = (producerId: number, key: string, value: string) => {
+      const options = producerId < 0 ? {} : { producerId, producerEpoch: 0, baseSequence: 0, transactional: true }
+      log.append(RecordBatch.of([{ key, value }], options).bytes, { origin: 'coordinator' })
+    }
+    const end = (producerId: number, type: 'COMMIT' | 'ABORT') => {
+      log.append(transactionMarkerBatch({ type, producerId, producerEpoch: 0, coordinatorEpoch: 0, timestamp: 0 }), {
+        origin: 'coordinator'
+      })
+    }
+    write(5, 'a', 'kept')
+    write(6, 'b', 'taken back')
+    write(-1, 'b', 'plain')
+    write(-1, 'a', 'before it was committed')
+    write(6, 'a', 'taken back')
+    end(5, 'COMMIT')
+    end(6, 'ABORT')
+    write(6, 'c', 'kept')
+    end(6, 'COMMIT')
+    write(7, 'd', 'undecided')
+    const { machine } = await open(log)
+    expect([...machine.notes].sort()).toEqual([
+      ['a', 'kept'],
+      ['b', 'plain'],
+      ['c', 'kept']
+    ])
   })
 
   it('takes one decision at a time, each on the state that the one before has left', async () => {

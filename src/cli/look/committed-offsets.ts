@@ -2,9 +2,8 @@ import { readInt16 } from '../../common/bytes.js'
 import { type GroupMetadata, type GroupRecord, readGroupRecord } from '../../coordinator/group/group-records.js'
 import { KafkaError } from '../../errors.js'
 import { groupOffsetsTopic } from '../../metadata/topic-name.js'
-import { controlTypeOf } from '../../record/control-record.js'
+import { CommittedRecords } from '../../record/committed-records.js'
 import type { Record } from '../../record/record.js'
-import type { RecordBatch } from '../../record/record-batch.js'
 import { batchesOf } from './batches-of.js'
 import { partitionFolders } from './data-directory.js'
 
@@ -28,12 +27,14 @@ export interface StoredOffset {
 export async function storedGroups(directory: string): Promise<Map<string, StoredGroup>> {
   const groups = new Map<string, StoredGroup>()
   for (const { topic, path } of partitionFolders(directory)) {
-    if (topic === groupOffsetsTopic) for await (const batch of new Committed(batchesOf(path))) replay(batch, groups)
+    if (topic !== groupOffsetsTopic) continue
+    const committed = new CommittedRecords()
+    for await (const batch of batchesOf(path)) replay(committed.take(batch), groups)
   }
   return groups
 }
 
-function replay(records: readonly Record[], groups: Map<string, StoredGroup>): void {
+function replay(records: Iterable<Record>, groups: Map<string, StoredGroup>): void {
   for (const record of records) {
     const read = groupRecordIn(record)
     if (!read) continue
@@ -58,28 +59,5 @@ function groupRecordIn(record: Record): GroupRecord | undefined {
   } catch (error) {
     if (error instanceof KafkaError) return undefined
     throw error
-  }
-}
-
-/** The records of batches, those of a transaction when it is committed, in its place. */
-class Committed implements AsyncIterable<Record[]> {
-  readonly #batches: AsyncIterable<RecordBatch>
-  readonly #pending = new Map<number, Record[]>()
-
-  constructor(batches: AsyncIterable<RecordBatch>) {
-    this.#batches = batches
-  }
-
-  async *[Symbol.asyncIterator](): AsyncGenerator<Record[], void, undefined> {
-    for await (const batch of this.#batches) {
-      const { producerId } = batch
-      const records = [...batch.records()]
-      if (batch.isControl) {
-        const waiting = this.#pending.get(producerId) ?? []
-        this.#pending.delete(producerId)
-        if (records.length > 0 && controlTypeOf(records[0].key) === 'COMMIT') yield waiting
-      } else if (batch.isTransactional) this.#pending.set(producerId, [...(this.#pending.get(producerId) ?? []), ...records])
-      else yield records
-    }
   }
 }

@@ -37,6 +37,8 @@ describe.skipIf(why)(`the whole data directory of an Apache Kafka broker${why ? 
         topic: 'accounts',
         messages: [0, 1].map(partition => ({ partition, value: `${i % 3 === 0 ? 'taken back' : 'kept'} ${i}` }))
       })
+      const partitions = [{ partition: 0, offset: String(100 + i) }]
+      await transaction.sendOffsets({ consumerGroupId: 'exactly once', topics: [{ topic: 'accounts', partitions }] })
       await (i % 3 === 0 ? transaction.abort() : transaction.commit())
     }
     await producer.disconnect()
@@ -90,6 +92,7 @@ describe.skipIf(why)(`the whole data directory of an Apache Kafka broker${why ? 
     expect(await valuesOf(cluster, 'accounts', 'read_uncommitted')).toHaveLength(20)
     const offsets = await cluster.admin().listGroupOffsets('theirs')
     expect(offsets.map(({ offset }) => offset).reduce((sum, offset) => sum + offset)).toBe(200)
+    expect(await cluster.admin().listGroupOffsets('exactly once')).toMatchObject([{ topic: 'accounts', partition: 0, offset: 108 }])
     await using producer = cluster.producer()
     const { offset } = await producer.send('plain', { value: 'ours', partition: 0 })
     expect(offset).toBe(cluster.topic('plain').partitions[0].logEndOffset - 1)
