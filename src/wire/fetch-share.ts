@@ -1,8 +1,8 @@
 import type { ByteBudget } from './byte-budget.js'
 
 /**
- * How large the answers of fetches may be that are made at the same time. Each gets its part of what the budget has left when it begins, so that all
- * together stay within a few times the budget, however many connections ask for fifty megabytes at once.
+ * How large the answers of fetches may be that are made at the same time. The n-th that begins gets an n-th of a quarter of what the budget has left:
+ * with five thousand of them all together come to some two budgets, however much each asks for.
  */
 export class FetchShare {
   readonly #budget: ByteBudget
@@ -16,7 +16,7 @@ export class FetchShare {
   async of<T>(fetch: (maxBytes: number) => Promise<T>): Promise<T> {
     this.#underWay++
     try {
-      return await fetch(Math.max(leastShare, Math.floor(this.#budget.free / this.#underWay)))
+      return await fetch(Math.max(leastShare, Math.floor(this.#budget.free / 4 / this.#underWay)))
     } finally {
       this.#underWay--
     }

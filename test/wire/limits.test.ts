@@ -131,7 +131,7 @@ describe('the limits of a listener', () => {
       await answer.promise
       return { responses: [] }
     })
-    await using listener = await listen(node, { maxInFlightBytes: 900_000 })
+    await using listener = await listen(node, { maxInFlightBytes: 3_600_000 })
     const clients = await Promise.all([1, 2, 3, 4, 5].map(() => RawClient.connect(listener.port)))
     const [small, ...large] = clients
     small.request(Fetch, 12, { ...fetchRequest, maxBytes: 1000 })
