@@ -28,9 +28,11 @@ export async function readAll(log: Log, maxBytes: number): Promise<Found[]> {
     const from = next
     for (const batch of batchesIn(bytes)) {
       batch.verify()
-      for (const { offset, key, value, headers } of batch.records())
-        if (offset >= from)
-          found.push({ offset, id: Number(text(headers[0]?.value ?? null) ?? Number.NaN), key: text(key), value: text(value) })
+      for (const { offset, timestamp, key, value, headers } of batch.records()) {
+        if (offset < from) continue
+        const id = Number(text(headers[0]?.value ?? null) ?? Number.NaN)
+        found.push({ offset, id, key: text(key), value: text(value), timestamp })
+      }
       if (batch.nextOffset <= next) throw new Violation(`the offsets go back from ${next} to ${batch.nextOffset}`)
       next = batch.nextOffset
     }
@@ -39,6 +41,17 @@ export async function readAll(log: Log, maxBytes: number): Promise<Found[]> {
     if (next === from) break
   }
   return found
+}
+
+/** Looks for some records by their times, as for the first one that is as young. */
+export async function checkLookups(place: string, log: Log, found: readonly Found[]): Promise<void> {
+  for (const index of [0, 1 / 3, 2 / 3, 1].map(part => Math.floor(part * (found.length - 1)))) {
+    for (const timestamp of found.length > 0 ? [found[index].timestamp, found[index].timestamp + 1] : []) {
+      const expected = found.find(record => record.timestamp >= timestamp)?.offset
+      const actual = (await log.offsetForTimestamp(timestamp))?.offset
+      if (actual !== expected) throw new Violation(`${place}: the time ${timestamp} is looked for at ${actual} instead of ${expected}`)
+    }
+  }
 }
 
 /** Holds what was found in a partition against what is known of it. */

@@ -98,11 +98,19 @@ export class Life {
 
   async #sendOne(topic: TopicModel, sent: Sent): Promise<void> {
     const { key, value, partition, id } = sent
-    const { isDurable } = this.#parts
+    const { isDurable, clock } = this.#parts
+    // Not in the order of their times.
+    const timestamp = clock.now() - ((id * 7919) % 3000)
     await this.#attempt(
       `send ${id}`,
       async () => {
-        const { offset } = await this.#producers[sent.producer].send(topic.name, { key, value, partition, headers: { id: String(id) } })
+        const { offset } = await this.#producers[sent.producer].send(topic.name, {
+          key,
+          value,
+          partition,
+          timestamp,
+          headers: { id: String(id) }
+        })
         if (topic.state === 'present') topic.partitions[partition].acknowledge(offset, sent, isDurable)
         return noNews
       },

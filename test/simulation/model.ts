@@ -18,6 +18,7 @@ export interface Found {
   readonly id: number
   readonly key: string | null
   readonly value: string | null
+  readonly timestamp: number
 }
 
 /** Something that was acknowledged, and whether by then it had to survive a power cut. */

@@ -3,7 +3,7 @@ import { KafkaError } from '../../src/errors.js'
 import type { Log } from '../../src/log/log.js'
 import { type DiskOperation, SimulatedDisk } from '../../src/testing/simulated-disk.js'
 import { VirtualClock } from '../../src/testing/virtual-clock.js'
-import { checkCommits, checkPartition, readAll } from './check.js'
+import { checkCommits, checkLookups, checkPartition, readAll } from './check.js'
 import { Life, settled } from './life.js'
 import { type Found, Model, TopicModel, Violation } from './model.js'
 
@@ -302,6 +302,7 @@ class Simulation {
           isClean: end === 'close' && known.state === 'present'
         }
         checkPartition(`${name}-${index}`, model, topic, this.#model.sent, log, records, expected)
+        await this.#settled(checkLookups(`${name}-${index}`, log, records))
         model.rebase(records, this.#model.sent, log.logStartOffset, isDurable || end === 'power')
       }
       for (const [key, commit] of this.#model.commits) {
@@ -330,8 +331,11 @@ class Simulation {
     for (const commit of this.#model.commits.values()) if (isDurable) commit.durable = commit.acked
   }
 
-  async #readAll(log: Log): Promise<Found[]> {
-    const reading = readAll(log, 1 + randomInteger(this.#random, 5000))
+  #readAll(log: Log): Promise<Found[]> {
+    return this.#settled(readAll(log, 1 + randomInteger(this.#random, 5000)))
+  }
+
+  async #settled<T>(reading: Promise<T>): Promise<T> {
     reading.catch(() => {})
     if (!(await settled(this.#clock, [reading], () => false))) throw new Violation('Reading never ends')
     return reading
