@@ -6,7 +6,6 @@ import {
   attribute,
   attributesAt,
   baseOffsetAt,
-  baseTimestampAt,
   batchSizeAt,
   crcAt,
   currentMagic,
@@ -21,7 +20,6 @@ import { type CompressionType, compressionTypeOf } from '../record/compression/c
 import { RecordBatch } from '../record/record-batch.js'
 import { RecordCursor } from '../record/record-cursor.js'
 import { type CompleteLogOptions, compacts } from './log-options.js'
-import { plainRecords, walkPlainRecords } from './plain-records.js'
 
 /**
  * Who brings a batch. A `client` is trusted with nothing; a `coordinator` is a part of the node that writes to its internal topic; a
@@ -157,14 +155,6 @@ function recordsOf(bytes: Uint8Array, options: CompleteLogOptions, now: number, 
   const oldest = stampsTime || messageTimestampBeforeMaxMs < 0 ? Number.NEGATIVE_INFINITY : now - messageTimestampBeforeMaxMs
   const newest = stampsTime || messageTimestampAfterMaxMs < 0 ? Number.POSITIVE_INFINITY : now + messageTimestampAfterMaxMs
   const needsKeys = compacts(options)
-  const isPlain = (attributesAt(bytes, 0) & (attribute.codecMask | attribute.logAppendTime)) === 0
-  if (isPlain && walkPlainRecords(bytes, needsKeys)) {
-    const baseTimestamp = baseTimestampAt(bytes, 0)
-    const maxTimestamp = baseTimestamp + plainRecords.maxTimestampDelta
-    if (maxTimestamp >= -1 && maxTimestamp <= newest && baseTimestamp + plainRecords.minTimestampDelta >= oldest) {
-      return { recordCount: recordCountAt(bytes, 0), maxTimestamp, isConsecutive: true }
-    }
-  }
   return walkRecords(bytes, needsKeys, oldest, newest)
 }
 
