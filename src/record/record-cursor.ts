@@ -71,8 +71,8 @@ export class RecordCursor {
   #baseOffset = 0
   #lastOffsetDelta = 0
   #baseTimestamp = 0
-  /** The timestamp of all records when the log stamped the batch, else `undefined`. */
-  #appendTime: number | undefined
+  /** 0 where the log stamped the batch, so that all its records have the same time, else 1. Numbers only: what may be `undefined` costs an object. */
+  #timestampStep = 1
 
   constructor(options: RecordCursorOptions = {}) {
     const { maxDecompressedBytes = defaultMaxDecompressedBytes } = options
@@ -95,8 +95,9 @@ export class RecordCursor {
       throw corrupt(`its base offset is ${this.#baseOffset}`)
     }
     this.#lastOffsetDelta = lastOffsetDelta
-    this.#baseTimestamp = baseTimestampAt(bytes, position)
-    this.#appendTime = attributes & attribute.logAppendTime ? maxTimestampAt(bytes, position) : undefined
+    const hasAppendTime = (attributes & attribute.logAppendTime) !== 0
+    this.#baseTimestamp = hasAppendTime ? maxTimestampAt(bytes, position) : baseTimestampAt(bytes, position)
+    this.#timestampStep = hasAppendTime ? 0 : 1
     const codecId = attributes & attribute.codecMask
     if (codecId === 0 || size === headerBytes) {
       this.bytes = bytes
@@ -165,8 +166,8 @@ export class RecordCursor {
       position + 1 === end &&
       (this.#remaining === 1 ? end === this.#end : end < this.#end) &&
       offsetDelta >>> 1 <= this.#lastOffsetDelta
-    const timestamp = this.#appendTime ?? this.#baseTimestamp + (timestampDelta >>> 1)
-    if (!isPlain || !Number.isSafeInteger(timestamp)) return this.#nextWithCare()
+    const timestamp = this.#baseTimestamp + this.#timestampStep * (timestampDelta >>> 1)
+    if (!isPlain || !isInRange(timestamp)) return this.#nextWithCare()
     this.offset = this.#baseOffset + (offsetDelta >>> 1)
     this.timestamp = timestamp
     this.keyLength = keyLength === nullLength ? -1 : keyLength >>> 1
@@ -189,8 +190,9 @@ export class RecordCursor {
     const offsetDelta = varintAt(bytes, after)
     if (!(offsetDelta >= 0 && offsetDelta <= this.#lastOffsetDelta)) throw invalid(`an offset delta is ${offsetDelta}`)
     this.offset = this.#baseOffset + offsetDelta
-    this.timestamp = this.#appendTime ?? this.#baseTimestamp + timestampDelta
-    if (!Number.isSafeInteger(this.timestamp)) throw invalid('a timestamp is out of range')
+    const timestamp = this.#baseTimestamp + this.#timestampStep * timestampDelta
+    if (!isInRange(timestamp)) throw invalid('a timestamp is out of range')
+    this.timestamp = timestamp
 
     const keyLength = lengthAt(bytes, after, end)
     this.keyLength = keyLength
@@ -248,6 +250,10 @@ const nullLength = 1
 
 /** Where the number that was read last ends. */
 let after = 0
+
+function isInRange(timestamp: number): boolean {
+  return timestamp >= Number.MIN_SAFE_INTEGER && timestamp <= Number.MAX_SAFE_INTEGER
+}
 
 /** The varint at `position`; `NaN` when there is none. One byte is the most usual, then two. */
 function varintAt(bytes: Uint8Array, position: number): number {
