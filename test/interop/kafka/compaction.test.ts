@@ -11,6 +11,7 @@ import { IncrementalAlterConfigs } from '../../../src/protocol/messages/incremen
 import { InitProducerId } from '../../../src/protocol/messages/init-producer-id.js'
 import { Metadata } from '../../../src/protocol/messages/metadata.js'
 import { Produce } from '../../../src/protocol/messages/produce.js'
+import { batchSizeAt, headerBytes } from '../../../src/record/batch-header.js'
 import { type CompressionType, codecOf } from '../../../src/record/compression/codec.js'
 import { batchesIn, RecordBatch } from '../../../src/record/record-batch.js'
 import { fileStorage } from '../../../src/storage/file/index.js'
@@ -72,7 +73,7 @@ async function shape(folder: string) {
   const names = (await readdir(folder)).filter(name => name.endsWith('.log')).sort()
   const segments: Record<string, unknown[]> = {}
   for (const name of names) {
-    segments[name] = [...batchesIn(await readFile(join(folder, name)))].map(batch => {
+    segments[name] = [...batchesIn(withoutRoom(await readFile(join(folder, name))))].map(batch => {
       batch.verify()
       const { baseOffset, lastOffset, recordCount, compression, maxTimestamp, timestampType } = batch
       const { producerId, producerEpoch, baseSequence, isTransactional, isControl } = batch
@@ -87,6 +88,13 @@ async function shape(folder: string) {
     })
   }
   return segments
+}
+
+/** A file that is being written may end in zeros. */
+function withoutRoom(bytes: Uint8Array): Uint8Array {
+  let end = 0
+  while (end + headerBytes <= bytes.length && batchSizeAt(bytes, end) >= headerBytes) end += batchSizeAt(bytes, end)
+  return bytes.subarray(0, end)
 }
 
 function textOf(bytes: Uint8Array | null): string {
