@@ -20,7 +20,10 @@ export interface ListenOptions {
   readonly tls?: TlsOptions
   /** Who may come in. Default: everybody. */
   readonly sasl?: SaslServerOptions
-  /** The largest request, in bytes; a larger one closes its connection. Default: 104857600, 100 MiB, as Kafka's; 512 KiB before authentication. */
+  /**
+   * The largest request, in bytes; a larger one closes its connection, as does one of more than 100,000 array elements. Default: 104857600, 100 MiB, as
+   * Kafka's; 512 KiB before authentication.
+   */
   readonly maxRequestBytes?: number
   /** How many connections at once; one more is closed as soon as it is accepted. Default: 5000. */
   readonly maxConnections?: number
