@@ -169,6 +169,17 @@ describe('tail', () => {
     expect(offsets(await json('tail', directory, 'orders', '--from', '250'))).toEqual(Array.from({ length: 250 }, (_, n) => 250 + n))
   })
 
+  it('shows nothing that is damaged', async () => {
+    const path = await writeLog(join(folder, 'damaged end'), { batches: 3, size: 1 })
+    const log = join(path, '00000000000000000000.log')
+    const bytes = readFileSync(log)
+    bytes[bytes.length - 3] ^= 1
+    writeFileSync(log, bytes)
+    const { code, output, errors } = await millraceHere('tail', join(folder, 'damaged end'), 'orders')
+    expect(output.split('\n')).toHaveLength(3)
+    expect({ code, errors }).toEqual({ code: 1, errors: expect.stringContaining('The checksum of the batch at offset 2') })
+  })
+
   it('follows what another process writes, until it is interrupted', async () => {
     const directory = join(folder, 'followed')
     const serving = new Running(['serve', '--port', '0', '--dir', directory, '--topic', 'orders:1'])

@@ -73,6 +73,25 @@ describe('verify', () => {
     expect(JSON.parse((await millrace(['verify', directory, '--json'])).output)).toMatchObject({ problems: [], notes: [] })
   })
 
+  it('finds nothing wrong with what another is just writing', async () => {
+    const directory = join(folder, 'in use')
+    const storage = fileStorage(directory)
+    const log = await Log.open(storage, 'orders-0', { segmentBytes: 1_000_000, retentionMs: -1 })
+    let isOver = false
+    const writing = (async () => {
+      for (let i = 0; !isOver; i++) {
+        await log.append(RecordBatch.of([{ value: `${i}`.repeat(10) }]).bytes)
+        if (i % 10 === 0) await new Promise(setImmediate)
+      }
+    })()
+    while (log.logEndOffset < 50_000) expect((await verifyDirectory(directory, { patienceMs: 2 })).problems).toEqual([])
+    isOver = true
+    await writing
+    await log.close()
+    await storage.close()
+    expect(await problemsIn(directory)).toEqual([])
+  })
+
   it('finds any byte of a log that has been flipped', async () => {
     const directory = damaged(() => {})
     rmSync(join(directory, 'orders-0', 'leader-epoch-checkpoint'), { force: true })

@@ -1,4 +1,5 @@
 import { setTimeout } from 'node:timers/promises'
+import { KafkaError } from '../../errors.js'
 import { type Command, integerIn, UsageError } from '../command.js'
 import { batchesOf } from '../look/batches-of.js'
 import { logEndOffset, type PartitionFolder, partitionFolders, segmentFiles } from '../look/data-directory.js'
@@ -7,6 +8,8 @@ import { jsonRecord, shownRecord } from '../shown.js'
 
 const followMs = 200
 const lastRecords = 10
+/** So often something is looked at again before it is called damaged. */
+const maxDoubts = 3
 
 export const tail: Command = {
   name: 'tail',
@@ -52,6 +55,7 @@ async function startIn({ path }: PartitionFolder, from: string | undefined): Pro
 class Follower {
   readonly #folder: PartitionFolder
   #next: number
+  #doubts = 0
 
   constructor(folder: PartitionFolder, next: number) {
     this.#folder = folder
@@ -63,14 +67,21 @@ class Follower {
     try {
       for await (const batch of batchesOf(path, this.#next)) {
         if (signal.aborted) return
+        batch.verify()
         for (const record of batch.isControl ? [] : batch.records()) {
           if (record.offset < this.#next) continue
           const line = json ? output.json({ partition, ...jsonRecord(record) }) : output.line(`${partition}  ${shownRecord(record)}`)
           if (line) await line
         }
         this.#next = batch.nextOffset
+        this.#doubts = 0
       }
     } catch (error) {
+      if (error instanceof KafkaError && this.#doubts++ < maxDoubts) {
+        // Someone may just be writing there.
+        await setTimeout(followMs)
+        return this.show(output, json, signal)
+      }
       // Retention took a segment away, or the whole topic is gone; the next look goes on with what is there.
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
     }

@@ -29,14 +29,17 @@ export class LogFileReader implements AsyncDisposable {
    */
   async next(): Promise<Uint8Array> {
     let bytes = await this.#read(blockBytes)
+    if (!isStartOfBatch(bytes)) {
+      // Whoever writes the file may have made room ahead of its end, and have filled it meanwhile.
+      if (await this.onlyZerosRemain()) return this.#take(bytes, 0)
+      bytes = await this.#read(blockBytes)
+    }
+    if (!isStartOfBatch(bytes)) {
+      throw new KafkaError('CORRUPT_MESSAGE', `No batch begins here: its size would be ${batchSizeAt(bytes, 0)}`)
+    }
     let end = wholeBatchesIn(bytes)
     if (end > 0 || bytes.length < lengthPrefixBytes) return this.#take(bytes, end)
     const size = batchSizeAt(bytes, 0)
-    if (size < headerBytes) {
-      // Whoever writes the file may have made room ahead of its end.
-      if (await this.onlyZerosRemain()) return this.#take(bytes, 0)
-      throw new KafkaError('CORRUPT_MESSAGE', `No batch begins here: its size would be ${size}`)
-    }
     if (size > (await this.remaining())) return this.#take(bytes, 0)
     if (size > this.#buffer.length) this.#buffer = new Uint8Array(size)
     bytes = await this.#read(size)
@@ -81,6 +84,11 @@ export class LogFileReader implements AsyncDisposable {
     this.position += end
     return bytes.subarray(0, end)
   }
+}
+
+/** Not so where a size is impossible. */
+function isStartOfBatch(bytes: Uint8Array): boolean {
+  return bytes.length < lengthPrefixBytes || batchSizeAt(bytes, 0) >= headerBytes
 }
 
 /** How many bytes the batches take that are whole, by their sizes. */

@@ -26,10 +26,12 @@ const longWithoutEntry = 1024 * 1024
 
 /** Notes that an index is missing, where there is something to index. */
 export class MissingIndexCheck implements IndexCheck {
+  readonly #isStillMissing: () => boolean
   readonly #note: Report
   #isEmpty = true
 
-  constructor(note: Report) {
+  constructor(isStillMissing: () => boolean, note: Report) {
+    this.#isStillMissing = isStillMissing
     this.#note = note
   }
 
@@ -38,7 +40,7 @@ export class MissingIndexCheck implements IndexCheck {
   }
 
   end(isFinished: boolean): void {
-    if (isFinished && !this.#isEmpty) this.#note('it is missing: whoever opens the log makes it anew')
+    if (isFinished && !this.#isEmpty && this.#isStillMissing()) this.#note('it is missing: whoever opens the log makes it anew')
   }
 }
 

@@ -1,5 +1,6 @@
-import { readdirSync } from 'node:fs'
+import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import { LeaderEpochs } from '../../log/leader-epochs.js'
 import { ProducerState } from '../../log/producer-state.js'
 import type { AbortedTransaction } from '../../log/transaction-index.js'
@@ -40,11 +41,17 @@ export async function verifyPartition(folder: PartitionFolder, safeUpTo: number,
     if (/^\d{20}\.snapshot$/.test(name)) verifySnapshot(path, Number(name.slice(0, 20)), walk.nextOffset, reporter)
     if (/^\d{20}-\d{10}\.checkpoint$/.test(name)) await verifyMetadataSnapshot(path, reporter)
     if (name === 'partition.metadata') verifyText(path, topicIdIn, reporter)
-    if (/^\d{20}\.(index|timeindex|txnindex)$/.test(name) && !names.includes(`${name.slice(0, 20)}.log`)) {
-      reporter.problem(path, 'it has no log beside it')
+    if (/^\d{20}\.(index|timeindex|txnindex)$/.test(name) && isAlone(path)) {
+      // Retention takes the log first.
+      await setTimeout(reporter.patienceMs)
+      if (isAlone(path)) reporter.problem(path, 'it has no log beside it')
     }
   }
   return walk.summary()
+}
+
+function isAlone(index: string): boolean {
+  return existsSync(index) && !existsSync(index.replace(/[a-z]+$/, 'log'))
 }
 
 /** Follows the batches of a partition from segment to segment: their offsets grow, their leader epochs are those of the checkpoint. */
@@ -180,6 +187,7 @@ async function verifyMetadataSnapshot(path: string, reporter: Reporter): Promise
     } catch (error) {
       problem(position, (error as Error).message)
     }
+    return true
   })
 }
 

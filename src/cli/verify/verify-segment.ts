@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { setTimeout } from 'node:timers/promises'
 import { KafkaError } from '../../errors.js'
 import type { AbortedTransaction } from '../../log/transaction-index.js'
@@ -36,8 +37,16 @@ export async function verifySegment(segment: SegmentFile, visitor: SegmentVisito
   // Indexes first: a process that is writing has the log ahead of them.
   const indexes = indexChecks(segment, visitor)
   const cursor = new RecordCursor()
-  const visit = (batch: RecordBatch, position: number) => {
+  let nextOffset = baseOffset
+  const visit = (batch: RecordBatch, position: number, mayLookAgain: boolean): boolean => {
     const damage = problemOfBatch(batch, cursor)
+    const isDoubtful = batch.baseOffset < nextOffset || (damage && !isUnreadable(damage))
+    if (isDoubtful && mayLookAgain && !visitor.isFinished) return false
+    nextOffset = batch.lastOffset + 1
+    note(batch, position, damage)
+    return true
+  }
+  const note = (batch: RecordBatch, position: number, damage: KafkaError | undefined) => {
     if (isUnreadable(damage)) visitor.unreadable(batch)
     else if (damage) problem(position, damage.message)
     if (batch.baseOffset < baseOffset || batch.lastOffset - baseOffset > maxRelativeOffset) {
@@ -52,21 +61,35 @@ export async function verifySegment(segment: SegmentFile, visitor: SegmentVisito
   for (const index of indexes) index.end(visitor.isFinished)
 }
 
-/** Walks the batches of a file and says where they end before the file does. Only one that is not finished may have zeros at its end. */
+/** So often a file is looked at again, as someone may just be writing there; the first times with patience. */
+const maxSecondLooks = 100
+const patientLooks = 10
+
+/**
+ * Walks the batches of a file and says where they end before the file does. Only one that is not finished may have zeros at its end. `visit` may ask, by
+ * returning false, to be shown a batch again, once.
+ */
 export async function verifyBatches(
   path: string,
   patienceMs: number,
   problem: (position: number, message: string) => void,
-  visit: (batch: RecordBatch, position: number) => void,
+  visit: (batch: RecordBatch, position: number, mayLookAgain: boolean) => boolean,
   isFinished: () => boolean = () => true
 ): Promise<void> {
   await using reader = await LogFileReader.open(path)
   let waited = { position: -1, unread: 0 }
+  let secondLooks = 0
+  let lookedAgainAt = -1
   for (;;) {
     const position = reader.position
     try {
       const block = await reader.next()
-      for (let at = 0; at < block.length; at += batchSizeAt(block, at)) visitBatch(block, at, position + at)
+      const doubt = visitBlock(block, position)
+      if (doubt !== undefined) {
+        if (secondLooks++ < patientLooks) await setTimeout(patienceMs)
+        reader.position = lookedAgainAt = doubt
+        continue
+      }
       if (block.length > 0) continue
     } catch (error) {
       if (!(error instanceof KafkaError)) throw error
@@ -88,15 +111,22 @@ export async function verifyBatches(
     return
   }
 
-  function visitBatch(block: Uint8Array, at: number, position: number): void {
-    let batch: RecordBatch
-    try {
-      batch = new RecordBatch(block, at)
-    } catch (error) {
-      problem(position, (error as Error).message)
-      return
+  /** Returns where the batch stands that is to be looked at again, if any. */
+  function visitBlock(block: Uint8Array, start: number): number | undefined {
+    for (let at = 0; at < block.length; at += batchSizeAt(block, at)) {
+      const position = start + at
+      const mayLookAgain = position > lookedAgainAt && secondLooks < maxSecondLooks
+      let batch: RecordBatch
+      try {
+        batch = new RecordBatch(block, at)
+      } catch (error) {
+        if (mayLookAgain && !isFinished()) return position
+        problem(position, (error as Error).message)
+        continue
+      }
+      if (!visit(batch, position, mayLookAgain)) return position
     }
-    visit(batch, position)
+    return undefined
   }
 }
 
@@ -108,7 +138,7 @@ function indexChecks(segment: SegmentFile, visitor: SegmentVisitor): IndexCheck[
     const bytes = contentOf(path)
     const report = (message: string) => visitor.problem(path, message)
     const note = (message: string) => visitor.note(path, message)
-    checks.push(bytes ? check(bytes, report, note) : new MissingIndexCheck(note))
+    checks.push(bytes ? check(bytes, report, note) : new MissingIndexCheck(() => !existsSync(path) && existsSync(segment.path), note))
   }
   add(files.index, (bytes, report, note) => new OffsetIndexCheck(bytes, segment.baseOffset, report, note))
   add(files.timeIndex, (bytes, report) => new TimeIndexCheck(bytes, segment.baseOffset, report))
