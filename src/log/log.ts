@@ -38,7 +38,7 @@ import { countBelow, countBeyondSize, countExpired } from './retention.js'
 import { Segment, type SegmentRead } from './segment.js'
 import { SegmentList } from './segment-list.js'
 import { offsetOfMaxTimestamp, offsetOfTimestamp, type TimestampedOffset } from './timestamp-lookup.js'
-import { TransactionCheck } from './transaction-check.js'
+import { nextOffsetIn, TransactionCheck } from './transaction-check.js'
 import type { AbortedTransaction } from './transaction-index.js'
 import { WriteTurns } from './write-turns.js'
 
@@ -213,9 +213,10 @@ export class Log {
     return this.#history.leaderEpochs
   }
 
-  /** The transactions that were aborted, from `offset` on, ordered by their first offset: readers of `bytes`, read there, pass over what is of them. */
+  /** The aborted transactions, ordered by their first offset, whose batches are passed over by readers of `bytes`, which were read at `offset`. */
   abortedTransactions(offset: number, bytes: Uint8Array): MaybePromise<readonly AbortedTransaction[]> {
-    const listed = () => this.#history.transactions.between(offset, this.lastStableOffset)
+    const { transactions } = this.#history
+    const listed = () => (transactions.isEmpty ? [] : transactions.between(offset, nextOffsetIn(bytes)))
     if (offset >= this.#abortedKnownFrom) return listed()
     const isTrue = this.#transactionCheck.holdsFor(bytes)
     if (isTrue === true) return listed()

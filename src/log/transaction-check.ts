@@ -115,6 +115,13 @@ export class TransactionCheck {
   }
 }
 
+/** The offset after the last one of whole batches; 0 where there are none. */
+export function nextOffsetIn(bytes: Uint8Array): number {
+  let next = 0
+  for (let at = 0; at + headerBytes <= bytes.length; at += soundSizeAt(bytes, at)) next = lastOffsetAt(bytes, at) + 1
+  return next
+}
+
 function soundSizeAt(bytes: Uint8Array, at: number): number {
   const size = batchSizeAt(bytes, at)
   if (size < headerBytes) throw damaged(`its size is ${size}`)

@@ -62,6 +62,10 @@ export class TransactionIndex {
     return true
   }
 
+  get isEmpty(): boolean {
+    return this.#entries.length === 0
+  }
+
   /** Takes these for all there are. */
   replace(entries: readonly AbortedTransaction[]): void {
     this.#entries = [...entries]
@@ -75,7 +79,6 @@ export class TransactionIndex {
 
   /** Those that have records in [from, upTo), ordered by their first offset. */
   between(from: number, upTo: number): readonly AbortedTransaction[] {
-    if (this.#entries.length === 0) return this.#entries
     const found: AbortedTransaction[] = []
     for (let index = this.#indexAt(from); index < this.#entries.length; index++) {
       const entry = this.#entries[index]

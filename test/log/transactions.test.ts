@@ -102,6 +102,21 @@ describe('transactions that were aborted', () => {
     }
   })
 
+  it('are told as far as they concern what was read', async () => {
+    const log = await openLog({ storage: await written(), ...reopened })
+    const toldFor = async (offset: number) =>
+      (await log.abortedTransactions(offset, await log.read(offset, 1))).map(({ lastOffset }) => lastOffset)
+    expect([await toldFor(0), await toldFor(4), await toldFor(7), await toldFor(9), await toldFor(12)]).toEqual([
+      [3],
+      [],
+      [10],
+      [10, 11],
+      []
+    ])
+    expect(await log.abortedTransactions(0, new Uint8Array(0))).toEqual([])
+    await log.close()
+  })
+
   it('stand in the index of the segment that has their marker', async () => {
     const storage = await written()
     expect(indexesIn(storage).length).toBeGreaterThan(1)
