@@ -78,12 +78,11 @@ export class Sender {
   readonly #deadlineAlarm: Alarm
   readonly #ending = new AbortController()
   readonly #turnOfLoop: Turn
-  readonly #onTurn = () => this.#turn()
-  readonly #onResponse = (call: ProduceCall, response: ProduceResponse) => {
-    const breath = this.#turnOfLoop.breath()
-    if (breath) breath.then(() => this.#answered(call, response))
-    else this.#answered(call, response)
+  readonly #onTurn = () => {
+    this.#isScheduled = false
+    this.#turn()
   }
+  readonly #onResponse = (call: ProduceCall, response: ProduceResponse) => this.#answered(call, response)
   readonly #onFailure = (call: ProduceCall, error: unknown) => this.#unanswered(call, error)
   #isScheduled = false
   /** What the clock said last to those who send in this stretch, and how often they have asked. */
@@ -131,16 +130,22 @@ export class Sender {
 
   /** Takes a turn at the end of the synchronous stretch that we are in, so that all that is sent in it goes together. */
   #schedule(): void {
+    this.#turnAfter(done)
+  }
+
+  #turnAfter(moment: Promise<void>): void {
     if (this.#isScheduled) return
     this.#isScheduled = true
-    done.then(this.#onTurn)
+    moment.then(this.#onTurn)
   }
 
   #turn(): void {
-    this.#isScheduled = false
     this.#stretchReadings = 0
+    if (this.#accumulator.isNothingListed) return
+    // What has been answered is never held up: by the time that it is looked at, its time could be over.
+    const breath = this.#turnOfLoop.breath()
+    if (breath) return this.#turnAfter(breath)
     const listed = this.#accumulator.takeListed()
-    if (listed.length === 0) return
     const now = this.#clock.now()
     const calls: ProduceCall[] = []
     for (let i = 0; i < listed.length; i++) {

@@ -1,7 +1,9 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import type { Clock } from '../../src/common/clock.js'
 import { seededRandom } from '../../src/common/random.js'
 import { errorNumber, KafkaError, type ProtocolErrorCode } from '../../src/errors.js'
+import { Producer } from '../../src/producer/producer.js'
 import { Metadata } from '../../src/protocol/messages/metadata.js'
 import { Produce } from '../../src/protocol/messages/produce.js'
 import { stateOf, workbench } from './workbench.js'
@@ -49,6 +51,30 @@ describe('a failure that may pass', () => {
       expect(delays[i]).toBeGreaterThanOrEqual(0.8 * bound)
       expect(delays[i]).toBeLessThanOrEqual(Math.min(1000, 1.2 * bound + 1))
     }
+  })
+
+  it('is not what comes late: an answer counts, however long the process stood still before it could be looked at', async () => {
+    const { broker, clock } = await workbench()
+    const alarms: { readonly at: number; readonly ring: () => void }[] = []
+    let standstill = 0
+    const jumping: Clock = {
+      now: () => clock.now() + standstill,
+      setTimer(delayMs, ring) {
+        alarms.push({ at: jumping.now() + delayMs, ring })
+        return { cancel() {} }
+      }
+    }
+    const producer = new Producer({ brokers: broker, clock: jumping, random: seededRandom(1) })
+    await producer.send('orders', { value: 'first' })
+    const hold = broker.on(Produce).hold()
+    const sent = producer.send('orders', { value: 'second' })
+    await hold.held()
+    standstill = 31_000
+    hold.release()
+    for (let i = 0; i < 100; i++) await Promise.resolve()
+    for (const { at, ring } of alarms) if (at <= jumping.now()) ring()
+    expect(await sent).toMatchObject({ offset: 1 })
+    expect(broker.seen(Produce)).toHaveLength(2)
   })
 
   it('holds up its own partition only', async () => {
