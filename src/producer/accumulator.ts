@@ -95,13 +95,10 @@ export class Accumulator {
     if (!queue.isEmpty && !queue.inFlight) this.list(queue)
   }
 
-  get isNothingListed(): boolean {
-    return this.#ready.length === 0
-  }
-
   /** The partitions to look at. */
   takeListed(): readonly PartitionQueue[] {
     const listed = this.#ready
+    if (listed.length === 0) return listed
     this.#ready = []
     for (const queue of listed) queue.isListed = false
     return listed

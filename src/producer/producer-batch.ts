@@ -30,6 +30,8 @@ export class ProducerBatch {
   lastError: unknown
   /** Whether the fate of its records is known. */
   isDone = false
+  /** Whether a broker has said what becomes of them, which is about to be looked at. */
+  isAnswered = false
   /** Whether a broker may still read its bytes although nobody waits for the response any more, so that they must not be used again. */
   isLent = false
 

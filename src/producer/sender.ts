@@ -78,11 +78,15 @@ export class Sender {
   readonly #deadlineAlarm: Alarm
   readonly #ending = new AbortController()
   readonly #turnOfLoop: Turn
-  readonly #onTurn = () => {
-    this.#isScheduled = false
-    this.#turn()
+  readonly #onTurn = () => this.#turn()
+  readonly #onResponse = (call: ProduceCall, response: ProduceResponse) => {
+    if (!this.#finish(call)) return
+    const breath = this.#turnOfLoop.breath()
+    if (!breath) return this.#answered(call, response)
+    // What has been answered does not run out of time any more, however long the breath.
+    for (const batch of call.batches) batch.isAnswered = true
+    breath.then(() => this.#answered(call, response))
   }
-  readonly #onResponse = (call: ProduceCall, response: ProduceResponse) => this.#answered(call, response)
   readonly #onFailure = (call: ProduceCall, error: unknown) => this.#unanswered(call, error)
   #isScheduled = false
   /** What the clock said last to those who send in this stretch, and how often they have asked. */
@@ -130,22 +134,16 @@ export class Sender {
 
   /** Takes a turn at the end of the synchronous stretch that we are in, so that all that is sent in it goes together. */
   #schedule(): void {
-    this.#turnAfter(done)
-  }
-
-  #turnAfter(moment: Promise<void>): void {
     if (this.#isScheduled) return
     this.#isScheduled = true
-    moment.then(this.#onTurn)
+    done.then(this.#onTurn)
   }
 
   #turn(): void {
+    this.#isScheduled = false
     this.#stretchReadings = 0
-    if (this.#accumulator.isNothingListed) return
-    // What has been answered is never held up: by the time that it is looked at, its time could be over.
-    const breath = this.#turnOfLoop.breath()
-    if (breath) return this.#turnAfter(breath)
     const listed = this.#accumulator.takeListed()
+    if (listed.length === 0) return
     const now = this.#clock.now()
     const calls: ProduceCall[] = []
     for (let i = 0; i < listed.length; i++) {
@@ -193,10 +191,10 @@ export class Sender {
   }
 
   #answered(call: ProduceCall, response: ProduceResponse): void {
-    if (!this.#finish(call)) return
     const answers = call.answersIn(response)
     for (let i = 0; i < answers.length; i++) {
       const queue = call.queues[i]
+      call.batches[i].isAnswered = false
       queue.inFlight = undefined
       this.#settle(queue, call.batches[i], answers[i], call.leaderId)
     }
@@ -336,7 +334,7 @@ export class Sender {
     let next = Number.POSITIVE_INFINITY
     for (const queue of this.#queues()) {
       const { inFlight, closed } = queue
-      if (inFlight && !inFlight.isDone && inFlight.deadline <= now) this.#expire(queue, inFlight)
+      if (inFlight && !inFlight.isDone && !inFlight.isAnswered && inFlight.deadline <= now) this.#expire(queue, inFlight)
       while (closed.length > 0 && closed[0].deadline <= now) this.#expire(queue, closed.shift()!)
       if (queue.open && queue.open.deadline <= now) {
         const { open } = queue
