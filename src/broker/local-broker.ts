@@ -31,6 +31,7 @@ import { newestVersion, type RequestContext } from './request-context.js'
 import { StateHost } from './state-host.js'
 import type { Topic } from './topic.js'
 import { TopicStore } from './topic-store.js'
+import { endUndecidedTransactions } from './undecided-transactions.js'
 
 export interface LocalBrokerOptions {
   /** Where logs and metadata are kept. The broker does not close it. */
@@ -143,6 +144,10 @@ export class LocalBroker {
       const parts = { nodeId, clusterId, clock, random, storage, configs, metadata, news, metadataHost, directory, store }
       const broker = new LocalBroker(parts)
       try {
+        if (!storage.readOnly)
+          await endUndecidedTransactions(broker.topics, clock.now()).catch(error =>
+            onError(error, 'ending transactions that were left open')
+          )
         await broker.groups.load(usedGroupPartitions(broker.topics))
         if (!storage.readOnly)
           await broker.groups.keepTopics(metadata.topics).catch(error => onError(error, 'dropping offsets of deleted topics'))

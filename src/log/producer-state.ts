@@ -66,6 +66,11 @@ export class ProducerState {
     return this.#entries.values()
   }
 
+  /** Whether a transaction is under way. */
+  get hasOpenTransactions(): boolean {
+    return this.#open.size > 0
+  }
+
   get(producerId: number): ProducerEntry | undefined {
     return this.#entries.get(producerId)
   }
