@@ -64,7 +64,7 @@ const pace = given.smoke
   ? { rounds: 1, scale: 0.002, warmUp: 0 }
   : given.quick
     ? { rounds: 1, scale: 0.15, warmUp: 0.1 }
-    : { rounds: 5, scale: 1, warmUp: 0.4 }
+    : { rounds: 5, scale: 1, warmUp: 0.6 }
 const scale = Number(given.scale ?? pace.scale)
 const plan: Plan = {
   rounds: Number(given.rounds ?? pace.rounds),
