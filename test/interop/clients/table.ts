@@ -25,7 +25,7 @@ for (const client of clients) {
   console.log(lines.at(-1))
 }
 const readme = new URL('../../../README.md', import.meta.url)
-writeFileSync(readme, readFileSync(readme, 'utf8').replace(/\| client \|[^]*?\n(?=\n)/, `${lines.join('\n')}\n`))
+writeFileSync(readme, readFileSync(readme, 'utf8').replace(/\| client \|[\s\S]*?\n(?=\n)/, `${lines.join('\n')}\n`))
 process.exit(0)
 
 /** What was checked; checks that differ in their last word, a codec, are told together. */
