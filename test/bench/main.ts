@@ -146,6 +146,9 @@ function writePages(folder: string): void {
       .join('\n\n')
   })
   const head = `# Measured\n\nMade by \`npm run bench\`: ${plan.rounds === 1 ? 'a single round' : `medians of ${plan.rounds} rounds`}, everyone in a process of its own, one after the other, in turns. Read the ratios: absolute figures move with the machine and the day.\n\n${shownMachine(machine)}`
-  writeFileSync(join(folder, 'README.md'), `${[head, markdownTable(summaryTable(results)).replaceAll('---:', '---'), ...sections].join('\n\n')}\n`)
+  writeFileSync(
+    join(folder, 'README.md'),
+    `${[head, markdownTable(summaryTable(results)).replaceAll('---:', '---'), ...sections].join('\n\n')}\n`
+  )
   console.log(`Tables and charts are in ${basename(folder)}/`)
 }
