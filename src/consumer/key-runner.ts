@@ -146,7 +146,6 @@ export class KeyRunner extends Runner {
 
   /** Whether a record after this one has been begun. */
   #isGap({ partition, jumps, offset }: Task): boolean {
-    if (jumps !== partition.jumps) return false
     return this.#taken.get(partition)?.some(later => later.isBegun && later.offset > offset && later.jumps === jumps) ?? false
   }
 

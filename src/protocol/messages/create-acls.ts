@@ -1,4 +1,5 @@
 import { api, array, int8, int16, int32, string } from '../message.js'
+import { aclEntry } from './acl-fields.js'
 
 export const CreateAcls = api({
   key: 30,
@@ -10,10 +11,7 @@ export const CreateAcls = api({
       resourceType: int8(),
       resourceName: string(),
       resourcePatternType: int8({ default: 3 }),
-      principal: string(),
-      host: string(),
-      operation: int8(),
-      permissionType: int8()
+      ...aclEntry
     })
   },
   response: {

@@ -1,4 +1,5 @@
-import { api, array, int8, int16, int32, string } from '../message.js'
+import { api, array, int16, int32, string } from '../message.js'
+import { aclEntry, aclFilter, aclResource } from './acl-fields.js'
 
 export const DeleteAcls = api({
   key: 31,
@@ -6,15 +7,7 @@ export const DeleteAcls = api({
   versions: '1-3',
   flexible: '2+',
   request: {
-    filters: array({
-      resourceTypeFilter: int8(),
-      resourceNameFilter: string({ nullable: '0+' }),
-      patternTypeFilter: int8({ default: 3 }),
-      principalFilter: string({ nullable: '0+' }),
-      hostFilter: string({ nullable: '0+' }),
-      operation: int8(),
-      permissionType: int8()
-    })
+    filters: array(aclFilter)
   },
   response: {
     throttleTimeMs: int32({ default: 0 }),
@@ -24,13 +17,8 @@ export const DeleteAcls = api({
       matchingAcls: array({
         errorCode: int16(),
         errorMessage: string({ nullable: '0+', default: null }),
-        resourceType: int8(),
-        resourceName: string(),
-        patternType: int8({ default: 3 }),
-        principal: string(),
-        host: string(),
-        operation: int8(),
-        permissionType: int8()
+        ...aclResource,
+        ...aclEntry
       })
     })
   }

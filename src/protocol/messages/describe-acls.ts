@@ -1,33 +1,19 @@
-import { api, array, int8, int16, int32, string } from '../message.js'
+import { api, array, int16, int32, string } from '../message.js'
+import { aclEntry, aclFilter, aclResource } from './acl-fields.js'
 
 export const DescribeAcls = api({
   key: 29,
   name: 'DescribeAcls',
   versions: '1-3',
   flexible: '2+',
-  request: {
-    resourceTypeFilter: int8(),
-    resourceNameFilter: string({ nullable: '0+' }),
-    patternTypeFilter: int8({ default: 3 }),
-    principalFilter: string({ nullable: '0+' }),
-    hostFilter: string({ nullable: '0+' }),
-    operation: int8(),
-    permissionType: int8()
-  },
+  request: aclFilter,
   response: {
     throttleTimeMs: int32({ default: 0 }),
     errorCode: int16(),
     errorMessage: string({ nullable: '0+', default: null }),
     resources: array({
-      resourceType: int8(),
-      resourceName: string(),
-      patternType: int8({ default: 3 }),
-      acls: array({
-        principal: string(),
-        host: string(),
-        operation: int8(),
-        permissionType: int8()
-      })
+      ...aclResource,
+      acls: array(aclEntry)
     })
   }
 })
