@@ -92,7 +92,8 @@ export class Cluster extends EventEmitter<ClusterEvents> implements AsyncDisposa
       clock,
       random,
       brokersFor(clientId) {
-        const broker = node.connect({ clientId })
+        // What stands in between may change what it sees.
+        const broker = node.connect({ clientId, origin: intercept ? 'client' : 'producer' })
         const brokers: Brokers = { any: () => broker, byId: id => (id === nodeId ? broker : undefined) }
         return intercept ? intercept(brokers, clientId) : brokers
       },

@@ -6,6 +6,7 @@ import { type Random, systemRandom } from '../common/random.js'
 import { zeroUuid } from '../common/uuid.js'
 import { GroupCoordinator } from '../coordinator/group/group-coordinator.js'
 import { errorNumber, errorNumberOf, KafkaError } from '../errors.js'
+import type { AppendOrigin } from '../log/batch-validation.js'
 import { BrokerConfigs, type ConfigValues } from '../metadata/broker-configs.js'
 import { ClusterMetadata, type MetadataDecision } from '../metadata/cluster-metadata.js'
 import type { ControllerContext } from '../metadata/create-topics.js'
@@ -53,6 +54,8 @@ export interface ClientIdentity {
   readonly clientHost?: string
   /** The version in which its requests were encoded. Default: the newest, as nothing was encoded. */
   readonly apiVersion?: number
+  /** How far the batches that it produces are trusted. Default: `'client'`, not at all. */
+  readonly origin?: AppendOrigin
 }
 
 /** One node of a cluster, in this process: its topics with their logs, and the answers to all that clients ask. */
@@ -183,8 +186,8 @@ export class LocalBroker {
 
   /** The waist, for one client. */
   connect(client: ClientIdentity): Broker {
-    const { clientId, clientHost = '/in-process', apiVersion = newestVersion } = client
-    const context: RequestContext = { clientId, clientHost, apiVersion }
+    const { clientId, clientHost = '/in-process', apiVersion = newestVersion, origin = 'client' } = client
+    const context: RequestContext = { clientId, clientHost, apiVersion, origin }
     return { request: (api, body, signal) => this.#request(api, body, context, signal) }
   }
 

@@ -1,3 +1,5 @@
+import type { AppendOrigin } from '../log/batch-validation.js'
+
 /** Who asks, and in which version of the API: what a handler knows besides the request itself. */
 export interface RequestContext {
   readonly clientId: string
@@ -5,6 +7,8 @@ export interface RequestContext {
   readonly clientHost: string
   /** Of the API that is asked. In process, where no version is negotiated, `newestVersion`. */
   readonly apiVersion: number
+  /** How far the batches that it produces are trusted. */
+  readonly origin: AppendOrigin
 }
 
 /** The version of a request that never was encoded: newer than any, so that `apiVersion >= n` reads as it should. */

@@ -343,7 +343,7 @@ export class Log {
     const now = this.#clock.now()
     if (origin === 'replica') return this.#submitReplicated(batch, now)
     const validated = validateBatch(batch, origin, this.#options, now)
-    const again = origin === 'client' ? this.producers.check(validated.bytes) : undefined
+    const again = origin === 'coordinator' ? undefined : this.producers.check(validated.bytes)
     if (again) return this.#answerAgain(again)
     const baseOffset = this.#nextOffset
     const lastOffset = baseOffset + readInt32(validated.bytes, field.lastOffsetDelta)

@@ -343,3 +343,54 @@ describe('the batches of a replica', () => {
     expect(await readValues(empty)).toEqual([`${2 ** 40}:c`])
   })
 })
+
+describe('a batch that our own producer has just built', () => {
+  it('leaves the same log as one that is looked at', async () => {
+    const topics: Parameters<typeof openLog>[0][] = [
+      {},
+      { messageTimestampType: 'LogAppendTime' },
+      { messageTimestampBeforeMaxMs: 1000 },
+      { compressionType: 'uncompressed' },
+      { compressionType: 'gzip' },
+      { cleanupPolicy: 'compact' }
+    ]
+    for (const options of topics) {
+      for (const compression of ['none', 'gzip'] as const) {
+        const records = [
+          { key: 'k', value: 'a', timestamp: noon - 5 },
+          { key: 'l', value: 'b'.repeat(99), timestamp: noon },
+          { key: 'm', value: null, timestamp: noon - 9 }
+        ]
+        const [looked, trusted] = [await openLog(options), await openLog(options)]
+        looked.append(batchOf(records, { compression }))
+        const info = trusted.append(batchOf(records, { compression }), { origin: 'producer' })
+        expect(info).toMatchObject({ baseOffset: 0, lastOffset: 2 })
+        expect(await trusted.read(0, 10_000)).toEqual(await looked.read(0, 10_000))
+        expect(trusted.offsetForTimestamp(noon)).toEqual(looked.offsetForTimestamp(noon))
+      }
+    }
+  })
+
+  it('is refused for what its header shows, and looked at where the topic asks for more', async () => {
+    const refusals: [bytes: Uint8Array, code: string, options: Parameters<typeof openLog>[0]][] = [
+      [batch('a'.repeat(200)), 'MESSAGE_TOO_LARGE', { maxMessageBytes: 200 }],
+      [batch('a'.repeat(200)), 'RECORD_LIST_TOO_LARGE', { segmentBytes: 200 }],
+      [batchAt(noon + 2 * 3_600_000, 'a'), 'INVALID_TIMESTAMP', {}],
+      [batchAt(noon - 2000, 'a'), 'INVALID_TIMESTAMP', { messageTimestampBeforeMaxMs: 1000 }],
+      [batch('a'), 'INVALID_RECORD', { cleanupPolicy: 'compact' }]
+    ]
+    for (const [bytes, code, options] of refusals) {
+      const log = await openLog(options)
+      expect(await codeOf(() => log.append(bytes, { origin: 'producer' }))).toBe(code)
+      expect([log.logEndOffset, log.sizeInBytes]).toEqual([0, 0])
+    }
+  })
+
+  it('is known again when it comes twice', async () => {
+    const log = await openLog()
+    const stamp = { producerId: 5, producerEpoch: 0, baseSequence: 0 }
+    const first = log.append(batchOf([{ value: 'a', timestamp: noon }], stamp), { origin: 'producer' })
+    expect(log.append(batchOf([{ value: 'a', timestamp: noon }], stamp), { origin: 'producer' })).toEqual(first)
+    expect(log.logEndOffset).toBe(1)
+  })
+})

@@ -68,7 +68,7 @@ function appendTo(
   if (context.apiVersion < firstVersionWithZstd && (attributesAt(records, 0) & attribute.codecMask) === zstdId)
     return refused(partition.partition, errorNumber('UNSUPPORTED_COMPRESSION_TYPE'))
   try {
-    const info = partition.append(records)
+    const info = partition.append(records, context.origin)
     if (!isPromise(info)) return appended(partition, info)
     return info.then(
       written => appended(partition, written),
