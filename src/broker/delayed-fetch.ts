@@ -1,5 +1,6 @@
 import type { Clock, Timer } from '../common/clock.js'
 import { type Deferred, deferred } from '../common/deferred.js'
+import { type Turn, turnOf } from '../common/turn.js'
 import type { Partition } from './partition.js'
 
 /** What a partition calls when something happened to it. */
@@ -15,20 +16,23 @@ const done = Promise.resolve()
 
 /**
  * Fetches that wait for data. The append that completes one wakes it directly, in the microtask after the append, so that what one produce
- * request adds to several partitions is answered at once. One timer, for the next deadline, serves all.
+ * request adds to several partitions is answered at once. Of many they are woken one by one, so that a hundred do not work through what came
+ * before anybody looks at the time. One timer, for the next deadline, serves all.
  */
 export class DelayedFetches {
   readonly #clock: Clock
   readonly #waiting = new Set<DelayedFetch>()
   /** Those that are listened to: one listener per signal, however often it is passed; a consumer passes the same one with every fetch. */
   readonly #signals = new WeakSet<AbortSignal>()
-  #woken: DelayedFetch[] = []
+  readonly #woken: DelayedFetch[] = []
+  readonly #turn: Turn
   readonly #onMicrotask = () => this.#deliver()
   #timer: Timer | undefined
   #timerAt = Number.POSITIVE_INFINITY
 
   constructor(clock: Clock) {
     this.#clock = clock
+    this.#turn = turnOf(clock)
   }
 
   get size(): number {
@@ -61,9 +65,8 @@ export class DelayedFetches {
   }
 
   #deliver(): void {
-    const woken = this.#woken
-    this.#woken = []
-    for (const fetch of woken) fetch.done.resolve('arrived')
+    this.#woken.shift()?.done.resolve('arrived')
+    if (this.#woken.length > 0) (this.#turn.breath() ?? done).then(this.#onMicrotask)
   }
 
   #end(fetch: DelayedFetch, settle: () => void): void {

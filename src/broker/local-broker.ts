@@ -3,6 +3,7 @@ import { type Clock, systemClock } from '../common/clock.js'
 import { isPromise, type MaybePromise } from '../common/deferred.js'
 import { expectInteger, expectKnownKeys } from '../common/options.js'
 import { type Random, systemRandom } from '../common/random.js'
+import { type Turn, turnOf } from '../common/turn.js'
 import { zeroUuid } from '../common/uuid.js'
 import { GroupCoordinator } from '../coordinator/group/group-coordinator.js'
 import { errorNumber, errorNumberOf, KafkaError } from '../errors.js'
@@ -15,6 +16,8 @@ import type { ScramCredentialState } from '../metadata/scram-credentials.js'
 import { groupOffsetsTopic } from '../metadata/topic-name.js'
 import type { Broker } from '../protocol/broker.js'
 import type { Api, RequestOf, ResponseOf } from '../protocol/message.js'
+import { Fetch } from '../protocol/messages/fetch.js'
+import { Produce } from '../protocol/messages/produce.js'
 import type { Storage } from '../storage/storage.js'
 import { handlerOf } from './api-table.js'
 import { BrokerNews } from './broker-news.js'
@@ -79,6 +82,7 @@ export class LocalBroker {
   readonly #news: BrokerNews
   readonly #housekeeping: Housekeeping
   readonly #cleaner: LogCleaner
+  readonly #turn: Turn
   #endpoint = { host: 'localhost', port: 9092 }
   #changes: Promise<unknown> = Promise.resolve()
   #closing: Promise<void> | undefined
@@ -97,6 +101,7 @@ export class LocalBroker {
     this.#directory = parts.directory
     this.#store = parts.store
     this.delayedFetches = new DelayedFetches(parts.clock)
+    this.#turn = turnOf(parts.clock)
     this.maxFetchBytes = parts.configs.number('fetch.max.bytes')
     this.groups = new GroupCoordinator({
       clock: parts.clock,
@@ -278,6 +283,9 @@ export class LocalBroker {
     if (signal?.aborted) return Promise.reject(signal.reason)
     const handle = handlerOf(api)
     if (!handle) return Promise.reject(new KafkaError('UNSUPPORTED_VERSION', `This broker does not serve ${api.name}`))
+    // Those who produce and fetch see to it themselves, where it costs less.
+    const breath = api.key === Produce.key || api.key === Fetch.key ? undefined : this.#turn.breath()
+    if (breath) return breath.then(() => this.#request(api, body, context, signal))
     let response: MaybePromise<ResponseOf<A>>
     try {
       response = handle(this, body, context, signal)

@@ -1,37 +1,52 @@
 import type { Clock } from './clock.js'
 
 const longestTurnMs = 4
+const done = Promise.resolve()
 
 const nextTurn: (callback: () => void) => void =
   typeof setImmediate === 'function' ? callback => setImmediate(callback) : callback => setTimeout(callback, 0)
 
 /**
  * Keeps clients from starving the process. In memory the next answer is always there already, a promise away, and as long as promises
- * resolve neither timers nor sockets get their turn. After four milliseconds in one turn of the event loop clients wait for the next: all of
- * them together, so that a producer does not run ahead of a consumer that is taking its breath.
+ * resolve neither timers nor sockets get their turn. After four milliseconds in one turn of the event loop clients wait for the next: in line,
+ * so that a producer does not run ahead of a consumer that is taking its breath, and one after the other, so that a hundred of them do not go on
+ * at the same moment.
  */
 class Turn {
   readonly #clock: Clock
+  readonly #waiting: (() => void)[] = []
+  readonly #onRelease = () => this.#release()
+  readonly #onNext = () => {
+    this.#isRunning = false
+    if (this.#waiting.length > 0) this.#release()
+  }
+  #isRunning = false
   #startedAt = -1
-  #next: Promise<void> | undefined
 
   constructor(clock: Clock) {
     this.#clock = clock
   }
 
-  /** A promise of the next turn when this one has lasted long enough, else undefined. */
+  /** A promise of a place in the next turn when this one has lasted long enough, else undefined. */
   breath(): Promise<void> | undefined {
+    return this.#isOver() ? new Promise(resolve => this.#waiting.push(resolve)) : undefined
+  }
+
+  #isOver(): boolean {
     const now = this.#clock.now()
-    if (this.#next === undefined) {
+    if (!this.#isRunning) {
+      this.#isRunning = true
       this.#startedAt = now
-      this.#next = new Promise(resolve =>
-        nextTurn(() => {
-          this.#next = undefined
-          resolve()
-        })
-      )
+      nextTurn(this.#onNext)
     }
-    return now - this.#startedAt > longestTurnMs ? this.#next : undefined
+    return now - this.#startedAt > longestTurnMs
+  }
+
+  /** Lets the first in line go on, and once it has, the next; the rest stays in line when the turn is over before. */
+  #release(): void {
+    if (this.#isOver()) return
+    this.#waiting.shift()?.()
+    if (this.#waiting.length > 0) done.then(this.#onRelease)
   }
 }
 
