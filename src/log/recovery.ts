@@ -1,5 +1,6 @@
 import { KafkaError } from '../errors.js'
 import type { Storage } from '../storage/storage.js'
+import type { BatchVisitor } from './batch-scan.js'
 import type { LogFolder } from './log-folder.js'
 import type { LogHistory } from './log-history.js'
 import { type CompleteLogOptions, compacts } from './log-options.js'
@@ -224,14 +225,11 @@ function expectSafePart({ folder, recoveryPoint = 0 }: Opening, segments: readon
   )
 }
 
-/** Visits the batches in [from, to). */
-export async function replay(segments: readonly Segment[], from: number, to: number, visit: ScannedBatch): Promise<void> {
+/** Visits the batches in [from, to), and perhaps a few before them, until the visitor returns `true`. */
+export async function replay(segments: readonly Segment[], from: number, to: number, visit: BatchVisitor): Promise<void> {
   if (from >= to) return
   for (const segment of segments) {
     if (segment.nextOffset <= from || segment.baseOffset >= to) continue
-    await segment.walk(Math.max(from, segment.baseOffset), (bytes, position, filePosition) => {
-      visit(bytes, position, filePosition)
-      return false
-    })
+    if (await segment.walk(Math.max(from, segment.baseOffset), visit)) return
   }
 }

@@ -1,9 +1,10 @@
 import { isPromise, type MaybePromise } from '../common/deferred.js'
 import { InOrder } from './in-order.js'
-import type { Segment } from './segment.js'
+import type { Segment, SegmentRead } from './segment.js'
 
 /** So many old segments have their indexes in memory: more than readers usually stand in at once. */
 const maxLoadedSegments = 8
+const nothing = new Uint8Array(0)
 
 /** The segments of a log in the order of their offsets; the last one is active, it takes the batches. */
 export class SegmentList {
@@ -67,8 +68,21 @@ export class SegmentList {
     return low
   }
 
+  /** Whole batches from that on which reaches the offset asked for, all of one segment; empty where there is none. */
+  read(request: SegmentRead, index = this.indexOf(request.offset)): MaybePromise<Uint8Array> {
+    for (; index < this.#segments.length; index++) {
+      const segment = this.#segments[index]
+      if (segment.baseOffset >= request.upTo) break
+      this.touch(segment)
+      const bytes = segment.read(request)
+      if (isPromise(bytes)) return bytes.then(found => found ?? this.read(request, this.#after(segment)))
+      if (bytes) return bytes
+    }
+    return nothing
+  }
+
   /** Where a reader that has come to the end of a segment goes on. That segment may be gone by now, or merged into another, where it looks again. */
-  after(segment: Segment): number {
+  #after(segment: Segment): number {
     const index = this.indexOf(segment.baseOffset)
     return this.#segments[index] === segment ? index + 1 : index
   }

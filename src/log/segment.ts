@@ -428,13 +428,13 @@ export class Segment {
     return lend(view.subarray(start, end), () => release(view))
   }
 
-  /** Walks the readable batches from that which reaches `offset`, or shortly before it, on. */
-  async walk(offset: number, visit: BatchVisitor): Promise<void> {
+  /** Walks the readable batches from that which reaches `offset`, or shortly before it, on. Returns whether the visitor ended it. */
+  async walk(offset: number, visit: BatchVisitor): Promise<boolean> {
     await this.load()
-    await this.#walk(offset, visit)
+    return this.#walk(offset, visit)
   }
 
-  async #walk(offset: number, visit: BatchVisitor): Promise<void> {
+  async #walk(offset: number, visit: BatchVisitor): Promise<boolean> {
     const from = this.offsetIndex.lookup(offset)
     if (this.#isIndexGiven && from > 0) {
       const view = await this.#file.read(from, headerBytes)
@@ -442,7 +442,7 @@ export class Segment {
       release(view)
       if (!fits) await this.rebuildIndexes()
     }
-    await walkBatches(this.#file, this.offsetIndex.lookup(offset), this.readableBytes, visit)
+    return walkBatches(this.#file, this.offsetIndex.lookup(offset), this.readableBytes, visit)
   }
 
   /** The offset of a batch before which no record is as young as `timestamp`. */

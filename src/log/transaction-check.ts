@@ -1,26 +1,10 @@
-import { isPromise, type MaybePromise } from '../common/deferred.js'
-import { release } from '../common/lease.js'
-import { KafkaError } from '../errors.js'
-import {
-  attribute,
-  attributesAt,
-  baseOffsetAt,
-  batchSizeAt,
-  headerBytes,
-  lastOffsetAt,
-  producerIdAt,
-  recordCountAt
-} from '../record/batch-header.js'
+import type { MaybePromise } from '../common/deferred.js'
+import { attribute, attributesAt, baseOffsetAt, lastOffsetAt, producerIdAt } from '../record/batch-header.js'
+import { batchesIn } from '../record/record-batch.js'
 import { RecordCursor } from '../record/record-cursor.js'
 import { markerTypeAt } from './compaction/survey.js'
-import type { ProducerState } from './producer-state.js'
-import type { TransactionIndex } from './transaction-index.js'
-
-export interface CheckedLog {
-  readonly logEndOffset: number
-  readonly producers: ProducerState
-  read(offset: number, maxBytes: number): MaybePromise<Uint8Array>
-}
+import type { LogState } from './log-state.js'
+import { replay } from './recovery.js'
 
 /** How the transaction of a producer ended that had a batch at `from`. */
 interface Verdict {
@@ -29,7 +13,9 @@ interface Verdict {
   readonly isAborted: boolean
 }
 
-const readBytes = 1024 * 1024
+/** The offsets of batches whose transactions have not been seen to end, by producer. */
+type Undecided = Map<number, number[]>
+
 const maxVerdicts = 1000
 
 /**
@@ -37,97 +23,69 @@ const maxVerdicts = 1000
  * none where nothing was aborted. So whoever is about to believe it looks, for each transaction that he meets, how it ended.
  */
 export class TransactionCheck {
-  readonly #log: CheckedLog
-  readonly #index: TransactionIndex
+  readonly #log: LogState
   readonly #cursor = new RecordCursor()
   /** The last one of each producer. */
   readonly #verdicts = new Map<number, Verdict>()
 
-  constructor(log: CheckedLog, index: TransactionIndex) {
+  constructor(log: LogState) {
     this.#log = log
-    this.#index = index
   }
 
   /** Whether the index is right about all transactions with batches in `bytes`, which are whole batches. */
   holdsFor(bytes: Uint8Array): MaybePromise<boolean> {
-    /** Batches of transactions whose ends have not been seen, by producer. */
-    const open = new Map<number, number[]>()
+    const undecided: Undecided = new Map()
     let next = 0
-    let at = 0
-    for (; at + headerBytes <= bytes.length; at += soundSizeAt(bytes, at)) {
-      next = lastOffsetAt(bytes, at) + 1
-      const attributes = attributesAt(bytes, at)
+    for (const batch of batchesIn(bytes)) {
+      next = batch.nextOffset
       // What compaction has emptied is passed over anyway.
-      if (!(attributes & attribute.transactional) || recordCountAt(bytes, at) === 0) continue
-      if (
-        !(attributes & attribute.control ? this.#end(open, bytes, at) : this.#meet(open, producerIdAt(bytes, at), baseOffsetAt(bytes, at)))
-      )
-        return false
+      if (!batch.isTransactional || batch.recordCount === 0) continue
+      const isRight = batch.isControl ? this.#end(undecided, batch.bytes, 0) : this.#meet(undecided, batch.producerId, batch.baseOffset)
+      if (!isRight) return false
     }
-    return open.size === 0 ? true : this.#readOn(open, next)
+    return undecided.size === 0 ? true : this.#readOn(undecided, next)
   }
 
   /** A batch of data. */
-  #meet(open: Map<number, number[]>, producerId: number, offset: number): boolean {
+  #meet(undecided: Undecided, producerId: number, offset: number): boolean {
     const verdict = this.#verdicts.get(producerId)
     if (verdict && offset >= verdict.from && offset < verdict.marker) return this.#says(verdict.isAborted, producerId, offset)
-    const undecidedFrom = this.#log.producers.get(producerId)?.transactionStart ?? -1
-    if (undecidedFrom >= 0 && offset >= undecidedFrom) return this.#says(false, producerId, offset)
-    const offsets = open.get(producerId)
+    const openFrom = this.#log.history.producers.get(producerId)?.transactionStart ?? -1
+    if (openFrom >= 0 && offset >= openFrom) return this.#says(false, producerId, offset)
+    const offsets = undecided.get(producerId)
     if (offsets) offsets.push(offset)
-    else open.set(producerId, [offset])
+    else undecided.set(producerId, [offset])
     return true
   }
 
   /** A marker. */
-  #end(open: Map<number, number[]>, bytes: Uint8Array, at: number): boolean {
+  #end(undecided: Undecided, bytes: Uint8Array, at: number): boolean {
     const producerId = producerIdAt(bytes, at)
-    const offsets = open.get(producerId)
+    const offsets = undecided.get(producerId)
     if (!offsets) return true
-    open.delete(producerId)
+    undecided.delete(producerId)
     const isAborted = markerTypeAt(bytes, at, this.#cursor) === 'ABORT'
     if (this.#verdicts.size >= maxVerdicts) this.#verdicts.clear()
     this.#verdicts.set(producerId, { from: offsets[0], marker: baseOffsetAt(bytes, at), isAborted })
     return offsets.every(offset => this.#says(isAborted, producerId, offset))
   }
 
-  /** Looks for the markers that come later. What has none is undecided. */
-  async #readOn(open: Map<number, number[]>, next: number): Promise<boolean> {
-    while (open.size > 0 && next < this.#log.logEndOffset) {
-      const read = this.#log.read(next, readBytes)
-      const bytes = isPromise(read) ? await read : read
-      if (bytes.length === 0) break
-      try {
-        for (let at = 0; at + headerBytes <= bytes.length && open.size > 0; at += soundSizeAt(bytes, at)) {
-          if (lastOffsetAt(bytes, at) < next) throw damaged(`offset ${lastOffsetAt(bytes, at)} comes where ${next} is due`)
-          next = lastOffsetAt(bytes, at) + 1
-          if (attributesAt(bytes, at) & attribute.control && !this.#end(open, bytes, at)) return false
-        }
-      } finally {
-        release(bytes)
-      }
-    }
-    return [...open].every(([producerId, offsets]) => offsets.every(offset => this.#says(false, producerId, offset)))
+  /** Looks for the markers that come later. What has none stays undecided. */
+  async #readOn(undecided: Undecided, next: number): Promise<boolean> {
+    const { segments, logEndOffset } = this.#log
+    let isRight = true
+    await segments.holding(held =>
+      replay(held, next, logEndOffset, (bytes, at) => {
+        if (lastOffsetAt(bytes, at) < next) return false
+        if (attributesAt(bytes, at) & attribute.control) isRight = this.#end(undecided, bytes, at)
+        return !isRight || undecided.size === 0
+      })
+    )
+    return isRight && [...undecided].every(([producerId, offsets]) => offsets.every(offset => this.#says(false, producerId, offset)))
   }
 
   #says(isAborted: boolean, producerId: number, offset: number): boolean {
-    return this.#index.between(offset, offset + 1).some(entry => entry.producerId === producerId) === isAborted
+    const { transactions } = this.#log.history
+    return transactions.between(offset, offset + 1).some(entry => entry.producerId === producerId) === isAborted
   }
-}
-
-/** The offset after the last one of whole batches; 0 where there are none. */
-export function nextOffsetIn(bytes: Uint8Array): number {
-  let next = 0
-  for (let at = 0; at + headerBytes <= bytes.length; at += soundSizeAt(bytes, at)) next = lastOffsetAt(bytes, at) + 1
-  return next
-}
-
-function soundSizeAt(bytes: Uint8Array, at: number): number {
-  const size = batchSizeAt(bytes, at)
-  if (size < headerBytes) throw damaged(`its size is ${size}`)
-  return size
-}
-
-function damaged(reason: string): KafkaError {
-  return new KafkaError('CORRUPT_MESSAGE', `A batch is damaged: ${reason}`)
 }

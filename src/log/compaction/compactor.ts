@@ -1,15 +1,14 @@
-import type { Clock } from '../../common/clock.js'
 import { attribute, attributesAt, batchSizeAt, lastOffsetAt, recordCountAt } from '../../record/batch-header.js'
 import { RecordCursor } from '../../record/record-cursor.js'
-import type { Storage } from '../../storage/storage.js'
 import { walkBatches } from '../batch-scan.js'
+import { exclusively } from '../exclusively.js'
+import type { LogState } from '../log-state.js'
 import type { ProducerState } from '../producer-state.js'
 import type { Segment } from '../segment.js'
-import type { SegmentList } from '../segment-list.js'
-import type { SegmentRange } from '../transaction-index.js'
+import { reasonOf } from '../write-failures.js'
 import { BatchCleaner, type LastOfProducer } from './batch-cleaner.js'
 import { CleanedSegment } from './cleaned-segment.js'
-import { type Dirtiness, dirtinessOf, type MeasuredLog } from './dirtiness.js'
+import { type Dirtiness, dirtinessOf } from './dirtiness.js'
 import { KeyOffsets } from './key-offsets.js'
 import { type MeasuredSegment, segmentGroups } from './segment-groups.js'
 import { Slices } from './slices.js'
@@ -41,24 +40,6 @@ export interface CompactionReport {
   readonly bytesAfter: number
 }
 
-/** What compaction needs of its log. */
-export interface CompactedLog extends MeasuredLog {
-  readonly folder: string
-  readonly producers: ProducerState
-}
-
-export interface CompactorParts {
-  readonly log: CompactedLog
-  readonly storage: Storage
-  readonly clock: Clock
-  readonly segments: SegmentList
-  readonly firstDirtyOffset: number | undefined
-  /** Runs a change of the log while nothing else changes it. What it throws ends the writing to the log. */
-  readonly exclusively: (change: () => Promise<void>) => Promise<void>
-  /** Told of offsets among which nothing aborted is left. */
-  readonly onReplaced: (range: SegmentRange) => void
-}
-
 const defaultMaxKeyBytes = 128 * 1024 * 1024
 
 /**
@@ -67,27 +48,25 @@ const defaultMaxKeyBytes = 128 * 1024 * 1024
  * go on meanwhile: the active segment is not touched, and a reader that stands in an old segment finishes there.
  */
 export class Compactor {
-  readonly #parts: CompactorParts
+  readonly #log: LogState
   readonly #stop = new AbortController()
-  #cleanedUpTo: number | undefined
-  /** How often the log has been cut: segments that were read before hold something else since. */
-  #cuts = 0
   #running: Promise<CompactionReport | undefined> | undefined
 
-  constructor(parts: CompactorParts) {
-    this.#parts = parts
-    this.#cleanedUpTo = parts.firstDirtyOffset
+  constructor(log: LogState) {
+    this.#log = log
   }
 
-  /** Records from here on have not been compacted. */
-  get firstDirtyOffset(): number {
-    const { logStartOffset } = this.#parts.log
-    return Math.max(this.#cleanedUpTo ?? logStartOffset, logStartOffset)
+  /** Measures the log, of which all that is safe on the disk may be compacted. */
+  async dirtiness(): Promise<Dirtiness> {
+    const { flusher } = this.#log
+    await flusher.idle()
+    return this.#dirtiness(this.#log.recoveryPoint)
   }
 
-  dirtiness(): Promise<Dirtiness> {
-    const { log, segments, clock } = this.#parts
-    return dirtinessOf(log, segments.all.slice(), this.#cleanedUpTo, clock.now())
+  #dirtiness(safeUpTo: number): Promise<Dirtiness> {
+    const log = this.#log
+    const limit = Math.min(log.lastStableOffset, log.storage.durable ? safeUpTo : Number.POSITIVE_INFINITY)
+    return dirtinessOf(log, log.segments.all.slice(), limit, log.clock.now())
   }
 
   /** One round; undefined when there is nothing to do. A call while one is under way gets that one's result. */
@@ -98,12 +77,6 @@ export class Compactor {
     return this.#running
   }
 
-  /** Notes that the log now ends at `offset`: what is written there again is dirty. */
-  cutAt(offset: number): void {
-    this.#cuts++
-    if (this.#cleanedUpTo !== undefined && this.#cleanedUpTo > offset) this.#cleanedUpTo = offset
-  }
-
   /** Ends the round under way, for good. */
   async close(): Promise<void> {
     this.#stop.abort()
@@ -111,19 +84,24 @@ export class Compactor {
   }
 
   async #round(options: CompactOptions): Promise<CompactionReport | undefined> {
-    const dirtiness = await this.dirtiness()
+    const log = this.#log
+    await log.flusher.idle()
+    const { recoveryPoint } = log
+    // Compaction leaves gaps between offsets, which after a crash tell of damage unless they are known to lie before the recovery point.
+    if (log.storage.durable) await log.events.saveRecoveryPoint?.()
+    const dirtiness = await this.#dirtiness(recoveryPoint)
     if (dirtiness.endOffset === dirtiness.firstDirtyOffset || !(options.force || dirtiness.isDue)) return undefined
-    const cuts = this.#cuts
+    const { cuts } = log
     try {
-      return await this.#parts.segments.holding(held => this.#compactHeld(held, dirtiness, options, cuts))
+      return await log.segments.holding(held => this.#compactHeld(held, dirtiness, options, cuts))
     } catch (error) {
-      if (error === overtaken || cuts !== this.#cuts) return undefined
+      if (error === overtaken || cuts !== log.cuts) return undefined
       throw error
     }
   }
 
   async #compactHeld(held: readonly Segment[], dirtiness: Dirtiness, options: CompactOptions, cuts: number): Promise<CompactionReport> {
-    const { log, clock } = this.#parts
+    const log = this.#log
     const { firstDirtyOffset, endOffset } = dirtiness
     const { maxKeyBytes = defaultMaxKeyBytes, signal } = options
     const slices = new Slices(signal ? AbortSignal.any([signal, this.#stop.signal]) : this.#stop.signal)
@@ -135,8 +113,8 @@ export class Compactor {
       keysEnd,
       roundEnd: endOffset,
       transactions: new TransactionRemains(survey.aborted),
-      lastOfProducer: id => lastOfProducer(log.producers, id),
-      now: clock.now(),
+      lastOfProducer: id => lastOfProducer(log.history.producers, id),
+      now: log.clock.now(),
       deleteRetentionMs: log.options.deleteRetentionMs
     })
     const sources = held.filter(({ baseOffset }) => baseOffset < keysEnd)
@@ -144,7 +122,7 @@ export class Compactor {
     const groups = segmentGroups(await this.#measured(sources), endOffset, log.options)
     let bytesAfter = 0
     for (const group of groups) bytesAfter += await this.#clean(group, cleaner, slices, cuts)
-    this.#cleanedUpTo = keysEnd
+    log.compactedUpTo = keysEnd
     const { recordsRead, recordsKept } = cleaner
     return {
       firstDirtyOffset: keysEnd,
@@ -162,15 +140,15 @@ export class Compactor {
     for (const segment of sources) {
       await segment.load()
       measured.push({ segment, offsetIndexBytes: segment.offsetIndex.bytes.length, timeIndexBytes: segment.timeIndex.bytes.length })
-      this.#parts.segments.touch(segment)
+      this.#log.segments.touch(segment)
     }
     return measured
   }
 
   /** Writes what stays of some segments into one, and puts it in their place. Returns its size. */
   async #clean(sources: readonly Segment[], cleaner: BatchCleaner, slices: Slices, cuts: number): Promise<number> {
-    const { storage, log } = this.#parts
-    const output = await CleanedSegment.begin(storage, log.folder, sources, log.options)
+    const { storage, folder, options } = this.#log
+    const output = await CleanedSegment.begin(storage, folder, sources, options)
     let cleaned: Segment
     try {
       for (const source of sources) {
@@ -192,20 +170,21 @@ export class Compactor {
 
   /** Returns whether it could: not when the sources have been removed or cut meanwhile. */
   async #putInPlace(cleaned: Segment, sources: readonly Segment[], cuts: number): Promise<boolean> {
-    const { storage, log, segments, exclusively, onReplaced } = this.#parts
+    const log = this.#log
+    const { segments, storage, folder } = log
     let isDone = false
-    await exclusively(async () => {
+    await exclusively(log, async () => {
       const index = segments.all.indexOf(sources[0])
-      const areThere = cuts === this.#cuts && index >= 0 && sources.every((source, i) => segments.at(index + i) === source)
+      const areThere = cuts === log.cuts && index >= 0 && sources.every((source, i) => segments.at(index + i) === source)
       if (!areThere) return
       try {
-        await swapIn(storage, log.folder, cleaned, sources)
+        await swapIn(storage, folder, cleaned, sources)
       } catch (error) {
         await cleaned.file.close()
-        throw new Error(`compacted segments could not be put in place: ${error instanceof Error ? error.message : error}`, { cause: error })
+        throw new Error(`compacted segments could not be put in place: ${reasonOf(error)}`, { cause: error })
       }
       segments.replace(index, sources.length, cleaned)
-      onReplaced({ baseOffset: sources[0].baseOffset, nextOffset: sources[sources.length - 1].nextOffset })
+      log.history.transactions.forget({ baseOffset: sources[0].baseOffset, nextOffset: sources[sources.length - 1].nextOffset })
       segments.touch(cleaned)
       isDone = true
     })

@@ -21,21 +21,21 @@ export interface MeasuredLog {
   readonly options: CompleteLogOptions
   readonly logStartOffset: number
   readonly logEndOffset: number
-  readonly compactableUpTo: number
+  /** Undefined where nothing is known to have been compacted. */
+  readonly compactedUpTo: number | undefined
 }
 
-/** Measures a log of at least one segment; the last one, which is active, is never compacted. */
+/** Measures a log of at least one segment, of which only what lies before `limit` may be compacted; the last one, which is active, never is. */
 export async function dirtinessOf(
-  log: MeasuredLog,
+  { options, logStartOffset, logEndOffset, compactedUpTo }: MeasuredLog,
   segments: readonly Segment[],
-  cleanedUpTo: number | undefined,
+  limit: number,
   now: number
 ): Promise<Dirtiness> {
-  const { options, logStartOffset, logEndOffset } = log
-  const known = cleanedUpTo ?? logStartOffset
+  const known = compactedUpTo ?? logStartOffset
   const firstDirtyOffset = known < logStartOffset || known > logEndOffset ? logStartOffset : known
   const firstDirty = floorIndex(segments, firstDirtyOffset)
-  const end = Math.max(firstDirty, await uncleanableIndex(log, segments, firstDirty, now))
+  const end = Math.max(firstDirty, await uncleanableIndex(options, segments, firstDirty, limit, now))
   const cleanBytes = bytesOf(segments, 0, segments[firstDirty].baseOffset < firstDirtyOffset ? firstDirty + 1 : firstDirty)
   const dirtyBytes = bytesOf(segments, firstDirty, end)
   const ratio = dirtyBytes === 0 ? 0 : dirtyBytes / (cleanBytes + dirtyBytes)
@@ -52,17 +52,18 @@ export async function dirtinessOf(
 
 /** The first segment that compaction must leave alone: it holds undecided records, is too young, or active. */
 async function uncleanableIndex(
-  { options, compactableUpTo }: MeasuredLog,
+  { minCompactionLagMs }: CompleteLogOptions,
   segments: readonly Segment[],
   firstDirty: number,
+  limit: number,
   now: number
 ): Promise<number> {
   const active = segments.length - 1
-  const undecided = Math.min(active, floorIndex(segments, compactableUpTo))
-  if (options.minCompactionLagMs === 0) return undecided
+  const undecided = Math.min(active, floorIndex(segments, limit))
+  if (minCompactionLagMs === 0) return undecided
   for (let i = firstDirty; i < undecided; i++) {
     await segments[i].learnMaxTimestamp()
-    if (segments[i].maxTimestamp > now - options.minCompactionLagMs) return i
+    if (segments[i].maxTimestamp > now - minCompactionLagMs) return i
   }
   return undecided
 }

@@ -1,0 +1,162 @@
+import { readInt32 } from '../common/bytes.js'
+import { isPromise, type MaybePromise } from '../common/deferred.js'
+import { KafkaError } from '../errors.js'
+import {
+  baseOffsetAt,
+  batchSizeAt,
+  field,
+  headerBytes,
+  lastOffsetAt,
+  leaderEpochAt,
+  maxTimestampAt,
+  stampBatch
+} from '../record/batch-header.js'
+import { checkReplicatedBatch, stampTime, type ValidatedBatch, validateBatch } from './batch-validation.js'
+import { boundSize } from './log-deletion.js'
+import { rollFor } from './log-roll.js'
+import type { LogState } from './log-state.js'
+import { cutUnwritten } from './log-truncation.js'
+import type { AppendInfo, AppendOptions } from './log-types.js'
+import type { ProducedBatch } from './producer-state.js'
+import type { Segment } from './segment.js'
+
+interface Submission {
+  readonly info: AppendInfo
+  /** Tells, when the bytes are written, whether they and all before them are; absent when that is so already. */
+  readonly written: Promise<boolean> | undefined
+}
+
+/** Adds a batch: gives it its offsets while nothing else changes the log, and waits for its bytes while others may. */
+export function append(log: LogState, batch: Uint8Array, options: AppendOptions): MaybePromise<AppendInfo> {
+  const { changes } = log
+  const submitted = changes.isBusy ? changes.run(() => submit(log, batch, options)) : changes.follow(submit(log, batch, options))
+  return isPromise(submitted) ? submitted.then(submission => settle(log, submission)) : settle(log, submitted)
+}
+
+function settle(log: LogState, { info, written }: Submission): MaybePromise<AppendInfo> {
+  if (!written) return info
+  return written.then(ok => {
+    if (ok) return info
+    throw log.failures.last
+  })
+}
+
+function submit(log: LogState, batch: Uint8Array, { origin = 'client', leaderEpoch = 0 }: AppendOptions): MaybePromise<Submission> {
+  log.expectWritable()
+  if (log.failures.lackOfRoom) return cutUnwritten(log).then(() => submit(log, batch, { origin, leaderEpoch }))
+  const now = log.clock.now()
+  if (origin === 'replica') return submitReplicated(log, batch, now)
+  const validated = validateBatch(batch, origin, log.options, now)
+  const again = origin === 'coordinator' ? undefined : log.history.producers.check(validated.bytes)
+  if (again) return answerAgain(log, again)
+  const baseOffset = log.nextOffset
+  const lastOffset = baseOffset + readInt32(validated.bytes, field.lastOffsetDelta)
+  if (lastOffset >= Number.MAX_SAFE_INTEGER)
+    throw new KafkaError('OFFSET_OUT_OF_RANGE', `The log \`${log.folder}\` has used up its offsets`)
+  const rolled = rollFor(log, validated.bytes.length, validated.maxTimestamp, baseOffset, lastOffset, now)
+  if (!isPromise(rolled)) return stampAndWrite(log, validated, baseOffset, lastOffset, leaderEpoch, now)
+  return rolled.then(() => {
+    // Where a write before this one has failed meanwhile, this one may not come after the gap.
+    if (log.failures.last) return submit(log, batch, { origin, leaderEpoch })
+    return stampAndWrite(log, validated, baseOffset, lastOffset, leaderEpoch, now)
+  })
+}
+
+/** A batch that was sent again gets the answer that it got, or would have got, the first time; not before it is written. */
+function answerAgain(log: LogState, { baseOffset, lastOffset, timestamp }: ProducedBatch): Submission {
+  const logAppendTime = log.options.messageTimestampType === 'LogAppendTime' ? timestamp : -1
+  const written = log.writes.areOver ? undefined : log.writes.take(undefined, ignore, ignore)
+  return { info: { baseOffset, lastOffset, logAppendTime, logStartOffset: log.logStartOffset }, written }
+}
+
+function stampAndWrite(
+  log: LogState,
+  { bytes, maxTimestamp, restamp }: ValidatedBatch,
+  baseOffset: number,
+  lastOffset: number,
+  leaderEpoch: number,
+  now: number
+): Submission {
+  const isAppendTime = log.options.messageTimestampType === 'LogAppendTime'
+  const givenOffset = baseOffsetAt(bytes, 0)
+  const givenEpoch = leaderEpochAt(bytes, 0)
+  const givenHeader = restamp ? bytes.slice(0, headerBytes) : undefined
+  stampBatch(bytes, 0, baseOffset, leaderEpoch)
+  if (restamp) stampTime(bytes, maxTimestamp, isAppendTime)
+  // A producer that sends the same bytes again, because it never saw the answer, must find them as they were.
+  const written = write(log, bytes, lastOffset, maxTimestamp, now, () => {
+    if (givenHeader) bytes.set(givenHeader)
+    else stampBatch(bytes, 0, givenOffset, givenEpoch)
+  })
+  const logAppendTime = isAppendTime ? maxTimestamp : -1
+  return { info: { baseOffset, lastOffset, logAppendTime, logStartOffset: log.logStartOffset }, written }
+}
+
+async function submitReplicated(log: LogState, bytes: Uint8Array, now: number): Promise<Submission> {
+  const batches: Uint8Array[] = []
+  let { nextOffset } = log
+  let position = 0
+  while (position + headerBytes <= bytes.length && position + batchSizeAt(bytes, position) <= bytes.length) {
+    const batch = checkReplicatedBatch(bytes, position, nextOffset)
+    nextOffset = lastOffsetAt(batch, 0) + 1
+    position += batch.length
+    batches.push(batch)
+  }
+  if (batches.length === 0) throw new KafkaError('INVALID_RECORD', 'Expected at least one whole batch')
+  let written: Promise<boolean> | undefined
+  for (const batch of batches) {
+    const lastOffset = lastOffsetAt(batch, 0)
+    const maxTimestamp = maxTimestampAt(batch, 0)
+    await rollFor(log, batch.length, maxTimestamp, baseOffsetAt(batch, 0), lastOffset, now)
+    if (log.failures.last) throw log.failures.last
+    written = write(log, batch, lastOffset, maxTimestamp, now)
+  }
+  const baseOffset = baseOffsetAt(batches[0], 0)
+  return { info: { baseOffset, lastOffset: nextOffset - 1, logAppendTime: -1, logStartOffset: log.logStartOffset }, written }
+}
+
+/** Hands a batch to the active segment. The log ends after it once it is written, and once all before it are. */
+function write(
+  log: LogState,
+  bytes: Uint8Array,
+  lastOffset: number,
+  maxTimestamp: number,
+  now: number,
+  giveBack?: () => void
+): Promise<boolean> | undefined {
+  const segment = log.segments.active
+  const position = segment.sizeInBytes
+  const end = position + bytes.length
+  const nextOffset = lastOffset + 1
+  let writing: MaybePromise<void>
+  try {
+    writing = segment.file.append(bytes)
+  } catch (error) {
+    giveBack?.()
+    throw log.failures.ofWrite(error)
+  }
+  log.nextOffset = nextOffset
+  log.history.note(bytes, 0)
+  log.segments.grow(bytes.length)
+  segment.note(position, lastOffset, maxTimestamp, now)
+  const { namesSynced } = log.flusher
+  if (namesSynced) writing = Promise.all([writing, namesSynced]).then(ignore)
+  if (isPromise(writing) || !log.writes.areOver) {
+    return log.writes.take(writing, log.failures.ofWrite, ok => {
+      giveBack?.()
+      if (ok) publish(log, segment, end, nextOffset)
+    })
+  }
+  giveBack?.()
+  publish(log, segment, end, nextOffset)
+  return undefined
+}
+
+function publish(log: LogState, segment: Segment, readableBytes: number, nextOffset: number): void {
+  segment.publish(readableBytes, nextOffset)
+  log.logEndOffset = nextOffset
+  if (log.autoHighWatermark) log.highWatermark = nextOffset
+  boundSize(log)
+}
+
+function ignore(): void {}
