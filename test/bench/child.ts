@@ -2,9 +2,9 @@
  * One contestant at one work, in a process of its own: warms up, does the work, and tells what it took. Started by the runner with
  * `{ work, contestant, scale, warmUp, scratch }`; answers over the channel.
  */
-import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { type Contestant, Missing, type Readings } from './contest.js'
 import { Setting } from './setting.js'
+import { stalls } from './stalls.js'
 import { works } from './works/index.js'
 
 export interface Task {
@@ -37,16 +37,13 @@ async function perform({ work: workName, contestant: name, scale, warmUp, scratc
     const contestant = work.contestants.find(contestant => contestant.name === name) as Contestant
     if (warmUp > 0 && contestant.warmsUp !== false) await contestant.run(scaled(small, contestant))
     small.cleanUp()
-    const stalls = monitorEventLoopDelay({ resolution: 1 })
-    stalls.enable()
-    await new Promise(resolve => setTimeout(resolve, 5))
+    await stalls.begin()
     const [cpu, started] = [process.cpuUsage(), performance.now()]
     const readings = await contestant.run(scaled(setting, contestant))
     const { user, system } = process.cpuUsage(cpu)
     const cores = (user + system) / 1000 / (performance.now() - started)
-    await new Promise(resolve => setTimeout(resolve, 5))
-    stalls.disable()
-    return { readings, peakMiB: process.resourceUsage().maxRSS / 1024, stallMs: stalls.max / 1e6, cores }
+    await stalls.end()
+    return { readings, peakMiB: process.resourceUsage().maxRSS / 1024, stallMs: stalls.longest, cores }
   } catch (error) {
     if (error instanceof Missing) return { missing: error.message }
     const { code, message, stack } = error as NodeJS.ErrnoException

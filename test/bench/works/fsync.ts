@@ -1,6 +1,7 @@
 import type { Contestant, Goal, Work } from '../contest.js'
 import { messagesOf } from '../messages.js'
 import type { Setting } from '../setting.js'
+import { stalls } from '../stalls.js'
 import { percentile } from '../statistics.js'
 import type { SyncStore } from '../sync-run.js'
 
@@ -25,8 +26,10 @@ async function run(open: (folder: string) => Promise<SyncStore>, producers: numb
   const count = await store.count()
   await store.close()
   if (count !== waits.length) throw new Error(`${waits.length} were acknowledged, ${count} are there`)
-  const figures = Float64Array.from(waits)
-  return { rate: waits.length / elapsed, p50: percentile(figures, 50) * 1000, p99: percentile(figures, 99) * 1000 }
+  return stalls.aside(() => {
+    const figures = Float64Array.from(waits)
+    return { rate: waits.length / elapsed, p50: percentile(figures, 50) * 1000, p99: percentile(figures, 99) * 1000 }
+  })
 }
 
 function fsyncWork(name: string, title: string, producers: number, goals: readonly Goal[]): Work {

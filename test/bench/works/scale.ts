@@ -4,15 +4,17 @@ import { Flow } from '../flow.js'
 import { KeyedInbox, messagesOf } from '../messages.js'
 import { Cluster, fileModule, string, topic } from '../peers/millrace.js'
 import type { Setting } from '../setting.js'
+import { stalls } from '../stalls.js'
 
-const heapMiB = async () => {
-  for (let time = 0; time < 2; time++) {
-    globalThis.gc?.()
-    await new Promise(setImmediate)
-  }
-  const { heapUsed, arrayBuffers } = process.memoryUsage()
-  return (heapUsed + arrayBuffers) / 2 ** 20
-}
+const heapMiB = () =>
+  stalls.aside(async () => {
+    for (let time = 0; time < 2; time++) {
+      globalThis.gc?.()
+      await new Promise(setImmediate)
+    }
+    const { heapUsed, arrayBuffers } = process.memoryUsage()
+    return (heapUsed + arrayBuffers) / 2 ** 20
+  })
 
 /** One producer, one group, one topic of so many partitions. */
 async function shareTopic(setting: Setting, partitions: number, members: number) {
