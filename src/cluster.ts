@@ -7,11 +7,11 @@ import { troubleTexts } from './broker/trouble.js'
 import { type Clock, systemClock } from './common/clock.js'
 import { expectKnownKeys } from './common/options.js'
 import { type Random, systemRandom } from './common/random.js'
+import { turnOf } from './common/turn.js'
 import { Consumer } from './consumer/consumer.js'
 import type { ConsumerOptions } from './consumer/consumer-options.js'
 import type { TopicSelector } from './consumer/subscription.js'
 import type { ClusterNews } from './consumer/topic-watch.js'
-import type { GroupEvent } from './coordinator/group/group-event.js'
 import { KafkaError } from './errors.js'
 import type { ConfigValues } from './metadata/broker-configs.js'
 import type { ProducerOptions } from './producer/options.js'
@@ -67,6 +67,7 @@ export interface ClusterParts {
  */
 export class Cluster extends EventEmitter<ClusterEvents> implements AsyncDisposable {
   readonly #parts: ClusterParts
+  readonly #news: ClusterNews | undefined
   readonly #clients = new Set<{ close(): Promise<void> }>()
   #closing: Promise<void> | undefined
 
@@ -74,6 +75,7 @@ export class Cluster extends EventEmitter<ClusterEvents> implements AsyncDisposa
   constructor(parts: ClusterParts) {
     super()
     this.#parts = parts
+    this.#news = parts.node && newsOf(parts.node)
   }
 
   /** Opens a cluster of one node in this process. Rejects when the storage cannot be read, or is in use elsewhere. */
@@ -164,7 +166,8 @@ export class Cluster extends EventEmitter<ClusterEvents> implements AsyncDisposa
   }
 
   async #close(): Promise<void> {
-    const ends = await Promise.allSettled([...this.#clients].map(client => client.close()))
+    const turn = turnOf(this.#parts.clock)
+    const ends = await Promise.allSettled([...this.#clients].map(client => turn.place().then(() => client.close())))
     await this.#parts.close()
     this.emit('closed')
     const failed = ends.find(end => end.status === 'rejected')
@@ -177,7 +180,7 @@ export class Cluster extends EventEmitter<ClusterEvents> implements AsyncDisposa
       brokers: this.#parts.brokersFor(clientId),
       clock: this.#parts.clock,
       random: this.#parts.random,
-      news: this.#parts.node && newsOf(this.#parts.node)
+      news: this.#news
     }
   }
 
@@ -237,19 +240,24 @@ const topicEvents = ['topicCreated', 'partitionsAdded', 'topicDeleted'] as const
 
 /** What consumers in this process need not wait for a heartbeat or a refresh to learn. */
 function newsOf(node: LocalBroker): ClusterNews {
+  const topicListeners = new Set<() => void>()
+  const groupListeners = new Set<(groupId: string) => void>()
+  for (const name of topicEvents) {
+    node.events.on(name, () => {
+      for (const listener of topicListeners) listener()
+    })
+  }
+  node.events.on('group', event => {
+    if (event.type === 'rebalancing') for (const listener of groupListeners) listener(event.groupId)
+  })
   return {
     onTopicsChanged(listener) {
-      for (const name of topicEvents) node.events.on(name, listener)
-      return () => {
-        for (const name of topicEvents) node.events.off(name, listener)
-      }
+      topicListeners.add(listener)
+      return () => topicListeners.delete(listener)
     },
     onGroupRebalancing(listener) {
-      const onGroup = (event: GroupEvent) => {
-        if (event.type === 'rebalancing') listener(event.groupId)
-      }
-      node.events.on('group', onGroup)
-      return () => node.events.off('group', onGroup)
+      groupListeners.add(listener)
+      return () => groupListeners.delete(listener)
     }
   }
 }

@@ -284,7 +284,8 @@ export class LocalBroker {
     const handle = handlerOf(api)
     if (!handle) return Promise.reject(new KafkaError('UNSUPPORTED_VERSION', `This broker does not serve ${api.name}`))
     // Those who produce and fetch see to it themselves, where it costs less.
-    const breath = api.key === Produce.key || api.key === Fetch.key ? undefined : this.#turn.breath()
+    const seesToItself = api.key === Produce.key || api.key === Fetch.key
+    const breath = seesToItself ? undefined : this.#turn.breath()
     if (breath) return breath.then(() => this.#request(api, body, context, signal))
     let response: MaybePromise<ResponseOf<A>>
     try {
@@ -293,9 +294,11 @@ export class LocalBroker {
       return Promise.reject(this.#failed(api, error))
     }
     if (!isPromise(response)) return Promise.resolve(response)
-    return response.catch(error => {
+    const answered = response.catch(error => {
       throw signal?.aborted && error === signal.reason ? error : this.#failed(api, error)
     })
+    // Many may be answered at once: a thousand members of a group, when the last has joined.
+    return seesToItself ? answered : answered.then(answer => this.#turn.place().then(() => answer))
   }
 
   /** A failure that no response can carry: a foreseen one is passed on, any other is told, and passed on as UNKNOWN_SERVER_ERROR. */

@@ -1,6 +1,7 @@
 import { textBytes } from '../common/bytes.js'
 import type { Clock } from '../common/clock.js'
 import { type Random, randomInteger } from '../common/random.js'
+import { turnOf } from '../common/turn.js'
 import { KafkaError } from '../errors.js'
 import { decodeOffsets, encodeOffsets, type PartitionOffsets } from '../log/checkpoint.js'
 import { Log } from '../log/log.js'
@@ -220,7 +221,11 @@ export class LogDirectory {
   /** Closes the logs when the node could not be opened, and leaves what is written about them as it was. */
   async abandon(): Promise<void> {
     const logs = [...this.#logs.values()]
-    for (let i = 0; i < logs.length; i += closedTogether) await Promise.all(logs.slice(i, i + closedTogether).map(log => log.close()))
+    const turn = turnOf(this.#parts.clock)
+    for (let i = 0; i < logs.length; i += closedTogether) {
+      await turn.breath()
+      await Promise.all(logs.slice(i, i + closedTogether).map(log => log.close()))
+    }
     await Promise.all(this.#removals)
   }
 

@@ -29,7 +29,14 @@ class Turn {
 
   /** A promise of a place in the next turn when this one has lasted long enough, else undefined. */
   breath(): Promise<void> | undefined {
-    return this.#isOver() ? new Promise(resolve => this.#waiting.push(resolve)) : undefined
+    return this.#isOver() ? this.place() : undefined
+  }
+
+  /** A promise of a place in line, for those who would all go on at this moment otherwise. */
+  place(): Promise<void> {
+    return new Promise(resolve => {
+      if (this.#waiting.push(resolve) === 1) done.then(this.#onRelease)
+    })
   }
 
   #isOver(): boolean {

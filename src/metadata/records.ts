@@ -1,6 +1,5 @@
-import { uvarintSize, writeUvarint } from '../common/varint.js'
 import { KafkaError } from '../errors.js'
-import { encodeMessage, readMessage } from '../protocol/codec.js'
+import { readMessage, writeMessage } from '../protocol/codec.js'
 import {
   array,
   bytes,
@@ -16,6 +15,7 @@ import {
   uuid
 } from '../protocol/message.js'
 import { MessageReader } from '../protocol/message-reader.js'
+import { MessageWriter } from '../protocol/message-writer.js'
 
 /** A topic came into being. */
 export const TopicRecord = schema({
@@ -119,6 +119,7 @@ const schemas: Record<MetadataRecord['type'], { readonly apiKey: number; readonl
 
 const frameVersion = 1
 const recordVersion = 0
+const writer = new MessageWriter()
 
 /**
  * A record as it stands in the value of a record of `__cluster_metadata`:
@@ -126,13 +127,11 @@ const recordVersion = 0
  */
 export function encodeMetadataRecord(record: MetadataRecord): Uint8Array {
   const { apiKey, schema } = schemas[record.type]
-  const body = encodeMessage(schema, recordVersion, record)
-  const bytes = new Uint8Array(uvarintSize(frameVersion) + uvarintSize(apiKey) + uvarintSize(recordVersion) + body.length)
-  let position = writeUvarint(bytes, 0, frameVersion)
-  position = writeUvarint(bytes, position, apiKey)
-  position = writeUvarint(bytes, position, recordVersion)
-  bytes.set(body, position)
-  return bytes
+  writer.reset().uvarint(frameVersion)
+  writer.uvarint(apiKey)
+  writer.uvarint(recordVersion)
+  writeMessage(writer, schema, recordVersion, record)
+  return writer.bytes().slice()
 }
 
 /**

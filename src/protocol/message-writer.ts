@@ -18,6 +18,13 @@ export class MessageWriter {
   #pieces: Uint8Array[] = []
   #piecesLength = 0
 
+  /** Begins anew, in the same memory. */
+  reset(): this {
+    this.#start = this.#end = this.#piecesLength = 0
+    this.#pieces = []
+    return this
+  }
+
   get length(): number {
     return this.#piecesLength + this.#end - this.#start
   }

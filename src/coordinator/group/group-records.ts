@@ -182,9 +182,10 @@ function readGroup(value: Uint8Array): GroupMetadata {
   }
 }
 
+const writer = new MessageWriter()
+
 function encode<S extends Schema>(schema: S, version: number, message: SchemaMessage<S>): Uint8Array {
-  const writer = new MessageWriter()
-  writer.int16(version)
+  writer.reset().int16(version)
   writeMessage(writer, schema, version, message)
   return writer.bytes().slice()
 }

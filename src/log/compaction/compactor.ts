@@ -49,7 +49,8 @@ const defaultMaxKeyBytes = 128 * 1024 * 1024
  */
 export class Compactor {
   readonly #log: LogState
-  readonly #stop = new AbortController()
+  #stop: AbortController | undefined
+  #isClosed = false
   #running: Promise<CompactionReport | undefined> | undefined
 
   constructor(log: LogState) {
@@ -79,7 +80,8 @@ export class Compactor {
 
   /** Ends the round under way, for good. */
   async close(): Promise<void> {
-    this.#stop.abort()
+    this.#isClosed = true
+    this.#stop?.abort()
     await this.#running?.catch(() => {})
   }
 
@@ -104,6 +106,9 @@ export class Compactor {
     const log = this.#log
     const { firstDirtyOffset, endOffset } = dirtiness
     const { maxKeyBytes = defaultMaxKeyBytes, signal } = options
+    // Made when it is needed: most logs never are compacted, and a thousand that close at once would feel it.
+    this.#stop = new AbortController()
+    if (this.#isClosed) this.#stop.abort()
     const slices = new Slices(signal ? AbortSignal.any([signal, this.#stop.signal]) : this.#stop.signal)
     const survey = await surveyOf(held, dirtiness, slices)
     const dirty = held.filter((segment, i) => segment.baseOffset < endOffset && !(held[i + 1]?.baseOffset <= firstDirtyOffset))

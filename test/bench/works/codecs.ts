@@ -5,6 +5,7 @@ import { Flow } from '../flow.js'
 import type { BlockCodec } from '../peers/codecs.js'
 import { BatchBuilder, Cluster, string, topic } from '../peers/millrace.js'
 import type { Setting } from '../setting.js'
+import { stalls } from '../stalls.js'
 
 type Flight = { readonly origin: string }
 
@@ -56,7 +57,7 @@ async function codecAlone(load: () => Promise<BlockCodec>, setting: Setting) {
 
 /** The same records through a producer, a log in memory and a consumer group. */
 async function throughBus(compression: CompressionType, setting: Setting) {
-  const records = flights()
+  const records = await stalls.aside(flights)
   const window = 1000
   const count = Math.max(records.length, Math.round((1_000_000 * setting.scale) / records.length) * records.length)
   const bytes = (records.reduce((sum, { key, value }) => sum + key.length + value.length + 8, 0) * count) / records.length
