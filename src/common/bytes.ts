@@ -54,6 +54,12 @@ export function writeText(bytes: Uint8Array, position: number, text: string): nu
   return native ? native.utf8Write.call(bytes, text, position) : encoder.encodeInto(text, bytes.subarray(position)).written
 }
 
+/** The same with as many of its characters as `mostBytes` hold. */
+export function writeStartOfText(bytes: Uint8Array, position: number, text: string, mostBytes: number): number {
+  if (native) return native.utf8Write.call(bytes, text, position, mostBytes)
+  return encoder.encodeInto(text, bytes.subarray(position, position + mostBytes)).written
+}
+
 /** The text that stands in UTF-8 in [start, end). */
 export function readText(bytes: Uint8Array, start: number, end: number): string {
   return native ? native.utf8Slice.call(bytes, start, end) : decoder.decode(bytes.subarray(start, end))

@@ -1,4 +1,5 @@
 import { crc32cModule, foldLongWindow, foldShortWindow, foldStep, foldTailWindow } from './crc32c-wasm.js'
+import { instantiate } from './wasm.js'
 
 /**
  * CRC-32C (Castagnoli) of the bytes in [start, end), as an unsigned number. Longer inputs go through WebAssembly where the platform has
@@ -32,7 +33,7 @@ let folder: Folder | null | undefined
  *     zeros | the block | zeros | what the long fold left | zeros | what the short fold left | what the tail fold left
  */
 function makeFolder(): Folder | null {
-  const module = instantiate()
+  const module = instantiate<FoldModule>(crc32cModule)
   if (!module) return null
   const memory = new Uint8Array(module.memory.buffer)
   const block = foldLongWindow
@@ -82,23 +83,6 @@ interface FoldModule {
   readonly foldLong: Fold
   readonly foldShort: Fold
   readonly foldTail: Fold
-}
-
-/** The part of WebAssembly that is needed here; the types of Node 20 leave it out. */
-interface WebAssemblyApi {
-  Module: new (bytes: Uint8Array) => object
-  Instance: new (module: object) => { readonly exports: unknown }
-}
-
-/** The module, or `undefined` where there is no WebAssembly or it lacks SIMD. */
-function instantiate(): FoldModule | undefined {
-  const api = (globalThis as { WebAssembly?: WebAssemblyApi }).WebAssembly
-  try {
-    const bytes = Uint8Array.from(atob(crc32cModule), character => character.charCodeAt(0))
-    return api && (new api.Instance(new api.Module(bytes)).exports as FoldModule)
-  } catch {
-    return undefined
-  }
 }
 
 const polynomial = 0x82f63b78

@@ -1,5 +1,4 @@
 import type { Clock } from '../common/clock.js'
-import { headerBytes } from '../record/batch-header.js'
 import type { CompressionType } from '../record/compression/codec.js'
 import { Alarm } from './alarm.js'
 import type { PartitionQueue } from './partition-queue.js'
@@ -63,8 +62,16 @@ export class Accumulator {
     batch.createdAt = now
     batch.deadline = now + this.#deliveryTimeoutMs
     queue.open = batch
-    this.used += headerBytes
+    this.count(batch)
     return batch
+  }
+
+  /** Counts what a batch takes of the buffer, at most or, where that matters, to the byte. Returns how much that is more than before. */
+  count(batch: ProducerBatch, bytes = batch.mostBytes): number {
+    const added = bytes - batch.countedBytes
+    batch.countedBytes = bytes
+    this.used += added
+    return added
   }
 
   /** An empty batch; one that was used before if there is one. */
@@ -120,7 +127,8 @@ export class Accumulator {
 
   /** Gives back what a batch held, once its fate is known and no broker reads it any more. */
   release(batch: ProducerBatch): void {
-    this.used -= batch.sizeInBytes
+    this.used -= batch.countedBytes
+    batch.countedBytes = 0
     if (batch.isLent || this.#pool.length >= this.#mostPooled || batch.sizeInBytes > 4 * this.batchSize) return
     batch.reset()
     this.#pool.push(batch)

@@ -28,6 +28,8 @@ export class ProducerBatch {
   /** How often it has been sent. */
   attempts = 0
   lastError: unknown
+  /** Bytes of the producer's buffer that are counted for it. */
+  countedBytes = 0
   /** Whether the fate of its records is known. */
   isDone = false
   /** Whether a broker has said what becomes of them, which is about to be looked at. */
@@ -46,6 +48,11 @@ export class ProducerBatch {
   /** Before compression, header included. */
   get sizeInBytes(): number {
     return this.#builder.sizeInBytes
+  }
+
+  /** What that can be at most, which is quicker to say while records come. */
+  get mostBytes(): number {
+    return this.#builder.mostBytes
   }
 
   append(receipt: Receipt, index: number, timestamp: number, key: Field, value: Field, headers: readonly HeaderField[]): void {

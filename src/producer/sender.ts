@@ -163,6 +163,7 @@ export class Sender {
     } catch (error) {
       return this.#fail(queue, batch, error)
     }
+    this.#accumulator.count(batch)
     batch.attempts++
     const topic = this.#metadata.topic(queue.topic)
     const leaderId = topic?.partitions[queue.partition]?.leaderId ?? -1
@@ -268,7 +269,7 @@ export class Sender {
 
   #split(queue: PartitionQueue, batch: ProducerBatch): void {
     const halves = batch.split(() => this.#accumulator.newBatch())
-    for (const half of halves) this.#accumulator.used += half.sizeInBytes
+    for (const half of halves) this.#accumulator.count(half)
     this.#accumulator.release(batch)
     queue.closed.unshift(...halves)
   }

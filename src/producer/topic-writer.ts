@@ -82,6 +82,7 @@ export class TopicWriter implements PartitionLoad {
     const accumulator = this.#accumulator
     if (headerBytes + size > this.#limit.bytes || !accumulator.hasRoomFor(headerBytes + size)) {
       size = exactSize(key, value, headers)
+      for (const queue of this.queues) if (queue?.open) accumulator.count(queue.open, queue.open.sizeInBytes)
       this.#checkSize(headerBytes + size)
       if (!accumulator.hasRoomFor(headerBytes + size)) return progress.needsMemory
     }
@@ -95,7 +96,7 @@ export class TopicWriter implements PartitionLoad {
     const isSticky = chosen === undefined
     let queue = this.#queue(isSticky ? this.#sticky.partitionFor(this, this.#isBatchEnd) : chosen)
     let batch = queue.open
-    if (batch !== undefined && batch.sizeInBytes + size > accumulator.batchSize) {
+    if (batch !== undefined && batch.mostBytes + size > accumulator.batchSize) {
       size = exactSize(key, value, headers)
       if (batch.sizeInBytes + size > accumulator.batchSize) {
         this.#close(queue)
@@ -108,10 +109,8 @@ export class TopicWriter implements PartitionLoad {
       }
     }
     batch ??= accumulator.openBatch(queue, now)
-    const before = batch.sizeInBytes
     batch.append(receipt, index, timestamp, key, value, headers)
-    const added = batch.sizeInBytes - before
-    accumulator.used += added
+    const added = accumulator.count(batch)
     if (isSticky) this.#sticky.appended(added)
     accumulator.appended(queue)
     return progress.appended

@@ -5,6 +5,7 @@ import { KafkaError } from '../errors.js'
 import { attribute, currentMagic, field, headerBytes, lengthPrefixBytes, noProducerId, noSequence, noTimestamp } from './batch-header.js'
 import { type CompressionType, codecOf, compressionId } from './compression/codec.js'
 import type { Field, HeaderField } from './record.js'
+import { encodeTexts, mostOffsetDelta, mostTextRecords, mostTextUnits } from './text-records.js'
 
 export interface BatchBuilderOptions {
   /** Default: `'none'`. */
@@ -42,6 +43,10 @@ const largestBatch = 2 ** 31 - 1
 const shortText = 28
 /** Up to here a loop over bytes is faster than `set`. */
 const shortBytes = 12
+/** Text up to here is gathered, to be encoded together with that of other records; above, a call for it alone costs little beside it. */
+const gatheredText = 384
+/** Fewer records than these are quicker encoded one by one. */
+const fewTexts = 4
 /** The parts of a record that are always there: at their likely size, and at their longest. */
 const likelyOverhead = 7
 const mostRecordOverhead = 5 + 1 + 10 + 5 + 5 + 5 + 5
@@ -63,6 +68,13 @@ export class BatchBuilder {
   #baseTimestamp = noTimestamp
   #deleteHorizon: number | undefined
   #maxTimestamp = noTimestamp
+  /** Keys and values, in turns, of the last records: those that are still to be encoded. Only the first `#textCount` count. */
+  readonly #texts: (string | null)[] = []
+  #textCount = 0
+  #textUnits = 0
+  #textTimestamp = noTimestamp
+  /** Whether text was found that is not ASCII, so that gathering more is likely to be in vain. */
+  #isForeign = false
 
   constructor(options: BatchBuilderOptions = {}) {
     this.#compression = options.compression ?? 'none'
@@ -81,16 +93,69 @@ export class BatchBuilder {
 
   /** Size of the batch so far, header included, before compression. */
   get sizeInBytes(): number {
+    this.#encodeGathered()
     return this.#position
+  }
+
+  /** What `sizeInBytes` can be at most, which is quicker to say while records come. */
+  get mostBytes(): number {
+    return this.#position + (this.#textCount >> 1) * mostRecordOverhead + 3 * this.#textUnits
   }
 
   /** Adds a record with the next offset. */
   append(timestamp: number, key: Field, value: Field, headers: readonly HeaderField[] = noHeaders): void {
-    this.appendAt(this.#lastOffsetDelta + 1, timestamp, key, value, headers)
+    if (!isGathered(key) || !isGathered(value) || headers.length > 0 || this.#isForeign)
+      return this.appendAt(this.#lastOffsetDelta + 1, timestamp, key, value, headers)
+    const units = (key === null ? 0 : key.length) + (value === null ? 0 : value.length)
+    if (
+      this.#textCount > 0 &&
+      (this.#textCount === 2 * mostTextRecords || timestamp !== this.#textTimestamp || this.#textUnits + units > mostTextUnits)
+    )
+      this.#encodeGathered()
+    this.#texts[this.#textCount++] = key
+    this.#texts[this.#textCount++] = value
+    this.#textUnits += units
+    this.#textTimestamp = timestamp
+    this.#count(this.#lastOffsetDelta + 1, timestamp)
   }
 
   /** Adds a record at an offset of its own, relative to the base offset. Offsets must grow. */
   appendAt(offsetDelta: number, timestamp: number, key: Field, value: Field, headers: readonly HeaderField[] = noHeaders): void {
+    this.#encodeGathered()
+    this.#count(offsetDelta, timestamp)
+    this.#encode(offsetDelta, timestamp, key, value, headers)
+  }
+
+  #count(offsetDelta: number, timestamp: number): void {
+    if (this.#recordCount === 0) this.#baseTimestamp = this.#deleteHorizon ?? timestamp
+    this.#recordCount++
+    this.#lastOffsetDelta = offsetDelta
+    if (timestamp > this.#maxTimestamp) this.#maxTimestamp = timestamp
+  }
+
+  #encodeGathered(): void {
+    const count = this.#textCount
+    if (count === 0) return
+    const texts = this.#texts
+    const timestamp = this.#textTimestamp
+    const firstDelta = this.#lastOffsetDelta + 1 - (count >> 1)
+    const room = this.mostBytes - this.#position
+    if (this.#position + room > this.#bytes.length) this.#grow(room)
+    this.#textCount = 0
+    this.#textUnits = 0
+    const isWorthwhile = count >= 2 * fewTexts && this.#lastOffsetDelta < mostOffsetDelta
+    const records = isWorthwhile ? encodeTexts(texts, count, firstDelta, timestamp - this.#baseTimestamp) : undefined
+    if (records === undefined) {
+      this.#isForeign = isWorthwhile
+      for (let i = 0; i < count; i += 2) this.#encode(firstDelta + (i >> 1), timestamp, texts[i], texts[i + 1], noHeaders)
+    } else {
+      this.#bytes.set(records, this.#position)
+      this.#position += records.length
+    }
+    texts.fill(null, 0, count)
+  }
+
+  #encode(offsetDelta: number, timestamp: number, key: Field, value: Field, headers: readonly HeaderField[]): void {
     const start = this.#position
     // Text is taken for ASCII until it has been written. A wrong guess only means that some bytes move.
     let guess = likelyOverhead
@@ -115,7 +180,6 @@ export class BatchBuilder {
       room += most
     }
     if (start + room > this.#bytes.length) this.#grow(room)
-    if (this.#recordCount === 0) this.#baseTimestamp = this.#deleteHorizon ?? timestamp
     const bytes = this.#bytes
     const timestampDelta = timestamp - this.#baseTimestamp
 
@@ -137,9 +201,6 @@ export class BatchBuilder {
     writeLength(bytes, start, length)
     position += shift
     this.#position = position
-    this.#recordCount++
-    this.#lastOffsetDelta = offsetDelta
-    if (timestamp > this.#maxTimestamp) this.#maxTimestamp = timestamp
   }
 
   #grow(room: number): void {
@@ -152,6 +213,7 @@ export class BatchBuilder {
 
   /** The finished batch. The bytes are the builder's own: they hold until it is reset. */
   build(stamp: BatchStamp = noStamp): Uint8Array {
+    this.#encodeGathered()
     const batch = this.#compression === 'none' || this.#recordCount === 0 ? this.#bytes.subarray(0, this.#position) : this.#compressed()
     const compressionBits = this.#recordCount === 0 ? 0 : compressionId(this.#compression)
     const timeBit = stamp.logAppendTime === undefined ? 0 : attribute.logAppendTime
@@ -196,7 +258,14 @@ export class BatchBuilder {
     this.#lastOffsetDelta = -1
     this.#baseTimestamp = noTimestamp
     this.#maxTimestamp = noTimestamp
+    this.#textCount = 0
+    this.#textUnits = 0
+    this.#isForeign = false
   }
+}
+
+function isGathered(content: Field): content is string | null {
+  return content === null || (typeof content === 'string' && content.length <= gatheredText)
 }
 
 function mostBytes(content: Field): number {

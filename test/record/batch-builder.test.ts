@@ -79,6 +79,49 @@ describe('a batch builder', () => {
     )
   })
 
+  it('encodes text that was gathered as it does record by record', () => {
+    const ascii = fc.string({ maxLength: 40 })
+    const length = fc.constantFrom(0, 1, 15, 16, 17, 63, 64, 100, 383, 384, 385, 8200)
+    const texts = [fc.constant(null), ascii, length.map(size => 'x'.repeat(size))]
+    const any = fc.oneof(...texts.map(arbitrary => ({ arbitrary, weight: 20 })), { arbitrary: text, weight: 1 })
+    const record = (content: fc.Arbitrary<string | null>) =>
+      fc.record({ key: content, value: content, delay: fc.constantFrom(0, 0, 0, 0, 0, 0, 0, 1, -300) })
+    const run = (content: fc.Arbitrary<string | null>) => fc.array(record(content), { minLength: 1, maxLength: 200, size: 'max' })
+    const [gathered, oneByOne] = [new BatchBuilder(), new BatchBuilder()]
+    fc.assert(
+      fc.property(fc.oneof(run(fc.oneof(...texts)), run(any)), fc.nat(5), (records, looks) => {
+        gathered.reset()
+        oneByOne.reset()
+        let timestamp = 1_700_000_000_000
+        for (const [index, { key, value, delay }] of records.entries()) {
+          timestamp += delay
+          gathered.append(timestamp, key, value)
+          oneByOne.appendAt(index, timestamp, key, value)
+          if (gathered.mostBytes < oneByOne.sizeInBytes) expect.unreachable('a batch is larger than it can be')
+          if (looks > 0 && index % (17 * looks) === 0) expect(gathered.sizeInBytes).toBe(oneByOne.sizeInBytes)
+        }
+        expect(Buffer.compare(gathered.build(), oneByOne.build())).toBe(0)
+      }),
+      { numRuns: 300 }
+    )
+  })
+
+  it('gathers texts whose surrogates would pair up if they stood together', () => {
+    const builder = new BatchBuilder()
+    for (let i = 0; i < 8; i++) builder.append(1, '\ud83d', '\ude00')
+    const batch = new RecordBatch(builder.build())
+    for (const { key, value } of batch.records()) expect([key, value]).toEqual([textBytes('\ufffd'), textBytes('\ufffd')])
+  })
+
+  it('lets offsets grow beyond what is encoded together', () => {
+    const builder = new BatchBuilder()
+    const all = 1_048_576 + 200
+    for (let i = 0; i < all; i++) builder.append(1, 'k', 'v')
+    let count = 0
+    for (const { offset } of new RecordBatch(builder.build()).records()) if (offset === count) count++
+    expect(count).toBe(all)
+  })
+
   it('does not copy an uncompressed batch to build it', () => {
     const builder = new BatchBuilder({ initialBytes: 1000 })
     builder.append(1, 'key', 'value')
