@@ -1,4 +1,5 @@
 import { readInt32, writeInt32 } from '../common/bytes.js'
+import { EntryBuffer } from './entry-buffer.js'
 
 const entryBytes = 8
 const maxRelativeOffset = 2 ** 31 - 1
@@ -10,25 +11,24 @@ const maxRelativeOffset = 2 ** 31 - 1
  */
 export class OffsetIndex {
   readonly baseOffset: number
-  #bytes = new Uint8Array(0)
-  #count = 0
+  readonly #buffer = new EntryBuffer(entryBytes)
 
   constructor(baseOffset: number) {
     this.baseOffset = baseOffset
   }
 
   get count(): number {
-    return this.#count
+    return this.#buffer.count
   }
 
   /** The entries as they stand in a `.index` file; a view, valid until the next change. */
   get bytes(): Uint8Array {
-    return this.#bytes.subarray(0, this.#count * entryBytes)
+    return this.#buffer.entries
   }
 
   /** Where the batch of the last entry starts; 0 when there is none. */
   get lastPosition(): number {
-    return this.#count === 0 ? 0 : this.#positionAt(this.#count - 1)
+    return this.#buffer.count === 0 ? 0 : this.#positionAt(this.#buffer.count - 1)
   }
 
   /**
@@ -49,20 +49,17 @@ export class OffsetIndex {
       position = nextPosition
     }
     if (position > 0 && (position >= segmentBytes || this.baseOffset + offset >= nextOffset)) return false
-    this.#bytes = bytes.slice(0, count * entryBytes)
-    this.#count = count
+    this.#buffer.restore(bytes, count)
     return true
   }
 
   /** Takes the entries of `other` for all that lies before `position`. */
   replaceBefore(position: number, other: OffsetIndex): void {
-    const kept = this.bytes.subarray((this.#floor(position - 1, 4) + 1) * entryBytes)
-    this.#bytes = new Uint8Array([...other.bytes, ...kept])
-    this.#count = this.#bytes.length / entryBytes
+    this.#buffer.replaceFirst(this.#floor(position - 1, 4) + 1, other.#buffer)
   }
 
   isFull(maxIndexBytes: number): boolean {
-    return this.#count >= Math.floor(maxIndexBytes / entryBytes)
+    return this.#buffer.count >= Math.floor(maxIndexBytes / entryBytes)
   }
 
   /** Whether an offset can be told apart within this segment. */
@@ -71,11 +68,9 @@ export class OffsetIndex {
   }
 
   append(lastOffset: number, position: number): void {
-    const start = this.#count * entryBytes
-    this.#bytes = withRoomFor(this.#bytes, start + entryBytes)
-    writeInt32(this.#bytes, start, lastOffset - this.baseOffset)
-    writeInt32(this.#bytes, start + 4, position)
-    this.#count++
+    const start = this.#buffer.add()
+    writeInt32(this.#buffer.bytes, start, lastOffset - this.baseOffset)
+    writeInt32(this.#buffer.bytes, start + 4, position)
   }
 
   /** Position of the last entry at or below `offset`, or 0, the segment's start, when there is none. */
@@ -94,40 +89,32 @@ export class OffsetIndex {
   offsetAt(position: number): number {
     const slot = this.#floor(position, 4)
     if (slot < 0 || this.#positionAt(slot) !== position) return -1
-    return this.baseOffset + readInt32(this.#bytes, slot * entryBytes)
+    return this.baseOffset + readInt32(this.#buffer.bytes, slot * entryBytes)
   }
 
   /** Forgets the batches that start at `position` or later. */
   truncateToPosition(position: number): void {
-    this.#count = this.#floor(position - 1, 4) + 1
+    this.#buffer.count = this.#floor(position - 1, 4) + 1
   }
 
   clear(): void {
-    this.#bytes = new Uint8Array(0)
-    this.#count = 0
+    this.#buffer.clear()
   }
 
   #positionAt(slot: number): number {
-    return readInt32(this.#bytes, slot * entryBytes + 4)
+    return readInt32(this.#buffer.bytes, slot * entryBytes + 4)
   }
 
   /** The last slot whose int32 at `field` is at most `value`, or -1. */
   #floor(value: number, field: 0 | 4): number {
+    const { bytes, count } = this.#buffer
     let low = -1
-    let high = this.#count - 1
+    let high = count - 1
     while (low < high) {
       const middle = (low + high + 1) >> 1
-      if (readInt32(this.#bytes, middle * entryBytes + field) <= value) low = middle
+      if (readInt32(bytes, middle * entryBytes + field) <= value) low = middle
       else high = middle - 1
     }
     return low
   }
-}
-
-/** The same bytes in an array of at least `length`, which doubles as it grows. */
-export function withRoomFor(bytes: Uint8Array<ArrayBuffer>, length: number): Uint8Array<ArrayBuffer> {
-  if (length <= bytes.length) return bytes
-  const larger = new Uint8Array(Math.max(length, bytes.length * 2, 64))
-  larger.set(bytes)
-  return larger
 }

@@ -1,5 +1,5 @@
 import { readInt32, readInt64, writeInt32, writeInt64 } from '../common/bytes.js'
-import { withRoomFor } from './offset-index.js'
+import { EntryBuffer } from './entry-buffer.js'
 
 const entryBytes = 12
 
@@ -10,30 +10,29 @@ const entryBytes = 12
  */
 export class TimeIndex {
   readonly baseOffset: number
-  #bytes = new Uint8Array(0)
-  #count = 0
+  readonly #buffer = new EntryBuffer(entryBytes)
 
   constructor(baseOffset: number) {
     this.baseOffset = baseOffset
   }
 
   get count(): number {
-    return this.#count
+    return this.#buffer.count
   }
 
   /** The entries as they stand in a `.timeindex` file; a view, valid until the next change. */
   get bytes(): Uint8Array {
-    return this.#bytes.subarray(0, this.#count * entryBytes)
+    return this.#buffer.entries
   }
 
   /** -1 when there is no entry. */
   get lastTimestamp(): number {
-    return this.#count === 0 ? -1 : this.#timestampAt(this.#count - 1)
+    return this.#buffer.count === 0 ? -1 : this.#timestampAt(this.#buffer.count - 1)
   }
 
   /** The base offset when there is no entry. */
   get lastOffset(): number {
-    return this.#count === 0 ? this.baseOffset : this.#offsetAt(this.#count - 1)
+    return this.#buffer.count === 0 ? this.baseOffset : this.#offsetAt(this.#buffer.count - 1)
   }
 
   /** Takes in the entries of a file, as `OffsetIndex.restore` does. */
@@ -51,32 +50,28 @@ export class TimeIndex {
       offset = nextRelative
     }
     if (count > 0 && this.baseOffset + offset >= nextOffset) return false
-    this.#bytes = bytes.slice(0, count * entryBytes)
-    this.#count = count
+    this.#buffer.restore(bytes, count)
     return true
   }
 
   /** Takes the entries of `other` for all that lies before `offset`. */
   replaceBefore(offset: number, other: TimeIndex): void {
-    let start = 0
-    while (start < this.#count && (this.#offsetAt(start) < offset || this.#timestampAt(start) <= other.lastTimestamp)) start++
-    this.#bytes = new Uint8Array([...other.bytes, ...this.bytes.subarray(start * entryBytes)])
-    this.#count = this.#bytes.length / entryBytes
+    let known = 0
+    while (known < this.count && (this.#offsetAt(known) < offset || this.#timestampAt(known) <= other.lastTimestamp)) known++
+    this.#buffer.replaceFirst(known, other.#buffer)
   }
 
   /** One place is kept for the entry that a segment gets when it is rolled. */
   isFull(maxIndexBytes: number): boolean {
-    return this.#count >= Math.floor(maxIndexBytes / entryBytes) - 1
+    return this.#buffer.count >= Math.floor(maxIndexBytes / entryBytes) - 1
   }
 
   /** Adds an entry, unless the timestamp is no larger than the last one. */
   maybeAppend(timestamp: number, offset: number): void {
     if (timestamp <= this.lastTimestamp) return
-    const start = this.#count * entryBytes
-    this.#bytes = withRoomFor(this.#bytes, start + entryBytes)
-    writeInt64(this.#bytes, start, timestamp)
-    writeInt32(this.#bytes, start + 8, offset - this.baseOffset)
-    this.#count++
+    const start = this.#buffer.add()
+    writeInt64(this.#buffer.bytes, start, timestamp)
+    writeInt32(this.#buffer.bytes, start + 8, offset - this.baseOffset)
   }
 
   /** Offset of the last entry at or before `timestamp`, or the base offset when there is none: all records before it are older. */
@@ -93,7 +88,7 @@ export class TimeIndex {
 
   #floor(timestamp: number): number {
     let low = -1
-    let high = this.#count - 1
+    let high = this.#buffer.count - 1
     while (low < high) {
       const middle = (low + high + 1) >> 1
       if (this.#timestampAt(middle) <= timestamp) low = middle
@@ -104,19 +99,18 @@ export class TimeIndex {
 
   /** Forgets the entries for `offset` and later ones. */
   truncateTo(offset: number): void {
-    while (this.#count > 0 && this.#offsetAt(this.#count - 1) >= offset) this.#count--
+    while (this.#buffer.count > 0 && this.#offsetAt(this.#buffer.count - 1) >= offset) this.#buffer.count--
   }
 
   clear(): void {
-    this.#bytes = new Uint8Array(0)
-    this.#count = 0
+    this.#buffer.clear()
   }
 
   #timestampAt(slot: number): number {
-    return readInt64(this.#bytes, slot * entryBytes)
+    return readInt64(this.#buffer.bytes, slot * entryBytes)
   }
 
   #offsetAt(slot: number): number {
-    return this.baseOffset + readInt32(this.#bytes, slot * entryBytes + 8)
+    return this.baseOffset + readInt32(this.#buffer.bytes, slot * entryBytes + 8)
   }
 }
