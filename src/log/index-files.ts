@@ -1,4 +1,5 @@
 import type { Storage } from '../storage/storage.js'
+import { allDone } from './all-done.js'
 import type { OffsetIndex } from './offset-index.js'
 import { readSmallFile, writeSmallFile } from './small-file.js'
 import type { TimeIndex } from './time-index.js'
@@ -26,7 +27,7 @@ export async function readIndexFiles(storage: Storage, path: string, segment: In
 export async function writeIndexFiles(storage: Storage, path: string, offsetIndex: Uint8Array, timeIndex: Uint8Array): Promise<void> {
   // The views are valid until the next entry, which may come while they are written.
   const [offsets, times] = [offsetIndex.slice(), timeIndex.slice()]
-  await Promise.all([writeSmallFile(storage, `${path}.index`, offsets), writeSmallFile(storage, `${path}.timeindex`, times)])
+  await allDone([writeSmallFile(storage, `${path}.index`, offsets), writeSmallFile(storage, `${path}.timeindex`, times)])
 }
 
 /** What follows from the bytes of a segment: without it the log is as good as before. */

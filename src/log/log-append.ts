@@ -11,6 +11,7 @@ import {
   maxTimestampAt,
   stampBatch
 } from '../record/batch-header.js'
+import { allDone } from './all-done.js'
 import { checkReplicatedBatch, stampTime, type ValidatedBatch, validateBatch } from './batch-validation.js'
 import { boundSize } from './log-deletion.js'
 import { rollFor } from './log-roll.js'
@@ -140,7 +141,7 @@ function write(
   log.segments.grow(bytes.length)
   segment.note(position, lastOffset, maxTimestamp, now)
   const { namesSynced } = log.flusher
-  if (namesSynced) writing = Promise.all([writing, namesSynced]).then(ignore)
+  if (namesSynced) writing = allDone([writing, namesSynced])
   if (isPromise(writing) || !log.writes.areOver) {
     return log.writes.take(writing, log.failures.ofWrite, ok => {
       giveBack?.()

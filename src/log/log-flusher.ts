@@ -1,4 +1,5 @@
 import type { Storage } from '../storage/storage.js'
+import { allDone } from './all-done.js'
 import { isLackOfRoom } from './lack-of-room.js'
 import type { LogHistory } from './log-history.js'
 import type { Segment } from './segment.js'
@@ -97,7 +98,7 @@ export class LogFlusher {
     const point = segments.at(-1)?.baseOffset ?? logEndOffset
     this.#run(async () => {
       for (let i = 0; i < sealed.length; i += sealedTogether) {
-        await Promise.all(sealed.slice(i, i + sealedTogether).map(segment => this.#seal(segment)))
+        await allDone(sealed.slice(i, i + sealedTogether).map(segment => this.#seal(segment)))
       }
       if (!(await this.#writeHistory(logEndOffset, producers))) return
       await this.#syncNames()
@@ -114,7 +115,7 @@ export class LogFlusher {
   async #sealEnded(): Promise<void> {
     const ended = this.#ended
     this.#ended = []
-    await Promise.all(ended.map(({ segment }) => !segment.isRetired && this.#seal(segment)))
+    await allDone(ended.map(({ segment }) => !segment.isRetired && this.#seal(segment)))
     // A segment that is removed while it is not safe must be gone before it counts as such: a power cut may bring it back.
     if (ended.some(({ segment }) => segment.isRetired) && !(await this.#events.removed())) return
     for (const { baseOffset, producers } of ended.slice(-2)) if (!(await this.#writeHistory(baseOffset, producers))) return
@@ -162,7 +163,7 @@ export class LogFlusher {
     segments.active.seal()
     await trim(segments.active)
     const unsafe = segments.all.filter(({ nextOffset }) => nextOffset > this.#recoveryPoint)
-    await Promise.all([
+    await allDone([
       ...unsafe.map(({ file }) => file.sync()),
       segments.active.writeIndexes(),
       ...[...new Set([...unsafe, segments.active])].map(segment => this.#history.transactions.write(segment)),

@@ -73,9 +73,15 @@ export class Log {
     const history = new LogHistory(storage, folder)
     const opening = { storage, folder, files, options, history, now: clock.now(), isClean, recoveryPoint, mayChange }
     const { segments, report, trusted } = await openSegments(opening)
-    const state = new LogState(storage, folder, openOptions, options, segments, history)
-    await begin(state, report, logStartOffset, isClean && report.batches === 0 ? segments.length : trusted)
-    return new Log(state, report)
+    const log = new Log(new LogState(storage, folder, openOptions, options, segments, history), report)
+    try {
+      await begin(log.#state, report, logStartOffset, isClean && report.batches === 0 ? segments.length : trusted)
+      return log
+    } catch (error) {
+      log.#state.failures.end(error)
+      await log.close()
+      throw error
+    }
   }
 
   /** A log that cannot be used for the reason given, so that others can: whatever it is asked for, it answers with that. */

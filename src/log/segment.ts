@@ -516,10 +516,9 @@ export class Segment {
    */
   retire(): MaybePromise<void> {
     this.#retired = true
-    if (this.#storage.durable) return this.#retireFiles()
+    if (this.#storage.durable) return this.#retireFiles().finally(() => this.#closeUnread())
     const removed = this.#storage.remove(`${this.path}.log`)
-    if (isPromise(removed)) return removed.then(() => this.#closeUnread())
-    return this.#closeUnread()
+    return isPromise(removed) ? removed.finally(() => this.#closeUnread()) : this.#closeUnread()
   }
 
   async #retireFiles(): Promise<void> {
@@ -528,7 +527,6 @@ export class Segment {
     await removeFilesBeside(this.#storage, this.path)
     this.#isIndexOnDisk = false
     await this.#storage.remove(`${this.path}.log.deleted`)
-    await this.#closeUnread()
   }
 
   /** Says that it is about to be removed. */

@@ -31,9 +31,9 @@ export class CleanedSegment {
     const [{ baseOffset }] = sources
     const path = segmentPath(folder, baseOffset)
     const { modifiedAt } = sources[sources.length - 1]
+    await storage.remove(`${path}.log.cleaned`)
     const file = await storage.open(`${path}.log.cleaned`)
     const segment = new Segment(storage, path, baseOffset, file, options, modifiedAt)
-    await file.truncate(0)
     return new CleanedSegment(
       storage,
       segment,
@@ -79,7 +79,11 @@ export class CleanedSegment {
 
   /** Throws it away. */
   async discard(): Promise<void> {
-    await this.#storage.remove(`${this.#segment.path}.log.cleaned`)
     await this.#segment.file.close()
+    try {
+      await this.#storage.remove(`${this.#segment.path}.log.cleaned`)
+    } catch {
+      // It is removed when the log is opened again. Why it was not finished matters more.
+    }
   }
 }

@@ -154,7 +154,6 @@ export class Compactor {
   async #clean(sources: readonly Segment[], cleaner: BatchCleaner, slices: Slices, cuts: number): Promise<number> {
     const { storage, folder, options } = this.#log
     const output = await CleanedSegment.begin(storage, folder, sources, options)
-    let cleaned: Segment
     try {
       for (const source of sources) {
         await walkBatches(source.file, 0, source.readableBytes, async (bytes, position) => {
@@ -163,14 +162,13 @@ export class Compactor {
           await slices.spend(cleaner.work)
         })
       }
-      cleaned = await output.finish()
+      const cleaned = await output.finish()
+      if (!(await this.#putInPlace(cleaned, sources, cuts))) throw overtaken
+      return cleaned.sizeInBytes
     } catch (error) {
       await output.discard()
       throw error
     }
-    if (await this.#putInPlace(cleaned, sources, cuts)) return cleaned.sizeInBytes
-    await output.discard()
-    throw overtaken
   }
 
   /** Returns whether it could: not when the sources have been removed or cut meanwhile. */
@@ -185,7 +183,6 @@ export class Compactor {
       try {
         await swapIn(storage, folder, cleaned, sources)
       } catch (error) {
-        await cleaned.file.close()
         throw new Error(`compacted segments could not be put in place: ${reasonOf(error)}`, { cause: error })
       }
       segments.replace(index, sources.length, cleaned)

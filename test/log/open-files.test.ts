@@ -1,0 +1,80 @@
+import { describe, expect, it } from 'vitest'
+import { seededRandom } from '../../src/common/random.js'
+import type { LogOpenOptions } from '../../src/log/log-types.js'
+import type { Storage, StorageFile } from '../../src/storage/storage.js'
+import { SimulatedDisk } from '../../src/testing/simulated-disk.js'
+import { batch, batchOf, codeOf, noon, openLog } from './helpers.js'
+
+const segmentBytes = 2 * batch('a').length
+
+/** The storage, with the names of the files that are open. */
+function watched(storage: Storage): { storage: Storage; openFiles: Set<string> } {
+  const openFiles = new Set<string>()
+  const open = async (name: string): Promise<StorageFile> => {
+    const file = await storage.open(name)
+    const close = file.close.bind(file)
+    openFiles.add(name)
+    file.close = () => {
+      openFiles.delete(name)
+      return close()
+    }
+    return file
+  }
+  return { storage: new Proxy(storage, { get: (target, name) => (name === 'open' ? open : Reflect.get(target, name, target)) }), openFiles }
+}
+
+/** A disk with a log of several segments, closed in order or torn by a power cut. */
+async function written(isClosed: boolean, seed: number): Promise<SimulatedDisk> {
+  const disk = new SimulatedDisk({ random: seededRandom(seed) })
+  const log = await openLog({ storage: disk.mount(), segmentBytes })
+  for (const value of 'abcdefg') await log.append(batch(value))
+  if (isClosed) await log.close()
+  disk.crash('power')
+  return disk
+}
+
+describe('a log leaves no file open', () => {
+  const openings: Record<string, LogOpenOptions> = {
+    'closed in order': { isClean: true, recoveryPoint: 7 },
+    'after a power cut': { recoveryPoint: 0 },
+    'whose start lies beyond its end': { recoveryPoint: 0, logStartOffset: 9 }
+  }
+  for (const [name, options] of Object.entries(openings)) {
+    for (const syncEachAppend of [false, true]) {
+      it(`when opening one ${name} fails${syncEachAppend ? ', each append synced' : ''}`, async () => {
+        for (let after = 0, hasFailed = true; hasFailed; after++) {
+          const disk = await written(options.isClean ?? false, after)
+          const { storage, openFiles } = watched(disk.mount({ syncEachAppend }))
+          disk.fail({ after })
+          hasFailed = await openLog({ storage, segmentBytes, ...options }).then(
+            async log => {
+              await log.close()
+              return disk.faultsMet > 0
+            },
+            () => true
+          )
+          expect([after, ...openFiles]).toEqual([after])
+        }
+      })
+    }
+  }
+
+  it('when writing, compacting or closing fails', async () => {
+    for (let after = 0, hasFailed = true; hasFailed; after++) {
+      const disk = new SimulatedDisk({ random: seededRandom(1) })
+      const { storage, openFiles } = watched(disk.mount())
+      disk.fail({ after })
+      const log = await openLog({ storage, segmentBytes: 200, cleanupPolicy: 'compact' }).catch(() => undefined)
+      if (log) {
+        for (let i = 0; i < 6; i++) {
+          await codeOf(() => log.append(batchOf([{ key: `k${i % 2}`, value: `v${i}`, timestamp: noon }])))
+        }
+        await log.compact({ force: true }).catch(() => {})
+        await log.truncateTo(4).catch(() => {})
+        await log.close()
+      }
+      hasFailed = disk.faultsMet > 0
+      expect([after, ...openFiles]).toEqual([after])
+    }
+  })
+})
