@@ -94,14 +94,13 @@ interface Limit {
 /** A signal that aborts with the first of the given ones, or after `timeoutMs`, if that is not infinite. Call `end` when it is no longer needed. */
 export function limitedBy(clock: Clock, timeoutMs: number, ...signals: (AbortSignal | undefined)[]): Limit {
   const controller = new AbortController()
-  const timedOut = new KafkaError('REQUEST_TIMED_OUT', `No answer within ${timeoutMs} ms`)
   const onAbort = () => controller.abort(signals.find(signal => signal?.aborted)?.reason)
   for (const signal of signals) {
     if (signal?.aborted) onAbort()
     signal?.addEventListener('abort', onAbort, { once: true })
   }
-  const timer =
-    timeoutMs === Number.POSITIVE_INFINITY ? undefined : clock.setTimer(timeoutMs, () => controller.abort(timedOut), { keepAlive: true })
+  const onTimeout = () => controller.abort(new KafkaError('REQUEST_TIMED_OUT', `No answer within ${timeoutMs} ms`))
+  const timer = timeoutMs === Number.POSITIVE_INFINITY ? undefined : clock.setTimer(timeoutMs, onTimeout, { keepAlive: true })
   return {
     signal: controller.signal,
     end() {

@@ -11,6 +11,7 @@ import type { MetadataCache } from '../client/metadata-cache.js'
 import { type Backoff, isRetriable } from '../client/retry.js'
 import type { Clock } from '../common/clock.js'
 import { deferred } from '../common/deferred.js'
+import { type Turn, turnOf } from '../common/turn.js'
 import { errorCodeOf, KafkaError } from '../errors.js'
 import type { ResponseOf } from '../protocol/message.js'
 import { JoinGroup } from '../protocol/messages/join-group.js'
@@ -65,12 +66,7 @@ type JoinResponse = ResponseOf<typeof JoinGroup>
 const noGeneration = -1
 
 /** After these the member joins again at once; what they say about its identity has been heeded by then. */
-const rejoinAtOnce: ReadonlySet<string> = new Set([
-  'MEMBER_ID_REQUIRED',
-  'UNKNOWN_MEMBER_ID',
-  'ILLEGAL_GENERATION',
-  'REBALANCE_IN_PROGRESS'
-])
+const rejoinAtOnce: ReadonlySet<string> = new Set(['UNKNOWN_MEMBER_ID', 'ILLEGAL_GENERATION', 'REBALANCE_IN_PROGRESS'])
 
 /**
  * A member of a consumer group, by Kafka's classic protocol: it joins, the leader among the members assigns the partitions, all are told
@@ -84,6 +80,7 @@ export class GroupMember {
   readonly #owner: GroupMemberOwner
   readonly #heartbeats: Heartbeats
   readonly #isCooperative: boolean
+  readonly #turn: Turn
   readonly #stopping = new AbortController()
   /** Ends the stage that the loop is in: a rebalance that waits for the user, when the user proves stuck. */
   #stage = new AbortController()
@@ -104,6 +101,7 @@ export class GroupMember {
   constructor(context: GroupMemberContext, owner: GroupMemberOwner) {
     this.#context = context
     this.#owner = owner
+    this.#turn = turnOf(context.clock)
     this.#isCooperative = context.settings.assignors.every(({ cooperative }) => cooperative)
     this.#heartbeats = new Heartbeats(context, {
       identity: () => this.committing(),
@@ -215,6 +213,8 @@ export class GroupMember {
   }
 
   async #rebalance(signal: AbortSignal): Promise<void> {
+    // All members hear at the same moment that the group rebalances.
+    await this.#turn.place()
     await this.#prepare(signal)
     this.#isRejoinWanted = false
     this.#rejoin = deferred()
@@ -259,7 +259,10 @@ export class GroupMember {
       signal
     )
     const code = errorCodeOf(response.errorCode)
-    if (code === 'MEMBER_ID_REQUIRED') this.#memberId = response.memberId
+    if (code === 'MEMBER_ID_REQUIRED') {
+      this.#memberId = response.memberId
+      return this.#join(topics, signal)
+    }
     if (code !== 'NONE') throw this.#refused(KafkaError.fromNumber(response.errorCode), sent)
     this.#memberId = response.memberId
     this.#generationId = response.generationId ?? noGeneration

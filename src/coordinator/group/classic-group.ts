@@ -200,9 +200,11 @@ export class ClassicGroup {
 
 /** The protocol that most members like best among those that all support; null when there is none. */
 export function selectProtocol(members: readonly GroupMember[]): string | null {
+  const supporters = new Map<string, number>()
+  for (const { protocols } of members) for (const { name } of protocols) supporters.set(name, (supporters.get(name) ?? 0) + 1)
   const votes = new Map<string, number>()
   for (const { protocols } of members) {
-    const vote = protocols.find(({ name }) => everySupports(members, name))
+    const vote = protocols.find(({ name }) => supporters.get(name) === members.length)
     if (vote) votes.set(vote.name, (votes.get(vote.name) ?? 0) + 1)
   }
   let winner: string | null = null
