@@ -2,7 +2,7 @@ import { statfsSync } from 'node:fs'
 import { type Contestant, Missing, million, type Work } from '../contest.js'
 import { Flow } from '../flow.js'
 import { KeyedInbox, messagesOf } from '../messages.js'
-import { Cluster, fileModule, string, topic } from '../peers/millrace.js'
+import { Cluster, type Consumer, fileModule, string, topic } from '../peers/millrace.js'
 import type { Setting } from '../setting.js'
 import { stalls } from '../stalls.js'
 
@@ -29,19 +29,22 @@ async function shareTopic(setting: Setting, partitions: number, members: number)
   const rest = (await heapMiB()) - before
   const inbox = new KeyedInbox(count)
   const flow = new Flow(50_000, [inbox])
-  const end = new AbortController()
-  const consumers = Array.from({ length: members }, () =>
-    cluster.consumer({ groupId: 'workers', topics: [shared], autoOffsetReset: 'earliest' })
-  )
-  const joining = performance.now()
-  const reading = consumers.map(async consumer => {
-    await consumer.start()
-    for await (const batch of consumer.batches({ signal: end.signal })) {
+  const read = async (consumer: Consumer<typeof shared>) => {
+    for await (const batch of consumer.batches()) {
       for (const { key, value } of batch) inbox.see(key, value)
       flow.read()
     }
-  })
-  const read = Promise.allSettled(reading)
+  }
+  const consumers: Consumer<typeof shared>[] = []
+  const reading: Promise<void>[] = []
+  const joining = performance.now()
+  while (consumers.length < members) {
+    const consumer = cluster.consumer({ groupId: 'workers', topics: [shared], autoOffsetReset: 'earliest' })
+    consumers.push(consumer)
+    reading.push(read(consumer))
+    // A thousand that were made in one stretch would be one stretch for the event loop.
+    if (consumers.length % 100 === 0) await new Promise(setImmediate)
+  }
   await assigned(consumers, partitions)
   const join = performance.now() - joining
   const producer = cluster.producer()
@@ -53,9 +56,8 @@ async function shareTopic(setting: Setting, partitions: number, members: number)
   }
   await Promise.race([inbox.done, Promise.all(reading)])
   const elapsed = performance.now() - started
-  end.abort()
-  await read
   await cluster.close()
+  await Promise.all(reading)
   return { rate: count / elapsed / 1000, create, join, rest }
 }
 
