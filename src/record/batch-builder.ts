@@ -152,7 +152,6 @@ export class BatchBuilder {
       this.#bytes.set(records, this.#position)
       this.#position += records.length
     }
-    texts.fill(null, 0, count)
   }
 
   #encode(offsetDelta: number, timestamp: number, key: Field, value: Field, headers: readonly HeaderField[]): void {
@@ -260,6 +259,7 @@ export class BatchBuilder {
     this.#maxTimestamp = noTimestamp
     this.#textCount = 0
     this.#textUnits = 0
+    this.#texts.fill(null)
     this.#isForeign = false
   }
 }
