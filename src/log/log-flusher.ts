@@ -165,7 +165,7 @@ export class LogFlusher {
     const unsafe = segments.all.filter(({ nextOffset }) => nextOffset > this.#recoveryPoint)
     await allDone([
       ...unsafe.map(({ file }) => file.sync()),
-      segments.active.writeIndexes(),
+      segments.active.indexes.write(),
       ...[...new Set([...unsafe, segments.active])].map(segment => this.#history.transactions.write(segment)),
       this.#history.writeSnapshot(logEndOffset, this.#history.snapshot())
     ])
@@ -183,7 +183,7 @@ export class LogFlusher {
     await trim(segment)
     await segment.file.sync()
     if (segment.isRetired) return
-    await segment.writeIndexes()
+    await segment.indexes.write()
     await this.#history.transactions.write(segment)
     this.#events.onSealed(segment)
   }

@@ -1,5 +1,6 @@
 import type { Storage } from '../storage/storage.js'
 import { finishSwaps } from './compaction/swap-recovery.js'
+import { leaderEpochFile, pathIn } from './file-names.js'
 
 /** What stands in the folder of a log, by the offsets in the names. */
 export interface LogFolder {
@@ -13,8 +14,6 @@ export interface LogFolder {
   readonly snapshots: readonly number[]
   readonly hasLeaderEpochs: boolean
 }
-
-export const leaderEpochFile = 'leader-epoch-checkpoint'
 
 const numberedFile = /^(\d{20})\.(log|index|timeindex|txnindex|snapshot)$/
 const unfinished = /\.(deleted|cleaned|swap|tmp)$/
@@ -46,11 +45,6 @@ export async function lookIntoFolder(storage: Storage, folder: string, mayChange
     snapshots: ascending(setOf(bySuffix, 'snapshot')),
     hasLeaderEpochs: names.includes(leaderEpochFile)
   }
-}
-
-/** The path of the files that Kafka names after an offset, in twenty digits, without their suffix. */
-export function pathIn(folder: string, offset: number): string {
-  return `${folder}/${String(offset).padStart(20, '0')}`
 }
 
 function setOf(sets: Map<string, Set<number>>, key: string): Set<number> {

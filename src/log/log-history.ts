@@ -1,10 +1,11 @@
 import { attribute, attributesAt, baseOffsetAt, leaderEpochAt } from '../record/batch-header.js'
 import type { Storage } from '../storage/storage.js'
 import { decodeLeaderEpochs, encodeLeaderEpochs } from './checkpoint.js'
+import { leaderEpochFile, pathIn } from './file-names.js'
 import { LeaderEpochs } from './leader-epochs.js'
-import { type LogFolder, leaderEpochFile, pathIn } from './log-folder.js'
+import type { LogFolder } from './log-folder.js'
 import { decodeProducerSnapshot, encodeProducerSnapshot } from './producer-snapshot.js'
-import { type ProducerEntry, ProducerState } from './producer-state.js'
+import { ProducerState } from './producer-state.js'
 import { readSmallFile, renewSmallFile, writeSmallFile } from './small-file.js'
 import { type SegmentRange, TransactionIndex } from './transaction-index.js'
 
@@ -39,7 +40,7 @@ export class LogHistory {
   async load(files: LogFolder, segments: readonly SegmentRange[], endOffset = Number.POSITIVE_INFINITY): Promise<void> {
     this.#snapshots = [...files.snapshots]
     if (files.hasLeaderEpochs) {
-      const epochs = await this.#read(leaderEpochFile, decodeLeaderEpochs)
+      const epochs = await this.#read(this.#epochsPath, decodeLeaderEpochs)
       this.#knowsEpochs = epochs !== undefined
       this.leaderEpochs.restore(epochs ?? [])
     }
@@ -57,7 +58,7 @@ export class LogHistory {
     this.producers.clear()
     this.#start = 0
     for (const offset of this.#snapshots.filter(offset => offset <= endOffset).reverse()) {
-      const entries = await this.#read(snapshotName(offset), decodeProducerSnapshot)
+      const entries = await this.#read(this.#snapshotPath(offset), decodeProducerSnapshot)
       if (!entries) continue
       for (const entry of entries) this.producers.restore(entry)
       this.#start = offset
@@ -119,7 +120,7 @@ export class LogHistory {
     this.forgetEpochsFrom(endOffset)
     const beyond = this.#snapshots.filter(offset => offset > endOffset)
     this.#snapshots = this.#snapshots.filter(offset => offset <= endOffset)
-    for (const offset of beyond) await this.#storage.remove(`${this.#folder}/${snapshotName(offset)}`)
+    for (const offset of beyond) await this.#storage.remove(this.#snapshotPath(offset))
     await this.#loadProducers(endOffset)
     await this.transactions.cutAt(endOffset)
     return this.#start
@@ -130,7 +131,7 @@ export class LogHistory {
     if (!this.#epochsChanged) return
     this.#epochsChanged = false
     try {
-      await renewSmallFile(this.#storage, `${this.#folder}/${leaderEpochFile}`, encodeLeaderEpochs(this.leaderEpochs.entries))
+      await renewSmallFile(this.#storage, this.#epochsPath, encodeLeaderEpochs(this.leaderEpochs.entries))
     } catch (error) {
       this.#epochsChanged = true
       throw error
@@ -153,26 +154,28 @@ export class LogHistory {
 
   async writeSnapshot(offset: number, snapshot: Uint8Array): Promise<void> {
     if (this.#snapshots.at(-1) !== offset || this.#start !== offset) {
-      await writeSmallFile(this.#storage, `${this.#folder}/${snapshotName(offset)}`, snapshot)
+      await writeSmallFile(this.#storage, this.#snapshotPath(offset), snapshot)
       this.#snapshots = [...this.#snapshots.filter(other => other !== offset), offset].sort((a, b) => a - b)
     }
     while (this.#snapshots.length > keptSnapshots) {
-      await this.#storage.remove(`${this.#folder}/${snapshotName(this.#snapshots.shift() as number)}`)
+      await this.#storage.remove(this.#snapshotPath(this.#snapshots.shift() as number))
     }
   }
 
-  async #read<T>(name: string, decode: (bytes: Uint8Array) => T): Promise<T | undefined> {
-    const bytes = await readSmallFile(this.#storage, `${this.#folder}/${name}`)
+  get #epochsPath(): string {
+    return `${this.#folder}/${leaderEpochFile}`
+  }
+
+  #snapshotPath(offset: number): string {
+    return `${pathIn(this.#folder, offset)}.snapshot`
+  }
+
+  async #read<T>(path: string, decode: (bytes: Uint8Array) => T): Promise<T | undefined> {
+    const bytes = await readSmallFile(this.#storage, path)
     try {
       return decode(bytes)
     } catch {
       return undefined
     }
   }
-}
-
-export type { ProducerEntry }
-
-function snapshotName(offset: number): string {
-  return `${pathIn('', offset).slice(1)}.snapshot`
 }

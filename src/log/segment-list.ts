@@ -1,6 +1,7 @@
 import { isPromise, type MaybePromise } from '../common/deferred.js'
 import { InOrder } from './in-order.js'
-import type { Segment, SegmentRead } from './segment.js'
+import type { Segment } from './segment.js'
+import type { SegmentRead } from './segment-reader.js'
 
 /** So many old segments have their indexes in memory: more than readers usually stand in at once. */
 const maxLoadedSegments = 8

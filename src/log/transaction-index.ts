@@ -1,8 +1,8 @@
 import { readInt16, readInt64, writeInt64 } from '../common/bytes.js'
 import { KafkaError } from '../errors.js'
 import type { Storage } from '../storage/storage.js'
+import { pathIn } from './file-names.js'
 import { isLackOfRoom } from './lack-of-room.js'
-import { pathIn } from './log-folder.js'
 import { readSmallFile, renewSmallFile } from './small-file.js'
 
 /** A transaction that was given up: readers of committed records pass over what its producer wrote between these offsets. */

@@ -1,8 +1,9 @@
 import { KafkaError } from '../../errors.js'
 import { lastOffsetAt, maxTimestampAt } from '../../record/batch-header.js'
 import type { Storage } from '../../storage/storage.js'
+import { pathIn } from '../file-names.js'
 import type { CompleteLogOptions } from '../log-options.js'
-import { Segment, segmentPath } from '../segment.js'
+import { Segment } from '../segment.js'
 
 /** What is written at once. */
 const bufferBytes = 256 * 1024
@@ -29,7 +30,7 @@ export class CleanedSegment {
   /** Begins one that takes the place of `sources`. */
   static async begin(storage: Storage, folder: string, sources: readonly Segment[], options: CompleteLogOptions): Promise<CleanedSegment> {
     const [{ baseOffset }] = sources
-    const path = segmentPath(folder, baseOffset)
+    const path = pathIn(folder, baseOffset)
     const { modifiedAt } = sources[sources.length - 1]
     await storage.remove(`${path}.log.cleaned`)
     const file = await storage.open(`${path}.log.cleaned`)

@@ -144,7 +144,7 @@ export class Compactor {
     const measured: MeasuredSegment[] = []
     for (const segment of sources) {
       await segment.load()
-      measured.push({ segment, offsetIndexBytes: segment.offsetIndex.bytes.length, timeIndexBytes: segment.timeIndex.bytes.length })
+      measured.push({ segment, offsetIndexBytes: segment.indexes.offsets.bytes.length, timeIndexBytes: segment.indexes.times.bytes.length })
       this.#log.segments.touch(segment)
     }
     return measured

@@ -1,7 +1,7 @@
 import { lastOffsetAt } from '../../record/batch-header.js'
 import type { Storage } from '../../storage/storage.js'
 import { walkBatches } from '../batch-scan.js'
-import { segmentPath } from '../segment.js'
+import { pathIn } from '../file-names.js'
 import { finishSwap } from './swap.js'
 
 const swapName = /^(\d{20})\.log\.swap$/
@@ -24,8 +24,8 @@ export async function finishSwaps(storage: Storage, folder: string): Promise<voi
     await finishSwap(
       storage,
       folder,
-      segmentPath(folder, first),
-      sources.map(baseOffset => segmentPath(folder, baseOffset))
+      pathIn(folder, first),
+      sources.map(baseOffset => pathIn(folder, baseOffset))
     )
   }
 }

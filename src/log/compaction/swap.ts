@@ -1,6 +1,6 @@
 import type { Storage } from '../../storage/storage.js'
-import { removeFilesBeside } from '../index-files.js'
 import type { Segment } from '../segment.js'
+import { removeFilesBeside } from '../segment-indexes.js'
 
 /**
  * Gives a cleaned segment the name of the first of those it replaces, such that at every instant the files tell one story:
@@ -21,7 +21,7 @@ export async function swapIn(storage: Storage, folder: string, cleaned: Segment,
     path,
     sources.map(source => source.path)
   )
-  if (storage.durable) await cleaned.writeIndexes()
+  if (storage.durable) await cleaned.indexes.write()
 }
 
 /** The steps from the finished file on, which recovery may take again: removes the sources, of which the first is `path` itself, and renames. */
