@@ -2,6 +2,7 @@ import { type Clock, systemClock } from '../common/clock.js'
 import { type Deferred, deferred, isPromise, type MaybePromise } from '../common/deferred.js'
 import { release } from '../common/lease.js'
 import type { Decision, ReplayedRecord, StateMachine, StateRecord } from '../common/state-machine.js'
+import { turnOf } from '../common/turn.js'
 import { KafkaError } from '../errors.js'
 import { BatchBuilder } from '../record/batch-builder.js'
 import { CommittedRecords } from '../record/committed-records.js'
@@ -166,6 +167,7 @@ export class StateHost {
       chunkBytes += (record.key?.length ?? 0) + (record.value?.length ?? 0)
       if (chunkBytes < snapshotBatchBytes) continue
       await this.#append(chunk)
+      await turnOf(this.#clock).breath()
       chunk = []
       chunkBytes = 0
     }

@@ -38,6 +38,9 @@ export interface CommitterOwner {
   onCommitted(offsets: readonly OffsetToCommit[]): void
 }
 
+/** So many partitions are committed with one request. */
+const mostAtOnce = 1000
+
 /** Commits offsets to a group, one request after the other, and reads what has been committed. */
 export class Committer {
   readonly #coordinator: GroupCoordinator
@@ -55,7 +58,12 @@ export class Committer {
 
   /** Waits for commits under way, then commits. Tries again while the coordinator moves or the group rebalances. */
   commit(offsets: readonly OffsetToCommit[], options: CallOptions = {}): Promise<void> {
-    const committed = this.#last.then(() => this.#backoff.retry(signal => this.#attempt(offsets, signal), options, isWorthAnotherTry))
+    const committed = this.#last.then(async () => {
+      for (let i = 0; i < offsets.length; i += mostAtOnce) {
+        const some = offsets.slice(i, i + mostAtOnce)
+        await this.#backoff.retry(signal => this.#attempt(some, signal), options, isWorthAnotherTry)
+      }
+    })
     this.#last = committed.catch(() => {})
     return committed
   }

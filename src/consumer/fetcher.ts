@@ -2,6 +2,7 @@ import type { MetadataCache } from '../client/metadata-cache.js'
 import type { Backoff } from '../client/retry.js'
 import type { Clock, Timer } from '../common/clock.js'
 import { release } from '../common/lease.js'
+import { type Turn, turnOf } from '../common/turn.js'
 import { errorCodeOf, errorNumber, KafkaError } from '../errors.js'
 import type { Brokers } from '../protocol/broker.js'
 import type { RequestOf, ResponseOf } from '../protocol/message.js'
@@ -53,6 +54,9 @@ type FetchRequest = RequestOf<typeof Fetch>
 type FetchResponse = ResponseOf<typeof Fetch>
 type PartitionResponse = FetchResponse['responses'][number]['partitions'][number]
 
+/** So many partitions are a moment's work, more may take milliseconds. */
+const many = 100
+
 const ok = 0
 const offsetOutOfRange = errorNumber('OFFSET_OUT_OF_RANGE')
 
@@ -76,6 +80,7 @@ export class Fetcher {
   readonly #context: FetcherContext
   readonly #owner: FetcherOwner
   readonly #nodes = new Map<number, Node>()
+  readonly #turn: Turn
   #timer: Timer | undefined
   #timerAt = Number.POSITIVE_INFINITY
   #refreshing: Promise<void> | undefined
@@ -88,6 +93,7 @@ export class Fetcher {
   constructor(context: FetcherContext, owner: FetcherOwner) {
     this.#context = context
     this.#owner = owner
+    this.#turn = turnOf(context.clock)
     context.assignment.onDrained = () => {
       if (this.#isHeldBack) this.#look()
     }
@@ -216,7 +222,9 @@ export class Fetcher {
         node.failures = node.restUntil = 0
         node.isResting = !node.isStale
         this.#enough = this.#context.assignment.readyCount >> 1
-        this.#pump()
+        const breath = partitions.length > many ? this.#turn.breath() : undefined
+        if (breath) breath.then(() => this.#pump())
+        else this.#pump()
       },
       error => {
         if (node.fetches !== fetch || !node.isFetching) return

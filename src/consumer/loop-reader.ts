@@ -18,6 +18,8 @@ export interface LoopOptions {
  */
 export abstract class LoopReader<T> implements AsyncIterableIterator<T, undefined>, Reader {
   protected readonly owner: ReaderOwner
+  /** After so many items it is looked whether the event loop should have its turn. A power of two. */
+  protected readonly itemsPerLook: number = 64
   readonly #signal: AbortSignal | undefined
   readonly #onAbort = () => this.fail(this.#signal?.reason)
   /** What is being read. */
@@ -46,7 +48,8 @@ export abstract class LoopReader<T> implements AsyncIterableIterator<T, undefine
 
   next(): Promise<IteratorResult<T, undefined>> {
     const partition = this.#partition
-    if (partition === undefined || this.#isInterrupted || this.#pending !== undefined) return this.#nextSlowly()
+    if (partition === undefined || this.#isInterrupted || this.#pending !== undefined || (this.#handouts & (this.itemsPerLook - 1)) === 0)
+      return this.#nextSlowly()
     partition.handled = partition.position
     const fetched = partition.reading as FetchedRecords
     let item: T

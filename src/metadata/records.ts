@@ -117,6 +117,8 @@ const schemas: Record<MetadataRecord['type'], { readonly apiKey: number; readonl
   removeUserScramCredential: { apiKey: 22, schema: RemoveUserScramCredentialRecord }
 }
 
+const typesByKey = new Map((Object.keys(schemas) as MetadataRecord['type'][]).map(type => [schemas[type].apiKey, type]))
+
 const frameVersion = 1
 const recordVersion = 0
 const writer = new MessageWriter()
@@ -150,7 +152,7 @@ export function decodeMetadataRecord(value: Uint8Array): MetadataRecord | undefi
   const apiKey = reader.uvarint()
   const version = reader.uvarint()
   if (frame === frameVersion && passedOver.has(apiKey)) return undefined
-  const type = (Object.keys(schemas) as MetadataRecord['type'][]).find(name => schemas[name].apiKey === apiKey)
+  const type = typesByKey.get(apiKey)
   if (frame !== frameVersion || !type || !includesVersion(schemas[type].schema.versions, version))
     throw new KafkaError('INVALID_RECORD', `Metadata record ${apiKey} in version ${version} (frame ${frame}) is not known here`)
   return { type, ...readMessage(reader, schemas[type].schema, version) } as MetadataRecord
