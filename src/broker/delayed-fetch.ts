@@ -1,6 +1,6 @@
 import type { Clock, Timer } from '../common/clock.js'
-import { type Deferred, deferred } from '../common/deferred.js'
-import { type Turn, turnOf } from '../common/turn.js'
+import type { MaybePromise } from '../common/deferred.js'
+import { type Turn, turnOf, whenAtRest } from '../common/turn.js'
 import type { Partition } from './partition.js'
 
 /** What a partition calls when something happened to it. */
@@ -14,19 +14,33 @@ export type WaitOutcome = 'arrived' | 'timedOut'
 
 const done = Promise.resolve()
 
+/** So much, beyond what a fetch asks for, is answered whatever else there is to do. */
+const plentyBytes = 16 * 1024
+
 /**
- * Fetches that wait for data. The append that completes one wakes it directly, in the microtask after the append, so that what one produce
- * request adds to several partitions is answered at once. Of many they are woken one by one, so that a hundred do not work through what came
- * before anybody looks at the time. One timer, for the next deadline, serves all.
+ * Fetches that wait for data. Who sends one record after the other, and waits for each, would have every single one fetched on its own; so a fetch
+ * that could be answered is, as soon as nobody has anything else to do, or else as soon as so many bytes have come that it is worth while. Of
+ * many they are answered one by one, so that a hundred do not work through what came before anybody looks at the time. One timer, for the next
+ * deadline, serves all.
  */
 export class DelayedFetches {
   readonly #clock: Clock
   readonly #waiting = new Set<DelayedFetch>()
   /** Those that are listened to: one listener per signal, however often it is passed; a consumer passes the same one with every fetch. */
   readonly #signals = new WeakSet<AbortSignal>()
-  readonly #woken: DelayedFetch[] = []
+  /** Those that have what they wait for. */
+  readonly #due: DelayedFetch[] = []
+  #isDelivering = false
   readonly #turn: Turn
-  readonly #onMicrotask = () => this.#deliver()
+  readonly #onRest = () => {
+    if (this.#due.length > 0) this.hurry()
+  }
+  readonly #deliver = () => {
+    const fetch = this.#due.shift()
+    if (fetch && this.#leave(fetch)) fetch.settle('arrived')
+    this.#isDelivering = this.#due.length > 0
+    if (this.#isDelivering) (this.#turn.breath() ?? done).then(this.#deliver)
+  }
   #timer: Timer | undefined
   #timerAt = Number.POSITIVE_INFINITY
 
@@ -39,52 +53,65 @@ export class DelayedFetches {
     return this.#waiting.size
   }
 
-  /** Resolves when `missingBytes` have been appended to the partitions, one of them is gone, or it is `deadline`; rejects when the signal aborts. */
-  wait(partitions: readonly Partition[], missingBytes: number, deadline: number, signal?: AbortSignal): Promise<WaitOutcome> {
+  /**
+   * Waits until `missingBytes` have been appended to the partitions, one of them is gone, or it is `deadline`, and resolves with what `goOn` then
+   * gives; rejects when the signal aborts.
+   */
+  wait<T>(
+    partitions: readonly Partition[],
+    missingBytes: number,
+    deadline: number,
+    signal: AbortSignal | undefined,
+    goOn: (outcome: WaitOutcome) => MaybePromise<T>
+  ): Promise<T> {
     if (signal?.aborted) return Promise.reject(signal.reason)
-    const fetch = new DelayedFetch(this, partitions, missingBytes, deadline, signal)
-    this.#waiting.add(fetch)
-    for (const partition of partitions) partition.listen(fetch)
-    if (signal) this.#listenTo(signal)
-    if (deadline < this.#timerAt) this.#setTimer(deadline)
-    return fetch.done.promise
+    return new Promise<T>((resolve, reject) => {
+      const settle = (outcome: WaitOutcome) => {
+        try {
+          resolve(goOn(outcome))
+        } catch (error) {
+          reject(error)
+        }
+      }
+      const fetch = new DelayedFetch(this, partitions, missingBytes, deadline, signal, settle, reject)
+      this.#waiting.add(fetch)
+      for (const partition of partitions) partition.listen(fetch)
+      if (signal) this.#listenTo(signal)
+      if (deadline < this.#timerAt) this.#setTimer(deadline)
+    })
   }
 
-  /** Wakes a fetch once the code that is running now has run to its end. */
+  /** Answers a fetch, which has what it waits for, once everybody else is at rest. */
   wake(fetch: DelayedFetch): void {
-    if (!this.#waiting.delete(fetch)) return
-    this.#detach(fetch)
-    if (this.#woken.push(fetch) === 1) done.then(this.#onMicrotask)
+    if (this.#due.push(fetch) === 1) whenAtRest(this.#onRest)
+  }
+
+  /** Answers those that are due once the code that is running now has run to its end. */
+  hurry(): void {
+    if (!this.#isDelivering) done.then(this.#deliver)
+    this.#isDelivering = true
   }
 
   /** Lets all that waits end with `reason`. */
   close(reason: unknown): void {
     this.#timer?.cancel()
     this.#timerAt = Number.POSITIVE_INFINITY
-    for (const fetch of this.#waiting) this.#end(fetch, () => fetch.done.reject(reason))
+    for (const fetch of this.#waiting) if (this.#leave(fetch)) fetch.reject(reason)
   }
 
-  #deliver(): void {
-    this.#woken.shift()?.done.resolve('arrived')
-    if (this.#woken.length > 0) (this.#turn.breath() ?? done).then(this.#onMicrotask)
-  }
-
-  #end(fetch: DelayedFetch, settle: () => void): void {
-    if (!this.#waiting.delete(fetch)) return
-    this.#detach(fetch)
-    settle()
-  }
-
-  #detach(fetch: DelayedFetch): void {
+  /** Returns whether it was waiting. */
+  #leave(fetch: DelayedFetch): boolean {
+    if (!this.#waiting.delete(fetch)) return false
     const { partitions } = fetch
     for (let i = 0; i < partitions.length; i++) partitions[i].unlisten(fetch)
+    return true
   }
 
   #listenTo(signal: AbortSignal): void {
     if (this.#signals.has(signal)) return
     this.#signals.add(signal)
     const onAbort = () => {
-      for (const fetch of this.#waiting) if (fetch.signal === signal) this.#end(fetch, () => fetch.done.reject(signal.reason))
+      for (const fetch of this.#waiting) if (fetch.signal === signal && this.#leave(fetch)) fetch.reject(signal.reason)
     }
     signal.addEventListener('abort', onAbort, { once: true })
   }
@@ -101,8 +128,8 @@ export class DelayedFetches {
     const now = this.#clock.now()
     let next = Number.POSITIVE_INFINITY
     for (const fetch of this.#waiting) {
-      if (fetch.deadline <= now) this.#end(fetch, () => fetch.done.resolve('timedOut'))
-      else next = Math.min(next, fetch.deadline)
+      if (fetch.deadline > now) next = Math.min(next, fetch.deadline)
+      else if (this.#leave(fetch)) fetch.settle('timedOut')
     }
     if (next !== Number.POSITIVE_INFINITY) this.#setTimer(next)
   }
@@ -112,24 +139,37 @@ class DelayedFetch implements AppendListener {
   readonly partitions: readonly Partition[]
   readonly deadline: number
   readonly signal: AbortSignal | undefined
-  readonly done: Deferred<WaitOutcome> = deferred<WaitOutcome>()
+  readonly settle: (outcome: WaitOutcome) => void
+  readonly reject: (reason: unknown) => void
   readonly #owner: DelayedFetches
   #missingBytes: number
 
-  constructor(owner: DelayedFetches, partitions: readonly Partition[], missingBytes: number, deadline: number, signal?: AbortSignal) {
+  constructor(
+    owner: DelayedFetches,
+    partitions: readonly Partition[],
+    missingBytes: number,
+    deadline: number,
+    signal: AbortSignal | undefined,
+    settle: (outcome: WaitOutcome) => void,
+    reject: (reason: unknown) => void
+  ) {
     this.#owner = owner
     this.partitions = partitions
     this.#missingBytes = missingBytes
     this.deadline = deadline
     this.signal = signal
+    this.settle = settle
+    this.reject = reject
   }
 
   appended(bytes: number): void {
+    const before = this.#missingBytes
     this.#missingBytes -= bytes
-    if (this.#missingBytes <= 0) this.#owner.wake(this)
+    if (before > 0 && this.#missingBytes <= 0) this.#owner.wake(this)
+    if (before > -plentyBytes && this.#missingBytes <= -plentyBytes) this.#owner.hurry()
   }
 
   ended(): void {
-    this.#owner.wake(this)
+    this.appended(Number.POSITIVE_INFINITY)
   }
 }

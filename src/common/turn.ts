@@ -1,10 +1,18 @@
 import type { Clock } from './clock.js'
 
 const longestTurnMs = 4
-const done = Promise.resolve()
 
 const nextTurn: (callback: () => void) => void =
   typeof setImmediate === 'function' ? callback => setImmediate(callback) : callback => setTimeout(callback, 0)
+
+const { process } = globalThis as { readonly process?: { nextTick?(callback: () => void): void } }
+const done = Promise.resolve()
+
+/** Calls back when no promise has anything left to do; where the platform cannot tell, soon. */
+export function whenAtRest(callback: () => void): void {
+  if (process?.nextTick) process.nextTick(callback)
+  else done.then(callback)
+}
 
 /**
  * Keeps clients from starving the process. In memory the next answer is always there already, a promise away, and as long as promises
@@ -27,9 +35,9 @@ class Turn {
     this.#clock = clock
   }
 
-  /** A promise of a place in the next turn when this one has lasted long enough, else undefined. */
-  breath(): Promise<void> | undefined {
-    return this.#isOver() ? this.place() : undefined
+  /** A promise of a place in the next turn when this one has lasted long enough, else undefined. `now` is what the clock has said just now. */
+  breath(now = this.#clock.now()): Promise<void> | undefined {
+    return this.#isOver(now) ? this.place() : undefined
   }
 
   /** A promise of a place in line, for those who would all go on at this moment otherwise. */
@@ -39,8 +47,7 @@ class Turn {
     })
   }
 
-  #isOver(): boolean {
-    const now = this.#clock.now()
+  #isOver(now: number): boolean {
     if (!this.#isRunning) {
       this.#isRunning = true
       this.#startedAt = now
@@ -51,7 +58,7 @@ class Turn {
 
   /** Lets the first in line go on, and once it has, the next; the rest stays in line when the turn is over before. */
   #release(): void {
-    if (this.#isOver()) return
+    if (this.#isOver(this.#clock.now())) return
     this.#waiting.shift()?.()
     if (this.#waiting.length > 0) done.then(this.#onRelease)
   }

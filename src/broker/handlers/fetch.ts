@@ -5,6 +5,7 @@ import { errorNumber } from '../../errors.js'
 import type { AbortedTransaction } from '../../log/transaction-index.js'
 import type { RequestOf, ResponseOf } from '../../protocol/message.js'
 import type { Fetch } from '../../protocol/messages/fetch.js'
+import type { WaitOutcome } from '../delayed-fetch.js'
 import { leaderEpochError } from '../leader-epoch-check.js'
 import type { LocalBroker } from '../local-broker.js'
 import type { Partition } from '../partition.js'
@@ -12,8 +13,7 @@ import type { RequestContext } from '../request-context.js'
 
 type Request = RequestOf<typeof Fetch>
 type Response = ResponseOf<typeof Fetch>
-type TopicResponse = Response['responses'][number]
-type PartitionResponse = TopicResponse['partitions'][number]
+type PartitionResponse = Response['responses'][number]['partitions'][number]
 type Wanted = Request['topics'][number]['partitions'][number]
 
 const nothing = new Uint8Array(0)
@@ -25,198 +25,189 @@ const offsetOutOfRange = errorNumber('OFFSET_OUT_OF_RANGE')
  * Reads from each partition in the order of the request; waits while there is less than `minBytes`, up to `maxWaitMs`. The bytes in the answer
  * are lent by the log. There are no fetch sessions: every answer has session id 0, which clients take as "none".
  */
-export function fetch(node: LocalBroker, request: Request, context: RequestContext, signal?: AbortSignal): MaybePromise<Response> {
-  const first = new FetchRound(node, request, context).run()
-  return isPromise(first) ? first.then(round => answer(node, request, round, signal)) : answer(node, request, first, signal)
+export function fetch(node: LocalBroker, request: Request, _context: RequestContext, signal?: AbortSignal): MaybePromise<Response> {
+  const round = new FetchRound(node, request, signal)
+  const { maxWaitMs } = request
+  const answer = () => (round.isComplete || maxWaitMs <= 0 ? round.response() : round.wait(node.clock.now() + maxWaitMs))
+  const read = round.read()
+  return isPromise(read) ? read.then(answer) : answer()
 }
 
-function answer(node: LocalBroker, { maxWaitMs }: Request, round: FetchRound, signal: AbortSignal | undefined): MaybePromise<Response> {
-  return round.isComplete || maxWaitMs <= 0 ? round.response() : waitAndRead(round, node.clock.now() + maxWaitMs, signal)
-}
-
-async function waitAndRead(round: FetchRound, deadline: number, signal: AbortSignal | undefined): Promise<Response> {
-  for (;;) {
-    const outcome = round.hasGrown ? 'arrived' : await round.wait(deadline, signal)
-    const next = outcome === 'arrived' && round.bytes === 0 ? round.readGrown() : round.again().run()
-    round = isPromise(next) ? await next : next
-    // After a wait the answer goes out even when limits keep it below `minBytes`, but never empty before the time is over.
-    if (outcome === 'timedOut' || round.isComplete || round.bytes > 0) return round.response()
-  }
-}
-
-/** One partition of a request, where its answer goes, and how far it was there when it was read. */
+/** One partition of a request, how far it was there when it was read, and what was found: undefined while that is nothing. */
 interface Reading {
-  readonly partition: Partition
+  readonly partition: Partition | undefined
   readonly wanted: Wanted
-  readonly answers: PartitionResponse[]
-  readonly index: number
   upTo: number
+  answer: PartitionResponse | undefined
 }
 
 /** One reading of all partitions of a request. */
 class FetchRound {
   readonly #node: LocalBroker
   readonly #request: Request
-  readonly #context: RequestContext
-  readonly #responses: TopicResponse[] = []
-  readonly #read: Reading[] = []
-  #topic = 0
-  #partition = 0
+  readonly #signal: AbortSignal | undefined
+  readonly #readings: Reading[] = []
+  /** Which is read next. */
+  #next = 0
   #hasError = false
-  bytes = 0
+  #bytes = 0
 
-  constructor(node: LocalBroker, request: Request, context: RequestContext) {
+  constructor(node: LocalBroker, request: Request, signal: AbortSignal | undefined) {
     this.#node = node
     this.#request = request
-    this.#context = context
-  }
-
-  /** A new reading of all, which takes the place of this one. */
-  again(): FetchRound {
-    this.#discard()
-    return new FetchRound(this.#node, this.#request, this.#context)
+    this.#signal = signal
+    for (const { topic: name = '', topicId = zeroUuid, partitions } of request.topics) {
+      const topic = node.findTopic(name, topicId)
+      for (const wanted of partitions) {
+        const partition = topic?.partitions[wanted.partition]
+        const reading: Reading = { partition, wanted, upTo: -1, answer: undefined }
+        if (!partition) this.#refuse(reading, topic ? unknownPartition : node.unknownTopicError(topicId))
+        this.#readings.push(reading)
+      }
+    }
   }
 
   /** Whether the answer need not wait. */
   get isComplete(): boolean {
-    return this.#hasError || this.bytes >= this.#request.minBytes || this.#read.length === 0
+    return this.#hasError || this.#bytes >= this.#request.minBytes || this.#readings.length === 0
   }
 
-  /** Whether a partition has grown since it was read. */
-  get hasGrown(): boolean {
-    return this.#read.some(reading => reading.partition.isDeleted || this.#isGrown(reading))
+  /** Reads what has not been read, or in vain and has grown since; without waiting as long as the logs do not. */
+  read(): MaybePromise<void> {
+    while (this.#next < this.#readings.length) {
+      const reading = this.#readings[this.#next++]
+      const { partition } = reading
+      const done = partition && this.#isGrown(reading, partition) ? this.#readFrom(reading, partition) : undefined
+      if (isPromise(done)) return done.then(() => this.read())
+    }
   }
 
-  wait(deadline: number, signal?: AbortSignal) {
-    const partitions = this.#read.map(({ partition }) => partition)
-    return this.#node.delayedFetches.wait(partitions, this.#request.minBytes - this.bytes, deadline, signal)
+  /** The answer, once there is enough, or the time is over. */
+  wait(deadline: number): MaybePromise<Response> {
+    const partitions = this.#readings.map(({ partition }) => partition as Partition)
+    const hasChanged = this.#readings.some(reading => this.#isGrown(reading, reading.partition as Partition)) || isAnyDeleted(partitions)
+    if (hasChanged) return this.#goOn(partitions, deadline, 'arrived')
+    const goOn = (outcome: WaitOutcome) => this.#goOn(partitions, deadline, outcome)
+    return this.#node.delayedFetches.wait(partitions, this.#request.minBytes - this.#bytes, deadline, this.#signal, goOn)
+  }
+
+  #goOn(partitions: readonly Partition[], deadline: number, outcome: WaitOutcome): MaybePromise<Response> {
+    const isGrowth = outcome === 'arrived' && this.#bytes === 0 && !isAnyDeleted(partitions)
+    const round = isGrowth ? this : this.#again()
+    // After a wait the answer goes out even when limits keep it below `minBytes`, but never empty before the time is over.
+    const answer = () => (outcome === 'timedOut' || round.isComplete || round.#bytes > 0 ? round.response() : round.wait(deadline))
+    round.#next = 0
+    const read = round.read()
+    return isPromise(read) ? read.then(answer) : answer()
+  }
+
+  /** A new reading of all, which takes the place of this one; what was read is given back. */
+  #again(): FetchRound {
+    for (const { answer } of this.#readings) if (answer?.records) release(answer.records)
+    return new FetchRound(this.#node, this.#request, this.#signal)
   }
 
   response(): Response {
-    return { throttleTimeMs: 0, errorCode: 0, sessionId: 0, responses: this.#responses }
-  }
-
-  /** Reads on from where it stands, without waiting as long as the logs do not. */
-  run(): MaybePromise<this> {
-    const { topics } = this.#request
-    for (; this.#topic < topics.length; this.#topic++, this.#partition = 0) {
-      const { topic: name = '', topicId = zeroUuid, partitions } = topics[this.#topic]
+    let next = 0
+    const responses = this.#request.topics.map(({ topic: name = '', topicId = zeroUuid, partitions }) => {
       const topic = this.#node.findTopic(name, topicId)
-      if (this.#partition === 0) this.#responses.push({ topic: topic?.name ?? name, topicId: topic?.id ?? topicId, partitions: [] })
-      while (this.#partition < partitions.length) {
-        const index = this.#partition++
-        const wanted = partitions[index]
-        const partition = topic?.partitions[wanted.partition]
-        const answers = this.#responses[this.#topic].partitions
-        if (!partition) answers[index] = this.#refusal(wanted.partition, topic ? unknownPartition : this.#node.unknownTopicError(topicId))
-        else {
-          const reading: Reading = { partition, wanted, answers, index, upTo: -1 }
-          this.#read.push(reading)
-          const done = this.#readFrom(reading)
-          if (isPromise(done)) return done.then(() => this.run())
-        }
-      }
-    }
-    return this
+      const answers = partitions.map(() => this.#answerOf(this.#readings[next++]))
+      return { topic: topic?.name ?? name, topicId: topic?.id ?? topicId, partitions: answers }
+    })
+    return { throttleTimeMs: 0, errorCode: 0, sessionId: 0, responses }
   }
 
-  /** Reads again what has grown, where nothing had been read so far. */
-  readGrown(from = 0): MaybePromise<FetchRound> {
-    for (let index = from; index < this.#read.length; index++) {
-      const reading = this.#read[index]
-      if (reading.partition.isDeleted) return this.again().run()
-      const done = this.#isGrown(reading) ? this.#readFrom(reading) : undefined
-      if (isPromise(done)) return done.then(() => this.readGrown(index + 1))
-    }
-    return this
+  #answerOf({ answer, partition }: Reading): PartitionResponse {
+    return answer ?? answerWith(partition as Partition, nothing, this.#isCommittedOnly ? [] : null)
   }
 
-  /** Gives back what was read and will not be sent. */
-  #discard(): void {
-    for (const { partitions } of this.#responses) for (const { records } of partitions) if (records) release(records)
+  get #isCommittedOnly(): boolean {
+    return this.#request.isolationLevel === readCommitted
   }
 
-  #isGrown({ partition, upTo }: Reading): boolean {
-    return this.#limitOf(partition) > upTo
+  #isGrown({ answer, upTo }: Reading, partition: Partition): boolean {
+    return answer === undefined && this.#limitOf(partition) > upTo
   }
 
-  #readFrom(reading: Reading): MaybePromise<void> {
-    const { partition, wanted } = reading
-    const { fetchOffset, currentLeaderEpoch = -1 } = wanted
+  #limitOf(partition: Partition): number {
+    return this.#isCommittedOnly ? partition.lastStableOffset : partition.highWatermark
+  }
+
+  #readFrom(reading: Reading, partition: Partition): MaybePromise<void> {
+    const { fetchOffset, currentLeaderEpoch = -1, partitionMaxBytes } = reading.wanted
     const epochError = leaderEpochError(partition, currentLeaderEpoch)
     if (epochError !== 0) return this.#refuse(reading, epochError)
     if (fetchOffset < partition.logStartOffset || fetchOffset > partition.logEndOffset) return this.#refuse(reading, offsetOutOfRange)
     const upTo = this.#limitOf(partition)
     reading.upTo = upTo
     const { maxBytes = 2 ** 31 - 1 } = this.#request
-    const room = Math.min(maxBytes, this.#node.maxFetchBytes) - this.bytes
-    if (fetchOffset >= upTo || (room <= 0 && this.bytes > 0)) return this.#take(reading, nothing)
+    const room = Math.min(maxBytes, this.#node.maxFetchBytes) - this.#bytes
+    if (fetchOffset >= upTo || (room <= 0 && this.#bytes > 0)) return
     try {
-      const records = partition.log.read(fetchOffset, Math.min(room, wanted.partitionMaxBytes), { upTo, minOneBatch: this.bytes === 0 })
-      if (!isPromise(records)) return this.#take(reading, records)
+      const records = partition.log.read(fetchOffset, Math.min(room, partitionMaxBytes), { upTo, minOneBatch: this.#bytes === 0 })
+      if (!isPromise(records)) return this.#take(reading, partition, records)
       return records.then(
-        bytes => this.#take(reading, bytes),
-        error => this.#fail(reading, error)
+        bytes => this.#take(reading, partition, bytes),
+        error => this.#fail(reading, partition, error)
       )
     } catch (error) {
-      this.#fail(reading, error)
+      this.#fail(reading, partition, error)
     }
   }
 
-  #limitOf(partition: Partition): number {
-    return this.#request.isolationLevel === readCommitted ? partition.lastStableOffset : partition.highWatermark
-  }
-
-  #take(reading: Reading, records: Uint8Array): MaybePromise<void> {
-    if (this.#request.isolationLevel !== readCommitted) return this.#answer(reading, records, null)
+  #take(reading: Reading, partition: Partition, records: Uint8Array): MaybePromise<void> {
+    const answer = (aborted: readonly AbortedTransaction[] | null) => {
+      this.#bytes += records.length
+      reading.answer = answerWith(partition, records, aborted)
+    }
+    if (!this.#isCommittedOnly) return answer(null)
     const failed = (error: unknown) => {
       release(records)
-      this.#fail(reading, error)
+      this.#fail(reading, partition, error)
     }
     try {
-      const aborted = reading.partition.log.abortedTransactions(reading.wanted.fetchOffset, records)
-      if (!isPromise(aborted)) return this.#answer(reading, records, aborted)
-      return aborted.then(found => this.#answer(reading, records, found), failed)
+      const aborted = partition.log.abortedTransactions(reading.wanted.fetchOffset, records)
+      return isPromise(aborted) ? aborted.then(answer, failed) : answer(aborted)
     } catch (error) {
       failed(error)
     }
   }
 
-  #answer({ partition, answers, index }: Reading, records: Uint8Array, aborted: readonly AbortedTransaction[] | null): void {
-    this.bytes += records.length
-    answers[index] = {
-      partitionIndex: partition.partition,
-      errorCode: 0,
-      highWatermark: partition.highWatermark,
-      lastStableOffset: partition.lastStableOffset,
-      logStartOffset: partition.logStartOffset,
-      abortedTransactions: aborted?.map(({ producerId, firstOffset }) => ({ producerId, firstOffset })) ?? null,
-      records
-    }
+  #fail(reading: Reading, partition: Partition, error: unknown): void {
+    const during = `a read of ${partition.topic}-${partition.partition}`
+    this.#refuse(reading, partition.isDeleted ? unknownPartition : this.#node.errorNumberFor(error, during))
   }
 
-  #fail(reading: Reading, error: unknown): void {
-    const { partition } = reading
-    if (partition.isDeleted) reading.answers[reading.index] = this.#refusal(partition.partition, unknownPartition)
-    else this.#refuse(reading, this.#node.errorNumberFor(error, `a read of ${partition.topic}-${partition.partition}`))
-  }
-
-  #refuse({ partition, answers, index }: Reading, errorCode: number): void {
-    answers[index] = this.#refusal(partition.partition, errorCode, partition)
-  }
-
-  #refusal(partitionIndex: number, errorCode: number, partition?: Partition): PartitionResponse {
+  #refuse(reading: Reading, errorCode: number): void {
+    const { partition, wanted } = reading
+    const isKnown = partition !== undefined && errorCode !== unknownPartition
+    const isOutOfRange = errorCode === offsetOutOfRange
     this.#hasError = true
-    const currentLeader = partition && { leaderId: partition.leaderId, leaderEpoch: partition.leaderEpoch }
-    return {
-      partitionIndex,
+    reading.answer = {
+      partitionIndex: wanted.partition,
       errorCode,
       highWatermark: -1,
       lastStableOffset: -1,
-      logStartOffset: errorCode === offsetOutOfRange && partition ? partition.logStartOffset : -1,
+      logStartOffset: isKnown && isOutOfRange ? partition.logStartOffset : -1,
       abortedTransactions: null,
       records: nothing,
-      ...(currentLeader && errorCode !== offsetOutOfRange && { currentLeader })
+      ...(isKnown && !isOutOfRange && { currentLeader: { leaderId: partition.leaderId, leaderEpoch: partition.leaderEpoch } })
     }
+  }
+}
+
+function isAnyDeleted(partitions: readonly Partition[]): boolean {
+  return partitions.some(({ isDeleted }) => isDeleted)
+}
+
+function answerWith(partition: Partition, records: Uint8Array, aborted: readonly AbortedTransaction[] | null): PartitionResponse {
+  return {
+    partitionIndex: partition.partition,
+    errorCode: 0,
+    highWatermark: partition.highWatermark,
+    lastStableOffset: partition.lastStableOffset,
+    logStartOffset: partition.logStartOffset,
+    abortedTransactions: aborted?.map(({ producerId, firstOffset }) => ({ producerId, firstOffset })) ?? null,
+    records
   }
 }
