@@ -67,7 +67,7 @@ export class Accumulator {
   }
 
   /** Counts what a batch takes of the buffer, at most or, where that matters, to the byte. Returns how much that is more than before. */
-  count(batch: ProducerBatch, bytes = batch.mostBytes): number {
+  count(batch: ProducerBatch, bytes = batch.sizeAtMost): number {
     const added = bytes - batch.countedBytes
     batch.countedBytes = bytes
     this.used += added

@@ -51,8 +51,8 @@ export class ProducerBatch {
   }
 
   /** What that can be at most, which is quicker to say while records come. */
-  get mostBytes(): number {
-    return this.#builder.mostBytes
+  get sizeAtMost(): number {
+    return this.#builder.sizeAtMost
   }
 
   append(receipt: Receipt, index: number, timestamp: number, key: Field, value: Field, headers: readonly HeaderField[]): void {

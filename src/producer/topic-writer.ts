@@ -87,7 +87,7 @@ export class TopicWriter implements PartitionLoad {
       if (!accumulator.hasRoomFor(headerBytes + size)) return progress.needsMemory
     }
 
-    this.#known = known
+    if (this.#known !== known) this.#known = known
     const chosen = this.#chosenPartition(record, key)
     if (chosen !== undefined && chosen >= known.partitions.length) {
       if (!isFresh) return progress.needsMetadata
@@ -96,7 +96,7 @@ export class TopicWriter implements PartitionLoad {
     const isSticky = chosen === undefined
     let queue = this.#queue(isSticky ? this.#sticky.partitionFor(this, this.#isBatchEnd) : chosen)
     let batch = queue.open
-    if (batch !== undefined && batch.mostBytes + size > accumulator.batchSize) {
+    if (batch !== undefined && batch.sizeAtMost + size > accumulator.batchSize) {
       size = exactSize(key, value, headers)
       if (batch.sizeInBytes + size > accumulator.batchSize) {
         this.#close(queue)

@@ -59,6 +59,8 @@ const noStamp: BatchStamp = {}
  * The buffer is kept from batch to batch, so a builder is meant to be used again: append, build, hand the bytes over, reset.
  */
 export class BatchBuilder {
+  /** What `sizeInBytes` can be at most, which is quicker to say while records come. */
+  sizeAtMost = headerBytes
   readonly #compression: CompressionType
   #bytes: Uint8Array
   #packed: Uint8Array = new Uint8Array(0)
@@ -97,11 +99,6 @@ export class BatchBuilder {
     return this.#position
   }
 
-  /** What `sizeInBytes` can be at most, which is quicker to say while records come. */
-  get mostBytes(): number {
-    return this.#position + (this.#textCount >> 1) * mostRecordOverhead + 3 * this.#textUnits
-  }
-
   /** Adds a record with the next offset. */
   append(timestamp: number, key: Field, value: Field, headers: readonly HeaderField[] = noHeaders): void {
     if (!isGathered(key) || !isGathered(value) || headers.length > 0 || this.#isForeign)
@@ -115,6 +112,7 @@ export class BatchBuilder {
     this.#texts[this.#textCount++] = key
     this.#texts[this.#textCount++] = value
     this.#textUnits += units
+    this.sizeAtMost += mostRecordOverhead + 3 * units
     this.#textTimestamp = timestamp
     this.#count(this.#lastOffsetDelta + 1, timestamp)
   }
@@ -139,7 +137,7 @@ export class BatchBuilder {
     const texts = this.#texts
     const timestamp = this.#textTimestamp
     const firstDelta = this.#lastOffsetDelta + 1 - (count >> 1)
-    const room = this.mostBytes - this.#position
+    const room = this.sizeAtMost - this.#position
     if (this.#position + room > this.#bytes.length) this.#grow(room)
     this.#textCount = 0
     this.#textUnits = 0
@@ -151,6 +149,7 @@ export class BatchBuilder {
     } else {
       this.#bytes.set(records, this.#position)
       this.#position += records.length
+      this.sizeAtMost = this.#position
     }
   }
 
@@ -200,6 +199,7 @@ export class BatchBuilder {
     writeLength(bytes, start, length)
     position += shift
     this.#position = position
+    this.sizeAtMost = position
   }
 
   #grow(room: number): void {
@@ -253,6 +253,7 @@ export class BatchBuilder {
   reset(deleteHorizon?: number): void {
     this.#deleteHorizon = deleteHorizon
     this.#position = headerBytes
+    this.sizeAtMost = headerBytes
     this.#recordCount = 0
     this.#lastOffsetDelta = -1
     this.#baseTimestamp = noTimestamp

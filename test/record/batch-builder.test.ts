@@ -97,7 +97,7 @@ describe('a batch builder', () => {
           timestamp += delay
           gathered.append(timestamp, key, value)
           oneByOne.appendAt(index, timestamp, key, value)
-          if (gathered.mostBytes < oneByOne.sizeInBytes) expect.unreachable('a batch is larger than it can be')
+          if (gathered.sizeAtMost < oneByOne.sizeInBytes) expect.unreachable('a batch is larger than it can be')
           if (looks > 0 && index % (17 * looks) === 0) expect(gathered.sizeInBytes).toBe(oneByOne.sizeInBytes)
         }
         expect(Buffer.compare(gathered.build(), oneByOne.build())).toBe(0)
