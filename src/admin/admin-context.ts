@@ -56,7 +56,7 @@ export class AdminContext {
   }
 
   /** Asks any broker; one that is not the controller passes on what only the controller can do. */
-  ask<A extends Api>(api: A, request: RequestOf<A>, { signal }: Limits): Promise<ResponseOf<A>> {
+  async ask<A extends Api>(api: A, request: RequestOf<A>, { signal }: Limits): Promise<ResponseOf<A>> {
     return this.brokers.any().request(api, request, signal)
   }
 

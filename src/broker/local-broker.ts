@@ -278,7 +278,7 @@ export class LocalBroker {
     this.#news.close()
   }
 
-  #request<A extends Api>(api: A, body: RequestOf<A>, context: RequestContext, signal?: AbortSignal): Promise<ResponseOf<A>> {
+  #request<A extends Api>(api: A, body: RequestOf<A>, context: RequestContext, signal?: AbortSignal): MaybePromise<ResponseOf<A>> {
     if (this.#closing) return Promise.reject(closedError())
     if (signal?.aborted) return Promise.reject(signal.reason)
     const handle = handlerOf(api)
@@ -293,7 +293,7 @@ export class LocalBroker {
     } catch (error) {
       return Promise.reject(this.#failed(api, error))
     }
-    if (!isPromise(response)) return Promise.resolve(response)
+    if (!isPromise(response)) return response
     const answered = response.catch(error => {
       throw signal?.aborted && error === signal.reason ? error : this.#failed(api, error)
     })

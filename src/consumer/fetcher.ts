@@ -42,6 +42,10 @@ interface Node {
   isFetching: boolean
   /** What the fetch under way is for. */
   asked: AssignedPartition[]
+  /** What the next one will be for. */
+  wanted: AssignedPartition[]
+  /** Whether it leads partitions of which something is waiting to be read. */
+  hasFull: boolean
   /** Something changed while a fetch was under way. */
   isStale: boolean
   /** The partitions that have room have just been looked at: while others are full, wait until the reader has moved on. */
@@ -162,8 +166,10 @@ export class Fetcher {
   #pump(): void {
     if (this.#closing.signal.aborted) return
     const { assignment, settings } = this.#context
-    const wanted = new Map<Node, AssignedPartition[]>()
-    const full = new Set<Node>()
+    for (const node of this.#nodes.values()) {
+      node.wanted = []
+      node.hasFull = false
+    }
     let room = settings.fetchMaxBytes
     let unknown: Set<string> | undefined
     for (const partition of assignment) {
@@ -176,15 +182,15 @@ export class Fetcher {
       }
       const node = this.#node(leaderId)
       if (node.isFetching || this.#isResting(node)) continue
-      if (partition.fetched !== undefined) full.add(node)
-      else wanted.get(node)?.push(partition) ?? wanted.set(node, [partition])
+      if (partition.fetched !== undefined) node.hasFull = true
+      else node.wanted.push(partition)
     }
     if (unknown !== undefined) this.#refresh([...unknown])
     if (room <= 0) return
-    for (const [node, partitions] of wanted) {
-      const isPassing = full.has(node)
-      if (isPassing && node.isResting) this.#isHeldBack = true
-      else this.#fetch(node, partitions, room, isPassing)
+    for (const node of this.#nodes.values()) {
+      if (node.wanted.length === 0) continue
+      if (node.hasFull && node.isResting) this.#isHeldBack = true
+      else this.#fetch(node, node.wanted, room, node.hasFull)
     }
   }
 
@@ -201,7 +207,8 @@ export class Fetcher {
     let node = this.#nodes.get(id)
     if (!node) {
       const controller = new AbortController()
-      node = { id, controller, fetches: 0, isFetching: false, asked: [], isStale: false, isResting: false, failures: 0, restUntil: 0 }
+      const state = { isFetching: false, isStale: false, isResting: false, hasFull: false, failures: 0, restUntil: 0 }
+      node = { id, controller, fetches: 0, asked: [], wanted: [], ...state }
       this.#nodes.set(id, node)
     }
     return node
@@ -214,7 +221,9 @@ export class Fetcher {
     node.isFetching = true
     node.isStale = false
     node.asked = partitions
-    broker.request(Fetch, this.#request(partitions, room, isPassing), node.controller.signal).then(
+    const answer = broker.request(Fetch, this.#request(partitions, room, isPassing), node.controller.signal)
+    // Never at once: whoever asks is in the midst of reading.
+    Promise.resolve(answer).then(
       response => {
         if (node.fetches !== fetch || !node.isFetching) return releaseAll(response)
         this.#take(response)
@@ -239,13 +248,13 @@ export class Fetcher {
 
   #request(partitions: AssignedPartition[], room: number, isPassing: boolean): FetchRequest {
     const { metadata, settings } = this.#context
-    const topics = new Map<string, FetchRequest['topics'][number]>()
+    const topics: FetchRequest['topics'] = []
+    let entry: FetchRequest['topics'][number] | undefined
     for (const partition of partitions) {
       const { topic } = partition
-      let entry = topics.get(topic)
-      if (entry === undefined) {
+      if (entry?.topic !== topic) {
         entry = { topic, topicId: metadata.topic(topic)?.id, partitions: [] }
-        topics.set(topic, entry)
+        topics.push(entry)
       }
       partition.fetchingJumps = partition.jumps
       const leaderEpoch = metadata.partition(topic, partition.partition)?.leaderEpoch ?? -1
@@ -256,7 +265,7 @@ export class Fetcher {
       minBytes: settings.fetchMinBytes,
       maxBytes: room,
       isolationLevel: settings.isolationLevel === 'read_committed' ? 1 : 0,
-      topics: [...topics.values()]
+      topics
     }
   }
 

@@ -1,3 +1,4 @@
+import type { MaybePromise } from '../common/deferred.js'
 import type { Broker } from '../protocol/broker.js'
 import type { RequestOf, ResponseOf } from '../protocol/message.js'
 import { Produce } from '../protocol/messages/produce.js'
@@ -7,8 +8,6 @@ import type { ProducerBatch } from './producer-batch.js'
 export type ProduceResponse = ResponseOf<typeof Produce>
 export type PartitionResponse = ProduceResponse['responses'][number]['partitionResponses'][number]
 type TopicData = RequestOf<typeof Produce>['topicData'][number] & { readonly name: string }
-
-const done = Promise.resolve()
 
 /** One Produce request: at most one batch for each of some partitions that the same broker leads. */
 export class ProduceCall {
@@ -52,13 +51,12 @@ export class ProduceCall {
     return data
   }
 
-  /** Sends it; exactly one of the two is called, later. */
-  send(onResponse: (call: ProduceCall, response: ProduceResponse) => void, onFailure: (call: ProduceCall, error: unknown) => void): void {
-    const fail = (error: unknown) => onFailure(this, error)
+  /** Sends it; the response may be there at once. */
+  send(): MaybePromise<ProduceResponse> {
     try {
-      this.#leader.request(Produce, this.#body, this.controller?.signal).then(response => onResponse(this, response), fail)
+      return this.#leader.request(Produce, this.#body, this.controller?.signal)
     } catch (error) {
-      done.then(() => fail(error))
+      return Promise.reject(error)
     }
   }
 

@@ -79,15 +79,6 @@ export class Sender {
   readonly #ending = new AbortController()
   readonly #turnOfLoop: Turn
   readonly #onTurn = () => this.#turn()
-  readonly #onResponse = (call: ProduceCall, response: ProduceResponse) => {
-    if (!this.#finish(call)) return
-    const breath = this.#turnOfLoop.breath()
-    if (!breath) return this.#answered(call, response)
-    // What has been answered does not run out of time any more, however long the breath.
-    for (const batch of call.batches) batch.isAnswered = true
-    breath.then(() => this.#answered(call, response))
-  }
-  readonly #onFailure = (call: ProduceCall, error: unknown) => this.#unanswered(call, error)
   #isScheduled = false
   /** What the clock said last to those who send in this stretch, and how often they have asked. */
   #stretchNow = 0
@@ -188,7 +179,21 @@ export class Sender {
     this.#deadlineAlarm.set(call.deadline)
     call.controller = this.#controllers.pop() ?? new AbortController()
     call.slot = this.#calls.push(call) - 1
-    call.send(this.#onResponse, this.#onFailure)
+    const response = call.send()
+    if (!isPromise(response)) return this.#onResponse(call, response, now)
+    response.then(
+      settled => this.#onResponse(call, settled, this.#clock.now()),
+      error => this.#unanswered(call, error)
+    )
+  }
+
+  #onResponse(call: ProduceCall, response: ProduceResponse, now: number): void {
+    if (!this.#finish(call)) return
+    const breath = this.#turnOfLoop.breath(now)
+    if (!breath) return this.#answered(call, response)
+    // What has been answered does not run out of time any more, however long the breath.
+    for (const batch of call.batches) batch.isAnswered = true
+    breath.then(() => this.#answered(call, response))
   }
 
   #answered(call: ProduceCall, response: ProduceResponse): void {
@@ -237,7 +242,6 @@ export class Sender {
   #goOn(queues: readonly PartitionQueue[]): void {
     for (let i = 0; i < queues.length; i++) this.#accumulator.listIfDue(queues[i])
     this.#listener.onReleased()
-    this.#turn()
   }
 
   #settle(queue: PartitionQueue, batch: ProducerBatch, answer: PartitionResponse | undefined, leaderId: number): void {

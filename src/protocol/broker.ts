@@ -1,3 +1,4 @@
+import type { MaybePromise } from '../common/deferred.js'
 import type { Api, RequestOf, ResponseOf } from './message.js'
 
 /**
@@ -7,11 +8,11 @@ import type { Api, RequestOf, ResponseOf } from './message.js'
  */
 export interface Broker {
   /**
-   * Sends one request and resolves with its response. Errors about data stand in the response, per topic and partition, as Kafka's error
+   * Sends one request and resolves with its response, or returns it where it is there at once. Errors about data stand in the response, per topic and partition, as Kafka's error
    * numbers; the promise rejects when there is no response: the broker is closed or out of reach (`KafkaError`), or the signal aborted.
    * The message is borrowed until the promise settles.
    */
-  request<A extends Api>(api: A, body: RequestOf<A>, signal?: AbortSignal): Promise<ResponseOf<A>>
+  request<A extends Api>(api: A, body: RequestOf<A>, signal?: AbortSignal): MaybePromise<ResponseOf<A>>
 }
 
 /** The brokers of a cluster as one client sees them. Which of them to ask is learnt from Metadata and FindCoordinator. */

@@ -158,7 +158,7 @@ export class RequestServer {
   }
 
   async #fetch(broker: Broker, body: RequestOf<typeof Fetch>): Promise<object> {
-    return this.#context.fetchShare.of(share => {
+    return this.#context.fetchShare.of(async share => {
       const maxBytes = Math.min(body.maxBytes ?? share, share)
       return broker.request(Fetch, { ...body, maxBytes, minBytes: Math.min(body.minBytes, maxBytes) }, this.#requester.signal)
     })

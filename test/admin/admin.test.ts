@@ -42,7 +42,7 @@ async function openAdmin(): Promise<Opened> {
   const client = node.connect({ clientId: 'test' })
   let intercept: Rewrite = (_, answer) => answer()
   const broker = {
-    request: (api: Api, body: never, signal?: AbortSignal) => intercept(api, () => client.request(api, body, signal))
+    request: (api: Api, body: never, signal?: AbortSignal) => intercept(api, async () => client.request(api, body, signal))
   } as Broker
   const admin = new Admin({ brokers: { any: () => broker, byId: id => (id === 0 ? broker : undefined) }, clock, random: seededRandom(2) })
   return { admin, client, clock, node, interceptWith: rewrite => (intercept = rewrite) }

@@ -269,7 +269,7 @@ class Meeting {
   async #checkCommits(cluster: Cluster): Promise<void> {
     const isConcerned = this.#damage.file.startsWith('__c') || !this.#damage.file.includes('/')
     const wanted = [{ groupId: 'analytics', topics: [{ name: 'orders', partitionIndexes: [0] }] }]
-    const { groups = [] } = await done(this.#clock, clientOf(cluster).request(OffsetFetch, { groups: wanted }))
+    const { groups = [] } = await done(this.#clock, Promise.resolve(clientOf(cluster).request(OffsetFetch, { groups: wanted })))
     const { errorCode, topics } = groups[0]
     const found = topics[0]?.partitions[0]
     const number = errorCode || found?.errorCode
