@@ -1,8 +1,7 @@
 import { readInt16 } from '../common/bytes.js'
 import { KafkaError } from '../errors.js'
-import { readMessage, writeMessage } from '../protocol/codec.js'
+import { decodeMessage, writeMessage } from '../protocol/codec.js'
 import { array, bytes, int32, type Schema, type SchemaMessage, schema, string } from '../protocol/message.js'
-import { MessageReader } from '../protocol/message-reader.js'
 import { MessageWriter } from '../protocol/message-writer.js'
 import { compareText, type TopicPartition } from './assignor.js'
 
@@ -132,5 +131,5 @@ function encode<S extends Schema>(schema: S, version: number, message: SchemaMes
 function decode<S extends Schema>(schema: S, bytes: Uint8Array, newest = newestVersion): SchemaMessage<S> {
   const version = bytes.length < 2 ? -1 : readInt16(bytes, 0)
   if (version < 0) throw new KafkaError('INVALID_REQUEST', `The ${schema.name} is malformed: it has no valid version`)
-  return readMessage(new MessageReader(bytes, 2), schema, Math.min(version, newest)) as SchemaMessage<S>
+  return decodeMessage(schema, Math.min(version, newest), bytes, 2) as SchemaMessage<S>
 }

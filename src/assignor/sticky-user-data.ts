@@ -1,7 +1,5 @@
-import { readMessage, writeMessage } from '../protocol/codec.js'
+import { decodeMessage, encodeMessage } from '../protocol/codec.js'
 import { array, int32, type Schema, type SchemaMessage, schema, string } from '../protocol/message.js'
-import { MessageReader } from '../protocol/message-reader.js'
-import { MessageWriter } from '../protocol/message-writer.js'
 import { compareText, type TopicPartition } from './assignor.js'
 import { partitionsByTopic, topicPartitions } from './consumer-protocol.js'
 import type { Claim } from './sticky-claims.js'
@@ -30,7 +28,7 @@ const cooperativeSchema = schema({
 
 export function encodeStickyUserData(partitions: readonly TopicPartition[], generation: number): Uint8Array {
   const previousAssignment = partitionsByTopic(partitions).sort((a, b) => compareText(a.topic, b.topic))
-  return encode(stickySchema, 1, { previousAssignment, generation })
+  return encodeMessage(stickySchema, 1, { previousAssignment, generation })
 }
 
 /** What the bytes claim; what cannot be read claims nothing. */
@@ -43,7 +41,7 @@ export function decodeStickyUserData(bytes: Uint8Array | null | undefined): Clai
 }
 
 export function encodeCooperativeUserData(generation: number): Uint8Array {
-  return encode(cooperativeSchema, 0, { generation })
+  return encodeMessage(cooperativeSchema, 0, { generation })
 }
 
 /** The generation that the bytes name: `null` without bytes, -1 when they cannot be read. */
@@ -52,15 +50,9 @@ export function decodeCooperativeUserData(bytes: Uint8Array | null | undefined):
   return decodeOrNull(cooperativeSchema, 0, bytes)?.generation ?? -1
 }
 
-function encode<S extends Schema>(schema: S, version: number, message: SchemaMessage<S>): Uint8Array {
-  const writer = new MessageWriter()
-  writeMessage(writer, schema, version, message)
-  return writer.bytes()
-}
-
 function decodeOrNull<S extends Schema>(schema: S, version: number, bytes: Uint8Array): SchemaMessage<S> | null {
   try {
-    return readMessage(new MessageReader(bytes), schema, version) as SchemaMessage<S>
+    return decodeMessage(schema, version, bytes) as SchemaMessage<S>
   } catch {
     return null
   }

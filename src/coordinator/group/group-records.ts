@@ -2,7 +2,7 @@ import { readInt16 } from '../../common/bytes.js'
 import type { StateRecord } from '../../common/state-machine.js'
 import { zeroUuid } from '../../common/uuid.js'
 import { KafkaError } from '../../errors.js'
-import { readMessage, writeMessage } from '../../protocol/codec.js'
+import { decodeMessage, writeMessage } from '../../protocol/codec.js'
 import {
   array,
   bytes,
@@ -15,7 +15,6 @@ import {
   string,
   uuid
 } from '../../protocol/message.js'
-import { MessageReader } from '../../protocol/message-reader.js'
 import { MessageWriter } from '../../protocol/message-writer.js'
 
 /**
@@ -150,11 +149,11 @@ export function readGroupRecord(record: StateRecord): GroupRecord | undefined {
   if (!record.key) return undefined
   const type = versionOf(record.key)
   if (type === keyType.offset || type === keyType.oldOffset) {
-    const { group: groupId, topic, partition } = readMessage(new MessageReader(record.key, 2), offsetKey, type)
+    const { group: groupId, topic, partition } = decodeMessage(offsetKey, type, record.key, 2)
     return { type: 'offset', groupId, topic, partition, value: record.value && readOffset(record.value) }
   }
   if (type === keyType.group) {
-    const { group: groupId } = readMessage(new MessageReader(record.key, 2), groupKey, type)
+    const { group: groupId } = decodeMessage(groupKey, type, record.key, 2)
     return { type: 'group', groupId, value: record.value && readGroup(record.value) }
   }
   return undefined
@@ -195,7 +194,7 @@ function decodeValue<S extends Schema>(schema: S, value: Uint8Array): SchemaMess
   if (!includesVersion(schema.versions, version)) {
     throw new KafkaError('UNSUPPORTED_VERSION', `${schema.name} of version ${version} is newer than this library knows`)
   }
-  return readMessage(new MessageReader(value, 2), schema, version) as SchemaMessage<S>
+  return decodeMessage(schema, version, value, 2) as SchemaMessage<S>
 }
 
 function versionOf(bytes: Uint8Array): number {
