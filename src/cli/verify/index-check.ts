@@ -46,7 +46,7 @@ export class MissingIndexCheck implements IndexCheck {
 
 /** Each entry of an `.index` has the last offset of the batch that begins at its position; offsets and positions grow. */
 export class OffsetIndexCheck implements IndexCheck {
-  readonly #entries: Iterator<OffsetIndexEntry>
+  readonly #entries: Generator<OffsetIndexEntry, undefined>
   readonly #report: Report
   readonly #note: Report
   #entry: OffsetIndexEntry | undefined
@@ -60,7 +60,13 @@ export class OffsetIndexCheck implements IndexCheck {
     this.#report = report
     this.#note = note
     if (bytes.length % offsetEntryBytes !== 0) report(`its size ${bytes.length} is no multiple of ${offsetEntryBytes}`)
-    this.#entries = offsetIndexEntries(bytes, baseOffset)
+    const entries = offsetIndexEntries(bytes, baseOffset)
+    this.#entries = ascending(
+      entries,
+      entry => entry.position,
+      entry => entry.offset,
+      report
+    )
     this.#advance()
   }
 
@@ -87,23 +93,13 @@ export class OffsetIndexCheck implements IndexCheck {
   }
 
   #advance(): void {
-    for (;;) {
-      const { value, done } = this.#entries.next()
-      const next = done ? undefined : value
-      const before = this.#entry
-      this.#entry = next
-      if (!before || !next || (next.offset > before.offset && next.position > before.position)) return
-      this.#report(`${shown(next)} follows ${shown(before)}`)
-      // The walk only goes forward: what stands out of order is passed over.
-      if (next.position <= before.position) this.#entry = before
-      else return
-    }
+    this.#entry = this.#entries.next().value
   }
 }
 
 /** Each entry of a `.timeindex` has the largest timestamp so far, and the last offset of the batch that brought it. */
 export class TimeIndexCheck implements IndexCheck {
-  readonly #entries: Iterator<TimeIndexEntry>
+  readonly #entries: Generator<TimeIndexEntry, undefined>
   readonly #report: Report
   #entry: TimeIndexEntry | undefined
   #lastTimestamp = -1
@@ -112,7 +108,13 @@ export class TimeIndexCheck implements IndexCheck {
   constructor(bytes: Uint8Array, baseOffset: number, report: Report) {
     this.#report = report
     if (bytes.length % timeEntryBytes !== 0) report(`its size ${bytes.length} is no multiple of ${timeEntryBytes}`)
-    this.#entries = timeIndexEntries(bytes, baseOffset)
+    const entries = timeIndexEntries(bytes, baseOffset)
+    this.#entries = ascending(
+      entries,
+      entry => entry.offset,
+      entry => entry.timestamp,
+      report
+    )
     this.#advance()
   }
 
@@ -139,16 +141,7 @@ export class TimeIndexCheck implements IndexCheck {
   }
 
   #advance(): void {
-    for (;;) {
-      const { value, done } = this.#entries.next()
-      const next = done ? undefined : value
-      const before = this.#entry
-      this.#entry = next
-      if (!before || !next || (next.offset > before.offset && next.timestamp > before.timestamp)) return
-      this.#report(`${shown(next)} follows ${shown(before)}`)
-      if (next.offset <= before.offset) this.#entry = before
-      else return
-    }
+    this.#entry = this.#entries.next().value
   }
 }
 
@@ -185,6 +178,23 @@ export class TransactionIndexCheck implements IndexCheck {
   end(isFinished: boolean): void {
     for (const entry of this.#byMarker.values()) this.#report(`${shown(entry)} has no marker at its last offset`)
     for (const aborted of isFinished ? this.#missing : []) this.#report(`{${fieldsOf(aborted)}} was aborted and is not in it`)
+  }
+}
+
+/** Reports entries that do not ascend, and passes over those that go back by `place`: a walk only goes forward. */
+function* ascending<E extends object>(
+  entries: Iterable<E>,
+  place: (entry: E) => number,
+  value: (entry: E) => number,
+  report: Report
+): Generator<E, undefined> {
+  let before: E | undefined
+  for (const entry of entries) {
+    const isForward = !before || place(entry) > place(before)
+    if (before && !(isForward && value(entry) > value(before))) report(`${shown(entry)} follows ${shown(before)}`)
+    if (!isForward) continue
+    before = entry
+    yield entry
   }
 }
 
