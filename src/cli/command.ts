@@ -49,16 +49,11 @@ export class Invocation {
     this.signal = signal
   }
 
-  /** The words that are no options; their number must be one of those in `names`, where `[NAME]` may be left out. */
+  /** The words that are no options: as many as have names here. */
   args(...names: string[]): string[] {
-    const required = names.filter(name => !name.startsWith('['))
-    if (this.#args.length < required.length) throw new UsageError(`${required[this.#args.length]} is missing`)
+    if (this.#args.length < names.length) throw new UsageError(`${names[this.#args.length]} is missing`)
     if (this.#args.length > names.length) throw new UsageError(`'${this.#args[names.length]}' is one word too many`)
     return [...this.#args]
-  }
-
-  get argCount(): number {
-    return this.#args.length
   }
 
   flag(name: string): boolean {

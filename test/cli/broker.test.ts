@@ -61,6 +61,8 @@ describe('a broker on the command line', () => {
     expect(consumed).toMatchObject({ code: 1, errors: expect.stringMatching(/^millrace consume: .*absent.*\n$/) })
     const produced = await millrace(['produce', 'orders', '-b', broker.address, '-k', '='], 'a=1\nb\n')
     expect(produced).toMatchObject({ code: 2, errors: expect.stringContaining("line 2 holds no '='") })
+    const shown = await millrace(['consume', 'orders', '-b', broker.address, '--from', 'earliest', '--exit', '--values'])
+    expect(shown.output.split('\n')).toContain('1')
     const second = await millrace(['serve', '--port', broker.address.split(':')[1]])
     expect(second).toMatchObject({ code: 1, errors: expect.stringContaining('address already in use') })
   })

@@ -84,6 +84,13 @@ describe('dump', () => {
     ])
   })
 
+  it('finds nothing wrong with the room that a writer makes ahead', async () => {
+    const path = await writeLog(join(folder, 'room'), { batches: 3, options: { segmentBytes: 100_000 } })
+    appendFileSync(join(path, '00000000000000000000.log'), Buffer.alloc(4096))
+    expect(await millraceHere('dump', path)).toMatchObject({ code: 0, output: expect.stringMatching(/\nNOTE: .*4096 bytes are zeros/) })
+    expect((await json('dump', path)).at(-1)).toMatchObject({ type: 'note' })
+  })
+
   it('says what the records of internal topics mean', async () => {
     const committed: object[] = []
     for (const name of readdirSync(cluster).filter(name => name.startsWith('__consumer_offsets-'))) {

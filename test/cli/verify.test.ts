@@ -50,6 +50,14 @@ const filesOf = (path: string, suffix: string) =>
     .map(name => join(path, name))
 
 describe('verify', () => {
+  it('ends at once when it is interrupted, be it while it waits for who may just be writing', async () => {
+    const torn = damaged(path => appendFileSync(filesOf(path, '.log').at(-1) as string, Buffer.alloc(100, 1)))
+    const interrupt = new AbortController()
+    const verifying = verifyDirectory(torn, { patienceMs: 2 ** 30, signal: interrupt.signal })
+    setImmediate(() => interrupt.abort(new Error('interrupted')))
+    await expect(verifying).rejects.toThrow()
+  })
+
   it('finds nothing wrong with what a log wrote, and counts it', async () => {
     const report = await verifyDirectory(sound)
     expect(report).toMatchObject({ partitions: 1, batches: 40, records: 200, problems: [], notes: [] })

@@ -1,6 +1,6 @@
 import { statSync } from 'node:fs'
 import { type Command, UsageError } from '../command.js'
-import { isPartitionFolder, segmentFiles } from '../look/data-directory.js'
+import { partitionFolderAt, segmentFiles } from '../look/data-directory.js'
 import { dumpFile, isDumpable } from '../look/dump-file.js'
 
 export const dump: Command = {
@@ -24,7 +24,7 @@ changed, and another process may have the files open. Exit code 1 when something
       if (!isDumpable(path)) throw new UsageError(`${path} is no file that can be shown`)
       return (await dumpFile(path, options)) > 0 ? 1 : 0
     }
-    if (!isPartitionFolder(path)) throw new UsageError(`${path} is no folder of a partition; give DIR/TOPIC-P, as in data/orders-0`)
+    if (!partitionFolderAt(path)) throw new UsageError(`${path} is no folder of a partition; give DIR/TOPIC-P, as in data/orders-0`)
     let problems = 0
     for (const segment of segmentFiles(path)) problems += await dumpFile(segment.path, options)
     return problems > 0 ? 1 : 0

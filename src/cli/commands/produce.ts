@@ -1,6 +1,6 @@
 import { createInterface } from 'node:readline'
 import type { CompressionType } from '../../record/compression/codec.js'
-import { type Command, integerIn, UsageError } from '../command.js'
+import { type Command, UsageError } from '../command.js'
 import { connectAsGiven, remoteOptions } from '../remote.js'
 import { counted } from '../shown.js'
 
@@ -20,7 +20,7 @@ export const produce: Command = {
   async run(invocation) {
     const [topic] = invocation.args('TOPIC')
     const separator = invocation.text('key-separator')
-    const partition = invocation.text('partition') === undefined ? undefined : integerIn('--partition', invocation.text('partition')!, 0)
+    const partition = invocation.integer('partition', 0)
     const compression = (invocation.text('compression') ?? 'none') as CompressionType
     if (!compressions.includes(compression))
       throw new UsageError(`--compression is one of ${compressions.join(', ')}, not '${compression}'`)
@@ -28,8 +28,7 @@ export const produce: Command = {
 
     await using cluster = await connectAsGiven(invocation)
     await using producer = cluster.producer({ compression, lingerMs: 5 })
-    const lines = createInterface({ input: process.stdin, crlfDelay: Number.POSITIVE_INFINITY })
-    invocation.signal.addEventListener('abort', () => lines.close())
+    const lines = createInterface({ input: process.stdin, crlfDelay: Number.POSITIVE_INFINITY, signal: invocation.signal })
     let sent = 0
     let portion: { key: string | null; value: string; partition?: number }[] = []
     const send = async () => {
@@ -40,7 +39,10 @@ export const produce: Command = {
     }
     for await (const line of lines) {
       const at = separator === undefined ? -1 : line.indexOf(separator)
-      if (separator !== undefined && at < 0) throw new UsageError(`line ${sent + portion.length + 1} holds no '${separator}': ${line}`)
+      if (separator !== undefined && at < 0) {
+        await send()
+        throw new UsageError(`line ${sent + 1} holds no '${separator}': ${line}\nThe lines before it were sent.`)
+      }
       const value = separator === undefined ? line : line.slice(at + separator.length)
       portion.push({ key: separator === undefined ? null : line.slice(0, at), value, ...(partition !== undefined && { partition }) })
       // A person who types wants each line to go out; a file goes faster in portions.

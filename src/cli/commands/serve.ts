@@ -42,7 +42,7 @@ Without --dir everything is kept in memory and gone at the end.`,
     if (missing.length > 0) await cluster.admin().createTopics(missing)
 
     const sasl = users.length > 0 ? { users: Object.fromEntries(users.map(({ username, password }) => [username, password])) } : undefined
-    const listener = await listen(cluster, { host: invocation.text('host'), port, sasl, ...advertised })
+    await using listener = await listen(cluster, { host: invocation.text('host'), port, sasl, ...advertised })
     listener.on('error', error => tell(`error: ${(error as Error).message}`))
     listener.on('disconnected', ({ clientHost, reason }) => reason && tell(`connection of ${clientHost} ended: ${reason.message}`))
     await output.line(`millrace listening on ${listener.address}`)

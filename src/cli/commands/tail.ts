@@ -79,7 +79,7 @@ class Follower {
     } catch (error) {
       if (error instanceof KafkaError && this.#doubts++ < maxDoubts) {
         // Someone may just be writing there.
-        await setTimeout(followMs)
+        await setTimeout(followMs, undefined, { signal }).catch(() => {})
         return this.show(output, json, signal)
       }
       // Retention took a segment away, or the whole topic is gone; the next look goes on with what is there.

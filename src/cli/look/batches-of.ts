@@ -1,4 +1,3 @@
-import { batchSizeAt, lastOffsetAt } from '../../record/batch-header.js'
 import { batchesIn, type RecordBatch } from '../../record/record-batch.js'
 import { positionBefore, type SegmentFile, segmentFiles } from './data-directory.js'
 import { LogFileReader } from './log-file-reader.js'
@@ -16,15 +15,5 @@ async function* batchesOfSegment(segment: SegmentFile, from: number): AsyncGener
   await using reader = await LogFileReader.open(segment.path, positionBefore(segment, from))
   for (let block = await reader.next(); block.length > 0; block = await reader.next()) {
     for (const batch of batchesIn(block)) if (batch.lastOffset >= from) yield batch
-  }
-}
-
-/** The last offset of the whole batches in `bytes`. */
-export function lastOffsetIn(bytes: Uint8Array): number {
-  let position = 0
-  for (;;) {
-    const next = position + batchSizeAt(bytes, position)
-    if (next >= bytes.length) return lastOffsetAt(bytes, position)
-    position = next
   }
 }

@@ -1,4 +1,3 @@
-import { readInt16 } from '../../common/bytes.js'
 import { type GroupMetadata, type GroupRecord, readGroupRecord } from '../../coordinator/group/group-records.js'
 import { KafkaError } from '../../errors.js'
 import { groupOffsetsTopic } from '../../metadata/topic-name.js'
@@ -54,7 +53,6 @@ function replay(records: Iterable<Record>, groups: Map<string, StoredGroup>): vo
 /** Kinds of groups that Kafka has and millrace has not are passed over, as are versions of a later Kafka. */
 function groupRecordIn(record: Record): GroupRecord | undefined {
   try {
-    if (record.key === null || record.key.length < 2 || readInt16(record.key, 0) > 2) return undefined
     return readGroupRecord(record)
   } catch (error) {
     if (error instanceof KafkaError) return undefined

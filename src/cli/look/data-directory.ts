@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+import { basename, join, resolve } from 'node:path'
+import { batchSizeAt, lastOffsetAt } from '../../record/batch-header.js'
 import { UsageError } from '../command.js'
-import { lastOffsetIn } from './batches-of.js'
 import { type OffsetCheckpoint, offsetCheckpoints, topicIdIn } from './checkpoint-files.js'
 import { offsetIndexEntries } from './index-entries.js'
 import { LogFileReader } from './log-file-reader.js'
@@ -48,9 +48,11 @@ export function expectDirectory(directory: string): void {
   if (!found.isDirectory()) throw new UsageError(`${resolve(directory)} is not a directory`)
 }
 
-/** Whether a directory holds one partition, rather than many. */
-export function isPartitionFolder(directory: string): boolean {
-  return partitionIn(resolve(directory).split(/[\\/]/).at(-1) ?? '') !== undefined && segmentFiles(directory).length > 0
+/** The partition whose folder this is; undefined for a directory of many. */
+export function partitionFolderAt(directory: string): PartitionFolder | undefined {
+  const path = resolve(directory)
+  const named = partitionIn(basename(path))
+  return named && segmentFiles(path).length > 0 ? { ...named, path } : undefined
 }
 
 /** The segments of a partition, oldest first. */
@@ -113,4 +115,14 @@ export async function logEndOffset(folder: string): Promise<number> {
   await using reader = await LogFileReader.open(segment.path, positionBefore(segment, Number.MAX_SAFE_INTEGER))
   for (let block = await reader.next(); block.length > 0; block = await reader.next()) end = lastOffsetIn(block) + 1
   return end
+}
+
+/** The last offset of the whole batches in `bytes`. */
+function lastOffsetIn(bytes: Uint8Array): number {
+  let position = 0
+  for (;;) {
+    const next = position + batchSizeAt(bytes, position)
+    if (next >= bytes.length) return lastOffsetAt(bytes, position)
+    position = next
+  }
 }

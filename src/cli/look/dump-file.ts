@@ -92,6 +92,12 @@ async function dumpBatches(path: string, { output, records, json, signal }: Dump
   }
   const rest = await reader.remaining()
   if (rest === 0) return problems
+  if (await reader.onlyZerosRemain()) {
+    // Whoever is writing makes room ahead.
+    const message = `the last ${rest} bytes are zeros: room for what comes`
+    await (json ? output.json({ type: 'note', message }) : output.line(`NOTE: position ${reader.position}: ${message}`))
+    return problems
+  }
   await wrong(output, json, `position ${reader.position}: the last ${rest} bytes are not a whole batch`)
   return problems + 1
 }

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { basename, dirname, join, relative, resolve } from 'node:path'
 import { offsetCheckpoints, propertiesIn } from '../look/checkpoint-files.js'
-import { checkpointsIn, isPartitionFolder, type PartitionFolder, partitionFolders, partitionIn } from '../look/data-directory.js'
+import { checkpointsIn, partitionFolderAt, partitionFolders } from '../look/data-directory.js'
 import { type Finding, Findings } from './findings.js'
 import { verifyPartition, verifyText } from './verify-partition.js'
 
@@ -36,11 +36,11 @@ const checkpointNames = [
  */
 export async function verifyDirectory(path: string, { signal, patienceMs = 200 }: VerifyOptions = {}): Promise<DirectoryReport> {
   const directory = resolve(path)
-  const single = isPartitionFolder(directory)
-  const folders = single ? [partitionFolderAt(directory)] : partitionFolders(directory)
+  const single = partitionFolderAt(directory)
+  const folders = single ? [single] : partitionFolders(directory)
   const findings = new Findings()
   const reporter = {
-    patienceMs,
+    patience: { ms: patienceMs, signal },
     problem: (file: string, message: string) => findings.problem(relative(directory, file), message),
     note: (file: string, message: string) => findings.note(relative(directory, file), message)
   }
@@ -54,7 +54,6 @@ export async function verifyDirectory(path: string, { signal, patienceMs = 200 }
   const recoveryPoints = checkpointsIn(top, 'recovery-point-offset-checkpoint')
   const total = { partitions: 0, segments: 0, batches: 0, records: 0, bytes: 0 }
   for (const folder of folders) {
-    signal?.throwIfAborted()
     const safeUpTo = isClean ? Number.POSITIVE_INFINITY : (recoveryPoints.get(basename(folder.path)) ?? 0)
     const { logEndOffset, missingOffsets, unreadableBatches, ...counts } = await verifyPartition(folder, safeUpTo, reporter)
     total.partitions++
@@ -71,10 +70,4 @@ export async function verifyDirectory(path: string, { signal, patienceMs = 200 }
       findings.note(basename(folder.path), `${missingOffsets} offsets are missing, as compaction leaves it`)
   }
   return { ...total, problems: findings.problems, notes: findings.notes }
-}
-
-function partitionFolderAt(path: string): PartitionFolder {
-  const named = partitionIn(basename(path))
-  if (!named) throw new Error(`${path} is no folder of a partition`)
-  return { ...named, path }
 }

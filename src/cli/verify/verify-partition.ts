@@ -8,7 +8,7 @@ import type { RecordBatch } from '../../record/record-batch.js'
 import { leaderEpochCheckpoint, topicIdIn } from '../look/checkpoint-files.js'
 import { contentOf, type PartitionFolder, type SegmentFile, segmentFiles } from '../look/data-directory.js'
 import { snapshotEntries } from '../look/snapshot-entries.js'
-import { type SegmentVisitor, verifyBatches, verifySegment } from './verify-segment.js'
+import { type Patience, type SegmentVisitor, verifyBatches, verifySegment } from './verify-segment.js'
 
 /** What the log of a partition came to. */
 export interface PartitionSummary {
@@ -26,8 +26,7 @@ export interface PartitionSummary {
 interface Reporter {
   problem(file: string, message: string): void
   note(file: string, message: string): void
-  /** See `SegmentVisitor`. */
-  readonly patienceMs: number
+  readonly patience: Patience
 }
 
 /** Reads all files of a partition through; what is wrong goes to `reporter`. All before `safeUpTo`, and all of it when that is infinite, is finished. */
@@ -43,7 +42,7 @@ export async function verifyPartition(folder: PartitionFolder, safeUpTo: number,
     if (name === 'partition.metadata') verifyText(path, topicIdIn, reporter)
     if (/^\d{20}\.(index|timeindex|txnindex)$/.test(name) && isAlone(path)) {
       // Retention takes the log first.
-      await setTimeout(reporter.patienceMs)
+      await setTimeout(reporter.patience.ms, undefined, { signal: reporter.patience.signal })
       if (isAlone(path)) reporter.problem(path, 'it has no log beside it')
     }
   }
@@ -76,8 +75,8 @@ class PartitionWalk implements SegmentVisitor {
     this.#epochs = this.#readEpochs(reporter)
   }
 
-  get patienceMs(): number {
-    return this.#reporter.patienceMs
+  get patience(): Patience {
+    return this.#reporter.patience
   }
 
   get nextOffset(): number {
@@ -181,7 +180,7 @@ function verifySnapshot(path: string, offset: number, logEndOffset: number, repo
 /** A snapshot of `__cluster_metadata`, which is made of batches like a log. */
 async function verifyMetadataSnapshot(path: string, reporter: Reporter): Promise<void> {
   const problem = (position: number, message: string) => reporter.problem(path, `position ${position}: ${message}`)
-  await verifyBatches(path, reporter.patienceMs, problem, (batch, position) => {
+  await verifyBatches(path, reporter.patience, problem, (batch, position) => {
     try {
       batch.verify()
     } catch (error) {

@@ -10,6 +10,14 @@ import { LogFileReader } from '../look/log-file-reader.js'
 import { isUnreadable, problemOfBatch } from './batch-check.js'
 import { type IndexCheck, MissingIndexCheck, OffsetIndexCheck, TimeIndexCheck, TransactionIndexCheck } from './index-check.js'
 
+/** How long someone who may just be writing is waited for, and until when there is a point in it. */
+export interface Patience {
+  /** How long an unfinished batch at the end may take until it is finished, in ms. */
+  readonly ms: number
+  /** Ends the waiting, and all that goes on, by throwing its reason. */
+  readonly signal: AbortSignal | undefined
+}
+
 /** What a walk over one `.log` file tells about. */
 export interface SegmentVisitor {
   /** `file` is the path of the file concerned. */
@@ -20,8 +28,7 @@ export interface SegmentVisitor {
   readonly isFinished: boolean
   /** The records of a batch could not be looked at: its compression is not to be had here. */
   unreadable(batch: RecordBatch): void
-  /** How long an unfinished batch at the end may take until it is finished, in ms: someone may just be writing it. */
-  readonly patienceMs: number
+  readonly patience: Patience
   /** The transaction that a sound batch aborts. */
   abortedBy(batch: RecordBatch): AbortedTransaction | undefined
   /** A batch whose header can be believed, or at least not be refuted. */
@@ -57,7 +64,7 @@ export async function verifySegment(segment: SegmentFile, visitor: SegmentVisito
     for (const index of indexes) index.batch(batch, position, aborted)
     visitor.batch(batch, position)
   }
-  await verifyBatches(path, visitor.patienceMs, problem, visit, () => visitor.isFinished)
+  await verifyBatches(path, visitor.patience, problem, visit, () => visitor.isFinished)
   for (const index of indexes) index.end(visitor.isFinished)
 }
 
@@ -71,7 +78,7 @@ const patientLooks = 10
  */
 export async function verifyBatches(
   path: string,
-  patienceMs: number,
+  { ms, signal }: Patience,
   problem: (position: number, message: string) => void,
   visit: (batch: RecordBatch, position: number, mayLookAgain: boolean) => boolean,
   isFinished: () => boolean = () => true
@@ -81,12 +88,13 @@ export async function verifyBatches(
   let secondLooks = 0
   let lookedAgainAt = -1
   for (;;) {
+    signal?.throwIfAborted()
     const position = reader.position
     try {
       const block = await reader.next()
       const doubt = visitBlock(block, position)
       if (doubt !== undefined) {
-        if (secondLooks++ < patientLooks) await setTimeout(patienceMs)
+        if (secondLooks++ < patientLooks) await setTimeout(ms, undefined, { signal })
         reader.position = lookedAgainAt = doubt
         continue
       }
@@ -104,7 +112,7 @@ export async function verifyBatches(
     if (isZero && !isFinished()) return
     if (position > waited.position || unread > waited.unread) {
       waited = { position, unread }
-      await setTimeout(patienceMs)
+      await setTimeout(ms, undefined, { signal })
       continue
     }
     problem(position, isZero ? `${unread} zeros follow the last batch` : `the last ${unread} bytes are not a whole batch`)
