@@ -5,7 +5,7 @@ import { KafkaError } from '../errors.js'
 import { attribute, currentMagic, field, headerBytes, lengthPrefixBytes, noProducerId, noSequence, noTimestamp } from './batch-header.js'
 import { type CompressionType, codecOf, compressionId } from './compression/codec.js'
 import type { Field, HeaderField } from './record.js'
-import { encodeTexts, mostOffsetDelta, mostTextRecords, mostTextUnits } from './text-records.js'
+import { isGatheredText, TextRecords } from './text-records.js'
 
 export interface BatchBuilderOptions {
   /** Default: `'none'`. */
@@ -43,10 +43,6 @@ const largestBatch = 2 ** 31 - 1
 const shortText = 28
 /** Up to here a loop over bytes is faster than `set`. */
 const shortBytes = 12
-/** Text up to here is gathered, to be encoded together with that of other records; above, a call for it alone costs little beside it. */
-const gatheredText = 384
-/** Fewer records than these are quicker encoded one by one. */
-const fewTexts = 4
 /** The parts of a record that are always there: at their likely size, and at their longest. */
 const likelyOverhead = 7
 const mostRecordOverhead = 5 + 1 + 10 + 5 + 5 + 5 + 5
@@ -70,13 +66,8 @@ export class BatchBuilder {
   #baseTimestamp = noTimestamp
   #deleteHorizon: number | undefined
   #maxTimestamp = noTimestamp
-  /** Keys and values, in turns, of the last records: those that are still to be encoded. Only the first `#textCount` count. */
-  readonly #texts: (string | null)[] = []
-  #textCount = 0
-  #textUnits = 0
-  #textTimestamp = noTimestamp
-  /** Whether text was found that is not ASCII, so that gathering more is likely to be in vain. */
-  #isForeign = false
+  /** The last records, where they are still to be encoded. */
+  readonly #gathered = new TextRecords()
 
   constructor(options: BatchBuilderOptions = {}) {
     this.#compression = options.compression ?? 'none'
@@ -101,19 +92,12 @@ export class BatchBuilder {
 
   /** Adds a record with the next offset. */
   append(timestamp: number, key: Field, value: Field, headers: readonly HeaderField[] = noHeaders): void {
-    if (!isGathered(key) || !isGathered(value) || headers.length > 0 || this.#isForeign)
+    if (this.#gathered.isInVain || headers.length > 0 || !isGatheredText(key) || !isGatheredText(value))
       return this.appendAt(this.#lastOffsetDelta + 1, timestamp, key, value, headers)
     const units = (key === null ? 0 : key.length) + (value === null ? 0 : value.length)
-    if (
-      this.#textCount > 0 &&
-      (this.#textCount === 2 * mostTextRecords || timestamp !== this.#textTimestamp || this.#textUnits + units > mostTextUnits)
-    )
-      this.#encodeGathered()
-    this.#texts[this.#textCount++] = key
-    this.#texts[this.#textCount++] = value
-    this.#textUnits += units
+    if (!this.#gathered.hasRoomFor(timestamp, units)) this.#encodeGathered()
+    this.#gathered.add(timestamp, units, key, value)
     this.sizeAtMost += mostRecordOverhead + 3 * units
-    this.#textTimestamp = timestamp
     this.#count(this.#lastOffsetDelta + 1, timestamp)
   }
 
@@ -132,25 +116,21 @@ export class BatchBuilder {
   }
 
   #encodeGathered(): void {
-    const count = this.#textCount
+    const gathered = this.#gathered
+    const { count, timestamp } = gathered
     if (count === 0) return
-    const texts = this.#texts
-    const timestamp = this.#textTimestamp
-    const firstDelta = this.#lastOffsetDelta + 1 - (count >> 1)
     const room = this.sizeAtMost - this.#position
     if (this.#position + room > this.#bytes.length) this.#grow(room)
-    this.#textCount = 0
-    this.#textUnits = 0
-    const isWorthwhile = count >= 2 * fewTexts && this.#lastOffsetDelta < mostOffsetDelta
-    const records = isWorthwhile ? encodeTexts(texts, count, firstDelta, timestamp - this.#baseTimestamp) : undefined
+    const firstDelta = this.#lastOffsetDelta + 1 - count
+    const records = gathered.encode(firstDelta, timestamp - this.#baseTimestamp)
     if (records === undefined) {
-      this.#isForeign = isWorthwhile
-      for (let i = 0; i < count; i += 2) this.#encode(firstDelta + (i >> 1), timestamp, texts[i], texts[i + 1], noHeaders)
+      for (let i = 0; i < count; i++) this.#encode(firstDelta + i, timestamp, gathered.key(i), gathered.value(i), noHeaders)
     } else {
       this.#bytes.set(records, this.#position)
       this.#position += records.length
       this.sizeAtMost = this.#position
     }
+    gathered.clear()
   }
 
   #encode(offsetDelta: number, timestamp: number, key: Field, value: Field, headers: readonly HeaderField[]): void {
@@ -258,15 +238,8 @@ export class BatchBuilder {
     this.#lastOffsetDelta = -1
     this.#baseTimestamp = noTimestamp
     this.#maxTimestamp = noTimestamp
-    this.#textCount = 0
-    this.#textUnits = 0
-    this.#texts.fill(null)
-    this.#isForeign = false
+    this.#gathered.forget()
   }
-}
-
-function isGathered(content: Field): content is string | null {
-  return content === null || (typeof content === 'string' && content.length <= gatheredText)
 }
 
 function mostBytes(content: Field): number {
