@@ -17,14 +17,15 @@ import { RemoteBrokers } from './remote-brokers.js'
  */
 export async function connect(options: RemoteBrokersOptions): Promise<Cluster> {
   const checked = checkRemoteOptions(options)
-  const opened: RemoteBrokers[] = []
+  const opened = new Set<RemoteBrokers>()
   const brokersFor = (clientId: string) => {
-    const brokers = new RemoteBrokers({ ...checked, clientId: clientId === defaultClientId ? checked.clientId : clientId })
-    opened.push(brokers)
+    const options = { ...checked, clientId: clientId === defaultClientId ? checked.clientId : clientId }
+    const brokers: RemoteBrokers = new RemoteBrokers(options, () => opened.delete(brokers))
+    opened.add(brokers)
     return brokers
   }
   const close = async () => {
-    await Promise.all(opened.map(brokers => brokers.close()))
+    for (const brokers of opened) await brokers.close()
   }
   try {
     await brokersFor(checked.clientId).any().request(ApiVersions, {})

@@ -1,7 +1,7 @@
 import { connect as connectTcp, isIP, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import type { Clock, Timer } from '../common/clock.js'
-import { type Deferred, deferred } from '../common/deferred.js'
+import { abortable, type Deferred, deferred } from '../common/deferred.js'
 import { KafkaError } from '../errors.js'
 import { readMessage, writeMessage } from '../protocol/codec.js'
 import type { Api, RequestOf, ResponseOf, VersionRange } from '../protocol/message.js'
@@ -54,30 +54,30 @@ export class Connection {
 
   /**
    * Connects, asks what the broker speaks, and proves who we are. Rejects with NETWORK_EXCEPTION, REQUEST_TIMED_OUT or
-   * SASL_AUTHENTICATION_FAILED. `onEnd` is called once, when the connection can no longer be used, be it before it was open.
+   * SASL_AUTHENTICATION_FAILED, and with the signal's reason. `onEnd` is called once, when the connection can no longer be used, be it before it was open.
    */
   static async open(
     endpoint: Endpoint,
     options: Partial<ConnectionOptions> = {},
-    onEnd: (connection: Connection) => void = () => {}
+    onEnd: (connection: Connection) => void = () => {},
+    signal?: AbortSignal
   ): Promise<Connection> {
     const all = { ...remoteDefaults, ...options }
     const timedOut = new KafkaError('REQUEST_TIMED_OUT', `No connection to ${shownEndpoint(endpoint)} within ${all.connectTimeoutMs} ms`)
-    const opening: { socket?: Socket; connection?: Connection } = {}
-    return within(all.clock, all.connectTimeoutMs, timedOut, async () => {
-      try {
-        const socket = await connectSocket(endpoint, all.tls, made => (opening.socket = made))
-        opening.connection = new Connection(endpoint, socket, all, onEnd)
-        await opening.connection.#introduce()
-        return opening.connection
-      } catch (error) {
-        opening.socket?.destroy()
-        throw error instanceof KafkaError ? error : networkFailure(endpoint, (error as Error).message, error)
-      }
-    }).catch(error => {
-      opening.socket?.destroy()
-      throw error
-    })
+    let socket: Socket | undefined
+    const opening = async () => {
+      socket = newSocket(endpoint, all.tls)
+      await connected(socket, all.tls)
+      const connection = new Connection(endpoint, socket, all, onEnd)
+      await connection.#introduce()
+      return connection
+    }
+    try {
+      return await abortable(within(all.clock, all.connectTimeoutMs, timedOut, opening), signal)
+    } catch (error) {
+      socket?.destroy()
+      throw error instanceof KafkaError || signal?.aborted ? error : networkFailure(endpoint, (error as Error).message, error)
+    }
   }
 
   /** How many answers are still to come. */
@@ -256,17 +256,20 @@ function readsAsVersion0(reader: MessageReader): boolean {
   return errorCode === unsupportedVersion
 }
 
-function connectSocket(endpoint: Endpoint, tls: ConnectionOptions['tls'], made: (socket: Socket) => void): Promise<Socket> {
+function newSocket({ host, port }: Endpoint, tls: ConnectionOptions['tls']): Socket {
+  if (!tls) return connectTcp({ host, port })
+  const servername = isIP(host) ? {} : { servername: host }
+  return connectTls({ host, port, ...servername, ...(tls === true ? {} : tls) })
+}
+
+function connected(socket: Socket, tls: ConnectionOptions['tls']): Promise<void> {
   return new Promise((resolve, reject) => {
-    const { host, port } = endpoint
-    const servername = isIP(host) ? {} : { servername: host }
-    const socket = tls ? connectTls({ host, port, ...servername, ...(tls === true ? {} : tls) }) : connectTcp({ host, port })
-    made(socket)
     socket.once(tls ? 'secureConnect' : 'connect', () => {
       socket.off('error', reject)
-      resolve(socket)
+      resolve()
     })
     socket.once('error', reject)
+    socket.once('close', () => reject(new Error('it was closed')))
   })
 }
 

@@ -1,7 +1,7 @@
 import { type Clock, sleep } from '../common/clock.js'
 import { abortable } from '../common/deferred.js'
 import type { Random } from '../common/random.js'
-import { KafkaError } from '../errors.js'
+import type { KafkaError } from '../errors.js'
 import type { Broker } from '../protocol/broker.js'
 import type { Api, RequestOf, ResponseOf } from '../protocol/message.js'
 import { Fetch } from '../protocol/messages/fetch.js'
@@ -37,43 +37,46 @@ export class RemoteBroker implements Broker {
   }
 
   async request<A extends Api>(api: A, body: RequestOf<A>, signal?: AbortSignal): Promise<ResponseOf<A>> {
-    if (this.#closing.signal.aborted) throw closedError()
+    this.#closing.signal.throwIfAborted()
     signal?.throwIfAborted()
     if (mayWait(api)) return this.#requestAlone(api, body, signal)
-    const connection = await unlessAborted(this.#sharedConnection(api.key === Produce.key ? 'produce' : 'ask'), signal)
-    return unlessAborted(connection.request(api, body, this.#timeoutMs(api, body)), signal)
+    const connection = await abortable(this.#sharedConnection(api.key === Produce.key ? 'produce' : 'ask'), signal)
+    return abortable(connection.request(api, body, this.#timeoutMs(api, body)), signal)
   }
 
   /** Connects, if nothing is connected yet. */
   async connect(signal?: AbortSignal): Promise<void> {
-    await unlessAborted(this.#sharedConnection('ask'), signal)
+    await abortable(this.#sharedConnection('ask'), signal)
   }
 
-  close(): void {
-    this.#closing.abort(closedError())
-    for (const connection of this.#connections) connection.close(closedError())
+  /** Ends all connections; what is under way, or still asked, rejects with `reason`. */
+  close(reason: KafkaError): void {
+    this.#closing.abort(reason)
+    for (const connection of this.#connections) connection.close(reason)
   }
 
   async #requestAlone<A extends Api>(api: A, body: RequestOf<A>, signal?: AbortSignal): Promise<ResponseOf<A>> {
     const connection = this.#free.pop() ?? (await this.#openForOne(signal))
     // The answer comes even when nobody waits for it any more; only then is the connection free.
-    const answer = connection.request(api, body, this.#timeoutMs(api, body)).finally(() => {
-      if (connection.isOpen) this.#free.push(connection)
-    })
-    return unlessAborted(answer, signal)
+    const answer = connection.request(api, body, this.#timeoutMs(api, body)).finally(() => this.#isFree(connection))
+    return abortable(answer, signal)
   }
 
   async #openForOne(signal?: AbortSignal): Promise<Connection> {
     const opening = this.#open()
     try {
-      return await unlessAborted(opening, signal)
+      return await abortable(opening, signal)
     } catch (error) {
       opening.then(
-        connection => this.#free.push(connection),
+        connection => this.#isFree(connection),
         () => {}
       )
       throw error
     }
+  }
+
+  #isFree(connection: Connection): void {
+    if (connection.isOpen) this.#free.push(connection)
   }
 
   #sharedConnection(lane: 'produce' | 'ask'): Promise<Connection> {
@@ -92,16 +95,16 @@ export class RemoteBroker implements Broker {
     const { signal } = this.#closing
     await this.#reconnect.wait(signal)
     try {
-      const opened = await Connection.open(this.endpoint, this.#options, connection => {
+      const ended = (connection: Connection) => {
         this.#connections.delete(connection)
         const index = this.#free.indexOf(connection)
         if (index >= 0) this.#free.splice(index, 1)
         onEnd()
-      })
+      }
+      const opened = await Connection.open(this.endpoint, this.#options, ended, signal)
       this.#reconnect.succeeded()
-      if (signal.aborted) opened.close()
+      if (signal.aborted) opened.close(signal.reason)
       else if (opened.isOpen) this.#connections.add(opened)
-      signal.throwIfAborted()
       return opened
     } catch (error) {
       this.#reconnect.failed()
@@ -118,18 +121,8 @@ export class RemoteBroker implements Broker {
   }
 }
 
-/** Leaves an answer to itself when the signal aborts. */
-function unlessAborted<T>(answer: Promise<T>, signal?: AbortSignal): Promise<T> {
-  answer.catch(() => {})
-  return abortable(answer, signal)
-}
-
 function mayWait(api: Api): boolean {
   return api.key === Fetch.key || api.key === JoinGroup.key || api.key === SyncGroup.key
-}
-
-function closedError(): KafkaError {
-  return new KafkaError('CLOSED', 'The connection to the cluster is closed')
 }
 
 /** How long to leave a broker alone that could not be reached. */

@@ -16,12 +16,14 @@ export class RemoteBrokers implements Brokers {
   readonly #options: CheckedRemoteOptions
   readonly #bootstrap: readonly RemoteBroker[]
   readonly #byId = new Map<number, RemoteBroker>()
+  readonly #onClosed: () => void
   #next = 0
   #closed = false
 
   /** @internal */
-  constructor(options: CheckedRemoteOptions) {
+  constructor(options: CheckedRemoteOptions, onClosed: () => void = () => {}) {
     this.#options = options
+    this.#onClosed = onClosed
     this.#bootstrap = options.brokers.map(address => new RemoteBroker(parseAddress(address), options))
   }
 
@@ -39,19 +41,21 @@ export class RemoteBrokers implements Brokers {
       if (nodeId < 0 || host === '' || port <= 0) continue
       const known = this.#byId.get(nodeId)
       if (known && sameEndpoint(known.endpoint, { host, port })) continue
-      known?.close()
+      // Whoever waits for an answer from there may ask again.
+      known?.close(new KafkaError('NETWORK_EXCEPTION', `Node ${nodeId} has moved from ${shownEndpoint(known.endpoint)} to ${host}:${port}`))
       this.#byId.set(nodeId, new RemoteBroker({ host, port }, this.#options))
     }
   }
 
   async close(): Promise<void> {
     this.#closed = true
-    for (const broker of this.#all()) broker.close()
+    for (const broker of this.#all()) broker.close(closedError())
+    this.#onClosed()
   }
 
   /** Asks one broker after the other until one can be reached. Brokers that are connected come first, the bootstrap addresses last. */
   async #requestAny<A extends Api>(api: A, body: RequestOf<A>, signal?: AbortSignal): Promise<ResponseOf<A>> {
-    if (this.#closed) throw new KafkaError('CLOSED', 'The connection to the cluster is closed')
+    if (this.#closed) throw closedError()
     const failures: unknown[] = []
     for (const broker of this.#candidates()) {
       try {
@@ -77,6 +81,10 @@ export class RemoteBrokers implements Brokers {
   #all(): RemoteBroker[] {
     return [...this.#byId.values(), ...this.#bootstrap]
   }
+}
+
+function closedError(): KafkaError {
+  return new KafkaError('CLOSED', 'The connection to the cluster is closed')
 }
 
 function isUnreachable(error: unknown): boolean {

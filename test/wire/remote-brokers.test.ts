@@ -171,6 +171,24 @@ describe('the brokers of a cluster elsewhere', () => {
     })
   })
 
+  it('let a request be tried again that was under way when its broker moved', async () => {
+    const scripted = node().answer(
+      Fetch,
+      (_, { signal }) => new Promise((_, reject) => signal?.addEventListener('abort', () => reject(signal.reason)))
+    )
+    await using first = await listen(scripted)
+    await using second = await listen(node())
+    const brokers = remoteBrokers({ brokers: [first.address] })
+    await closing(brokers, async () => {
+      brokers.learn([{ nodeId: 7, host: '127.0.0.1', port: first.port }])
+      const waiting = brokers.byId(7)?.request(Fetch, fetchRequest)
+      const refused = expect(waiting).rejects.toMatchObject({ code: 'NETWORK_EXCEPTION', retriable: true })
+      while (scripted.seen.length === 0) await new Promise(setImmediate)
+      brokers.learn([{ nodeId: 7, host: '127.0.0.1', port: second.port }])
+      await refused
+    })
+  })
+
   it('do not let a waiting fetch or join hold up anything else', async () => {
     const scripted = node()
       .answer(Fetch, (_, { signal }) => new Promise((_, reject) => signal?.addEventListener('abort', () => reject(signal.reason))))
@@ -232,6 +250,19 @@ describe('the brokers of a cluster elsewhere', () => {
       }
     })
     expect(accepted).toBe(3)
+    server.close()
+  })
+
+  it('give up connecting when they are closed', async () => {
+    const sockets: Socket[] = []
+    const server = createServer(socket => sockets.push(socket))
+    await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+    const brokers = remoteBrokers({ brokers: [`127.0.0.1:${(server.address() as { port: number }).port}`] })
+    const refused = expect(brokers.any().request(Heartbeat, heartbeat)).rejects.toMatchObject({ code: 'CLOSED' })
+    while (sockets.length === 0) await new Promise(setImmediate)
+    const left = new Promise(resolve => sockets[0].on('close', resolve).resume())
+    await brokers.close()
+    await Promise.all([refused, left])
     server.close()
   })
 
