@@ -66,6 +66,7 @@ export class Consumption implements ReaderOwner {
   readonly #emit: Emit
   readonly #subscribedTopics: SubscribedTopics
   readonly #backoff: Backoff
+  readonly #brokers: Brokers
   readonly #news: ClusterNews | undefined
   readonly #fetcher: Fetcher
   readonly #startOffsets: StartOffsets
@@ -98,6 +99,7 @@ export class Consumption implements ReaderOwner {
     this.clock = clock
     this.random = random
     this.#news = parts.news
+    this.#brokers = brokers
     this.metadata = parts.metadata ?? new MetadataCache(brokers, { ...settings, clock, random })
     this.#subscribedTopics = new SubscribedTopics({
       ...settings,
@@ -529,6 +531,7 @@ export class Consumption implements ReaderOwner {
     this.#ready.reject(this.#closing.signal.reason)
     this.#fetcher.close()
     await Promise.all(this.#tasks)
+    await this.#brokers.close?.()
   }
 
   async #letGo(timeoutMs?: number): Promise<void> {
