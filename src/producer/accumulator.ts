@@ -15,6 +15,7 @@ export interface AccumulatorOptions {
 
 /** Memory of a new batch: with thousands of partitions most batches stay small; those that do not grow once, and are used again. */
 const firstBytes = 1024
+const none: PartitionQueue[] = []
 /** Batches that are kept to be used again hold no more than this together. */
 const mostPooledBytes = 8 * 1024 * 1024
 
@@ -33,7 +34,7 @@ export class Accumulator {
   readonly #clock: Clock
   readonly #pool: ProducerBatch[] = []
   readonly #mostPooled: number
-  #ready: PartitionQueue[] = []
+  #ready = none
   /** How many reasons there are not to let batches wait for more records: flushes, and senders that need the memory. */
   #hurries = 0
   /** Bytes of records whose fate is not known. */
@@ -93,7 +94,8 @@ export class Accumulator {
   list(queue: PartitionQueue): void {
     if (queue.isListed) return
     queue.isListed = true
-    this.#ready.push(queue)
+    if (this.#ready.length > 0) this.#ready.push(queue)
+    else this.#ready = [queue]
     this.onReady()
   }
 
@@ -106,7 +108,7 @@ export class Accumulator {
   takeListed(): readonly PartitionQueue[] {
     const listed = this.#ready
     if (listed.length === 0) return listed
-    this.#ready = []
+    this.#ready = none
     for (const queue of listed) queue.isListed = false
     return listed
   }

@@ -12,42 +12,50 @@ type TopicData = RequestOf<typeof Produce>['topicData'][number] & { readonly nam
 /** One Produce request: at most one batch for each of some partitions that the same broker leads. */
 export class ProduceCall {
   readonly leaderId: number
-  readonly queues: PartitionQueue[] = []
-  readonly batches: ProducerBatch[] = []
+  readonly queues: PartitionQueue[]
+  readonly batches: ProducerBatch[]
   /** Time on the clock after which the response is no longer waited for. */
   deadline = 0
   controller: AbortController | undefined
   /** Its place in the list of calls under way; -1 when it is not in it. */
   slot = -1
-  sizeInBytes = 0
+  sizeInBytes: number
   readonly #leader: Broker
-  readonly #topicData: TopicData[] = []
+  readonly #topicData: TopicData[]
   readonly #body: RequestOf<typeof Produce>
   #topics: Map<string, TopicData> | undefined
 
-  constructor(leader: Broker, leaderId: number, acks: number, timeoutMs: number) {
+  /** A call with its first batch. Most have no other, and these arrays of one cost less than empty ones that grow. */
+  constructor(leader: Broker, leaderId: number, acks: number, timeoutMs: number, queue: PartitionQueue, batch: ProducerBatch) {
+    const records = batch.bytes()
+    const { topic: name, topicId, partition: index } = queue
     this.#leader = leader
     this.leaderId = leaderId
+    this.queues = [queue]
+    this.batches = [batch]
+    this.sizeInBytes = records.length
+    this.#topicData = [{ name, topicId, partitionData: [{ index, records }] }]
     this.#body = { transactionalId: null, acks, timeoutMs, topicData: this.#topicData }
   }
 
-  add(queue: PartitionQueue, topicId: string, batch: ProducerBatch, records: Uint8Array): void {
-    this.#dataOf(queue.topic, topicId).partitionData.push({ index: queue.partition, records })
+  add(queue: PartitionQueue, batch: ProducerBatch): void {
+    const records = batch.bytes()
+    this.#dataOf(queue).partitionData.push({ index: queue.partition, records })
     this.queues.push(queue)
     this.batches.push(batch)
     this.sizeInBytes += records.length
   }
 
-  #dataOf(topic: string, topicId: string): TopicData {
-    const last = this.#topicData.at(-1)
-    if (last?.name === topic) return last
+  #dataOf({ topic, topicId }: PartitionQueue): TopicData {
+    const last = this.#topicData[this.#topicData.length - 1]
+    if (last.name === topic) return last
     // Few calls have more than one topic.
-    if (last) this.#topics ??= new Map([[last.name, last]])
-    let data = this.#topics?.get(topic)
+    this.#topics ??= new Map([[last.name, last]])
+    let data = this.#topics.get(topic)
     if (data) return data
     data = { name: topic, topicId, partitionData: [] }
     this.#topicData.push(data)
-    this.#topics?.set(topic, data)
+    this.#topics.set(topic, data)
     return data
   }
 

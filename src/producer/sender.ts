@@ -68,6 +68,8 @@ export class Sender {
   readonly #listener: SenderListener
   readonly #queues: () => Iterable<PartitionQueue>
   readonly #backoff: Backoff
+  /** Those that this turn sends. */
+  readonly #assigned: ProduceCall[] = []
   /** Those under way, each at the place that it holds as its `slot`. */
   readonly #calls: ProduceCall[] = []
   readonly #backingOff = new Set<PartitionQueue>()
@@ -136,18 +138,17 @@ export class Sender {
     const listed = this.#accumulator.takeListed()
     if (listed.length === 0) return
     const now = this.#clock.now()
-    const calls: ProduceCall[] = []
     for (let i = 0; i < listed.length; i++) {
       const queue = listed[i]
       if (queue.inFlight || queue.retryAt > now) continue
       const batch = this.#accumulator.take(queue, now)
-      if (batch) this.#assign(queue, batch, calls)
+      if (batch) this.#assign(queue, batch)
     }
-    for (let i = 0; i < calls.length; i++) this.#send(calls[i], now)
+    for (let call = this.#assigned.pop(); call; call = this.#assigned.pop()) this.#send(call, now)
   }
 
   /** Puts a batch into the call to its partition's leader. */
-  #assign(queue: PartitionQueue, batch: ProducerBatch, calls: ProduceCall[]): void {
+  #assign(queue: PartitionQueue, batch: ProducerBatch): void {
     let bytes: Uint8Array
     try {
       bytes = batch.bytes()
@@ -165,12 +166,10 @@ export class Sender {
       return this.#retry(queue, batch, noLeader(queue, topic !== undefined), leaderId)
     }
     queue.inFlight = batch
-    let call = calls.find(each => each.leaderId === leaderId && each.sizeInBytes + bytes.length <= this.#settings.maxRequestSize)
-    if (!call) {
-      call = new ProduceCall(leader, leaderId, this.#settings.acks, this.#settings.requestTimeoutMs)
-      calls.push(call)
-    }
-    call.add(queue, queue.topicId, batch, bytes)
+    const { acks, requestTimeoutMs, maxRequestSize } = this.#settings
+    const call = this.#assigned.find(each => each.leaderId === leaderId && each.sizeInBytes + bytes.length <= maxRequestSize)
+    if (call) call.add(queue, batch)
+    else this.#assigned.push(new ProduceCall(leader, leaderId, acks, requestTimeoutMs, queue, batch))
     this.#deadlineAlarm.set(batch.deadline)
   }
 

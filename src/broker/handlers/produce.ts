@@ -13,8 +13,7 @@ import type { RequestContext } from '../request-context.js'
 
 type Request = RequestOf<typeof Produce>
 type Response = ResponseOf<typeof Produce>
-type TopicResponse = Response['responses'][number]
-type PartitionResponse = TopicResponse['partitionResponses'][number]
+type PartitionResponse = Response['responses'][number]['partitionResponses'][number]
 
 const zstdId = 4
 const firstVersionWithZstd = 7
@@ -25,31 +24,24 @@ const firstVersionWithZstd = 7
  */
 export function produce(node: LocalBroker, request: Request, context: RequestContext): MaybePromise<Response> {
   const refusal = request.acks >= -1 && request.acks <= 1 ? 0 : errorNumber('INVALID_REQUIRED_ACKS')
-  const responses: TopicResponse[] = []
   let pending: Promise<void>[] | undefined
-  for (const { name = '', topicId = zeroUuid, partitionData } of request.topicData) {
+  const responses = request.topicData.map(({ name = '', topicId = zeroUuid, partitionData }) => {
     const topic = node.findTopic(name, topicId)
-    const partitionResponses: PartitionResponse[] = []
-    for (let i = 0; i < partitionData.length; i++) {
-      const { index, records } = partitionData[i]
+    const partitionResponses = partitionData.map(({ index, records }, i) => {
       const partition = topic?.partitions[index]
-      if (refusal !== 0) partitionResponses.push(refused(index, refusal))
-      else if (!partition) partitionResponses.push(refused(index, topic ? unknownPartition : node.unknownTopicError(topicId)))
-      else {
-        const response = appendTo(node, partition, records, context)
-        if (isPromise(response)) {
-          pending ??= []
-          pending.push(
-            response.then(settled => {
-              partitionResponses[i] = settled
-            })
-          )
-          partitionResponses.push(refused(index, 0))
-        } else partitionResponses.push(response)
-      }
-    }
-    responses.push({ name: topic?.name ?? name, topicId: topic?.id ?? topicId, partitionResponses })
-  }
+      if (refusal !== 0) return refused(index, refusal)
+      if (!partition) return refused(index, topic ? unknownPartition : node.unknownTopicError(topicId))
+      const response = appendTo(node, partition, records, context)
+      if (!isPromise(response)) return response
+      const settled = response.then(found => {
+        partitionResponses[i] = found
+      })
+      if (pending) pending.push(settled)
+      else pending = [settled]
+      return refused(index, 0)
+    })
+    return { name: topic?.name ?? name, topicId: topic?.id ?? topicId, partitionResponses }
+  })
   const response: Response = { responses, throttleTimeMs: 0 }
   return pending ? Promise.all(pending).then(() => response) : response
 }
