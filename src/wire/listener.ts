@@ -163,8 +163,9 @@ export class Listener extends EventEmitter<ListenerEvents> implements AsyncDispo
     this.#sweep?.cancel()
     const closed = new Promise<void>(resolve => this.#server.close(() => resolve()))
     for (const connection of this.#connections) connection.close()
-    const served = new Set([...this.#connections].map(connection => connection.socket))
-    for (const socket of this.#sockets) if (!served.has(socket)) socket.destroy()
+    // With TLS the socket that came in lies below the one that is served.
+    const served = new Set([...this.#connections].map(({ socket }) => peerOf(socket)))
+    for (const socket of this.#sockets) if (!served.has(peerOf(socket))) socket.destroy()
     const grace = this.#options.clock.setTimer(closeGraceMs, () => {
       for (const socket of this.#sockets) socket.destroy()
     })
@@ -241,6 +242,10 @@ export class Listener extends EventEmitter<ListenerEvents> implements AsyncDispo
 
 /** How long `close` waits for answers that are being made. */
 const closeGraceMs = 5000
+
+function peerOf({ remoteAddress, remotePort }: Socket): string {
+  return `${remoteAddress} ${remotePort}`
+}
 
 function timedOut(what: string, option: string, limitMs: number): KafkaError {
   return new KafkaError('REQUEST_TIMED_OUT', `The connection ${what} for ${limitMs} ms (${option})`)

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { deferred } from '../../src/common/deferred.js'
 import { errorNumber } from '../../src/errors.js'
 import { ApiVersions } from '../../src/protocol/messages/api-versions.js'
 import { Heartbeat } from '../../src/protocol/messages/heartbeat.js'
@@ -172,6 +173,23 @@ describe.skipIf(!certificate)('a listener with TLS', () => {
     connection.close()
     const distrusting = Connection.open({ host: 'localhost', port: listener.port }, { tls: true, sasl })
     await expect(distrusting).rejects.toMatchObject({ code: 'NETWORK_EXCEPTION', message: expect.stringContaining('self-signed') })
+  })
+
+  it('answers what is being answered before it closes', async () => {
+    const [asked, wait] = [deferred(), deferred()]
+    const slow = new ScriptedNode().answer(Heartbeat, async () => {
+      asked.resolve()
+      await wait.promise
+      return { errorCode: 0 }
+    })
+    const listener = await listen(slow, { tls: { key, cert } })
+    const connection = await Connection.open({ host: 'localhost', port: listener.port }, { tls: { ca: cert } })
+    const answer = connection.request(Heartbeat, heartbeat)
+    await asked.promise
+    const closed = listener.close()
+    setImmediate(wait.resolve)
+    expect(await answer).toMatchObject({ errorCode: 0 })
+    await closed
   })
 
   it('does not answer who speaks plainly, says so, and closes with one still there who says nothing', async () => {
