@@ -211,9 +211,10 @@ export class ServerConnection {
     })
   }
 
-  #hang(): Promise<void> {
+  /** Waits for the end of the connection. */
+  async #hang(): Promise<void> {
     this.#hanging = true
-    return new Promise(resolve => this.#abort.signal.addEventListener('abort', () => resolve(), { once: true }))
+    if (!this.#ended) await new Promise(resolve => this.#abort.signal.addEventListener('abort', resolve, { once: true }))
   }
 
   #progress(): void {

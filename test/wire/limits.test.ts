@@ -4,6 +4,7 @@ import { Fetch } from '../../src/protocol/messages/fetch.js'
 import { Heartbeat } from '../../src/protocol/messages/heartbeat.js'
 import { Produce } from '../../src/protocol/messages/produce.js'
 import { VirtualClock } from '../../src/testing/virtual-clock.js'
+import { type Intercept, noAnswer } from '../../src/wire/intercept.js'
 import { type Listener, listen } from '../../src/wire/listener.js'
 import { RawClient, requestFrame } from './raw-client.js'
 import { ScriptedNode } from './scripted-node.js'
@@ -90,6 +91,25 @@ describe('the limits of a listener', () => {
       client.request(Produce, 9, produceRequest(size), size)
       expect((await client.response(Produce, 9)).correlationId).toBe(size)
     }
+  })
+
+  it('maxInFlightBytes: a request that is never answered gives its room back when its client has gone', async () => {
+    const node = new ScriptedNode().answer(Produce, () => ({ responses: [] }))
+    const asked = deferred()
+    const intercept: Intercept = async ({ clientId, signal }, answer) => {
+      if (clientId !== 'leaves') return answer()
+      asked.resolve()
+      await new Promise(resolve => signal.addEventListener('abort', resolve))
+      return noAnswer
+    }
+    await using listener = await listen(node, { maxInFlightBytes: 100_000, intercept })
+    using gone = await RawClient.connect(listener.port)
+    gone.request(Produce, 9, produceRequest(90_000), 1, 'leaves')
+    await asked.promise
+    gone.socket.destroy()
+    using client = await RawClient.connect(listener.port)
+    client.request(Produce, 9, produceRequest(90_000), 2)
+    expect((await client.response(Produce, 9)).correlationId).toBe(2)
   })
 
   it('maxInFlightBytes: a fetch that is larger itself does not wait for itself', async () => {
