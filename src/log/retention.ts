@@ -31,7 +31,7 @@ export function countBeyondSize(
 }
 
 /** Segments whose largest timestamp is more than `retentionMs` ago. */
-export function countBeyondAge(segments: readonly Segment[], highWatermark: number, options: CompleteLogOptions, now: number): number {
+function countBeyondAge(segments: readonly Segment[], highWatermark: number, options: CompleteLogOptions, now: number): number {
   if (options.retentionMs < 0) return 0
   let count = 0
   while (

@@ -20,7 +20,7 @@ export interface SegmentRange {
   readonly nextOffset: number
 }
 
-export const abortedTransactionBytes = 34
+const abortedTransactionBytes = 34
 
 /**
  * The aborted transactions of a log. A durable log keeps those whose markers stand in a segment in a `.txnindex` file beside it; where there are none,
@@ -161,7 +161,7 @@ export function* abortedTransactionsIn(bytes: Uint8Array): Generator<AbortedTran
   if (at < bytes.length) throw damaged(`its size ${bytes.length} is no multiple of ${abortedTransactionBytes}`)
 }
 
-export function encodeAbortedTransactions(entries: readonly AbortedTransaction[]): Uint8Array {
+function encodeAbortedTransactions(entries: readonly AbortedTransaction[]): Uint8Array {
   const bytes = new Uint8Array(entries.length * abortedTransactionBytes)
   let at = 0
   for (const { producerId, firstOffset, lastOffset, lastStableOffset } of entries) {

@@ -18,7 +18,7 @@ import { MessageReader } from '../protocol/message-reader.js'
 import { MessageWriter } from '../protocol/message-writer.js'
 
 /** A topic came into being. */
-export const TopicRecord = schema({
+const TopicRecord = schema({
   name: 'TopicRecord',
   versions: '0',
   flexible: '0+',
@@ -26,7 +26,7 @@ export const TopicRecord = schema({
 })
 
 /** A partition came into being. */
-export const PartitionRecord = schema({
+const PartitionRecord = schema({
   name: 'PartitionRecord',
   versions: '0-2',
   flexible: '0+',
@@ -48,7 +48,7 @@ export const PartitionRecord = schema({
 })
 
 /** A config was set, or, with the value null, unset. */
-export const ConfigRecord = schema({
+const ConfigRecord = schema({
   name: 'ConfigRecord',
   versions: '0',
   flexible: '0+',
@@ -56,7 +56,7 @@ export const ConfigRecord = schema({
 })
 
 /** A topic, its partitions and its configs are gone. */
-export const RemoveTopicRecord = schema({
+const RemoveTopicRecord = schema({
   name: 'RemoveTopicRecord',
   versions: '0',
   flexible: '0+',
@@ -64,7 +64,7 @@ export const RemoveTopicRecord = schema({
 })
 
 /** What a reader of the log must be able to do. */
-export const FeatureLevelRecord = schema({
+const FeatureLevelRecord = schema({
   name: 'FeatureLevelRecord',
   versions: '0',
   flexible: '0+',
@@ -72,7 +72,7 @@ export const FeatureLevelRecord = schema({
 })
 
 /** A broker took producer ids: all below `nextProducerId` are taken. */
-export const ProducerIdsRecord = schema({
+const ProducerIdsRecord = schema({
   name: 'ProducerIdsRecord',
   versions: '0',
   flexible: '0+',
@@ -80,7 +80,7 @@ export const ProducerIdsRecord = schema({
 })
 
 /** A user may come in who knows the password that these keys were made from. */
-export const UserScramCredentialRecord = schema({
+const UserScramCredentialRecord = schema({
   name: 'UserScramCredentialRecord',
   versions: '0',
   flexible: '0+',
@@ -88,7 +88,7 @@ export const UserScramCredentialRecord = schema({
 })
 
 /** A user may no longer come in that way. */
-export const RemoveUserScramCredentialRecord = schema({
+const RemoveUserScramCredentialRecord = schema({
   name: 'RemoveUserScramCredentialRecord',
   versions: '0',
   flexible: '0+',

@@ -49,7 +49,7 @@ export const remoteDefaults = Object.freeze({
   random: systemRandom
 })
 
-export const remoteOptionNames = ['brokers', 'sasl', ...Object.keys(remoteDefaults)]
+const remoteOptionNames = ['brokers', 'sasl', ...Object.keys(remoteDefaults)]
 
 export type CheckedRemoteOptions = RemoteBrokersOptions & Required<Pick<RemoteBrokersOptions, keyof typeof remoteDefaults>>
 

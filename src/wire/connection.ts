@@ -80,11 +80,6 @@ export class Connection {
     }
   }
 
-  /** How many answers are still to come. */
-  get pendingCount(): number {
-    return this.#pending.length
-  }
-
   get isOpen(): boolean {
     return this.#failure === undefined
   }

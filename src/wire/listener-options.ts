@@ -44,7 +44,7 @@ export interface ListenOptions {
   readonly clock?: Clock
 }
 
-export const listenDefaults = Object.freeze({
+const listenDefaults = Object.freeze({
   host: '127.0.0.1',
   port: 0,
   maxRequestBytes: 100 * 1024 * 1024,
