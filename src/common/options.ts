@@ -40,6 +40,11 @@ export function expectKnownKeys(what: string, given: object, known: readonly str
   }
 }
 
+/** The options that were given: `undefined` stands for the default. */
+export function givenOptions<T extends object>(options: T): T {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as T
+}
+
 /** How a value appears in a message: short, in backticks, and never throwing. */
 export function shown(value: unknown): string {
   if (typeof value === 'string') return `\`'${value.length > 60 ? `${value.slice(0, 60)}…` : value}'\``

@@ -1,7 +1,7 @@
 import type { Assignor, TopicPartition } from '../assignor/assignor.js'
 import { cooperativeStickyAssignor } from '../assignor/cooperative-sticky.js'
 import { rangeAssignor } from '../assignor/range.js'
-import { expectFunction, expectInteger, expectKnownKeys, expectOneOf, expectString, shown } from '../common/options.js'
+import { expectFunction, expectInteger, expectKnownKeys, expectOneOf, expectString, givenOptions, shown } from '../common/options.js'
 import { bytes, type Serde } from '../record/serde.js'
 import type { TypedTopic } from '../record/topic.js'
 import type { Rejection } from './rejection.js'
@@ -135,7 +135,7 @@ export function consumerSettings<T extends TopicSelector, K, V>(options: Consume
   if (typeof options !== 'object' || options === null)
     throw new TypeError(`Expected the consumer's options to be an object, got ${shown(options)}`)
   expectKnownKeys('consumer', options, Object.keys(defaults))
-  const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as ConsumerOptions<T, K, V>
+  const given = givenOptions(options)
   for (const name of ['groupId', 'groupInstanceId', 'clientId'] as const) if (name in given) expectString(name, given[name])
   if (given.topics !== undefined) expectSelectors('topics', given.topics)
   for (const [name, minimum] of Object.entries(smallest) as [keyof ConsumerOptions, number][])

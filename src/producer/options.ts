@@ -1,4 +1,4 @@
-import { expectFunction, expectInteger, expectKnownKeys, expectOneOf, expectString } from '../common/options.js'
+import { expectFunction, expectInteger, expectKnownKeys, expectOneOf, expectString, givenOptions } from '../common/options.js'
 import { type CompressionType, codecOf } from '../record/compression/codec.js'
 import type { Partitioner } from './partitioner.js'
 
@@ -78,7 +78,7 @@ export interface ProducerSettings extends Required<Omit<ProducerOptions, 'partit
 
 export function producerSettings(options: ProducerOptions): ProducerSettings {
   expectKnownKeys('a producer', options, [...Object.keys(producerDefaults), 'partitioner'])
-  const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as ProducerOptions
+  const given = givenOptions(options)
   const settings = { ...producerDefaults, partitioner: undefined, ...given }
   expectString('clientId', settings.clientId)
   expectOneOf('acks', settings.acks, ['all', 1, 0, -1])

@@ -1,6 +1,6 @@
 import type { ConnectionOptions } from 'node:tls'
 import { type Clock, systemClock } from '../common/clock.js'
-import { expectInteger, expectKnownKeys, expectOneOf, expectString, shown } from '../common/options.js'
+import { expectInteger, expectKnownKeys, expectOneOf, expectString, givenOptions, shown } from '../common/options.js'
 import { type Random, systemRandom } from '../common/random.js'
 import type { Endpoint } from './endpoints.js'
 import { type SaslClientOptions, saslMechanisms } from './sasl/sasl-options.js'
@@ -55,7 +55,7 @@ export type CheckedRemoteOptions = RemoteBrokersOptions & Required<Pick<RemoteBr
 
 export function checkRemoteOptions(given: RemoteBrokersOptions): CheckedRemoteOptions {
   expectKnownKeys('a connection to brokers', given, remoteOptionNames)
-  const options = { ...remoteDefaults, ...definedOnly(given) }
+  const options = { ...remoteDefaults, ...givenOptions(given) }
   if (!Array.isArray(options.brokers) || options.brokers.length === 0) {
     throw new TypeError(`Expected \`brokers\` to be a list of at least one host:port, got ${shown(options.brokers)}`)
   }
@@ -83,8 +83,4 @@ export function parseAddress(address: string): Endpoint {
   const port = Number(match?.[3])
   if (!match || port < 1 || port > 65535) throw new TypeError(`Expected a broker as \`host:port\`, got ${shown(address)}`)
   return { host: match[1] ?? match[2], port }
-}
-
-function definedOnly<T extends object>(given: T): T {
-  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as T
 }

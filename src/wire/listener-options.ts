@@ -1,7 +1,7 @@
 import type { TlsOptions } from 'node:tls'
 import type { Clock } from '../common/clock.js'
 import { systemClock } from '../common/clock.js'
-import { expectFunction, expectInteger, expectKnownKeys, expectOneOf, expectString, shown } from '../common/options.js'
+import { expectFunction, expectInteger, expectKnownKeys, expectOneOf, expectString, givenOptions, shown } from '../common/options.js'
 import { apis } from '../protocol/apis.js'
 import type { Intercept } from './intercept.js'
 import { type SaslServerOptions, saslMechanisms } from './sasl/sasl-options.js'
@@ -61,7 +61,7 @@ export type CheckedListenOptions = ListenOptions & Required<Pick<ListenOptions, 
 
 export function checkListenOptions(given: ListenOptions): CheckedListenOptions {
   expectKnownKeys('listen', given, known)
-  const options = { ...listenDefaults, ...withoutUndefined(given) }
+  const options = { ...listenDefaults, ...givenOptions(given) }
   expectString('host', options.host)
   expectInteger('port', options.port, 0, 65535)
   expectInteger('maxRequestBytes', options.maxRequestBytes, 1, 2 ** 31 - 1)
@@ -93,7 +93,3 @@ function checkSasl({ mechanisms, ...rest }: SaslServerOptions): void {
 }
 
 const apiNames = apis.map(({ name }) => name)
-
-function withoutUndefined<T extends object>(given: T): T {
-  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as T
-}
