@@ -1,4 +1,4 @@
-import { errorNumber, KafkaError, type ProtocolErrorCode } from '../errors.js'
+import { KafkaError } from '../errors.js'
 import type { RequestOf, ResponseOf } from '../protocol/message.js'
 import type { AlterConfigs } from '../protocol/messages/alter-configs.js'
 import type { IncrementalAlterConfigs } from '../protocol/messages/incremental-alter-configs.js'
@@ -6,6 +6,7 @@ import { type ClusterMetadata, type MetadataDecision, resourceType, type TopicSt
 import { listOf } from './config-value.js'
 import type { ControllerContext } from './create-topics.js'
 import type { MetadataRecord } from './records.js'
+import { refusalOf, repeatedIn } from './refusal.js'
 import { topicConfig, topicConfigProblem } from './topic-configs.js'
 
 type Request = RequestOf<typeof IncrementalAlterConfigs>
@@ -24,8 +25,7 @@ export function incrementalAlterConfigs(
   context: ControllerContext
 ): MetadataDecision<Response> {
   return alterEach(metadata, request, (topic, { configs }) => {
-    const names = configs.map(({ name }) => name)
-    const twice = names.find((name, i) => names.indexOf(name) !== i)
+    const [twice] = repeatedIn(configs.map(({ name }) => name))
     if (twice !== undefined) throw new KafkaError('INVALID_REQUEST', `The request changes \`${twice}\` twice`)
     return new Map(configs.map(change => [change.name, changed(topic, change, context)]))
   })
@@ -51,20 +51,18 @@ function alterEach<R extends { resourceType: number; resourceName: string }>(
   valuesFor: (topic: TopicState, resource: R) => ReadonlyMap<string, string | null>
 ): MetadataDecision<Response> {
   const records: MetadataRecord[] = []
+  const repeated = repeatedIn(resources.map(keyOf))
   const responses = resources.map(resource => {
     const { resourceType: type, resourceName } = resource
     try {
-      if (resources.filter(other => other.resourceType === type && other.resourceName === resourceName).length > 1)
-        throw new KafkaError('INVALID_REQUEST', `The request has \`${resourceName}\` twice`)
+      if (repeated.has(keyOf(resource))) throw new KafkaError('INVALID_REQUEST', `The request has \`${resourceName}\` twice`)
       const topic = expectTopic(metadata, type, resourceName)
       const values = valuesFor(topic, resource)
       for (const [name, value] of values) expectValid(name, value)
       if (!validateOnly) records.push(...recordsOf(topic, values))
       return { errorCode: 0, errorMessage: null, resourceType: type, resourceName }
     } catch (error) {
-      if (!(error instanceof KafkaError)) throw error
-      const errorCode = errorNumber(error.code as ProtocolErrorCode)
-      return { errorCode, errorMessage: error.message, resourceType: type, resourceName }
+      return { ...refusalOf(error), resourceType: type, resourceName }
     }
   })
   return { response: { throttleTimeMs: 0, responses }, records }
@@ -74,9 +72,11 @@ function expectTopic(metadata: ClusterMetadata, type: number, name: string): Top
   if (type === resourceType.broker) throw new KafkaError('INVALID_REQUEST', 'The configs of a broker are set when it is opened')
   if (type !== resourceType.topic)
     throw new KafkaError('INVALID_REQUEST', `Only topics have configs that can be changed, not resources of type ${type}`)
-  const topic = metadata.topics.get(name)
-  if (!topic) throw new KafkaError('UNKNOWN_TOPIC_OR_PARTITION', `There is no topic \`${name}\``)
-  return topic
+  return metadata.expectTopic(name)
+}
+
+function keyOf({ resourceType: type, resourceName }: { resourceType: number; resourceName: string }): string {
+  return `${type} ${resourceName}`
 }
 
 function changed(topic: TopicState, { name, configOperation: operation, value }: Change, { configs }: ControllerContext): string | null {

@@ -59,6 +59,13 @@ export class ClusterMetadata {
     return name === undefined ? undefined : this.#topics.get(name)
   }
 
+  /** The topic of this name. Throws UNKNOWN_TOPIC_OR_PARTITION where there is none. */
+  expectTopic(name: string): TopicState {
+    const topic = this.#topics.get(name)
+    if (!topic) throw new KafkaError('UNKNOWN_TOPIC_OR_PARTITION', `There is no topic \`${name}\``)
+    return topic
+  }
+
   /** The topic, of this name or another, that keeps `name` from being used. */
   collidingWith(name: string): string | undefined {
     return this.#collisions.get(collisionKey(name))
@@ -74,13 +81,13 @@ export class ClusterMetadata {
         return
       case 'partition': {
         const { partitionId = -1, leader = -1, leaderEpoch = -1, replicas, isr } = record
-        const partitions = this.#expectTopic(this.#names.get(record.topicId), record.topicId).partitions
+        const partitions = this.#topicOf(this.#names.get(record.topicId), record.topicId).partitions
         partitions[partitionId] = { partition: partitionId, replicas, isr, leaderId: leader, leaderEpoch }
         return
       }
       case 'config': {
         if (record.resourceType !== resourceType.topic) return
-        const { configs } = this.#expectTopic(record.resourceName, record.resourceName)
+        const { configs } = this.#topicOf(record.resourceName, record.resourceName)
         if (record.value === null) configs.delete(record.name)
         else configs.set(record.name, record.value)
         return
@@ -121,7 +128,7 @@ export class ClusterMetadata {
     }
   }
 
-  #expectTopic(name: string | undefined, shown: string): MutableTopicState {
+  #topicOf(name: string | undefined, shown: string): MutableTopicState {
     const topic = name === undefined ? undefined : this.#topics.get(name)
     if (!topic) throw new KafkaError('INVALID_RECORD', `A metadata record belongs to the topic ${shown}, which does not exist`)
     return topic

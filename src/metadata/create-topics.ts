@@ -1,12 +1,13 @@
 import type { Random } from '../common/random.js'
 import { randomUuid } from '../common/uuid.js'
-import { errorNumber, KafkaError, type ProtocolErrorCode } from '../errors.js'
+import { KafkaError, type ProtocolErrorCode } from '../errors.js'
 import type { RequestOf, ResponseOf } from '../protocol/message.js'
 import type { CreateTopics } from '../protocol/messages/create-topics.js'
 import type { BrokerConfigs } from './broker-configs.js'
 import { type ClusterMetadata, type MetadataDecision, type PartitionState, partitionRecord, resourceType } from './cluster-metadata.js'
 import { configSource } from './config-value.js'
 import type { MetadataRecord } from './records.js'
+import { expectOnce, refusalOf, repeatedIn } from './refusal.js'
 import { topicConfigProblem, topicConfigs } from './topic-configs.js'
 import { clusterMetadataTopic, collisionKey, topicNameProblem } from './topic-name.js'
 
@@ -29,21 +30,21 @@ type Wanted = Request['topics'][number]
 export function createTopics(metadata: ClusterMetadata, request: Request, context: ControllerContext): MetadataDecision<Response> {
   const records: MetadataRecord[] = []
   const taken = new Set<string>()
+  const repeated = repeatedIn(request.topics.map(({ name }) => name))
+  let room = mostNewPartitions
   const topics = request.topics.map(wanted => {
-    const isTwice = request.topics.filter(({ name }) => name === wanted.name).length > 1
     try {
-      if (isTwice) refuse('INVALID_REQUEST', `The request has \`${wanted.name}\` twice`)
+      expectOnce(wanted.name, repeated)
       expectFreeName(metadata, taken, wanted.name)
       expectConfigs(wanted)
-      const partitions = placePartitions(wanted, context)
+      const partitions = placePartitions(wanted, room, context)
+      room -= partitions.length
       taken.add(collisionKey(wanted.name))
       const topicId = request.validateOnly ? undefined : randomUuid(context.random)
       if (topicId !== undefined) records.push(...recordsOf(wanted, topicId, partitions))
       return created(wanted, topicId, partitions, context)
     } catch (error) {
-      if (!(error instanceof KafkaError)) throw error
-      const errorCode = errorNumber(error.code as ProtocolErrorCode)
-      return { name: wanted.name, errorCode, errorMessage: error.message, numPartitions: -1, replicationFactor: -1, configs: [] }
+      return { name: wanted.name, ...refusalOf(error), numPartitions: -1, replicationFactor: -1, configs: [] }
     }
   })
   return { response: { topics }, records }
@@ -71,20 +72,26 @@ function expectConfigs({ configs = [] }: Wanted): void {
   }
 }
 
-function placePartitions(wanted: Wanted, context: ControllerContext): PartitionState[] {
+function placePartitions(wanted: Wanted, room: number, context: ControllerContext): PartitionState[] {
   const { assignments = [], numPartitions, replicationFactor } = wanted
   if (assignments.length > 0) {
     if (numPartitions !== -1 || replicationFactor !== -1)
       refuse('INVALID_REQUEST', 'With replicas assigned by hand, numPartitions and replicationFactor must be -1')
+    expectRoom(assignments.length, room)
     return assignedPartitions(assignments, context)
   }
   const count = numPartitions === -1 ? context.configs.number('num.partitions') : numPartitions
   const replicas = replicationFactor === -1 ? context.configs.number('default.replication.factor') : replicationFactor
   if (count < 1) refuse('INVALID_PARTITIONS', `A topic cannot have ${count} partitions`)
-  if (count > mostNewPartitions) refuse('POLICY_VIOLATION', `${count} partitions in one request, where ${mostNewPartitions} are the limit`)
+  expectRoom(count, room)
   if (replicas < 1 || replicas > context.nodeIds.length)
     refuse('INVALID_REPLICATION_FACTOR', `A replication factor of ${replicas} does not fit ${context.nodeIds.length} broker(s)`)
   return newPartitions(0, count, replicas, context)
+}
+
+export function expectRoom(count: number, room: number): void {
+  if (count > room)
+    refuse('POLICY_VIOLATION', `One request can ask for ${mostNewPartitions} new partitions; for these ${count} only ${room} are left`)
 }
 
 /** Partitions [from, to), their leaders spread over the nodes. */

@@ -5,6 +5,7 @@ import type { DeleteTopics } from '../protocol/messages/delete-topics.js'
 import type { ClusterMetadata, MetadataDecision } from './cluster-metadata.js'
 import type { ControllerContext } from './create-topics.js'
 import type { MetadataRecord } from './records.js'
+import { repeatedIn } from './refusal.js'
 import { isInternalTopic } from './topic-name.js'
 
 type Request = RequestOf<typeof DeleteTopics>
@@ -20,12 +21,12 @@ export function deleteTopics(metadata: ClusterMetadata, request: Request, { conf
     ...(request.topicNames ?? []).map(name => ({ name, topicId: zeroUuid }))
   ]
   const ids = named.flatMap(({ name, topicId }) => (isNamedOneWay(name, topicId) ? (find(name, topicId)?.id ?? []) : []))
-  const twice = new Set(ids.filter((id, i) => ids.indexOf(id) !== i))
+  const repeated = repeatedIn(ids)
   const remove = (name: string | null, topicId: string): Result => {
     const topic = find(name, topicId)
     if (!isNamedOneWay(name, topicId)) return refused(name, topicId, 'INVALID_REQUEST', 'A topic is named by its name or by its id')
     if (!topic) return refused(name, topicId, name === null ? 'UNKNOWN_TOPIC_ID' : 'UNKNOWN_TOPIC_OR_PARTITION')
-    if (twice.has(topic.id)) return refused(topic.name, topic.id, 'INVALID_REQUEST', `The request has \`${topic.name}\` twice`)
+    if (repeated.has(topic.id)) return refused(topic.name, topic.id, 'INVALID_REQUEST', `The request has \`${topic.name}\` twice`)
     if (!configs.boolean('delete.topic.enable')) return refused(topic.name, topic.id, 'TOPIC_DELETION_DISABLED')
     if (isInternalTopic(topic.name))
       return refused(topic.name, topic.id, 'INVALID_TOPIC_EXCEPTION', `\`${topic.name}\` is kept by the cluster itself`)

@@ -1,10 +1,11 @@
-import { errorNumber, KafkaError, type ProtocolErrorCode } from '../errors.js'
+import { KafkaError } from '../errors.js'
 import type { RequestOf, ResponseOf } from '../protocol/message.js'
 import type { DescribeConfigs } from '../protocol/messages/describe-configs.js'
 import type { BrokerConfig, BrokerConfigs } from './broker-configs.js'
 import { type ClusterMetadata, resourceType } from './cluster-metadata.js'
 import { configSource, configType } from './config-value.js'
 import type { ControllerContext } from './create-topics.js'
+import { refusalOf } from './refusal.js'
 import { defaultTopicConfig, type TopicConfig, topicConfigs } from './topic-configs.js'
 import { topicNameProblem } from './topic-name.js'
 
@@ -24,9 +25,7 @@ export function describeConfigs(metadata: ClusterMetadata, request: Request, con
         .map(config => trimmed(config, request))
       return { errorCode: 0, errorMessage: null, resourceType: type, resourceName, configs }
     } catch (error) {
-      if (!(error instanceof KafkaError)) throw error
-      const errorCode = errorNumber(error.code as ProtocolErrorCode)
-      return { errorCode, errorMessage: error.message, resourceType: type, resourceName, configs: [] }
+      return { ...refusalOf(error), resourceType: type, resourceName, configs: [] }
     }
   })
   return { throttleTimeMs: 0, results }
@@ -37,8 +36,7 @@ function configsOf(metadata: ClusterMetadata, type: number, name: string, { conf
     case resourceType.topic: {
       const problem = topicNameProblem(name)
       if (problem) throw new KafkaError('INVALID_TOPIC_EXCEPTION', problem)
-      const topic = metadata.topics.get(name)
-      if (!topic) throw new KafkaError('UNKNOWN_TOPIC_OR_PARTITION', `There is no topic \`${name}\``)
+      const topic = metadata.expectTopic(name)
       return topicConfigs.map(config => ofTopic(config, topic.configs.get(config.name), configs))
     }
     case resourceType.broker:

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { seededRandom } from '../../src/common/random.js'
+import { errorCodeOf } from '../../src/errors.js'
 import { incrementalAlterConfigs } from '../../src/metadata/alter-configs.js'
 import { BrokerConfigs } from '../../src/metadata/broker-configs.js'
 import { ClusterMetadata } from '../../src/metadata/cluster-metadata.js'
@@ -94,6 +95,31 @@ describe('the metadata of a cluster', () => {
     const metadata = new ClusterMetadata()
     const config: MetadataRecord = { type: 'config', resourceType: 2, resourceName: 'a', name: 'retention.ms', value: '1' }
     expect(() => metadata.replay(config)).toThrowError(expect.objectContaining({ code: 'INVALID_RECORD' }))
+  })
+})
+
+describe('a request to the controller', () => {
+  const context: ControllerContext = { random: seededRandom(1), nodeIds: [0], configs: new BrokerConfigs({}, false) }
+  const codes = (answers: readonly { readonly errorCode: number }[]) => answers.map(({ errorCode }) => errorCodeOf(errorCode))
+
+  it('gets no more than ten thousand new partitions, over however many topics they are spread', () => {
+    const metadata = new ClusterMetadata()
+    const wanted = (name: string, numPartitions: number) => ({ name, numPartitions, replicationFactor: 1 })
+    const topics = [wanted('a', 6000), wanted('b', 6000), wanted('c', 4000)]
+    const { response, records } = createTopics(metadata, { topics }, context)
+    expect(codes(response.topics)).toEqual(['NONE', 'POLICY_VIOLATION', 'NONE'])
+    for (const record of records) metadata.replay(record)
+    const more = ['a', 'c'].map(name => ({ name, count: 12_000 }))
+    const grown = createPartitions(metadata, { topics: more, timeoutMs: 1, validateOnly: false }, context)
+    expect(codes(grown.response.results)).toEqual(['NONE', 'POLICY_VIOLATION'])
+  })
+
+  it('is answered without comparing each of its topics with each', () => {
+    const topics = Array.from({ length: 100_000 }, (_, i) => ({ name: `t${i >> 1}`, numPartitions: 1, replicationFactor: 1 }))
+    const { response } = createTopics(new ClusterMetadata(), { topics }, context)
+    expect(new Set(codes(response.topics))).toEqual(new Set(['INVALID_REQUEST']))
+    const names = topics.map(({ name }) => ({ name }))
+    expect(deleteTopics(new ClusterMetadata(), { topics: names, timeoutMs: 1 }, context).records).toEqual([])
   })
 })
 

@@ -1,0 +1,22 @@
+import { errorNumberOf, KafkaError } from '../errors.js'
+
+/** How a refusal stands in a response. Whatever else was thrown is thrown on. */
+export function refusalOf(error: unknown): { readonly errorCode: number; readonly errorMessage: string } {
+  if (!(error instanceof KafkaError)) throw error
+  return { errorCode: errorNumberOf(error), errorMessage: error.message }
+}
+
+/** What a request has more than once: it is not clear then what it wants. */
+export function repeatedIn<T>(names: Iterable<T>): ReadonlySet<T> {
+  const all = new Set<T>()
+  const repeated = new Set<T>()
+  for (const name of names) {
+    if (all.has(name)) repeated.add(name)
+    all.add(name)
+  }
+  return repeated
+}
+
+export function expectOnce(name: string, repeated: ReadonlySet<string>): void {
+  if (repeated.has(name)) throw new KafkaError('INVALID_REQUEST', `The request has \`${name}\` twice`)
+}
