@@ -33,7 +33,7 @@ export class DelayedFetches {
   #isDelivering = false
   readonly #turn: Turn
   readonly #onRest = () => {
-    if (this.#due.length > 0) this.hurry()
+    if (!this.#isDelivering) this.#deliver()
   }
   readonly #deliver = () => {
     const fetch = this.#due.shift()

@@ -294,11 +294,13 @@ export class LocalBroker {
       return Promise.reject(this.#failed(api, error))
     }
     if (!isPromise(response)) return response
+    // What may go wrong with one of these stands in its response.
+    if (seesToItself) return response
     const answered = response.catch(error => {
       throw signal?.aborted && error === signal.reason ? error : this.#failed(api, error)
     })
     // Many may be answered at once: a thousand members of a group, when the last has joined.
-    return seesToItself ? answered : answered.then(answer => this.#turn.place().then(() => answer))
+    return answered.then(answer => this.#turn.place().then(() => answer))
   }
 
   /** A failure that no response can carry: a foreseen one is passed on, any other is told, and passed on as UNKNOWN_SERVER_ERROR. */

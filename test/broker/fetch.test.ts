@@ -131,6 +131,28 @@ describe('Fetch', () => {
     expect(await long).toMatchObject([{ error: 'NONE', values: [] }])
   })
 
+  it('waits until nobody is busy, and then returns all that has come', async () => {
+    const { client } = await openNode()
+    await createTopic(client, 'orders')
+    const found = fetch(client, 'orders', [0], { maxWaitMs: 1000 })
+    for (const value of ['a', 'b', 'c']) await produce(client, 'orders', 0, batch(value))
+    expect(await found).toMatchObject([{ values: ['a', 'b', 'c'] }])
+  })
+
+  it('returns what has come when it is much, however busy others are', async () => {
+    const { client } = await openNode()
+    await createTopic(client, 'orders')
+    let isFound = false
+    const found = fetch(client, 'orders', [0], { maxWaitMs: 1000 }).then(() => {
+      isFound = true
+    })
+    let sent = 0
+    for (; !isFound && sent < 1000; sent++) await produce(client, 'orders', 0, batch('x'.repeat(1000)))
+    expect(sent).toBeGreaterThan(10)
+    expect(sent).toBeLessThan(50)
+    await found
+  })
+
   it('sets one timer for all that wait, and none when nobody waits', async () => {
     const { client, clock, node } = await openNode()
     await createTopic(client, 'orders')
