@@ -62,7 +62,7 @@ export async function openSegments(opening: Opening): Promise<Opened> {
     for (const baseOffset of files.segments) segments.push(await Segment.open(storage, folder, baseOffset, options, now))
     return (opening.isClean && (await takeAsItIs(opening, segments))) || (await recover(opening, segments))
   } catch (error) {
-    for (const segment of segments) await segment.file.close()
+    await Promise.allSettled(segments.map(async ({ file }) => file.close()))
     throw error
   }
 }
@@ -207,10 +207,8 @@ async function cut({ mayChange }: Opening, segments: Segment[], index: number, p
   const isKept = segments.includes(segment)
   let bytes = isKept ? segment.sizeInBytes - position : 0
   for (const { sizeInBytes } of gone) bytes += sizeInBytes
-  if (mayChange) {
-    for (const later of gone.reverse()) await later.retire()
-    if (isKept) await segment.file.truncate(position)
-  }
+  for (const later of gone.reverse()) await (mayChange ? later.retire() : later.abandon())
+  if (mayChange && isKept) await segment.file.truncate(position)
   return { file, position, bytes, reason }
 }
 

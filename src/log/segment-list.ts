@@ -1,4 +1,5 @@
 import { isPromise, type MaybePromise } from '../common/deferred.js'
+import { allDone } from './all-done.js'
 import { InOrder } from './in-order.js'
 import type { Segment } from './segment.js'
 import type { SegmentRead } from './segment-reader.js'
@@ -167,7 +168,7 @@ export class SegmentList {
 
   async close(): Promise<void> {
     await this.removals()
-    for (const segment of this.#segments) await segment.file.close()
+    await allDone(this.#segments.map(async ({ file }) => file.close()))
   }
 
   #await(end: () => MaybePromise<void>): void {

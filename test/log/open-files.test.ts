@@ -7,16 +7,17 @@ import { batch, batchOf, codeOf, noon, openLog } from './helpers.js'
 
 const segmentBytes = 2 * batch('a').length
 
-/** The storage, with the names of the files that are open. */
-function watched(storage: Storage): { storage: Storage; openFiles: Set<string> } {
+/** The storage, with the names of the files that are open. Closing those that fit fails when it is done. */
+function watched(storage: Storage, cannotClose = /^$/): { storage: Storage; openFiles: Set<string> } {
   const openFiles = new Set<string>()
   const open = async (name: string): Promise<StorageFile> => {
     const file = await storage.open(name)
     const close = file.close.bind(file)
     openFiles.add(name)
-    file.close = () => {
+    file.close = async () => {
       openFiles.delete(name)
-      return close()
+      await close()
+      if (cannotClose.test(name)) throw new Error('it could not be closed')
     }
     return file
   }
@@ -27,7 +28,9 @@ function watched(storage: Storage): { storage: Storage; openFiles: Set<string> }
 async function written(isClosed: boolean, seed: number): Promise<SimulatedDisk> {
   const disk = new SimulatedDisk({ random: seededRandom(seed) })
   const log = await openLog({ storage: disk.mount(), segmentBytes })
-  for (const value of 'abcdefg') await log.append(batch(value))
+  for (const value of 'abcde') await log.append(batch(value))
+  await log.sync()
+  for (const value of 'fg') await log.append(batch(value))
   if (isClosed) await log.close()
   disk.crash('power')
   return disk
@@ -58,6 +61,25 @@ describe('a log leaves no file open', () => {
       })
     }
   }
+
+  it('when one of them cannot be closed', async () => {
+    const { storage, openFiles } = watched(new SimulatedDisk({ random: seededRandom(1) }).mount(), /0{20}.log$/)
+    const log = await openLog({ storage, segmentBytes })
+    for (const value of 'abcdefg') await log.append(batch(value))
+    await expect(log.close()).rejects.toThrow('it could not be closed')
+    expect([...openFiles]).toEqual([])
+  })
+
+  it('when it is only read, and torn', async () => {
+    for (let seed = 0; seed < 20; seed++) {
+      const disk = await written(false, seed)
+      const { storage, openFiles } = watched(disk.mount())
+      const onlooking = new Proxy(storage, { get: (target, name) => name === 'readOnly' || Reflect.get(target, name) })
+      const log = await openLog({ storage: onlooking, segmentBytes, recoveryPoint: 0 })
+      await log.close()
+      expect([seed, ...openFiles]).toEqual([seed])
+    }
+  })
 
   it('when writing, compacting or closing fails', async () => {
     for (let after = 0, hasFailed = true; hasFailed; after++) {
