@@ -122,7 +122,6 @@ export class RecordCursor {
   }
 
   #unpack(codecId: number, packed: Uint8Array): Uint8Array {
-    if (this.#unpacked.length > keptBytes) this.#unpacked = noBytes
     const type = compressionTypeOf(codecId)
     const codec = codecOf(type)
     let unpacked: Uint8Array
@@ -132,7 +131,9 @@ export class RecordCursor {
       if (error instanceof KafkaError) throw error
       throw new KafkaError('CORRUPT_MESSAGE', `The ${type} data of a batch cannot be decompressed`, { cause: error })
     }
-    if (unpacked.buffer !== this.#unpacked.buffer) this.#unpacked = unpacked
+    // Decoders take room for as much as a block may hold before they know how much it does.
+    const room = Math.min(2 * unpacked.length, keptBytes)
+    if (this.#unpacked.length < room) this.#unpacked = new Uint8Array(room)
     return unpacked
   }
 
