@@ -1,6 +1,6 @@
 import { systemClock } from '../common/clock.js'
 import { isPromise, type MaybePromise } from '../common/deferred.js'
-import { expectInteger } from '../common/options.js'
+import { expectInteger, shown } from '../common/options.js'
 import { KafkaError } from '../errors.js'
 import type { Storage } from '../storage/storage.js'
 import { AbortedTransactions } from './aborted-transactions.js'
@@ -189,6 +189,8 @@ export class Log {
    */
   read(offset: number, maxBytes: number, { upTo, minOneBatch = true }: ReadOptions = noOptions): MaybePromise<Uint8Array> {
     this.#expectReadable()
+    if (typeof maxBytes !== 'number' || Number.isNaN(maxBytes))
+      throw new TypeError(`Expected \`maxBytes\` to be a number, got ${shown(maxBytes)}`)
     const { logStartOffset, logEndOffset, segments } = this.#state
     if (!(offset >= logStartOffset && offset <= logEndOffset)) throw this.#state.outOfRange(offset)
     const limit = upTo !== undefined && upTo < logEndOffset ? upTo : logEndOffset

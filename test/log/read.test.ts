@@ -42,6 +42,13 @@ describe('a read', () => {
     for (const offset of [3, -1, Number.NaN]) expect(await codeOf(() => log.read(offset, 100))).toBe('OFFSET_OUT_OF_RANGE')
   })
 
+  it('is told how much to read', async () => {
+    const log = await openLog()
+    log.append(batch('a'))
+    for (const maxBytes of [undefined, Number.NaN, '100'])
+      expect(() => log.read(0, maxBytes as number)).toThrow(/^Expected `maxBytes` to be a number, got `/)
+  })
+
   it('never returns a batch that reaches the given offset', async () => {
     for (const values of [['a'], ['a', 'b']]) {
       const log = await openLog({ indexIntervalBytes: 0 })
