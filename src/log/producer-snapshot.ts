@@ -37,32 +37,61 @@ export function encodeProducerSnapshot(entries: Iterable<ProducerEntry>): Uint8A
   return bytes
 }
 
+/** An entry as it stands in the file. */
+export interface SnapshotEntry {
+  readonly producerId: number
+  readonly producerEpoch: number
+  readonly lastSequence: number
+  readonly lastOffset: number
+  readonly offsetDelta: number
+  readonly timestamp: number
+  readonly coordinatorEpoch: number
+  readonly currentTransactionFirstOffset: number
+}
+
 /** Throws CORRUPT_MESSAGE for bytes that are no snapshot; its owner then reads the log instead. */
 export function decodeProducerSnapshot(bytes: Uint8Array): ProducerEntry[] {
-  if (bytes.length < headerSize || readInt16(bytes, 0) !== version) throw damaged('its version is not known')
+  return snapshotEntries(bytes).map(producerIn)
+}
+
+/** Throws CORRUPT_MESSAGE, with the reason, for bytes that are no snapshot. */
+export function snapshotEntries(bytes: Uint8Array): SnapshotEntry[] {
+  if (bytes.length < headerSize) throw damaged(`it has ${bytes.length} bytes, its header alone takes ${headerSize}`)
+  if (readInt16(bytes, 0) !== version) throw damaged(`its version is ${readInt16(bytes, 0)}, not ${version}`)
+  const actual = crc32c(bytes, 6)
+  if (actual !== readUint32(bytes, 2)) throw damaged(`its checksum is ${readUint32(bytes, 2)}, its bytes give ${actual}`)
   const count = readInt32(bytes, 6)
-  if (bytes.length !== headerSize + count * entrySize) throw damaged('its size does not fit its count')
-  if (crc32c(bytes, 6) !== readUint32(bytes, 2)) throw damaged('its checksum does not fit')
+  if (bytes.length !== headerSize + count * entrySize) throw damaged(`${count} entries do not make its ${bytes.length} bytes`)
   return Array.from({ length: count }, (_, i) => entryAt(bytes, headerSize + i * entrySize))
 }
 
-function entryAt(bytes: Uint8Array, position: number): ProducerEntry {
-  const lastSequence = readInt32(bytes, position + 10)
-  const lastOffset = readInt64(bytes, position + 14)
-  const offsetDelta = readInt32(bytes, position + 22)
-  const timestamp = readInt64(bytes, position + 26)
+function entryAt(bytes: Uint8Array, position: number): SnapshotEntry {
+  return {
+    producerId: readInt64(bytes, position),
+    producerEpoch: readInt16(bytes, position + 8),
+    lastSequence: readInt32(bytes, position + 10),
+    lastOffset: readInt64(bytes, position + 14),
+    offsetDelta: readInt32(bytes, position + 22),
+    timestamp: readInt64(bytes, position + 26),
+    coordinatorEpoch: readInt32(bytes, position + 34),
+    currentTransactionFirstOffset: readInt64(bytes, position + 38)
+  }
+}
+
+function producerIn(entry: SnapshotEntry): ProducerEntry {
+  const { producerId, producerEpoch: epoch, lastSequence, lastOffset, offsetDelta, timestamp, coordinatorEpoch } = entry
   const baseSequence = lastSequence >= offsetDelta ? lastSequence - offsetDelta : sequenceAfter(lastSequence, 2 ** 31 - offsetDelta)
   const batch = { baseSequence, lastSequence, baseOffset: lastOffset - offsetDelta, lastOffset, timestamp }
   return {
-    producerId: readInt64(bytes, position),
-    epoch: readInt16(bytes, position + 8),
+    producerId,
+    epoch,
     batches: lastSequence === none ? [] : [batch],
     lastTimestamp: timestamp,
-    coordinatorEpoch: readInt32(bytes, position + 34),
-    transactionStart: readInt64(bytes, position + 38)
+    coordinatorEpoch,
+    transactionStart: entry.currentTransactionFirstOffset
   }
 }
 
 function damaged(reason: string): KafkaError {
-  return new KafkaError('CORRUPT_MESSAGE', `The snapshot of producers cannot be read: ${reason}`)
+  return new KafkaError('CORRUPT_MESSAGE', reason)
 }

@@ -28,7 +28,7 @@ describe('a checkpoint of offsets', () => {
       '0\nx\n',
       '0\n1\na 0 99999999999999999\n'
     ]) {
-      expect(() => decodeOffsets(textBytes(text)), text).toThrow('The checkpoint cannot be read')
+      expect(() => decodeOffsets(textBytes(text)), text).toThrowError(expect.objectContaining({ code: 'CORRUPT_MESSAGE' }))
     }
   })
 })

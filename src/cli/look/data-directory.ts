@@ -1,8 +1,9 @@
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { basename, join, resolve } from 'node:path'
+import { KafkaError } from '../../errors.js'
 import { batchSizeAt, lastOffsetAt } from '../../record/batch-header.js'
 import { UsageError } from '../command.js'
-import { type OffsetCheckpoint, offsetCheckpoints, topicIdIn } from './checkpoint-files.js'
+import { offsetCheckpoint, topicIdIn } from './checkpoint-files.js'
 import { offsetIndexEntries } from './index-entries.js'
 import { LogFileReader } from './log-file-reader.js'
 
@@ -78,19 +79,19 @@ export function contentOf(path: string): Buffer | undefined {
 
 /** The offsets that a checkpoint file of the directory has, by folder name; none where it cannot be read. */
 export function checkpointsIn(directory: string, name: string): ReadonlyMap<string, number> {
-  const text = contentOf(join(directory, name))?.toString()
-  let entries: OffsetCheckpoint[] = []
   try {
-    entries = offsetCheckpoints(text ?? '0\n0\n')
-  } catch {
+    const entries = offsetCheckpoint(contentOf(join(directory, name)) ?? new Uint8Array(0))
+    return new Map(entries.map(({ topic, partition, offset }) => [`${topic}-${partition}`, offset]))
+  } catch (error) {
     // `millrace verify` says what is wrong with it.
+    if (error instanceof KafkaError) return new Map()
+    throw error
   }
-  return new Map(entries.map(({ topic, partition, offset }) => [`${topic}-${partition}`, offset]))
 }
 
 export function topicIdOf(folder: string): string | undefined {
   try {
-    return topicIdIn(contentOf(join(folder, 'partition.metadata'))?.toString() ?? '')
+    return topicIdIn(contentOf(join(folder, 'partition.metadata')) ?? new Uint8Array(0))
   } catch {
     return undefined
   }

@@ -1,5 +1,6 @@
 import { basename, dirname, resolve } from 'node:path'
 import { KafkaError } from '../../errors.js'
+import { snapshotEntries } from '../../log/producer-snapshot.js'
 import { abortedTransactionsIn } from '../../log/transaction-index.js'
 import { batchSizeAt } from '../../record/batch-header.js'
 import { RecordBatch } from '../../record/record-batch.js'
@@ -7,12 +8,11 @@ import { RecordCursor } from '../../record/record-cursor.js'
 import type { Output } from '../output.js'
 import { jsonBytes, jsonRecord, shownBytes, shownRecord, shownTime } from '../shown.js'
 import { compressionIn, isUnreadable, problemOfBatch } from '../verify/batch-check.js'
-import { leaderEpochCheckpoint, offsetCheckpoints } from './checkpoint-files.js'
+import { leaderEpochCheckpoint, offsetCheckpoint } from './checkpoint-files.js'
 import { contentOf, partitionIn } from './data-directory.js'
 import { offsetIndexEntries, timeIndexEntries } from './index-entries.js'
 import { meaningOf } from './internal-records.js'
 import { LogFileReader } from './log-file-reader.js'
-import { snapshotEntries } from './snapshot-entries.js'
 
 export interface DumpOptions {
   readonly output: Output
@@ -43,8 +43,8 @@ function readerOf(path: string): Reader | undefined {
   if (/^\d{20}\.timeindex$/.test(name)) return entriesReader(bytes => timeIndexEntries(bytes, baseOffset))
   if (/^\d{20}\.txnindex$/.test(name)) return entriesReader(abortedTransactionsIn)
   if (/^\d{20}\.snapshot$/.test(name)) return entriesReader(snapshotEntries)
-  if (name === 'leader-epoch-checkpoint') return entriesReader(bytes => leaderEpochCheckpoint(bytes.toString()))
-  if (name.endsWith('-offset-checkpoint')) return entriesReader(bytes => offsetCheckpoints(bytes.toString()))
+  if (name === 'leader-epoch-checkpoint') return entriesReader(leaderEpochCheckpoint)
+  if (name.endsWith('-offset-checkpoint')) return entriesReader(offsetCheckpoint)
   return undefined
 }
 

@@ -2,12 +2,12 @@ import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { LeaderEpochs } from '../../log/leader-epochs.js'
+import { snapshotEntries } from '../../log/producer-snapshot.js'
 import { ProducerState } from '../../log/producer-state.js'
 import type { AbortedTransaction } from '../../log/transaction-index.js'
 import type { RecordBatch } from '../../record/record-batch.js'
 import { leaderEpochCheckpoint, topicIdIn } from '../look/checkpoint-files.js'
 import { contentOf, type PartitionFolder, type SegmentFile, segmentFiles } from '../look/data-directory.js'
-import { snapshotEntries } from '../look/snapshot-entries.js'
 import { type Patience, type SegmentVisitor, verifyBatches, verifySegment } from './verify-segment.js'
 
 /** What the log of a partition came to. */
@@ -39,7 +39,7 @@ export async function verifyPartition(folder: PartitionFolder, safeUpTo: number,
     const path = join(folder.path, name)
     if (/^\d{20}\.snapshot$/.test(name)) verifySnapshot(path, Number(name.slice(0, 20)), walk.nextOffset, reporter)
     if (/^\d{20}-\d{10}\.checkpoint$/.test(name)) await verifyMetadataSnapshot(path, reporter)
-    if (name === 'partition.metadata') verifyText(path, topicIdIn, reporter)
+    if (name === 'partition.metadata') verifyWhole(path, topicIdIn, reporter)
     if (/^\d{20}\.(index|timeindex|txnindex)$/.test(name) && isAlone(path)) {
       // Retention takes the log first.
       await setTimeout(reporter.patience.ms, undefined, { signal: reporter.patience.signal })
@@ -151,11 +151,11 @@ class PartitionWalk implements SegmentVisitor {
   }
 
   #readEpochs(reporter?: Reporter): LeaderEpochs | undefined {
-    const text = contentOf(this.#epochsPath)?.toString()
-    if (text === undefined) return undefined
+    const bytes = contentOf(this.#epochsPath)
+    if (!bytes) return undefined
     try {
       const epochs = new LeaderEpochs()
-      for (const { epoch, startOffset } of leaderEpochCheckpoint(text)) epochs.assign(epoch, startOffset)
+      for (const { epoch, startOffset } of leaderEpochCheckpoint(bytes)) epochs.assign(epoch, startOffset)
       return epochs
     } catch (error) {
       reporter?.problem(this.#epochsPath, (error as Error).message)
@@ -190,11 +190,12 @@ async function verifyMetadataSnapshot(path: string, reporter: Reporter): Promise
   })
 }
 
-export function verifyText<T>(path: string, read: (text: string) => T, reporter: Pick<Reporter, 'problem'>): T | undefined {
-  const text = contentOf(path)?.toString()
-  if (text === undefined) return undefined
+/** Reads a file that is read as a whole, if it is there. */
+export function verifyWhole<T>(path: string, read: (bytes: Uint8Array) => T, reporter: Pick<Reporter, 'problem'>): T | undefined {
+  const bytes = contentOf(path)
+  if (!bytes) return undefined
   try {
-    return read(text)
+    return read(bytes)
   } catch (error) {
     reporter.problem(path, (error as Error).message)
     return undefined
