@@ -30,6 +30,8 @@ export interface StateHostOptions {
 }
 
 const readBytes = 1024 * 1024
+/** Replaying more records than these takes milliseconds. */
+const many = 1000
 /** Snapshots go into the log in batches of about this size, well below what a log accepts. */
 const snapshotBatchBytes = 256 * 1024
 
@@ -131,7 +133,9 @@ export class StateHost {
   }
 
   #write(records: readonly StateRecord[]): MaybePromise<void> {
-    const appended = this.#append(records)
+    const added = this.#append(records)
+    const breath = records.length > many ? turnOf(this.#clock).breath() : undefined
+    const appended = breath ? breath.then(() => added) : added
     const done = isPromise(appended) ? appended.then(replayed => this.#replay(replayed)) : this.#replay(appended)
     if (this.#bytesSinceSnapshot <= Math.max(this.#snapshotBytes, this.#lastSnapshotBytes)) return done
     // The records are safe already: a snapshot that fails costs space, not truth, and is tried again.

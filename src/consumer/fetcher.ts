@@ -85,6 +85,7 @@ export class Fetcher {
   readonly #owner: FetcherOwner
   readonly #nodes = new Map<number, Node>()
   readonly #turn: Turn
+  #isPumpDue = false
   #timer: Timer | undefined
   #timerAt = Number.POSITIVE_INFINITY
   #refreshing: Promise<void> | undefined
@@ -163,7 +164,19 @@ export class Fetcher {
     }
   }
 
+  /** Fetches what there is room for; for thousands of partitions that takes milliseconds, before which it takes breath. */
   #pump(): void {
+    if (this.#isPumpDue) return
+    const breath = this.#context.assignment.size > many ? this.#turn.breath() : undefined
+    if (breath === undefined) return this.#pumpNow()
+    this.#isPumpDue = true
+    breath.then(() => {
+      this.#isPumpDue = false
+      this.#pumpNow()
+    })
+  }
+
+  #pumpNow(): void {
     if (this.#closing.signal.aborted) return
     const { assignment, settings } = this.#context
     for (const node of this.#nodes.values()) {
@@ -231,9 +244,7 @@ export class Fetcher {
         node.failures = node.restUntil = 0
         node.isResting = !node.isStale
         this.#enough = this.#context.assignment.readyCount >> 1
-        const breath = partitions.length > many ? this.#turn.breath() : undefined
-        if (breath) breath.then(() => this.#pump())
-        else this.#pump()
+        this.#pump()
       },
       error => {
         if (node.fetches !== fetch || !node.isFetching) return
