@@ -135,7 +135,7 @@ export class Consumption implements ReaderOwner {
       }
     )
     this.#startOffsets = new StartOffsets(
-      { settings, committer: this.committer, lookup: this.lookup, metadata: this.metadata, backoff: this.#backoff },
+      { settings, committer: this.committer, lookup: this.lookup, metadata: this.metadata, backoff: this.#backoff, turn: this.#turn },
       {
         isAssigned: partition => this.assignment.has(partition),
         onPositioned: () => this.#fetcher.restart(),
