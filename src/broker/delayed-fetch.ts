@@ -28,18 +28,21 @@ export class DelayedFetches {
   readonly #waiting = new Set<DelayedFetch>()
   /** Those that are listened to: one listener per signal, however often it is passed; a consumer passes the same one with every fetch. */
   readonly #signals = new WeakSet<AbortSignal>()
-  /** Those that have what they wait for. */
-  readonly #due: DelayedFetch[] = []
-  #isDelivering = false
+  /** Those that have what they wait for, until everybody is at rest or one of them has plenty. */
+  #due: DelayedFetch[] = []
+  /** Those of them that are being answered; whoever comes to have something meanwhile waits anew. */
+  readonly #line: DelayedFetch[] = []
   readonly #turn: Turn
-  readonly #onRest = () => {
-    if (!this.#isDelivering) this.#deliver()
+  readonly #answerDue = () => {
+    const isIdle = this.#line.length === 0
+    this.#line.push(...this.#due)
+    this.#due = []
+    if (isIdle) this.#answerNext()
   }
-  readonly #deliver = () => {
-    const fetch = this.#due.shift()
+  readonly #answerNext = () => {
+    const fetch = this.#line.shift()
     if (fetch && this.#leave(fetch)) fetch.settle('arrived')
-    this.#isDelivering = this.#due.length > 0
-    if (this.#isDelivering) (this.#turn.breath() ?? done).then(this.#deliver)
+    if (this.#line.length > 0) (this.#turn.breath() ?? done).then(this.#answerNext)
   }
   #timer: Timer | undefined
   #timerAt = Number.POSITIVE_INFINITY
@@ -83,13 +86,12 @@ export class DelayedFetches {
 
   /** Answers a fetch, which has what it waits for, once everybody else is at rest. */
   wake(fetch: DelayedFetch): void {
-    if (this.#due.push(fetch) === 1) whenAtRest(this.#onRest)
+    if (this.#due.push(fetch) === 1) whenAtRest(this.#answerDue)
   }
 
   /** Answers those that are due once the code that is running now has run to its end. */
   hurry(): void {
-    if (!this.#isDelivering) done.then(this.#deliver)
-    this.#isDelivering = true
+    done.then(this.#answerDue)
   }
 
   /** Lets all that waits end with `reason`. */
