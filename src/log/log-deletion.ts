@@ -3,7 +3,7 @@ import { deletesOldSegments } from './log-options.js'
 import { roll } from './log-roll.js'
 import type { LogState } from './log-state.js'
 import { cutUnwritten } from './log-truncation.js'
-import { countBelow, countBeyondSize, countExpired } from './retention.js'
+import { countBeyondSize, countExpired } from './retention.js'
 
 /*
  * Moving the start of a log up: segments go as a whole, the oldest first.
@@ -19,7 +19,7 @@ export function deleteRecordsBefore(log: LogState, offset: number): MaybePromise
     if (offset <= log.logStartOffset) return
     log.logStartOffset = offset
     log.history.cutStartAt(offset)
-    removeFirst(log, countBelow(log.segments.all, offset))
+    removeFirst(log, log.segments.indexOf(offset))
   })
 }
 

@@ -5,6 +5,7 @@ import type { LogFolder } from './log-folder.js'
 import type { LogHistory } from './log-history.js'
 import { type CompleteLogOptions, compacts } from './log-options.js'
 import { Segment } from './segment.js'
+import { floorIndex } from './segment-list.js'
 import { hasBatchAfter, isZeroFrom, type ScannedBatch } from './segment-scan.js'
 
 /** What opening a log found out. */
@@ -87,7 +88,7 @@ async function takeAsItIs(opening: Opening, segments: Segment[]): Promise<Opened
 
 async function recover(opening: Opening, segments: Segment[]): Promise<Opened> {
   const { files, history, recoveryPoint } = opening
-  const trusted = trustUpTo(firstUnsafe(segments, recoveryPoint), segments, files)
+  const trusted = trustUpTo(floorIndex(segments, recoveryPoint ?? 0), segments, files)
   if (trusted > 0) await checkEnd(opening, segments, trusted - 1)
   const scanFrom = segments[trusted]?.baseOffset ?? 0
   await history.load(files, segments.slice(0, trusted))
@@ -155,13 +156,6 @@ async function isRoomAhead(
   if (index + 1 >= segments.length) return nextOffset >= recoveryPoint && isZeroFrom(segments[index].file, end)
   const { baseOffset } = segments[index + 1]
   return (nextOffset === baseOffset || (nextOffset < baseOffset && compacts(options))) && isZeroFrom(segments[index].file, end)
-}
-
-/** How many segments lie wholly before the recovery point. */
-function firstUnsafe(segments: readonly Segment[], recoveryPoint = 0): number {
-  let count = 0
-  while (count + 1 < segments.length && segments[count + 1].baseOffset <= recoveryPoint) count++
-  return count
 }
 
 function trustUpTo(count: number, segments: readonly Segment[], files: LogFolder): number {

@@ -1,17 +1,11 @@
 import { type CompleteLogOptions, deletesOldSegments } from './log-options.js'
 import type { Segment } from './segment.js'
+import { floorIndex } from './segment-list.js'
 
 /*
  * How many of a log's oldest segments may go. Only a run from the start is ever removed, and nothing above the high watermark; a last
  * segment that is empty stays.
  */
-
-/** Segments that lie wholly before `offset`. */
-export function countBelow(segments: readonly Segment[], offset: number): number {
-  let count = 0
-  while (count + 1 < segments.length && segments[count + 1].baseOffset <= offset) count++
-  return count
-}
 
 /** Segments without which the log still has `retentionBytes`. */
 export function countBeyondSize(
@@ -51,7 +45,7 @@ export function countExpired(
   options: CompleteLogOptions,
   now: number
 ): number {
-  const below = countBelow(segments, logStartOffset)
+  const below = floorIndex(segments, logStartOffset)
   if (!deletesOldSegments(options)) return below
   const rest = segments.slice(below)
   const restBytes = rest.reduce((bytes, segment) => bytes + segment.sizeInBytes, 0)

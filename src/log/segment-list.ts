@@ -60,14 +60,7 @@ export class SegmentList {
 
   /** Index of the last segment that starts at or before `offset`, or 0. */
   indexOf(offset: number): number {
-    let low = 0
-    let high = this.#segments.length - 1
-    while (low < high) {
-      const middle = (low + high + 1) >>> 1
-      if (this.#segments[middle].baseOffset <= offset) low = middle
-      else high = middle - 1
-    }
-    return low
+    return floorIndex(this.#segments, offset)
   }
 
   /** Whole batches from that on which reaches the offset asked for, all of one segment; empty where there is none. */
@@ -183,4 +176,16 @@ export class SegmentList {
     const removal: Promise<void> = ended.catch(this.#onFailure).finally(() => this.#removals.delete(removal))
     this.#removals.add(removal)
   }
+}
+
+/** Index of the last segment that starts at or before `offset`, or 0: as many lie wholly before it. */
+export function floorIndex(segments: readonly Segment[], offset: number): number {
+  let low = 0
+  let high = segments.length - 1
+  while (low < high) {
+    const middle = (low + high + 1) >>> 1
+    if (segments[middle].baseOffset <= offset) low = middle
+    else high = middle - 1
+  }
+  return low
 }

@@ -2,6 +2,7 @@ import { release } from '../../common/lease.js'
 import { headerBytes, maxTimestampAt } from '../../record/batch-header.js'
 import { type CompleteLogOptions, compacts } from '../log-options.js'
 import type { Segment } from '../segment.js'
+import { floorIndex } from '../segment-list.js'
 
 /** How much of a log compaction has not seen yet, and whether it is time. */
 export interface Dirtiness {
@@ -82,13 +83,6 @@ async function firstTimestampOf({ file }: Segment): Promise<number> {
   const timestamp = view.length < headerBytes ? -1 : maxTimestampAt(view, 0)
   release(view)
   return timestamp
-}
-
-/** Index of the last segment that starts at or before `offset`, or 0. */
-function floorIndex(segments: readonly Segment[], offset: number): number {
-  let index = 0
-  while (index + 1 < segments.length && segments[index + 1].baseOffset <= offset) index++
-  return index
 }
 
 function bytesOf(segments: readonly Segment[], start: number, end: number): number {
