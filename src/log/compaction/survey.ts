@@ -3,22 +3,18 @@ import { controlTypeOf } from '../../record/control-record.js'
 import { RecordCursor } from '../../record/record-cursor.js'
 import { walkBatches } from '../batch-scan.js'
 import type { Segment } from '../segment.js'
+import type { AbortedTransaction } from '../transaction-index.js'
 import type { Slices } from './slices.js'
 
-/** A transaction that was given up: nothing of it is ever read. */
-export interface AbortedTransaction {
-  readonly producerId: number
-  readonly firstOffset: number
-  /** That of the marker. */
-  readonly lastOffset: number
-}
+/** Where a transaction stands that was given up: nothing of it is ever read. */
+export type AbortedRange = Omit<AbortedTransaction, 'lastStableOffset'>
 
 /** What a look at the headers of a log tells before it is compacted. */
 export interface Survey {
   /** How many records there are from `firstDirtyOffset` on; there are no more keys than that. */
   readonly dirtyRecords: number
   /** In the order of their first offsets. */
-  readonly aborted: readonly AbortedTransaction[]
+  readonly aborted: readonly AbortedRange[]
 }
 
 export interface SurveyRange {
@@ -37,7 +33,7 @@ export async function surveyOf(
 ): Promise<Survey> {
   const cursor = new RecordCursor()
   const open = new Map<number, number>()
-  const aborted: AbortedTransaction[] = []
+  const aborted: AbortedRange[] = []
   let dirtyRecords = 0
   for (const segment of segments) {
     if (segment.baseOffset >= endOffset && open.size === 0) break

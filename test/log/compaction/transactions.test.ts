@@ -54,6 +54,22 @@ describe('compaction of transactions', () => {
     expect(await log.abortedTransactions(0, await log.read(0, 1000))).toEqual([])
   })
 
+  it('does not take for aborted what a producer writes after an abort that was compacted before', async () => {
+    const { log } = await openCompacted()
+    await writeIn(log, 5, 'a=1')
+    await mark(log, 'ABORT', 5)
+    await write(log, 'x=1')
+    await log.compact()
+    expect(await shape(log)).toContain('0 empty')
+    for (const text of ['k=1', 'k=2']) {
+      await writeIn(log, 5, text)
+      await mark(log, 'COMMIT', 5)
+    }
+    await write(log, 'y=1')
+    await log.compact()
+    expect(await contents(log)).toEqual(['2:x=1', '5:k=2', '7:y=1'])
+  })
+
   it('tells the transactions of several producers apart', async () => {
     const { log } = await openCompacted()
     await write(log, 'a=0 b=0'.split(' ')[0], 'b=0')
