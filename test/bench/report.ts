@@ -40,8 +40,26 @@ export function tableOf({ work, outcomes }: Result): string[][] {
   return [head, ...rows]
 }
 
+/** For how long, in milliseconds, we may hold up the event loop at a time, whatever the work. */
+const longestStall = 20
+
 /** Which goals were reached, among those whose contestants all took part. */
-export function goalsOf({ work, outcomes }: Result): GoalReached[] {
+export function goalsOf(result: Result): GoalReached[] {
+  return [...ratiosOf(result), ...stallsOf(result)]
+}
+
+/** The worst of our rows. A machine that was busy elsewhere in one of the rounds does not count. */
+function stallsOf({ work, outcomes }: Result): GoalReached[] {
+  const isOurs = (row: string) => work.contestants.find(({ name }) => name === row)?.role === 'us'
+  const stalls = outcomes
+    .filter(({ contestant, stallMs }) => isOurs(contestant) && stallMs.length > 0)
+    .map(({ contestant, stallMs }) => ({ row: contestant, reached: median(stallMs) }))
+    .sort((a, b) => b.reached - a.reached)
+    .slice(0, 1)
+  return stalls.map(stall => ({ ...stall, metric: 'longest stall, ms', atMost: longestStall, isMet: stall.reached <= longestStall }))
+}
+
+function ratiosOf({ work, outcomes }: Result): GoalReached[] {
   const figure = (row: string, metric: string) => {
     const readings = outcomes.find(({ contestant }) => contestant === row)?.readings[metric]
     return readings === undefined ? undefined : median(readings)

@@ -108,7 +108,8 @@ const types = ['gzip', 'snappy', 'lz4', 'zstd'] as const
 const alone = (name: string, role: Contestant['role'], load: () => Promise<BlockCodec>): Contestant => ({
   name,
   role,
-  run: setting => codecAlone(load, setting)
+  // Nothing else is to be done meanwhile, so that it holds up nobody.
+  run: setting => stalls.aside(() => codecAlone(load, setting))
 })
 const peer = (name: string, which: 'zlib' | 'pako' | 'lz4js' | 'snappyjs') =>
   alone(name, 'peer', async () => (await import('../peers/codecs.js'))[which]())
