@@ -8,11 +8,11 @@ const nextTurn: (callback: () => void) => void =
 const { process } = globalThis as { readonly process?: { nextTick?(callback: () => void): void } }
 const done = Promise.resolve()
 
-/** Calls back when no promise has anything left to do; where the platform cannot tell, soon. */
-export function whenAtRest(callback: () => void): void {
-  if (process?.nextTick) process.nextTick(callback)
-  else done.then(callback)
-}
+/**
+ * Calls back when no promise has anything left to do; where the platform cannot tell, soon. Taken when this module loads, so that it is real even
+ * under a test runner's fake timers.
+ */
+export const whenAtRest: (callback: () => void) => void = process?.nextTick?.bind(process) ?? (callback => void done.then(callback))
 
 /**
  * Keeps clients from starving the process. In memory the next answer is always there already, a promise away, and as long as promises
