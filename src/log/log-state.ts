@@ -49,7 +49,9 @@ export class LogState {
     this.storage = storage
     this.folder = folder
     this.clock = openOptions.clock ?? systemClock
-    this.events = openOptions
+    // The options themselves are not kept: a thousand logs would feel it.
+    const { onRoll, saveRecoveryPoint, onSegmentsRemoved } = openOptions
+    this.events = { onRoll, saveRecoveryPoint, onSegmentsRemoved }
     this.autoHighWatermark = openOptions.autoHighWatermark ?? true
     this.isReadOnly = storage.readOnly ?? false
     this.options = options
