@@ -101,15 +101,11 @@ export class TextRecords {
     const { memory, sizes } = encoder
     const texts = this.#texts
     const textCount = 2 * this.count
-    let all = ''
     for (let i = 0; i < textCount; i++) {
       const text = texts[i]
-      if (text === null) sizes[i] = 1
-      else {
-        sizes[i] = 2 * text.length
-        all += text
-      }
+      sizes[i] = text === null ? 1 : 2 * text.length
     }
+    const all = (texts.length === textCount ? texts : texts.slice(0, textCount)).join('')
     // A text that has been cut for want of room still shows that it is longer in UTF-8.
     if (writeStartOfText(memory, textStart, all, all.length + longestCharacter) !== all.length) return undefined
     this.isInVain = false
