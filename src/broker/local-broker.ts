@@ -248,6 +248,8 @@ export class LocalBroker {
   async #applyRetention(): Promise<void> {
     for (const topic of this.#store.topics.values()) {
       for (const partition of topic.partitions) {
+        const breath = this.#turn.breath()
+        if (breath) await breath
         try {
           await partition.log.applyRetention()
         } catch (error) {

@@ -151,7 +151,9 @@ export class LogDirectory {
     const left: string[] = []
     // That a topic is gone must be known for certain before its folders are.
     if (this.#storage.durable) await this.#logs.get(metadataFolder)?.sync()
+    const turn = turnOf(this.#parts.clock)
     for (const folder of folders) {
+      await turn.breath()
       await this.#logs.get(folder)?.close()
       this.#logs.delete(folder)
       this.#names.delete(folder)

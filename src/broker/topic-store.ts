@@ -126,7 +126,11 @@ export class TopicStore {
     for (const partition of added) topic.add(partition)
     if (added.length > 0) news.tell('partitionsAdded', { topic: topic.name, partitions: topic.partitions.length })
     if (!records.some(record => record.type === 'config' && record.resourceName === topic.name)) return
-    for (const { log } of topic.partitions) log.configure(this.#logOptions(state))
+    const options = this.#logOptions(state)
+    for (const { log } of topic.partitions) {
+      await this.#turn.breath()
+      log.configure(options)
+    }
     news.tell('topicConfigured', { topic: topic.name, configs: new Map(state.configs) })
   }
 

@@ -1,6 +1,6 @@
 import { mkdirSync, readdirSync, realpathSync, renameSync, rmdirSync, statSync } from 'node:fs'
 import { open, rm } from 'node:fs/promises'
-import { dirname, join, relative, resolve, sep } from 'node:path'
+import { dirname, join, relative, resolve } from 'node:path'
 import { expectInteger, expectKnownKeys, expectOneOf, expectString } from '../../common/options.js'
 import { KafkaError } from '../../errors.js'
 import { ChunkPool } from '../chunk-pool.js'
@@ -8,6 +8,7 @@ import type { Storage, StorageFile } from '../storage.js'
 import { DirectoryLock } from './directory-lock.js'
 import { DiskFile, type DiskFileSetting } from './disk-file.js'
 import { HandlePool } from './handle-pool.js'
+import { OpenFiles } from './open-files.js'
 import { isMissing, storageError } from './storage-error.js'
 import { TailCache } from './tail-cache.js'
 
@@ -66,7 +67,7 @@ export class FileStorage implements Storage {
   readonly #options: Required<FileStorageOptions>
   readonly #handles: HandlePool
   readonly #setting: DiskFileSetting
-  readonly #files = new Set<DiskFile>()
+  readonly #files: OpenFiles
   readonly #unsynced = new Set<DiskFile>()
   /** Folders in which names have changed since they were synced, with durability `'interval'`. */
   readonly #unsyncedFolders = new Set<string>()
@@ -85,6 +86,7 @@ export class FileStorage implements Storage {
     expectInteger('fileMode', this.#options.fileMode, 0, 0o777)
     expectInteger('folderMode', this.#options.folderMode, 0, 0o777)
     this.directory = resolve(directory)
+    this.#files = new OpenFiles(this.directory)
     this.syncsAppends = this.#options.durability === 'always'
     this.readOnly = this.#options.readOnly
     this.#handles = new HandlePool(this.#options)
@@ -142,7 +144,7 @@ export class FileStorage implements Storage {
     const path = this.#pathToWrite(name)
     try {
       // Who has it open may go on reading, so its descriptor must not be closed and opened again.
-      for (const file of this.#openFilesIn(path)) this.#handles.pin(file)
+      for (const file of this.#files.at(path)) this.#handles.pin(file)
       await rm(path, { recursive: true, force: true })
       this.#removeEmptyFolder(dirname(path))
       this.#noteName(path)
@@ -166,11 +168,11 @@ export class FileStorage implements Storage {
     const target = this.#path(to)
     try {
       mkdirSync(dirname(target), { recursive: true, mode: this.#options.folderMode })
-      for (const file of this.#openFilesIn(target)) this.#handles.pin(file)
+      for (const file of this.#files.at(target)) this.#handles.pin(file)
       renameSync(path, target)
       this.#noteName(path)
       this.#noteName(target)
-      for (const file of this.#openFilesIn(path)) file.path = target + file.path.slice(path.length)
+      this.#files.move(path, target)
       this.#removeEmptyFolder(dirname(path))
     } catch (error) {
       throw storageError('Renaming', path, error)
@@ -198,10 +200,6 @@ export class FileStorage implements Storage {
     this.#lock?.release()
     this.#lock = undefined
     this.#ready = false
-  }
-
-  #openFilesIn(path: string): DiskFile[] {
-    return [...this.#files].filter(file => file.path === path || file.path.startsWith(path + sep))
   }
 
   #pathToWrite(name: string): string {
@@ -261,7 +259,7 @@ export class FileStorage implements Storage {
     for (const file of files) file.sync().catch(error => this.onError?.(error, relative(this.directory, file.path)))
     for (const folder of folders) {
       this.syncFolder(folder).catch(error => {
-        for (const file of this.#openFilesIn(join(this.directory, folder))) file.fail(error)
+        for (const file of this.#files.at(join(this.directory, folder))) file.fail(error)
         this.onError?.(error, folder)
       })
     }
