@@ -4,6 +4,7 @@ import type { AlterUserScramCredentials } from '../protocol/messages/alter-user-
 import type { DescribeUserScramCredentials } from '../protocol/messages/describe-user-scram-credentials.js'
 import type { MetadataDecision } from './cluster-metadata.js'
 import type { MetadataRecord } from './records.js'
+import { repeatedIn } from './refusal.js'
 
 /** What is kept of a password (RFC 5802): enough to check it, not enough to pretend to know it. */
 export interface ScramCredentialState {
@@ -38,7 +39,7 @@ export function alterUserScramCredentials(
 ): MetadataDecision<ResponseOf<typeof AlterUserScramCredentials>> {
   const changes = [...deletions, ...upsertions]
   const errors = new Map<string, { errorCode: number; errorMessage: string }>()
-  for (const { name } of changes.filter(({ name }, i) => changes.findIndex(other => other.name === name) < i))
+  for (const name of repeatedIn(changes.map(({ name }) => name)))
     errors.set(name, failure('DUPLICATE_RESOURCE', 'A user is changed twice in one request'))
   for (const { name, mechanism } of deletions) {
     const problem = problemOfUser(name, mechanism)
@@ -79,10 +80,10 @@ export function describeUserScramCredentials(
   { users }: RequestOf<typeof DescribeUserScramCredentials>
 ): ResponseOf<typeof DescribeUserScramCredentials> {
   const names = users?.length ? users.map(({ name }) => name) : [...credentials.keys()].sort()
+  const repeated = repeatedIn(names)
   const results = [...new Set(names)].map(user => {
     const credentialInfos = [...(credentials.get(user) ?? [])].map(([mechanism, { iterations }]) => ({ mechanism, iterations }))
-    const isTwice = names.indexOf(user) !== names.lastIndexOf(user)
-    if (isTwice) return { user, ...failure('DUPLICATE_RESOURCE', `The user ${user} is named twice`), credentialInfos: [] }
+    if (repeated.has(user)) return { user, ...failure('DUPLICATE_RESOURCE', `The user ${user} is named twice`), credentialInfos: [] }
     if (credentialInfos.length === 0) return { user, ...failure('RESOURCE_NOT_FOUND', `There is no user ${user}`), credentialInfos }
     return { user, errorCode: 0, credentialInfos }
   })

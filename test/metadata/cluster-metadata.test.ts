@@ -9,6 +9,7 @@ import { createPartitions } from '../../src/metadata/create-partitions.js'
 import { type ControllerContext, createTopics } from '../../src/metadata/create-topics.js'
 import { deleteTopics } from '../../src/metadata/delete-topics.js'
 import { decodeMetadataRecord, encodeMetadataRecord, type MetadataRecord } from '../../src/metadata/records.js'
+import { describeUserScramCredentials } from '../../src/metadata/scram-credentials.js'
 
 const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex')
 
@@ -120,6 +121,8 @@ describe('a request to the controller', () => {
     expect(new Set(codes(response.topics))).toEqual(new Set(['INVALID_REQUEST']))
     const names = topics.map(({ name }) => ({ name }))
     expect(deleteTopics(new ClusterMetadata(), { topics: names, timeoutMs: 1 }, context).records).toEqual([])
+    const users = describeUserScramCredentials(new Map(), { users: names })
+    expect(new Set(codes(users.results))).toEqual(new Set(['DUPLICATE_RESOURCE']))
   })
 })
 
