@@ -139,7 +139,11 @@ async function checkEnd(opening: Opening, segments: readonly Segment[], index: n
   const { end, nextOffset, fault } = await segment.resume(opening.files.indexed.has(segment.baseOffset))
   if (fault !== undefined) {
     if (!(await isRoomAhead(opening, segments, index, end, nextOffset))) throw segment.damagedAt(end, fault)
-    if (opening.mayChange) await segment.file.truncate(end)
+    if (opening.mayChange) {
+      await segment.file.truncate(end)
+      // From now on it counts as one of those that nobody looks at.
+      await segment.file.sync()
+    }
   }
   segment.publish(end, segments[index + 1].baseOffset)
   segment.seal()

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { concatBytes } from '../../src/common/bytes.js'
 import { seededRandom } from '../../src/common/random.js'
 import { SimulatedDisk } from '../../src/testing/simulated-disk.js'
 import { batch, codeOf, openLog, readValues } from './helpers.js'
@@ -53,5 +54,22 @@ describe('a segment that could not be made safe', () => {
         expect(log.recoveryPoint).toBe(0)
       })
     }
+  }
+})
+
+describe('the room ahead of the end of a segment', () => {
+  for (let seed = 1; seed <= 10; seed++) {
+    it(`does not come back after it was taken away on open, seed ${seed}`, async () => {
+      const disk = new SimulatedDisk({ random: seededRandom(seed) })
+      const log = await openLog({ storage: disk.mount({ syncEachAppend: true }), segmentBytes })
+      for (const value of ['a', 'b', 'c']) await log.append(batch(value))
+      await log.close()
+      const name = 'orders-0/00000000000000000000.log'
+      disk.put(name, concatBytes([disk.content(name) as Uint8Array, new Uint8Array(4096)]))
+      const again = await openLog({ storage: disk.mount({ syncEachAppend: true }), segmentBytes, recoveryPoint: 2 })
+      expect(await readValues(again)).toEqual(['0:a', '1:b', '2:c'])
+      disk.crash('power')
+      expect(disk.content(name)).toHaveLength(segmentBytes)
+    })
   }
 })
