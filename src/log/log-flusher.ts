@@ -98,7 +98,7 @@ export class LogFlusher {
     const point = segments.at(-1)?.baseOffset ?? logEndOffset
     this.#run(async () => {
       for (let i = 0; i < sealed.length; i += sealedTogether) {
-        await allDone(sealed.slice(i, i + sealedTogether).map(segment => this.#seal(segment)))
+        if (!(await this.#sealAll(sealed.slice(i, i + sealedTogether)))) return
       }
       if (!(await this.#writeHistory(logEndOffset, producers))) return
       await this.#syncNames()
@@ -115,9 +115,7 @@ export class LogFlusher {
   async #sealEnded(): Promise<void> {
     const ended = this.#ended
     this.#ended = []
-    await allDone(ended.map(({ segment }) => !segment.isRetired && this.#seal(segment)))
-    // A segment that is removed while it is not safe must be gone before it counts as such: a power cut may bring it back.
-    if (ended.some(({ segment }) => segment.isRetired) && !(await this.#events.removed())) return
+    if (!(await this.#sealAll(ended.map(({ segment }) => segment)))) return
     for (const { baseOffset, producers } of ended.slice(-2)) if (!(await this.#writeHistory(baseOffset, producers))) return
     await this.#syncNames()
     this.#moveTo(ended[ended.length - 1].baseOffset)
@@ -179,7 +177,14 @@ export class LogFlusher {
     while (this.#last) await this.#last
   }
 
+  /** Returns whether all are safe. One that is removed while it is not must be gone before it counts as such: a power cut may bring it back. */
+  async #sealAll(segments: readonly Segment[]): Promise<boolean> {
+    await allDone(segments.map(segment => this.#seal(segment)))
+    return !segments.some(({ isRetired }) => isRetired) || this.#events.removed()
+  }
+
   async #seal(segment: Segment): Promise<void> {
+    if (segment.isRetired) return
     await trim(segment)
     await segment.file.sync()
     if (segment.isRetired) return

@@ -3,7 +3,8 @@ import { seededRandom } from '../../src/common/random.js'
 import type { LogOpenOptions } from '../../src/log/log-types.js'
 import type { Storage, StorageFile } from '../../src/storage/storage.js'
 import { SimulatedDisk } from '../../src/testing/simulated-disk.js'
-import { batch, batchOf, codeOf, noon, openLog } from './helpers.js'
+import { VirtualClock } from '../../src/testing/virtual-clock.js'
+import { batch, batchAt, batchOf, codeOf, noon, openLog } from './helpers.js'
 
 const segmentBytes = 2 * batch('a').length
 
@@ -14,6 +15,13 @@ function watched(storage: Storage, cannotClose = /^$/): { storage: Storage; open
     const file = await storage.open(name)
     const close = file.close.bind(file)
     openFiles.add(name)
+    for (const method of ['append', 'read', 'truncate', 'sync'] as const) {
+      const call = file[method].bind(file) as (...args: unknown[]) => never
+      file[method] = (...args: unknown[]) => {
+        if (!openFiles.has(name)) throw new Error(`${method} of ${name} comes after its end`)
+        return call(...args)
+      }
+    }
     file.close = async () => {
       openFiles.delete(name)
       await close()
@@ -35,6 +43,25 @@ async function written(isClosed: boolean, seed: number): Promise<SimulatedDisk> 
   disk.crash('power')
   return disk
 }
+
+describe('a log', () => {
+  it('can be trimmed while what a crash has left is made safe', async () => {
+    const clock = new VirtualClock(noon + 3_600_000)
+    const disk = new SimulatedDisk({ random: seededRandom(1) })
+    const log = await openLog({ storage: disk.mount(), segmentBytes })
+    for (let i = 0; i < 300; i++) await log.append(batch('a'))
+    await log.sync()
+    disk.crash('power')
+    const { storage, openFiles } = watched(disk.mount())
+    const again = await openLog({ storage, segmentBytes, clock, retentionMs: 1000 })
+    expect(again.segmentCount).toBe(150)
+    await again.applyRetention()
+    await again.append(batchAt(clock.now(), 'b'))
+    await again.sync()
+    await again.close()
+    expect([again.failure, again.segmentCount, ...openFiles]).toEqual([undefined, 1])
+  })
+})
 
 describe('a log leaves no file open', () => {
   const openings: Record<string, LogOpenOptions> = {
