@@ -4,7 +4,7 @@ import type { AppendOrigin } from './batch-validation.js'
 import type { LogOptions } from './log-options.js'
 
 /** What `Log.open` takes besides the options that can change later. */
-export interface LogOpenOptions extends LogOptions, LogEvents {
+export interface LogOpenOptions extends LogOptions {
   /** Where the time comes from. Default: the machine's clock. */
   readonly clock?: Clock
   /**
@@ -20,19 +20,18 @@ export interface LogOpenOptions extends LogOptions, LogEvents {
   readonly recoveryPoint?: number
   /** Records below this offset were compacted before the log was last closed. Default: `logStartOffset`, so that all of it is looked at again. */
   readonly firstDirtyOffset?: number
-}
-
-/** What a log tells its owner; none of these may throw. */
-export interface LogEvents {
-  /** Called when a segment has ended and the next one begun, at `baseOffset`. */
+  /** Called when a segment has ended and the next one begun, at `baseOffset`; must not throw. */
   readonly onRoll?: (baseOffset: number) => void
   /** Called before something relies on the recovery point, which may have moved either way, being known after a crash. */
   readonly saveRecoveryPoint?: () => Promise<void>
-  /** Called when something failed that nobody waits for, so that the log takes no more writes. */
+  /** Called when something failed that nobody waits for, so that the log takes no more writes; must not throw. */
   readonly onFailure?: (failure: KafkaError) => void
-  /** Called when old segments were removed. */
+  /** Called when old segments were removed; must not throw. */
   readonly onSegmentsRemoved?: (removed: RemovedSegments) => void
 }
+
+/** What a log tells its owner. */
+export type LogEvents = Pick<LogOpenOptions, 'onRoll' | 'saveRecoveryPoint' | 'onFailure' | 'onSegmentsRemoved'>
 
 export interface RemovedSegments {
   readonly segments: number
