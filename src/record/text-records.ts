@@ -126,6 +126,6 @@ export class TextRecords {
   forget(): void {
     this.clear()
     this.isInVain = false
-    this.#texts.fill(null)
+    for (let i = 0; i < this.#texts.length; i++) this.#texts[i] = null
   }
 }
