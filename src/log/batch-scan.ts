@@ -12,11 +12,17 @@ const blockBytes = 1024 * 1024
  */
 export type BatchVisitor = (bytes: Uint8Array, position: number, filePosition: number) => MaybePromise<boolean | undefined | void>
 
+/** A file of batches, and what its storage calls it. */
+export interface BatchFile {
+  readonly name: string
+  readonly file: StorageFile
+}
+
 /**
  * Walks the batches of a file from one position to another, both of which must be where batches start or end; waits where the visitor does. Returns
  * whether the visitor ended it.
  */
-export async function walkBatches(file: StorageFile, from: number, to: number, visit: BatchVisitor): Promise<boolean> {
+export async function walkBatches({ file, name }: BatchFile, from: number, to: number, visit: BatchVisitor): Promise<boolean> {
   let filePosition = from
   let wanted = blockBytes
   while (filePosition < to) {
@@ -26,13 +32,13 @@ export async function walkBatches(file: StorageFile, from: number, to: number, v
       let size = lengthPrefixBytes
       while (position + lengthPrefixBytes <= view.length) {
         size = batchSizeAt(view, position)
-        if (size < headerBytes) throw damaged(filePosition + position)
+        if (size < headerBytes) throw damaged(name, filePosition + position)
         if (position + size > view.length) break
         const visited = visit(view, position, filePosition + position)
         if (isPromise(visited) ? await visited : visited) return true
         position += size
       }
-      if (position === 0 && size <= wanted) throw damaged(filePosition)
+      if (position === 0 && size <= wanted) throw damaged(name, filePosition)
       filePosition += position
       wanted = Math.max(blockBytes, size)
     } finally {
@@ -42,6 +48,6 @@ export async function walkBatches(file: StorageFile, from: number, to: number, v
   return false
 }
 
-function damaged(position: number): KafkaError {
-  return new KafkaError('CORRUPT_MESSAGE', `The batch at position ${position} is cut short or has an impossible size`)
+function damaged(name: string, position: number): KafkaError {
+  return new KafkaError('CORRUPT_MESSAGE', `\`${name}\` is damaged at position ${position}: a batch is cut short or has an impossible size`)
 }

@@ -200,7 +200,7 @@ async function expectTorn(
 /** Ends the log at a position of a segment, or before it. */
 async function cut({ mayChange }: Opening, segments: Segment[], index: number, position: number, reason: string): Promise<TornTail> {
   const segment = segments[index]
-  const file = `${segment.path}.log`
+  const file = segment.name
   const gone = segments.splice(position === 0 && index > 0 ? index : index + 1)
   const isKept = segments.includes(segment)
   let bytes = isKept ? segment.sizeInBytes - position : 0
@@ -214,7 +214,7 @@ async function cut({ mayChange }: Opening, segments: Segment[], index: number, p
 function expectSafePart({ folder, recoveryPoint = 0 }: Opening, segments: readonly Segment[]): void {
   const last = segments.at(-1)
   if ((last?.nextOffset ?? 0) >= recoveryPoint) return
-  const end = last ? `ends at offset ${last.nextOffset} in \`${last.path}.log\`` : 'has no files'
+  const end = last ? `ends at offset ${last.nextOffset} in \`${last.name}\`` : 'has no files'
   throw new KafkaError(
     'CORRUPT_MESSAGE',
     `The log \`${folder}\` ${end}, though it was safe on the disk up to ${recoveryPoint}; nothing was changed`

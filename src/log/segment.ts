@@ -64,6 +64,11 @@ export class Segment {
     return isPromise(file) ? file.then(segment) : segment(file)
   }
 
+  /** The name of its file. */
+  get name(): string {
+    return `${this.path}.log`
+  }
+
   get sizeInBytes(): number {
     return this.file.length
   }
@@ -309,7 +314,7 @@ export class Segment {
       release(view)
       if (!fits) await this.rebuildIndexes()
     }
-    return walkBatches(this.file, this.indexes.offsets.lookup(offset), this.readableBytes, visit)
+    return walkBatches(this, this.indexes.offsets.lookup(offset), this.readableBytes, visit)
   }
 
   /** The offset of a batch before which no record is as young as `timestamp`. */
@@ -372,16 +377,16 @@ export class Segment {
   retire(): MaybePromise<void> {
     this.#retired = true
     if (this.#storage.durable) return this.#retireFiles().finally(() => this.#closeUnread())
-    const removed = this.#storage.remove(`${this.path}.log`)
+    const removed = this.#storage.remove(this.name)
     return isPromise(removed) ? removed.finally(() => this.#closeUnread()) : this.#closeUnread()
   }
 
   async #retireFiles(): Promise<void> {
-    await this.#storage.rename(`${this.path}.log`, `${this.path}.log.deleted`)
+    await this.#storage.rename(this.name, `${this.name}.deleted`)
     await this.#storage.syncFolder(this.path.slice(0, this.path.lastIndexOf('/')))
     await removeFilesBeside(this.#storage, this.path)
     this.indexes.areOnDisk = false
-    await this.#storage.remove(`${this.path}.log.deleted`)
+    await this.#storage.remove(`${this.name}.deleted`)
   }
 
   /** Says that it is about to be removed. */
@@ -411,7 +416,7 @@ export class Segment {
   }
 
   damagedAt(position: number, reason?: string): KafkaError {
-    const what = `\`${this.path}.log\` is damaged at position ${position}`
+    const what = `\`${this.name}\` is damaged at position ${position}`
     return new KafkaError('CORRUPT_MESSAGE', reason === undefined ? what : `${what}: ${reason}; nothing was changed`)
   }
 }

@@ -28,6 +28,18 @@ describe('a batch that claims to be longer than its file', () => {
   }
 })
 
+describe('damage that stands in the way of compaction', () => {
+  it('is told with the file and the position', async () => {
+    const size = batch('a').length
+    const log = await damaged(size + 8 + 2, 7)
+    log.configure({ cleanupPolicy: 'compact' })
+    await expect(log.compact({ force: true })).rejects.toMatchObject({
+      code: 'CORRUPT_MESSAGE',
+      message: expect.stringMatching(new RegExp(`^.${first}. is damaged at position ${size}: `))
+    })
+  })
+})
+
 describe('a batch that claims to end before it begins', () => {
   it('is called damaged, not passed over', async () => {
     const log = await damaged(batch('a').length + 23, 7)

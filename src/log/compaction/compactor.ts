@@ -156,7 +156,7 @@ export class Compactor {
     const output = await CleanedSegment.begin(storage, folder, sources, options)
     try {
       for (const source of sources) {
-        await walkBatches(source.file, 0, source.readableBytes, async (bytes, position) => {
+        await walkBatches(source, 0, source.readableBytes, async (bytes, position) => {
           const kept = cleaner.clean(bytes, position)
           if (kept) await output.append(kept)
           await slices.spend(cleaner.work)
@@ -215,7 +215,7 @@ async function lastOffsets(
   const cursor = new RecordCursor()
   let keysEnd = firstDirtyOffset
   for (const segment of segments) {
-    const isFull = await walkBatches(segment.file, 0, segment.readableBytes, (bytes, position) => {
+    const isFull = await walkBatches(segment, 0, segment.readableBytes, (bytes, position) => {
       const isControl = (attributesAt(bytes, position) & attribute.control) !== 0
       if (isControl) transactions.endsNothing(bytes, position)
       const holdsKeys = !isControl && !transactions.isAborted(bytes, position)

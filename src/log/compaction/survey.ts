@@ -37,7 +37,7 @@ export async function surveyOf(
   let dirtyRecords = 0
   for (const segment of segments) {
     if (segment.baseOffset >= endOffset && open.size === 0) break
-    const ended = await walkBatches(segment.file, 0, segment.readableBytes, (bytes, position) => {
+    const ended = await walkBatches(segment, 0, segment.readableBytes, (bytes, position) => {
       const firstOffset = baseOffsetAt(bytes, position)
       if (firstOffset >= endOffset && open.size === 0) return true
       const producerId = producerIdAt(bytes, position)

@@ -34,7 +34,7 @@ async function lastOffsetIn(storage: Storage, name: string, baseOffset: number):
   const file = await storage.open(name)
   try {
     let last = baseOffset
-    await walkBatches(file, 0, file.length, (bytes, position) => {
+    await walkBatches({ file, name }, 0, file.length, (bytes, position) => {
       last = lastOffsetAt(bytes, position)
       return false
     })
