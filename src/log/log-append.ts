@@ -79,16 +79,15 @@ function stampAndWrite(
   now: number
 ): Submission {
   const isAppendTime = log.options.messageTimestampType === 'LogAppendTime'
-  const givenOffset = baseOffsetAt(bytes, 0)
-  const givenEpoch = leaderEpochAt(bytes, 0)
-  const givenHeader = restamp ? bytes.slice(0, headerBytes) : undefined
+  // A producer that sends the same bytes again, because it never saw the answer, must find them as they were.
+  const given: Given = {
+    baseOffset: baseOffsetAt(bytes, 0),
+    leaderEpoch: leaderEpochAt(bytes, 0),
+    header: restamp ? bytes.slice(0, headerBytes) : undefined
+  }
   stampBatch(bytes, 0, baseOffset, leaderEpoch)
   if (restamp) stampTime(bytes, maxTimestamp, isAppendTime)
-  // A producer that sends the same bytes again, because it never saw the answer, must find them as they were.
-  const written = write(log, bytes, lastOffset, maxTimestamp, now, () => {
-    if (givenHeader) bytes.set(givenHeader)
-    else stampBatch(bytes, 0, givenOffset, givenEpoch)
-  })
+  const written = write(log, bytes, lastOffset, maxTimestamp, now, given)
   const logAppendTime = isAppendTime ? maxTimestamp : -1
   return { info: { baseOffset, lastOffset, logAppendTime, logStartOffset: log.logStartOffset }, written }
 }
@@ -116,6 +115,19 @@ async function submitReplicated(log: LogState, bytes: Uint8Array, now: number): 
   return { info: { baseOffset, lastOffset: nextOffset - 1, logAppendTime: -1, logStartOffset: log.logStartOffset }, written }
 }
 
+/** What stood in a batch that was only lent, and has to stand there again. */
+interface Given {
+  readonly baseOffset: number
+  readonly leaderEpoch: number
+  /** All of it, where more than these has been changed. */
+  readonly header: Uint8Array | undefined
+}
+
+function giveBack(bytes: Uint8Array, given: Given | undefined): void {
+  if (given?.header) bytes.set(given.header)
+  else if (given) stampBatch(bytes, 0, given.baseOffset, given.leaderEpoch)
+}
+
 /** Hands a batch to the active segment. The log ends after it once it is written, and once all before it are. */
 function write(
   log: LogState,
@@ -123,7 +135,7 @@ function write(
   lastOffset: number,
   maxTimestamp: number,
   now: number,
-  giveBack?: () => void
+  given?: Given
 ): Promise<boolean> | undefined {
   const segment = log.segments.active
   const position = segment.sizeInBytes
@@ -133,7 +145,7 @@ function write(
   try {
     writing = segment.file.append(bytes)
   } catch (error) {
-    giveBack?.()
+    giveBack(bytes, given)
     throw log.failures.ofWrite(error)
   }
   log.nextOffset = nextOffset
@@ -142,15 +154,25 @@ function write(
   segment.note(position, lastOffset, maxTimestamp, now)
   const { namesSynced } = log.flusher
   if (namesSynced) writing = allDone([writing, namesSynced])
-  if (isPromise(writing) || !log.writes.areOver) {
-    return log.writes.take(writing, log.failures.ofWrite, ok => {
-      giveBack?.()
-      if (ok) publish(log, segment, end, nextOffset)
-    })
-  }
-  giveBack?.()
+  if (isPromise(writing) || !log.writes.areOver) return whenWritten(log, segment, writing, bytes, given, end, nextOffset)
+  giveBack(bytes, given)
   publish(log, segment, end, nextOffset)
   return undefined
+}
+
+function whenWritten(
+  log: LogState,
+  segment: Segment,
+  writing: MaybePromise<void>,
+  bytes: Uint8Array,
+  given: Given | undefined,
+  end: number,
+  nextOffset: number
+): Promise<boolean> {
+  return log.writes.take(writing, log.failures.ofWrite, ok => {
+    giveBack(bytes, given)
+    if (ok) publish(log, segment, end, nextOffset)
+  })
 }
 
 function publish(log: LogState, segment: Segment, readableBytes: number, nextOffset: number): void {

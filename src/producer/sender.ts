@@ -167,10 +167,16 @@ export class Sender {
     }
     queue.inFlight = batch
     const { acks, requestTimeoutMs, maxRequestSize } = this.#settings
-    const call = this.#assigned.find(each => each.leaderId === leaderId && each.sizeInBytes + bytes.length <= maxRequestSize)
+    const call = this.#assignedTo(leaderId, maxRequestSize - bytes.length)
     if (call) call.add(queue, batch)
     else this.#assigned.push(new ProduceCall(leader, leaderId, acks, requestTimeoutMs, queue, batch))
     this.#deadlineAlarm.set(batch.deadline)
+  }
+
+  /** A call of this turn to a leader that has no more than so many bytes yet. */
+  #assignedTo(leaderId: number, mostBytes: number): ProduceCall | undefined {
+    for (const call of this.#assigned) if (call.leaderId === leaderId && call.sizeInBytes <= mostBytes) return call
+    return undefined
   }
 
   #send(call: ProduceCall, now: number): void {

@@ -13,7 +13,8 @@ import type { RequestContext } from '../request-context.js'
 
 type Request = RequestOf<typeof Produce>
 type Response = ResponseOf<typeof Produce>
-type PartitionResponse = Response['responses'][number]['partitionResponses'][number]
+type TopicResponse = Response['responses'][number]
+type PartitionResponse = TopicResponse['partitionResponses'][number]
 
 const zstdId = 4
 const firstVersionWithZstd = 7
@@ -24,26 +25,33 @@ const firstVersionWithZstd = 7
  */
 export function produce(node: LocalBroker, request: Request, context: RequestContext): MaybePromise<Response> {
   const refusal = request.acks >= -1 && request.acks <= 1 ? 0 : errorNumber('INVALID_REQUIRED_ACKS')
+  const { topicData } = request
+  const responses = new Array<TopicResponse>(topicData.length)
   let pending: Promise<void>[] | undefined
-  const responses = request.topicData.map(({ name = '', topicId = zeroUuid, partitionData }) => {
+  for (let t = 0; t < topicData.length; t++) {
+    const { name = '', topicId = zeroUuid, partitionData } = topicData[t]
     const topic = node.findTopic(name, topicId)
-    const partitionResponses = partitionData.map(({ index, records }, i) => {
+    const partitionResponses = new Array<PartitionResponse>(partitionData.length)
+    for (let p = 0; p < partitionData.length; p++) {
+      const { index, records } = partitionData[p]
       const partition = topic?.partitions[index]
-      if (refusal !== 0) return refused(index, refusal)
-      if (!partition) return refused(index, topic ? unknownPartition : node.unknownTopicError(topicId))
-      const response = appendTo(node, partition, records, context)
-      if (!isPromise(response)) return response
-      const settled = response.then(found => {
-        partitionResponses[i] = found
-      })
-      if (pending) pending.push(settled)
-      else pending = [settled]
-      return refused(index, 0)
-    })
-    return { name: topic?.name ?? name, topicId: topic?.id ?? topicId, partitionResponses }
-  })
+      if (refusal !== 0) partitionResponses[p] = refused(index, refusal)
+      else if (!partition) partitionResponses[p] = refused(index, topic ? unknownPartition : node.unknownTopicError(topicId))
+      else {
+        const response = appendTo(node, partition, records, context)
+        if (!isPromise(response)) partitionResponses[p] = response
+        else if (pending) pending.push(settled(response, partitionResponses, p))
+        else pending = [settled(response, partitionResponses, p)]
+      }
+    }
+    responses[t] = { name: topic?.name ?? name, topicId: topic?.id ?? topicId, partitionResponses }
+  }
   const response: Response = { responses, throttleTimeMs: 0 }
   return pending ? Promise.all(pending).then(() => response) : response
+}
+
+async function settled(response: Promise<PartitionResponse>, responses: PartitionResponse[], place: number): Promise<void> {
+  responses[place] = await response
 }
 
 const unknownPartition = errorNumber('UNKNOWN_TOPIC_OR_PARTITION')
