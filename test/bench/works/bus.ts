@@ -43,7 +43,7 @@ function busWork(name: string, title: string, valueBytes: number, records: numbe
 const fastq = 'fastq.promise, windows of 1000'
 const emittery = 'emittery, await emit'
 
-export const bus = busWork('bus', 'Event bus, 100-byte values', 100, 4_000_000, [
+export const bus = busWork('bus', 'Event bus, 100-byte values', 100, 12_000_000, [
   { row: 'millrace: sendBatch → cursor', metric: 'rate', of: fastq, atLeast: 1.5 },
   { row: 'millrace: sendBatch → cursor', metric: 'rate', of: 'RxJS ReplaySubject', atLeast: 1 },
   { row: 'millrace: sendBatch of bytes → cursor', metric: 'rate', of: fastq, atLeast: 1.5 },
@@ -55,4 +55,4 @@ export const bus = busWork('bus', 'Event bus, 100-byte values', 100, 4_000_000, 
   { row: 'millrace: await send → for await', metric: 'rate', of: emittery, atLeast: 0.5 }
 ])
 
-export const bus1k = busWork('bus-1k', 'Event bus, 1000-byte values', 1000, 1_000_000, [], 'quick')
+export const bus1k = busWork('bus-1k', 'Event bus, 1000-byte values', 1000, 3_000_000, [], 'quick')
