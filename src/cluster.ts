@@ -127,7 +127,8 @@ export class Cluster extends EventEmitter<ClusterEvents> implements AsyncDisposa
 
   /** Manages topics, configs, groups and offsets. */
   admin(options: AdminOptions = {}): Admin {
-    return this.#keep(new Admin(this.#clientParts(options.clientId), options))
+    const admin: Admin = new Admin({ ...this.#clientParts(options.clientId), onClosed: () => this.#clients.delete(admin) }, options)
+    return this.#keep(admin)
   }
 
   /** The topics of the node in this process, by name; none when the cluster is elsewhere. */

@@ -27,6 +27,8 @@ export interface AdminParts {
   readonly brokers: Brokers
   readonly clock: Clock
   readonly random: Random
+  /** Called when the admin is closed. */
+  readonly onClosed?: () => void
 }
 
 export interface ClusterDescription {
@@ -51,6 +53,7 @@ export interface ClusterDescription {
 export class Admin {
   readonly #context: AdminContext
   readonly #brokers: Brokers
+  readonly #onClosed: (() => void) | undefined
 
   /** Use `cluster.admin()`. Throws a `TypeError` for a wrong option. */
   constructor(parts: AdminParts, options: AdminOptions = {}) {
@@ -60,6 +63,7 @@ export class Admin {
     if (options.retryBackoffMs !== undefined) expectInteger('retryBackoffMs', options.retryBackoffMs, 0)
     if (options.retryBackoffMaxMs !== undefined) expectInteger('retryBackoffMaxMs', options.retryBackoffMaxMs, 0)
     this.#brokers = parts.brokers
+    this.#onClosed = parts.onClosed
     this.#context = new AdminContext(parts.brokers, parts.clock, parts.random, options)
   }
 
@@ -178,6 +182,7 @@ export class Admin {
   async close(): Promise<void> {
     this.#context.close()
     await this.#brokers.close?.()
+    this.#onClosed?.()
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import { Admin } from '../../src/admin/admin.js'
 import { LocalBroker } from '../../src/broker/local-broker.js'
+import { Cluster } from '../../src/cluster.js'
 import { seededRandom } from '../../src/common/random.js'
 import { KafkaError } from '../../src/errors.js'
 import type { Broker } from '../../src/protocol/broker.js'
@@ -388,6 +389,16 @@ describe('every call', () => {
     await admin.close()
     expect(await listed).toMatchObject({ code: 'CLOSED' })
     expect(await failing(admin.listTopics())).toMatchObject({ code: 'CLOSED' })
+  })
+
+  it('leaves the cluster with the admin when it is closed', async () => {
+    let closed = 0
+    const close = async () => void closed++
+    const cluster = await Cluster.open({ intercept: brokers => ({ any: () => brokers.any(), byId: id => brokers.byId(id), close }) })
+    await cluster.admin().close()
+    cluster.admin()
+    await cluster.close()
+    expect(closed).toBe(2)
   })
 
   it('takes only options that exist', () => {
