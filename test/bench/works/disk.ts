@@ -78,7 +78,7 @@ const [keyed, objects, cursor] = ['millrace: 4 partitions, batches', 'millrace: 
 const [sqlite, framed] = ['better-sqlite3, WAL', 'framed copy + writeSync']
 const lmdbs = ['lmdb', 'lmdb, noSync']
 
-export const disk = diskWork('disk', 'Append to disk, then replay: 100-byte values', 4_000_000, 100, [
+export const disk = diskWork('disk', 'Append to disk, then replay: 100-byte values', 2_000_000, 100, [
   { row: keyed, metric: 'append', of: sqlite, atLeast: 8 },
   { row: keyed, metric: 'append', of: lmdbs, atLeast: 4 },
   { row: keyed, metric: 'append', of: 'Redis Streams, pipelined', atLeast: 30 },
@@ -89,6 +89,6 @@ export const disk = diskWork('disk', 'Append to disk, then replay: 100-byte valu
   { row: cursor, metric: 'replay', of: framed, atLeast: 3 }
 ])
 
-export const disk1k = diskWork('disk-1k', 'Append to disk, then replay: 1000-byte values', 1_000_000, 1000, [
+export const disk1k = diskWork('disk-1k', 'Append to disk, then replay: 1000-byte values', 400_000, 1000, [
   { row: keyed, metric: 'append', of: sqlite, atLeast: 8 }
 ])
