@@ -51,12 +51,15 @@ async function fill(disk: SmallDisk, segmentBytes: number): Promise<void> {
   expect(String(failure)).toMatch(/room|ENOSPC/)
   expect(String(told[0])).toMatch(/room|ENOSPC/)
   expect(acknowledged[0].length).toBeGreaterThan(5)
-  for (const partition of [0, 1]) expect(await valuesOf(cluster, partition)).toEqual(acknowledged[partition])
+  // The last try of a record may still be under way when its time is over: whoever gave up on it does not know whether it arrives.
+  const givenUp = `${next - 1}`
+  const decided = (values: string[]) => values.filter(value => value !== givenUp)
+  for (const partition of [0, 1]) expect(decided(await valuesOf(cluster, partition))).toEqual(acknowledged[partition])
 
   const seen: string[] = []
   const consumer = cluster.consumer({ topics: ['orders'], autoOffsetReset: 'earliest' })
   for await (const { value } of consumer) {
-    seen.push(text(value).trimEnd())
+    seen.push(...decided([text(value).trimEnd()]))
     if (seen.length === acknowledged.flat().length) break
   }
   await consumer.close()
@@ -71,7 +74,7 @@ async function fill(disk: SmallDisk, segmentBytes: number): Promise<void> {
   await cluster.close()
 
   const again = await Cluster.open({ storage: disk.mount(), configs: { 'offsets.topic.num.partitions': 1 } })
-  for (const partition of [0, 1]) expect(await valuesOf(again, partition)).toEqual(acknowledged[partition])
+  for (const partition of [0, 1]) expect(decided(await valuesOf(again, partition))).toEqual(acknowledged[partition])
   await using reader = again.admin()
   expect(await reader.listGroupOffsets('analytics')).toMatchObject([{ topic: 'orders', partition: 0, offset: 7 }])
   await again.close()
