@@ -11,7 +11,8 @@ const args = process.argv.slice(2)
 
 if (!args.includes('--smoke') && !args.includes('--help') && !existsSync(`${folder}node_modules`)) {
   console.error('Installing what millrace is compared with …')
-  const { status } = spawnSync('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], { cwd: folder, stdio: 'inherit' })
+  const options = { cwd: folder, stdio: 'inherit' }
+  const { status } = spawnSync('npm', ['install', '--no-save', '--no-audit', '--no-fund', '--loglevel=error'], options)
   if (status !== 0) console.error('That failed: peers that are not there are skipped.')
 }
 const compiler = fileURLToPath(new URL('../../node_modules/typescript/bin/tsc', import.meta.url))
