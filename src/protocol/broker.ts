@@ -8,9 +8,9 @@ import type { Api, RequestOf, ResponseOf } from './message.js'
  */
 export interface Broker {
   /**
-   * Sends one request and resolves with its response, or returns it where it is there at once. Errors about data stand in the response, per topic and partition, as Kafka's error
-   * numbers; the promise rejects when there is no response: the broker is closed or out of reach (`KafkaError`), or the signal aborted.
-   * The message is borrowed until the promise settles.
+   * Sends one request and resolves with its response, or returns it where it is there at once. Errors about data stand in the response, per
+   * topic and partition, as Kafka's error numbers; the promise rejects when there is no response: the broker is closed or out of reach
+   * (`KafkaError`), or the signal aborted. The message is borrowed until the promise settles.
    */
   request<A extends Api>(api: A, body: RequestOf<A>, signal?: AbortSignal): MaybePromise<ResponseOf<A>>
 }
