@@ -1,6 +1,6 @@
 /**
- * Looks at the package as its user will get it: packs it, has `publint` and `attw` judge the archive, then installs it beside a small
- * project of its own and loads every subpath with `import`, with `require` (Node has `require(esm)` since 20.19) and with the compiler.
+ * Checks the package as its user gets it. Packs it, runs `publint` and `attw` on the archive, unpacks it
+ * beside a small project, and loads every subpath with `import`, with `require` and with the compiler.
  */
 import { execFileSync } from 'node:child_process'
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
@@ -25,8 +25,7 @@ try {
     readdirSync(work).find(name => name.endsWith('.tgz'))
   )
   tool('publint/src/cli.js', 'run', archive, '--strict')
-  // An ES module and nothing else: TypeScript 5.7 and older call a require of it an error, Node 20.19 and newer load it. Hence the one ignored rule.
-  tool('@arethetypeswrong/cli/dist/index.js', archive, '--profile', 'node16', '--ignore-rules', 'cjs-resolves-to-esm')
+  tool('@arethetypeswrong/cli/dist/index.js', archive, '--profile', 'strict')
   useIt(archive)
   console.log('The package can be imported, required and compiled against.')
 } finally {
@@ -53,7 +52,17 @@ function useIt(archive) {
        const [imported, required] = [await import(name), require(name)]
        const missing = Object.keys(imported).filter(key => imported[key] !== required[key])
        if (missing.length || !Object.keys(imported).length) throw new Error(name + ' differs between import and require: ' + missing)
-     }`
+     }
+     const { Cluster, KafkaError } = await import('millrace')
+     const { listen, connect } = require('millrace/wire')
+     const cluster = await Cluster.open()
+     const listener = await listen(cluster)
+     const remote = await connect({ brokers: [listener.address] })
+     const error = await remote.admin().describeTopics(['absent']).catch(error => error)
+     if (!(error instanceof KafkaError)) throw new Error('An error of a required subpath is no KafkaError of the imported package: ' + error)
+     await remote.close()
+     await listener.close()
+     await cluster.close()`
   )
   write(
     'require.cjs',
@@ -63,6 +72,7 @@ function useIt(archive) {
     'use.ts',
     lines((name, index) => `import * as m${index} from '${name}'\nexport const names${index} = Object.keys(m${index})`)
   )
+  cpSync(join(project, 'use.ts'), join(project, 'use.cts'))
   // Our declarations stand the compiler's full look (no skipLibCheck), with both ways of finding modules that matter today.
   const options = {
     target: 'es2022',
@@ -76,7 +86,13 @@ function useIt(archive) {
     ['nodenext', 'nodenext'],
     ['esnext', 'bundler']
   ]) {
-    write('tsconfig.json', JSON.stringify({ compilerOptions: { ...options, module, moduleResolution }, files: ['use.ts'] }))
+    write(
+      'tsconfig.json',
+      JSON.stringify({
+        compilerOptions: { ...options, module, moduleResolution },
+        files: module === 'nodenext' ? ['use.ts', 'use.cts'] : ['use.ts']
+      })
+    )
     run(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', project], project)
   }
   run(process.execPath, ['load.js'], project)

@@ -11,8 +11,8 @@ import { copyHeaders, decodeField, decodeRecord, rejectedRecord } from './record
  * Records of one partition that were fetched together, in order. Iterate it for records, which may be kept; or walk it with `cursor()`,
  * which makes no objects. Both can be done more than once, but only until the loop asks for the next batch.
  */
-export class ConsumerBatch<K = Uint8Array, V = Uint8Array> implements Iterable<ConsumerRecord<K, V>> {
-  readonly topic: string
+export class ConsumerBatch<K = Uint8Array, V = Uint8Array, N extends string = string> implements Iterable<ConsumerRecord<K, V, N>> {
+  readonly topic: N
   readonly partition: number
   /** The offset of its first record. */
   readonly baseOffset: number
@@ -32,7 +32,7 @@ export class ConsumerBatch<K = Uint8Array, V = Uint8Array> implements Iterable<C
   readonly #walk: Walk
 
   constructor(owner: ReaderOwner, partition: AssignedPartition, fetched: FetchedRecords, recordCount: number, endOffset: number) {
-    this.topic = partition.topic
+    this.topic = partition.topic as N
     this.partition = partition.partition
     this.baseOffset = fetched.cursor.offset
     this.endOffset = endOffset
@@ -44,7 +44,7 @@ export class ConsumerBatch<K = Uint8Array, V = Uint8Array> implements Iterable<C
     this.#walk = new Walk(fetched, recordCount)
   }
 
-  [Symbol.iterator](): IterableIterator<ConsumerRecord<K, V>> {
+  [Symbol.iterator](): IterableIterator<ConsumerRecord<K, V, N>> {
     const walk = this.#newWalk()
     const decode = () => this.#decode(walk.fetched)
     return {
@@ -85,9 +85,9 @@ export class ConsumerBatch<K = Uint8Array, V = Uint8Array> implements Iterable<C
     return this.#walk
   }
 
-  #decode(fetched: FetchedRecords): ConsumerRecord<K, V> | undefined {
+  #decode(fetched: FetchedRecords): ConsumerRecord<K, V, N> | undefined {
     try {
-      return decodeRecord(this.#partition, fetched) as ConsumerRecord<K, V>
+      return decodeRecord(this.#partition, fetched) as ConsumerRecord<K, V, N>
     } catch (error) {
       const rejection = this.#owner.rejected(rejectedRecord(this.#partition, fetched, error))
       if (rejection instanceof Promise) {

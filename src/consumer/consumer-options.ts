@@ -4,13 +4,25 @@ import { rangeAssignor } from '../assignor/range.js'
 import { expectFunction, expectInteger, expectKnownKeys, expectOneOf, expectString, givenOptions, shown } from '../common/options.js'
 import { bytes, type Serde } from '../record/serde.js'
 import type { TypedTopic } from '../record/topic.js'
+import type { ConsumerBatch } from './consumer-batch.js'
+import type { ConsumerRecord } from './consumer-record.js'
 import type { Rejection } from './rejection.js'
 import { expectSelectors, type TopicSelector } from './subscription.js'
 
 /** The type of the keys of records from the topics `T`; `K` where a topic is given by its name. */
-export type KeysOf<T, K = Uint8Array> = T extends TypedTopic<infer Key, infer _Value> ? Key : K
+export type KeysOf<T, K = Uint8Array> = T extends TypedTopic<infer Key, infer _Value, infer _Name> ? Key : K
 /** The type of the values of records from the topics `T`; `V` where a topic is given by its name. */
-export type ValuesOf<T, V = Uint8Array> = T extends TypedTopic<infer _Key, infer Value> ? Value : V
+export type ValuesOf<T, V = Uint8Array> = T extends TypedTopic<infer _Key, infer Value, infer _Name> ? Value : V
+/** The records of the topics `T`: one type per topic, so that a comparison of `record.topic` narrows key and value. */
+export type RecordOf<T, K = Uint8Array, V = Uint8Array> =
+  T extends TypedTopic<infer Key, infer Value, infer Name>
+    ? ConsumerRecord<Key, Value, Name>
+    : ConsumerRecord<K, V, T extends string ? T : string>
+/** The batches of the topics `T`: one type per topic, as with `RecordOf`. */
+export type BatchOf<T, K = Uint8Array, V = Uint8Array> =
+  T extends TypedTopic<infer Key, infer Value, infer Name>
+    ? ConsumerBatch<Key, Value, Name>
+    : ConsumerBatch<K, V, T extends string ? T : string>
 
 /** How to consume. Everything is optional; names and defaults are those of Kafka's consumer. */
 export interface ConsumerOptions<T extends TopicSelector = TopicSelector, K = Uint8Array, V = Uint8Array> {

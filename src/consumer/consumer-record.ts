@@ -1,8 +1,8 @@
 import type { RecordHeader } from '../record/record.js'
 
 /** A record as a consumer gets it. It owns its memory and may be kept. */
-export class ConsumerRecord<K = Uint8Array, V = Uint8Array> {
-  readonly topic: string
+export class ConsumerRecord<K = Uint8Array, V = Uint8Array, N extends string = string> {
+  readonly topic: N
   readonly partition: number
   /** Its place in the partition. Offsets grow, but not always by one. */
   readonly offset: number
@@ -10,14 +10,14 @@ export class ConsumerRecord<K = Uint8Array, V = Uint8Array> {
   readonly timestamp: number
   /** `null`, whatever the type says, when the record has no key. */
   readonly key: K
-  /** `null`, whatever the type says, for a tombstone. Add `| null` to the type of a topic that has some. */
+  /** `null` for a tombstone. A topic whose type has tombstones says so by `nullable`. */
   readonly value: V
   readonly headers: readonly RecordHeader[]
   /** The epoch of the partition's leader that took it in; -1 when unknown. */
   readonly leaderEpoch: number
 
   constructor(
-    topic: string,
+    topic: N,
     partition: number,
     offset: number,
     timestamp: number,

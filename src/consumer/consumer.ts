@@ -3,12 +3,10 @@ import type { TopicPartition } from '../assignor/assignor.js'
 import { expectInteger, expectKnownKeys, shown } from '../common/options.js'
 import { BatchLoop } from './batch-loop.js'
 import type { CommittedOffset, OffsetToCommit } from './committer.js'
-import type { ConsumerBatch } from './consumer-batch.js'
 import type { ConsumerEvents } from './consumer-events.js'
-import { type ConsumerOptions, consumerSettings, type KeysOf, type ValuesOf } from './consumer-options.js'
-import type { ConsumerRecord } from './consumer-record.js'
+import { type BatchOf, type ConsumerOptions, consumerSettings, type KeysOf, type RecordOf, type ValuesOf } from './consumer-options.js'
 import { type ConsumerParts, Consumption } from './consumption.js'
-import type { LoopOptions } from './loop-reader.js'
+import type { LoopOptions, RecordIterator } from './loop-reader.js'
 import { earliest, type FoundOffset, latest } from './offset-lookup.js'
 import { RecordLoop } from './record-loop.js'
 import { run } from './run.js'
@@ -49,7 +47,7 @@ export interface PartitionLag extends TopicPartition {
  */
 export class Consumer<T extends TopicSelector = string, K = Uint8Array, V = Uint8Array>
   extends EventEmitter<ConsumerEvents>
-  implements AsyncDisposable, AsyncIterable<ConsumerRecord<KeysOf<T, K>, ValuesOf<T, V>>>
+  implements AsyncDisposable, AsyncIterable<RecordOf<T, K, V>>
 {
   readonly #consumption: Consumption
   #closing: Promise<void> | undefined
@@ -65,18 +63,18 @@ export class Consumer<T extends TopicSelector = string, K = Uint8Array, V = Uint
   // ---- reading
 
   /** Every record, in the order of each partition. Shorthand for `records()`. */
-  [Symbol.asyncIterator](): AsyncIterableIterator<ConsumerRecord<KeysOf<T, K>, ValuesOf<T, V>>, undefined> {
+  [Symbol.asyncIterator](): RecordIterator<RecordOf<T, K, V>> {
     return this.records()
   }
 
   /** Every record, in the order of each partition; waits for more when there are none. Ends when the consumer is closed. */
-  records(options?: LoopOptions): AsyncIterableIterator<ConsumerRecord<KeysOf<T, K>, ValuesOf<T, V>>, undefined> {
+  records(options?: LoopOptions): RecordIterator<RecordOf<T, K, V>> {
     return new RecordLoop(this.#consumption, loopOptions(options))
   }
 
   /** The same in batches of up to `maxPollRecords` records of one partition: the quick way. A batch is handled as a whole. */
-  batches(options?: LoopOptions): AsyncIterableIterator<ConsumerBatch<KeysOf<T, K>, ValuesOf<T, V>>, undefined> {
-    return new BatchLoop(this.#consumption, loopOptions(options))
+  batches(options?: LoopOptions): RecordIterator<BatchOf<T, K, V>> {
+    return new BatchLoop<KeysOf<T, K>, ValuesOf<T, V>>(this.#consumption, loopOptions(options)) as RecordIterator<BatchOf<T, K, V>>
   }
 
   /**
@@ -90,7 +88,7 @@ export class Consumer<T extends TopicSelector = string, K = Uint8Array, V = Uint
    * Rejects with what a handler threw, when neither retries nor a dead letter mend it: other handlers are waited for, what was handled is
    * committed, and the next `run` or loop begins with what was not.
    */
-  async run(options: RunOptions<KeysOf<T, K>, ValuesOf<T, V>>): Promise<void> {
+  async run(options: RunOptions<KeysOf<T, K>, ValuesOf<T, V>, RecordOf<T, K, V>, BatchOf<T, K, V>>): Promise<void> {
     expectRunOptions(options)
     await run(this.#consumption, options)
   }

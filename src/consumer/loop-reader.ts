@@ -10,13 +10,25 @@ export interface LoopOptions {
 }
 
 /**
+ * The iterator that `records()` and `batches()` return. `for await` calls it.
+ * It names its own methods, since `AsyncIterableIterator` has other type arguments before TypeScript 5.6.
+ */
+export interface RecordIterator<T> {
+  /** The next item, once there is one; `done` when the consumer is closed. One call at a time. */
+  next(): Promise<IteratorResult<T, undefined>>
+  /** Ends the loop. The item in hand does not count as handled. */
+  return(): Promise<IteratorResult<T, undefined>>
+  [Symbol.asyncIterator](): RecordIterator<T>
+}
+
+/**
  * What `for await` walks. Written by hand, without an async generator: as long as records are at hand, `next` decodes one and returns a
  * promise that is resolved already. When there are none, the fetch that brings some resolves it directly.
  *
  * Asking for the next item is what says that the one before has been handled. Leaving the loop does not: whether by `break` or by a throw
  * looks the same from here, and what was thrown at has not been handled.
  */
-export abstract class LoopReader<T> implements AsyncIterableIterator<T, undefined>, Reader {
+export abstract class LoopReader<T> implements RecordIterator<T>, Reader {
   protected readonly owner: ReaderOwner
   /** After so many items it is looked whether the event loop should have its turn. A power of two. */
   protected readonly itemsPerLook: number = 64

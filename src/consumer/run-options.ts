@@ -21,11 +21,11 @@ export interface RetryPolicy {
 }
 
 /** What `run` does with records: exactly one of `eachRecord` and `eachBatch`; the rest is optional. */
-export interface RunOptions<K = Uint8Array, V = Uint8Array> {
+export interface RunOptions<K = Uint8Array, V = Uint8Array, R = ConsumerRecord<K, V>, B = ConsumerBatch<K, V>> {
   /** Called, and awaited, for every record. */
-  readonly eachRecord?: (record: ConsumerRecord<K, V>, context: HandlerContext) => unknown
+  readonly eachRecord?: (record: R, context: HandlerContext) => unknown
   /** Called, and awaited, for every batch of up to `maxPollRecords` records of one partition. */
-  readonly eachBatch?: (batch: ConsumerBatch<K, V>, context: HandlerContext) => unknown
+  readonly eachBatch?: (batch: B, context: HandlerContext) => unknown
   /** How many records, or batches, may be in hand at once. Default: 1. */
   readonly concurrency?: number
   /** What is handled in order: the records of each partition, or only those of each key in it, so that one partition too can keep several handlers busy. Default: `'partition'`. */
@@ -40,7 +40,7 @@ export interface RunOptions<K = Uint8Array, V = Uint8Array> {
 
 const names = ['eachRecord', 'eachBatch', 'concurrency', 'orderBy', 'retry', 'deadLetter', 'signal']
 
-export function expectRunOptions<K, V>(options: RunOptions<K, V>): void {
+export function expectRunOptions<K, V, R, B>(options: RunOptions<K, V, R, B>): void {
   if (typeof options !== 'object' || options === null)
     throw new TypeError(`Expected the options of run to be an object, got ${shown(options)}`)
   expectKnownKeys('run', options, names)

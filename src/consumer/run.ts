@@ -16,7 +16,7 @@ type AnyRecord = ConsumerRecord<unknown, unknown>
 type AnyBatch = ConsumerBatch<unknown, unknown>
 
 /** Runs handlers until the consumer is closed, the signal aborts, or something fails for good. */
-export async function run<K, V>(consumption: Consumption, options: RunOptions<K, V>): Promise<void> {
+export async function run<K, V, R, B>(consumption: Consumption, options: RunOptions<K, V, R, B>): Promise<void> {
   const { concurrency = 1, orderBy = 'partition', retry, signal } = options
   const { clock, random } = consumption
   const handlers = new AbortController()
@@ -36,14 +36,18 @@ export async function run<K, V>(consumption: Consumption, options: RunOptions<K,
 
 type Common = Pick<HandlingOptions<unknown>, 'retry' | 'clock' | 'random' | 'signal'>
 
-function recordHandling<K, V>(options: RunOptions<K, V>, common: Common, giveUp: DeadLetterSink | undefined): Handling<AnyRecord> {
+function recordHandling<K, V, R, B>(
+  options: RunOptions<K, V, R, B>,
+  common: Common,
+  giveUp: DeadLetterSink | undefined
+): Handling<AnyRecord> {
   const handler = options.eachRecord as HandlingOptions<AnyRecord>['handler']
   return new Handling<AnyRecord>({ ...common, handler, giveUp })
 }
 
-function items<K, V>(
+function items<K, V, R, B>(
   consumption: Consumption,
-  options: RunOptions<K, V>,
+  options: RunOptions<K, V, R, B>,
   common: Common,
   toDeadLetters: DeadLetterSink | undefined
 ): ItemHandling {

@@ -15,11 +15,11 @@ export type ProducerHeaders =
   | readonly (readonly [name: string, value: HeaderValue] | HeaderField)[]
 
 /** A record to send. */
-export interface ProducerRecord<K = Uint8Array | string, V = Uint8Array | string> {
+export interface ProducerRecord<K = Uint8Array | string, V = Uint8Array | string | null> {
   /** Records with the same key go to the same partition. Default: `null`, none. */
   readonly key?: K | null
-  /** `null` is a tombstone: in a compacted topic it deletes the key. */
-  readonly value: V | null
+  /** `null` is a tombstone: in a compacted topic it deletes the key. A typed topic takes it where its serde is `nullable`. */
+  readonly value: V
   readonly headers?: ProducerHeaders
   /** Default: chosen by the partitioner. */
   readonly partition?: number
@@ -28,7 +28,9 @@ export interface ProducerRecord<K = Uint8Array | string, V = Uint8Array | string
 }
 
 /** The records that may be sent to a topic, given as a typed topic or by its plain name. */
-export type ProducerRecordOf<T extends AnyTopic | string> = ProducerRecord<SendableOf<KeyOf<T>>, SendableOf<ValueOf<T>>>
+export type ProducerRecordOf<T extends AnyTopic | string> = T extends string
+  ? ProducerRecord
+  : ProducerRecord<SendableOf<KeyOf<T>>, SendableOf<ValueOf<T>>>
 
 // biome-ignore lint/suspicious/noExplicitAny: inside the producer a record is whatever the serdes of its topic say
 export type AnyRecord = ProducerRecord<any, any>

@@ -39,6 +39,19 @@ export const bytes: Serde<Uint8Array> = {
   deserialize: copyBytes
 }
 
+/**
+ * The same serde, for a topic that has tombstones: its values may be `null`, to senders and to readers. A tombstone deletes its key from a
+ * compacted topic.
+ *
+ * ```ts
+ * const users = topic('users', { key: string, value: nullable(json<User>()), configs: { 'cleanup.policy': 'compact' } })
+ * await producer.send(users, { key: 'u-42', value: null })
+ * ```
+ */
+export function nullable<T>(serde: Serde<T>): Serde<T | null> {
+  return serde as Serde<T | null>
+}
+
 /** JSON. The type is a promise that nobody checks. */
 export function json<T = unknown>(): Serde<T>
 /** JSON that a Standard Schema validator (zod, valibot, arktype, …) checks before it is written and after it is read; see `validated`. */

@@ -16,8 +16,8 @@ export interface TopicOptions<K, V> {
 export type TopicConfigs = Readonly<{ [name: string]: string | number | boolean }>
 
 /** A topic's name with the types of its keys and values: what `topic` returns. */
-export interface TypedTopic<K = Uint8Array, V = Uint8Array> {
-  readonly name: string
+export interface TypedTopic<K = Uint8Array, V = Uint8Array, N extends string = string> {
+  readonly name: N
   readonly key: Serde<K>
   readonly value: Serde<V>
   readonly partitions?: number
@@ -28,9 +28,9 @@ export interface TypedTopic<K = Uint8Array, V = Uint8Array> {
 export type AnyTopic = TypedTopic<any, any>
 
 /** The type of the keys of a topic, given as a typed topic or by its plain name. */
-export type KeyOf<T extends AnyTopic | string> = T extends TypedTopic<infer K, infer _V> ? K : Uint8Array
+export type KeyOf<T extends AnyTopic | string> = T extends TypedTopic<infer K, infer _V, infer _N> ? K : Uint8Array
 /** The type of the values of a topic, given as a typed topic or by its plain name. */
-export type ValueOf<T extends AnyTopic | string> = T extends TypedTopic<infer _K, infer V> ? V : Uint8Array
+export type ValueOf<T extends AnyTopic | string> = T extends TypedTopic<infer _K, infer V, infer _N> ? V : Uint8Array
 /** What may be sent where `T` is read: a topic of bytes takes text too. */
 export type SendableOf<T> = Uint8Array extends T ? T | string : T
 
@@ -42,7 +42,10 @@ export type SendableOf<T> = Uint8Array extends T ? T | string : T
  * await producer.send(pageViews, { key: 'u-42', value: { url: '/pricing' } })
  * ```
  */
-export function topic<K = Uint8Array, V = Uint8Array>(name: string, options: TopicOptions<K, V> = {}): TypedTopic<K, V> {
+export function topic<K = Uint8Array, V = Uint8Array, const N extends string = string>(
+  name: N,
+  options: TopicOptions<K, V> = {}
+): TypedTopic<K, V, N> {
   expectTopicName(name)
   expectKnownKeys('topic', options, ['key', 'value', 'partitions', 'configs'])
   const { key = bytes as unknown as Serde<K>, value = bytes as unknown as Serde<V>, partitions, configs } = options

@@ -5,7 +5,7 @@ import { CreatePartitions } from '../../src/protocol/messages/create-partitions.
 import { DeleteTopics } from '../../src/protocol/messages/delete-topics.js'
 import { Metadata } from '../../src/protocol/messages/metadata.js'
 import { Produce } from '../../src/protocol/messages/produce.js'
-import { int32, json, string, validated } from '../../src/record/serde.js'
+import { int32, json, nullable, string, validated } from '../../src/record/serde.js'
 import { topic } from '../../src/record/topic.js'
 import { text, workbench } from './workbench.js'
 
@@ -119,7 +119,7 @@ describe('send', () => {
 
   it('serializes keys and values of a typed topic', async () => {
     const { producer, records } = await workbench()
-    const orders = topic('orders', { key: int32, value: json<{ total: number }>() })
+    const orders = topic('orders', { key: int32, value: nullable(json<{ total: number }>()) })
     await producer().send(orders, { key: 7, value: { total: 9.5 } })
     await producer().send(orders, { key: 7, value: null })
     expect(records()[0].key).toEqual(Uint8Array.of(0, 0, 0, 7))

@@ -1,7 +1,7 @@
 import { describe, expectTypeOf, it } from 'vitest'
 import type { Producer, ProducerEvents } from '../../src/producer/producer.js'
 import type { RecordMetadata, SendBatchResult } from '../../src/producer/receipt.js'
-import { int32, json, string } from '../../src/record/serde.js'
+import { bytes, int32, json, nullable, string } from '../../src/record/serde.js'
 import { topic } from '../../src/record/topic.js'
 
 declare const producer: Producer
@@ -11,7 +11,7 @@ const counts = topic('counts', { key: int32, value: int32 })
 describe('send', () => {
   it('takes the keys and values of a typed topic', () => {
     expectTypeOf(producer.send(pageViews, { key: 'u-42', value: { url: '/' } })).resolves.toEqualTypeOf<RecordMetadata>()
-    producer.send(counts, { key: 1, value: null })
+    producer.send(counts, { key: 1, value: 2 })
     // @ts-expect-error: the value has another type
     producer.send(pageViews, { key: 'u-42', value: { path: '/' } })
     // @ts-expect-error: the key has another type
@@ -25,6 +25,24 @@ describe('send', () => {
     producer.send('orders', { value: 5 })
     // @ts-expect-error: a record has a value, if only null
     producer.send('orders', { key: 'k' })
+  })
+})
+
+describe('a tombstone', () => {
+  it('is taken by a topic whose serde is nullable', () => {
+    producer.send(topic('users', { key: string, value: nullable(json<{ name: string }>()) }), { key: 'u-42', value: null })
+    producer.sendBatch(topic('raw', { value: nullable(bytes) }), [{ value: null }, { value: 'text' }])
+  })
+
+  it('is taken by a topic that is given by its name', () => {
+    producer.send('orders', { key: 'k', value: null })
+  })
+
+  it('is refused by any other topic', () => {
+    // @ts-expect-error: the topic has no tombstones
+    producer.send(counts, { key: 1, value: null })
+    // @ts-expect-error: the topic has no tombstones
+    producer.sendBatch(pageViews, [{ key: 'u-42', value: null }])
   })
 })
 

@@ -11,20 +11,26 @@ const pageViews = topic('page-views', { key: string, value: json<PageView>(), pa
 
 describe('a typed topic', () => {
   it('has the types of its serdes', () => {
-    expectTypeOf(pageViews).toEqualTypeOf<TypedTopic<string, PageView>>()
+    expectTypeOf(pageViews).toEqualTypeOf<TypedTopic<string, PageView, 'page-views'>>()
     expectTypeOf<KeyOf<typeof pageViews>>().toEqualTypeOf<string>()
     expectTypeOf<ValueOf<typeof pageViews>>().toEqualTypeOf<PageView>()
   })
 
   it('carries bytes where nothing else is said, as a plain name does', () => {
-    expectTypeOf(topic('raw')).toEqualTypeOf<TypedTopic<Uint8Array, Uint8Array>>()
-    expectTypeOf(topic('counts', { value: int64 })).toEqualTypeOf<TypedTopic<Uint8Array, number>>()
+    expectTypeOf(topic('raw')).toEqualTypeOf<TypedTopic<Uint8Array, Uint8Array, 'raw'>>()
+    expectTypeOf(topic('counts', { value: int64 })).toEqualTypeOf<TypedTopic<Uint8Array, number, 'counts'>>()
     expectTypeOf<ValueOf<'raw'>>().toEqualTypeOf<Uint8Array>()
   })
 
   it('of bytes takes text to send, others take their own type only', () => {
     expectTypeOf<SendableOf<Uint8Array>>().toEqualTypeOf<Uint8Array | string>()
     expectTypeOf<SendableOf<PageView>>().toEqualTypeOf<PageView>()
+  })
+
+  it('has a plain string for its name where that is all that the compiler knows', () => {
+    const name: string = 'counts'
+    expectTypeOf(topic(name, { value: int64 })).toEqualTypeOf<TypedTopic<Uint8Array, number>>()
+    expectTypeOf(topic<string, PageView>('page-views', { key: string, value: json() })).toEqualTypeOf<TypedTopic<string, PageView>>()
   })
 
   it('takes no options that it does not know', () => {
