@@ -1,24 +1,39 @@
 import type { TopicPartition } from '../assignor/assignor.js'
+import { assert } from '../common/assert.js'
 import type { RequestOf } from '../protocol/message.js'
 import type { Fetch } from '../protocol/messages/fetch.js'
 import { RecordCursor } from '../record/record-cursor.js'
 import type { FetchedRecords } from './fetched-records.js'
+import { Rest } from './rest.js'
 import type { TopicSerdes } from './subscription.js'
 
-/** What stands for a partition in maps. */
+/** The key of a partition in maps. */
 export function partitionKey(topic: string, partition: number): string {
   return `${topic}-${partition}`
 }
 
-/** What a fetch asks of one partition. */
+/** The part of a fetch request for one partition. */
 type FetchEntry = RequestOf<typeof Fetch>['topics'][number]['partitions'][number]
 
+/** The ends of a partition's log as its leader told them; -1 while unknown. */
+export interface LogEnds {
+  readonly highWatermark: number
+  readonly lastStableOffset: number
+  readonly logStartOffset: number
+}
+
+const unknownEnds: LogEnds = Object.freeze({ highWatermark: -1, lastStableOffset: -1, logStartOffset: -1 })
+
 /**
- * A partition that a consumer reads, and how far it has come:
+ * A partition that a consumer reads, and the one owner of how far it has come:
  *
- *     committed ≤ handled ≤ position ≤ fetchOffset
+ *     handled ≤ position ≤ fetchOffset
  *
- * Each is the offset of the next record that is not yet committed, handled, handed out, or fetched; -1 while unknown.
+ * Each is the offset of the next record that is not yet handled, handed out, or fetched; -1 while unknown. `committed` is what the group
+ * was last told: it follows `handled`, and is above it only after a jump back or when the user committed by hand.
+ *
+ * A jump (a seek, a rewind, the loss of the partition) voids all that was fetched or handed out before it. The verbs that report progress
+ * therefore take the `jumps` that were current when the record was taken, and do nothing when there was a jump since.
  */
 export class AssignedPartition implements TopicPartition {
   readonly topic: string
@@ -27,36 +42,24 @@ export class AssignedPartition implements TopicPartition {
   readonly serdes: TopicSerdes
   /** Walks what was fetched; one fetch at a time. */
   readonly cursor = new RecordCursor()
+  /** Fetching pauses here after an error, and stops after a fatal one. */
+  readonly rest = new Rest()
 
-  committed = -1
-  handled = -1
-  position = -1
-  fetchOffset = -1
-
-  /** Held back by the user. */
-  paused = false
-  /** Held back because it is about to go to another member. */
-  revoking = false
-  /** Counts the jumps (a seek, a revocation): what was fetched or handed out before one no longer counts. */
-  jumps = 0
-  /** What is fetched and not yet being read; at most one, so that a slow reader is not buried. */
-  fetched: FetchedRecords | undefined
-  /** What is being read. */
-  reading: FetchedRecords | undefined
-  /** `jumps` when the fetch under way was sent; -1 when none is. */
-  fetchingJumps = -1
-  /** Until when fetching rests after an error, on the cluster's clock. */
-  restUntil = 0
-  failures = 0
-  /** Why reading it cannot go on, until the next loop tries again. */
-  error: unknown
-
-  /** As the last fetch told; -1 while unknown. */
-  highWatermark = -1
-  lastStableOffset = -1
-  logStartOffset = -1
+  #committed = -1
+  #handled = -1
+  #position = -1
+  #fetchOffset = -1
   /** Of the last record handed out; -1 while unknown. */
-  leaderEpoch = -1
+  #leaderEpoch = -1
+  #jumps = 0
+  /** Fetched and not yet being read; at most one, so that a slow reader does not gather more. */
+  #fetched: FetchedRecords | undefined
+  #reading: FetchedRecords | undefined
+  /** `jumps` when the fetch under way was sent; -1 when none is. */
+  #fetchingJumps = -1
+  #isPaused = false
+  #isRevoking = false
+  #ends = unknownEnds
   #entry: FetchEntry | undefined
 
   constructor(topic: string, partition: number, serdes: TopicSerdes) {
@@ -66,57 +69,206 @@ export class AssignedPartition implements TopicPartition {
     this.serdes = serdes
   }
 
+  get committed(): number {
+    return this.#committed
+  }
+
+  get handled(): number {
+    return this.#handled
+  }
+
+  get position(): number {
+    return this.#position
+  }
+
+  get fetchOffset(): number {
+    return this.#fetchOffset
+  }
+
+  /** Counts the jumps. */
+  get jumps(): number {
+    return this.#jumps
+  }
+
+  get ends(): LogEnds {
+    return this.#ends
+  }
+
+  // ---- progress
+
+  /** The records before `offset` were handed out; `leaderEpoch` is that of the last of them. */
+  handedOut(offset: number, leaderEpoch: number, jumps: number): void {
+    if (jumps !== this.#jumps) return
+    assert(offset >= this.#position && offset <= this.#fetchOffset, 'what is handed out to lie between the position and the fetch offset')
+    this.#position = offset
+    this.#leaderEpoch = leaderEpoch
+  }
+
+  /** The records before `offset` have been handled. Never moves back: only a jump does. */
+  handledUpTo(offset: number, jumps: number): void {
+    if (jumps !== this.#jumps || offset <= this.#handled) return
+    assert(offset <= this.#position, 'what was handled to have been handed out')
+    this.#handled = offset
+    this.#progressed()
+  }
+
+  /** Everything that was handed out has been handled. */
+  handledAll(): void {
+    if (this.#handled === this.#position) return
+    this.#handled = this.#position
+    this.#progressed()
+  }
+
+  /** The group has this offset committed. */
+  committedUpTo(offset: number): void {
+    this.#committed = offset
+    this.#progressed()
+  }
+
+  /** The user says by a commit that the records before `offset` count as handled, and those from it on do not. */
+  handledByUser(offset: number): void {
+    if (offset > this.#position) return
+    this.#handled = offset
+    this.#progressed()
+  }
+
+  /** Called by every verb that moves what is handled or committed, so once per record: keep it cheap. */
+  #progressed(): void {}
+
+  /** What the group should be told, or undefined when that is nothing new. */
+  offsetToCommit(): { offset: number; leaderEpoch: number } | undefined {
+    const offset = this.#handled
+    if (offset < 0 || offset === this.#committed) return undefined
+    return { offset, leaderEpoch: offset === this.#position ? this.#leaderEpoch : -1 }
+  }
+
+  /** Goes on at `offset`, from which on nothing counts as handled. */
+  jumpTo(offset: number): void {
+    this.discard()
+    this.#position = this.#handled = this.#fetchOffset = offset
+    this.#progressed()
+  }
+
+  /** Goes back to the first record that has not been handled. */
+  rewind(): void {
+    this.jumpTo(this.#handled)
+  }
+
+  // ---- what is held back
+
+  get isPaused(): boolean {
+    return this.#isPaused
+  }
+
+  /** Whether it is about to go to another member. */
+  get isRevoking(): boolean {
+    return this.#isRevoking
+  }
+
   /** Whether its records may go to the user. */
   get isFlowing(): boolean {
-    return !this.paused && !this.revoking
+    return !this.#isPaused && !this.#isRevoking
+  }
+
+  pause(): void {
+    this.#isPaused = true
+  }
+
+  resume(): void {
+    this.#isPaused = false
+  }
+
+  /** Hands out nothing more: it goes to another member. */
+  revoke(): void {
+    this.#isRevoking = true
+  }
+
+  // ---- what is fetched
+
+  /** What is fetched and not yet being read. */
+  get fetched(): FetchedRecords | undefined {
+    return this.#fetched
+  }
+
+  /** What is being read. */
+  get reading(): FetchedRecords | undefined {
+    return this.#reading
   }
 
   /** Whether there is something to read. */
   get isReady(): boolean {
-    return this.reading !== undefined || this.fetched !== undefined
+    return this.#reading !== undefined || this.#fetched !== undefined
   }
 
-  /** What to ask the leader for. The same object as long as nothing has changed: most partitions are asked for in vain most of the time. */
-  fetchEntry(currentLeaderEpoch: number, partitionMaxBytes: number): FetchEntry {
-    const { partition, fetchOffset } = this
+  /** Bytes that were fetched and are kept for the reader. */
+  get bufferedBytes(): number {
+    return (this.#fetched?.sizeInBytes ?? 0) + (this.#reading?.sizeInBytes ?? 0)
+  }
+
+  /** Whether its next records may be fetched, were there room for them: it is known from where, and the user may have them. */
+  get isFetchable(): boolean {
+    return this.#fetchOffset >= 0 && this.isFlowing
+  }
+
+  /** Whether the fetch under way asks for what comes next. */
+  get isBeingFetched(): boolean {
+    return this.#fetchingJumps === this.#jumps
+  }
+
+  /** A fetch is sent. Returns what it asks for: the same object while nothing has changed, since most partitions have nothing new. */
+  startFetch(currentLeaderEpoch: number, partitionMaxBytes: number): FetchEntry {
+    this.#fetchingJumps = this.#jumps
+    const { partition } = this
+    const fetchOffset = this.#fetchOffset
     const entry = this.#entry
     if (entry?.fetchOffset === fetchOffset && entry.currentLeaderEpoch === currentLeaderEpoch) return entry
     this.#entry = { partition, currentLeaderEpoch, fetchOffset, partitionMaxBytes }
     return this.#entry
   }
 
-  /** Goes on at `offset`, from which on nothing counts as handled. */
-  jumpTo(offset: number): void {
-    this.discard()
-    this.position = this.handled = this.fetchOffset = offset
+  /** The fetch was answered, or given up. */
+  endFetch(): void {
+    this.#fetchingJumps = -1
   }
 
-  /** Goes back to the first record that has not been handled. */
-  rewind(): void {
-    this.jumpTo(this.handled)
+  /** A fetch told where the log starts and ends. */
+  sawEnds(ends: LogEnds): void {
+    this.#ends = ends
   }
 
-  /** Forgets what was fetched. What is being read may still be in the user's hands, so its memory is left to the garbage collector. */
-  discard(): void {
-    this.jumps++
-    this.fetched?.release()
-    this.reading = this.fetched = undefined
+  /** A fetch brought records. */
+  took(fetched: FetchedRecords): void {
+    assert(this.#fetched === undefined && fetched.startOffset === this.#fetchOffset, 'a fetch to bring what was asked for')
+    this.#fetched = fetched
+    this.#fetchOffset = fetched.endOffset
+  }
+
+  /** The offset to fetch from is not in the log: nothing is fetched until a jump. */
+  lostItsPlace(): void {
+    this.#fetchOffset = -1
   }
 
   /** What to read next: what is being read, else what has been fetched. */
   take(): FetchedRecords | undefined {
-    if (this.reading === undefined && this.fetched !== undefined) {
-      this.reading = this.fetched
-      this.fetched = undefined
+    if (this.#reading === undefined && this.#fetched !== undefined) {
+      this.#reading = this.#fetched
+      this.#fetched = undefined
     }
-    return this.reading
+    return this.#reading
   }
 
-  /** Says that all of what is being read has been handed out. */
+  /** All of what is being read has been handed out. */
   finishReading(): void {
-    const { reading } = this
+    const reading = this.#reading
     if (reading === undefined) return
-    this.position = reading.endOffset
-    this.reading = undefined
+    this.#position = reading.endOffset
+    this.#reading = undefined
+  }
+
+  /** Forgets what was fetched. What is being read may still be in the user's hands, so its memory is left to the garbage collector. */
+  discard(): void {
+    this.#jumps++
+    this.#fetched?.release()
+    this.#reading = this.#fetched = undefined
   }
 }

@@ -41,7 +41,6 @@ export class BatchLoop<K, V> extends LoopReader<ConsumerBatch<K, V>> {
 /** The batch that starts at the current record. */
 export function batchAt<K, V>(owner: ReaderOwner, partition: AssignedPartition, fetched: FetchedRecords): ConsumerBatch<K, V> {
   const { recordCount, endOffset } = fetched.stretch(owner.settings.maxPollRecords)
-  partition.position = endOffset
-  partition.leaderEpoch = fetched.leaderEpoch
+  partition.handedOut(endOffset, fetched.leaderEpoch, partition.jumps)
   return new ConsumerBatch(owner, partition, fetched, recordCount, endOffset)
 }

@@ -37,7 +37,7 @@ export class ConsumerBatch<K = Uint8Array, V = Uint8Array, N extends string = st
     this.baseOffset = fetched.cursor.offset
     this.endOffset = endOffset
     this.recordCount = recordCount
-    this.highWatermark = partition.highWatermark
+    this.highWatermark = partition.ends.highWatermark
     this.#owner = owner
     this.#partition = partition
     this.#fetched = fetched

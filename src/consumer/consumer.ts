@@ -141,7 +141,7 @@ export class Consumer<T extends TopicSelector = string, K = Uint8Array, V = Uint
   }
 
   paused(): TopicPartition[] {
-    return [...this.#consumption.assignment].filter(({ paused }) => paused).map(({ topic, partition }) => ({ topic, partition }))
+    return [...this.#consumption.assignment].filter(({ isPaused }) => isPaused).map(({ topic, partition }) => ({ topic, partition }))
   }
 
   // ---- positions

@@ -213,13 +213,13 @@ export class Consumption implements ReaderOwner {
   }
 
   pause(partitions: readonly AssignedPartition[]): void {
-    for (const partition of partitions) partition.paused = true
+    for (const partition of partitions) partition.pause()
     this.#reader?.interrupt()
   }
 
   resume(partitions: readonly AssignedPartition[]): void {
     for (const partition of partitions) {
-      partition.paused = false
+      partition.resume()
       if (partition.isReady) this.assignment.ready(partition)
     }
     this.#fetcher.restart()
@@ -227,8 +227,7 @@ export class Consumption implements ReaderOwner {
   }
 
   jump(partition: AssignedPartition, offset: number): void {
-    partition.error = undefined
-    partition.restUntil = 0
+    partition.rest.restart()
     partition.jumpTo(offset)
     this.#reader?.interrupt()
     this.#fetcher.restart()
@@ -278,11 +277,10 @@ export class Consumption implements ReaderOwner {
   /** A loop starts: what the last one left unhandled comes again, if handling is what commits it. */
   #readAgain(partition: AssignedPartition): void {
     if (this.settings.autoCommit && partition.handled >= 0 && partition.handled < partition.position) partition.rewind()
-    else partition.handled = partition.position
+    else partition.handledAll()
     if (partition.isReady) this.assignment.ready(partition)
-    if (partition.error === undefined) return
-    partition.error = undefined
-    partition.restUntil = 0
+    if (!partition.rest.isStopped) return
+    partition.rest.restart()
     if (partition.position < 0) this.#task(this.#position([partition]))
   }
 
@@ -291,7 +289,7 @@ export class Consumption implements ReaderOwner {
   /** Takes all that was handed out for handled. */
   acknowledge(): void {
     if (this.#reader) this.#reader.acknowledge()
-    else for (const partition of this.assignment) partition.handled = partition.position
+    else for (const partition of this.assignment) partition.handledAll()
   }
 
   /** Commits what has been handled since the last commit; what goes wrong is told as an `error` event. */
@@ -306,8 +304,7 @@ export class Consumption implements ReaderOwner {
   /** Commits what the user says, which has the last word: the next automatic commit does not take it back. */
   commitGiven(offsets: readonly OffsetToCommit[], options: { signal?: AbortSignal }): Promise<void> {
     for (const { topic, partition, offset } of offsets) {
-      const assigned = this.assignment.get(topic, partition)
-      if (assigned && offset <= assigned.position) assigned.handled = offset
+      this.assignment.get(topic, partition)?.handledByUser(offset)
     }
     return this.commit(offsets, options)
   }
@@ -324,8 +321,7 @@ export class Consumption implements ReaderOwner {
 
   #onCommitted(offsets: readonly OffsetToCommit[]): void {
     for (const { topic, partition, offset } of offsets) {
-      const assigned = this.assignment.get(topic, partition)
-      if (assigned) assigned.committed = offset
+      this.assignment.get(topic, partition)?.committedUpTo(offset)
     }
     this.#emit('committed', { offsets })
   }
@@ -456,7 +452,7 @@ export class Consumption implements ReaderOwner {
 
   async #revoke(partitions: readonly TopicPartition[], signal: AbortSignal): Promise<void> {
     const revoked = this.assignment.select(partitions)
-    for (const partition of revoked) partition.revoking = true
+    for (const partition of revoked) partition.revoke()
     this.#reader?.interrupt()
     const finished = this.#reader?.finish(new Set(revoked))
     if (finished) await abortable(finished, signal)
@@ -470,7 +466,7 @@ export class Consumption implements ReaderOwner {
     if (partitions.length === 0) return
     const lost = this.assignment.select(partitions)
     this.#reader?.interrupt()
-    for (const partition of lost) partition.revoking = true
+    for (const partition of lost) partition.revoke()
     await this.#call(this.settings.onLost ?? this.settings.onRevoked, lost, this.#closing.signal)
     for (const partition of lost) this.assignment.remove(partition)
     this.#emit('lost', { partitions: named(lost) })
@@ -484,7 +480,7 @@ export class Consumption implements ReaderOwner {
 
   #onOutOfRange(partition: AssignedPartition): void {
     // Fetching rests until there is an offset again.
-    if (this.settings.autoOffsetReset !== 'none') partition.fetchOffset = -1
+    if (this.settings.autoOffsetReset !== 'none') partition.lostItsPlace()
     this.#task(this.#startOffsets.reset(partition, this.#closing.signal))
   }
 
@@ -500,8 +496,7 @@ export class Consumption implements ReaderOwner {
   }
 
   #failPartition(partition: AssignedPartition, error: unknown): void {
-    partition.error = error
-    partition.restUntil = Number.POSITIVE_INFINITY
+    partition.rest.stop()
     this.#trouble(error)
     this.#ready.reject(error)
     this.#reader?.fail(error)
@@ -538,7 +533,7 @@ export class Consumption implements ReaderOwner {
     const member = this.#member
     this.#unlisten?.()
     await this.#watch?.stop()
-    for (const partition of this.assignment) partition.revoking = true
+    for (const partition of this.assignment) partition.revoke()
     this.#reader?.interrupt()
     // Before the member stops: in the middle of a rebalance nothing can be committed until it is through.
     if (this.settings.autoCommit) await this.commitHandled(this.assignment, timeoutMs)
@@ -562,9 +557,10 @@ export class Consumption implements ReaderOwner {
 
 function handledOffsets(partitions: Iterable<AssignedPartition>): OffsetToCommit[] {
   const offsets: OffsetToCommit[] = []
-  for (const { topic, partition, handled, committed, position, leaderEpoch } of partitions) {
-    if (handled < 0 || handled === committed) continue
-    offsets.push({ topic, partition, offset: handled, leaderEpoch: handled === position ? leaderEpoch : -1 })
+  for (const assigned of partitions) {
+    const { topic, partition } = assigned
+    const toCommit = assigned.offsetToCommit()
+    if (toCommit !== undefined) offsets.push({ topic, partition, ...toCommit })
   }
   return offsets
 }

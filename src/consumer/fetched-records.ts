@@ -26,6 +26,8 @@ export interface AbortedTransaction {
  * only committed records are wanted, without those of aborted transactions. The cursor stands at the current record.
  */
 export class FetchedRecords {
+  /** The offset that was asked for. */
+  readonly startOffset: number
   /** The offset after all of it: where to fetch next. */
   readonly endOffset: number
   readonly cursor: RecordCursor
@@ -34,7 +36,6 @@ export class FetchedRecords {
 
   readonly #bytes: Uint8Array
   readonly #size: number
-  readonly #startOffset: number
   readonly #allAborted: readonly AbortedTransaction[] | null
   /** Aborted transactions that start later than what has been walked. */
   readonly #aborted: AbortedTransaction[] | undefined
@@ -54,7 +55,7 @@ export class FetchedRecords {
     checkCrcs: boolean
   ) {
     this.#bytes = bytes
-    this.#startOffset = startOffset
+    this.startOffset = startOffset
     this.cursor = cursor
     this.#allAborted = aborted
     this.#aborted = aborted?.length ? [...aborted].sort((a, b) => a.firstOffset - b.firstOffset) : undefined
@@ -93,7 +94,7 @@ export class FetchedRecords {
       if (this.#isInBatch) {
         while (this.cursor.next()) {
           this.#leftInBatch--
-          if (this.cursor.offset >= this.#startOffset) return true
+          if (this.cursor.offset >= this.startOffset) return true
         }
         this.#isInBatch = false
       }
@@ -153,7 +154,7 @@ export class FetchedRecords {
       if (this.#aborted !== undefined) this.#endTransaction(position)
       return
     }
-    if (lastOffsetAt(bytes, position) < this.#startOffset) return
+    if (lastOffsetAt(bytes, position) < this.startOffset) return
     if (attributes & attribute.transactional && this.#isAborted(position)) return
     this.cursor.reset(bytes, position)
     this.leaderEpoch = leaderEpochAt(bytes, position)

@@ -11,6 +11,7 @@ import type { AssignedPartition } from './assigned-partition.js'
 import type { Assignment } from './assignment.js'
 import type { ConsumerSettings } from './consumer-options.js'
 import { FetchedRecords } from './fetched-records.js'
+import { Rest } from './rest.js'
 
 /** What the fetcher tells the consumer. All calls are synchronous, on the path from the append to the waiting loop. */
 export interface FetcherOwner {
@@ -50,8 +51,7 @@ interface Node {
   isStale: boolean
   /** The partitions that have room have just been looked at: while others are full, wait until the reader has moved on. */
   isResting: boolean
-  failures: number
-  restUntil: number
+  readonly rest: Rest
 }
 
 type FetchRequest = RequestOf<typeof Fetch>
@@ -113,8 +113,7 @@ export class Fetcher {
   /** Partitions came, jumped or were let go on: a request that waits without them is given up for one with them. */
   restart(): void {
     for (const partition of this.#context.assignment) {
-      const { fetchOffset, fetched, isFlowing, fetchingJumps, jumps } = partition
-      if (fetchOffset < 0 || fetched !== undefined || !isFlowing || fetchingJumps === jumps) continue
+      if (!partition.isFetchable || partition.fetched !== undefined || partition.isBeingFetched) continue
       const node = this.#nodes.get(this.#leaderOf(partition))
       if (node?.isFetching) this.#giveUp(node)
     }
@@ -146,7 +145,7 @@ export class Fetcher {
 
   #answered(node: Node): void {
     node.isFetching = false
-    for (const partition of node.asked) partition.fetchingJumps = -1
+    for (const partition of node.asked) partition.endFetch()
     node.asked = []
   }
 
@@ -186,15 +185,15 @@ export class Fetcher {
     let room = settings.fetchMaxBytes
     let unknown: Set<string> | undefined
     for (const partition of assignment) {
-      room -= (partition.fetched?.sizeInBytes ?? 0) + (partition.reading?.sizeInBytes ?? 0)
-      if (partition.fetchOffset < 0 || !partition.isFlowing || this.#isResting(partition)) continue
+      room -= partition.bufferedBytes
+      if (!partition.isFetchable || this.#isResting(partition.rest)) continue
       const leaderId = this.#leaderOf(partition)
       if (leaderId < 0) {
         unknown = (unknown ?? new Set()).add(partition.topic)
         continue
       }
       const node = this.#node(leaderId)
-      if (node.isFetching || this.#isResting(node)) continue
+      if (node.isFetching || this.#isResting(node.rest)) continue
       if (partition.fetched !== undefined) node.hasFull = true
       else node.wanted.push(partition)
     }
@@ -207,21 +206,18 @@ export class Fetcher {
     }
   }
 
-  #isResting(what: { readonly restUntil: number }): boolean {
-    if (what.restUntil === 0) return false
-    if (what.restUntil > this.#context.clock.now()) {
-      this.#wakeAt(what.restUntil)
-      return true
-    }
-    return false
+  #isResting({ until }: Rest): boolean {
+    if (until === 0 || until <= this.#context.clock.now()) return false
+    this.#wakeAt(until)
+    return true
   }
 
   #node(id: number): Node {
     let node = this.#nodes.get(id)
     if (!node) {
       const controller = new AbortController()
-      const state = { isFetching: false, isStale: false, isResting: false, hasFull: false, failures: 0, restUntil: 0 }
-      node = { id, controller, fetches: 0, asked: [], wanted: [], ...state }
+      const state = { isFetching: false, isStale: false, isResting: false, hasFull: false }
+      node = { id, controller, fetches: 0, asked: [], wanted: [], rest: new Rest(), ...state }
       this.#nodes.set(id, node)
     }
     return node
@@ -241,7 +237,7 @@ export class Fetcher {
         if (node.fetches !== fetch || !node.isFetching) return releaseAll(response)
         this.#take(response)
         this.#answered(node)
-        node.failures = node.restUntil = 0
+        node.rest.succeeded()
         node.isResting = !node.isStale
         this.#enough = this.#context.assignment.readyCount >> 1
         this.#pump()
@@ -249,7 +245,7 @@ export class Fetcher {
       error => {
         if (node.fetches !== fetch || !node.isFetching) return
         this.#answered(node)
-        this.#rest(node)
+        this.#rest(node.rest)
         this.#owner.onTrouble(error)
         this.#refresh([...new Set(partitions.map(({ topic }) => topic))])
         this.#pump()
@@ -267,9 +263,8 @@ export class Fetcher {
         entry = { topic, topicId: metadata.topic(topic)?.id, partitions: [] }
         topics.push(entry)
       }
-      partition.fetchingJumps = partition.jumps
       const leaderEpoch = metadata.partition(topic, partition.partition)?.leaderEpoch ?? -1
-      entry.partitions.push(partition.fetchEntry(leaderEpoch, settings.maxPartitionFetchBytes))
+      entry.partitions.push(partition.startFetch(leaderEpoch, settings.maxPartitionFetchBytes))
     }
     return {
       maxWaitMs: isPassing ? 0 : settings.fetchMaxWaitMs,
@@ -287,11 +282,11 @@ export class Fetcher {
       for (const answer of partitions) {
         const partition = this.#context.assignment.get(name, answer.partitionIndex)
         // Another fetch has taken its place if it jumped, went away, or came back meanwhile.
-        if (partition === undefined || partition.fetchingJumps !== partition.jumps) {
+        if (partition === undefined || !partition.isBeingFetched) {
           if (answer.records) release(answer.records)
           continue
         }
-        partition.fetchingJumps = -1
+        partition.endFetch()
         if (answer.errorCode !== ok) this.#onError(partition, answer.errorCode)
         else this.#takePartition(partition, answer)
       }
@@ -299,27 +294,19 @@ export class Fetcher {
   }
 
   #takePartition(partition: AssignedPartition, answer: PartitionResponse): void {
-    partition.failures = partition.restUntil = 0
-    partition.highWatermark = answer.highWatermark
-    partition.lastStableOffset = answer.lastStableOffset ?? -1
-    partition.logStartOffset = answer.logStartOffset ?? -1
-    const { records } = answer
+    partition.rest.succeeded()
+    const { records, highWatermark, lastStableOffset = -1, logStartOffset = -1 } = answer
+    partition.sawEnds({ highWatermark, lastStableOffset, logStartOffset })
     if (records === null || records.length === 0) return
     try {
       const { checkCrcs } = this.#context.settings
-      partition.fetched = new FetchedRecords(
-        records,
-        partition.fetchOffset,
-        partition.cursor,
-        answer.abortedTransactions ?? null,
-        checkCrcs
-      )
+      const { fetchOffset, cursor } = partition
+      partition.took(new FetchedRecords(records, fetchOffset, cursor, answer.abortedTransactions ?? null, checkCrcs))
     } catch (error) {
       const { topic, partition: number } = partition
       this.#fail(partition, new KafkaError('CORRUPT_MESSAGE', (error as Error).message, { topic, partition: number, cause: error }))
       return
     }
-    partition.fetchOffset = partition.fetched.endOffset
     this.#owner.onFetched(partition)
   }
 
@@ -327,12 +314,12 @@ export class Fetcher {
     const { topic } = partition
     const error = KafkaError.fromNumber(number, undefined, { topic, partition: partition.partition })
     if (number === offsetOutOfRange) {
-      if (partition.isReady) this.#rest(partition)
+      if (partition.isReady) this.#rest(partition.rest)
       else this.#owner.onOutOfRange(partition)
     } else if ((error.retriable && error.code !== 'CORRUPT_MESSAGE') || errorCodeOf(number) === 'UNKNOWN_SERVER_ERROR') {
       this.#context.metadata.forget(topic)
-      if (!moved.has(error.code) && partition.failures === 0) this.#owner.onTrouble(error)
-      this.#rest(partition)
+      if (!moved.has(error.code) && partition.rest.failures === 0) this.#owner.onTrouble(error)
+      this.#rest(partition.rest)
       this.#refresh([topic])
     } else {
       this.#fail(partition, error)
@@ -341,14 +328,14 @@ export class Fetcher {
 
   /** Ends the reading of a partition. What was fetched before comes first; asking again afterwards shows whether it is still so. */
   #fail(partition: AssignedPartition, error: KafkaError): void {
-    if (partition.isReady) return this.#rest(partition)
-    partition.restUntil = Number.POSITIVE_INFINITY
+    if (partition.isReady) return this.#rest(partition.rest)
     this.#owner.onFailed(partition, error)
   }
 
-  #rest(what: { failures: number; restUntil: number }): void {
-    what.restUntil = this.#context.clock.now() + this.#context.backoff.delayMs(++what.failures)
-    this.#wakeAt(what.restUntil)
+  #rest(rest: Rest): void {
+    const { clock, backoff } = this.#context
+    rest.failed(clock.now(), failures => backoff.delayMs(failures))
+    this.#wakeAt(rest.until)
   }
 
   #wakeAt(time: number): void {
@@ -371,7 +358,7 @@ export class Fetcher {
       .catch(error => {
         if (signal.aborted) return
         this.#owner.onTrouble(error)
-        for (const partition of this.#context.assignment) if (topics.includes(partition.topic)) this.#rest(partition)
+        for (const partition of this.#context.assignment) if (topics.includes(partition.topic)) this.#rest(partition.rest)
       })
       .then(() => {
         this.#refreshing = undefined

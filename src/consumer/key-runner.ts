@@ -65,7 +65,7 @@ export class KeyRunner extends Runner {
       const fetched = partition.take() as FetchedRecords
       if (!fetched.next()) {
         this.exhausted(partition, fetched)
-        if (!this.#taken.get(partition)?.length) partition.handled = partition.position
+        if (!this.#taken.get(partition)?.length) partition.handledAll()
         continue
       }
       this.#take(partition, fetched)
@@ -76,18 +76,19 @@ export class KeyRunner extends Runner {
   #take(partition: AssignedPartition, fetched: FetchedRecords): void {
     const { cursor } = fetched
     const { offset } = cursor
+    const { jumps } = partition
     const lane = `${partition.name}/${laneOf(cursor.bytes, cursor.keyStart, cursor.keyLength, offset)}`
     let record: ConsumerRecord<unknown, unknown> | undefined
     let rejected: Promise<void> | undefined
     try {
       record = decodeRecord(partition, fetched)
+      partition.handedOut(offset + 1, fetched.leaderEpoch, jumps)
     } catch (error) {
+      partition.handedOut(offset + 1, fetched.leaderEpoch, jumps)
       const pending = this.owner.reject(partition, fetched, error)
       if (isPromise(pending)) rejected = pending
     }
-    partition.position = offset + 1
-    partition.leaderEpoch = fetched.leaderEpoch
-    const task: Task = { partition, offset, jumps: partition.jumps, record, lane, isBegun: record === undefined, isHandled: false }
+    const task: Task = { partition, offset, jumps, record, lane, isBegun: record === undefined, isHandled: false }
     const taken = this.#taken.get(partition)
     if (taken) taken.push(task)
     else this.#taken.set(partition, [task])
@@ -141,7 +142,7 @@ export class KeyRunner extends Runner {
   #mayBegin(task: Task): boolean {
     const { partition, jumps } = task
     if (jumps !== partition.jumps || !this.owner.assignment.has(partition)) return false
-    return (!this.isStopping && !partition.revoking) || this.#isGap(task)
+    return (!this.isStopping && !partition.isRevoking) || this.#isGap(task)
   }
 
   /** Whether a record after this one has been begun. */
@@ -188,10 +189,10 @@ export class KeyRunner extends Runner {
     if (count === 0) return
     const last = taken[count - 1]
     taken.splice(0, count)
-    if (taken.length > 0) partition.handled = last.offset + 1
+    if (taken.length > 0) partition.handledUpTo(last.offset + 1, partition.jumps)
     else {
       this.#taken.delete(partition)
-      partition.handled = partition.position
+      partition.handledAll()
     }
   }
 }

@@ -62,7 +62,7 @@ export abstract class LoopReader<T> implements RecordIterator<T>, Reader {
     const partition = this.#partition
     if (partition === undefined || this.#isInterrupted || this.#pending !== undefined || (this.#handouts & (this.itemsPerLook - 1)) === 0)
       return this.#nextSlowly()
-    partition.handled = partition.position
+    partition.handledAll()
     const fetched = partition.reading as FetchedRecords
     let item: T
     try {
@@ -126,14 +126,14 @@ export abstract class LoopReader<T> implements RecordIterator<T>, Reader {
   }
 
   acknowledge(): void {
-    if (this.#isInHand && this.#partition !== undefined) this.#partition.handled = this.#partition.position
+    if (this.#isInHand && this.#partition !== undefined) this.#partition.handledAll()
   }
 
   inHand(): Iterable<number> {
     return [this.#isInHand ? this.#handouts : -1]
   }
 
-  /** The item that starts at the current record. Sets the partition's position after it. Throws what decoding throws. */
+  /** The item that starts at the current record. Moves the partition's position past it. Throws what decoding throws. */
   protected abstract handOut(partition: AssignedPartition, fetched: FetchedRecords): T
 
   #nextSlowly(): Promise<IteratorResult<T, undefined>> {
@@ -206,7 +206,7 @@ export abstract class LoopReader<T> implements RecordIterator<T>, Reader {
           continue
         }
         partition.finishReading()
-        partition.handled = partition.position
+        partition.handledAll()
         fetched.release()
         hasMoved = true
         this.#partition = undefined
@@ -220,14 +220,16 @@ export abstract class LoopReader<T> implements RecordIterator<T>, Reader {
   /** What stands at the current record cannot be handed out. Throws when reading must stop there. */
   #troubled(partition: AssignedPartition, fetched: FetchedRecords, error: unknown): Promise<void> | undefined {
     const { jumps } = partition
-    const stop = (reason: unknown, offset: number = fetched.cursor.offset) => {
-      if (jumps === partition.jumps) partition.jumpTo(offset)
+    const { offset } = fetched.cursor
+    const stop = (reason: unknown, at: number = offset) => {
+      if (jumps === partition.jumps) partition.jumpTo(at)
       this.#partition = undefined
       this.owner.moveOn()
       throw reason
     }
     const goOn = () => {
-      if (jumps === partition.jumps) partition.position = partition.handled = fetched.cursor.offset + 1
+      partition.handedOut(offset + 1, fetched.leaderEpoch, jumps)
+      partition.handledUpTo(offset + 1, jumps)
     }
     if (isDamage(error)) {
       const where = { topic: partition.topic, partition: partition.partition, cause: error }

@@ -6,7 +6,7 @@ import { Runner } from './runner.js'
 
 /** How `run` makes and handles items: records, or batches. */
 export interface ItemHandling {
-  /** Handles the item that starts at the current record and sets the partition's position after it. Throws, or rejects, what ends `run`. */
+  /** Handles the item that starts at the current record and moves the partition's position past it. Throws, or rejects, what ends `run`. */
   handle(partition: AssignedPartition, fetched: FetchedRecords): MaybePromise<void>
 }
 
@@ -52,7 +52,7 @@ export class PartitionRunner extends Runner {
       while (fetched !== undefined && partition.jumps === jumps && this.mayHandOut(partition)) {
         if (!fetched.next()) {
           this.exhausted(partition, fetched)
-          partition.handled = partition.position
+          partition.handledUpTo(partition.position, jumps)
           break
         }
         const handled = this.#call(partition, fetched)
@@ -61,7 +61,7 @@ export class PartitionRunner extends Runner {
           number = this.handedOut(partition)
           await handled
         }
-        if (partition.jumps === jumps) partition.handled = partition.position
+        partition.handledUpTo(partition.position, jumps)
         if (number >= 0) this.handedBack(number)
         number = -1
       }

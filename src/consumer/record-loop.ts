@@ -6,9 +6,9 @@ import { decodeRecord } from './record-decoder.js'
 /** `for await` over records. */
 export class RecordLoop<R> extends LoopReader<R> {
   protected override handOut(partition: AssignedPartition, fetched: FetchedRecords): R {
+    const { jumps } = partition
     const record = decodeRecord(partition, fetched)
-    partition.position = record.offset + 1
-    partition.leaderEpoch = record.leaderEpoch
+    partition.handedOut(record.offset + 1, record.leaderEpoch, jumps)
     return record as R
   }
 }

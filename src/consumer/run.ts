@@ -71,16 +71,16 @@ class EachRecord implements ItemHandling {
   }
 
   handle(partition: AssignedPartition, fetched: FetchedRecords): MaybePromise<void> {
+    const { jumps } = partition
+    const { offset } = fetched.cursor
     let record: AnyRecord
     try {
       record = decodeRecord(partition, fetched)
     } catch (error) {
-      const rejected = this.#consumption.reject(partition, fetched, error)
-      partition.position = fetched.cursor.offset + 1
-      return rejected
+      partition.handedOut(offset + 1, fetched.leaderEpoch, jumps)
+      return this.#consumption.reject(partition, fetched, error)
     }
-    partition.position = record.offset + 1
-    partition.leaderEpoch = record.leaderEpoch
+    partition.handedOut(offset + 1, fetched.leaderEpoch, jumps)
     return this.#handling.handle(record)
   }
 }

@@ -71,8 +71,8 @@ export class StartOffsets {
     for (const partition of this.#withoutPosition(existing)) {
       const offset = committed?.get(partition.name)
       if (offset === undefined) continue
-      partition.committed = offset.offset
       partition.jumpTo(offset.offset)
+      partition.committedUpTo(offset.offset)
     }
     await this.#reset(this.#withoutPosition(existing), reset, 'noCommittedOffset', signal)
   }
@@ -129,7 +129,7 @@ export class StartOffsets {
 
   /** Those that still need one: a seek may have been quicker, and what failed waits for the next loop. */
   #withoutPosition(partitions: readonly AssignedPartition[]): AssignedPartition[] {
-    return partitions.filter(partition => partition.position < 0 && partition.error === undefined && this.#owner.isAssigned(partition))
+    return partitions.filter(partition => partition.position < 0 && !partition.rest.isStopped && this.#owner.isAssigned(partition))
   }
 }
 
