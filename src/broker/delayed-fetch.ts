@@ -122,12 +122,12 @@ export class DelayedFetches {
     this.#timer?.cancel()
     this.#timerAt = deadline
     // A process whose consumer waits must not exit.
-    this.#timer = this.#clock.setTimer(Math.max(0, deadline - this.#clock.now()), () => this.#expire(), { keepAlive: true })
+    this.#timer = this.#clock.setTimer(Math.max(0, deadline - this.#clock.monotonic()), () => this.#expire(), { keepAlive: true })
   }
 
   #expire(): void {
     this.#timerAt = Number.POSITIVE_INFINITY
-    const now = this.#clock.now()
+    const now = this.#clock.monotonic()
     let next = Number.POSITIVE_INFINITY
     for (const fetch of this.#waiting) {
       if (fetch.deadline > now) next = Math.min(next, fetch.deadline)

@@ -104,13 +104,13 @@ export class LogCleaner {
   }
 
   #mayTry(partition: Partition): boolean {
-    return !partition.isDeleted && !((this.#restUntil.get(partition) ?? 0) > this.#parts.clock.now())
+    return !partition.isDeleted && !((this.#restUntil.get(partition) ?? 0) > this.#parts.clock.monotonic())
   }
 
   #failed(partition: Partition, error: unknown): void {
     const isOver = partition.isDeleted || this.#stop.signal.aborted || (error instanceof KafkaError && error.code === 'CLOSED')
     if (isOver) return
-    this.#restUntil.set(partition, this.#parts.clock.now() + failureBackoffMs)
+    this.#restUntil.set(partition, this.#parts.clock.monotonic() + failureBackoffMs)
     this.#parts.onFailed(partition, error)
   }
 }

@@ -104,7 +104,7 @@ export class MetadataCache {
    * `KafkaError` that names the topic: UNKNOWN_TOPIC_OR_PARTITION, INVALID_TOPIC_EXCEPTION, LEADER_NOT_AVAILABLE, … or REQUEST_TIMED_OUT.
    */
   ensure(topics: readonly string[], options: EnsureOptions = {}): MaybePromise<void> {
-    const now = this.#clock.now()
+    const now = this.#clock.monotonic()
     for (const name of topics) {
       const known = this.#known.get(name)
       if (!known || known.expiresAt <= now) return this.refresh(topics, options)
@@ -167,7 +167,7 @@ export class MetadataCache {
     const isSameTopic = before?.id === topicId
     if (before && !isSameTopic) this.#drop(name)
     const byNumber: PartitionMetadata[] = []
-    let expiresAt = this.#clock.now() + this.#maxAgeMs
+    let expiresAt = this.#clock.monotonic() + this.#maxAgeMs
     for (const { partitionIndex, leaderId, leaderEpoch = -1 } of partitions) {
       const earlier = isSameTopic ? before.partitions[partitionIndex] : undefined
       const isOutdated = earlier !== undefined && leaderEpoch >= 0 && leaderEpoch < earlier.leaderEpoch

@@ -11,17 +11,26 @@ export interface TimerOptions {
 /**
  * Where all of millrace takes its time from, so that a test can turn the hands itself (`VirtualClock` in `millrace/testing`).
  * One clock is passed to `Cluster.open` and on to every part.
+ *
+ * It has two hands. `now` is the date, which people, NTP and tests set back and forward: it only goes into records, commits and
+ * other things that are kept, and decides what retention removes. `monotonic` never goes back: every timeout, deadline, interval
+ * and backoff is measured by it.
  */
 export interface Clock {
-  /** Milliseconds since 1970, as in `Date.now()`. */
+  /** Wall time: milliseconds since 1970, as in `Date.now()`. It may jump in both directions. */
   now(): number
-  /** Calls `callback` once, `delayMs` milliseconds from now, never synchronously. */
+  /** Milliseconds, with fractions, since a moment of the clock's own choice. Never less than before. */
+  monotonic(): number
+  /** Calls `callback` once, `delayMs` milliseconds of `monotonic` from now, never synchronously. */
   setTimer(delayMs: number, callback: () => void, options?: TimerOptions): Timer
 }
+
+const { performance } = globalThis
 
 /** The clock of the machine. */
 export const systemClock: Clock = {
   now: () => Date.now(),
+  monotonic: () => performance.now(),
   setTimer(delayMs, callback, options) {
     const handle = setTimeout(callback, Math.min(delayMs, longestDelayMs))
     if (!options?.keepAlive) handle.unref?.()

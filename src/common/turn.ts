@@ -35,8 +35,8 @@ class Turn {
     this.#clock = clock
   }
 
-  /** A promise of a place in the next turn when this one has lasted long enough, else undefined. `now` is what the clock has said just now. */
-  breath(now = this.#clock.now()): Promise<void> | undefined {
+  /** A promise of a place in the next turn when this one has lasted long enough, else undefined. `now` is what the monotonic clock has said just now. */
+  breath(now = this.#clock.monotonic()): Promise<void> | undefined {
     return this.#isOver(now) ? this.place() : undefined
   }
 
@@ -58,7 +58,7 @@ class Turn {
 
   /** Lets the first in line go on, and once it has, the next; the rest stays in line when the turn is over before. */
   #release(): void {
-    if (this.#isOver(this.#clock.now())) return
+    if (this.#isOver(this.#clock.monotonic())) return
     this.#waiting.shift()?.()
     if (this.#waiting.length > 0) done.then(this.#onRelease)
   }

@@ -407,7 +407,7 @@ export class Consumption implements ReaderOwner {
         onJoined: generation => this.#emit('rebalanced', generation),
         onFatal: error => this.#fail(error),
         onTrouble: error => this.#trouble(error),
-        isStuck: () => this.#stuckWatch.isStuck(this.#reader?.inHand() ?? [], this.clock.now()),
+        isStuck: () => this.#stuckWatch.isStuck(this.#reader?.inHand() ?? [], this.clock.monotonic()),
         nextPoll: signal => this.#nextPoll(signal)
       }
     )

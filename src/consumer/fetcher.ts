@@ -207,7 +207,7 @@ export class Fetcher {
   }
 
   #isResting({ until }: Rest): boolean {
-    if (until === 0 || until <= this.#context.clock.now()) return false
+    if (until === 0 || until <= this.#context.clock.monotonic()) return false
     this.#wakeAt(until)
     return true
   }
@@ -334,7 +334,7 @@ export class Fetcher {
 
   #rest(rest: Rest): void {
     const { clock, backoff } = this.#context
-    rest.failed(clock.now(), failures => backoff.delayMs(failures))
+    rest.failed(clock.monotonic(), failures => backoff.delayMs(failures))
     this.#wakeAt(rest.until)
   }
 
@@ -346,7 +346,7 @@ export class Fetcher {
       this.#timerAt = Number.POSITIVE_INFINITY
       this.#look()
     }
-    this.#timer = this.#context.clock.setTimer(Math.max(0, time - this.#context.clock.now()), onTime, { keepAlive: true })
+    this.#timer = this.#context.clock.setTimer(Math.max(0, time - this.#context.clock.monotonic()), onTime, { keepAlive: true })
   }
 
   /** Asks who leads these topics; one question at a time. */

@@ -38,7 +38,7 @@ export class Heartbeats {
   resume(): void {
     this.pause()
     if (this.#isStopped) return
-    this.#lastAnswerAt = this.#context.clock.now()
+    this.#lastAnswerAt = this.#context.clock.monotonic()
     if (this.#isHurried) void this.#beat()
     else this.#schedule()
   }
@@ -84,13 +84,13 @@ export class Heartbeats {
       const { groupId } = coordinator
       const { errorCode } = await coordinator.ask(Heartbeat, { groupId, ...sent }, sending.signal)
       if (sending.signal.aborted) return
-      if (errorCode === 0) this.#lastAnswerAt = clock.now()
+      if (errorCode === 0) this.#lastAnswerAt = clock.monotonic()
       else this.#owner.onError(KafkaError.fromNumber(errorCode), sent)
     } catch {
       // The coordinator is out of reach: it has been forgotten, so that the next one is looked for. Joining again tells if it lasts.
       if (sending.signal.aborted) return
     }
-    if (clock.now() - this.#lastAnswerAt >= settings.sessionTimeoutMs) coordinator.forget()
+    if (clock.monotonic() - this.#lastAnswerAt >= settings.sessionTimeoutMs) coordinator.forget()
     if (this.#sending !== sending) return
     this.#sending = undefined
     if (this.#isHurried) void this.#beat()

@@ -8,7 +8,7 @@ export class Rest {
     return this.#failures
   }
 
-  /** Until when to wait, on the cluster's clock; 0 when there is nothing to wait for. */
+  /** Until when to wait, on the monotonic clock; 0 when there is nothing to wait for. */
   get until(): number {
     return this.#until
   }

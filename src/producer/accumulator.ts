@@ -58,8 +58,9 @@ export class Accumulator {
     return this.used + bytes <= this.bufferMemory || this.used === 0
   }
 
-  openBatch(queue: PartitionQueue, now: number): ProducerBatch {
+  openBatch(queue: PartitionQueue): ProducerBatch {
     const batch = this.newBatch()
+    const now = this.#clock.monotonic()
     batch.createdAt = now
     batch.deadline = now + this.#deliveryTimeoutMs
     queue.open = batch
@@ -150,7 +151,7 @@ export class Accumulator {
   }
 
   #endLinger(): void {
-    const now = this.#clock.now()
+    const now = this.#clock.monotonic()
     const waiting = this.#lingering.splice(0)
     for (const entry of waiting) {
       if (entry.until > now) {

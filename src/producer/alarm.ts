@@ -14,7 +14,7 @@ export class Alarm {
     this.#options = options
   }
 
-  /** Rings at `time`, milliseconds on the clock, or before. */
+  /** Rings at `time`, in milliseconds of the monotonic clock, or before. */
   set(time: number): void {
     if (time >= this.#time) return
     this.#timer?.cancel()
@@ -23,7 +23,7 @@ export class Alarm {
       this.#time = Number.POSITIVE_INFINITY
       this.#ring()
     }
-    this.#timer = this.#clock.setTimer(Math.max(0, time - this.#clock.now()), onTime, this.#options)
+    this.#timer = this.#clock.setTimer(Math.max(0, time - this.#clock.monotonic()), onTime, this.#options)
   }
 
   cancel(): void {

@@ -11,7 +11,7 @@ export class PartitionQueue {
   readonly closed: ProducerBatch[] = []
   open: ProducerBatch | undefined
   inFlight: ProducerBatch | undefined
-  /** Time on the clock before which nothing is sent, after a failure. */
+  /** Time of the monotonic clock before which nothing is sent, after a failure. */
   retryAt = 0
   /** The node that failed last; another leader is tried without waiting. */
   failedLeader = -1

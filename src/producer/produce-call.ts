@@ -14,7 +14,7 @@ export class ProduceCall {
   readonly leaderId: number
   readonly queues: PartitionQueue[]
   readonly batches: ProducerBatch[]
-  /** Time on the clock after which the response is no longer waited for. */
+  /** Time of the monotonic clock after which the response is no longer waited for. */
   deadline = 0
   controller: AbortController | undefined
   /** Its place in the list of calls under way; -1 when it is not in it. */

@@ -22,7 +22,7 @@ export class ProducerBatch {
   #lastReceipt: Receipt | undefined
   #bytes: Uint8Array | undefined
   #settled: Deferred<void> | undefined
-  /** Milliseconds on the clock at which it was begun, and at which it is given up. */
+  /** Milliseconds of the monotonic clock at which it was begun, and at which it is given up. */
   createdAt = 0
   deadline = 0
   /** How often it has been sent. */

@@ -114,7 +114,7 @@ export class Producer extends EventEmitter<ProducerEvents> implements AsyncDispo
     this.#random = random
     this.#brokers = brokers
     this.#metadata = parts.metadata ?? new MetadataCache(brokers, { ...settings, clock, random })
-    this.#lookAgainAt = clock.now() + settings.metadataMaxAgeMs
+    this.#lookAgainAt = clock.monotonic() + settings.metadataMaxAgeMs
     const metadata = this.#metadata
     const accumulator = new Accumulator({ ...settings, clock })
     this.#accumulator = accumulator
@@ -125,7 +125,8 @@ export class Producer extends EventEmitter<ProducerEvents> implements AsyncDispo
       onFailed: (queue: PartitionQueue, batch: ProducerBatch, error: unknown) => this.#onFailed(queue, batch, error),
       onRetry: (queue: PartitionQueue, batch: ProducerBatch, error: unknown, delayMs: number) =>
         this.#onRetry(queue, batch, error, delayMs),
-      onReleased: () => this.#admission.feed()
+      onReleased: () => this.#admission.feed(),
+      onTurn: (now: number) => this.#keepFresh(now)
     }
     this.#sender = new Sender({ settings, clock, random, brokers, metadata, accumulator, listener, queues })
   }
@@ -141,9 +142,8 @@ export class Producer extends EventEmitter<ProducerEvents> implements AsyncDispo
       const name = writer.topic
       const receipt = new RecordReceipt(name, resolve, reject)
       const known = this.#admission.isOpen(writer) ? this.#metadata.topic(name) : undefined
-      const now = this.#sender.now()
-      if (known && writer.append(topic, record, known, false, now, receipt, 0) === progress.appended) this.#keepFresh(now)
-      else this.#admission.enter(writer, new PendingRecord(topic, record, receipt, options?.signal))
+      if (known && writer.append(topic, record, known, false, this.#sender.now(), receipt, 0) === progress.appended) return
+      this.#admission.enter(writer, new PendingRecord(topic, record, receipt, options?.signal))
     })
   }
 
@@ -233,10 +233,8 @@ export class Producer extends EventEmitter<ProducerEvents> implements AsyncDispo
 
   /** Appends what can be appended now; false when something is left. */
   #run(append: PendingAppend, writer: TopicWriter, known: NonNullable<ReturnType<MetadataCache['topic']>>): boolean {
-    const now = this.#clock.now()
-    this.#keepFresh(now)
     try {
-      return append.run(writer, known, now) === progress.appended
+      return append.run(writer, known, this.#clock.now()) === progress.appended
     } catch (error) {
       append.refuse(error)
       return true

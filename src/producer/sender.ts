@@ -22,6 +22,8 @@ export interface SenderListener {
   onRetry(queue: PartitionQueue, batch: ProducerBatch, error: unknown, delayMs: number): void
   /** Memory has become free. */
   onReleased(): void
+  /** Records are about to be sent; `now` is in milliseconds of the monotonic clock. */
+  onTurn(now: number): void
 }
 
 export interface SenderOptions {
@@ -102,7 +104,7 @@ export class Sender {
     this.#accumulator.onReady = () => this.#schedule()
   }
 
-  /** The time for a record that is being sent: while a turn is due at the end of this stretch, one look at the clock serves a few records. */
+  /** The wall time for a record that is being sent: while a turn is due at the end of this stretch, one look at the clock serves a few records. */
   now(): number {
     if (!this.#isScheduled) return this.#clock.now()
     if (this.#stretchReadings++ % readingsPerLook === 0) this.#stretchNow = this.#clock.now()
@@ -137,7 +139,8 @@ export class Sender {
     this.#stretchReadings = 0
     const listed = this.#accumulator.takeListed()
     if (listed.length === 0) return
-    const now = this.#clock.now()
+    const now = this.#clock.monotonic()
+    this.#listener.onTurn(now)
     for (let i = 0; i < listed.length; i++) {
       const queue = listed[i]
       if (queue.inFlight || queue.retryAt > now) continue
@@ -187,7 +190,7 @@ export class Sender {
     const response = call.send()
     if (!isPromise(response)) return this.#onResponse(call, response, now)
     response.then(
-      settled => this.#onResponse(call, settled, this.#clock.now()),
+      settled => this.#onResponse(call, settled, this.#clock.monotonic()),
       error => this.#unanswered(call, error)
     )
   }
@@ -292,7 +295,7 @@ export class Sender {
 
   /** Puts a batch back to the front of its queue, for later. */
   #retry(queue: PartitionQueue, batch: ProducerBatch, error: KafkaError, leaderId: number): void {
-    const now = this.#clock.now()
+    const now = this.#clock.monotonic()
     batch.lastError = error
     if (batch.isDone || now >= batch.deadline) return this.#expire(queue, batch)
     const delayMs = Math.ceil(this.#backoff.delayMs(batch.attempts))
@@ -306,7 +309,7 @@ export class Sender {
   }
 
   #endBackoff(): void {
-    const now = this.#clock.now()
+    const now = this.#clock.monotonic()
     for (const queue of this.#backingOff) {
       if (queue.retryAt > now) {
         this.#retryAlarm.set(queue.retryAt)
@@ -340,7 +343,7 @@ export class Sender {
   }
 
   #checkDeadlines(): void {
-    const now = this.#clock.now()
+    const now = this.#clock.monotonic()
     let next = Number.POSITIVE_INFINITY
     for (const queue of this.#queues()) {
       const { inFlight, closed } = queue

@@ -108,7 +108,7 @@ export class TopicWriter implements PartitionLoad {
         batch = queue.open
       }
     }
-    batch ??= accumulator.openBatch(queue, now)
+    batch ??= accumulator.openBatch(queue)
     batch.append(receipt, index, timestamp, key, value, headers)
     const added = accumulator.count(batch)
     if (isSticky) this.#sticky.appended(added)

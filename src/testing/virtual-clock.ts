@@ -1,4 +1,5 @@
 import type { Clock, Timer } from '../common/clock.js'
+import { expectFunction, expectInteger, shown } from '../common/options.js'
 
 /**
  * A clock that stands still until a test moves it, so that timeouts of hours pass in no time and in the same order every time.
@@ -10,17 +11,26 @@ import type { Clock, Timer } from '../common/clock.js'
  * ```
  */
 export class VirtualClock implements Clock {
-  #now: number
+  /** Wall time at the moment that `monotonic` counts from. */
+  #startMs: number
+  #monotonic = 0
   #nextId = 0
   readonly #timers: VirtualTimer[] = []
 
   /** Starts at `startMs`, milliseconds since 1970. Default: the first of January 2024. */
   constructor(startMs = Date.UTC(2024, 0, 1)) {
-    this.#now = startMs
+    expectInteger('startMs', startMs, 0)
+    this.#startMs = startMs
   }
 
+  /** Wall time, in milliseconds since 1970: goes on with `advance`, and jumps with `stepWallClock`. */
   now(): number {
-    return this.#now
+    return this.#startMs + this.#monotonic
+  }
+
+  /** Milliseconds that the clock has been advanced by. */
+  monotonic(): number {
+    return this.#monotonic
   }
 
   /** How many timers are set. */
@@ -29,8 +39,11 @@ export class VirtualClock implements Clock {
   }
 
   setTimer(delayMs: number, callback: () => void): Timer {
-    // Like the machine's, this clock shows whole milliseconds, whatever chance has added to a delay.
-    const timer = { due: this.#now + Math.max(0, Math.ceil(delayMs)), id: this.#nextId++, callback }
+    if (typeof delayMs !== 'number' || Number.isNaN(delayMs))
+      throw new TypeError(`Expected \`delayMs\` to be a number, got ${shown(delayMs)}`)
+    expectFunction('callback', callback)
+    // This clock shows whole milliseconds, whatever chance has added to a delay.
+    const timer = { due: this.#monotonic + Math.max(0, Math.ceil(delayMs)), id: this.#nextId++, callback }
     let place = this.#timers.length
     while (place > 0 && this.#timers[place - 1].due > timer.due) place--
     this.#timers.splice(place, 0, timer)
@@ -43,20 +56,32 @@ export class VirtualClock implements Clock {
   }
 
   /**
-   * Moves time on by `ms`: fires every timer that falls due, each at its time and in order, those that timers set among them; and lets what
-   * they set in motion settle in between, as far as it waits for promises and not for input or output.
+   * Moves time on by `ms`, a non-negative integer: fires every timer that falls due, each at its time
+   * and in order, those that timers set among them; and lets what they set in motion settle in
+   * between, as far as it waits for promises and not for input or output. Calls that overlap share
+   * the way, each to the time that was `ms` ahead when it was made: the clock never runs backwards.
    */
   async advance(ms: number): Promise<void> {
-    const end = this.#now + ms
+    expectInteger('ms', ms, 0)
+    const end = this.#monotonic + ms
     await settle()
     while (this.#timers.length > 0 && this.#timers[0].due <= end) {
       const timer = this.#timers.shift() as VirtualTimer
-      this.#now = Math.max(this.#now, timer.due)
+      this.#monotonic = Math.max(this.#monotonic, timer.due)
       timer.callback()
       await settle()
     }
-    this.#now = end
+    this.#monotonic = Math.max(this.#monotonic, end)
     await settle()
+  }
+
+  /**
+   * Sets the wall clock forward by `ms`, or back if it is negative, not before 1970, as NTP or an
+   * operator does to that of a machine. No time passes: `monotonic` stays, and no timer fires.
+   */
+  stepWallClock(ms: number): void {
+    expectInteger('ms', ms, -this.now(), Number.MAX_SAFE_INTEGER - this.now())
+    this.#startMs += ms
   }
 }
 

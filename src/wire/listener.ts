@@ -207,7 +207,7 @@ export class Listener extends EventEmitter<ListenerEvents> implements AsyncDispo
         authentication: new Authentication(this.#users && credentials(this.#users, this.#target), mechanisms),
         brokerFor: (clientId, clientHost, apiVersion) => this.#target.connect({ clientId, clientHost, apiVersion }),
         own: (api, body) => this.#users && refuseChangesOfGiven(this.#users, api, body),
-        now: () => this.#options.clock.now()
+        now: () => this.#options.clock.monotonic()
       },
       reason => this.#left(connection, reason)
     )
@@ -229,7 +229,7 @@ export class Listener extends EventEmitter<ListenerEvents> implements AsyncDispo
     const { idleTimeoutMs, stallTimeoutMs, clock } = this.#options
     const interval = Math.max(1, Math.min(1000, Math.ceil(Math.min(idleTimeoutMs, stallTimeoutMs) / 4)))
     this.#sweep = clock.setTimer(interval, () => {
-      const now = clock.now()
+      const now = clock.monotonic()
       for (const connection of this.#connections) {
         const silentMs = now - connection.lastProgress
         if (connection.isOwed && silentMs >= stallTimeoutMs) connection.destroy(timedOut('stalled', 'stallTimeoutMs', stallTimeoutMs))

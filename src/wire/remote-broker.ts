@@ -149,11 +149,11 @@ class ReconnectDelay {
   failed(): void {
     this.#failures++
     const delayMs = Math.min(this.#longestMs, this.#firstMs * 2 ** Math.min(this.#failures - 1, 20))
-    this.#notBefore = this.#clock.now() + delayMs * (0.8 + 0.4 * this.#random.next())
+    this.#notBefore = this.#clock.monotonic() + delayMs * (0.8 + 0.4 * this.#random.next())
   }
 
   async wait(signal: AbortSignal): Promise<void> {
-    const delayMs = this.#notBefore - this.#clock.now()
+    const delayMs = this.#notBefore - this.#clock.monotonic()
     if (delayMs > 0) await sleep(this.#clock, delayMs, signal, { keepAlive: true })
   }
 }

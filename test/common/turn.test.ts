@@ -4,7 +4,7 @@ import { turnOf } from '../../src/common/turn.js'
 
 function handClock() {
   const hands = { now: 0 }
-  const clock: Clock = { now: () => hands.now, setTimer: () => ({ cancel() {} }) }
+  const clock: Clock = { now: () => 0, monotonic: () => hands.now, setTimer: () => ({ cancel() {} }) }
   return { hands, turn: turnOf(clock) }
 }
 

@@ -28,7 +28,7 @@ const offsetOutOfRange = errorNumber('OFFSET_OUT_OF_RANGE')
 export function fetch(node: LocalBroker, request: Request, _context: RequestContext, signal?: AbortSignal): MaybePromise<Response> {
   const round = new FetchRound(node, request, signal)
   const { maxWaitMs } = request
-  const answer = () => (round.isComplete || maxWaitMs <= 0 ? round.response() : round.wait(node.clock.now() + maxWaitMs))
+  const answer = () => (round.isComplete || maxWaitMs <= 0 ? round.response() : round.wait(node.clock.monotonic() + maxWaitMs))
   const read = round.read()
   return isPromise(read) ? read.then(answer) : answer()
 }

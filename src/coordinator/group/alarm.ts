@@ -21,7 +21,7 @@ export class Alarm {
 
   /** Calls `callback` in `delayMs`, and forgets what it was set to before. */
   set(delayMs: number, callback: () => void): void {
-    this.#deadline = this.#clock.now() + delayMs
+    this.#deadline = this.#clock.monotonic() + delayMs
     this.#callback = callback
     if (this.#timer && this.#firesAt <= this.#deadline) return
     this.#timer?.cancel()
@@ -36,12 +36,12 @@ export class Alarm {
 
   #start(): void {
     this.#firesAt = this.#deadline
-    this.#timer = this.#clock.setTimer(Math.max(0, this.#deadline - this.#clock.now()), () => this.#fire())
+    this.#timer = this.#clock.setTimer(Math.max(0, this.#deadline - this.#clock.monotonic()), () => this.#fire())
   }
 
   #fire(): void {
     this.#timer = undefined
-    if (this.#clock.now() < this.#deadline) return this.#start()
+    if (this.#clock.monotonic() < this.#deadline) return this.#start()
     this.#deadline = Number.POSITIVE_INFINITY
     this.#callback()
   }
