@@ -16,16 +16,20 @@ export type BatchVisitor = (bytes: Uint8Array, position: number, filePosition: n
 export interface BatchFile {
   readonly name: string
   readonly file: StorageFile
+  /** Throws when nobody may read on. */
+  expectOpen?(): void
 }
 
 /**
  * Walks the batches of a file from one position to another, both of which must be where batches start or end; waits where the visitor does. Returns
  * whether the visitor ended it.
  */
-export async function walkBatches({ file, name }: BatchFile, from: number, to: number, visit: BatchVisitor): Promise<boolean> {
+export async function walkBatches(batchFile: BatchFile, from: number, to: number, visit: BatchVisitor): Promise<boolean> {
+  const { file, name } = batchFile
   let filePosition = from
   let wanted = blockBytes
   while (filePosition < to) {
+    batchFile.expectOpen?.()
     const view = await file.read(filePosition, Math.min(wanted, to - filePosition))
     try {
       let position = 0

@@ -1,5 +1,6 @@
 import { systemClock } from '../common/clock.js'
 import { isPromise, type MaybePromise } from '../common/deferred.js'
+import { release } from '../common/lease.js'
 import { expectInteger, shown } from '../common/options.js'
 import { KafkaError } from '../errors.js'
 import type { Storage } from '../storage/storage.js'
@@ -19,6 +20,7 @@ import { cutUnwritten, startAnew, truncateTo } from './log-truncation.js'
 import type { AppendInfo, AppendOptions, LogOpenOptions, ReadOptions } from './log-types.js'
 import type { ProducerState } from './producer-state.js'
 import { openSegments, type RecoveryReport } from './recovery.js'
+import type { SegmentRead } from './segment-reader.js'
 import { offsetOfMaxTimestamp, offsetOfTimestamp, type TimestampedOffset } from './timestamp-lookup.js'
 import type { AbortedTransaction } from './transaction-index.js'
 import { reasonOf } from './write-failures.js'
@@ -195,12 +197,27 @@ export class Log {
     if (!(offset >= logStartOffset && offset <= logEndOffset)) throw this.#state.outOfRange(offset)
     const limit = upTo !== undefined && upTo < logEndOffset ? upTo : logEndOffset
     if (offset >= limit) return nothing
+    const request = { offset, maxBytes, upTo: limit, minOneBatch }
     try {
-      const bytes = segments.read({ offset, maxBytes, upTo: limit, minOneBatch })
-      return isPromise(bytes) ? bytes.catch(error => this.#failRead(error)) : bytes
+      const bytes = segments.read(request)
+      return isPromise(bytes) ? this.#readUncut(bytes, request) : bytes
     } catch (error) {
       return this.#failRead(error)
     }
+  }
+
+  /** Reads again where the log was cut meanwhile: what was read may have been written over, from the middle of a batch on. */
+  async #readUncut(reading: Promise<Uint8Array>, request: SegmentRead): Promise<Uint8Array> {
+    const { cuts } = this.#state
+    try {
+      const bytes = await reading
+      if (cuts === this.#state.cuts) return bytes
+      release(bytes)
+    } catch (error) {
+      if (cuts === this.#state.cuts) this.#failRead(error)
+    }
+    const { offset, maxBytes, upTo, minOneBatch } = request
+    return this.read(offset, maxBytes, { upTo, minOneBatch })
   }
 
   /** The aborted transactions, ordered by their first offset, whose batches are passed over by readers of `bytes`, which were read at `offset`. */
@@ -317,6 +334,7 @@ export class Log {
   }
 
   #failRead(cause: unknown): never {
+    this.#state.expectOpen()
     if (cause instanceof KafkaError && cause.code !== 'STORAGE_FAILED') throw cause
     throw new KafkaError('KAFKA_STORAGE_ERROR', `The log \`${this.folder}\` could not be read: ${reasonOf(cause)}`, { cause })
   }

@@ -19,6 +19,8 @@ export class SegmentList {
   #hasFailed = false
   /** Files on their way out, which nobody waits for but `removals`. */
   readonly #removals = new Set<Promise<void>>()
+  /** Segments that have left the list and have readers; their files are open until these are done. */
+  readonly #stillRead = new Set<Segment>()
 
   /** `onFailure` is told when the files of a segment could not be removed. */
   constructor(segments: Segment[], onFailure: (cause: unknown) => void) {
@@ -123,6 +125,7 @@ export class SegmentList {
       bytes += segment.sizeInBytes
       this.#loaded.delete(segment)
       segment.markRetired()
+      this.#noteIfRead(segment)
     }
     this.#sizeInBytes -= bytes
     if (start > 0) removed.reverse()
@@ -149,6 +152,7 @@ export class SegmentList {
   replace(start: number, count: number, segment: Segment): void {
     for (const replaced of this.#segments.splice(start, count, segment)) {
       this.#loaded.delete(replaced)
+      this.#noteIfRead(replaced)
       this.#await(() => replaced.abandon())
     }
     this.recount()
@@ -159,9 +163,15 @@ export class SegmentList {
     await Promise.all(this.#removals)
   }
 
+  /** Closes all files, after the reads that are under way. */
   async close(): Promise<void> {
     await this.removals()
-    await allDone(this.#segments.map(async ({ file }) => file.close()))
+    await allDone([...this.#segments, ...this.#stillRead].map(segment => segment.close()))
+  }
+
+  #noteIfRead(segment: Segment): void {
+    for (const read of this.#stillRead) if (!read.isHeld) this.#stillRead.delete(read)
+    if (segment.isHeld) this.#stillRead.add(segment)
   }
 
   #await(end: () => MaybePromise<void>): void {

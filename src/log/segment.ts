@@ -1,4 +1,4 @@
-import { isPromise, type MaybePromise } from '../common/deferred.js'
+import { type Deferred, deferred, isPromise, type MaybePromise } from '../common/deferred.js'
 import { release } from '../common/lease.js'
 import { KafkaError } from '../errors.js'
 import { baseOffsetAt, headerBytes, lastOffsetAt, maxTimestampAt } from '../record/batch-header.js'
@@ -34,8 +34,13 @@ export class Segment {
   readonly #indexIntervalBytes: number
   /** Largest timestamp of the first batch, which the age of the segment counts from. */
   #firstTimestamp = -1
+  /** Those who use the file; it is closed after them. */
   #readers = 0
+  #unread: Deferred<void> | undefined
   #retired = false
+  /** Whether the names of its files are its own: not once it is being removed, or another takes them over. */
+  #hasNames = true
+  #isClosing = false
   #knowsMaxTimestamp = true
   #loading: Promise<void> | undefined
   #learning: Promise<void> | undefined
@@ -141,7 +146,7 @@ export class Segment {
   }
 
   async #load(): Promise<void> {
-    const isLoaded = this.indexes.areOnDisk && (await this.indexes.read(this.sizeInBytes, this.nextOffset))
+    const isLoaded = this.#hasNames && this.indexes.areOnDisk && (await this.indexes.read(this.sizeInBytes, this.nextOffset))
     if (!isLoaded) return this.rebuildIndexes()
   }
 
@@ -226,7 +231,7 @@ export class Segment {
     }
     if (!this.#isSealed) return
     this.indexes.times.maybeAppend(this.maxTimestamp, this.offsetOfMaxTimestamp)
-    if (this.#storage.durable && !this.#storage.readOnly && !this.#retired) await this.indexes.write()
+    if (this.#storage.durable && !this.#storage.readOnly && this.#hasNames) await this.indexes.write()
   }
 
   /** Checks the batches from the start of the file, or from where the indexes end, and indexes them, as far as they are whole. */
@@ -375,28 +380,36 @@ export class Segment {
    * once, so that a crash before the rest is no harm.
    */
   retire(): MaybePromise<void> {
-    this.#retired = true
+    this.markRetired()
     if (this.#storage.durable) return this.#retireFiles().finally(() => this.#closeUnread())
     const removed = this.#storage.remove(this.name)
     return isPromise(removed) ? removed.finally(() => this.#closeUnread()) : this.#closeUnread()
   }
 
   async #retireFiles(): Promise<void> {
+    await this.giveUpNames()
     await this.#storage.rename(this.name, `${this.name}.deleted`)
     await this.#storage.syncFolder(this.path.slice(0, this.path.lastIndexOf('/')))
     await removeFilesBeside(this.#storage, this.path)
-    this.indexes.areOnDisk = false
     await this.#storage.remove(`${this.name}.deleted`)
   }
 
   /** Says that it is about to be removed. */
   markRetired(): void {
     this.#retired = true
+    this.#hasNames = false
+  }
+
+  /** Resolves when it uses none of its names any more, so that another may: what reads or writes its indexes has ended, and nothing begins to. */
+  async giveUpNames(): Promise<void> {
+    this.#hasNames = false
+    await Promise.allSettled([this.#loading, this.#learning, this.#rebuilding])
+    this.indexes.areOnDisk = false
   }
 
   /** Ends its use after the reads that are under way, when its files are gone already or belong to another. */
   abandon(): MaybePromise<void> {
-    this.#retired = true
+    this.markRetired()
     this.indexes.areOnDisk = false
     return this.#closeUnread()
   }
@@ -407,8 +420,22 @@ export class Segment {
   }
 
   letGo(): MaybePromise<void> {
-    this.#readers--
+    if (--this.#readers > 0) return
+    this.#unread?.resolve()
+    this.#unread = undefined
     if (this.#retired) return this.#closeUnread()
+  }
+
+  /** Closes its file after the reads that are under way. Walks end before their next block. */
+  async close(): Promise<void> {
+    this.#isClosing = true
+    while (this.isHeld) await (this.#unread ??= deferred()).promise
+    await this.file.close()
+  }
+
+  /** Throws CLOSED once the log is being closed: a walk through gigabytes must not hold that up. */
+  expectOpen(): void {
+    if (this.#isClosing) throw new KafkaError('CLOSED', `\`${this.name}\` is closed`)
   }
 
   #closeUnread(): MaybePromise<void> {

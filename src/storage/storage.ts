@@ -50,6 +50,9 @@ export interface StorageFile {
   truncate(length: number): MaybePromise<void>
   /** Resolves when all bytes appended before the call survive a power cut. */
   sync(): MaybePromise<void>
-  /** Ends the use of the file; idempotent. */
+  /**
+   * Ends the use of the file; idempotent. Calls that are under way end well, and the promise settles after them. Later ones are refused: what the file was
+   * known by, a descriptor or its name, may belong to another by then. Bytes that were lent stay as they are until they are released.
+   */
   close(): MaybePromise<void>
 }

@@ -88,12 +88,14 @@ export class MountedFile implements StorageFile {
 
   append(bytes: Uint8Array): undefined | Promise<void> {
     if (this.#failure) throw this.#failure
+    this.#expectOpen()
     const { syncEachAppend, maxSyncWriteBytes } = this.#storage.options
     this.#length += bytes.length
     this.#isExtended = true
     let writing: Promise<void> | undefined
     if (this.#writing || bytes.length > maxSyncWriteBytes) {
-      this.#waiting.push(bytes.slice())
+      // As with a real disk, the bytes are read when they are written: whoever changes them before changes what is written.
+      this.#waiting.push(bytes)
       writing = this.#writeNext(this.#writing)
       this.#writing = writing
       const settled = () => {
@@ -130,6 +132,7 @@ export class MountedFile implements StorageFile {
   }
 
   async read(position: number, maxBytes: number): Promise<Uint8Array> {
+    this.#expectOpen()
     if (position + maxBytes > this.#content.length) await this.#writing
     await this.#storage.turns()
     this.#storage.disk.begin(this.#storage.mount, 'read', this.#name)
@@ -137,6 +140,7 @@ export class MountedFile implements StorageFile {
   }
 
   async truncate(length: number): Promise<void> {
+    this.#expectOpen()
     await this.#writing?.catch(() => {})
     await this.#storage.turns()
     this.#storage.disk.begin(this.#storage.mount, 'truncate', this.#name)
@@ -165,6 +169,10 @@ export class MountedFile implements StorageFile {
     this.#closed = true
     await this.#writing?.catch(() => {})
     this.#storage.disk.closed(this)
+  }
+
+  #expectOpen(): void {
+    if (this.#closed) throw new DiskFailure(`\`${this.#name}\` is closed`, 'EBADF', false)
   }
 
   /**

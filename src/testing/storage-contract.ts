@@ -165,6 +165,29 @@ export function storageContract(subject: StorageUnderTest): ContractCase[] {
     sameBytes(await read(storage, 'a.log'), pattern(10, 1))
   })
 
+  rule('a file that is closed is neither read nor written', async storage => {
+    const file = await storage.open('a.log')
+    await file.append(pattern(100, 1))
+    await file.close()
+    await refused('read', () => file.read(0, 100))
+    await refused('append', () => file.append(pattern(10, 2)))
+    await refused('truncate', () => file.truncate(10))
+    sameBytes(await read(storage, 'a.log'), pattern(100, 1))
+  })
+
+  rule('reads that are under way when their file is closed never give the bytes of another', async storage => {
+    await write(storage, 'a.log', pattern(400_000, 1))
+    await write(storage, 'b.log', pattern(400_000, 2))
+    const file = await storage.open('a.log')
+    const reads = Array.from({ length: 16 }, async () => file.read(0, 400_000))
+    const closing = file.close()
+    sameBytes(await read(storage, 'b.log'), pattern(400_000, 2))
+    await closing
+    for (const outcome of await Promise.allSettled(reads)) {
+      if (outcome.status === 'fulfilled') sameBytes(outcome.value, pattern(400_000, 1).subarray(0, outcome.value.length))
+    }
+  })
+
   rule('a folder lists the files and folders that are directly in it', async storage => {
     await write(storage, 'orders-0/1.log', pattern(1, 1))
     await write(storage, 'orders-0/1.index', pattern(1, 1))
@@ -283,6 +306,15 @@ export function storageContract(subject: StorageUnderTest): ContractCase[] {
     })
   }
   return cases
+}
+
+async function refused(what: string, call: () => unknown): Promise<void> {
+  try {
+    await call()
+  } catch {
+    return
+  }
+  throw new Error(`Expected ${what} of a closed file to fail`)
 }
 
 /** Bytes that differ with the seed and with their place. */

@@ -61,13 +61,14 @@ export class Compactor {
   async dirtiness(): Promise<Dirtiness> {
     const { flusher } = this.#log
     await flusher.idle()
+    this.#log.expectOpen()
     return this.#dirtiness(this.#log.recoveryPoint)
   }
 
   #dirtiness(safeUpTo: number): Promise<Dirtiness> {
     const log = this.#log
     const limit = Math.min(log.lastStableOffset, log.storage.durable ? safeUpTo : Number.POSITIVE_INFINITY)
-    return dirtinessOf(log, log.segments.all.slice(), limit, log.clock.now())
+    return log.segments.holding(held => dirtinessOf(log, held, limit, log.clock.now()))
   }
 
   /** One round; undefined when there is nothing to do. A call while one is under way gets that one's result. */
@@ -181,6 +182,7 @@ export class Compactor {
       const areThere = cuts === log.cuts && index >= 0 && sources.every((source, i) => segments.at(index + i) === source)
       if (!areThere) return
       try {
+        for (const source of sources) await source.giveUpNames()
         await swapIn(storage, folder, cleaned, sources)
       } catch (error) {
         throw new Error(`compacted segments could not be put in place: ${reasonOf(error)}`, { cause: error })

@@ -31,7 +31,10 @@ const leastAheadBytes = 4 * 1024
 const mostAheadBytes = 256 * 1024
 const zeros = new Uint8Array(mostAheadBytes)
 
-/** One file on disk. Appends are applied in order; a failed sync ends all writing, for nobody knows then what the disk holds. */
+/**
+ * One file on disk. Appends are applied in order; a failed sync ends all writing, for nobody knows then what the disk holds. Closing waits for the calls
+ * that are under way; later ones are refused, since the descriptor, and perhaps the name, belong to another file by then.
+ */
 export class DiskFile implements StorageFile {
   /** Where it is now: a rename moves it. */
   path: string
@@ -50,7 +53,12 @@ export class DiskFile implements StorageFile {
   #failure: Error | undefined
   /** A write that failed may have left something beyond the end. */
   #mayBeLonger = false
-  #closed = false
+  /** Reads in the thread pool. */
+  #reads = 0
+  #unread: Deferred<void> | undefined
+  #closing: Promise<void> | undefined
+  /** Whether the descriptor has been given back. */
+  #isEnded = false
 
   constructor(path: string, setting: DiskFileSetting) {
     this.path = path
@@ -67,9 +75,14 @@ export class DiskFile implements StorageFile {
     return this.#length
   }
 
+  /** From the call of `close` on. */
+  get isClosed(): boolean {
+    return this.#closing !== undefined
+  }
+
   append(bytes: Uint8Array): MaybePromise<void> {
     if (this.#failure) throw this.#failure
-    if (this.#closed) throw storageError('Writing', this.path, 'the file is closed')
+    this.#expectOpen('Writing')
     const position = this.#length
     if (this.#writing || bytes.length > maxSyncWriteBytes) return this.#appendLater(bytes, position)
     this.#writeNow(bytes, position)
@@ -95,15 +108,14 @@ export class DiskFile implements StorageFile {
     const before = this.#writing
     const writing = (async () => {
       await before
-      const fd = this.#setting.handles.pin(this)
       try {
-        this.#extend(fd, position, position + bytes.length)
-        for (let written = 0; written < bytes.length; ) written += await writeAt(fd, bytes, written, position + written)
+        await this.#pinned('Writing', async fd => {
+          this.#extend(fd, position, position + bytes.length)
+          for (let written = 0; written < bytes.length; ) written += await writeAt(fd, bytes, written, position + written)
+        })
       } catch (error) {
         this.#mayBeLonger = true
-        throw storageError('Writing', this.path, error)
-      } finally {
-        this.#setting.handles.unpin(this)
+        throw error
       }
       this.#writtenLength = position + bytes.length
       this.#tail.append(position, bytes)
@@ -135,23 +147,57 @@ export class DiskFile implements StorageFile {
     }
   }
 
+  /** Lends the descriptor to calls in the thread pool. */
+  async #pinned<T>(action: string, use: (fd: number) => Promise<T>): Promise<T> {
+    const { handles } = this.#setting
+    try {
+      const handle = handles.pin(this)
+      try {
+        return await use(handle.fd)
+      } finally {
+        handles.unpin(handle)
+      }
+    } catch (error) {
+      throw storageError(action, this.path, error)
+    }
+  }
+
+  #expectOpen(action: string): void {
+    if (this.isClosed) throw storageError(action, this.path, 'the file is closed')
+  }
+
   read(position: number, maxBytes: number): MaybePromise<Uint8Array> {
+    this.#expectOpen('Reading')
+    return this.#read(position, maxBytes)
+  }
+
+  #read(position: number, maxBytes: number): MaybePromise<Uint8Array> {
     if (position >= this.#length || maxBytes <= 0) return nothing
     const recent = this.#tail.read(position, maxBytes)
     if (recent) return recent
-    if (position >= this.#writtenLength) return this.#readWhenWritten(position, maxBytes)
+    if (position >= this.#writtenLength) return this.#reading(() => this.#readWhenWritten(position, maxBytes))
     const end = Math.min(
       position + maxBytes,
       this.#writtenLength,
       position < this.#tail.start ? this.#tail.start : Number.POSITIVE_INFINITY
     )
     const byteCount = end - position
-    return byteCount <= maxSyncReadBytes ? this.#readNow(position, byteCount) : this.#readLater(position, byteCount)
+    return byteCount <= maxSyncReadBytes ? this.#readNow(position, byteCount) : this.#reading(() => this.#readLater(position, byteCount))
   }
 
   async #readWhenWritten(position: number, maxBytes: number): Promise<Uint8Array> {
     await this.#writing
-    return this.read(position, maxBytes)
+    return this.#read(position, maxBytes)
+  }
+
+  /** Counts a read that takes time, so that the file is not closed before its end. */
+  async #reading(read: () => Promise<Uint8Array>): Promise<Uint8Array> {
+    this.#reads++
+    try {
+      return await read()
+    } finally {
+      if (--this.#reads === 0) this.#unread?.resolve()
+    }
   }
 
   #readNow(position: number, byteCount: number): Uint8Array {
@@ -170,11 +216,9 @@ export class DiskFile implements StorageFile {
     }
   }
 
-  async #readLater(position: number, byteCount: number): Promise<Uint8Array> {
-    const { handles, readBuffers } = this.#setting
-    const buffer = readBuffers.take(byteCount)
-    const fd = handles.pin(this)
-    try {
+  #readLater(position: number, byteCount: number): Promise<Uint8Array> {
+    const buffer = this.#setting.readBuffers.take(byteCount)
+    return this.#pinned('Reading', async fd => {
       let filled = 0
       while (filled < byteCount) {
         const got = await readAt(fd, buffer, filled, byteCount - filled, position + filled)
@@ -182,11 +226,7 @@ export class DiskFile implements StorageFile {
         filled += got
       }
       return this.#lent(buffer, filled)
-    } catch (error) {
-      throw storageError('Reading', this.path, error)
-    } finally {
-      handles.unpin(this)
-    }
+    })
   }
 
   #lent(buffer: Uint8Array, filled: number): Uint8Array {
@@ -194,7 +234,9 @@ export class DiskFile implements StorageFile {
   }
 
   async truncate(length: number): Promise<void> {
+    this.#expectOpen('Truncating')
     await this.#writing?.catch(() => {})
+    this.#expectOpen('Truncating')
     if (this.#failure) throw this.#failure
     const isLonger = this.#mayBeLonger || this.#extendedLength > this.#length
     if (length > this.#length || (length === this.#length && !isLonger)) return
@@ -217,6 +259,7 @@ export class DiskFile implements StorageFile {
   /** One sync serves all who ask while the one before it runs. */
   sync(): Promise<void> {
     if (this.#failure) return Promise.reject(this.#failure)
+    if (this.#isEnded) return Promise.reject(storageError('Syncing', this.path, 'the file is closed'))
     if (!this.#syncing) return this.#startSync()
     if (this.#isGathering) return this.#syncing
     this.#nextSync ??= deferred()
@@ -242,30 +285,37 @@ export class DiskFile implements StorageFile {
     await new Promise(setImmediate)
     this.#isGathering = false
     if (this.#writing) await this.#writing
-    const { handles } = this.#setting
-    const fd = handles.pin(this)
     try {
-      await new Promise<void>((resolve, reject) => fdatasync(fd, error => (error ? reject(error) : resolve())))
+      await this.#pinned(
+        'Syncing',
+        fd => new Promise<void>((resolve, reject) => fdatasync(fd, error => (error ? reject(error) : resolve())))
+      )
     } catch (error) {
-      this.#failure = storageError('Syncing', this.path, error)
-      throw this.#failure
-    } finally {
-      handles.unpin(this)
+      this.#failure = error as Error
+      throw error
     }
   }
 
-  async close(): Promise<void> {
-    if (this.#closed) return
-    this.#closed = true
-    while (this.#writing || this.#syncing) {
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
+    while (this.#writing || this.#syncing || this.#reads > 0) {
       await this.#writing?.catch(() => {})
       await this.#syncing?.catch(() => {})
+      if (this.#reads > 0) await (this.#unread ??= deferred()).promise
     }
+    this.#isEnded = true
     const { handles } = this.#setting
-    if (this.#extendedLength > this.#length && !this.#failure) ftruncateSync(handles.use(this), this.#length)
-    this.#tail.forget()
-    handles.release(this)
-    this.#setting.onClosed(this)
+    try {
+      if (this.#extendedLength > this.#length && !this.#failure) ftruncateSync(handles.use(this), this.#length)
+    } finally {
+      this.#tail.forget()
+      handles.release(this)
+      this.#setting.onClosed(this)
+    }
   }
 }
 

@@ -144,7 +144,7 @@ export class FileStorage implements Storage {
     const path = this.#pathToWrite(name)
     try {
       // Who has it open may go on reading, so its descriptor must not be closed and opened again.
-      for (const file of this.#files.at(path)) this.#handles.pin(file)
+      for (const file of this.#files.at(path)) this.#handles.keep(file)
       await rm(path, { recursive: true, force: true })
       this.#removeEmptyFolder(dirname(path))
       this.#noteName(path)
@@ -168,7 +168,7 @@ export class FileStorage implements Storage {
     const target = this.#path(to)
     try {
       mkdirSync(dirname(target), { recursive: true, mode: this.#options.folderMode })
-      for (const file of this.#files.at(target)) this.#handles.pin(file)
+      for (const file of this.#files.at(target)) this.#handles.keep(file)
       renameSync(path, target)
       this.#noteName(path)
       this.#noteName(target)
@@ -256,7 +256,10 @@ export class FileStorage implements Storage {
     const folders = [...this.#unsyncedFolders]
     this.#unsynced.clear()
     this.#unsyncedFolders.clear()
-    for (const file of files) file.sync().catch(error => this.onError?.(error, relative(this.directory, file.path)))
+    for (const file of files) {
+      // One that is being closed was synced by its owner, or need not be.
+      if (!file.isClosed) file.sync().catch(error => this.onError?.(error, relative(this.directory, file.path)))
+    }
     for (const folder of folders) {
       this.syncFolder(folder).catch(error => {
         for (const file of this.#files.at(join(this.directory, folder))) file.fail(error)

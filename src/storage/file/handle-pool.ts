@@ -11,21 +11,38 @@ export interface HandleOwner {
   readonly path: string
 }
 
+/** A descriptor that its borrower may use until `unpin`: the number is not given to another file before. */
+export interface Handle {
+  readonly fd: number
+}
+
+interface PooledHandle extends Handle {
+  /** Asynchronous calls that use the descriptor. */
+  pins: number
+  /** The file has lost its name, so it could not be opened again. */
+  isKept: boolean
+  /** Its owner has ended; the last `unpin` closes it. */
+  isReleased: boolean
+}
+
 /**
  * The open file descriptors of a storage. At most `maxOpenFiles` are open at once, however many files are in use: the one used longest ago is
- * closed and opened again when it is needed. A descriptor that is pinned (an asynchronous call is using it) stays.
+ * closed and opened again when it is needed. The pool alone closes descriptors, and none that is pinned: a call in the thread pool would go on with the
+ * number, which by then may belong to another file.
  */
 export class HandlePool {
   readonly #options: HandlePoolOptions
   /** In order of use, the oldest first. */
-  readonly #open = new Map<HandleOwner, { readonly fd: number; pins: number }>()
+  readonly #open = new Map<HandleOwner, PooledHandle>()
+  /** Handles whose owners have ended, with calls that still use them. */
+  readonly #released = new Set<PooledHandle>()
 
   constructor(options: HandlePoolOptions) {
     this.#options = options
   }
 
   get openCount(): number {
-    return this.#open.size
+    return this.#open.size + this.#released.size
   }
 
   /** Opens a file for the first time, creating it when it is not there. */
@@ -38,31 +55,41 @@ export class HandlePool {
     return this.#handle(owner).fd
   }
 
-  /** A descriptor that stays open until `unpin`. */
-  pin(owner: HandleOwner): number {
+  /** A descriptor that stays open until `unpin`, whatever becomes of its owner. */
+  pin(owner: HandleOwner): Handle {
     const handle = this.#handle(owner)
     handle.pins++
-    return handle.fd
+    return handle
   }
 
-  unpin(owner: HandleOwner): void {
-    const handle = this.#open.get(owner)
-    if (handle) handle.pins--
+  unpin(borrowed: Handle): void {
+    const handle = borrowed as PooledHandle
+    handle.pins--
+    if (handle.pins > 0 || !handle.isReleased) return
+    this.#released.delete(handle)
+    closeSync(handle.fd)
   }
 
-  /** Closes the descriptor of a file that is no longer in use. */
+  /** Opens a file that is about to lose its name, and keeps it open until `release`. */
+  keep(owner: HandleOwner): void {
+    this.#handle(owner).isKept = true
+  }
+
+  /** Ends the use of a file by its owner. The descriptor is closed with its last pin. */
   release(owner: HandleOwner): void {
     const handle = this.#open.get(owner)
     if (!handle) return
     this.#open.delete(owner)
-    closeSync(handle.fd)
+    if (handle.pins === 0) return closeSync(handle.fd)
+    handle.isReleased = true
+    this.#released.add(handle)
   }
 
   closeAll(): void {
     for (const owner of [...this.#open.keys()]) this.release(owner)
   }
 
-  #handle(owner: HandleOwner, creation = 0) {
+  #handle(owner: HandleOwner, creation = 0): PooledHandle {
     const open = this.#open.get(owner)
     if (open) {
       this.#open.delete(owner)
@@ -71,7 +98,8 @@ export class HandlePool {
     }
     this.#closeOldest()
     const { readOnly, fileMode } = this.#options
-    const handle = { fd: openSync(owner.path, readOnly ? constants.O_RDONLY : constants.O_RDWR | creation, fileMode), pins: 0 }
+    const fd = openSync(owner.path, readOnly ? constants.O_RDONLY : constants.O_RDWR | creation, fileMode)
+    const handle: PooledHandle = { fd, pins: 0, isKept: false, isReleased: false }
     this.#open.set(owner, handle)
     return handle
   }
@@ -79,7 +107,7 @@ export class HandlePool {
   #closeOldest(): void {
     if (this.#open.size < this.#options.maxOpenFiles) return
     for (const [owner, handle] of this.#open) {
-      if (handle.pins > 0) continue
+      if (handle.pins > 0 || handle.isKept) continue
       this.release(owner)
       if (this.#open.size < this.#options.maxOpenFiles) return
     }
