@@ -65,7 +65,7 @@ export class KeyRunner extends Runner {
       const fetched = partition.take() as FetchedRecords
       if (!fetched.next()) {
         this.exhausted(partition, fetched)
-        if (!this.#taken.get(partition)?.length) partition.handledAll()
+        if (this.#takenOf(partition) === undefined) partition.handledAll()
         continue
       }
       this.#take(partition, fetched)
@@ -89,7 +89,7 @@ export class KeyRunner extends Runner {
       if (isPromise(pending)) rejected = pending
     }
     const task: Task = { partition, offset, jumps, record, lane, isBegun: record === undefined, isHandled: false }
-    const taken = this.#taken.get(partition)
+    const taken = this.#takenOf(partition)
     if (taken) taken.push(task)
     else this.#taken.set(partition, [task])
     this.#taskCount++
@@ -124,8 +124,7 @@ export class KeyRunner extends Runner {
   }
 
   protected override owes(partition: AssignedPartition): boolean {
-    const taken = this.#taken.get(partition) ?? []
-    const begun = taken.filter(({ jumps }) => jumps === partition.jumps).map(({ isBegun }) => isBegun)
+    const begun = this.#takenOf(partition)?.map(({ isBegun }) => isBegun) ?? []
     return begun.includes(false) && begun.lastIndexOf(true) > begun.indexOf(false)
   }
 
@@ -146,8 +145,8 @@ export class KeyRunner extends Runner {
   }
 
   /** Whether a record after this one has been begun. */
-  #isGap({ partition, jumps, offset }: Task): boolean {
-    return this.#taken.get(partition)?.some(later => later.isBegun && later.offset > offset && later.jumps === jumps) ?? false
+  #isGap({ partition, offset }: Task): boolean {
+    return this.#takenOf(partition)?.some(later => later.isBegun && later.offset > offset) ?? false
   }
 
   async #work(task: Task): Promise<void> {
@@ -182,18 +181,22 @@ export class KeyRunner extends Runner {
     const { partition } = task
     task.isHandled = true
     this.#taskCount--
-    const taken = this.#taken.get(partition)
-    if (task.jumps !== partition.jumps || taken === undefined) return
+    const taken = this.#takenOf(partition)
+    if (taken === undefined) return
     let count = 0
-    while (count < taken.length && (taken[count].isHandled || taken[count].jumps !== partition.jumps)) count++
+    while (count < taken.length && taken[count].isHandled) count++
     if (count === 0) return
     const last = taken[count - 1]
     taken.splice(0, count)
-    if (taken.length > 0) partition.handledUpTo(last.offset + 1, partition.jumps)
-    else {
-      this.#taken.delete(partition)
-      partition.handledAll()
-    }
+    partition.handledUpTo(taken.length > 0 ? last.offset + 1 : partition.position, last.jumps)
+  }
+
+  /** The records of a partition that were taken since its last jump and are not all handled; undefined when there are none. */
+  #takenOf(partition: AssignedPartition): Task[] | undefined {
+    const taken = this.#taken.get(partition)
+    if (taken === undefined || (taken.length > 0 && taken[0].jumps === partition.jumps)) return taken
+    this.#taken.delete(partition)
+    return undefined
   }
 }
 
