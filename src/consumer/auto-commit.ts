@@ -1,0 +1,67 @@
+import type { Clock, Timer } from '../common/clock.js'
+import type { AssignedPartition } from './assigned-partition.js'
+import type { OffsetToCommit } from './committer.js'
+import type { ConsumerSettings } from './consumer-options.js'
+
+export interface AutoCommitContext {
+  readonly clock: Clock
+  readonly settings: ConsumerSettings
+  readonly partitions: Iterable<AssignedPartition>
+  readonly commit: (offsets: readonly OffsetToCommit[], options: { timeoutMs?: number }) => Promise<unknown>
+  readonly onTrouble: (error: unknown) => void
+}
+
+/** Commits what has been handled, every `autoCommitIntervalMs` and when it is asked to. Does nothing where `autoCommit` is off. */
+export class AutoCommit {
+  readonly #context: AutoCommitContext
+  #timer: Timer | undefined
+  #committing: Promise<void> | undefined
+  #isStopped = false
+
+  constructor(context: AutoCommitContext) {
+    this.#context = context
+  }
+
+  start(): void {
+    this.#timer?.cancel()
+    this.#schedule()
+  }
+
+  /** Commits at no more intervals. */
+  stop(): void {
+    this.#isStopped = true
+    this.#timer?.cancel()
+  }
+
+  /** Commits what has been handled of these partitions since the last commit; what goes wrong is told as an `error` event. */
+  async commit(partitions: Iterable<AssignedPartition>, timeoutMs?: number): Promise<void> {
+    if (!this.#context.settings.autoCommit) return
+    try {
+      await this.#context.commit(offsetsToCommit(partitions), { timeoutMs })
+    } catch (error) {
+      this.#context.onTrouble(error)
+    }
+  }
+
+  #schedule(): void {
+    const { clock, settings, partitions } = this.#context
+    if (!settings.autoCommit || this.#isStopped) return
+    this.#timer = clock.setTimer(settings.autoCommitIntervalMs, () => {
+      this.#committing ??= this.commit(partitions).finally(() => {
+        this.#committing = undefined
+      })
+      this.#schedule()
+    })
+  }
+}
+
+/** Everything that has been handled and not yet been committed. */
+export function offsetsToCommit(partitions: Iterable<AssignedPartition>): OffsetToCommit[] {
+  const offsets: OffsetToCommit[] = []
+  for (const assigned of partitions) {
+    const { topic, partition } = assigned
+    const toCommit = assigned.offsetToCommit()
+    if (toCommit !== undefined) offsets.push({ topic, partition, ...toCommit })
+  }
+  return offsets
+}

@@ -1,0 +1,42 @@
+import type { MetadataCache } from '../client/metadata-cache.js'
+import type { Backoff } from '../client/retry.js'
+import type { Clock } from '../common/clock.js'
+import type { ConsumerSettings } from './consumer-options.js'
+import type { GenerationInfo, GroupMember } from './group-member.js'
+import type { Handover } from './handover.js'
+import type { Subscription } from './subscription.js'
+import type { ClusterNews } from './topic-watch.js'
+
+/** Where the partitions of a consumer come from: its group, all that its topics have, or the user's own list. */
+export interface PartitionSource {
+  /** The membership in the group, where there is one. */
+  readonly member?: GroupMember
+  /** Begins to bring partitions. Called once. */
+  start(): void
+  /** The consumer has subscribed to other topics. */
+  subscriptionChanged(): void
+  /** Gives up all partitions, after a last commit that takes no longer than `timeoutMs`. */
+  stop(timeoutMs: number | undefined, signal: AbortSignal): Promise<void>
+}
+
+export interface PartitionSourceContext {
+  readonly settings: ConsumerSettings
+  readonly clock: Clock
+  readonly metadata: MetadataCache
+  readonly backoff: Backoff
+  readonly news: ClusterNews | undefined
+  readonly handover: Handover
+  readonly subscription: () => Subscription
+  /** The topics that the subscription means at present. */
+  readonly topics: (signal: AbortSignal) => Promise<string[]>
+  /** Milliseconds until topics are looked up again. */
+  readonly lookIntervalMs: () => number
+}
+
+export interface PartitionSourceEvents {
+  onJoined(generation: GenerationInfo): void
+  /** The source cannot go on. */
+  onFatal(error: unknown): void
+  /** Something failed and is tried again. */
+  onTrouble(error: unknown): void
+}
