@@ -1,3 +1,4 @@
+import { onAbort } from '../common/abort.js'
 import type { Clock, Timer } from '../common/clock.js'
 import type { MaybePromise } from '../common/deferred.js'
 import { type Turn, turnOf, whenAtRest } from '../common/turn.js'
@@ -112,10 +113,9 @@ export class DelayedFetches {
   #listenTo(signal: AbortSignal): void {
     if (this.#signals.has(signal)) return
     this.#signals.add(signal)
-    const onAbort = () => {
+    onAbort(signal, () => {
       for (const fetch of this.#waiting) if (fetch.signal === signal && this.#leave(fetch)) fetch.reject(signal.reason)
-    }
-    signal.addEventListener('abort', onAbort, { once: true })
+    })
   }
 
   #setTimer(deadline: number): void {

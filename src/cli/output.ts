@@ -6,11 +6,14 @@ const flushAt = 64 * 1024
 /** Lines to a stream, in large pieces, waiting where the reader is slow. */
 export class Output {
   readonly #stream: Writable
+  readonly #signal: AbortSignal
   #waiting: string[] = []
   #size = 0
 
-  constructor(stream: Writable) {
+  /** Once the signal has aborted, no reader is waited for. */
+  constructor(stream: Writable, signal: AbortSignal) {
     this.#stream = stream
+    this.#signal = signal
   }
 
   /** Await it when it is a promise: the reader has not kept up. */
@@ -41,6 +44,6 @@ export class Output {
     const text = `${this.#waiting.join('\n')}\n`
     this.#waiting = []
     this.#size = 0
-    if (!this.#stream.write(text)) await once(this.#stream, 'drain')
+    if (!this.#stream.write(text) && !this.#signal.aborted) await once(this.#stream, 'drain', { signal: this.#signal })
   }
 }

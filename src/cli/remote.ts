@@ -25,7 +25,8 @@ export function connectAsGiven(invocation: Invocation): Promise<Cluster> {
     clientId: 'millrace-cli',
     tls: ca ? { ca: readFileSync(ca) } : invocation.flag('tls'),
     ...(sasl && { sasl: { mechanism, ...userIn(sasl) } }),
-    connectTimeoutMs: 5000
+    connectTimeoutMs: 5000,
+    signal: invocation.signal
   })
 }
 
@@ -35,6 +36,9 @@ export function userIn(text: string): { readonly username: string; readonly pass
   if (colon < 1 || colon === text.length - 1) throw new UsageError(`--sasl takes user:password, not '${text}'`)
   return { username: text.slice(0, colon), password: text.slice(colon + 1) }
 }
+
+/** Milliseconds that an interrupted command may still take to tell its group that it leaves, or to deliver what was handed over. */
+export const interruptMs = 1000
 
 /** A person waits for the answer. */
 export const adminTimeoutMs = 10_000

@@ -21,21 +21,19 @@ Usage: millrace COMMAND …
 ${commands.map(({ name, summary }) => `  ${name.padEnd(10)}${summary}`).join('\n')}
 
 \`millrace COMMAND --help\` tells more, \`millrace --version\` which version this is.
-Exit codes: 0 all is well, 1 something is wrong with what was looked at or could not be done, 2 wrong usage.`
+Exit codes: 0 all is well, 1 something is wrong with what was looked at or could not be done, 2 wrong usage,
+130 and 143 interrupted by SIGINT and SIGTERM before the work was done.`
 
 export interface Surroundings {
   readonly stdout: Writable
   readonly stderr: Writable
-  /** Aborted when the user wants it to end. */
+  /** Aborted when the user wants it to end; the reason is the name of the process signal. */
   readonly signal: AbortSignal
 }
 
-/** What a shell says of who was ended by SIGINT. */
-const interrupted = 130
-
 /** Does what the words after `millrace` say; resolves with the exit code. Rejects only for what is no mistake of the user's. */
 export async function run([name, ...words]: readonly string[], { stdout, stderr, signal }: Surroundings): Promise<number> {
-  const output = new Output(stdout)
+  const output = new Output(stdout, signal)
   const tell = (line: string) => void stderr.write(`${line}\n`)
   const say = async (text: string) => {
     await output.line(text)
@@ -59,13 +57,18 @@ export async function run([name, ...words]: readonly string[], { stdout, stderr,
     return await command.run(new Invocation(command, words, { output, tell, signal }))
   } catch (error) {
     if (isMistake(error)) return complain(`millrace ${name}: ${(error as Error).message}\nSee \`millrace ${name} --help\`.`)
-    if (signal.aborted) return interrupted
+    if (signal.aborted) return interrupted(signal)
     if (!isFailure(error)) throw error
     tell(`millrace ${name}: ${(error as Error).message}`)
     return 1
   } finally {
     await output.flush()
   }
+}
+
+/** What a shell says of a process that a signal ended. */
+function interrupted({ reason }: AbortSignal): number {
+  return reason === 'SIGTERM' ? 143 : 130
 }
 
 /** The library's own checks of what it is given begin with one of two words; other TypeErrors are ours. */

@@ -1,3 +1,4 @@
+import { firstToAbort, type MergedSignal } from '../common/abort.js'
 import { type Clock, sleep } from '../common/clock.js'
 import { abortable } from '../common/deferred.js'
 import type { Random } from '../common/random.js'
@@ -86,26 +87,16 @@ function isTimeout(error: unknown): boolean {
   return error instanceof KafkaError && error.code === 'REQUEST_TIMED_OUT'
 }
 
-interface Limit {
-  readonly signal: AbortSignal
-  end(): void
-}
-
 /** A signal that aborts with the first of the given ones, or after `timeoutMs`, if that is not infinite. Call `end` when it is no longer needed. */
-export function limitedBy(clock: Clock, timeoutMs: number, ...signals: (AbortSignal | undefined)[]): Limit {
-  const controller = new AbortController()
-  const onAbort = () => controller.abort(signals.find(signal => signal?.aborted)?.reason)
-  for (const signal of signals) {
-    if (signal?.aborted) onAbort()
-    signal?.addEventListener('abort', onAbort, { once: true })
-  }
-  const onTimeout = () => controller.abort(new KafkaError('REQUEST_TIMED_OUT', `No answer within ${timeoutMs} ms`))
+export function limitedBy(clock: Clock, timeoutMs: number, ...signals: (AbortSignal | undefined)[]): MergedSignal {
+  const merged = firstToAbort(...signals)
+  const onTimeout = () => merged.abort(new KafkaError('REQUEST_TIMED_OUT', `No answer within ${timeoutMs} ms`))
   const timer = timeoutMs === Number.POSITIVE_INFINITY ? undefined : clock.setTimer(timeoutMs, onTimeout, { keepAlive: true })
   return {
-    signal: controller.signal,
+    signal: merged.signal,
     end() {
       timer?.cancel()
-      for (const signal of signals) signal?.removeEventListener('abort', onAbort)
+      merged.end()
     }
   }
 }

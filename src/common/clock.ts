@@ -1,3 +1,5 @@
+import { onAbort } from './abort.js'
+
 /** A timer that has been set and can be cancelled; cancelling twice, or after it fired, does nothing. */
 export interface Timer {
   cancel(): void
@@ -45,18 +47,19 @@ const longestDelayMs = 2 ** 31 - 1
 export function sleep(clock: Clock, delayMs: number, signal?: AbortSignal, options?: TimerOptions): Promise<void> {
   return new Promise((resolve, reject) => {
     if (signal?.aborted) return reject(signal.reason)
-    const onAbort = () => {
-      timer.cancel()
-      reject(signal?.reason)
-    }
     const timer = clock.setTimer(
       delayMs,
       () => {
-        signal?.removeEventListener('abort', onAbort)
+        unlisten?.()
         resolve()
       },
       options
     )
-    signal?.addEventListener('abort', onAbort, { once: true })
+    const unlisten =
+      signal &&
+      onAbort(signal, () => {
+        timer.cancel()
+        reject(signal.reason)
+      })
   })
 }

@@ -1,3 +1,5 @@
+import { onAbort } from './abort.js'
+
 /** A promise with its two ends in reach. */
 export interface Deferred<T> {
   readonly promise: Promise<T>
@@ -31,8 +33,7 @@ export function abortable<T>(promise: Promise<T>, signal?: AbortSignal): Promise
     return Promise.reject(signal.reason)
   }
   return new Promise<T>((resolve, reject) => {
-    const onAbort = () => reject(signal.reason)
-    signal.addEventListener('abort', onAbort, { once: true })
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort))
+    const unlisten = onAbort(signal, () => reject(signal.reason))
+    promise.then(resolve, reject).finally(unlisten)
   })
 }

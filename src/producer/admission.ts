@@ -1,5 +1,6 @@
 import type { MetadataCache } from '../client/metadata-cache.js'
 import { ensureTopic } from '../client/topic-creation.js'
+import { onAbort } from '../common/abort.js'
 import type { Clock, Timer } from '../common/clock.js'
 import { type Deferred, deferred, isPromise } from '../common/deferred.js'
 import { KafkaError } from '../errors.js'
@@ -21,7 +22,7 @@ export interface AdmissionOptions {
 interface Waiting {
   readonly append: PendingAppend
   timer: Timer | undefined
-  onAbort: (() => void) | undefined
+  unlisten: (() => void) | undefined
   taken: Deferred<void> | undefined
   /** How many records it had in batches when its time last began to run. */
   appendedCount: number
@@ -86,7 +87,7 @@ export class Admission {
     let line = this.#lines.get(writer)
     if (!line) this.#lines.set(writer, (line = new Line(writer)))
     const { appendedCount } = append
-    const entry: Waiting = { append, timer: undefined, onAbort: undefined, taken: undefined, appendedCount, hasLeft: false }
+    const entry: Waiting = { append, timer: undefined, unlisten: undefined, taken: undefined, appendedCount, hasLeft: false }
     line.push(entry)
     this.#watch(line, entry)
     if (line.head === entry) this.#tryHead(line)
@@ -204,9 +205,8 @@ export class Admission {
   #watch(line: Line, entry: Waiting): void {
     const { append } = entry
     this.#startTimer(line, entry)
-    if (!append.signal) return
-    entry.onAbort = () => this.#turnAway(line, entry, append.signal?.reason)
-    append.signal.addEventListener('abort', entry.onAbort, { once: true })
+    const { signal } = append
+    if (signal) entry.unlisten = onAbort(signal, () => this.#turnAway(line, entry, signal.reason))
   }
 
   #startTimer(line: Line, entry: Waiting): void {
@@ -241,7 +241,7 @@ export class Admission {
   #leave(entry: Waiting): void {
     entry.hasLeft = true
     entry.timer?.cancel()
-    if (entry.onAbort) entry.append.signal?.removeEventListener('abort', entry.onAbort)
+    entry.unlisten?.()
     entry.taken?.resolve()
   }
 }

@@ -36,6 +36,12 @@ export interface RemoteBrokersOptions {
   readonly random?: Random
 }
 
+/** How to connect to a cluster. */
+export interface ConnectOptions extends RemoteBrokersOptions {
+  /** Ends the connecting: `connect` rejects with the signal's reason. A cluster that is connected goes on. Default: none. */
+  readonly signal?: AbortSignal
+}
+
 export const remoteDefaults = Object.freeze({
   clientId: 'millrace',
   tls: false as boolean | ConnectionOptions,

@@ -1,6 +1,6 @@
 import { Cluster } from '../cluster.js'
 import { ApiVersions } from '../protocol/messages/api-versions.js'
-import { checkRemoteOptions, type RemoteBrokersOptions } from './client-options.js'
+import { type ConnectOptions, checkRemoteOptions } from './client-options.js'
 import { RemoteBrokers } from './remote-brokers.js'
 
 /**
@@ -15,7 +15,7 @@ import { RemoteBrokers } from './remote-brokers.js'
  * Rejects with NETWORK_EXCEPTION when none of the brokers can be reached, and SASL_AUTHENTICATION_FAILED when they do not let us in. Later
  * failures are met by connecting again. Kafka 3.0 and newer are spoken to.
  */
-export async function connect(options: RemoteBrokersOptions): Promise<Cluster> {
+export async function connect({ signal, ...options }: ConnectOptions): Promise<Cluster> {
   const checked = checkRemoteOptions(options)
   const opened = new Set<RemoteBrokers>()
   const brokersFor = (clientId: string) => {
@@ -28,7 +28,7 @@ export async function connect(options: RemoteBrokersOptions): Promise<Cluster> {
     for (const brokers of opened) await brokers.close()
   }
   try {
-    await brokersFor(checked.clientId).any().request(ApiVersions, {})
+    await brokersFor(checked.clientId).any().request(ApiVersions, {}, signal)
   } catch (error) {
     await close()
     throw error

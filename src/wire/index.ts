@@ -1,4 +1,4 @@
-export type { RemoteBrokersOptions } from './client-options.js'
+export type { ConnectOptions, RemoteBrokersOptions } from './client-options.js'
 export { connect } from './connect.js'
 export { cutAnswer, type Exchange, type Intercept, type Interception, noAnswer } from './intercept.js'
 export { type Connectable, type ConnectionInfo, type Listener, type ListenerEvents, listen, type NodeOwner } from './listener.js'

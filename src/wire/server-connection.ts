@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net'
+import { onAbort } from '../common/abort.js'
 import { KafkaError } from '../errors.js'
 import type { Api } from '../protocol/message.js'
 import { Fetch } from '../protocol/messages/fetch.js'
@@ -199,22 +200,21 @@ export class ServerConnection {
     const granted = () => settle()
     if (budget.take(0, granted)) return undefined
     return new Promise(resolve => {
-      const onAbort = () => {
+      const unlisten = onAbort(signal, () => {
         budget.withdraw(granted)
         resolve()
-      }
+      })
       settle = () => {
-        signal.removeEventListener('abort', onAbort)
+        unlisten()
         resolve()
       }
-      signal.addEventListener('abort', onAbort, { once: true })
     })
   }
 
   /** Waits for the end of the connection. */
   async #hang(): Promise<void> {
     this.#hanging = true
-    if (!this.#ended) await new Promise(resolve => this.#abort.signal.addEventListener('abort', resolve, { once: true }))
+    if (!this.#ended) await new Promise<void>(resolve => onAbort(this.#abort.signal, resolve))
   }
 
   #progress(): void {

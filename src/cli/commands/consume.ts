@@ -1,5 +1,6 @@
+import { onAbort } from '../../common/abort.js'
 import { type Command, UsageError } from '../command.js'
-import { adminTimeoutMs, connectAsGiven, remoteOptions } from '../remote.js'
+import { adminTimeoutMs, connectAsGiven, interruptMs, remoteOptions } from '../remote.js'
 import { jsonRecord, shownRecord } from '../shown.js'
 
 export const consume: Command = {
@@ -28,34 +29,43 @@ group's other members, and it goes on where the group was. Ends when interrupted
 
     await using cluster = await connectAsGiven(invocation)
     await using admin = cluster.admin({ timeoutMs: adminTimeoutMs })
-    const [described] = await admin.describeTopics([topic])
+    const [described] = await admin.describeTopics([topic], { signal })
     const reading = groupId === undefined ? {} : { groupId, topics: [topic], autoCommit: false }
     await using consumer = cluster.consumer({ autoOffsetReset: from, ...reading })
     if (groupId === undefined) consumer.assign(described.partitions.map(({ partition }) => ({ topic, partition })))
-    const close = () => void consumer.close()
-    signal.addEventListener('abort', close)
-    if (signal.aborted) return 0
-    await consumer.start({ signal })
-    if (untilEnd && (await nothingLeft())) return 0
-
-    let shown = 0
-    for await (const batch of consumer.batches()) {
-      const { partition } = batch
-      let next = batch.endOffset
-      for (const record of batch) {
-        const text = values ? Buffer.from(record.value ?? []).toString() : `${partition}  ${shownRecord(record)}`
-        const line = json ? output.json({ partition, ...jsonRecord(record) }) : output.line(text)
-        if (line) await line
-        if (++shown < count) continue
-        next = record.offset + 1
-        break
-      }
-      await output.flush()
-      // What has been shown counts as read.
-      if (groupId !== undefined) await consumer.commit([{ topic, partition, offset: next }])
-      if (shown >= count || (untilEnd && (await nothingLeft()))) return 0
+    signal.throwIfAborted()
+    onAbort(signal, () => void consumer.close({ timeoutMs: interruptMs }))
+    try {
+      await show()
+      signal.throwIfAborted()
+    } catch (error) {
+      // Where nothing else ends it, being interrupted is how it ends.
+      if (!signal.aborted || untilEnd || count !== Number.POSITIVE_INFINITY) throw error
     }
     return 0
+
+    async function show(): Promise<void> {
+      await consumer.start({ signal })
+      if (untilEnd && (await nothingLeft())) return
+
+      let shown = 0
+      for await (const batch of consumer.batches()) {
+        const { partition } = batch
+        let next = batch.endOffset
+        for (const record of batch) {
+          const text = values ? Buffer.from(record.value ?? []).toString() : `${partition}  ${shownRecord(record)}`
+          const line = json ? output.json({ partition, ...jsonRecord(record) }) : output.line(text)
+          if (line) await line
+          if (++shown < count) continue
+          next = record.offset + 1
+          break
+        }
+        await output.flush()
+        // What has been shown counts as read.
+        if (groupId !== undefined) await consumer.commit([{ topic, partition, offset: next }])
+        if (shown >= count || (untilEnd && (await nothingLeft()))) return
+      }
+    }
 
     async function nothingLeft(): Promise<boolean> {
       return (await consumer.lag()).every(({ lag }) => lag === 0)

@@ -42,24 +42,24 @@ process may have it open. Members are those that were last written down.`,
 }
 
 function offsetRows(invocation: Invocation): Promise<OffsetRow[]> {
-  if (invocation.list('broker').length === 0) return rowsOfDirectory(invocation.args('DIR')[0])
+  if (invocation.list('broker').length === 0) return rowsOfDirectory(invocation.args('DIR')[0], invocation.signal)
   invocation.args()
   return rowsOfBroker(invocation)
 }
 
-async function rowsOfDirectory(directory: string): Promise<OffsetRow[]> {
+async function rowsOfDirectory(directory: string, signal: AbortSignal): Promise<OffsetRow[]> {
   expectDirectory(directory)
   const ends = new Map<string, number | null>()
   const endOf = async (name: string) => {
     const known = ends.get(name)
     if (known !== undefined) return known
     const exists = statSync(join(directory, name), { throwIfNoEntry: false })?.isDirectory()
-    const end = exists ? await logEndOffset(join(directory, name)) : null
+    const end = exists ? await logEndOffset(join(directory, name), signal) : null
     ends.set(name, end)
     return end
   }
   const rows: OffsetRow[] = []
-  for (const { groupId, metadata, offsets } of sorted([...(await storedGroups(directory)).values()])) {
+  for (const { groupId, metadata, offsets } of sorted([...(await storedGroups(directory, signal)).values()])) {
     const members = metadata?.members.length ?? 0
     const group = { groupId, state: members > 0 ? 'has members' : 'empty', members }
     for (const { topic, partition, offset } of byPartition([...offsets.values()])) {
@@ -73,12 +73,13 @@ async function rowsOfDirectory(directory: string): Promise<OffsetRow[]> {
 async function rowsOfBroker(invocation: Invocation): Promise<OffsetRow[]> {
   await using cluster = await connectAsGiven(invocation)
   const admin = cluster.admin({ timeoutMs: adminTimeoutMs })
+  const { signal } = invocation
   const rows: OffsetRow[] = []
-  for (const { groupId, state, protocolType } of sorted(await admin.listGroups())) {
-    const described = protocolType === 'consumer' ? await admin.describeGroups([groupId]) : []
+  for (const { groupId, state, protocolType } of sorted(await admin.listGroups({ signal }))) {
+    const described = protocolType === 'consumer' ? await admin.describeGroups([groupId], { signal }) : []
     const group = { groupId, state: state.toLowerCase(), members: described[0]?.members.length ?? 0 }
-    const offsets = byPartition(await admin.listGroupOffsets(groupId))
-    const ends = offsets.length === 0 ? [] : await admin.listOffsets(offsets, 'latest')
+    const offsets = byPartition(await admin.listGroupOffsets(groupId, { signal }))
+    const ends = offsets.length === 0 ? [] : await admin.listOffsets(offsets, 'latest', { signal })
     const end = new Map(ends.map(({ topic, partition, offset }) => [`${topic}-${partition}`, offset]))
     for (const { topic, partition, offset } of offsets) {
       rows.push({ ...group, ...rowAt(topic, partition, offset, end.get(`${topic}-${partition}`) ?? null) })

@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { Cluster } from '../../cluster.js'
+import { abortable } from '../../common/deferred.js'
 import { fileStorage } from '../../storage/file/file-storage.js'
 import { listen } from '../../wire/listener.js'
 import { type Command, integerIn, UsageError } from '../command.js'
@@ -34,12 +35,20 @@ Without --dir everything is kept in memory and gone at the end.`,
       throw new UsageError(`--durability is os, interval or always, not '${durability}'`)
     const advertised = advertisedIn(invocation.text('advertise'))
 
-    await using cluster = await Cluster.open({ configs, ...(dir !== undefined && { storage: fileStorage(dir, { durability }) }) })
+    const opening = Cluster.open({ configs, ...(dir !== undefined && { storage: fileStorage(dir, { durability }) }) })
+    await using cluster = await abortable(opening, signal).catch(async error => {
+      // A large directory takes its time to open after a crash, which does it no harm to be cut short.
+      opening.then(
+        opened => opened.close(),
+        () => {}
+      )
+      throw error
+    })
     cluster.on('error', ({ error, during }) => tell(`error while ${during}: ${(error as Error).message}`))
     cluster.on('topicCreated', ({ topic, partitions }) => tell(`topic ${topic} created, partitions: ${partitions}`))
     cluster.on('topicDeleted', ({ topic }) => tell(`topic ${topic} deleted`))
     const missing = topics.filter(({ name }) => !cluster.topics.has(name))
-    if (missing.length > 0) await cluster.admin().createTopics(missing)
+    if (missing.length > 0) await cluster.admin().createTopics(missing, { signal })
 
     const sasl = users.length > 0 ? { users: Object.fromEntries(users.map(({ username, password }) => [username, password])) } : undefined
     await using listener = await listen(cluster, { host: invocation.text('host'), port, sasl, ...advertised })

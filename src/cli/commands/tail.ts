@@ -33,22 +33,29 @@ also those of transactions that are open or were aborted. Nothing is changed, an
     const folders = all.filter(({ partition }) => only === undefined || partition === only)
     if (folders.length === 0) throw new UsageError(`'${topic}' has no partition ${only}, only 0 to ${all.length - 1}`)
     const followed: Follower[] = []
-    for (const folder of folders) followed.push(new Follower(folder, await startIn(folder, from)))
-    for (;;) {
-      for (const follower of followed) await follower.show(output, invocation.flag('json'), signal)
-      await output.flush()
-      if (!invocation.flag('follow') || signal.aborted) return 0
-      await setTimeout(followMs, undefined, { signal }).catch(() => {})
+    for (const folder of folders) followed.push(new Follower(folder, await startIn(folder, from, signal)))
+    const follows = invocation.flag('follow')
+    try {
+      for (;;) {
+        for (const follower of followed) await follower.show(output, invocation.flag('json'), signal)
+        await output.flush()
+        if (!follows) return 0
+        await setTimeout(followMs, undefined, { signal })
+      }
+    } catch (error) {
+      // Following has no other end.
+      if (follows && signal.aborted) return 0
+      throw error
     }
   }
 }
 
-async function startIn({ path }: PartitionFolder, from: string | undefined): Promise<number> {
+async function startIn({ path }: PartitionFolder, from: string | undefined, signal: AbortSignal): Promise<number> {
   const first = segmentFiles(path)[0]?.baseOffset ?? 0
   if (from === 'earliest') return first
-  if (from === 'latest') return logEndOffset(path)
+  if (from === 'latest') return logEndOffset(path, signal)
   if (from !== undefined) return integerIn('--from', from, 0)
-  return Math.max(first, (await logEndOffset(path)) - lastRecords)
+  return Math.max(first, (await logEndOffset(path, signal)) - lastRecords)
 }
 
 /** Shows what a partition has from an offset on, each time only what is new. */
@@ -65,8 +72,8 @@ class Follower {
   async show(output: Output, json: boolean, signal: AbortSignal): Promise<void> {
     const { partition, path } = this.#folder
     try {
-      for await (const batch of batchesOf(path, this.#next)) {
-        if (signal.aborted) return
+      for await (const batch of batchesOf(path, this.#next, signal)) {
+        signal.throwIfAborted()
         batch.verify()
         for (const record of batch.isControl ? [] : batch.records()) {
           if (record.offset < this.#next) continue
@@ -79,7 +86,7 @@ class Follower {
     } catch (error) {
       if (error instanceof KafkaError && this.#doubts++ < maxDoubts) {
         // Someone may just be writing there.
-        await setTimeout(followMs, undefined, { signal }).catch(() => {})
+        await setTimeout(followMs, undefined, { signal })
         return this.show(output, json, signal)
       }
       // Retention took a segment away, or the whole topic is gone; the next look goes on with what is there.

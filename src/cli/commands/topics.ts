@@ -52,27 +52,27 @@ export const topics: Command = {
 }
 
 function partitionRows(invocation: Invocation): Promise<PartitionRow[]> {
-  if (invocation.list('broker').length === 0) return rowsOfDirectory(invocation.args('DIR')[0])
+  if (invocation.list('broker').length === 0) return rowsOfDirectory(invocation.args('DIR')[0], invocation.signal)
   invocation.args()
   return rowsOfBroker(invocation)
 }
 
-async function rowsOfDirectory(directory: string): Promise<PartitionRow[]> {
+async function rowsOfDirectory(directory: string, signal: AbortSignal): Promise<PartitionRow[]> {
   const folders = partitionFolders(directory)
   const starts = checkpointsIn(directory, 'log-start-offset-checkpoint')
   const rows: PartitionRow[] = []
-  for (const folder of folders) rows.push(await rowOf(folder, starts.get(basename(folder.path)) ?? 0))
+  for (const folder of folders) rows.push(await rowOf(folder, starts.get(basename(folder.path)) ?? 0, signal))
   return rows
 }
 
-async function rowOf({ topic, partition, path }: PartitionFolder, logStartOffset: number): Promise<PartitionRow> {
+async function rowOf({ topic, partition, path }: PartitionFolder, logStartOffset: number, signal: AbortSignal): Promise<PartitionRow> {
   const segments = segmentFiles(path)
   return {
     topic,
     partition,
     topicId: topicIdOf(path) ?? null,
     logStartOffset: Math.max(logStartOffset, segments[0]?.baseOffset ?? 0),
-    logEndOffset: await logEndOffset(path),
+    logEndOffset: await logEndOffset(path, signal),
     bytes: segments.reduce((sum, segment) => sum + (statSync(segment.path, { throwIfNoEntry: false })?.size ?? 0), 0)
   }
 }
@@ -80,10 +80,11 @@ async function rowOf({ topic, partition, path }: PartitionFolder, logStartOffset
 async function rowsOfBroker(invocation: Invocation): Promise<PartitionRow[]> {
   await using cluster = await connectAsGiven(invocation)
   const admin = cluster.admin({ timeoutMs: adminTimeoutMs })
-  const listed = await admin.listTopics({ includeInternal: true })
+  const { signal } = invocation
+  const listed = await admin.listTopics({ includeInternal: true, signal })
   const names = listed.map(({ name }) => name)
-  const starts = await admin.listOffsets(names, 'earliest')
-  const ends = await admin.listOffsets(names, 'latest')
+  const starts = await admin.listOffsets(names, 'earliest', { signal })
+  const ends = await admin.listOffsets(names, 'latest', { signal })
   const ids = new Map(listed.map(({ name, id }) => [name, id]))
   const end = new Map(ends.map(({ topic, partition, offset }) => [`${topic}-${partition}`, offset]))
   const rows = starts.map(({ topic, partition, offset }) => ({

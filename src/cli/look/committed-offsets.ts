@@ -23,12 +23,12 @@ export interface StoredOffset {
 }
 
 /** The groups of a data directory, by id. */
-export async function storedGroups(directory: string): Promise<Map<string, StoredGroup>> {
+export async function storedGroups(directory: string, signal?: AbortSignal): Promise<Map<string, StoredGroup>> {
   const groups = new Map<string, StoredGroup>()
   for (const { topic, path } of partitionFolders(directory)) {
     if (topic !== groupOffsetsTopic) continue
     const committed = new CommittedRecords()
-    for await (const batch of batchesOf(path)) replay(committed.take(batch), groups)
+    for await (const batch of batchesOf(path, 0, signal)) replay(committed.take(batch), groups)
   }
   return groups
 }

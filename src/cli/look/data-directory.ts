@@ -109,11 +109,11 @@ export function positionBefore(segment: SegmentFile, offset: number): number {
 }
 
 /** The offset after the last whole batch of a partition. Reads the end of its last segment only. */
-export async function logEndOffset(folder: string): Promise<number> {
+export async function logEndOffset(folder: string, signal?: AbortSignal): Promise<number> {
   const segment = segmentFiles(folder).at(-1)
   if (!segment) return 0
   let end = segment.baseOffset
-  await using reader = await LogFileReader.open(segment.path, positionBefore(segment, Number.MAX_SAFE_INTEGER))
+  await using reader = await LogFileReader.open(segment.path, positionBefore(segment, Number.MAX_SAFE_INTEGER), signal)
   for (let block = await reader.next(); block.length > 0; block = await reader.next()) end = lastOffsetIn(block) + 1
   return end
 }

@@ -49,15 +49,17 @@ function readerOf(path: string): Reader | undefined {
 }
 
 function entriesReader(entriesIn: (bytes: Buffer) => Iterable<object>): Reader {
-  return async (path, { output, json }) => {
+  return async (path, { output, json, signal }) => {
     const bytes = contentOf(path) ?? Buffer.alloc(0)
     try {
       for (const entry of entriesIn(bytes)) {
-        if (json) await output.json(entry)
-        else await output.line(fieldsOf(entry))
+        signal.throwIfAborted()
+        const line = json ? output.json(entry) : output.line(fieldsOf(entry))
+        if (line) await line
       }
       return 0
     } catch (error) {
+      if (signal.aborted) throw error
       await wrong(output, json, (error as Error).message)
       return 1
     }
@@ -68,7 +70,7 @@ async function dumpBatches(path: string, { output, records, json, signal }: Dump
   const topic = partitionIn(basename(dirname(resolve(path))))?.topic ?? ''
   const cursor = new RecordCursor()
   let problems = 0
-  await using reader = await LogFileReader.open(path)
+  await using reader = await LogFileReader.open(path, 0, signal)
   try {
     for (;;) {
       const start = reader.position
@@ -82,7 +84,7 @@ async function dumpBatches(path: string, { output, records, json, signal }: Dump
         const shown = describe(batch, start + at, problem)
         const line = json ? output.json(shown) : output.line(batchLine(shown))
         if (line) await line
-        if (records && !problem) await dumpRecords(batch, topic, output, json)
+        if (records && !problem) await dumpRecords(batch, topic, output, json, signal)
       }
     }
   } catch (error) {
@@ -102,8 +104,9 @@ async function dumpBatches(path: string, { output, records, json, signal }: Dump
   return problems + 1
 }
 
-async function dumpRecords(batch: RecordBatch, topic: string, output: Output, json: boolean): Promise<void> {
+async function dumpRecords(batch: RecordBatch, topic: string, output: Output, json: boolean, signal: AbortSignal): Promise<void> {
   for (const record of batch.records()) {
+    signal.throwIfAborted()
     const meaning = meaningOf(topic, record, batch.isControl)
     const line = json
       ? output.json({ type: 'record', ...jsonRecord(record), ...(meaning && { meaning: withTextOf(meaning) }) })

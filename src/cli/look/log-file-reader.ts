@@ -3,6 +3,7 @@ import { KafkaError } from '../../errors.js'
 import { batchSizeAt, headerBytes, lengthPrefixBytes } from '../../record/batch-header.js'
 
 const blockBytes = 1024 * 1024
+const zeros = Buffer.alloc(blockBytes)
 
 /**
  * Reads the batches of one `.log` file, block by block, without a lock: another process may be appending to it. Looks at sizes only; whether the
@@ -12,15 +13,18 @@ export class LogFileReader implements AsyncDisposable {
   /** Where in the file the next block begins. */
   position: number
   readonly #file: FileHandle
+  readonly #signal: AbortSignal | undefined
   #buffer = new Uint8Array(blockBytes)
 
-  private constructor(file: FileHandle, position: number) {
+  private constructor(file: FileHandle, position: number, signal: AbortSignal | undefined) {
     this.#file = file
     this.position = position
+    this.#signal = signal
   }
 
-  static async open(path: string, position = 0): Promise<LogFileReader> {
-    return new LogFileReader(await open(path, 'r'), position)
+  /** Once the signal has aborted, every read rejects with its reason. */
+  static async open(path: string, position = 0, signal?: AbortSignal): Promise<LogFileReader> {
+    return new LogFileReader(await open(path, 'r'), position, signal)
   }
 
   /**
@@ -55,9 +59,10 @@ export class LogFileReader implements AsyncDisposable {
   /** Whether only zeros are left, as in a file whose room was taken in advance. */
   async onlyZerosRemain(): Promise<boolean> {
     for (let at = this.position; ; ) {
+      this.#signal?.throwIfAborted()
       const { bytesRead } = await this.#file.read(this.#buffer, 0, blockBytes, at)
       if (bytesRead === 0) return true
-      if (this.#buffer.subarray(0, bytesRead).some(byte => byte !== 0)) return false
+      if (zeros.compare(this.#buffer, 0, bytesRead, 0, bytesRead) !== 0) return false
       at += bytesRead
     }
   }
@@ -73,6 +78,7 @@ export class LogFileReader implements AsyncDisposable {
   async #read(size: number): Promise<Uint8Array> {
     let filled = 0
     while (filled < size) {
+      this.#signal?.throwIfAborted()
       const { bytesRead } = await this.#file.read(this.#buffer, filled, size - filled, this.position + filled)
       if (bytesRead === 0) break
       filled += bytesRead

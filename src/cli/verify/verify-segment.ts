@@ -83,7 +83,7 @@ export async function verifyBatches(
   visit: (batch: RecordBatch, position: number, mayLookAgain: boolean) => boolean,
   isFinished: () => boolean = () => true
 ): Promise<void> {
-  await using reader = await LogFileReader.open(path)
+  await using reader = await LogFileReader.open(path, 0, signal)
   let waited = { position: -1, unread: 0 }
   let secondLooks = 0
   let lookedAgainAt = -1

@@ -1,23 +1,23 @@
+import { onAbort } from '../../common/abort.js'
 import { type Deferred, deferred } from '../../common/deferred.js'
 
 /** A request whose answer has to wait for others. */
 export class Parked<T> {
   readonly #deferred: Deferred<T> = deferred<T>()
-  readonly #signal: AbortSignal | undefined
-  readonly #onAbort: () => void
+  readonly #unlisten: (() => void) | undefined
   #aborted = false
 
   /** `abandoned` is called when the signal aborts before there is an answer; the request rejects with the signal's reason. */
   constructor(signal: AbortSignal | undefined, abandoned: () => void) {
-    this.#signal = signal
     // Whoever asked may not listen yet when the signal aborts.
     this.#deferred.promise.catch(() => {})
-    this.#onAbort = () => {
-      this.#aborted = true
-      this.#deferred.reject(signal?.reason)
-      abandoned()
-    }
-    signal?.addEventListener('abort', this.#onAbort, { once: true })
+    this.#unlisten =
+      signal &&
+      onAbort(signal, () => {
+        this.#aborted = true
+        this.#deferred.reject(signal.reason)
+        abandoned()
+      })
   }
 
   get promise(): Promise<T> {
@@ -29,7 +29,7 @@ export class Parked<T> {
   }
 
   complete(response: T): void {
-    this.#signal?.removeEventListener('abort', this.#onAbort)
+    this.#unlisten?.()
     this.#deferred.resolve(response)
   }
 }

@@ -1,3 +1,4 @@
+import { firstToAbort } from '../../common/abort.js'
 import { attribute, attributesAt, batchSizeAt, lastOffsetAt, recordCountAt } from '../../record/batch-header.js'
 import { RecordCursor } from '../../record/record-cursor.js'
 import { walkBatches } from '../batch-scan.js'
@@ -104,13 +105,27 @@ export class Compactor {
   }
 
   async #compactHeld(held: readonly Segment[], dirtiness: Dirtiness, options: CompactOptions, cuts: number): Promise<CompactionReport> {
-    const log = this.#log
-    const { firstDirtyOffset, endOffset } = dirtiness
     const { maxKeyBytes = defaultMaxKeyBytes, signal } = options
     // Made when it is needed: most logs never are compacted, and a thousand that close at once would feel it.
     this.#stop = new AbortController()
     if (this.#isClosed) this.#stop.abort()
-    const slices = new Slices(signal ? AbortSignal.any([signal, this.#stop.signal]) : this.#stop.signal)
+    const stop = firstToAbort(signal, this.#stop.signal)
+    try {
+      return await this.#compactSlices(held, dirtiness, maxKeyBytes, cuts, new Slices(stop.signal))
+    } finally {
+      stop.end()
+    }
+  }
+
+  async #compactSlices(
+    held: readonly Segment[],
+    dirtiness: Dirtiness,
+    maxKeyBytes: number,
+    cuts: number,
+    slices: Slices
+  ): Promise<CompactionReport> {
+    const log = this.#log
+    const { firstDirtyOffset, endOffset } = dirtiness
     const survey = await surveyOf(held, dirtiness, slices)
     const dirty = held.filter((segment, i) => segment.baseOffset < endOffset && !(held[i + 1]?.baseOffset <= firstDirtyOffset))
     const { keys, keysEnd } = await lastOffsets(dirty, dirtiness, survey, maxKeyBytes, slices)
