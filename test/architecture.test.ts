@@ -89,6 +89,11 @@ describe('the architecture', () => {
     expect(files.flatMap(file => file.imports.filter(({ target }) => /(^|\/)index\.ts$/.test(target)).map(show(file)))).toEqual([])
   })
 
+  it('listens to signals in common/abort.ts only, where no listeners pile up', () => {
+    const listening = files.filter(({ code }) => /addEventListener\(\s*'abort'|AbortSignal\.any\(/.test(code))
+    expect(listening.map(({ path }) => path)).toEqual(['common/abort.ts'])
+  })
+
   it('imports only files that exist', () => {
     const known = new Set(files.map(file => `src/${file.path}`))
     expect(

@@ -54,7 +54,9 @@ export async function run([name, ...words]: readonly string[], { stdout, stderr,
   if (!command) return complain(`millrace: there is no command '${name}'; \`millrace --help\` lists them`)
   if (words.includes('--help') || words.includes('-h')) return say(helpOf(command))
   try {
-    return await command.run(new Invocation(command, words, { output, tell, signal }))
+    const code = await command.run(new Invocation(command, words, { output, tell, signal }))
+    await output.flush()
+    return code
   } catch (error) {
     if (isMistake(error)) return complain(`millrace ${name}: ${(error as Error).message}\nSee \`millrace ${name} --help\`.`)
     if (signal.aborted) return interrupted(signal)

@@ -9,8 +9,9 @@ import {
 import type { GroupCoordinator } from '../client/group-coordinator.js'
 import type { MetadataCache } from '../client/metadata-cache.js'
 import { type Backoff, isRetriable } from '../client/retry.js'
+import { onAbort } from '../common/abort.js'
 import type { Clock } from '../common/clock.js'
-import { deferred } from '../common/deferred.js'
+import { abortable, deferred } from '../common/deferred.js'
 import { type Turn, turnOf } from '../common/turn.js'
 import { errorCodeOf, KafkaError } from '../errors.js'
 import type { ResponseOf } from '../protocol/message.js'
@@ -194,7 +195,7 @@ export class GroupMember {
       try {
         await this.#rebalance(signal)
         failures = 0
-        await waitFor(this.#rejoin.promise, signal)
+        await abortable(this.#rejoin.promise, signal)
       } catch (error) {
         if (this.#stopping.signal.aborted) return
         try {
@@ -340,12 +341,12 @@ export class GroupMember {
     // Finding out where to start must not hold up another rebalance.
     const settled = new AbortController()
     const onRejoin = () => settled.abort(closed)
-    signal.addEventListener('abort', onRejoin, { once: true })
+    const unlisten = onAbort(signal, onRejoin)
     void this.#rejoin.promise.then(onRejoin)
     try {
       await this.#owner.assign(added, settled.signal)
     } finally {
-      signal.removeEventListener('abort', onRejoin)
+      unlisten()
     }
   }
 
@@ -417,18 +418,6 @@ export class GroupMember {
 /** Why a stage ends early. */
 const stuck = new KafkaError('UNKNOWN_MEMBER_ID', 'The user is stuck')
 const closed = new KafkaError('CLOSED')
-
-function waitFor(promise: Promise<void>, signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.reject(signal.reason)
-  return new Promise((resolve, reject) => {
-    const onAbort = () => reject(signal.reason)
-    signal.addEventListener('abort', onAbort, { once: true })
-    void promise.then(() => {
-      signal.removeEventListener('abort', onAbort)
-      resolve()
-    })
-  })
-}
 
 function without(partitions: readonly TopicPartition[], others: readonly TopicPartition[]): TopicPartition[] {
   return partitions.filter(({ topic, partition }) => !others.some(other => other.topic === topic && other.partition === partition))

@@ -1,3 +1,4 @@
+import { onAbort } from '../common/abort.js'
 import { type Deferred, deferred, type MaybePromise } from '../common/deferred.js'
 import { KafkaError } from '../errors.js'
 import type { AssignedPartition } from './assigned-partition.js'
@@ -33,7 +34,7 @@ export abstract class LoopReader<T> implements RecordIterator<T>, Reader {
   /** After so many items it is looked whether the event loop should have its turn. A power of two. */
   protected readonly itemsPerLook: number = 64
   readonly #signal: AbortSignal | undefined
-  readonly #onAbort = () => this.fail(this.#signal?.reason)
+  #unlisten: (() => void) | undefined
   /** What is being read. */
   #partition: AssignedPartition | undefined
   #isStarted = false
@@ -171,7 +172,8 @@ export abstract class LoopReader<T> implements RecordIterator<T>, Reader {
     this.#signal?.throwIfAborted()
     this.owner.begin(this)
     this.#isStarted = true
-    this.#signal?.addEventListener('abort', this.#onAbort, { once: true })
+    const signal = this.#signal
+    if (signal) this.#unlisten = onAbort(signal, () => this.fail(signal.reason))
   }
 
   /** The user is done with what he had in hand. */
@@ -263,7 +265,7 @@ export abstract class LoopReader<T> implements RecordIterator<T>, Reader {
     this.#isInterrupted = true
     this.#isInHand = false
     this.#finishing?.resolve()
-    this.#signal?.removeEventListener('abort', this.#onAbort)
+    this.#unlisten?.()
     this.#putBack()
     if (this.#isStarted) await this.owner.end(this)
   }

@@ -1,3 +1,4 @@
+import { onAbort } from '../common/abort.js'
 import { type Deferred, deferred } from '../common/deferred.js'
 import { KafkaError } from '../errors.js'
 import type { AssignedPartition } from './assigned-partition.js'
@@ -13,7 +14,7 @@ export abstract class Runner implements Reader {
   readonly concurrency: number
   readonly #signal: AbortSignal | undefined
   readonly #handlers: AbortController
-  readonly #onAbort = () => this.fail(this.#signal?.reason)
+  #unlisten: (() => void) | undefined
   readonly #done = deferred()
   /** What the handlers have in hand, by a number of its own. */
   readonly #inHand = new Map<number, AssignedPartition>()
@@ -38,7 +39,8 @@ export abstract class Runner implements Reader {
   async run(): Promise<void> {
     this.#signal?.throwIfAborted()
     this.owner.begin(this)
-    this.#signal?.addEventListener('abort', this.#onAbort, { once: true })
+    const signal = this.#signal
+    if (signal) this.#unlisten = onAbort(signal, () => this.fail(signal.reason))
     this.wake()
     await this.#done.promise
   }
@@ -167,7 +169,7 @@ export abstract class Runner implements Reader {
     this.#isStopping = true
     if (this.#inHand.size > 0 || this.calls > 0 || this.#isEnded || this.#isOwing(this.owner.assignment)) return
     this.#isEnded = true
-    this.#signal?.removeEventListener('abort', this.#onAbort)
+    this.#unlisten?.()
     for (const { finished } of this.#finishing.splice(0)) finished.resolve()
     for (const partition of this.owner.assignment) if (partition.handled >= 0) partition.rewind()
     const { error } = this.#failure ?? {}

@@ -33,9 +33,9 @@ also those of transactions that are open or were aborted. Nothing is changed, an
     const folders = all.filter(({ partition }) => only === undefined || partition === only)
     if (folders.length === 0) throw new UsageError(`'${topic}' has no partition ${only}, only 0 to ${all.length - 1}`)
     const followed: Follower[] = []
-    for (const folder of folders) followed.push(new Follower(folder, await startIn(folder, from, signal)))
     const follows = invocation.flag('follow')
     try {
+      for (const folder of folders) followed.push(new Follower(folder, await startIn(folder, from, signal)))
       for (;;) {
         for (const follower of followed) await follower.show(output, invocation.flag('json'), signal)
         await output.flush()
