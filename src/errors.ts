@@ -140,6 +140,12 @@ export function errorCodeOf(number: number): ProtocolErrorCode {
 export interface KafkaErrorDetail {
   readonly topic?: string
   readonly partition?: number
+  /** The damaged file, by its name in the storage. */
+  readonly file?: string
+  /** Where in the file, in bytes. */
+  readonly position?: number
+  /** Which line of a text file, from 1. */
+  readonly line?: number
   readonly cause?: unknown
 }
 
@@ -158,6 +164,12 @@ export class KafkaError extends Error {
   readonly retriable: boolean
   readonly topic?: string
   readonly partition?: number
+  /** The damaged file, by its name in the storage, where the error is about one. */
+  readonly file?: string
+  /** Where in `file` the damage begins, in bytes. */
+  readonly position?: number
+  /** Which line of `file` is damaged, from 1, where it is a text file. */
+  readonly line?: number
 
   constructor(code: ErrorCode, message?: string, detail: KafkaErrorDetail = {}) {
     super(message ?? errors[code][2], detail.cause === undefined ? undefined : { cause: detail.cause })
@@ -165,6 +177,9 @@ export class KafkaError extends Error {
     this.retriable = errors[code][1]
     if (detail.topic !== undefined) this.topic = detail.topic
     if (detail.partition !== undefined) this.partition = detail.partition
+    if (detail.file !== undefined) this.file = detail.file
+    if (detail.position !== undefined) this.position = detail.position
+    if (detail.line !== undefined) this.line = detail.line
   }
 
   /** The error behind a non-zero error number of a response. */

@@ -1,3 +1,4 @@
+import { expectInteger } from '../common/options.js'
 import { errorCodeOf, errorNumber, KafkaError } from '../errors.js'
 import type { Broker } from '../protocol/broker.js'
 import { DeleteRecords } from '../protocol/messages/delete-records.js'
@@ -61,6 +62,7 @@ export async function deleteRecords(
   wanted: readonly RecordsBefore[],
   options: AdminCallOptions
 ): Promise<(TopicPartition & { readonly logStartOffset: number })[]> {
+  for (const { before } of wanted) if (before !== 'highWatermark') expectInteger('before', before, 0)
   return perLeader(context, wanted, options, async (leader, items, { signal }) => {
     const partitionOf = ({ partition, before }: RecordsBefore) => ({
       partitionIndex: partition,

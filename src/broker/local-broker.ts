@@ -132,10 +132,11 @@ export class LocalBroker {
     const { storage, clock = systemClock, random = systemRandom, nodeId = 0, configs: given = {} } = options
     expectInteger('nodeId', nodeId, 0, 2 ** 31 - 1)
     const configs = new BrokerConfigs(given, storage.durable)
-    const { clusterId } = await nodeIdentity(storage, nodeId, random)
     const metadata = new ClusterMetadata()
     const news = new BrokerNews()
     const onError = news.failed
+    const onDamage = (damage: KafkaError) => onError(damage, `reading \`${damage.file}\``)
+    const { clusterId } = await nodeIdentity(storage, nodeId, random, onDamage)
     storage.onError = (error, name) => onError(error, `writing \`${name}\``)
     const directory = await LogDirectory.open({ storage, clock, random, onError })
     try {

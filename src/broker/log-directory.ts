@@ -3,7 +3,8 @@ import type { Clock } from '../common/clock.js'
 import { type Random, randomInteger } from '../common/random.js'
 import { turnOf } from '../common/turn.js'
 import { KafkaError } from '../errors.js'
-import { decodeOffsets, encodeOffsets, type PartitionOffsets } from '../log/checkpoint.js'
+import { encodeOffsets, offsetsByFolder, type PartitionOffsets, readOffsets } from '../log/checkpoint.js'
+import { damagedLines } from '../log/damage.js'
 import { Log } from '../log/log.js'
 import { compacts } from '../log/log-options.js'
 import type { LogOpenOptions } from '../log/log-types.js'
@@ -11,7 +12,7 @@ import { readSmallFile, replaceSmallFile, writeSmallFile } from '../log/small-fi
 import { clusterMetadataTopic } from '../metadata/topic-name.js'
 import type { Storage } from '../storage/storage.js'
 import { Housekeeping } from './housekeeping.js'
-import { partitionMetadata, topicIdIn } from './partition-metadata.js'
+import { isDamagedCopy, partitionMetadata, readPartitionMetadata } from './partition-metadata.js'
 
 const cleanMarker = '.kafka_cleanshutdown'
 const recoveryPointFile = 'recovery-point-offset-checkpoint'
@@ -26,6 +27,7 @@ const highWatermarkIntervalMs = 5_000
 const metadataFolder = `${clusterMetadataTopic}-0`
 const longestName = 255
 const partitionFolder = /^(.+)-(\d+)$/
+const nothing = new Uint8Array(0)
 
 export interface LogDirectoryParts {
   readonly storage: Storage
@@ -52,6 +54,8 @@ export class LogDirectory {
   #isClean = false
   #isStarted = false
   #recoveryPoints: PartitionOffsets | undefined
+  /** Whether lines of that checkpoint could not be read. */
+  #lacksRecoveryPoints = false
   #startOffsets: PartitionOffsets = new Map()
   #dirtyOffsets: PartitionOffsets = new Map()
   #timers: Housekeeping[] = []
@@ -123,7 +127,7 @@ export class LogDirectory {
     }
     const isForeign = foreignId !== undefined
     if (isForeign) this.#strays.push(await this.#setAside(folder))
-    const recoveryPoint = isForeign ? 0 : this.#recoveryPoints && (this.#recoveryPoints.get(folder) ?? 0)
+    const recoveryPoint = isForeign ? 0 : this.#recoveryPointOf(folder)
     const log = await this.#openFiles(folder, {
       ...options,
       isClean: this.#isClean && !isForeign,
@@ -215,7 +219,8 @@ export class LogDirectory {
     await this.abandon()
     if (!this.#storage.durable || this.#storage.readOnly) return
     await this.writeCheckpoints()
-    if (logs.some(({ failure }) => failure !== undefined)) return
+    // A log that was stopped when it was opened is as it was.
+    if (logs.some(({ failure, isStopped }) => failure !== undefined && !(isStopped && this.#isClean))) return
     await writeSmallFile(this.#storage, cleanMarker, textBytes('{"version":0,"brokerEpoch":-1}'))
     await this.#storage.syncFolder('')
   }
@@ -229,6 +234,11 @@ export class LogDirectory {
       await Promise.all(logs.slice(i, i + closedTogether).map(log => log.close()))
     }
     await Promise.all(this.#removals)
+  }
+
+  /** Nothing is known to be safe of a log that the checkpoint leaves out, unless the line of that log may be one of those that are damaged. */
+  #recoveryPointOf(folder: string): number | undefined {
+    return this.#recoveryPoints?.get(folder) ?? (this.#recoveryPoints === undefined || this.#lacksRecoveryPoints ? undefined : 0)
   }
 
   #keep(folder: string, log: Log): Log {
@@ -250,8 +260,17 @@ export class LogDirectory {
   /** The id of the topic that a folder belongs to, if it is another one. */
   async #foreignTopicId(folder: string, topicId: string): Promise<string | undefined> {
     if (!this.#names.has(folder) || this.#storage.readOnly) return undefined
-    const found = await this.#readTopicId(folder)
-    return found === topicId ? undefined : found
+    const bytes = await this.#partitionMetadata(folder)
+    if (!bytes) return undefined
+    const { topicId: found, faults } = readPartitionMetadata(bytes)
+    const isDamaged = found !== undefined && isDamagedCopy(found, topicId)
+    const damage = isDamaged ? [...faults, { line: 2, reason: `its topic id is ${found} instead of ${topicId}` }] : faults
+    // A crash may have come before it was written.
+    if (damage.length > 0 && (this.#isClean || bytes.length > 0)) {
+      const file = `${folder}/${partitionMetadataFile}`
+      this.#parts.onError(damagedLines(file, damage), `reading \`${file}\`, which will be written anew`)
+    }
+    return found === topicId || isDamaged ? undefined : found
   }
 
   async #setAside(folder: string): Promise<string> {
@@ -262,13 +281,16 @@ export class LogDirectory {
     return target
   }
 
-  async #readTopicId(folder: string): Promise<string | undefined> {
+  async #partitionMetadata(folder: string): Promise<Uint8Array | undefined> {
     if (!(await this.#storage.list(folder)).includes(partitionMetadataFile)) return undefined
-    return topicIdIn(await readSmallFile(this.#storage, `${folder}/${partitionMetadataFile}`))
+    return readSmallFile(this.#storage, `${folder}/${partitionMetadataFile}`)
   }
 
   async #noteTopicId(folder: string, topicId: string): Promise<void> {
-    if (this.#storage.readOnly || (await this.#readTopicId(folder)) === topicId) return
+    if (this.#storage.readOnly) return
+    const bytes = await this.#partitionMetadata(folder)
+    const { topicId: found, faults } = readPartitionMetadata(bytes ?? nothing)
+    if (found === topicId && faults.length === 0) return
     await writeSmallFile(this.#storage, `${folder}/${partitionMetadataFile}`, partitionMetadata(topicId))
   }
 
@@ -291,14 +313,14 @@ export class LogDirectory {
   async #readCheckpoint(name: string): Promise<PartitionOffsets | undefined> {
     if (!this.#names.has(name)) return undefined
     const bytes = await readSmallFile(this.#storage, name)
-    // Kafka begins this one with nothing in it, until something has been cleaned.
-    if (name === cleanerFile && bytes.length === 0) return undefined
-    try {
-      return decodeOffsets(bytes)
-    } catch (error) {
-      this.#parts.onError(error, `reading \`${name}\`, which will be written anew`)
-      return undefined
-    }
+    // Kafka begins these with nothing in them; the others have something once it was closed.
+    if (bytes.length === 0 && (name === cleanerFile || !this.#isClean)) return undefined
+    const { entries, faults } = readOffsets(bytes)
+    if (faults.length === 0) return offsetsByFolder(entries)
+    if (name === recoveryPointFile) this.#lacksRecoveryPoints = true
+    const rest = entries.length > 0 ? 'whose other lines are used' : 'which will be written anew'
+    this.#parts.onError(damagedLines(name, faults), `reading \`${name}\`, ${rest}`)
+    return entries.length > 0 ? offsetsByFolder(entries) : undefined
   }
 
   async #writeHighWatermarks(): Promise<void> {

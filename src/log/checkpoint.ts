@@ -1,5 +1,6 @@
 import { readText, textBytes } from '../common/bytes.js'
 import { KafkaError } from '../errors.js'
+import type { LineFault } from './damage.js'
 import type { LeaderEpoch } from './leader-epochs.js'
 
 /*
@@ -13,12 +14,13 @@ import type { LeaderEpoch } from './leader-epochs.js'
 export type PartitionOffsets = ReadonlyMap<string, number>
 
 export function encodeOffsets(offsets: PartitionOffsets): Uint8Array {
-  return encode([...offsets].map(([folder, offset]) => `${folder.slice(0, dashIn(folder))} ${folder.slice(dashIn(folder) + 1)} ${offset}`))
+  return encode([...offsets].map(([folder, offset]) => [folder.slice(0, dashIn(folder)), folder.slice(dashIn(folder) + 1), offset]))
 }
 
-/** Throws CORRUPT_MESSAGE, with the reason, for bytes that are no checkpoint. */
-export function decodeOffsets(bytes: Uint8Array): Map<string, number> {
-  return new Map(offsetsIn(bytes).map(({ topic, partition, offset }) => [`${topic}-${partition}`, offset]))
+/** What could be read of a checkpoint, and the lines that could not: these are left out. */
+export interface ReadCheckpoint<T> {
+  readonly entries: readonly T[]
+  readonly faults: readonly LineFault[]
 }
 
 export interface PartitionOffset {
@@ -27,22 +29,45 @@ export interface PartitionOffset {
   readonly offset: number
 }
 
-/** The entries one by one, as `decodeOffsets` takes them. */
-export function offsetsIn(bytes: Uint8Array): PartitionOffset[] {
-  return decode(bytes, 3, ([topic, partition, offset]) => ({ topic, partition: naturalNumber(partition), offset: naturalNumber(offset) }))
+/** Reads a checkpoint of offsets line by line, so that one that is damaged takes no other with it. Of a partition that comes twice the lower offset counts. */
+export function readOffsets(bytes: Uint8Array): ReadCheckpoint<PartitionOffset> {
+  const { rows, faults } = linesOf(bytes, ['topic', 'partition', 'offset'])
+  const byFolder = new Map<string, PartitionOffset>()
+  for (const { line, fields } of rows) {
+    const entry = { topic: fields[0], partition: Number(fields[1]), offset: Number(fields[2]) }
+    const folder = `${entry.topic}-${entry.partition}`
+    const other = byFolder.get(folder)
+    if (other) faults.push({ line, reason: `${folder} is in it a second time` })
+    if (!other || other.offset > entry.offset) byFolder.set(folder, entry)
+  }
+  return { entries: [...byFolder.values()], faults }
+}
+
+/** The offsets by the folder of their partition. */
+export function offsetsByFolder(entries: Iterable<PartitionOffset>): Map<string, number> {
+  return new Map(Array.from(entries, ({ topic, partition, offset }) => [`${topic}-${partition}`, offset]))
 }
 
 export function encodeLeaderEpochs(entries: readonly LeaderEpoch[]): Uint8Array {
-  return encode(entries.map(({ epoch, startOffset }) => `${epoch} ${startOffset}`))
+  return encode(entries.map(({ epoch, startOffset }) => [epoch, startOffset]))
 }
 
-/** Throws CORRUPT_MESSAGE, with the reason, for bytes that are no checkpoint, or whose entries do not ascend. */
+/**
+ * Throws CORRUPT_MESSAGE, with the reason and the line, for bytes that are no checkpoint, or whose entries do not ascend: they say less than the log,
+ * from which they can be made anew.
+ */
 export function decodeLeaderEpochs(bytes: Uint8Array): LeaderEpoch[] {
-  const entries = decode(bytes, 2, ([epoch, startOffset]) => ({ epoch: naturalNumber(epoch), startOffset: naturalNumber(startOffset) }))
-  for (const [i, { epoch, startOffset }] of entries.entries()) {
-    const before = entries[i - 1]
-    if (before && (epoch <= before.epoch || startOffset <= before.startOffset))
-      throw damaged(`epoch ${epoch} at offset ${startOffset} cannot follow epoch ${before.epoch} at offset ${before.startOffset}`)
+  const { rows, faults } = linesOf(bytes, ['epoch', 'offset'])
+  if (faults.length > 0) throw damaged(faults[0])
+  const entries: LeaderEpoch[] = []
+  for (const { line, fields } of rows) {
+    const [epoch, startOffset] = fields.map(Number)
+    const before = entries.at(-1)
+    if (before && (epoch <= before.epoch || startOffset <= before.startOffset)) {
+      const reason = `epoch ${epoch} at offset ${startOffset} cannot follow epoch ${before.epoch} at offset ${before.startOffset}`
+      throw damaged({ line, reason })
+    }
+    entries.push({ epoch, startOffset })
   }
   return entries
 }
@@ -52,27 +77,45 @@ function dashIn(folder: string): number {
   return folder.lastIndexOf('-')
 }
 
-function encode(lines: readonly string[]): Uint8Array {
+/** What could not be read again is never written. */
+function encode(rows: readonly (readonly (string | number)[])[]): Uint8Array {
+  const lines = rows.map(fields => fields.join(' '))
+  for (const [i, fields] of rows.entries()) {
+    const isReadable = fields.every(field => (typeof field === 'number' ? isNatural(String(field)) : /^[^\s]+$/.test(field)))
+    if (!isReadable) throw new Error(`A checkpoint cannot hold the line '${lines[i]}'`)
+  }
   return textBytes(['0', String(lines.length), ...lines, ''].join('\n'))
 }
 
-function decode<T>(bytes: Uint8Array, fieldCount: number, entryOf: (fields: string[]) => T): T[] {
-  const [version, count = '', ...lines] = readText(bytes, 0, bytes.length).split('\n')
-  if (version !== '0') throw damaged(`its version is '${version}', not 0`)
+interface Row {
+  readonly line: number
+  readonly fields: readonly string[]
+}
+
+/** The lines that have the fields they should: a name where `topic` is due, else numbers. */
+function linesOf(bytes: Uint8Array, names: readonly string[]): { readonly rows: Row[]; readonly faults: LineFault[] } {
+  const rows: Row[] = []
+  const faults: LineFault[] = []
+  const [version, count, ...lines] = readText(bytes, 0, bytes.length).split('\n')
   if (lines.at(-1) === '') lines.pop()
-  if (naturalNumber(count) !== lines.length) throw damaged(`it says it has ${count} entries and has ${lines.length}`)
-  return lines.map(line => {
-    const fields = line.split(' ')
-    if (fields.length !== fieldCount) throw damaged(`'${line}' is no entry`)
-    return entryOf(fields)
-  })
+  if (version !== '0') faults.push({ line: 1, reason: `its version is '${version}', not 0` })
+  if (count === undefined || !isNatural(count)) faults.push({ line: 2, reason: `'${count ?? ''}' stands where a number should` })
+  else if (Number(count) !== lines.length) faults.push({ line: 2, reason: `it says it has ${count} entries and has ${lines.length}` })
+  for (const [i, text] of lines.entries()) {
+    const fields = text.split(' ')
+    const wrong = fields.find((field, k) => (names[k] === 'topic' ? field === '' : !isNatural(field)))
+    const line = i + 3
+    if (fields.length !== names.length) faults.push({ line, reason: `'${text}' is no entry` })
+    else if (wrong !== undefined) faults.push({ line, reason: `'${wrong}' stands where the ${names[fields.indexOf(wrong)]} should` })
+    else rows.push({ line, fields })
+  }
+  return { rows, faults }
 }
 
-function naturalNumber(text: string): number {
-  if (!/^\d{1,16}$/.test(text) || !Number.isSafeInteger(Number(text))) throw damaged(`'${text}' stands where a number should`)
-  return Number(text)
+function isNatural(text: string): boolean {
+  return /^\d{1,16}$/.test(text) && Number.isSafeInteger(Number(text))
 }
 
-function damaged(reason: string): KafkaError {
-  return new KafkaError('CORRUPT_MESSAGE', reason)
+function damaged({ line, reason }: LineFault): KafkaError {
+  return new KafkaError('CORRUPT_MESSAGE', reason, { line })
 }

@@ -7,6 +7,7 @@ import type { Storage } from '../storage/storage.js'
 import { AbortedTransactions } from './aborted-transactions.js'
 import { type CompactionReport, type CompactOptions, Compactor } from './compaction/compactor.js'
 import type { Dirtiness } from './compaction/dirtiness.js'
+import { damageError } from './damage.js'
 import { exclusively } from './exclusively.js'
 import type { LeaderEpochs } from './leader-epochs.js'
 import { append } from './log-append.js'
@@ -21,6 +22,7 @@ import type { AppendInfo, AppendOptions, LogOpenOptions, ReadOptions } from './l
 import type { ProducerState } from './producer-state.js'
 import { openSegments, type RecoveryReport } from './recovery.js'
 import type { SegmentRead } from './segment-reader.js'
+import type { Segment } from './segment.js'
 import { offsetOfMaxTimestamp, offsetOfTimestamp, type TimestampedOffset } from './timestamp-lookup.js'
 import type { AbortedTransaction } from './transaction-index.js'
 import { reasonOf } from './write-failures.js'
@@ -77,6 +79,7 @@ export class Log {
     const { segments, report, trusted } = await openSegments(opening)
     const log = new Log(new LogState(storage, folder, openOptions, options, segments, history), report)
     try {
+      if (isClean && segments.length > 0) expectToReach(segments[segments.length - 1], logStartOffset)
       await begin(log.#state, report, logStartOffset, isClean && report.batches === 0 ? segments.length : trusted)
       return log
     } catch (error) {
@@ -263,6 +266,7 @@ export class Log {
    * Nothing happens when the log starts there or later already. Raises `OFFSET_OUT_OF_RANGE` above the high watermark.
    */
   deleteRecordsBefore(offset: number): MaybePromise<void> {
+    expectInteger('offset', offset, 0)
     this.#state.expectOpen()
     return deleteRecordsBefore(this.#state, offset)
   }
@@ -356,6 +360,13 @@ function optionsIn(openOptions: LogOpenOptions, storage: Storage): CompleteLogOp
     ...options
   } = openOptions
   return completeLogOptions(options, storage.durable ? durableLogDefaults : memoryLogDefaults)
+}
+
+/** Only a power cut can take records away that come after deleted ones, so a start beyond the end is wrong where there was none. */
+function expectToReach({ name, nextOffset }: Segment, logStartOffset: number): void {
+  if (logStartOffset <= nextOffset) return
+  const reason = `it ends at offset ${nextOffset}, though the log is said to start at ${logStartOffset}; nothing was changed`
+  throw damageError({ file: name, reason })
 }
 
 /** Makes a log that was found ready: the first of its segments are safe on the disk. */

@@ -332,6 +332,114 @@ describe('a directory', () => {
   })
 })
 
+describe('a text file of a directory with one damaged line', () => {
+  /** Two topics with deleted records each, closed in order. */
+  async function twoTopics(): Promise<string> {
+    const directory = newDirectory()
+    const { client, close } = await open(directory)
+    for (const name of ['personal', 'orders']) {
+      await createTopic(client, name)
+      await produce(client, name, 0, batch('a', 'b', 'c'))
+      await client.request(DeleteRecords, { topics: [{ name, partitions: [{ partitionIndex: 0, offset: 2 }] }], timeoutMs: 1 })
+    }
+    await close()
+    return directory
+  }
+
+  const starts = ({ node }: Opened) => ['personal', 'orders'].map(name => node.topics.get(name)?.partitions[0].logStartOffset)
+
+  for (const isClean of [true, false]) {
+    it(`keeps what the other lines say, ${isClean ? 'closed in order' : 'left by a crash'}`, async () => {
+      const directory = await twoTopics()
+      if (!isClean) rmSync(join(directory, '.kafka_cleanshutdown'))
+      const file = join(directory, 'log-start-offset-checkpoint')
+      writeFileSync(file, text(file).replace('orders 0 2', 'orders 0 1.5'))
+      const again = await open(directory)
+      expect(starts(again)).toEqual([2, 0])
+      expect(again.events.filter(([name]) => name === 'error')).toMatchObject([
+        [
+          'error',
+          {
+            error: { code: 'CORRUPT_MESSAGE', file: 'log-start-offset-checkpoint', line: 4 },
+            during: 'reading `log-start-offset-checkpoint`, whose other lines are used'
+          }
+        ]
+      ])
+      await again.close()
+      expect(text(file)).toBe('0\n1\npersonal 0 2\n')
+    })
+  }
+
+  it('does not take a log for new whose recovery point cannot be read', async () => {
+    const directory = await twoTopics()
+    rmSync(join(directory, '.kafka_cleanshutdown'))
+    const file = join(directory, 'recovery-point-offset-checkpoint')
+    writeFileSync(file, text(file).replace('orders 0 3', 'orders 0 x'))
+    const log = join(directory, 'orders-0', firstLog)
+    const bytes = readFileSync(log)
+    writeFileSync(log, Buffer.concat([bytes.subarray(0, 70), Buffer.of(bytes[70] ^ 1), bytes.subarray(71), bytes]))
+    const before = readFileSync(log)
+    const again = await open(directory)
+    expect(again.events.map(([name]) => name)).toContain('partitionStopped')
+    await again.close()
+    expect(readFileSync(log)).toEqual(before)
+  })
+
+  it('does not lose its records to a start that lies beyond them, however often it is opened', async () => {
+    const directory = await twoTopics()
+    const file = join(directory, 'log-start-offset-checkpoint')
+    const before = text(file)
+    writeFileSync(file, before.replace('orders 0 2', 'orders 0 6'))
+    for (let i = 0; i < 2; i++) {
+      const again = await open(directory)
+      expect(again.events).toMatchObject([['partitionStopped', { topic: 'orders', error: { file: `orders-0/${firstLog}` } }]])
+      await again.close()
+    }
+    writeFileSync(file, before)
+    const mended = await open(directory)
+    expect(await fetch(mended.client, 'orders', [0], { offset: 2 })).toMatchObject([{ values: ['a', 'b', 'c'] }])
+    await mended.close()
+  })
+
+  it.each([
+    ['version: 0', 'version: 1'],
+    ['version: 0', 'versinn: 0'],
+    ['topic_id: ', 'topic_if: '],
+    [/(topic_id: .{3})./, '$1_'],
+    [/(topic_id: .{3})./, '$1=']
+  ])('is a partition.metadata that is told and made anew, whether or not there was a crash: %s becomes %s', async (from, to) => {
+    for (const isClean of [true, false]) {
+      const directory = await twoTopics()
+      if (!isClean) rmSync(join(directory, '.kafka_cleanshutdown'))
+      const file = join(directory, 'orders-0', 'partition.metadata')
+      const before = text(file)
+      writeFileSync(file, before.replace(from, to))
+      if (text(file) === before) continue
+      const again = await open(directory)
+      expect(again.events.filter(([name]) => name !== 'logRecovered')).toMatchObject([
+        ['error', { error: { code: 'CORRUPT_MESSAGE', file: 'orders-0/partition.metadata' } }]
+      ])
+      expect(await fetch(again.client, 'orders', [0], { offset: 2 })).toMatchObject([{ values: ['a', 'b', 'c'] }])
+      await again.close()
+      expect(text(file)).toBe(before)
+    }
+  })
+
+  it.each(['versiom=1', 'version}1'])('is a meta.properties whose names can be made out: %s', async line => {
+    const directory = await twoTopics()
+    const file = join(directory, 'meta.properties')
+    const before = text(file)
+    const { node, close } = await open(directory)
+    const { clusterId } = node
+    await close()
+    writeFileSync(file, before.replace('version=1', line))
+    const again = await open(directory)
+    expect(again.node.clusterId).toBe(clusterId)
+    expect(again.events).toMatchObject([['error', { error: { file: 'meta.properties', line: 1 } }]])
+    await again.close()
+  })
+})
+
 describe('a directory that cannot be used', () => {
   const refused = (directory: string) => open(directory).then(({ close }) => close())
 

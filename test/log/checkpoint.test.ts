@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { readText, textBytes } from '../../src/common/bytes.js'
-import { decodeLeaderEpochs, decodeOffsets, encodeLeaderEpochs, encodeOffsets } from '../../src/log/checkpoint.js'
+import { decodeLeaderEpochs, encodeLeaderEpochs, encodeOffsets, offsetsByFolder, readOffsets } from '../../src/log/checkpoint.js'
 
 const textOf = (bytes: Uint8Array) => readText(bytes, 0, bytes.length)
 
@@ -12,24 +12,55 @@ describe('a checkpoint of offsets', () => {
     ])
     const bytes = encodeOffsets(offsets)
     expect(textOf(bytes)).toBe('0\n2\norders 0 17\na-b.c_d 12 9007199254740991\n')
-    expect(decodeOffsets(bytes)).toEqual(offsets)
+    expect(offsetsByFolder(readOffsets(bytes).entries)).toEqual(offsets)
     expect(textOf(encodeOffsets(new Map()))).toBe('0\n0\n')
-    expect(decodeOffsets(textBytes('0\n0\n'))).toEqual(new Map())
+    expect(readOffsets(textBytes('0\n0\n'))).toEqual({ entries: [], faults: [] })
   })
 
-  it('is refused when its version, its count or a line does not fit', () => {
-    for (const text of [
-      '',
-      '1\n0\n',
-      '0\n2\na 0 1\n',
-      '0\n1\na 0\n',
-      '0\n1\na 0 -1\n',
-      '0\n1\na 0 x\n',
-      '0\nx\n',
-      '0\n1\na 0 99999999999999999\n'
-    ]) {
-      expect(() => decodeOffsets(textBytes(text)), text).toThrowError(expect.objectContaining({ code: 'CORRUPT_MESSAGE' }))
+  it('says in which line its version, its count or an entry does not fit', () => {
+    for (const [text, ...lines] of [
+      ['', 1, 2],
+      ['1\n0\n', 1],
+      ['0\n2\na 0 1\n', 2],
+      ['0\n1\na 0\n', 3],
+      ['0\n1\na 0 -1\n', 3],
+      ['0\n1\na 0 x\n', 3],
+      ['0\n1\na 0 3.5\n', 3],
+      ['0\n1\n 0 3\n', 3],
+      ['0\nx\n', 2],
+      ['0\n1\na 0 99999999999999999\n', 3]
+    ] as [string, ...number[]][]) {
+      const { faults } = readOffsets(textBytes(text))
+      expect([text, ...faults.map(({ line }) => line)]).toEqual([text, ...lines])
     }
+  })
+
+  it('keeps what its other lines say when one is damaged', () => {
+    const { entries, faults } = readOffsets(textBytes('0\n4\na 0 7\nb 1 3.5\na 1 8\na 0 6\n'))
+    expect(offsetsByFolder(entries)).toEqual(
+      new Map([
+        ['a-0', 6],
+        ['a-1', 8]
+      ])
+    )
+    expect(faults).toEqual([
+      { line: 4, reason: "'3.5' stands where the offset should" },
+      { line: 6, reason: 'a-0 is in it a second time' }
+    ])
+  })
+
+  it('is never written with a line that could not be read', () => {
+    for (const [folder, offset] of [
+      ['orders-0', 3.5],
+      ['orders-0', -1],
+      ['orders-0', Number.NaN],
+      ['orders-0', 2 ** 53],
+      ['a b-0', 1],
+      ['-0', 1],
+      ['a\nb-0', 1]
+    ] as const)
+      expect(() => encodeOffsets(new Map([[folder, offset]])), `${folder} ${offset}`).toThrow('A checkpoint cannot hold the line')
+    expect(() => encodeLeaderEpochs([{ epoch: 0.5, startOffset: 0 }])).toThrow('A checkpoint cannot hold the line')
   })
 })
 

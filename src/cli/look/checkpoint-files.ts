@@ -1,14 +1,14 @@
 import { readText } from '../../common/bytes.js'
-import { decodeLeaderEpochs, offsetsIn, type PartitionOffset } from '../../log/checkpoint.js'
+import { decodeLeaderEpochs, type PartitionOffset, type ReadCheckpoint, readOffsets } from '../../log/checkpoint.js'
 import type { LeaderEpoch } from '../../log/leader-epochs.js'
 
 /*
- * What the small text files of a data directory say. The functions throw an `Error` that says what is wrong with the text.
+ * What the small text files of a data directory say. The functions that return no faults throw an `Error` that says what is wrong with the text.
  */
 
 /** `recovery-point-offset-checkpoint` and its like. Kafka makes the files before it has anything to write into them. */
-export function offsetCheckpoint(bytes: Uint8Array): PartitionOffset[] {
-  return bytes.length === 0 ? [] : offsetsIn(bytes)
+export function offsetCheckpoint(bytes: Uint8Array): ReadCheckpoint<PartitionOffset> {
+  return bytes.length === 0 ? { entries: [], faults: [] } : readOffsets(bytes)
 }
 
 /** `leader-epoch-checkpoint`, likewise. */

@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { basename, join, resolve } from 'node:path'
-import { KafkaError } from '../../errors.js'
+import { offsetsByFolder } from '../../log/checkpoint.js'
 import { batchSizeAt, lastOffsetAt } from '../../record/batch-header.js'
 import { UsageError } from '../command.js'
 import { offsetCheckpoint, topicIdIn } from './checkpoint-files.js'
@@ -77,16 +77,9 @@ export function contentOf(path: string): Buffer | undefined {
   }
 }
 
-/** The offsets that a checkpoint file of the directory has, by folder name; none where it cannot be read. */
+/** The offsets that a checkpoint file of the directory has, by folder name; of lines that can be read. `millrace verify` tells of the others. */
 export function checkpointsIn(directory: string, name: string): ReadonlyMap<string, number> {
-  try {
-    const entries = offsetCheckpoint(contentOf(join(directory, name)) ?? new Uint8Array(0))
-    return new Map(entries.map(({ topic, partition, offset }) => [`${topic}-${partition}`, offset]))
-  } catch (error) {
-    // `millrace verify` says what is wrong with it.
-    if (error instanceof KafkaError) return new Map()
-    throw error
-  }
+  return offsetsByFolder(offsetCheckpoint(contentOf(join(directory, name)) ?? new Uint8Array(0)).entries)
 }
 
 export function topicIdOf(folder: string): string | undefined {

@@ -44,7 +44,7 @@ function readerOf(path: string): Reader | undefined {
   if (/^\d{20}\.txnindex$/.test(name)) return entriesReader(abortedTransactionsIn)
   if (/^\d{20}\.snapshot$/.test(name)) return entriesReader(snapshotEntries)
   if (name === 'leader-epoch-checkpoint') return entriesReader(leaderEpochCheckpoint)
-  if (name.endsWith('-offset-checkpoint')) return entriesReader(offsetCheckpoint)
+  if (name.endsWith('-offset-checkpoint')) return dumpOffsets
   return undefined
 }
 
@@ -64,6 +64,13 @@ function entriesReader(entriesIn: (bytes: Buffer) => Iterable<object>): Reader {
       return 1
     }
   }
+}
+
+async function dumpOffsets(path: string, { output, json }: DumpOptions): Promise<number> {
+  const { entries, faults } = offsetCheckpoint(contentOf(path) ?? Buffer.alloc(0))
+  for (const entry of entries) await (json ? output.json(entry) : output.line(fieldsOf(entry)))
+  for (const { line, reason } of faults) await wrong(output, json, `line ${line}: ${reason}`)
+  return faults.length
 }
 
 async function dumpBatches(path: string, { output, records, json, signal }: DumpOptions): Promise<number> {

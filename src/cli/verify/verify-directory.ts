@@ -1,9 +1,9 @@
 import { existsSync } from 'node:fs'
 import { basename, dirname, join, relative, resolve } from 'node:path'
-import { offsetCheckpoint, propertiesIn } from '../look/checkpoint-files.js'
+import { propertiesIn } from '../look/checkpoint-files.js'
 import { checkpointsIn, partitionFolderAt, partitionFolders } from '../look/data-directory.js'
 import { type Finding, Findings } from './findings.js'
-import { verifyPartition, verifyWhole } from './verify-partition.js'
+import { verifyOffsets, verifyPartition, verifyWhole } from './verify-partition.js'
 
 /** What a look through a data directory came to. */
 export interface DirectoryReport {
@@ -44,9 +44,7 @@ export async function verifyDirectory(path: string, { signal, patienceMs = 200 }
     problem: (file: string, message: string) => findings.problem(relative(directory, file), message),
     note: (file: string, message: string) => findings.note(relative(directory, file), message)
   }
-  const checkpoints = new Map(
-    single ? [] : checkpointNames.map(name => [name, verifyWhole(join(directory, name), offsetCheckpoint, reporter) ?? []])
-  )
+  const checkpoints = new Map(single ? [] : checkpointNames.map(name => [name, verifyOffsets(join(directory, name), reporter)]))
   if (!single) verifyWhole(join(directory, 'meta.properties'), propertiesIn, reporter)
   const top = single ? dirname(directory) : directory
   const cleaned = checkpointsIn(top, 'cleaner-offset-checkpoint')

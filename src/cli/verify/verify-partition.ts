@@ -1,12 +1,13 @@
 import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
+import type { PartitionOffset } from '../../log/checkpoint.js'
 import { LeaderEpochs } from '../../log/leader-epochs.js'
 import { snapshotEntries } from '../../log/producer-snapshot.js'
 import { ProducerState } from '../../log/producer-state.js'
 import type { AbortedTransaction } from '../../log/transaction-index.js'
 import type { RecordBatch } from '../../record/record-batch.js'
-import { leaderEpochCheckpoint, topicIdIn } from '../look/checkpoint-files.js'
+import { leaderEpochCheckpoint, offsetCheckpoint, topicIdIn } from '../look/checkpoint-files.js'
 import { contentOf, type PartitionFolder, type SegmentFile, segmentFiles } from '../look/data-directory.js'
 import { type Patience, type SegmentVisitor, verifyBatches, verifySegment } from './verify-segment.js'
 
@@ -188,6 +189,13 @@ async function verifyMetadataSnapshot(path: string, reporter: Reporter): Promise
     }
     return true
   })
+}
+
+/** The entries of a checkpoint of offsets that can be used. */
+export function verifyOffsets(path: string, reporter: Pick<Reporter, 'problem'>): readonly PartitionOffset[] {
+  const { entries, faults } = offsetCheckpoint(contentOf(path) ?? new Uint8Array(0))
+  for (const { line, reason } of faults) reporter.problem(path, line > 2 ? `line ${line}: ${reason}` : reason)
+  return entries
 }
 
 /** Reads a file that is read as a whole, if it is there. */
