@@ -100,7 +100,7 @@ describe('verify', () => {
     expect(await problemsIn(directory)).toEqual([])
   })
 
-  it('finds any byte of a log that has been flipped', async () => {
+  it('finds any byte of a log that has been flipped', { timeout: 240_000 }, async () => {
     const directory = damaged(() => {})
     rmSync(join(directory, 'orders-0', 'leader-epoch-checkpoint'), { force: true })
     const [path] = filesOf(join(directory, 'orders-0'), '.log')

@@ -5,7 +5,9 @@ import { cuts, type Damage, flips, meet, type Outcome, smallDirectory } from './
 // All of it, every bit flipped and every length: npm run simulate -- --damage
 describe('a directory with one thing wrong', () => {
   for (const isClean of [true, false]) {
-    it(`opens with everything right, or says what is wrong; ${isClean ? 'closed in order' : 'left by a crash'}`, async () => {
+    it(`opens with everything right, or says what is wrong; ${isClean ? 'closed in order' : 'left by a crash'}`, {
+      timeout: 240_000
+    }, async () => {
       const directory = await smallDirectory(isClean)
       const seed = Math.floor(Math.random() * 1_000_000)
       console.log(`damage by seed ${seed}`)
