@@ -28,6 +28,11 @@ export interface ClusterOptions {
   readonly configs?: ConfigValues
   /** The number of the one node, as clients see it. Default: 0. */
   readonly nodeId?: number
+  /**
+   * How much memory the node may take for what it keeps and what is on its way, in bytes. Producers are held back when readers are so far behind that it is used
+   * up. Default: an eighth of the machine's, or of what its container allows; at least 64 MiB, at most 1 GiB.
+   */
+  readonly maxMemoryBytes?: number
   /** Where time comes from. Default: the clock of the machine. */
   readonly clock?: Clock
   /** Where chance comes from. Default: chance that nobody can foretell. */
@@ -80,11 +85,12 @@ export class Cluster extends EventEmitter<ClusterEvents> implements AsyncDisposa
 
   /** Opens a cluster of one node in this process. Rejects when the storage cannot be read, or is in use elsewhere. */
   static async open(options: ClusterOptions = {}): Promise<Cluster> {
-    expectKnownKeys('a cluster', options, ['storage', 'configs', 'nodeId', 'clock', 'random', 'intercept'])
+    expectKnownKeys('a cluster', options, ['storage', 'configs', 'nodeId', 'maxMemoryBytes', 'clock', 'random', 'intercept'])
     const { storage = memoryStorage(), configs = {}, nodeId = 0, clock = systemClock, random = systemRandom, intercept } = options
+    const { maxMemoryBytes } = options
     let node: LocalBroker
     try {
-      node = await LocalBroker.open({ storage, clock, random, nodeId, configs })
+      node = await LocalBroker.open({ storage, clock, random, nodeId, configs, ...(maxMemoryBytes !== undefined && { maxMemoryBytes }) })
     } catch (error) {
       await storage.close()
       throw error
@@ -181,7 +187,8 @@ export class Cluster extends EventEmitter<ClusterEvents> implements AsyncDisposa
       brokers: this.#parts.brokersFor(clientId),
       clock: this.#parts.clock,
       random: this.#parts.random,
-      news: this.#news
+      news: this.#news,
+      readers: this.#parts.node?.backlog.readers
     }
   }
 

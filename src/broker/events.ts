@@ -1,6 +1,7 @@
 import type { GroupEvent } from '../coordinator/group/group-event.js'
 import type { KafkaError } from '../errors.js'
 import type { CompactionReport } from '../log/compaction/compactor.js'
+import type { RemovalReason } from '../log/log-types.js'
 import type { TornTail } from '../log/recovery.js'
 
 /**
@@ -19,6 +20,7 @@ export interface BrokerEvents {
     readonly topic: string
     readonly partition: number
     readonly segments: number
+    readonly reason: RemovalReason
     readonly logStartOffset: number
   }) => void
   /** A round of compaction is over in a partition. */

@@ -20,6 +20,9 @@ import { Fetch } from '../protocol/messages/fetch.js'
 import { Produce } from '../protocol/messages/produce.js'
 import type { Storage } from '../storage/storage.js'
 import { handlerOf } from './api-table.js'
+import { Backlog } from './backlog/backlog.js'
+import { LiveReaders } from './backlog/live-readers.js'
+import { defaultMemoryBytes, leastMemoryBytes, Memory } from './backlog/memory.js'
 import { BrokerNews } from './broker-news.js'
 import { DelayedFetches } from './delayed-fetch.js'
 import type { BrokerEvents } from './events.js'
@@ -48,6 +51,8 @@ export interface LocalBrokerOptions {
   readonly nodeId?: number
   /** Kafka's broker configs, by their dotted names (`num.partitions`, `log.retention.ms`, …). Default: Kafka's defaults. */
   readonly configs?: ConfigValues
+  /** How much memory it may take, in bytes. Default: an eighth of the machine's, at least 64 MiB and at most 1 GiB. */
+  readonly maxMemoryBytes?: number
 }
 
 /** Who connects, as groups and errors show it. */
@@ -76,6 +81,7 @@ export class LocalBroker {
   readonly maxFetchBytes: number
   readonly producerIds: ProducerIds
   readonly groups: GroupCoordinator
+  readonly backlog: Backlog
   readonly #store: TopicStore
   readonly #metadataHost: StateHost
   readonly #directory: LogDirectory
@@ -108,8 +114,14 @@ export class LocalBroker {
       random: parts.random,
       options: groupOptionsOf(parts.configs, this.topics.get(groupOffsetsTopic)),
       openHost: (partition, machine) => openGroupHost(this, partition, machine),
-      onEvent: event => this.events.emit('group', event)
+      onEvent: event => {
+        this.backlog.readers.groupChanged(event.groupId)
+        this.events.emit('group', event)
+      }
     })
+    const memory = new Memory(parts.maxMemoryBytes, parts.storage, this.topics)
+    parts.readers.groups = this.groups
+    this.backlog = new Backlog(parts.clock, parts.readers, memory)
     this.producerIds = new ProducerIds(this)
     this.#housekeeping = new Housekeeping(parts.clock, parts.configs.number('log.retention.check.interval.ms'), () =>
       this.#applyRetention()
@@ -128,9 +140,11 @@ export class LocalBroker {
 
   /** Opens what the storage holds, or starts anew in an empty one. */
   static async open(options: LocalBrokerOptions): Promise<LocalBroker> {
-    expectKnownKeys('a broker', options, ['storage', 'clock', 'random', 'nodeId', 'configs'])
+    expectKnownKeys('a broker', options, ['storage', 'clock', 'random', 'nodeId', 'configs', 'maxMemoryBytes'])
     const { storage, clock = systemClock, random = systemRandom, nodeId = 0, configs: given = {} } = options
     expectInteger('nodeId', nodeId, 0, 2 ** 31 - 1)
+    const { maxMemoryBytes = defaultMemoryBytes() } = options
+    expectInteger('maxMemoryBytes', maxMemoryBytes, leastMemoryBytes)
     const configs = new BrokerConfigs(given, storage.durable)
     const metadata = new ClusterMetadata()
     const news = new BrokerNews()
@@ -146,11 +160,13 @@ export class LocalBroker {
       const metadataHost = await StateHost.open(log, machine, { clock, replayFrom })
       if (log.logEndOffset === 0)
         await metadataHost.run(() => ({ records: [...metadata.snapshot()].map(stateRecord), committed: () => {} }))
-      const store = new TopicStore({ directory, clock, configs, news })
+      const readers = new LiveReaders()
+      const store = new TopicStore({ directory, clock, configs, news, readers })
       await store.openAll(metadata)
       for (const folder of await directory.setAsideStrays()) news.tell('straySetAside', { folder })
       directory.start()
-      const parts = { nodeId, clusterId, clock, random, storage, configs, metadata, news, metadataHost, directory, store }
+      const served = { storage, configs, metadata, news, metadataHost, directory, store, readers, maxMemoryBytes }
+      const parts = { nodeId, clusterId, clock, random, ...served }
       const broker = new LocalBroker(parts)
       try {
         if (!storage.readOnly)
@@ -158,6 +174,7 @@ export class LocalBroker {
             onError(error, 'ending transactions that were left open')
           )
         await broker.groups.load(usedGroupPartitions(broker.topics))
+        for (const groupId of broker.groups.liveGroups()) readers.groupChanged(groupId)
         if (!storage.readOnly)
           await broker.groups.keepTopics(metadata.topics).catch(error => onError(error, 'dropping offsets of deleted topics'))
         news.open(clock)
@@ -272,6 +289,7 @@ export class LocalBroker {
 
   async #close(): Promise<void> {
     this.delayedFetches.close(closedError())
+    this.backlog.close(closedError())
     await this.groups.close()
     await this.#housekeeping.close()
     await this.#cleaner.close()
@@ -337,4 +355,6 @@ interface Parts {
   readonly metadataHost: StateHost
   readonly directory: LogDirectory
   readonly store: TopicStore
+  readonly readers: LiveReaders
+  readonly maxMemoryBytes: number
 }

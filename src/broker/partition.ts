@@ -1,8 +1,10 @@
 import { isPromise, type MaybePromise } from '../common/deferred.js'
+import { KafkaError } from '../errors.js'
 import type { AppendOrigin } from '../log/batch-validation.js'
 import type { Log } from '../log/log.js'
 import type { AppendInfo } from '../log/log-types.js'
 import type { PartitionState } from '../metadata/cluster-metadata.js'
+import type { PartitionBacklog } from './backlog/partition-backlog.js'
 import type { AppendListener } from './delayed-fetch.js'
 
 /** One partition of a topic on this node: its log, who leads it, and who waits for it to grow. */
@@ -10,6 +12,8 @@ export class Partition {
   readonly topic: string
   readonly partition: number
   readonly log: Log
+  /** What of it is still to be read, and who waits until it is. */
+  readonly backlog: PartitionBacklog
   readonly leaderEpoch: number
   readonly leaderId: number
   readonly replicas: readonly number[]
@@ -19,7 +23,7 @@ export class Partition {
   readonly #otherListeners = new Set<AppendListener>()
   #isDeleted = false
 
-  constructor(topic: string, state: PartitionState, log: Log) {
+  constructor(topic: string, state: PartitionState, log: Log, backlog: PartitionBacklog) {
     this.topic = topic
     this.partition = state.partition
     this.leaderEpoch = state.leaderEpoch
@@ -27,6 +31,7 @@ export class Partition {
     this.replicas = state.replicas
     this.isr = state.isr
     this.log = log
+    this.backlog = backlog
   }
 
   get logStartOffset(): number {
@@ -75,6 +80,7 @@ export class Partition {
   /** Says that the topic is gone: those who wait are told at once. */
   markDeleted(): void {
     this.#isDeleted = true
+    this.backlog.refuseHeld(new KafkaError('UNKNOWN_TOPIC_OR_PARTITION'))
     this.#listener?.ended()
     for (const listener of this.#otherListeners) listener.ended()
   }

@@ -8,6 +8,10 @@ import type { BrokerConfigs } from '../metadata/broker-configs.js'
 import { type ClusterMetadata, type PartitionState, resourceType, type TopicState } from '../metadata/cluster-metadata.js'
 import type { MetadataRecord } from '../metadata/records.js'
 import { logOptionsOf } from '../metadata/topic-configs.js'
+import { isInternalTopic } from '../metadata/topic-name.js'
+import { type BacklogQuota, noQuota } from './backlog/backlog-quota.js'
+import type { LiveReaders } from './backlog/live-readers.js'
+import { PartitionBacklog } from './backlog/partition-backlog.js'
 import type { BrokerNews } from './broker-news.js'
 import type { LogDirectory } from './log-directory.js'
 import { Partition } from './partition.js'
@@ -18,6 +22,7 @@ interface Surroundings {
   readonly clock: Clock
   readonly configs: BrokerConfigs
   readonly news: BrokerNews
+  readonly readers: LiveReaders
 }
 
 /** The topics that are open on this node. It follows the metadata: what they say exists is opened here, what they no longer say is removed. */
@@ -95,7 +100,8 @@ export class TopicStore {
   }
 
   async #openPartition(state: TopicState, partition: PartitionState, logOptions: LogOptions, isNew: boolean): Promise<Partition> {
-    const { directory, clock, news } = this.#surroundings
+    const { directory, clock, news, readers } = this.#surroundings
+    const backlog = new PartitionBacklog(state.name, partition.partition, readers)
     const folder = folderOf(state.name, partition.partition)
     const options: LogOpenOptions = {
       ...logOptions,
@@ -103,13 +109,31 @@ export class TopicStore {
       onRoll: () => {
         if (this.onRoll && compacts(log.options)) this.onRoll()
       },
-      onSegmentsRemoved: ({ segments, logStartOffset }) =>
-        news.tell('segmentsRemoved', { topic: state.name, partition: partition.partition, segments, logStartOffset }),
+      onSegmentsRemoved: ({ segments, reason, logStartOffset }) => {
+        backlog.lookAgain()
+        news.tell('segmentsRemoved', { topic: state.name, partition: partition.partition, segments, reason, logStartOffset })
+      },
+      keepFrom: () => backlog.keepFrom(),
       onFailure: failure => news.failed(failure, `writing to ${folder}`)
     }
     const log: Log = await (isNew ? directory.createLog(folder, state.id, options) : directory.openLog(folder, state.id, options))
     this.#tellOfRecovery(state.name, partition.partition, log)
-    return new Partition(state.name, partition, log)
+    backlog.log = log
+    backlog.quota = this.#quotaOf(state)
+    return new Partition(state.name, partition, log, backlog)
+  }
+
+  #quotaOf({ name, configs: own }: TopicState): BacklogQuota {
+    if (isInternalTopic(name)) return noQuota
+    const { configs } = this.#surroundings
+    if (configs.durable) return { ...noQuota }
+    const isLimited = own.has(retentionBytes) || configs.isGiven(`log.${retentionBytes}`)
+    const limitBytes = isLimited ? Number(own.get(retentionBytes) ?? configs.text(`log.${retentionBytes}`)) : -1
+    return {
+      policy: 'producer_request_hold',
+      limitBytes: limitBytes < 0 ? Number.POSITIVE_INFINITY : limitBytes,
+      limitName: retentionBytes
+    }
   }
 
   #tellOfRecovery(topic: string, partition: number, log: Log): void {
@@ -127,9 +151,11 @@ export class TopicStore {
     if (added.length > 0) news.tell('partitionsAdded', { topic: topic.name, partitions: topic.partitions.length })
     if (!records.some(record => record.type === 'config' && record.resourceName === topic.name)) return
     const options = this.#logOptions(state)
-    for (const { log } of topic.partitions) {
+    const quota = this.#quotaOf(state)
+    for (const { log, backlog } of topic.partitions) {
       await this.#turn.breath()
       log.configure(options)
+      backlog.quota = quota
     }
     news.tell('topicConfigured', { topic: topic.name, configs: new Map(state.configs) })
   }
@@ -146,6 +172,8 @@ export class TopicStore {
     return logOptionsOf(config => state.configs.get(config.name) ?? this.#surroundings.configs.topicDefault(config))
   }
 }
+
+const retentionBytes = 'retention.bytes'
 
 function folderOf(topic: string, partition: number): string {
   return `${topic}-${partition}`

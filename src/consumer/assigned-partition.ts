@@ -45,6 +45,9 @@ export class AssignedPartition implements TopicPartition {
   /** Fetching pauses here after an error, and stops after a fatal one. */
   readonly rest = new Rest()
 
+  /** Called whenever what is handled or committed moves; set while somebody waits for that. */
+  onProgress: (() => void) | undefined
+
   #committed = -1
   #handled = -1
   #position = -1
@@ -133,7 +136,9 @@ export class AssignedPartition implements TopicPartition {
   }
 
   /** Called by every verb that moves what is handled or committed, so once per record: keep it cheap. */
-  #progressed(): void {}
+  #progressed(): void {
+    if (this.onProgress !== undefined) this.onProgress()
+  }
 
   /** What the group should be told, or undefined when that is nothing new. */
   offsetToCommit(): { offset: number; leaderEpoch: number } | undefined {

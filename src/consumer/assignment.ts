@@ -10,6 +10,9 @@ export class Assignment implements Iterable<AssignedPartition> {
   #ready: AssignedPartition[] = []
   /** Called when the reader asks for more than stands in line. */
   onDrained: () => void = () => {}
+  /** Called when a partition has come, and returns what is called when it goes. */
+  onAdded: (partition: AssignedPartition) => (() => void) | undefined = () => undefined
+  readonly #onRemoved = new Map<AssignedPartition, () => void>()
 
   get size(): number {
     return this.#partitions.size
@@ -32,18 +35,26 @@ export class Assignment implements Iterable<AssignedPartition> {
     let partitions = this.#byTopic.get(topic)
     if (!partitions) this.#byTopic.set(topic, (partitions = []))
     const before = partitions[partition.partition]
-    if (before) this.#partitions.delete(before)
+    if (before) this.#forget(before)
     partitions[partition.partition] = partition
     this.#partitions.add(partition)
+    const onRemoved = this.onAdded(partition)
+    if (onRemoved) this.#onRemoved.set(partition, onRemoved)
   }
 
   remove(partition: AssignedPartition): void {
-    if (!this.#partitions.delete(partition)) return
+    if (!this.#forget(partition)) return
     const partitions = this.#byTopic.get(partition.topic) as (AssignedPartition | undefined)[]
     partitions[partition.partition] = undefined
     while (partitions.length > 0 && partitions[partitions.length - 1] === undefined) partitions.pop()
     if (partitions.length === 0) this.#byTopic.delete(partition.topic)
     partition.discard()
+  }
+
+  #forget(partition: AssignedPartition): boolean {
+    this.#onRemoved.get(partition)?.()
+    this.#onRemoved.delete(partition)
+    return this.#partitions.delete(partition)
   }
 
   /** The ones that are meant, all of them when none are named. Throws a `TypeError` for one that is not assigned. */

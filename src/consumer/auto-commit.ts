@@ -43,6 +43,16 @@ export class AutoCommit {
     }
   }
 
+  /** Commits what has been handled without waiting for the interval, in a moment. */
+  commitSoon(): void {
+    if (!this.#context.settings.autoCommit || this.#isStopped) return
+    this.#committing ??= Promise.resolve()
+      .then(() => this.commit(this.#context.partitions))
+      .finally(() => {
+        this.#committing = undefined
+      })
+  }
+
   #schedule(): void {
     const { clock, settings, partitions } = this.#context
     if (!settings.autoCommit || this.#isStopped) return

@@ -23,7 +23,9 @@ import { Handover } from './handover.js'
 import { ManualSource } from './manual-source.js'
 import { OffsetLookup } from './offset-lookup.js'
 import type { PartitionSource, PartitionSourceContext } from './partition-source.js'
+import { ProgressReport } from './progress-report.js'
 import type { Reader, ReaderOwner } from './reader.js'
+import type { ReaderReports } from './reader-reports.js'
 import { ReaderSlot } from './reader-slot.js'
 import { rejectedRecord } from './record-decoder.js'
 import { type RejectedRecord, RejectedRecordError, type Rejection } from './rejection.js'
@@ -42,6 +44,8 @@ export interface ConsumerParts {
   readonly metadata?: MetadataCache
   /** News from a node in this process. Default: none. */
   readonly news?: ClusterNews
+  /** The node in this process that is told how far its readers are. Default: nobody is. */
+  readonly readers?: ReaderReports
 }
 
 export type Emit = <E extends keyof ConsumerEvents>(event: E, ...details: Parameters<ConsumerEvents[E]>) => void
@@ -70,6 +74,7 @@ export class Consumption implements ReaderOwner {
   readonly #backoff: Backoff
   readonly #brokers: Brokers
   readonly #news: ClusterNews | undefined
+  readonly #report: ProgressReport
   readonly #fetcher: Fetcher
   readonly #startOffsets: StartOffsets
   readonly #coordinator: GroupCoordinator | undefined
@@ -144,6 +149,11 @@ export class Consumption implements ReaderOwner {
       commit: (offsets, options) => this.commit(offsets, options),
       onTrouble
     })
+    this.#report = new ProgressReport(parts.readers, settings, {
+      isMember: () => this.#source instanceof GroupSource,
+      commitSoon: () => this.#autoCommit.commitSoon()
+    })
+    this.assignment.onAdded = partition => this.#report.added(partition)
     this.#handover = new Handover(
       {
         settings,
@@ -278,6 +288,7 @@ export class Consumption implements ReaderOwner {
 
   moveOn(): void {
     this.#fetcher.wake()
+    this.#report.moved()
   }
 
   breath(): Promise<void> | undefined {
@@ -332,7 +343,12 @@ export class Consumption implements ReaderOwner {
   }
 
   #onCommitted(offsets: readonly OffsetToCommit[]): void {
-    for (const { topic, partition, offset } of offsets) this.assignment.get(topic, partition)?.committedUpTo(offset)
+    for (const { topic, partition, offset } of offsets) {
+      const assigned = this.assignment.get(topic, partition)
+      if (assigned) this.#report.commits(assigned)
+      assigned?.committedUpTo(offset)
+    }
+    this.#report.moved()
     this.#emit('committed', { offsets })
   }
 

@@ -3,7 +3,8 @@ import { deletesOldSegments } from './log-options.js'
 import { roll } from './log-roll.js'
 import type { LogState } from './log-state.js'
 import { cutUnwritten } from './log-truncation.js'
-import { countBeyondSize, countExpired } from './retention.js'
+import type { RemovalReason } from './log-types.js'
+import { countBeyondSize, countExpired, type Expired } from './retention.js'
 
 /*
  * Moving the start of a log up: segments go as a whole, the oldest first.
@@ -16,10 +17,11 @@ export function deleteRecordsBefore(log: LogState, offset: number): MaybePromise
   return log.changes.run(() => {
     log.expectWritable()
     if (!(offset >= 0 && offset <= log.highWatermark)) throw log.outOfRange(offset)
-    if (offset <= log.logStartOffset) return
+    const from = log.logStartOffset
+    if (offset <= from) return
     log.logStartOffset = offset
     log.history.cutStartAt(offset)
-    removeFirst(log, log.segments.indexOf(offset))
+    removeFirst(log, log.segments.indexOf(offset), 'deletion', from)
   })
 }
 
@@ -27,9 +29,52 @@ export function deleteRecordsBefore(log: LogState, offset: number): MaybePromise
 export function boundSize(log: LogState): void {
   const { all, count, sizeInBytes } = log.segments
   const { retentionBytes } = log.options
-  if (retentionBytes < 0 || count === 1 || sizeInBytes - all[0].sizeInBytes < retentionBytes) return
+  if (retentionBytes < 0 || count === 1 || sizeInBytes - all[0].sizeInBytes < retentionBytes || sizeInBytes < log.boundSizeAt) return
   if (!deletesOldSegments(log.options)) return
-  removeFirst(log, Math.min(countBeyondSize(all, sizeInBytes, log.highWatermark, log.options), count - 1))
+  const keepFrom = log.events.keepFrom?.() ?? Number.POSITIVE_INFINITY
+  const removed = removeFirst(
+    log,
+    Math.min(countBeyondSize(all, sizeInBytes, removableUpTo(log, keepFrom), log.options), count - 1),
+    'size'
+  )
+  // Who keeps the rest is not asked again at every append.
+  log.boundSizeAt = removed > 0 || keepFrom === Number.POSITIVE_INFINITY ? 0 : sizeInBytes + log.options.segmentBytes / 8
+}
+
+function removableUpTo(log: LogState, keepFrom: number): number {
+  return Math.min(log.highWatermark, keepFrom)
+}
+
+/** Removes what lies before an offset, to make room. */
+export function removeBefore(log: LogState, offset: number, bytes: number): MaybePromise<number> {
+  return log.changes.run(() =>
+    log.writes.areOver ? removeNow(log, offset, bytes) : log.writes.settled().then(() => removeNow(log, offset, bytes))
+  )
+}
+
+function removeNow(log: LogState, offset: number, bytes: number): MaybePromise<number> {
+  const { segments } = log
+  if (log.failures.final) return 0
+  const limit = removableUpTo(log, offset)
+  const { active } = segments
+  const isActiveBegun = active.sizeInBytes > 0 && limit > active.baseOffset
+  if (isActiveBegun && (limit >= active.nextOffset || active.sizeInBytes >= leastEndedBytes)) {
+    const rolled = roll(log, log.nextOffset)
+    if (isPromise(rolled)) return rolled.then(() => removeEnded(log, limit, bytes))
+  }
+  return removeEnded(log, limit, bytes)
+}
+
+/** A segment is not ended for less than this, so that they do not become too many. */
+const leastEndedBytes = 64 * 1024
+
+function removeEnded(log: LogState, limit: number, bytes: number): number {
+  const { all, sizeInBytes } = log.segments
+  let count = 0
+  let found = 0
+  while (count < all.length - 1 && found < bytes && all[count + 1].baseOffset <= limit) found += all[count++].sizeInBytes
+  removeFirst(log, count, 'size')
+  return sizeInBytes - log.segments.sizeInBytes
 }
 
 /** Removes what the options have it. Returns how many segments that were. */
@@ -56,18 +101,23 @@ function removeExpired(log: LogState): MaybePromise<number> {
   if (log.failures.final) throw log.failures.final
   const now = log.clock.now()
   log.history.producers.expire(now, producerExpirationMs)
-  const count = countExpired(segments.all, log.logStartOffset, log.highWatermark, log.options, now)
-  if (count < segments.count) return removeFirst(log, count)
+  const keepFrom = log.events.keepFrom?.() ?? Number.POSITIVE_INFINITY
+  const expired = countExpired(segments.all, log.logStartOffset, log.highWatermark, removableUpTo(log, keepFrom), log.options, now)
+  if (expired.below + expired.large + expired.old < segments.count) return removeAll(log, expired)
   const rolled = roll(log, log.nextOffset)
-  return isPromise(rolled) ? rolled.then(() => removeFirst(log, count)) : removeFirst(log, count)
+  return isPromise(rolled) ? rolled.then(() => removeAll(log, expired)) : removeAll(log, expired)
 }
 
-function removeFirst(log: LogState, count: number): number {
+function removeAll(log: LogState, { below, large, old }: Expired): number {
+  return removeFirst(log, below, 'deletion') + removeFirst(log, large, 'size') + removeFirst(log, old, 'time')
+}
+
+function removeFirst(log: LogState, count: number, reason: RemovalReason, from = log.logStartOffset): number {
   if (count === 0) return 0
   const { segments } = log
   const bytes = segments.remove(0, count)
   log.logStartOffset = Math.max(log.logStartOffset, segments.all[0].baseOffset)
   log.history.cutStartAt(log.logStartOffset)
-  log.events.onSegmentsRemoved?.({ segments: count, bytes, logStartOffset: log.logStartOffset })
+  log.events.onSegmentsRemoved?.({ segments: count, bytes, reason, from, logStartOffset: log.logStartOffset })
   return count
 }

@@ -37,6 +37,8 @@ export class LogState {
   /** How often the end was moved back: segments that were read before hold something else since. */
   cuts = 0
   isClosed = false
+  /** The size at which it is looked again whether the oldest segments may go, while someone keeps them. */
+  boundSizeAt = 0
 
   constructor(
     storage: Storage,
@@ -50,8 +52,8 @@ export class LogState {
     this.folder = folder
     this.clock = openOptions.clock ?? systemClock
     // The options themselves are not kept: a thousand logs would feel it.
-    const { onRoll, saveRecoveryPoint, onSegmentsRemoved } = openOptions
-    this.events = { onRoll, saveRecoveryPoint, onSegmentsRemoved }
+    const { onRoll, saveRecoveryPoint, onSegmentsRemoved, keepFrom } = openOptions
+    this.events = { onRoll, saveRecoveryPoint, onSegmentsRemoved, keepFrom }
     this.autoHighWatermark = openOptions.autoHighWatermark ?? true
     this.isReadOnly = storage.readOnly ?? false
     this.options = options

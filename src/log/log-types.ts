@@ -28,15 +28,27 @@ export interface LogOpenOptions extends LogOptions {
   readonly onFailure?: (failure: KafkaError) => void
   /** Called when old segments were removed; must not throw. */
   readonly onSegmentsRemoved?: (removed: RemovedSegments) => void
+  /**
+   * Records from this offset on are not removed for their size; asked when that is about to happen. Must not throw. Default: none are kept.
+   */
+  readonly keepFrom?: () => number
 }
 
 /** What a log tells its owner. */
-export type LogEvents = Pick<LogOpenOptions, 'onRoll' | 'saveRecoveryPoint' | 'onFailure' | 'onSegmentsRemoved'>
+export type LogEvents = Pick<LogOpenOptions, 'onRoll' | 'saveRecoveryPoint' | 'onFailure' | 'onSegmentsRemoved' | 'keepFrom'>
+
+/**
+ * Why segments were removed: their records had been deleted (`'deletion'`), they were beyond `retentionBytes` or memory was short (`'size'`), or they were older
+ * than `retentionMs` (`'time'`).
+ */
+export type RemovalReason = 'deletion' | 'size' | 'time'
 
 export interface RemovedSegments {
   readonly segments: number
   readonly bytes: number
-  /** Where the log starts now. */
+  readonly reason: RemovalReason
+  /** Where the log started before, and where it starts now. */
+  readonly from: number
   readonly logStartOffset: number
 }
 

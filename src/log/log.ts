@@ -11,7 +11,7 @@ import { damageError } from './damage.js'
 import { exclusively } from './exclusively.js'
 import type { LeaderEpochs } from './leader-epochs.js'
 import { append } from './log-append.js'
-import { applyRetention, deleteRecordsBefore } from './log-deletion.js'
+import { applyRetention, deleteRecordsBefore, removeBefore } from './log-deletion.js'
 import { lookIntoFolder } from './log-folder.js'
 import { LogHistory } from './log-history.js'
 import { type CompleteLogOptions, completeLogOptions, durableLogDefaults, type LogOptions, memoryLogDefaults } from './log-options.js'
@@ -170,6 +170,7 @@ export class Log {
   /** Changes options of the running log; they count from the next append or retention on. */
   configure(options: LogOptions): void {
     this.#state.options = completeLogOptions(options, this.#state.options)
+    this.#state.boundSizeAt = 0
   }
 
   /**
@@ -280,6 +281,21 @@ export class Log {
     return this.#state.isReadOnly ? 0 : applyRetention(this.#state)
   }
 
+  /**
+   * Removes the oldest segments that lie wholly before `offset`, until at least so many bytes are gone; never records above the high watermark. The
+   * active segment goes too when all of it lies before `offset`, and ends when a part of it does, so that this can go later. Returns the bytes that are gone.
+   */
+  removeBefore(offset: number, bytes: number): MaybePromise<number> {
+    this.#state.expectOpen()
+    return this.#state.isReadOnly || this.#state.failures.final ? 0 : removeBefore(this.#state, offset, bytes)
+  }
+
+  /** Bytes of the batches that hold `offset` and all that comes after it; somewhat more where the index is too coarse to tell. */
+  bytesFrom(offset: number): number {
+    const { segments, logEndOffset } = this.#state
+    return offset >= logEndOffset ? 0 : segments.bytesFrom(offset)
+  }
+
   /** How much there is to compact, and whether it is time. */
   async dirtiness(): Promise<Dirtiness> {
     this.#state.expectOpen()
@@ -355,6 +371,7 @@ function optionsIn(openOptions: LogOpenOptions, storage: Storage): CompleteLogOp
     firstDirtyOffset,
     onRoll,
     onSegmentsRemoved,
+    keepFrom,
     onFailure,
     saveRecoveryPoint,
     ...options

@@ -37,20 +37,28 @@ function countBeyondAge(segments: readonly Segment[], highWatermark: number, opt
   return count
 }
 
-/** Segments that are due for any of the three reasons. */
+/** How many segments are due for each of the three reasons, in the order in which they go. */
+export interface Expired {
+  readonly below: number
+  readonly large: number
+  readonly old: number
+}
+
+/** Segments that are due. Those beyond the size go only up to `keepFrom`. */
 export function countExpired(
   segments: readonly Segment[],
   logStartOffset: number,
   highWatermark: number,
+  keepFrom: number,
   options: CompleteLogOptions,
   now: number
-): number {
+): Expired {
   const below = floorIndex(segments, logStartOffset)
-  if (!deletesOldSegments(options)) return below
+  if (!deletesOldSegments(options)) return { below, large: 0, old: 0 }
   const rest = segments.slice(below)
   const restBytes = rest.reduce((bytes, segment) => bytes + segment.sizeInBytes, 0)
-  const large = countBeyondSize(rest, restBytes, highWatermark, options)
-  return below + large + countBeyondAge(rest.slice(large), highWatermark, options, now)
+  const large = countBeyondSize(rest, restBytes, keepFrom, options)
+  return { below, large, old: countBeyondAge(rest.slice(large), highWatermark, options, now) }
 }
 
 function isDeletable(segments: readonly Segment[], index: number, highWatermark: number): boolean {

@@ -46,6 +46,14 @@ export class SegmentList {
     return this.#sizeInBytes
   }
 
+  /** Bytes from the batch that holds `offset` on, as far as the indexes in memory tell. */
+  bytesFrom(offset: number): number {
+    const index = this.indexOf(offset)
+    let bytes = -this.#segments[index].bytesBefore(offset)
+    for (let i = index; i < this.#segments.length; i++) bytes += this.#segments[i].sizeInBytes
+    return bytes
+  }
+
   /** Notes that the active segment has grown. */
   grow(bytes: number): void {
     this.#sizeInBytes += bytes

@@ -78,6 +78,12 @@ export class Segment {
     return this.file.length
   }
 
+  /** Bytes that surely lie before the batch that holds `offset`. */
+  bytesBefore(offset: number): number {
+    if (offset >= this.nextOffset) return this.sizeInBytes
+    return this.indexes.areLoaded ? this.indexes.offsets.lookup(offset) : 0
+  }
+
   /** Whether someone reads it, so that its file stays open. */
   get isHeld(): boolean {
     return this.#readers > 0

@@ -25,6 +25,12 @@ export class ChunkPool {
     return free
   }
 
+  /** Leaves all that is free to the garbage collector. */
+  clear(): void {
+    this.freeBytes = 0
+    this.#free.clear()
+  }
+
   give(bytes: Uint8Array): void {
     if (bytes.length > this.#largestChunk || this.freeBytes + bytes.length > this.#maxFreeBytes) return
     const free = this.#free.get(bytes.length)

@@ -26,12 +26,23 @@ export class MemoryStorage implements Storage {
   readonly durable = false
   readonly #root: Folder = new Map()
   readonly #pool: ChunkPool
+  readonly #chunks: Chunks
 
   constructor(options: MemoryStorageOptions = {}) {
     expectKnownKeys('memoryStorage', options, ['maxFreeBytes'])
     const { maxFreeBytes = 32 * 1024 * 1024 } = options
     expectInteger('maxFreeBytes', maxFreeBytes, 0)
     this.#pool = new ChunkPool(maxFreeBytes)
+    this.#chunks = new Chunks(this.#pool)
+  }
+
+  /** Bytes of all chunks: those of files, those that are lent although their files are gone, and those that wait to be used again. */
+  get memoryBytes(): number {
+    return this.#chunks.takenBytes + this.#pool.freeBytes
+  }
+
+  releaseMemory(): void {
+    this.#pool.clear()
   }
 
   /** Bytes of removed files that wait to be used again. */
@@ -44,7 +55,7 @@ export class MemoryStorage implements Storage {
     let content = folder.get(last)
     if (content instanceof Map) throw new Error(`\`${name}\` is a folder`)
     if (!content) {
-      content = new Content(this.#pool)
+      content = new Content(this.#chunks)
       folder.set(last, content)
     }
     return new MemoryFile(content)
@@ -165,15 +176,50 @@ interface Chunk {
   discarded: boolean
 }
 
+/** The memory that chunks take. What is lent and never given back counts until the garbage collector has it. */
+class Chunks {
+  takenBytes = 0
+  readonly #pool: ChunkPool
+  readonly #abandoned = new FinalizationRegistry<number>(bytes => {
+    this.takenBytes -= bytes
+  })
+
+  constructor(pool: ChunkPool) {
+    this.#pool = pool
+  }
+
+  take(neededBytes: number): Uint8Array {
+    const bytes = this.#pool.take(neededBytes)
+    this.takenBytes += bytes.length
+    return bytes
+  }
+
+  give({ bytes }: Chunk): void {
+    this.takenBytes -= bytes.length
+    this.#pool.give(bytes)
+  }
+
+  /** Leaves a chunk of a file that is gone to those who read it. */
+  leave(chunk: Chunk): void {
+    this.#abandoned.register(chunk.bytes.buffer, chunk.bytes.length, chunk)
+  }
+
+  /** Takes a chunk back from the last of them. */
+  giveLent(chunk: Chunk): void {
+    this.#abandoned.unregister(chunk)
+    this.give(chunk)
+  }
+}
+
 class Content {
   length = 0
   handles = 0
   #removed = false
   #chunks: Chunk[] = []
-  readonly #pool: ChunkPool
+  readonly #memory: Chunks
 
-  constructor(pool: ChunkPool) {
-    this.#pool = pool
+  constructor(memory: Chunks) {
+    this.#memory = memory
   }
 
   append(bytes: Uint8Array): void {
@@ -192,7 +238,7 @@ class Content {
     const view = chunk.bytes.subarray(from, Math.min(from + maxBytes, chunk.used))
     chunk.readers++
     return lend(view, () => {
-      if (--chunk.readers === 0 && chunk.discarded) this.#pool.give(chunk.bytes)
+      if (--chunk.readers === 0 && chunk.discarded) this.#memory.giveLent(chunk)
     })
   }
 
@@ -231,13 +277,14 @@ class Content {
 
   #discard(chunk: Chunk): void {
     chunk.discarded = true
-    if (chunk.readers === 0) this.#pool.give(chunk.bytes)
+    if (chunk.readers === 0) this.#memory.give(chunk)
+    else this.#memory.leave(chunk)
   }
 
   #addChunk(neededBytes: number): Chunk {
     const last = this.#chunks.at(-1)
     const size = last ? Math.min(last.bytes.length * 2, maxChunkBytes) : minChunkBytes
-    const chunk = { bytes: this.#pool.take(Math.max(size, neededBytes)), start: this.length, used: 0, readers: 0, discarded: false }
+    const chunk = { bytes: this.#memory.take(Math.max(size, neededBytes)), start: this.length, used: 0, readers: 0, discarded: false }
     this.#chunks.push(chunk)
     return chunk
   }

@@ -14,6 +14,13 @@ export interface Storage {
   readonly syncsAppends?: boolean
   /** Whether it can be read and not written. Default: `false`. */
   readonly readOnly?: boolean
+  /**
+   * Bytes of this process's memory that files take, with what of removed files is still lent out; it counts against the memory that a cluster may use.
+   * Default: files are elsewhere.
+   */
+  readonly memoryBytes?: number
+  /** Gives memory back that is kept to be used again. */
+  releaseMemory?(): void
   /** Set by who uses the storage: is told what fails while nobody waits for it, and which file it concerns. */
   onError?: ((error: unknown, name: string) => void) | undefined
   /** Opens a file, creating it when it is not there. One opener at a time per name. */

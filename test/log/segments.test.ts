@@ -71,8 +71,8 @@ describe('retention', () => {
     for (let i = 6; i < 10; i++) log.append(batch('a'))
     expect([log.logStartOffset, log.sizeInBytes]).toEqual([4, 6 * size])
     expect(removed).toEqual([
-      { segments: 1, bytes: 2 * size, logStartOffset: 2 },
-      { segments: 1, bytes: 2 * size, logStartOffset: 4 }
+      { segments: 1, bytes: 2 * size, reason: 'size', from: 0, logStartOffset: 2 },
+      { segments: 1, bytes: 2 * size, reason: 'size', from: 2, logStartOffset: 4 }
     ])
     expect(storage.list('orders-0').length).toBe(log.segmentCount)
     expect(await codeOf(() => log.read(3, 100))).toBe('OFFSET_OUT_OF_RANGE')
@@ -80,6 +80,39 @@ describe('retention', () => {
     log.configure({ retentionBytes: 2 * size })
     expect(log.applyRetention()).toBe(2)
     expect([log.logStartOffset, log.sizeInBytes, log.segmentCount]).toEqual([8, 2 * size, 1])
+  })
+
+  it('keeps what its owner keeps, however large the log becomes', async () => {
+    let keepFrom = 3
+    const log = await openLog({ segmentBytes: 2 * size, retentionBytes: 2 * size, keepFrom: () => keepFrom })
+    for (let i = 0; i < 10; i++) log.append(batch('a'))
+    expect(log.logStartOffset).toBe(2)
+    expect(log.applyRetention()).toBe(0)
+    keepFrom = 7
+    log.append(batch('a'))
+    expect(log.logStartOffset).toBe(6)
+    keepFrom = Number.POSITIVE_INFINITY
+    expect(log.applyRetention()).toBe(1)
+  })
+
+  it('makes room on demand, of whole segments before an offset, the active one included', async () => {
+    const log = await openLog({ segmentBytes: 2 * size, retentionBytes: -1 })
+    for (let i = 0; i < 6; i++) log.append(batch('a'))
+    expect(log.bytesFrom(6)).toBe(0)
+    expect(log.removeBefore(3, 10 * size)).toBe(2 * size)
+    expect(log.removeBefore(6, size)).toBe(2 * size)
+    expect([log.logStartOffset, log.sizeInBytes]).toEqual([4, 2 * size])
+    expect(log.removeBefore(6, 10 * size)).toBe(2 * size)
+    expect([log.logStartOffset, log.logEndOffset, log.sizeInBytes]).toEqual([6, 6, 0])
+    expect((await readValues(log)).length).toBe(0)
+    log.append(batch('b'))
+    expect(await readValues(log)).toEqual(['6:b'])
+  })
+
+  it('tells how many bytes come from an offset on', async () => {
+    const log = await openLog({ segmentBytes: 100 * size, indexIntervalBytes: 0 })
+    for (let i = 0; i < 10; i++) log.append(batch('a'))
+    expect([0, 5, 9, 10].map(offset => log.bytesFrom(offset))).toEqual([10 * size, 5 * size, size, 0])
   })
 
   it('bounds a log in memory by default', async () => {

@@ -23,7 +23,7 @@ const firstVersionWithZstd = 7
  * Appends each batch to its partition's log, each on its own. One replica is all there is, so a batch that was appended has satisfied every kind
  * of acks; in process even acks=0 is answered, and whoever sent it need not look.
  */
-export function produce(node: LocalBroker, request: Request, context: RequestContext): MaybePromise<Response> {
+export function produce(node: LocalBroker, request: Request, context: RequestContext, signal?: AbortSignal): MaybePromise<Response> {
   const refusal = request.acks >= -1 && request.acks <= 1 ? 0 : errorNumber('INVALID_REQUIRED_ACKS')
   const { topicData } = request
   const responses = new Array<TopicResponse>(topicData.length)
@@ -38,7 +38,7 @@ export function produce(node: LocalBroker, request: Request, context: RequestCon
       if (refusal !== 0) partitionResponses[p] = refused(index, refusal)
       else if (!partition) partitionResponses[p] = refused(index, topic ? unknownPartition : node.unknownTopicError(topicId))
       else {
-        const response = appendTo(node, partition, records, context)
+        const response = appendTo(node, partition, records, request.timeoutMs, context, signal)
         if (!isPromise(response)) partitionResponses[p] = response
         else if (pending) pending.push(settled(response, partitionResponses, p))
         else pending = [settled(response, partitionResponses, p)]
@@ -60,13 +60,27 @@ function appendTo(
   node: LocalBroker,
   partition: Partition,
   records: Uint8Array | null,
-  context: RequestContext
+  timeoutMs: number,
+  context: RequestContext,
+  signal: AbortSignal | undefined
 ): MaybePromise<PartitionResponse> {
   if (records === null || records.length < headerBytes)
     return refused(partition.partition, errorNumber('INVALID_RECORD'), 'Expected one batch of records for each partition')
   if (isInternalTopic(partition.topic)) return refused(partition.partition, errorNumber('INVALID_TOPIC_EXCEPTION'))
   if (context.apiVersion < firstVersionWithZstd && (attributesAt(records, 0) & attribute.codecMask) === zstdId)
     return refused(partition.partition, errorNumber('UNSUPPORTED_COMPRESSION_TYPE'))
+  if (node.backlog.hasRoom(partition.backlog, records.length)) return append(node, partition, records, context)
+  try {
+    const response = node.backlog.admit(partition.backlog, records.length, timeoutMs, signal, () =>
+      append(node, partition, records, context)
+    )
+    return isPromise(response) ? response.catch(error => failed(node, partition, error, signal)) : response
+  } catch (error) {
+    return failed(node, partition, error)
+  }
+}
+
+function append(node: LocalBroker, partition: Partition, records: Uint8Array, context: RequestContext): MaybePromise<PartitionResponse> {
   try {
     const info = partition.append(records, context.origin)
     if (!isPromise(info)) return appended(partition, info)
@@ -83,8 +97,10 @@ function appended(partition: Partition, { baseOffset, logAppendTime, logStartOff
   return { index: partition.partition, errorCode: 0, baseOffset, logAppendTimeMs: logAppendTime, logStartOffset }
 }
 
-function failed(node: LocalBroker, partition: Partition, error: unknown): PartitionResponse {
+function failed(node: LocalBroker, partition: Partition, error: unknown, signal?: AbortSignal): PartitionResponse {
   if (partition.isDeleted) return refused(partition.partition, unknownPartition)
+  // Nobody waits for the answer any more.
+  if (signal?.aborted && error === signal.reason) return refused(partition.partition, errorNumber('REQUEST_TIMED_OUT'))
   const during = `an append to ${partition.topic}-${partition.partition}`
   const response = refused(partition.partition, node.errorNumberFor(error, during), error instanceof Error ? error.message : null)
   if (error instanceof RecordValidationError)

@@ -125,6 +125,26 @@ export class GroupCoordinator {
     )
   }
 
+  /** The topics that the live members of a group subscribe to; undefined for a group without live members. */
+  liveTopics(groupId: string): ReadonlySet<string> | undefined {
+    return this.#machineOf(groupId)?.liveTopics(groupId)
+  }
+
+  /** The groups that have members. */
+  *liveGroups(): Generator<string> {
+    for (const machine of this.#machines()) yield* machine.liveGroups()
+  }
+
+  /** The offset that a group has committed; -1 for none. */
+  committedOffset(groupId: string, topic: string, partition: number): number {
+    return this.#machineOf(groupId)?.committedOffset(groupId, topic, partition) ?? -1
+  }
+
+  /** The groups that have committed an offset of a partition, with that offset. */
+  *committedOffsets(topic: string, partition: number): Generator<[groupId: string, offset: number]> {
+    for (const machine of this.#machines()) yield* machine.committedOffsets(topic, partition)
+  }
+
   deleteOffsets(request: DeleteOffsetsRequest): MaybePromise<DeleteOffsetsResponse> {
     if (request.groupId === '') return { errorCode: errorNumber('INVALID_GROUP_ID'), topics: [] }
     return this.#ask(
@@ -231,6 +251,15 @@ export class GroupCoordinator {
   async #untilDone(decide: (machine: GroupMachine) => Decision<boolean>): Promise<void> {
     let more = true
     while (more && !this.#closed) more = (await this.#everywhere(decide)).includes(true)
+  }
+
+  #machineOf(groupId: string): GroupMachine | undefined {
+    const opened = this.#partitions.get(partitionOfGroup(groupId, this.options.offsetsTopicPartitions))
+    return opened === undefined || isPromise(opened) ? undefined : opened.machine
+  }
+
+  *#machines(): Generator<GroupMachine> {
+    for (const opened of this.#partitions.values()) if (!isPromise(opened)) yield opened.machine
   }
 
   #open(partition: number): MaybePromise<OpenPartition> {

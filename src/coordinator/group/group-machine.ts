@@ -100,6 +100,24 @@ export class GroupMachine implements StateMachine {
     }
   }
 
+  /** The topics that the live members of a group subscribe to, as far as they can be read; undefined for a group without members. */
+  liveTopics(groupId: string): ReadonlySet<string> | undefined {
+    const group = this.#groups.find(groupId)
+    return group && group.members.size > 0 ? (group.subscribedTopics ?? noTopics) : undefined
+  }
+
+  *liveGroups(): Generator<string> {
+    for (const { groupId, members } of this.#groups.all()) if (members.size > 0) yield groupId
+  }
+
+  committedOffset(groupId: string, topic: string, partition: number): number {
+    return this.#store.offset(groupId, topic, partition)?.offset ?? -1
+  }
+
+  committedOffsets(topic: string, partition: number): Iterable<[groupId: string, offset: number]> {
+    return this.#store.committedOffsets(topic, partition)
+  }
+
   /** The groups in these states, by lower-cased name; all when there are none. */
   list(states: ReadonlySet<string>): ListedGroup[] {
     const listed: ListedGroup[] = []
@@ -110,6 +128,8 @@ export class GroupMachine implements StateMachine {
     return listed
   }
 }
+
+const noTopics: ReadonlySet<string> = new Set()
 
 function asListed({ groupId, protocolType, state }: ClassicGroup): ListedGroup {
   return { groupId, protocolType: protocolType ?? '', groupState: state, groupType: 'classic' }

@@ -10,6 +10,8 @@ export type OffsetsByTopic = ReadonlyMap<string, ReadonlyMap<number, CommittedOf
 export class GroupStore {
   readonly #groups = new Map<string, GroupMetadata>()
   readonly #offsets = new Map<string, Map<string, Map<number, CommittedOffset>>>()
+  /** The same offsets by topic, then by group. */
+  readonly #byTopic = new Map<string, Map<string, ReadonlyMap<number, CommittedOffset>>>()
 
   /** A group exists when it had members, or when somebody commits offsets in its name. */
   has(groupId: string): boolean {
@@ -31,6 +33,14 @@ export class GroupStore {
 
   offset(groupId: string, topic: string, partition: number): CommittedOffset | undefined {
     return this.#offsets.get(groupId)?.get(topic)?.get(partition)
+  }
+
+  /** The groups that have committed an offset of a partition, with that offset. */
+  *committedOffsets(topic: string, partition: number): Generator<[groupId: string, offset: number]> {
+    for (const [groupId, partitions] of this.#byTopic.get(topic) ?? []) {
+      const committed = partitions.get(partition)
+      if (committed) yield [groupId, committed.offset]
+    }
   }
 
   replay(record: StateRecord): void {
@@ -60,11 +70,25 @@ export class GroupStore {
     let partitions = topics?.get(topic)
     if (offset) {
       if (!topics) this.#offsets.set(groupId, (topics = new Map()))
-      if (!partitions) topics.set(topic, (partitions = new Map()))
+      if (!partitions) {
+        topics.set(topic, (partitions = new Map()))
+        const groups = this.#byTopic.get(topic)
+        if (groups) groups.set(groupId, partitions)
+        else this.#byTopic.set(topic, new Map([[groupId, partitions]]))
+      }
       partitions.set(partition, offset)
     } else if (topics && partitions?.delete(partition)) {
-      if (partitions.size === 0) topics.delete(topic)
+      if (partitions.size === 0) {
+        topics.delete(topic)
+        this.#forgetTopic(groupId, topic)
+      }
       if (topics.size === 0) this.#offsets.delete(groupId)
     }
+  }
+
+  #forgetTopic(groupId: string, topic: string): void {
+    const groups = this.#byTopic.get(topic)
+    groups?.delete(groupId)
+    if (groups?.size === 0) this.#byTopic.delete(topic)
   }
 }

@@ -1,0 +1,176 @@
+/** Who reads: a consumer of this process, by itself or as a member of a group. */
+export interface ReaderIdentity {
+  readonly clientId: string
+  readonly groupId: string | undefined
+  /** Whether the partition is its share of what the group subscribes to. */
+  readonly isMember: boolean
+}
+
+/** A partition that a consumer of this process reads. */
+export interface ReadPartition {
+  readonly topic: string
+  readonly partition: number
+  /** The offset below which the reader needs nothing any more; -1 while that is not known. */
+  mark(): number
+  /** Makes the mark follow what was handled, where that takes a commit. */
+  commitSoon(): void
+  /** Calls back whenever the mark may have moved, until it is called with undefined. */
+  watch(onMoved: (() => void) | undefined): void
+}
+
+/** Where a reader of a partition is. */
+export interface LiveReader {
+  /** As messages name it. */
+  readonly name: string
+  readonly groupId: string | undefined
+  /** The offset below which it needs nothing any more. */
+  readonly mark: number
+  /** The consumer of this process that decides it; undefined where that is elsewhere. */
+  readonly reading: ReadPartition | undefined
+}
+
+/** What is known of the groups of a node. */
+export interface GroupProgress {
+  /** The topics that the live members of a group subscribe to; undefined for a group without live members. */
+  liveTopics(groupId: string): ReadonlySet<string> | undefined
+  /** The offset that a group has committed; -1 for none. */
+  committedOffset(groupId: string, topic: string, partition: number): number
+}
+
+interface Registered {
+  readonly identity: ReaderIdentity
+  readonly reading: ReadPartition
+}
+
+/**
+ * Those who read the partitions of a node, and how far they need nothing any more. They are asked when somebody needs to know, which is seldom: nothing here
+ * is done for a record. A group counts as long as it has live members that subscribe to the topic, also while a partition of it changes hands.
+ */
+export class LiveReaders {
+  /** Called when a mark may have moved, or a reader is gone. */
+  onMoved: () => void = () => {}
+  /** Set by the node, whose groups are opened after its topics. */
+  groups: GroupProgress | undefined
+  readonly #local = new Map<string, Map<number, Set<Registered>>>()
+  /** The topics of the groups that are live, and the other way round. */
+  readonly #topicsOf = new Map<string, ReadonlySet<string>>()
+  readonly #groupsOf = new Map<string, Set<string>>()
+  /** Where partitions were when their last reader in a group gave them up, by group, topic and number. */
+  readonly #lastMarks = new Map<string, Map<string, number>>()
+
+  /** Says that a consumer of this process reads a partition; returns what to call when it no longer does. */
+  reads(identity: ReaderIdentity, reading: ReadPartition): () => void {
+    const { topic, partition } = reading
+    const entry = { identity, reading }
+    let partitions = this.#local.get(topic)
+    if (!partitions) this.#local.set(topic, (partitions = new Map()))
+    const readers = partitions.get(partition)
+    if (readers) readers.add(entry)
+    else partitions.set(partition, new Set([entry]))
+    return () => this.#gone(entry)
+  }
+
+  /** Says that a mark has moved. */
+  moved(): void {
+    this.onMoved()
+  }
+
+  /** Follows a group that has changed. */
+  groupChanged(groupId: string): void {
+    const before = this.#topicsOf.get(groupId)
+    const topics = this.groups?.liveTopics(groupId)
+    if (before) for (const topic of before) if (!topics?.has(topic)) this.#forget(groupId, topic)
+    if (topics) {
+      this.#topicsOf.set(groupId, topics)
+      for (const topic of topics) {
+        const groups = this.#groupsOf.get(topic)
+        if (groups) groups.add(groupId)
+        else this.#groupsOf.set(topic, new Set([groupId]))
+      }
+    } else {
+      this.#topicsOf.delete(groupId)
+      this.#lastMarks.delete(groupId)
+    }
+    this.onMoved()
+  }
+
+  /** The live readers of a partition that holds the offsets from `start` to `end`. */
+  of(topic: string, partition: number, start: number, end: number): LiveReader[] {
+    const readers: LiveReader[] = []
+    const local = this.#local.get(topic)?.get(partition)
+    const groups = this.#groupsOf.get(topic)
+    if (groups) for (const groupId of groups) readers.push(this.#groupReader(groupId, topic, partition, start, end, local))
+    if (!local) return readers
+    for (const { identity, reading } of local) {
+      if (identity.isMember) continue
+      const { groupId, clientId } = identity
+      const name = groupId === undefined ? `the consumer \`${clientId}\`` : `the consumer \`${clientId}\` of the group \`${groupId}\``
+      readers.push({ name, groupId, mark: within(reading.mark(), start, end), reading })
+    }
+    return readers
+  }
+
+  /** Whether anybody reads a topic. */
+  hasReaders(topic: string, partition: number): boolean {
+    return (this.#groupsOf.get(topic)?.size ?? 0) > 0 || (this.#local.get(topic)?.get(partition)?.size ?? 0) > 0
+  }
+
+  #groupReader(
+    groupId: string,
+    topic: string,
+    partition: number,
+    start: number,
+    end: number,
+    local: ReadonlySet<Registered> | undefined
+  ): LiveReader {
+    let mark = Number.POSITIVE_INFINITY
+    let owner: ReadPartition | undefined
+    if (local) {
+      for (const { identity, reading } of local) {
+        if (!identity.isMember || identity.groupId !== groupId) continue
+        const own = reading.mark()
+        if (own < 0 || own > mark) continue
+        mark = own
+        owner = reading
+      }
+    }
+    if (mark === Number.POSITIVE_INFINITY) {
+      const committed = this.groups?.committedOffset(groupId, topic, partition) ?? -1
+      mark = committed >= 0 ? committed : (this.#lastMarks.get(groupId)?.get(keyOf(topic, partition)) ?? start)
+    }
+    return { name: `the group \`${groupId}\``, groupId, mark: within(mark, start, end), reading: owner }
+  }
+
+  #gone(entry: Registered): void {
+    const { identity, reading } = entry
+    const { topic, partition } = reading
+    const partitions = this.#local.get(topic)
+    const readers = partitions?.get(partition)
+    if (!readers?.delete(entry)) return
+    if (readers.size === 0) partitions?.delete(partition)
+    if (partitions?.size === 0) this.#local.delete(topic)
+    const { groupId, isMember } = identity
+    const mark = reading.mark()
+    if (isMember && groupId !== undefined && mark >= 0 && this.#topicsOf.has(groupId)) {
+      const marks = this.#lastMarks.get(groupId)
+      if (marks) marks.set(keyOf(topic, partition), mark)
+      else this.#lastMarks.set(groupId, new Map([[keyOf(topic, partition), mark]]))
+    }
+    this.onMoved()
+  }
+
+  #forget(groupId: string, topic: string): void {
+    const groups = this.#groupsOf.get(topic)
+    groups?.delete(groupId)
+    if (groups?.size === 0) this.#groupsOf.delete(topic)
+  }
+}
+
+function keyOf(topic: string, partition: number): string {
+  return `${topic}/${partition}`
+}
+
+/** A mark that lies outside of what the partition holds says that its reader needs all that is left, or that it belongs to a topic that is gone. */
+function within(mark: number, start: number, end: number): number {
+  return mark < start || mark > end ? start : mark
+}

@@ -1,0 +1,131 @@
+import { machineMemoryBytes } from '../../common/machine-memory.js'
+import type { Storage } from '../../storage/storage.js'
+import type { Topic } from '../topic.js'
+import type { PartitionBacklog, Slowest } from './partition-backlog.js'
+
+const mebibyte = 1024 * 1024
+/** An eighth of it is one chunk of a file in memory: by so much a last batch may go beyond what it was given. */
+export const leastMemoryBytes = 8 * mebibyte
+
+/** An eighth of what the machine, or the container, gives to the process: at least 64 MiB and at most 1 GiB. */
+export function defaultMemoryBytes(): number {
+  return Math.min(1024 * mebibyte, Math.max(64 * mebibyte, Math.floor(machineMemoryBytes() / 8)))
+}
+
+/** A partition with a backlog of less than this does not count when memory is shared out. */
+const leastBacklogBytes = 64 * 1024
+
+/** A partition, and what of it could go. */
+interface Candidate {
+  readonly backlog: PartitionBacklog
+  readonly upTo: number
+  readonly bytes: number
+}
+
+/**
+ * The memory that the logs of a node may take, all together. When it runs short, what every live reader has read goes first, the largest partition first;
+ * then the logs that nobody reads shrink. The last eighth is for partitions with small backlogs: a large one is held before, so that whoever reads it can
+ * still pass on what comes of it.
+ */
+export class Memory {
+  readonly maxBytes: number
+  readonly #storage: Storage
+  readonly #topics: ReadonlyMap<string, Topic>
+  readonly #softBytes: number
+  /** The partition whose slowest reader has most to read, as of the last look at all. */
+  largest: Slowest | undefined
+  /** How many partitions have a backlog, as of then. */
+  #backlogs = 1
+  /** Until memory has grown to this, or readers have moved on, looking at all again is in vain. */
+  #reclaimAgainAt = 0
+  #moves = 0
+
+  constructor(maxBytes: number, storage: Storage, topics: ReadonlyMap<string, Topic>) {
+    this.maxBytes = maxBytes
+    this.#storage = storage
+    this.#topics = topics
+    this.#softBytes = maxBytes - maxBytes / 8
+  }
+
+  get usedBytes(): number {
+    return this.#storage.memoryBytes ?? 0
+  }
+
+  /** Whether so many more bytes fit without a closer look. */
+  hasRoomFor(bytes: number): boolean {
+    return this.usedBytes + bytes <= this.#softBytes
+  }
+
+  /** Whether so many more bytes fit for a partition that has this backlog, once room has been made. */
+  admits(bytes: number, backlogBytes: number): boolean {
+    if (this.hasRoomFor(bytes)) return true
+    this.#reclaim()
+    if (this.hasRoomFor(bytes)) return true
+    const isLarge = backlogBytes > this.#softBytes / (2 * this.#backlogs)
+    return !isLarge && this.usedBytes + bytes <= this.maxBytes
+  }
+
+  /** Says that a reader has moved on. */
+  moved(): void {
+    this.#moves++
+  }
+
+  /** Lets the next look be at all partitions, whatever has moved. */
+  lookAgain(): void {
+    this.#reclaimAgainAt = 0
+  }
+
+  #reclaim(): void {
+    if (this.usedBytes < this.#reclaimAgainAt && this.#moves * movesPerPartition < this.#partitionCount()) return
+    this.#moves = 0
+    this.#storage.releaseMemory?.()
+    const { read, unread } = this.#look()
+    this.#remove(read)
+    this.#remove(unread)
+    this.#reclaimAgainAt = this.usedBytes + this.maxBytes / 64
+  }
+
+  #partitionCount(): number {
+    let count = 0
+    for (const { partitions } of this.#topics.values()) count += partitions.length
+    return count
+  }
+
+  /** Looks at all partitions for what every live reader has read, and for what nobody reads. */
+  #look(): { read: Candidate[]; unread: Candidate[] } {
+    const read: Candidate[] = []
+    const unread: Candidate[] = []
+    this.largest = undefined
+    this.#backlogs = 1
+    let backlogs = 0
+    for (const { partitions } of this.#topics.values()) {
+      for (const { backlog, log } of partitions) {
+        const { sizeInBytes } = log
+        if (sizeInBytes === 0) continue
+        const slowest = backlog.slowest()
+        if (slowest && slowest.bytes >= leastBacklogBytes) {
+          backlogs++
+          slowest.reader.reading?.commitSoon()
+        }
+        if (slowest && slowest.bytes > (this.largest?.bytes ?? 0)) this.largest = slowest
+        if (!backlog.mayShrink) continue
+        if (!slowest) unread.push({ backlog, upTo: log.logEndOffset, bytes: sizeInBytes })
+        else if (slowest.bytes < sizeInBytes) read.push({ backlog, upTo: slowest.reader.mark, bytes: sizeInBytes - slowest.bytes })
+      }
+    }
+    this.#backlogs = Math.max(1, backlogs)
+    return { read, unread }
+  }
+
+  #remove(candidates: Candidate[]): void {
+    candidates.sort((a, b) => b.bytes - a.bytes)
+    for (const { backlog, upTo } of candidates) {
+      const surplus = this.usedBytes - (this.maxBytes / 4) * 3
+      if (surplus <= 0) return
+      backlog.shrink(upTo, surplus)
+    }
+  }
+}
+
+/** Looking at all partitions costs as much as some moves of readers per partition. */
+const movesPerPartition = 64

@@ -1,0 +1,19 @@
+/** What of Node's `process` tells about memory; other platforms have none of it. */
+interface Platform {
+  readonly process?: {
+    constrainedMemory?(): number | undefined
+    getBuiltinModule?(name: 'node:os'): { totalmem(): number }
+  }
+}
+
+/** What is taken for the memory of a machine that does not tell. */
+const assumedBytes = 2 * 1024 * 1024 * 1024
+
+/** Bytes of memory that this process could use: those of the machine, or what its container allows. */
+export function machineMemoryBytes(): number {
+  const { process } = globalThis as Platform
+  const total = process?.getBuiltinModule?.('node:os').totalmem() ?? assumedBytes
+  const allowed = process?.constrainedMemory?.() ?? 0
+  // Where nothing is constrained Node says 0, or more than there is.
+  return allowed > 0 ? Math.min(allowed, total) : total
+}
