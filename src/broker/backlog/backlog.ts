@@ -1,3 +1,4 @@
+import { onAbort } from '../../common/abort.js'
 import type { Clock, Timer } from '../../common/clock.js'
 import type { MaybePromise } from '../../common/deferred.js'
 import { KafkaError } from '../../errors.js'
@@ -64,13 +65,12 @@ export class Backlog {
     if (signal?.aborted) return Promise.reject(signal.reason)
     return new Promise<T>((resolve, reject) => {
       const heldAt = this.#clock.monotonic()
-      const leave = () => signal?.removeEventListener('abort', onAbort)
       const held: HeldBatch = {
         bytes,
         heldAt,
         deadline: heldAt + timeoutMs - Math.min(mostMarginMs, timeoutMs / 4),
         append: () => {
-          leave()
+          unlisten?.()
           try {
             resolve(append())
           } catch (error) {
@@ -78,15 +78,15 @@ export class Backlog {
           }
         },
         refuse: error => {
-          leave()
+          unlisten?.()
           reject(error)
         }
       }
-      const onAbort = () => {
+      const giveUp = () => {
         this.#remove(backlog, held)
         reject(signal?.reason)
       }
-      signal?.addEventListener('abort', onAbort, { once: true })
+      const unlisten = signal && onAbort(signal, giveUp)
       this.#hold(backlog, held)
     })
   }
