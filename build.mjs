@@ -79,8 +79,8 @@ function writeDeclarations() {
       rmSync(path)
       continue
     }
-    // `Uint8Array` takes a type argument from TypeScript 5.7 on only, where this is its default.
-    const code = readFileSync(path, 'utf8').replace(/\bUint8Array<ArrayBufferLike>/g, 'Uint8Array')
+    // `Uint8Array` takes a type argument from TypeScript 5.7 on only.
+    const code = readFileSync(path, 'utf8').replace(/\bUint8Array<ArrayBuffer(Like)?>/g, 'Uint8Array')
     const disposable = /\basyncDispose\b|\bAsyncDisposable\b/.test(code) ? '/// <reference lib="esnext.disposable" />\n' : ''
     write(path, disposable + code)
     write(path.replace(/^dist/, 'dist/cjs'), disposable + code)

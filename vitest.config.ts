@@ -7,7 +7,7 @@ export default defineConfig({
   oxc: { target: 'es2022' },
   test: {
     include: ['test/**/*.test.ts'],
-    exclude: ['test/bench/**', '**/node_modules/**'],
+    exclude: ['test/bench/**', 'test/matrix/**', '**/node_modules/**'],
     testTimeout: 30_000,
     // Type tests: compiled, never run. Only their own errors count here; the rest is for `npm run typecheck`.
     typecheck: { enabled: true, include: ['test/types/*.test-d.ts'], tsconfig: 'test/types/tsconfig.json', ignoreSourceErrors: true }

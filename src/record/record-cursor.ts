@@ -14,7 +14,7 @@ import {
   maxTimestampAt,
   recordCountAt
 } from './batch-header.js'
-import { codecOf, compressionTypeOf } from './compression/codec.js'
+import { compressionTypeOf, decoderOf } from './compression/codec.js'
 import type { Record, RecordHeader } from './record.js'
 
 export interface RecordCursorOptions {
@@ -123,7 +123,7 @@ export class RecordCursor {
 
   #unpack(codecId: number, packed: Uint8Array): Uint8Array {
     const type = compressionTypeOf(codecId)
-    const codec = codecOf(type)
+    const codec = decoderOf(type)
     let unpacked: Uint8Array
     try {
       unpacked = codec.decompress(packed, this.#maxDecompressedBytes, this.#unpacked)

@@ -1,9 +1,9 @@
-import type { ConnectionOptions } from 'node:tls'
 import { type Clock, systemClock } from '../common/clock.js'
 import { expectInteger, expectKnownKeys, expectOneOf, expectString, givenOptions, shown } from '../common/options.js'
 import { type Random, systemRandom } from '../common/random.js'
 import type { Endpoint } from './endpoints.js'
 import { type SaslClientOptions, saslMechanisms } from './sasl/sasl-options.js'
+import type { TlsOptions } from './tls-options.js'
 
 /** How to reach the brokers of a cluster. */
 export interface RemoteBrokersOptions {
@@ -12,7 +12,7 @@ export interface RemoteBrokersOptions {
   /** How brokers call this client in their logs, groups and quotas. Default: `'millrace'`. */
   readonly clientId?: string
   /** TLS: `true`, or options as `node:tls` has them (`ca`, `cert`, `key`, …). Default: none. */
-  readonly tls?: boolean | ConnectionOptions
+  readonly tls?: boolean | TlsOptions
   /** As whom to connect. Default: as nobody. */
   readonly sasl?: SaslClientOptions
   /** Milliseconds to wait for a connection, with its TLS and SASL handshakes. Default: 10000. */
@@ -44,7 +44,7 @@ export interface ConnectOptions extends RemoteBrokersOptions {
 
 export const remoteDefaults = Object.freeze({
   clientId: 'millrace',
-  tls: false as boolean | ConnectionOptions,
+  tls: false as boolean | TlsOptions,
   connectTimeoutMs: 10_000,
   requestTimeoutMs: 30_000,
   idleTimeoutMs: 540_000,

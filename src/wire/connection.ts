@@ -1,5 +1,5 @@
 import { connect as connectTcp, isIP, type Socket } from 'node:net'
-import { connect as connectTls } from 'node:tls'
+import { connect as connectTls, type ConnectionOptions as NodeTlsOptions } from 'node:tls'
 import type { Clock, Timer } from '../common/clock.js'
 import { abortable, type Deferred, deferred } from '../common/deferred.js'
 import { KafkaError } from '../errors.js'
@@ -254,7 +254,7 @@ function readsAsVersion0(reader: MessageReader): boolean {
 function newSocket({ host, port }: Endpoint, tls: ConnectionOptions['tls']): Socket {
   if (!tls) return connectTcp({ host, port })
   const servername = isIP(host) ? {} : { servername: host }
-  return connectTls({ host, port, ...servername, ...(tls === true ? {} : tls) })
+  return connectTls({ host, port, ...servername, ...(tls === true ? {} : (tls as NodeTlsOptions)) })
 }
 
 function connected(socket: Socket, tls: ConnectionOptions['tls']): Promise<void> {

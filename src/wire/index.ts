@@ -8,3 +8,4 @@ export type { SaslClientOptions, SaslMechanism, SaslServerOptions, ScramMechanis
 export type { ScramCredential } from './sasl/scram-keys.js'
 export { Users } from './sasl/users.js'
 export type { MaxVersions } from './served-apis.js'
+export type { TlsOptions } from './tls-options.js'

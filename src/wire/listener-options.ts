@@ -1,4 +1,3 @@
-import type { TlsOptions } from 'node:tls'
 import type { Clock } from '../common/clock.js'
 import { systemClock } from '../common/clock.js'
 import { expectFunction, expectInteger, expectKnownKeys, expectOneOf, expectString, givenOptions, shown } from '../common/options.js'
@@ -6,6 +5,7 @@ import { apis } from '../protocol/apis.js'
 import type { Intercept } from './intercept.js'
 import { type SaslServerOptions, saslMechanisms } from './sasl/sasl-options.js'
 import type { MaxVersions } from './served-apis.js'
+import type { TlsOptions } from './tls-options.js'
 
 export interface ListenOptions {
   /** The address to bind to. Default: `'127.0.0.1'`, so that nobody outside the machine gets in unasked. */

@@ -1,5 +1,5 @@
 import { createServer, type Server, type Socket } from 'node:net'
-import { createServer as createTlsServer } from 'node:tls'
+import { createServer as createTlsServer, type TlsOptions as NodeTlsOptions } from 'node:tls'
 import { EventEmitter } from 'eventemitter3'
 import type { Timer } from '../common/clock.js'
 import { deferred } from '../common/deferred.js'
@@ -99,7 +99,7 @@ export class Listener extends EventEmitter<ListenerEvents> implements AsyncDispo
     this.#budget = new ByteBudget(options.maxInFlightBytes)
     this.#fetchShare = new FetchShare(this.#budget)
     const { tls, stallTimeoutMs: handshakeTimeout } = options
-    this.#server = tls ? createTlsServer({ handshakeTimeout, ...tls }) : createServer()
+    this.#server = tls ? createTlsServer({ handshakeTimeout, ...(tls as NodeTlsOptions) }) : createServer()
     this.#server.on('connection', socket => this.#admit(socket))
     if (tls) this.#server.on('secureConnection', socket => this.#serve(socket))
     if (tls) this.#server.on('tlsClientError', (error, socket) => this.#turnedAway(socket, `TLS: ${error.message}`))

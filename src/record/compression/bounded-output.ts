@@ -8,6 +8,7 @@ export class BoundedOutput {
   length = 0
   readonly #type: Codec['type']
   readonly #maxBytes: number
+  #error: Error | undefined
 
   /** `into` is used for as long as it suffices. */
   constructor(type: Codec['type'], maxBytes: number, into: Uint8Array = new Uint8Array(0)) {
@@ -35,7 +36,13 @@ export class BoundedOutput {
   }
 
   tooLarge(): Error {
-    return tooLarge(this.#type, this.#maxBytes)
+    this.#error = tooLarge(this.#type, this.#maxBytes)
+    return this.#error
+  }
+
+  /** Tells the error of `tooLarge` from those of a decoder that it was thrown through. */
+  isTooLarge(error: unknown): boolean {
+    return error !== undefined && error === this.#error
   }
 
   /** Whether less than `count` bytes fit before the limit. */

@@ -3,6 +3,7 @@ import { gzip } from './gzip.js'
 import { lz4 } from './lz4.js'
 import { snappy } from './snappy.js'
 import { zstd } from './zstd.js'
+import { zstdDecoder } from './zstd-decoder.js'
 
 /** How the records of a batch may be compressed. */
 export type CompressionType = 'none' | 'gzip' | 'snappy' | 'lz4' | 'zstd'
@@ -28,6 +29,19 @@ const compressionTypes: readonly CompressionType[] = ['none', 'gzip', 'snappy', 
 
 const codecs = new Map<CompressionType, Codec>()
 for (const codec of [gzip, snappy, lz4, zstd]) if (codec) codecs.set(codec.type, codec)
+
+/** What reads a compression type. Where the platform cannot write zstd, an optional package may still read it. */
+export function decoderOf(type: CompressionType): Pick<Codec, 'decompress'> {
+  if (type === 'zstd' && !codecs.has('zstd')) {
+    const decompress = zstdDecoder()
+    if (decompress) return { decompress }
+    throw new KafkaError(
+      'UNSUPPORTED_COMPRESSION_TYPE',
+      'This platform has no zstd: use Node 22.15 or newer, install the package `fzstd`, or add a codec with registerCodec'
+    )
+  }
+  return codecOf(type)
+}
 
 /** The codec for a compression type. Throws a `KafkaError` with the code `UNSUPPORTED_COMPRESSION_TYPE` when there is none. */
 export function codecOf(type: CompressionType): Codec {

@@ -13,5 +13,10 @@ export const platformatic: ForeignClient = {
   missing: async () => (existsSync(manifest) && existsSync(node) ? undefined : 'It is not installed: npm ci in test/interop/clients'),
   version: async () => JSON.parse(readFileSync(manifest, 'utf8')).version,
   round: async (address, zstd) =>
-    checksIn(await runCommand(node, [`${folder}platformatic.mjs`, address, String(zstd)], { cwd: folder, timeoutMs: 120_000 }))
+    checksIn(
+      await runCommand(node, [`${folder}platformatic.mjs`, address, String(zstd && process.versions.zstd !== undefined)], {
+        cwd: folder,
+        timeoutMs: 120_000
+      })
+    )
 }

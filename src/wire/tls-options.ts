@@ -1,0 +1,42 @@
+type Pem = string | Uint8Array
+type Many<T> = T | readonly T[]
+
+/**
+ * TLS options, by the names of `node:tls`, for a listener and for a client. All are optional; Node's
+ * documentation describes each. Declared here, so that the types need no `@types/node`.
+ */
+export interface TlsOptions {
+  /** The private key. A listener needs it, as it needs `cert`; a client only where the server asks. */
+  readonly key?: Many<Pem | { readonly pem: Pem; readonly passphrase?: string | undefined }> | undefined
+  /** The certificate chain that belongs to `key`. */
+  readonly cert?: Many<Pem> | undefined
+  /** Certificates to trust. Default: those that Node comes with. */
+  readonly ca?: Many<Pem> | undefined
+  /** `key` and `cert` in one PKCS 12 file. */
+  readonly pfx?: Many<Pem | { readonly buf: Pem; readonly passphrase?: string | undefined }> | undefined
+  readonly passphrase?: string | undefined
+  /** Listener: asks clients for a certificate. Default: `false`. */
+  readonly requestCert?: boolean | undefined
+  /** Refuses a peer whose certificate no trusted authority has signed. Default: `true`. */
+  readonly rejectUnauthorized?: boolean | undefined
+  /** Client: the name that the server's certificate must have. Default: the host that it connects to. */
+  readonly servername?: string | undefined
+  // biome-ignore lint/suspicious/noExplicitAny: the certificate is an object of Node's own type
+  readonly checkServerIdentity?: ((hostname: string, certificate: any) => Error | undefined) | undefined
+  // biome-ignore lint/suspicious/noExplicitAny: the context is an object of Node's own type
+  readonly SNICallback?: ((servername: string, callback: (error: Error | null, context?: any) => void) => void) | undefined
+  readonly secureContext?: object | undefined
+  readonly minVersion?: 'TLSv1' | 'TLSv1.1' | 'TLSv1.2' | 'TLSv1.3' | undefined
+  readonly maxVersion?: 'TLSv1' | 'TLSv1.1' | 'TLSv1.2' | 'TLSv1.3' | undefined
+  readonly ciphers?: string | undefined
+  readonly honorCipherOrder?: boolean | undefined
+  readonly ecdhCurve?: string | undefined
+  readonly sigalgs?: string | undefined
+  readonly dhparam?: Pem | undefined
+  readonly crl?: Many<Pem> | undefined
+  readonly secureOptions?: number | undefined
+  readonly sessionIdContext?: string | undefined
+  readonly sessionTimeout?: number | undefined
+  /** Listener: milliseconds that a handshake may take. Default: `stallTimeoutMs`. */
+  readonly handshakeTimeout?: number | undefined
+}
