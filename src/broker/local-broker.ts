@@ -211,7 +211,7 @@ export class LocalBroker {
   connect(client: ClientIdentity): Broker {
     const { clientId, clientHost = '/in-process', apiVersion = newestVersion, origin = 'client' } = client
     const context: RequestContext = { clientId, clientHost, apiVersion, origin }
-    return { request: (api, body, signal) => this.#request(api, body, context, signal) }
+    return { request: (api, body, signal) => this.#request(api, body, context, signal), answersAborted: true }
   }
 
   /** What is kept of a user whom clients made, by Kafka's numbers of the mechanisms; for listeners, who ask for proof. */

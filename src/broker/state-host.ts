@@ -134,8 +134,9 @@ export class StateHost {
 
   #write(records: readonly StateRecord[]): MaybePromise<void> {
     const added = this.#append(records)
+    // The append may fail while others have their turn, so it is waited for first.
     const breath = records.length > many ? turnOf(this.#clock).breath() : undefined
-    const appended = breath ? breath.then(() => added) : added
+    const appended = !breath ? added : isPromise(added) ? added.then(replayed => breath.then(() => replayed)) : breath.then(() => added)
     const done = isPromise(appended) ? appended.then(replayed => this.#replay(replayed)) : this.#replay(appended)
     if (this.#bytesSinceSnapshot <= Math.max(this.#snapshotBytes, this.#lastSnapshotBytes)) return done
     // The records are safe already: a snapshot that fails costs space, not truth, and is tried again.

@@ -12,6 +12,7 @@ import {
   stampBatch
 } from '../record/batch-header.js'
 import { allDone } from './all-done.js'
+import { batchLoans } from './batch-loans.js'
 import { checkReplicatedBatch, stampTime, type ValidatedBatch, validateBatch } from './batch-validation.js'
 import { boundSize } from './log-deletion.js'
 import { rollFor } from './log-roll.js'
@@ -44,6 +45,8 @@ function settle(log: LogState, { info, written }: Submission): MaybePromise<Appe
 
 function submit(log: LogState, batch: Uint8Array, { origin = 'client', leaderEpoch = 0 }: AppendOptions): MaybePromise<Submission> {
   log.expectWritable()
+  const held = batchLoans.holder(batch)
+  if (held) return held.then(() => submit(log, batch, { origin, leaderEpoch }))
   if (log.failures.lackOfRoom) return cutUnwritten(log).then(() => submit(log, batch, { origin, leaderEpoch }))
   const now = log.clock.now()
   if (origin === 'replica') return submitReplicated(log, batch, now)
@@ -58,7 +61,7 @@ function submit(log: LogState, batch: Uint8Array, { origin = 'client', leaderEpo
   if (!isPromise(rolled)) return stampAndWrite(log, validated, baseOffset, lastOffset, leaderEpoch, now)
   return rolled.then(() => {
     // Where a write before this one has failed meanwhile, this one may not come after the gap.
-    if (log.failures.last) return submit(log, batch, { origin, leaderEpoch })
+    if (log.failures.last || batchLoans.holder(batch)) return submit(log, batch, { origin, leaderEpoch })
     return stampAndWrite(log, validated, baseOffset, lastOffset, leaderEpoch, now)
   })
 }
@@ -169,10 +172,12 @@ function whenWritten(
   end: number,
   nextOffset: number
 ): Promise<boolean> {
-  return log.writes.take(writing, log.failures.ofWrite, ok => {
+  const written = log.writes.take(writing, log.failures.ofWrite, ok => {
     giveBack(bytes, given)
     if (ok) publish(log, segment, end, nextOffset)
   })
+  batchLoans.hold(bytes, written)
+  return written
 }
 
 function publish(log: LogState, segment: Segment, readableBytes: number, nextOffset: number): void {

@@ -20,6 +20,11 @@ export function expired({ topic, partition }: PartitionQueue, batch: ProducerBat
   })
 }
 
+/** Why a request is called back whose batches have all been given up. */
+export function givenUp(): KafkaError {
+  return new KafkaError('REQUEST_TIMED_OUT', 'Nobody waits any more for the batches of the request')
+}
+
 export function unanswered({ topic, partition }: PartitionQueue): KafkaError {
   return new KafkaError('UNKNOWN_SERVER_ERROR', 'The response leaves out the partition', { topic, partition })
 }

@@ -17,6 +17,8 @@ export class ProduceCall {
   /** Time of the monotonic clock after which the response is no longer waited for. */
   deadline = 0
   controller: AbortController | undefined
+  /** Whether the leader tells the fate of a call that was aborted. */
+  readonly answersAborted: boolean
   /** Its place in the list of calls under way; -1 when it is not in it. */
   slot = -1
   sizeInBytes: number
@@ -26,10 +28,18 @@ export class ProduceCall {
   #topics: Map<string, TopicData> | undefined
 
   /** A call with its first batch. Most have no other, and these arrays of one cost less than empty ones that grow. */
-  constructor(leader: Broker, leaderId: number, acks: number, timeoutMs: number, queue: PartitionQueue, batch: ProducerBatch) {
-    const records = batch.bytes()
+  constructor(
+    leader: Broker,
+    leaderId: number,
+    acks: number,
+    timeoutMs: number,
+    queue: PartitionQueue,
+    batch: ProducerBatch,
+    records: Uint8Array
+  ) {
     const { topic: name, topicId, partition: index } = queue
     this.#leader = leader
+    this.answersAborted = leader.answersAborted ?? false
     this.leaderId = leaderId
     this.queues = [queue]
     this.batches = [batch]
@@ -38,8 +48,7 @@ export class ProduceCall {
     this.#body = { transactionalId: null, acks, timeoutMs, topicData: this.#topicData }
   }
 
-  add(queue: PartitionQueue, batch: ProducerBatch): void {
-    const records = batch.bytes()
+  add(queue: PartitionQueue, batch: ProducerBatch, records: Uint8Array): void {
     this.#dataOf(queue).partitionData.push({ index: queue.partition, records })
     this.queues.push(queue)
     this.batches.push(batch)
@@ -66,6 +75,11 @@ export class ProduceCall {
     } catch (error) {
       return Promise.reject(error)
     }
+  }
+
+  /** The broker's promise has settled: it does not use the batches any more. */
+  end(): void {
+    for (let i = 0; i < this.batches.length; i++) this.batches[i].giveBack()
   }
 
   /** What a response says of each batch, in the order of the batches; undefined where it says nothing. */

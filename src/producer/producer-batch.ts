@@ -1,3 +1,4 @@
+import { assert } from '../common/assert.js'
 import { type Deferred, deferred } from '../common/deferred.js'
 import { BatchBuilder } from '../record/batch-builder.js'
 import { headerBytes } from '../record/batch-header.js'
@@ -34,8 +35,8 @@ export class ProducerBatch {
   isDone = false
   /** Whether a broker has said what becomes of them, which is about to be looked at. */
   isAnswered = false
-  /** Whether a broker may still read its bytes although nobody waits for the response any more, so that they must not be used again. */
-  isLent = false
+  /** Requests that have not ended and hold its bytes. */
+  #loans = 0
 
   constructor(compression: CompressionType, initialBytes: number) {
     this.#builder = new BatchBuilder({ compression, initialBytes })
@@ -75,9 +76,31 @@ export class ProducerBatch {
     this.#indexes = grown
   }
 
-  /** The batch as it travels. Closes it: nothing can be appended any more. */
-  bytes(): Uint8Array {
-    this.#bytes ??= this.#builder.build()
+  /** Whether a request that has not ended holds its bytes. */
+  get isLent(): boolean {
+    return this.#loans > 0
+  }
+
+  /**
+   * The batch as it travels, until `giveBack`. Closes it: nothing can be appended any more. The borrower may write to the header (a log stamps its offset
+   * there), so that no two have the same bytes: while a request has not ended the next one gets a copy.
+   */
+  lend(): Uint8Array {
+    const bytes = this.#ownBytes()
+    this.#loans++
+    return bytes
+  }
+
+  /** A request that its bytes were lent to has ended: its promise has settled. */
+  giveBack(): void {
+    assert(this.#loans > 0, 'a batch that is given back to have been lent')
+    this.#loans--
+  }
+
+  /** Its bytes, which nobody else has. */
+  #ownBytes(): Uint8Array {
+    if (this.#bytes === undefined) this.#bytes = this.#builder.build()
+    else if (this.#loans > 0) this.#bytes = this.#builder.copy()
     return this.#bytes
   }
 
@@ -126,7 +149,7 @@ export class ProducerBatch {
     const halves: [ProducerBatch, ProducerBatch] = [newBatch(), newBatch()]
     const middle = (headerBytes + this.sizeInBytes) / 2
     const cursor = new RecordCursor()
-    cursor.reset(this.bytes(), 0)
+    cursor.reset(this.#ownBytes(), 0)
     let run = -1
     for (let position = 0; cursor.next(); position++) {
       if (run + 1 < this.#runCount && position === this.#starts[run + 1]) run++
@@ -140,6 +163,7 @@ export class ProducerBatch {
       half.deadline = this.deadline
       half.lastError = this.lastError
     }
+    this.isDone = true
     // Whoever waits for the whole waits for both halves.
     const settled = this.#settled
     if (settled) Promise.all(halves.map(half => half.whenSettled())).then(() => settled.resolve())
@@ -148,6 +172,7 @@ export class ProducerBatch {
 
   /** Makes it a new, empty batch. */
   reset(): void {
+    assert(this.#loans === 0, 'a batch that is used again not to be lent')
     this.#builder.reset()
     for (let run = 0; run < this.#runCount; run++) this.#receipts[run] = undefined
     this.#runCount = 0

@@ -9,7 +9,7 @@ import { KafkaError } from '../errors.js'
 import type { Brokers } from '../protocol/broker.js'
 import type { Accumulator } from './accumulator.js'
 import { Alarm } from './alarm.js'
-import { expired, noLeader, refusals, sharedRefusal, unanswered, unexpected } from './delivery-errors.js'
+import { expired, givenUp, noLeader, refusals, sharedRefusal, unanswered, unexpected } from './delivery-errors.js'
 import type { ProducerSettings } from './options.js'
 import type { PartitionQueue } from './partition-queue.js'
 import { type PartitionResponse, ProduceCall, type ProduceResponse } from './produce-call.js'
@@ -152,13 +152,6 @@ export class Sender {
 
   /** Puts a batch into the call to its partition's leader. */
   #assign(queue: PartitionQueue, batch: ProducerBatch): void {
-    let bytes: Uint8Array
-    try {
-      bytes = batch.bytes()
-    } catch (error) {
-      return this.#fail(queue, batch, error)
-    }
-    this.#accumulator.count(batch)
     batch.attempts++
     const topic = this.#metadata.topic(queue.topic)
     const leaderId = topic?.partitions[queue.partition]?.leaderId ?? -1
@@ -168,11 +161,19 @@ export class Sender {
       this.#refresh(queue.topic)
       return this.#retry(queue, batch, noLeader(queue, topic !== undefined), leaderId)
     }
+    let bytes: Uint8Array
+    try {
+      bytes = batch.lend()
+    } catch (error) {
+      this.#fail(queue, batch, error)
+      return this.#accumulator.listIfDue(queue)
+    }
+    this.#accumulator.count(batch)
     queue.inFlight = batch
     const { acks, requestTimeoutMs, maxRequestSize } = this.#settings
     const call = this.#assignedTo(leaderId, maxRequestSize - bytes.length)
-    if (call) call.add(queue, batch)
-    else this.#assigned.push(new ProduceCall(leader, leaderId, acks, requestTimeoutMs, queue, batch))
+    if (call) call.add(queue, batch, bytes)
+    else this.#assigned.push(new ProduceCall(leader, leaderId, acks, requestTimeoutMs, queue, batch, bytes))
     this.#deadlineAlarm.set(batch.deadline)
   }
 
@@ -196,7 +197,8 @@ export class Sender {
   }
 
   #onResponse(call: ProduceCall, response: ProduceResponse, now: number): void {
-    if (!this.#finish(call)) return
+    call.end()
+    if (!this.#finish(call)) return this.#answeredLate(call, response)
     const breath = this.#turnOfLoop.breath(now)
     if (!breath) return this.#answered(call, response)
     // What has been answered does not run out of time any more, however long the breath.
@@ -215,8 +217,33 @@ export class Sender {
     this.#goOn(call.queues)
   }
 
+  /**
+   * Takes the response of a call that was given up. What it says was written is delivered, unless another try has delivered it; the rest was tried again, or
+   * has failed.
+   */
+  #answeredLate(call: ProduceCall, response: ProduceResponse): void {
+    const answers = call.answersIn(response)
+    for (let i = 0; i < answers.length; i++) {
+      const queue = call.queues[i]
+      const batch = call.batches[i]
+      const answer = answers[i]
+      const isWritten = answer !== undefined && answer.errorCode === 0
+      if (isWritten && !batch.isDone) {
+        const place = queue.closed.indexOf(batch)
+        if (place >= 0) queue.closed.splice(place, 1)
+        queue.retryAt = 0
+        this.#settle(queue, batch, answer, call.leaderId)
+      } else if (batch.isDone) this.#accumulator.release(batch)
+    }
+    this.#goOn(call.queues)
+  }
+
   #unanswered(call: ProduceCall, error: unknown): void {
-    if (!this.#finish(call)) return
+    call.end()
+    if (!this.#finish(call)) {
+      for (const batch of call.batches) if (batch.isDone) this.#accumulator.release(batch)
+      return
+    }
     this.#failAll(call, error)
     this.#goOn(call.queues)
   }
@@ -224,7 +251,8 @@ export class Sender {
   /** Says that a call has been answered; false when nobody waits for that any more because it was given up. */
   #finish(call: ProduceCall): boolean {
     if (!this.#takeOff(call)) return false
-    if (call.controller) this.#controllers.push(call.controller)
+    // One that has aborted is of no use to another call.
+    if (call.controller && !call.controller.signal.aborted) this.#controllers.push(call.controller)
     return true
   }
 
@@ -297,7 +325,10 @@ export class Sender {
   #retry(queue: PartitionQueue, batch: ProducerBatch, error: KafkaError, leaderId: number): void {
     const now = this.#clock.monotonic()
     batch.lastError = error
-    if (batch.isDone || now >= batch.deadline) return this.#expire(queue, batch)
+    if (batch.isDone || now >= batch.deadline) {
+      this.#expire(queue, batch)
+      return this.#accumulator.listIfDue(queue)
+    }
     const delayMs = Math.ceil(this.#backoff.delayMs(batch.attempts))
     queue.closed.unshift(batch)
     queue.failedLeader = leaderId
@@ -356,6 +387,8 @@ export class Sender {
       }
       for (const batch of queue.unsettled()) next = Math.min(next, batch.deadline)
     }
+    // Nobody wants to know any more: what waits at the leader is called back.
+    for (const call of this.#calls) if (call.answersAborted && call.batches.every(batch => batch.isDone)) call.controller?.abort(givenUp())
     const late = this.#calls.filter(call => call.deadline <= now)
     for (const call of late) this.#giveUp(call)
     for (const call of this.#calls) next = Math.min(next, call.deadline)
@@ -363,13 +396,16 @@ export class Sender {
     this.#goOn(late.flatMap(call => call.queues))
   }
 
-  /** Stops waiting for a response. Whether the batches reached the log is not known; trying again may double them. */
+  /**
+   * Stops waiting for a response. Whether the batches reached the log is not known; trying again may double them. A leader that answers aborted calls is
+   * waited for: the next try would only stand in line behind this one.
+   */
   #giveUp(call: ProduceCall): void {
-    this.#takeOff(call)
-    for (const batch of call.batches) batch.isLent = true
+    call.deadline = Number.POSITIVE_INFINITY
+    if (!call.answersAborted) this.#takeOff(call)
     const error = new KafkaError('REQUEST_TIMED_OUT', `The broker did not answer within ${this.#settings.requestTimeoutMs} ms`)
     call.controller?.abort(error)
-    this.#failAll(call, error)
+    if (!call.answersAborted) this.#failAll(call, error)
   }
 
   #expire(queue: PartitionQueue, batch: ProducerBatch): void {

@@ -10,9 +10,16 @@ export interface Broker {
   /**
    * Sends one request and resolves with its response, or returns it where it is there at once. Errors about data stand in the response, per
    * topic and partition, as Kafka's error numbers; the promise rejects when there is no response: the broker is closed or out of reach
-   * (`KafkaError`), or the signal aborted. The message is borrowed until the promise settles.
+   * (`KafkaError`), or the signal aborted. The message, with the bytes in it, is borrowed until the promise settles: before that nobody may change or
+   * reuse them, also when the signal aborts, and after that the broker neither reads nor writes them.
    */
   request<A extends Api>(api: A, body: RequestOf<A>, signal?: AbortSignal): MaybePromise<ResponseOf<A>>
+  /**
+   * Whether the promise of an aborted Produce request tells its fate: it rejects where nothing was appended and nothing ever will be, and otherwise is
+   * answered, once the append has ended. Who aborts one then waits for that, instead of sending the batches a second time. Default: `false`, as over a
+   * network.
+   */
+  readonly answersAborted?: boolean
 }
 
 /** The brokers of a cluster as one client sees them. Which of them to ask is learnt from Metadata and FindCoordinator. */

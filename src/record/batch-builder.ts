@@ -60,6 +60,7 @@ export class BatchBuilder {
   readonly #compression: CompressionType
   #bytes: Uint8Array
   #packed: Uint8Array = new Uint8Array(0)
+  #packedSize = 0
   #position = headerBytes
   #recordCount = 0
   #lastOffsetDelta = -1
@@ -193,7 +194,18 @@ export class BatchBuilder {
   /** The finished batch. The bytes are the builder's own: they hold until it is reset. */
   build(stamp: BatchStamp = noStamp): Uint8Array {
     this.#encodeGathered()
-    const batch = this.#compression === 'none' || this.#recordCount === 0 ? this.#bytes.subarray(0, this.#position) : this.#compressed()
+    if (this.#compression === 'none' || this.#recordCount === 0) return this.#withHeader(this.#bytes.subarray(0, this.#position), stamp)
+    this.#packedSize = this.#compress()
+    return this.#withHeader(this.#packed.subarray(0, this.#packedSize), stamp)
+  }
+
+  /** What was built, once more, in memory of its own: for while another holds the first and may change its header. */
+  copy(stamp: BatchStamp = noStamp): Uint8Array {
+    const isPlain = this.#compression === 'none' || this.#recordCount === 0
+    return this.#withHeader(isPlain ? this.#bytes.slice(0, this.#position) : this.#packed.slice(0, this.#packedSize), stamp)
+  }
+
+  #withHeader(batch: Uint8Array, stamp: BatchStamp): Uint8Array {
     const compressionBits = this.#recordCount === 0 ? 0 : compressionId(this.#compression)
     const timeBit = stamp.logAppendTime === undefined ? 0 : attribute.logAppendTime
     const transactionalBit = stamp.transactional ? attribute.transactional : 0
@@ -215,7 +227,8 @@ export class BatchBuilder {
     return batch
   }
 
-  #compressed(): Uint8Array {
+  /** Returns the size of the batch. */
+  #compress(): number {
     const codec = codecOf(this.#compression)
     const packed = codec.compress(this.#bytes.subarray(headerBytes, this.#position), this.#packed.subarray(headerBytes))
     const size = headerBytes + packed.length
@@ -223,7 +236,7 @@ export class BatchBuilder {
       if (size > this.#packed.length) this.#packed = new Uint8Array(Math.max(size, this.#bytes.length))
       this.#packed.set(packed, headerBytes)
     }
-    return this.#packed.subarray(0, size)
+    return size
   }
 
   /**

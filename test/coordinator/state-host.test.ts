@@ -1,8 +1,10 @@
 import { describe, expect, it } from 'vitest'
 import { StateHost, type StateHostOptions, type StateLog } from '../../src/broker/state-host.js'
 import { textBytes } from '../../src/common/bytes.js'
+import type { Clock } from '../../src/common/clock.js'
 import { type Deferred, deferred } from '../../src/common/deferred.js'
 import { answer, type ReplayedRecord, type StateMachine, type StateRecord } from '../../src/common/state-machine.js'
+import { KafkaError } from '../../src/errors.js'
 import { Log } from '../../src/log/log.js'
 import { transactionMarkerBatch } from '../../src/record/control-record.js'
 import { RecordBatch } from '../../src/record/record-batch.js'
@@ -65,6 +67,34 @@ describe('a state host', () => {
     const { host, machine } = await open(await openLog())
     expect(host.run(() => ({ records: [note('a', '1')], committed: () => machine.notes.get('a') }))).toBe('1')
     expect(host.run(() => answer('read'))).toBe('read')
+  })
+
+  it('hears of an append that fails while others have their turn', async () => {
+    let time = 0
+    const clock: Clock = { now: () => 0, monotonic: () => (time += 100), setTimer: () => ({ cancel() {} }) }
+    const failing: StateLog = {
+      logStartOffset: 0,
+      logEndOffset: 0,
+      append: () => Promise.reject(new KafkaError('KAFKA_STORAGE_ERROR', 'the disk is gone')),
+      read: () => new Uint8Array(0),
+      deleteRecordsBefore: () => {}
+    }
+    const unheard: unknown[] = []
+    const listeners = process.listeners('unhandledRejection')
+    process.removeAllListeners('unhandledRejection')
+    process.on('unhandledRejection', error => unheard.push(error))
+    try {
+      const { host } = await open(failing, { clock })
+      const records = Array.from({ length: 2000 }, (_, i) => note(`k${i}`, 'v'))
+      // Twice, since the first look at the clock begins the turn that the second finds over.
+      for (let i = 0; i < 2; i++)
+        await expect(host.run(() => ({ records, committed: () => {} }))).rejects.toMatchObject({ code: 'KAFKA_STORAGE_ERROR' })
+      await new Promise(setImmediate)
+    } finally {
+      process.removeAllListeners('unhandledRejection')
+      for (const listener of listeners) process.on('unhandledRejection', listener)
+    }
+    expect(unheard).toEqual([])
   })
 
   it('brings the state back from the log', async () => {
