@@ -188,7 +188,8 @@ export class Cluster extends EventEmitter<ClusterEvents> implements AsyncDisposa
       clock: this.#parts.clock,
       random: this.#parts.random,
       news: this.#news,
-      readers: this.#parts.node?.backlog.readers
+      readers: this.#parts.node?.backlog.readers,
+      heldBecause: (topic: string, partition: number) => this.#parts.node?.heldBecause(topic, partition)
     }
   }
 

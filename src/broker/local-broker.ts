@@ -229,6 +229,12 @@ export class LocalBroker {
     return topicId === zeroUuid ? unknownTopic : unknownTopicId
   }
 
+  /** Why batches for a partition are held back at present; undefined when none are. */
+  heldBecause(topic: string, partition: number): string | undefined {
+    const found = this.topics.get(topic)?.partitions[partition]
+    return found && this.backlog.reasonFor(found.backlog)
+  }
+
   /** The number to answer with for what was thrown; what nobody foresaw, and a storage that fails, is told as an `error` event as well. */
   errorNumberFor(error: unknown, during: string): number {
     const number = errorNumberOf(error)

@@ -16,6 +16,8 @@ export interface AdmissionOptions {
   readonly accumulator: Accumulator
   readonly maxBlockMs: number
   readonly allowAutoTopicCreation: boolean
+  /** Why a broker in this process holds batches of a partition back, if it does. */
+  readonly heldBecause?: (topic: string, partition: number) => string | undefined
 }
 
 /** An append that has to wait, and what ends its wait. */
@@ -226,7 +228,24 @@ export class Admission {
     const reason = line.isLookingUp
       ? `nothing was learnt about \`${topic}\``
       : `the buffer had no room for the records for \`${topic}\` (\`bufferMemory\` is ${accumulator.bufferMemory} bytes)`
-    return new KafkaError('REQUEST_TIMED_OUT', `Within ${maxBlockMs} ms, ${reason}`, { topic })
+    const cause = line.isLookingUp ? undefined : this.#heldBecause(line.writer)
+    const why = cause === undefined ? '' : `, since what is in it is not delivered: ${cause}`
+    return new KafkaError('REQUEST_TIMED_OUT', `Within ${maxBlockMs} ms, ${reason}${why}`, { topic })
+  }
+
+  /** Why what fills the buffer is not delivered, if that is known; of this topic before others. */
+  #heldBecause(writer: TopicWriter): string | undefined {
+    for (const { queues } of [writer, ...this.#allWriters()]) {
+      for (const queue of queues) {
+        const batch = queue?.inFlight ?? queue?.closed[0]
+        if (!batch) continue
+        const { lastError } = batch
+        const reason = this.#options.heldBecause?.(queue.topic, queue.partition)
+        if (reason !== undefined) return reason
+        if (lastError instanceof Error) return lastError.message
+      }
+    }
+    return undefined
   }
 
   #turnAway(line: Line, entry: Waiting, error: unknown): void {

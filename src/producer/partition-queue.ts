@@ -17,6 +17,8 @@ export class PartitionQueue {
   failedLeader = -1
   /** The id that the topic had when it was last tried. */
   topicId = zeroUuid
+  /** Whether its batches go alone, because readers are behind: a broker that holds one would hold up all that travel with it. */
+  isHeld = false
   /** Whether it stands in the list of those that the sender looks at next. */
   isListed = false
 

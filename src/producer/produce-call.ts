@@ -25,27 +25,22 @@ export class ProduceCall {
   readonly #leader: Broker
   readonly #topicData: TopicData[]
   readonly #body: RequestOf<typeof Produce>
+  /** Whether no other batch may join it. */
+  readonly isAlone: boolean
   #topics: Map<string, TopicData> | undefined
 
   /** A call with its first batch. Most have no other, and these arrays of one cost less than empty ones that grow. */
-  constructor(
-    leader: Broker,
-    leaderId: number,
-    acks: number,
-    timeoutMs: number,
-    queue: PartitionQueue,
-    batch: ProducerBatch,
-    records: Uint8Array
-  ) {
+  constructor(leader: Broker, leaderId: number, acks: number, queue: PartitionQueue, batch: ProducerBatch, records: Uint8Array) {
     const { topic: name, topicId, partition: index } = queue
     this.#leader = leader
     this.answersAborted = leader.answersAborted ?? false
     this.leaderId = leaderId
+    this.isAlone = queue.isHeld
     this.queues = [queue]
     this.batches = [batch]
     this.sizeInBytes = records.length
     this.#topicData = [{ name, topicId, partitionData: [{ index, records }] }]
-    this.#body = { transactionalId: null, acks, timeoutMs, topicData: this.#topicData }
+    this.#body = { transactionalId: null, acks, timeoutMs: 0, topicData: this.#topicData }
   }
 
   add(queue: PartitionQueue, batch: ProducerBatch, records: Uint8Array): void {
@@ -68,8 +63,9 @@ export class ProduceCall {
     return data
   }
 
-  /** Sends it; the response may be there at once. */
-  send(): MaybePromise<ProduceResponse> {
+  /** Sends it; the response may be there at once. `timeoutMs` is what the broker may take for it. */
+  send(timeoutMs: number): MaybePromise<ProduceResponse> {
+    this.#body.timeoutMs = timeoutMs
     try {
       return this.#leader.request(Produce, this.#body, this.controller?.signal)
     } catch (error) {

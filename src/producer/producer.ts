@@ -26,6 +26,8 @@ export interface ProducerParts {
   readonly random: Random
   /** Shared knowledge of topics. Default: the producer's own. */
   readonly metadata?: MetadataCache
+  /** Why a node in this process holds batches of a partition back, if it does. Default: there is none. */
+  readonly heldBecause?: (topic: string, partition: number) => string | undefined
 }
 
 export interface SendOptions {
@@ -118,7 +120,9 @@ export class Producer extends EventEmitter<ProducerEvents> implements AsyncDispo
     const metadata = this.#metadata
     const accumulator = new Accumulator({ ...settings, clock })
     this.#accumulator = accumulator
-    this.#admission = new Admission({ ...settings, clock, brokers, metadata, accumulator }, () => this.#writers.values())
+    const { heldBecause } = parts
+    const admission = { ...settings, clock, brokers, metadata, accumulator, ...(heldBecause && { heldBecause }) }
+    this.#admission = new Admission(admission, () => this.#writers.values())
     const queues = () => this.#queues()
     const listener = {
       onDelivered: (queue: PartitionQueue, batch: ProducerBatch, baseOffset: number) => this.#onDelivered(queue, batch, baseOffset),

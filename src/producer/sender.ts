@@ -170,16 +170,16 @@ export class Sender {
     }
     this.#accumulator.count(batch)
     queue.inFlight = batch
-    const { acks, requestTimeoutMs, maxRequestSize } = this.#settings
-    const call = this.#assignedTo(leaderId, maxRequestSize - bytes.length)
+    const { acks, maxRequestSize } = this.#settings
+    const call = queue.isHeld ? undefined : this.#assignedTo(leaderId, maxRequestSize - bytes.length)
     if (call) call.add(queue, batch, bytes)
-    else this.#assigned.push(new ProduceCall(leader, leaderId, acks, requestTimeoutMs, queue, batch, bytes))
+    else this.#assigned.push(new ProduceCall(leader, leaderId, acks, queue, batch, bytes))
     this.#deadlineAlarm.set(batch.deadline)
   }
 
   /** A call of this turn to a leader that has no more than so many bytes yet. */
   #assignedTo(leaderId: number, mostBytes: number): ProduceCall | undefined {
-    for (const call of this.#assigned) if (call.leaderId === leaderId && call.sizeInBytes <= mostBytes) return call
+    for (const call of this.#assigned) if (call.leaderId === leaderId && call.sizeInBytes <= mostBytes && !call.isAlone) return call
     return undefined
   }
 
@@ -188,7 +188,10 @@ export class Sender {
     this.#deadlineAlarm.set(call.deadline)
     call.controller = this.#controllers.pop() ?? new AbortController()
     call.slot = this.#calls.push(call) - 1
-    const response = call.send()
+    // A broker that holds the batches back has to say so before their time is over.
+    let deadline = call.deadline
+    for (const batch of call.batches) if (batch.deadline < deadline) deadline = batch.deadline
+    const response = call.send(Math.max(1, Math.ceil(deadline - now)))
     if (!isPromise(response)) return this.#onResponse(call, response, now)
     response.then(
       settled => this.#onResponse(call, settled, this.#clock.monotonic()),
@@ -292,14 +295,25 @@ export class Sender {
       return this.#deliver(queue, batch, baseOffset, answer.logAppendTimeMs ?? -1)
     }
     const error = KafkaError.fromNumber(answer.errorCode, answer.errorMessage, { topic, partition })
+    if (error.code === 'THROTTLING_QUOTA_EXCEEDED' && !queue.isHeld) return this.#sendAlone(queue, batch, error)
     const isTooLarge = error.code === 'MESSAGE_TOO_LARGE' || error.code === 'RECORD_LIST_TOO_LARGE'
     if (isTooLarge && batch.recordCount > 1 && !batch.isDone) return this.#split(queue, batch)
     if (error.retriable || !answer.recordErrors?.length) return this.#failOrRetry(queue, batch, error, leaderId)
     this.#fail(queue, batch, sharedRefusal(error), refusals(answer, error))
   }
 
+  /** Sends a batch again at once, now in a request of its own, which the broker can hold until readers have made room. */
+  #sendAlone(queue: PartitionQueue, batch: ProducerBatch, error: KafkaError): void {
+    queue.isHeld = true
+    batch.lastError = error
+    if (batch.isDone) return this.#expire(queue, batch)
+    batch.attempts--
+    queue.closed.unshift(batch)
+  }
+
   #deliver(queue: PartitionQueue, batch: ProducerBatch, baseOffset: number, logAppendTime: number): void {
     queue.failedLeader = -1
+    queue.isHeld = false
     if (!batch.isDone) {
       batch.deliver(queue.partition, baseOffset, logAppendTime)
       this.#listener.onDelivered(queue, batch, baseOffset)

@@ -45,6 +45,11 @@ export class Backlog {
     return backlog.hasRoomUpTo(backlog.log.sizeInBytes + bytes) && this.memory.hasRoomFor(bytes)
   }
 
+  /** Why a batch would have to wait; undefined where it can be appended now. */
+  reasonToWait(backlog: PartitionBacklog, bytes: number): string | undefined {
+    return this.reasonFor(backlog) ?? this.#shortage(backlog, bytes)?.reason
+  }
+
   /**
    * Calls `append` once there is room, and returns what it gives. Throws, or rejects: POLICY_VIOLATION where the quota refuses, REQUEST_TIMED_OUT when there is
    * none shortly before `timeoutMs` are over, the signal's reason when it aborts.

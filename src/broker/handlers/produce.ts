@@ -9,13 +9,15 @@ import type { Produce } from '../../protocol/messages/produce.js'
 import { attribute, attributesAt, headerBytes } from '../../record/batch-header.js'
 import type { LocalBroker } from '../local-broker.js'
 import type { Partition } from '../partition.js'
-import type { RequestContext } from '../request-context.js'
+import { newestVersion, type RequestContext } from '../request-context.js'
 
 type Request = RequestOf<typeof Produce>
 type Response = ResponseOf<typeof Produce>
 type TopicResponse = Response['responses'][number]
 type PartitionResponse = TopicResponse['partitionResponses'][number]
 
+/** Stands for the time of a batch that is not to be held. */
+const doNotHold = -1
 const zstdId = 4
 const firstVersionWithZstd = 7
 
@@ -27,6 +29,9 @@ export function produce(node: LocalBroker, request: Request, context: RequestCon
   const refusal = request.acks >= -1 && request.acks <= 1 ? 0 : errorNumber('INVALID_REQUIRED_ACKS')
   const { topicData } = request
   const responses = new Array<TopicResponse>(topicData.length)
+  // A producer in this process sends such a batch again by itself, so that it does not hold up those that came with it.
+  const isShared = context.apiVersion === newestVersion && (topicData.length > 1 || topicData[0]?.partitionData.length > 1)
+  const timeoutMs = isShared ? doNotHold : request.timeoutMs
   let pending: Promise<void>[] | undefined
   for (let t = 0; t < topicData.length; t++) {
     const { name = '', topicId = zeroUuid, partitionData } = topicData[t]
@@ -38,7 +43,7 @@ export function produce(node: LocalBroker, request: Request, context: RequestCon
       if (refusal !== 0) partitionResponses[p] = refused(index, refusal)
       else if (!partition) partitionResponses[p] = refused(index, topic ? unknownPartition : node.unknownTopicError(topicId))
       else {
-        const response = appendTo(node, partition, records, request.timeoutMs, context, signal)
+        const response = appendTo(node, partition, records, timeoutMs, context, signal)
         if (!isPromise(response)) partitionResponses[p] = response
         else if (pending) pending.push(settled(response, partitionResponses, p))
         else pending = [settled(response, partitionResponses, p)]
@@ -69,11 +74,16 @@ function appendTo(
   if (isInternalTopic(partition.topic)) return refused(partition.partition, errorNumber('INVALID_TOPIC_EXCEPTION'))
   if (context.apiVersion < firstVersionWithZstd && (attributesAt(records, 0) & attribute.codecMask) === zstdId)
     return refused(partition.partition, errorNumber('UNSUPPORTED_COMPRESSION_TYPE'))
-  if (node.backlog.hasRoom(partition.backlog, records.length)) return append(node, partition, records, context)
+  const { backlog } = partition
+  if (node.backlog.hasRoom(backlog, records.length)) return append(node, partition, records, context)
+  if (timeoutMs === doNotHold && backlog.quota.policy === 'producer_request_hold') {
+    const reason = node.backlog.reasonToWait(backlog, records.length)
+    return reason === undefined
+      ? append(node, partition, records, context)
+      : refused(partition.partition, errorNumber('THROTTLING_QUOTA_EXCEEDED'), reason)
+  }
   try {
-    const response = node.backlog.admit(partition.backlog, records.length, timeoutMs, signal, () =>
-      append(node, partition, records, context)
-    )
+    const response = node.backlog.admit(backlog, records.length, timeoutMs, signal, () => append(node, partition, records, context))
     return isPromise(response) ? response.catch(error => failed(node, partition, error, signal)) : response
   } catch (error) {
     return failed(node, partition, error)
