@@ -30,7 +30,8 @@ export { Cluster, type ClusterEvents, type ClusterOptions, type ClusterParts } f
 export { type Clock, systemClock, type Timer, type TimerOptions } from './common/clock.js'
 export { release } from './common/lease.js'
 export { type Random, seededRandom, systemRandom } from './common/random.js'
-export type { CommittedOffset, OffsetToCommit } from './consumer/committer.js'
+export type { OffsetToCommit } from './consumer/assigned-partition.js'
+export type { CommittedOffset } from './consumer/committer.js'
 // Consuming
 export { Consumer, type ConsumerCloseOptions, type PartitionLag, type PartitionOffset } from './consumer/consumer.js'
 export type { BatchCursor, ConsumerBatch } from './consumer/consumer-batch.js'

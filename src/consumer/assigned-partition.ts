@@ -1,5 +1,6 @@
 import type { TopicPartition } from '../assignor/assignor.js'
 import { assert } from '../common/assert.js'
+import { zeroUuid } from '../common/uuid.js'
 import type { RequestOf } from '../protocol/message.js'
 import type { Fetch } from '../protocol/messages/fetch.js'
 import { RecordCursor } from '../record/record-cursor.js'
@@ -10,6 +11,32 @@ import type { TopicSerdes } from './subscription.js'
 /** The key of a partition in maps. */
 export function partitionKey(topic: string, partition: number): string {
   return `${topic}-${partition}`
+}
+
+/** Whether two ids are of one topic, as far as can be told: some brokers know no ids. */
+export function isSameTopic(topicId: string | undefined, other: string | undefined): boolean {
+  return topicId === other || topicId === undefined || other === undefined || topicId === zeroUuid || other === zeroUuid
+}
+
+/** An offset on its way to the group, and what was so when it was taken. */
+export interface PendingCommit {
+  /** As the user gave it, or as the partition did. */
+  readonly given: OffsetToCommit
+  /** Of the topic that was read; undefined where brokers know no ids. */
+  readonly topicId: string | undefined
+  /** Undefined for a partition that this consumer does not read. */
+  readonly assigned: AssignedPartition | undefined
+  readonly handled: number
+  readonly jumps: number
+}
+
+/** An offset to commit: that of the next record to read. */
+export interface OffsetToCommit extends TopicPartition {
+  readonly offset: number
+  /** Of the last record read; lets Kafka notice a log that was cut back. Default: -1, unknown. */
+  readonly leaderEpoch?: number
+  /** A note of up to 4096 bytes, kept with the offset. Default: empty. */
+  readonly metadata?: string
 }
 
 /** The part of a fetch request for one partition. */
@@ -30,7 +57,7 @@ const unknownEnds: LogEnds = Object.freeze({ highWatermark: -1, lastStableOffset
  *     handled ≤ position ≤ fetchOffset
  *
  * Each is the offset of the next record that is not yet handled, handed out, or fetched; -1 while unknown. `committed` is what the group
- * was last told: it follows `handled`, and is above it only after a jump back or when the user committed by hand.
+ * was last told: it follows `handled`, and differs from it after a jump or when the user committed by hand.
  *
  * A jump (a seek, a rewind, the loss of the partition) voids all that was fetched or handed out before it. The verbs that report progress
  * therefore take the `jumps` that were current when the record was taken, and do nothing when there was a jump since.
@@ -48,9 +75,17 @@ export class AssignedPartition implements TopicPartition {
   /** Called whenever what is handled or committed moves; set while somebody waits for that. */
   onProgress: (() => void) | undefined
 
+  /** Of the topic that its offsets belong to; undefined while unknown. */
+  #topicId: string | undefined
   #committed = -1
+  /** What was handled when the group was last told. */
+  #reported = -1
+  /** The user committed beyond what was handed out: automatic commits wait until what is handled gets there. */
+  #floor = -1
   #handled = -1
   #position = -1
+  /** Where the loop that ended last had come to, of which the last record is not handled; -1 when there was none, or a jump since. */
+  #leftAt = -1
   #fetchOffset = -1
   /** Of the last record handed out; -1 while unknown. */
   #leaderEpoch = -1
@@ -70,6 +105,15 @@ export class AssignedPartition implements TopicPartition {
     this.partition = partition
     this.name = partitionKey(topic, partition)
     this.serdes = serdes
+  }
+
+  get topicId(): string | undefined {
+    return this.#topicId
+  }
+
+  /** Says which topic the offsets belong to, unless that is known. */
+  belongTo(topicId: string | undefined): void {
+    if (topicId !== zeroUuid) this.#topicId ??= topicId
   }
 
   get committed(): number {
@@ -122,16 +166,45 @@ export class AssignedPartition implements TopicPartition {
     this.#progressed()
   }
 
-  /** The group has this offset committed. */
-  committedUpTo(offset: number): void {
-    this.#committed = offset
+  /** The user commits `offset`: the records before it count as handled, as far as they were handed out. */
+  handledByUser(offset: number): void {
+    if (offset > this.#position && offset <= this.#leftAt) this.jumpTo(offset)
+    else if (offset > this.#handled && offset <= this.#position) {
+      this.#handled = offset
+      this.#progressed()
+    }
+  }
+
+  /** The user commits all that was handed out, also by a loop that has ended. */
+  handledByUserAll(): void {
+    if (this.#leftAt > this.#position) this.jumpTo(this.#leftAt)
+    this.handledAll()
+  }
+
+  /** A commit for this partition: of what was handled, unless the user gives the offset. Undefined when that is nothing new. */
+  toCommit(given?: OffsetToCommit): PendingCommit | undefined {
+    const offset = this.#handled
+    const hasNews = offset >= 0 && offset !== this.#reported && offset >= this.#floor
+    if (given === undefined && !hasNews) return undefined
+    const { topic, partition } = this
+    const leaderEpoch = offset === this.#position ? this.#leaderEpoch : -1
+    const own = { topic, partition, offset, leaderEpoch }
+    return { given: given ?? own, topicId: this.#topicId, assigned: this, handled: offset, jumps: this.#jumps }
+  }
+
+  /** The group has taken this commit. */
+  committedUpTo({ given, handled, jumps }: PendingCommit): void {
+    this.#committed = given.offset
+    const isCurrent = jumps === this.#jumps
+    this.#reported = isCurrent ? handled : -1
+    if (isCurrent) this.#floor = given.offset > handled ? given.offset : -1
     this.#progressed()
   }
 
-  /** The user says by a commit that the records before `offset` count as handled, and those from it on do not. */
-  handledByUser(offset: number): void {
-    if (offset > this.#position) return
-    this.#handled = offset
+  /** The group had this offset committed when the partition was assigned: reading starts there. */
+  startAtCommitted(offset: number): void {
+    this.jumpTo(offset)
+    this.#committed = this.#reported = offset
     this.#progressed()
   }
 
@@ -140,23 +213,25 @@ export class AssignedPartition implements TopicPartition {
     if (this.onProgress !== undefined) this.onProgress()
   }
 
-  /** What the group should be told, or undefined when that is nothing new. */
-  offsetToCommit(): { offset: number; leaderEpoch: number } | undefined {
-    const offset = this.#handled
-    if (offset < 0 || offset === this.#committed) return undefined
-    return { offset, leaderEpoch: offset === this.#position ? this.#leaderEpoch : -1 }
-  }
-
   /** Goes on at `offset`, from which on nothing counts as handled. */
   jumpTo(offset: number): void {
     this.discard()
     this.#position = this.#handled = this.#fetchOffset = offset
+    this.#floor = this.#leftAt = -1
     this.#progressed()
   }
 
   /** Goes back to the first record that has not been handled. */
   rewind(): void {
     this.jumpTo(this.#handled)
+  }
+
+  /** A loop over its records has ended: the record that it was left at has not been handled, and comes again. */
+  leave(): void {
+    if (this.#handled < 0 || this.#handled === this.#position) return
+    const leftAt = this.#position
+    this.rewind()
+    this.#leftAt = leftAt
   }
 
   // ---- what is held back

@@ -1,13 +1,13 @@
 import type { Clock, Timer } from '../common/clock.js'
-import type { AssignedPartition } from './assigned-partition.js'
-import type { OffsetToCommit } from './committer.js'
+import type { AssignedPartition, PendingCommit } from './assigned-partition.js'
+import type { CommitOptions } from './committer.js'
 import type { ConsumerSettings } from './consumer-options.js'
 
 export interface AutoCommitContext {
   readonly clock: Clock
   readonly settings: ConsumerSettings
   readonly partitions: Iterable<AssignedPartition>
-  readonly commit: (offsets: readonly OffsetToCommit[], options: { timeoutMs?: number }) => Promise<unknown>
+  readonly commit: (commits: readonly PendingCommit[], options: CommitOptions) => Promise<unknown>
   readonly onTrouble: (error: unknown) => void
 }
 
@@ -34,10 +34,10 @@ export class AutoCommit {
   }
 
   /** Commits what has been handled of these partitions since the last commit; what goes wrong is told as an `error` event. */
-  async commit(partitions: Iterable<AssignedPartition>, timeoutMs?: number): Promise<void> {
+  async commit(partitions: Iterable<AssignedPartition>, options: CommitOptions = {}): Promise<void> {
     if (!this.#context.settings.autoCommit) return
     try {
-      await this.#context.commit(offsetsToCommit(partitions), { timeoutMs })
+      await this.#context.commit(commitsOf(partitions), options)
     } catch (error) {
       this.#context.onTrouble(error)
     }
@@ -66,12 +66,11 @@ export class AutoCommit {
 }
 
 /** Everything that has been handled and not yet been committed. */
-export function offsetsToCommit(partitions: Iterable<AssignedPartition>): OffsetToCommit[] {
-  const offsets: OffsetToCommit[] = []
-  for (const assigned of partitions) {
-    const { topic, partition } = assigned
-    const toCommit = assigned.offsetToCommit()
-    if (toCommit !== undefined) offsets.push({ topic, partition, ...toCommit })
+export function commitsOf(partitions: Iterable<AssignedPartition>): PendingCommit[] {
+  const commits: PendingCommit[] = []
+  for (const partition of partitions) {
+    const commit = partition.toCommit()
+    if (commit !== undefined) commits.push(commit)
   }
-  return offsets
+  return commits
 }

@@ -1,20 +1,12 @@
 import type { TopicPartition } from '../assignor/assignor.js'
 import type { GroupCoordinator } from '../client/group-coordinator.js'
 import type { MetadataCache } from '../client/metadata-cache.js'
-import { type Backoff, type CallOptions, isRetriable } from '../client/retry.js'
+import type { Backoff, CallOptions } from '../client/retry.js'
 import { KafkaError } from '../errors.js'
+import type { RequestOf } from '../protocol/message.js'
 import { OffsetCommit } from '../protocol/messages/offset-commit.js'
 import { OffsetFetch } from '../protocol/messages/offset-fetch.js'
-import { partitionKey } from './assigned-partition.js'
-
-/** An offset to commit: that of the next record to read. */
-export interface OffsetToCommit extends TopicPartition {
-  readonly offset: number
-  /** Of the last record read; lets Kafka notice a log that was cut back. Default: -1, unknown. */
-  readonly leaderEpoch?: number
-  /** A note of up to 4096 bytes, kept with the offset. Default: empty. */
-  readonly metadata?: string
-}
+import { type AssignedPartition, isSameTopic, type PendingCommit, partitionKey } from './assigned-partition.js'
 
 /** An offset that a group has committed. */
 export interface CommittedOffset extends TopicPartition {
@@ -33,9 +25,17 @@ export interface Committing {
 
 export interface CommitterOwner {
   committing(): Committing
-  /** The group answered a commit in a way that concerns the membership. `sent` is who asked. */
-  onRefused(error: KafkaError, sent: Committing): void
-  onCommitted(offsets: readonly OffsetToCommit[]): void
+  /** The group refused a commit of the one who was `sent`. Returns whether it may be sent again in the generation to come. */
+  onRefused(error: KafkaError, sent: Committing): boolean
+  /** Resolves with the generation that follows the one that was `sent`; undefined when the membership is lost. */
+  nextGeneration(sent: Committing, signal?: AbortSignal): Promise<Committing | undefined>
+  isAssigned(partition: AssignedPartition): boolean
+  onCommitted(commits: readonly PendingCommit[]): void
+}
+
+export interface CommitOptions extends CallOptions {
+  /** The rebalance waits for this commit, so the commit does not wait for the end of the rebalance. Default: `false`. */
+  readonly isInRebalance?: boolean
 }
 
 /** So many partitions are committed with one request. */
@@ -48,6 +48,9 @@ export class Committer {
   readonly #backoff: Backoff
   readonly #owner: CommitterOwner
   #last: Promise<unknown> = Promise.resolve()
+  #calls = 0
+  /** By partition: the latest call of which the group has taken a commit. */
+  readonly #taken = new Map<string, number>()
 
   constructor(coordinator: GroupCoordinator, metadata: MetadataCache, backoff: Backoff, owner: CommitterOwner) {
     this.#coordinator = coordinator
@@ -56,47 +59,104 @@ export class Committer {
     this.#owner = owner
   }
 
-  /** Waits for commits under way, then commits. Tries again while the coordinator moves or the group rebalances. */
-  commit(offsets: readonly OffsetToCommit[], options: CallOptions = {}): Promise<void> {
-    const committed = this.#last.then(async () => {
-      for (let i = 0; i < offsets.length; i += mostAtOnce) {
-        const some = offsets.slice(i, i + mostAtOnce)
-        await this.#backoff.retry(signal => this.#attempt(some, signal), options, isWorthAnotherTry)
-      }
-    })
-    this.#last = committed.catch(() => {})
-    return committed
+  /**
+   * Commits in the generation of this call, also when it has to try again while the coordinator moves. When the group has moved on to
+   * another generation, only what this consumer has kept is committed in that. A partition that does not exist is given up; the others
+   * are committed all the same. Rejects with the first error that no further try could mend.
+   */
+  async commit(commits: readonly PendingCommit[], options: CommitOptions = {}): Promise<void> {
+    const sent = this.#owner.committing()
+    const call = ++this.#calls
+    const known = commits.map(commit => (commit.topicId === undefined ? { ...commit, topicId: this.#idOf(commit.given.topic) } : commit))
+    let failure: KafkaError | undefined
+    for (let i = 0; i < known.length; i += mostAtOnce) {
+      const round = new CommitRound(known.slice(i, i + mostAtOnce), sent, call)
+      const attempt = (signal: AbortSignal | undefined) => this.#inTurn(() => this.#attempt(round, options.isInRebalance ?? false, signal))
+      await this.#backoff.retry(attempt, options)
+      failure ??= round.failure
+    }
+    if (failure) throw failure
   }
 
-  async #attempt(offsets: readonly OffsetToCommit[], signal?: AbortSignal): Promise<void> {
-    const sent = this.#owner.committing()
-    const topics = new Map<string, { name: string; topicId: string | undefined; partitions: PartitionToCommit[] }>()
-    for (const { topic, partition, offset, leaderEpoch = -1, metadata = '' } of offsets) {
-      if (!topics.has(topic)) topics.set(topic, { name: topic, topicId: this.#idOf(topic), partitions: [] })
-      const entry = { partitionIndex: partition, committedOffset: offset, committedLeaderEpoch: leaderEpoch, committedMetadata: metadata }
-      topics.get(topic)?.partitions.push(entry)
-    }
-    const response = await this.#coordinator.ask(
-      OffsetCommit,
-      {
-        groupId: this.#coordinator.groupId,
-        generationIdOrMemberEpoch: sent.generationId,
-        memberId: sent.memberId,
-        groupInstanceId: sent.groupInstanceId,
-        topics: [...topics.values()]
-      },
-      signal
-    )
+  /** One request after the other, so that a later call is not overtaken by an earlier one. */
+  #inTurn(attempt: () => Promise<(() => Promise<void>) | undefined>): Promise<void> {
+    const settled = this.#last.then(attempt)
+    this.#last = settled.catch(() => {})
+    return settled.then(wait => wait?.())
+  }
+
+  /** One request. Returns a wait, for which later calls need not stand in line, when the rest may be sent in another generation. */
+  async #attempt(round: CommitRound, isInRebalance: boolean, signal?: AbortSignal): Promise<(() => Promise<void>) | undefined> {
+    round.drop(({ given }) => (this.#taken.get(nameOf(given)) ?? 0) > round.call)
+    if (round.open.length === 0) return
+    const response = await this.#coordinator.ask(OffsetCommit, this.#request(round), signal)
+    const errors = new Map<string, KafkaError>()
     for (const { name, topicId, partitions } of response.topics) {
-      for (const { partitionIndex, errorCode } of partitions) {
-        if (errorCode === 0) continue
-        const error = KafkaError.fromNumber(errorCode, undefined, { topic: this.#nameOf(name, topicId), partition: partitionIndex })
-        this.#coordinator.heed(error.code)
-        this.#owner.onRefused(error, sent)
-        throw error
-      }
+      const topic = this.#nameOf(name, topicId)
+      for (const { partitionIndex: partition, errorCode } of partitions)
+        if (errorCode !== 0) errors.set(partitionKey(topic, partition), KafkaError.fromNumber(errorCode, undefined, { topic, partition }))
     }
-    this.#owner.onCommitted(offsets)
+    const taken = round.drop(({ given }) => !errors.has(nameOf(given)))
+    for (const { given } of taken) this.#taken.set(nameOf(given), round.call)
+    if (taken.length > 0) this.#owner.onCommitted(taken)
+    const refusals = [...errors.values()]
+    if (refusals.length === 0) return
+    for (const code of new Set(refusals.map(({ code }) => code))) this.#coordinator.heed(code)
+    const expelled = refusals.find(({ code }) => concernsMembership.has(code))
+    if (expelled !== undefined) return this.#onRefused(round, expelled, isInRebalance, signal)
+    const unknown = refusals.filter(isUnknownTopic)
+    if (unknown.length > 0) await this.#lookUp(new Set(unknown.map(({ topic = '' }) => topic)), signal)
+    for (const error of refusals) if (isUnknownTopic(error) ? this.#isGone(round, error) : !error.retriable) round.fail(error)
+    const retriable = refusals.find(error => round.isOpen(error))
+    if (retriable !== undefined) throw retriable
+  }
+
+  #onRefused(round: CommitRound, error: KafkaError, isInRebalance: boolean, signal?: AbortSignal): () => Promise<void> {
+    const { sent } = round
+    if (!this.#owner.onRefused(error, sent) || isInRebalance) throw error
+    return async () => {
+      const next = await this.#owner.nextGeneration(sent, signal)
+      if (next === undefined) throw error
+      round.sent = next
+      for (const { given } of round.drop(({ assigned }) => assigned !== undefined && !this.#owner.isAssigned(assigned))) {
+        const { topic, partition } = given
+        round.failure ??= new KafkaError(error.code, `${topic}-${partition} has gone to another member`, { topic, partition })
+      }
+      await this.#inTurn(() => this.#attempt(round, isInRebalance, signal))
+    }
+  }
+
+  async #lookUp(topics: Iterable<string>, signal?: AbortSignal): Promise<void> {
+    try {
+      await this.#metadata.refresh([...topics], { allowAutoTopicCreation: false, unknownTopicRetries: 0, retry: false, signal })
+    } catch (error) {
+      if (!(error instanceof KafkaError && isUnknownTopic(error))) throw error
+    }
+  }
+
+  /** Whether a partition does not exist any more, as opposed to the coordinator not having heard of it yet. */
+  #isGone({ open }: CommitRound, { topic = '', partition = -1 }: KafkaError): boolean {
+    const commit = open.find(({ given }) => given.topic === topic && given.partition === partition)
+    if (this.#metadata.partition(topic, partition) === undefined) return true
+    return commit !== undefined && !isSameTopic(commit.topicId, this.#idOf(topic))
+  }
+
+  #request({ open, sent }: CommitRound): RequestOf<typeof OffsetCommit> {
+    const topics = new Map<string, { name: string; topicId: string | undefined; partitions: PartitionToCommit[] }>()
+    for (const { given, topicId } of open) {
+      const { topic, partition, offset, leaderEpoch = -1, metadata = '' } = given
+      const key = `${topicId}/${topic}`
+      if (!topics.has(key)) topics.set(key, { name: topic, topicId, partitions: [] })
+      const entry = { partitionIndex: partition, committedOffset: offset, committedLeaderEpoch: leaderEpoch, committedMetadata: metadata }
+      topics.get(key)?.partitions.push(entry)
+    }
+    return {
+      groupId: this.#coordinator.groupId,
+      generationIdOrMemberEpoch: sent.generationId,
+      memberId: sent.memberId,
+      groupInstanceId: sent.groupInstanceId,
+      topics: [...topics.values()]
+    }
   }
 
   /** What the group has committed of these partitions, those without a committed offset left out. */
@@ -174,7 +234,52 @@ interface PartitionToCommit {
   committedMetadata: string
 }
 
-/** Between joining and its assignment a member can commit nothing; that passes. */
-function isWorthAnotherTry(error: unknown): boolean {
-  return isRetriable(error) || (error instanceof KafkaError && error.code === 'REBALANCE_IN_PROGRESS')
+/** What is still to be committed of one call, or of a part of it. */
+class CommitRound {
+  /** Counts the calls. */
+  readonly call: number
+  open: readonly PendingCommit[]
+  sent: Committing
+  /** The first error that no further try could mend. */
+  failure: KafkaError | undefined
+
+  constructor(commits: readonly PendingCommit[], sent: Committing, call: number) {
+    this.open = commits
+    this.sent = sent
+    this.call = call
+  }
+
+  /** Takes some out, and returns them. */
+  drop(isDone: (commit: PendingCommit) => boolean): PendingCommit[] {
+    const dropped: PendingCommit[] = []
+    const left: PendingCommit[] = []
+    for (const commit of this.open) (isDone(commit) ? dropped : left).push(commit)
+    this.open = left
+    return dropped
+  }
+
+  fail(error: KafkaError): void {
+    this.failure ??= error
+    this.drop(({ given }) => given.topic === error.topic && given.partition === error.partition)
+  }
+
+  isOpen({ topic, partition }: KafkaError): boolean {
+    return this.open.some(({ given }) => given.topic === topic && given.partition === partition)
+  }
+}
+
+const concernsMembership: ReadonlySet<string> = new Set([
+  'REBALANCE_IN_PROGRESS',
+  'ILLEGAL_GENERATION',
+  'UNKNOWN_MEMBER_ID',
+  'FENCED_INSTANCE_ID',
+  'GROUP_AUTHORIZATION_FAILED'
+])
+
+function isUnknownTopic({ code }: KafkaError): boolean {
+  return code === 'UNKNOWN_TOPIC_OR_PARTITION' || code === 'UNKNOWN_TOPIC_ID'
+}
+
+function nameOf({ topic, partition }: TopicPartition): string {
+  return partitionKey(topic, partition)
 }

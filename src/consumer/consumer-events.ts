@@ -1,5 +1,5 @@
 import type { TopicPartition } from '../assignor/assignor.js'
-import type { OffsetToCommit } from './committer.js'
+import type { OffsetToCommit } from './assigned-partition.js'
 import type { GenerationInfo } from './group-member.js'
 import type { RejectedRecord } from './rejection.js'
 

@@ -1,8 +1,9 @@
 import { EventEmitter } from 'eventemitter3'
 import type { TopicPartition } from '../assignor/assignor.js'
 import { expectInteger, expectKnownKeys, shown } from '../common/options.js'
+import type { OffsetToCommit } from './assigned-partition.js'
 import { BatchLoop } from './batch-loop.js'
-import type { CommittedOffset, OffsetToCommit } from './committer.js'
+import type { CommittedOffset } from './committer.js'
 import type { ConsumerEvents } from './consumer-events.js'
 import { type BatchOf, type ConsumerOptions, consumerSettings, type KeysOf, type RecordOf, type ValuesOf } from './consumer-options.js'
 import { type ConsumerParts, Consumption } from './consumption.js'
@@ -37,10 +38,10 @@ export interface PartitionLag extends TopicPartition {
  * for await (const record of consumer) await bill(record.value)
  * ```
  *
- * Delivery is at least once. With `autoCommit` the position of a group moves on only past records that have been handled, which is what
- * asking for the next one says: in a loop, when the body has run to its end. Leaving a loop says nothing, as a `break` and a throw look the
- * same; so the record in hand then is not committed, and the next loop, here or in another member, begins with it. Say `await
- * consumer.commit()` before a `break` to count it as handled. Without `autoCommit`, or without a group, the next loop goes on after it.
+ * Delivery is at least once: a consumer moves on only past records that have been handled. Asking a loop for the next record, or batch, says
+ * that the one before has been handled. `break`, `return` and a throw look the same from here, so the record, or batch, at which a loop is
+ * left counts as unhandled, with a group and without: it is not committed, and the next loop, here or in another member, begins with it. To
+ * count it as handled, say `await consumer.commit()` or, without a group, `consumer.seek` to the offset after it.
  *
  * A consumer joins its group, or looks up its topics, when it is first read, or when `start` says so. It has one reader at a time: a loop,
  * or `run`. What cannot go on is never silent: the loop, or `run`, rejects, and an `error` event is emitted.
@@ -203,9 +204,17 @@ export class Consumer<T extends TopicSelector = string, K = Uint8Array, V = Uint
   // ---- commits
 
   /**
-   * Commits offsets to the group: those given, each that of the next record to read; or, without any, all that was handed out, what is in
-   * hand included. Waits for commits under way. Rejects with a `KafkaError` when the group refuses: ILLEGAL_GENERATION or
-   * UNKNOWN_MEMBER_ID mean that the partitions have gone to others.
+   * Commits offsets to the group, each that of the next record to read. Without `offsets`: all that was handed out by a loop, with the record
+   * or batch that it has in hand or was left at; of what `run` handed out, only what its handlers have finished, up to the first record that
+   * is not.
+   *
+   * With `offsets`: just those, also of partitions that this consumer does not read. They may lie anywhere, as in Kafka. The records before
+   * them count as handled, as far as they were handed out, and reading goes on where it is; automatic commits neither take a later offset
+   * back nor go beyond an earlier one until more has been handled.
+   *
+   * Waits for commits under way, and for a rebalance under way, after which partitions that have stayed here are committed. Rejects with a
+   * `KafkaError`: ILLEGAL_GENERATION or UNKNOWN_MEMBER_ID when partitions have gone to others, UNKNOWN_TOPIC_OR_PARTITION or
+   * UNKNOWN_TOPIC_ID for one that does not exist; other partitions are committed all the same.
    */
   async commit(offsets?: readonly OffsetToCommit[], options: { readonly signal?: AbortSignal } = {}): Promise<void> {
     this.#expectGroup('commit')
@@ -214,8 +223,7 @@ export class Consumer<T extends TopicSelector = string, K = Uint8Array, V = Uint
       for (const { offset } of offsets) expectInteger('offset', offset, 0)
       return this.#consumption.commitGiven(offsets, options)
     }
-    this.#consumption.acknowledge()
-    await this.#consumption.commit(this.#consumption.handledOffsets(), options)
+    await this.#consumption.commitAll(options)
   }
 
   /** What the group has committed; partitions without a committed offset are left out. Default: of the partitions that are assigned. */

@@ -9,10 +9,10 @@ import type { Random } from '../common/random.js'
 import { type Turn, turnOf } from '../common/turn.js'
 import { KafkaError } from '../errors.js'
 import type { Brokers } from '../protocol/broker.js'
-import type { AssignedPartition } from './assigned-partition.js'
+import type { AssignedPartition, OffsetToCommit, PendingCommit } from './assigned-partition.js'
 import { Assignment } from './assignment.js'
-import { AutoCommit, offsetsToCommit } from './auto-commit.js'
-import { Committer, type Committing, type OffsetToCommit } from './committer.js'
+import { AutoCommit, commitsOf } from './auto-commit.js'
+import { type CommitOptions, Committer, type Committing } from './committer.js'
 import type { ConsumerEvents } from './consumer-events.js'
 import type { ConsumerSettings } from './consumer-options.js'
 import type { FetchedRecords } from './fetched-records.js'
@@ -114,8 +114,10 @@ export class Consumption implements ReaderOwner {
       this.#coordinator = new GroupCoordinator(settings.groupId, new CoordinatorCache(brokers))
       this.committer = new Committer(this.#coordinator, this.metadata, this.#backoff, {
         committing: () => this.member?.committing() ?? nobody,
-        onRefused: (error, sent) => this.member?.heed(error, sent),
-        onCommitted: offsets => this.#onCommitted(offsets)
+        onRefused: (error, sent) => this.member?.heed(error, sent) ?? false,
+        nextGeneration: async (sent, signal) => this.member?.nextGeneration(sent, signal),
+        isAssigned: partition => this.assignment.has(partition),
+        onCommitted: commits => this.#onCommitted(commits)
       })
     }
     const onTrouble = (error: unknown) => this.#trouble(error)
@@ -146,7 +148,7 @@ export class Consumption implements ReaderOwner {
       clock,
       settings,
       partitions: this.assignment,
-      commit: (offsets, options) => this.commit(offsets, options),
+      commit: (commits, options) => this.#commit(commits, options),
       onTrouble
     })
     this.#report = new ProgressReport(parts.readers, settings, {
@@ -283,7 +285,9 @@ export class Consumption implements ReaderOwner {
   }
 
   async end(reader: Reader): Promise<void> {
-    if (this.#slot.end(reader) && !this.isClosed) await this.#autoCommit.commit(this.assignment, this.#closeTimeoutMs)
+    if (!this.#slot.end(reader) || this.isClosed) return
+    for (const partition of this.assignment) partition.leave()
+    await this.#autoCommit.commit(this.assignment, { timeoutMs: this.#closeTimeoutMs })
   }
 
   moveOn(): void {
@@ -307,10 +311,8 @@ export class Consumption implements ReaderOwner {
     if (typeof rejection === 'function') return rejection(record)
   }
 
-  /** A loop starts: what the last one left unhandled comes again, if handling is what commits it. */
+  /** A loop starts, which tries again what the last one failed at. */
   #readAgain(partition: AssignedPartition): void {
-    if (this.settings.autoCommit && partition.handled >= 0 && partition.handled < partition.position) partition.rewind()
-    else partition.handledAll()
     if (partition.isReady) this.assignment.ready(partition)
     if (!partition.rest.isStopped) return
     partition.rest.restart()
@@ -319,37 +321,35 @@ export class Consumption implements ReaderOwner {
 
   // ---- commits
 
-  /** Takes all that was handed out for handled. */
-  acknowledge(): void {
+  /** Commits what has been handled. The user counts what a loop has in hand, or was left at, as handled too. */
+  commitAll(options: CommitOptions): Promise<void> {
     const { reader } = this.#slot
     if (reader) reader.acknowledge()
-    else for (const partition of this.assignment) partition.handledAll()
+    else for (const partition of this.assignment) partition.handledByUserAll()
+    return this.#commit(commitsOf(this.assignment), options)
   }
 
   /** Commits what the user says, which has the last word: the next automatic commit does not take it back. */
-  commitGiven(offsets: readonly OffsetToCommit[], options: { signal?: AbortSignal }): Promise<void> {
-    for (const { topic, partition, offset } of offsets) this.assignment.get(topic, partition)?.handledByUser(offset)
-    return this.commit(offsets, options)
+  commitGiven(offsets: readonly OffsetToCommit[], options: CommitOptions): Promise<void> {
+    const commits = offsets.map((given): PendingCommit => {
+      const assigned = this.assignment.get(given.topic, given.partition)
+      assigned?.handledByUser(given.offset)
+      return assigned?.toCommit(given) ?? { given, topicId: undefined, assigned, handled: -1, jumps: -1 }
+    })
+    return this.#commit(commits, options)
   }
 
-  async commit(offsets: readonly OffsetToCommit[], options: { signal?: AbortSignal; timeoutMs?: number } = {}): Promise<void> {
-    if (offsets.length === 0) return
-    await this.committer?.commit(offsets, options)
+  async #commit(commits: readonly PendingCommit[], options: CommitOptions): Promise<void> {
+    if (commits.length > 0) await this.committer?.commit(commits, options)
   }
 
-  /** Everything that has been handled and not yet been committed. */
-  handledOffsets(): OffsetToCommit[] {
-    return offsetsToCommit(this.assignment)
-  }
-
-  #onCommitted(offsets: readonly OffsetToCommit[]): void {
-    for (const { topic, partition, offset } of offsets) {
-      const assigned = this.assignment.get(topic, partition)
-      if (assigned) this.#report.commits(assigned)
-      assigned?.committedUpTo(offset)
+  #onCommitted(commits: readonly PendingCommit[]): void {
+    for (const commit of commits) {
+      if (commit.assigned) this.#report.commits(commit.assigned)
+      commit.assigned?.committedUpTo(commit)
     }
     this.#report.moved()
-    this.#emit('committed', { offsets })
+    this.#emit('committed', { offsets: commits.map(({ given }) => given) })
   }
 
   // ---- how reading starts

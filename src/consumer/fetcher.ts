@@ -263,6 +263,7 @@ export class Fetcher {
         entry = { topic, topicId: metadata.topic(topic)?.id, partitions: [] }
         topics.push(entry)
       }
+      partition.belongTo(entry.topicId)
       const leaderEpoch = metadata.partition(topic, partition.partition)?.leaderEpoch ?? -1
       entry.partitions.push(partition.startFetch(leaderEpoch, settings.maxPartitionFetchBytes))
     }

@@ -11,7 +11,7 @@ import type { MetadataCache } from '../client/metadata-cache.js'
 import { type Backoff, isRetriable } from '../client/retry.js'
 import { onAbort } from '../common/abort.js'
 import type { Clock } from '../common/clock.js'
-import { abortable, deferred } from '../common/deferred.js'
+import { abortable, type Deferred, deferred } from '../common/deferred.js'
 import { type Turn, turnOf } from '../common/turn.js'
 import { errorCodeOf, KafkaError } from '../errors.js'
 import type { ResponseOf } from '../protocol/message.js'
@@ -94,6 +94,8 @@ export class GroupMember {
   #isLeader = false
   #rejoin = deferred()
   #isRejoinWanted = false
+  /** From the first JoinGroup of a rebalance until its assignment has come: the group may have moved on before this member knows. */
+  #unsettled: Deferred<void> | undefined
   /** What this member asked for when it joined, and, for the leader, how many partitions the topics of the group had then. */
   #joinedTopics: readonly string[] = []
   #groupTopics = new Map<string, number>()
@@ -142,19 +144,22 @@ export class GroupMember {
     for (const [topic, count] of this.#groupTopics) if (this.#partitionCount(topic) !== count) return this.rejoin()
   }
 
-  /** Draws the conclusions from an error that the group gave to the one who was `sent`. */
-  heed(error: KafkaError, sent: Committing): void {
+  /**
+   * Draws the conclusions from an error that the group gave to the one who was `sent`. Returns whether that was because the group has moved
+   * on to a generation of which this member is, or may become, a part.
+   */
+  heed(error: KafkaError, sent: Committing): boolean {
     const isCurrent = sent.memberId === this.#memberId && sent.generationId === this.#generationId
+    const hasMovedOn = this.#unsettled !== undefined || (!isCurrent && this.#generationId !== noGeneration)
     switch (error.code) {
       case 'REBALANCE_IN_PROGRESS':
-        this.rejoin()
-        break
+        if (!hasMovedOn) this.rejoin()
+        return this.#generationId !== noGeneration
       case 'UNKNOWN_MEMBER_ID':
       case 'ILLEGAL_GENERATION':
-        if (!isCurrent || this.#generationId === noGeneration) break
-        this.#reset(error.code === 'UNKNOWN_MEMBER_ID')
-        this.rejoin()
-        break
+        // The answer to a JoinGroup under way tells whether this member is still counted on.
+        if (!hasMovedOn && this.#generationId !== noGeneration) this.#expelled(error)
+        return hasMovedOn
       case 'FENCED_INSTANCE_ID':
         if (isCurrent) this.#stopWith(error)
         break
@@ -164,6 +169,25 @@ export class GroupMember {
       default:
         this.#context.coordinator.heed(error.code)
     }
+    return false
+  }
+
+  /** Resolves with the generation that follows the one that was `sent`; undefined when the membership is lost. */
+  async nextGeneration(sent: Committing, signal?: AbortSignal): Promise<Committing | undefined> {
+    // A rebalance that was only announced has yet to begin.
+    if (sent.generationId === this.#generationId && !this.#stopping.signal.aborted) this.#unsettled ??= deferred()
+    if (this.#unsettled !== undefined) await abortable(this.#unsettled.promise, signal)
+    return this.#generationId === noGeneration ? undefined : this.committing()
+  }
+
+  #expelled(error: KafkaError): void {
+    this.#reset(error.code === 'UNKNOWN_MEMBER_ID')
+    this.rejoin()
+  }
+
+  #settled(): void {
+    this.#unsettled?.resolve()
+    this.#unsettled = undefined
   }
 
   /** There is reason to think that the group rebalances: asks at once. */
@@ -176,6 +200,7 @@ export class GroupMember {
     this.#stopping.abort(closed)
     this.#stage.abort(closed)
     this.#heartbeats.stop()
+    this.#settled()
     await this.#running
   }
 
@@ -222,8 +247,10 @@ export class GroupMember {
     this.#isLeader = false
     const topics = await this.#owner.topics(signal)
     this.#heartbeats.pause()
+    this.#unsettled ??= deferred()
     const joined = await this.#join(topics, signal)
     const assigned = await this.#sync(joined, signal)
+    this.#settled()
     this.#heartbeats.resume()
     this.#joinedTopics = topics
     if (assigned.some(({ topic }) => !this.#owner.isSubscribed(topic))) return this.rejoin()
@@ -373,8 +400,11 @@ export class GroupMember {
   }
 
   #refused(error: KafkaError, sent: Committing): KafkaError {
-    if (error.code === 'UNKNOWN_MEMBER_ID' && this.#generationId === noGeneration) this.#memberId = ''
-    else if (error.code !== 'FENCED_INSTANCE_ID' && error.code !== 'GROUP_AUTHORIZATION_FAILED') this.heed(error, sent)
+    const isCurrent = sent.memberId === this.#memberId && sent.generationId === this.#generationId
+    if (error.code === 'REBALANCE_IN_PROGRESS') this.rejoin()
+    else if (error.code !== 'UNKNOWN_MEMBER_ID' && error.code !== 'ILLEGAL_GENERATION') this.#context.coordinator.heed(error.code)
+    else if (this.#generationId === noGeneration) this.#memberId = error.code === 'UNKNOWN_MEMBER_ID' ? '' : this.#memberId
+    else if (isCurrent) this.#expelled(error)
     return error
   }
 
@@ -384,6 +414,7 @@ export class GroupMember {
     this.#generationId = noGeneration
     if (forgetMemberId) this.#memberId = ''
     this.#heartbeats.pause()
+    this.#settled()
   }
 
   #stopWith(error: KafkaError): void {

@@ -81,7 +81,7 @@ export class Handover {
     slot.reader?.interrupt()
     const finished = slot.reader?.finish(new Set(revoked))
     if (finished) await abortable(finished, signal)
-    await autoCommit.commit(revoked)
+    await autoCommit.commit(revoked, { isInRebalance: true })
     await call(settings.onRevoked, revoked, signal)
     this.#remove(revoked, 'revoked')
   }
@@ -111,7 +111,7 @@ export class Handover {
     const { assignment, slot, autoCommit } = this.#context
     for (const partition of assignment) partition.revoke()
     slot.reader?.interrupt()
-    await autoCommit.commit(assignment, timeoutMs)
+    await autoCommit.commit(assignment, { timeoutMs })
   }
 
   /** Gives up all partitions, and lets the user know. */

@@ -67,12 +67,12 @@ export class StartOffsets {
     const unseen = partitions.filter(({ topic, partition }) => !metadata.partition(topic, partition)).map(({ topic }) => topic)
     if (unseen.length > 0) await metadata.refresh([...new Set(unseen)], { allowAutoTopicCreation, signal })
     const existing = partitions.filter(partition => this.#exists(partition))
+    for (const partition of existing) partition.belongTo(metadata.topic(partition.topic)?.id)
     const committed = await committer?.committed(existing, { signal })
     for (const partition of this.#withoutPosition(existing)) {
       const offset = committed?.get(partition.name)
       if (offset === undefined) continue
-      partition.jumpTo(offset.offset)
-      partition.committedUpTo(offset.offset)
+      partition.startAtCommitted(offset.offset)
     }
     await this.#reset(this.#withoutPosition(existing), reset, 'noCommittedOffset', signal)
   }

@@ -33,13 +33,14 @@ export function numbered(prefix: string, count: number, first = 0): string[] {
   return Array.from({ length: count }, (_, index) => `${prefix}${first + index}`)
 }
 
-/** Reads until `count` records have come, commits them all, and leaves the loop. */
+/** Reads until `count` records have come, counts them all as handled, and leaves the loop. */
 export async function take(consumer: Consumer<TopicSelector, string, string>, count: number): Promise<ConsumerRecord<string, string>[]> {
   const records: ConsumerRecord<string, string>[] = []
   for await (const record of consumer) {
     records.push(record as ConsumerRecord<string, string>)
     if (records.length < count) continue
     if (consumer.memberId !== undefined) await consumer.commit()
+    else consumer.seek({ ...record, offset: record.offset + 1 })
     break
   }
   return records

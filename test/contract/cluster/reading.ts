@@ -16,23 +16,30 @@ export function textConsumer(cluster: Cluster, options: ConsumerOptions<TopicSel
   })
 }
 
-/** Reads `count` records, and leaves the last one in hand uncommitted unless `commit` says otherwise. */
-export async function take<R>(consumer: AsyncIterable<R>, count: number, commit: () => Promise<void> = async () => {}): Promise<R[]> {
+/** Reads `count` records, and leaves the last one in hand unhandled unless `finish` says otherwise. */
+export async function take<R>(
+  consumer: AsyncIterable<R>,
+  count: number,
+  finish: (last: R) => Promise<void> = async () => {}
+): Promise<R[]> {
   const records: R[] = []
   if (count === 0) return records
   for await (const record of consumer) {
     records.push(record)
     if (records.length < count) continue
-    await commit()
+    await finish(record)
     break
   }
   return records
 }
 
-/** Reads `count` values and commits them all. */
+/** Reads `count` values and counts them all as handled. */
 export async function takeValues(consumer: TextConsumer, count: number): Promise<string[]> {
-  const commit = () => (consumer.memberId === undefined ? Promise.resolve() : consumer.commit())
-  return (await take(consumer as AsyncIterable<TextRecord>, count, commit)).map(({ value }) => value)
+  const finish = async (last: TextRecord) => {
+    if (consumer.memberId === undefined) consumer.seek({ ...last, offset: last.offset + 1 })
+    else await consumer.commit()
+  }
+  return (await take(consumer as AsyncIterable<TextRecord>, count, finish)).map(({ value }) => value)
 }
 
 /** Reads on in the background until the consumer is closed; what went wrong is in the promise. */
