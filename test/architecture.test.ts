@@ -94,6 +94,12 @@ describe('the architecture', () => {
     expect(listening.map(({ path }) => path)).toEqual(['common/abort.ts'])
   })
 
+  it('takes time, timers and turns of the event loop from common/host.ts and a clock only, where they are real under fake timers', () => {
+    const global = /\b(setTimeout|setInterval|setImmediate|queueMicrotask)\b|\bnextTick\(|\b(Date|performance)\.now\(|node:timers/
+    const places = files.filter(({ path, code }) => global.test(code) && !path.startsWith('cli/'))
+    expect(places.map(({ path }) => path).sort()).toEqual(['common/clock.ts', 'common/host.ts'])
+  })
+
   it('imports only files that exist', () => {
     const known = new Set(files.map(file => `src/${file.path}`))
     expect(

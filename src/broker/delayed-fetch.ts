@@ -1,7 +1,8 @@
 import { onAbort } from '../common/abort.js'
 import type { Clock, Timer } from '../common/clock.js'
 import type { MaybePromise } from '../common/deferred.js'
-import { type Turn, turnOf, whenAtRest } from '../common/turn.js'
+import { afterPromises } from '../common/host.js'
+import { type Turn, turnOf } from '../common/turn.js'
 import type { Partition } from './partition.js'
 
 /** What a partition calls when something happened to it. */
@@ -87,7 +88,7 @@ export class DelayedFetches {
 
   /** Answers a fetch, which has what it waits for, once everybody else is at rest. */
   wake(fetch: DelayedFetch): void {
-    if (this.#due.push(fetch) === 1) whenAtRest(this.#answerDue)
+    if (this.#due.push(fetch) === 1) afterPromises(this.#answerDue)
   }
 
   /** Answers those that are due once the code that is running now has run to its end. */
@@ -122,7 +123,10 @@ export class DelayedFetches {
     this.#timer?.cancel()
     this.#timerAt = deadline
     // A process whose consumer waits must not exit.
-    this.#timer = this.#clock.setTimer(Math.max(0, deadline - this.#clock.monotonic()), () => this.#expire(), { keepAlive: true })
+    this.#timer = this.#clock.setTimer(Math.max(0, deadline - this.#clock.monotonic()), () => this.#expire(), {
+      keepAlive: true,
+      givesUp: true
+    })
   }
 
   #expire(): void {

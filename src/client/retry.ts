@@ -91,7 +91,8 @@ function isTimeout(error: unknown): boolean {
 export function limitedBy(clock: Clock, timeoutMs: number, ...signals: (AbortSignal | undefined)[]): MergedSignal {
   const merged = firstToAbort(...signals)
   const onTimeout = () => merged.abort(new KafkaError('REQUEST_TIMED_OUT', `No answer within ${timeoutMs} ms`))
-  const timer = timeoutMs === Number.POSITIVE_INFINITY ? undefined : clock.setTimer(timeoutMs, onTimeout, { keepAlive: true })
+  const timer =
+    timeoutMs === Number.POSITIVE_INFINITY ? undefined : clock.setTimer(timeoutMs, onTimeout, { keepAlive: true, givesUp: true })
   return {
     signal: merged.signal,
     end() {

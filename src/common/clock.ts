@@ -1,4 +1,6 @@
 import { onAbort } from './abort.js'
+import { afterLoop, hostTimers, monotonic } from './host.js'
+import { expectFunction, shown } from './options.js'
 
 /** A timer that has been set and can be cancelled; cancelling twice, or after it fired, does nothing. */
 export interface Timer {
@@ -8,6 +10,13 @@ export interface Timer {
 export interface TimerOptions {
   /** Whether a pending timer keeps the process alive. Default: `false`; housekeeping must not hold up an exit. */
   readonly keepAlive?: boolean
+  /**
+   * Whether the callback gives up on something, as the end of a timeout does. A process that stood
+   * still (a long computation, a breakpoint, SIGSTOP) finds its timers due before it has read what
+   * came meanwhile; so when such a timer falls due, the event loop first takes in what is there. If
+   * that cancels the timer, the callback is not called. Default: `false`.
+   */
+  readonly givesUp?: boolean
 }
 
 /**
@@ -19,29 +28,75 @@ export interface TimerOptions {
  * and backoff is measured by it.
  */
 export interface Clock {
-  /** Wall time: milliseconds since 1970, as in `Date.now()`. It may jump in both directions. */
+  /** Wall time: whole milliseconds since 1970, as in `Date.now()`. It may jump in both directions. */
   now(): number
   /** Milliseconds, with fractions, since a moment of the clock's own choice. Never less than before. */
   monotonic(): number
-  /** Calls `callback` once, `delayMs` milliseconds of `monotonic` from now, never synchronously. */
+  /** Calls `callback` once, when `delayMs` milliseconds of `monotonic` have passed, never synchronously. */
   setTimer(delayMs: number, callback: () => void, options?: TimerOptions): Timer
 }
 
-const { performance } = globalThis
-
-/** The clock of the machine. */
+/**
+ * The clock of the machine. Under a test runner's fake timers (vitest, Jest, Sinon, node:test) the
+ * date is the one that the test has set; `monotonic` and timers stay real, so that sends, polls and
+ * `close` go on while the test advances nothing. A test that wants to turn time passes a
+ * `VirtualClock` to `Cluster.open`.
+ */
 export const systemClock: Clock = {
   now: () => Date.now(),
-  monotonic: () => performance.now(),
-  setTimer(delayMs, callback, options) {
-    const handle = setTimeout(callback, Math.min(delayMs, longestDelayMs))
-    if (!options?.keepAlive) handle.unref?.()
-    return { cancel: () => clearTimeout(handle) }
+  monotonic,
+  setTimer: (delayMs, callback, options) => new SystemTimer(delayMs, callback, options)
+}
+
+/** Hosts fire a timer at once when its delay does not fit 31 bits. */
+const longestDelayMs = 2 ** 31 - 1
+
+/** An answer may need a few turns from the socket to whoever waits for it. */
+const turnsBeforeGivingUp = 3
+
+class SystemTimer implements Timer {
+  readonly #callback: () => void
+  readonly #dueAt: number
+  readonly #keepAlive: boolean
+  #handle: unknown
+  #turnsLeft: number
+  #isCancelled = false
+  readonly #fire = () => {
+    const leftMs = this.#dueAt - monotonic()
+    if (leftMs > 0) this.#arm(leftMs)
+    else this.#go()
+  }
+  readonly #go = () => {
+    if (this.#isCancelled) return
+    if (this.#turnsLeft-- > 0) afterLoop(this.#go)
+    else this.#callback()
+  }
+
+  constructor(delayMs: number, callback: () => void, { keepAlive = false, givesUp = false }: TimerOptions = {}) {
+    expectTimer(delayMs, callback)
+    this.#callback = callback
+    this.#dueAt = monotonic() + delayMs
+    this.#keepAlive = keepAlive
+    this.#turnsLeft = givesUp ? turnsBeforeGivingUp : 0
+    this.#arm(delayMs)
+  }
+
+  cancel(): void {
+    this.#isCancelled = true
+    hostTimers.clear(this.#handle)
+  }
+
+  #arm(delayMs: number): void {
+    this.#handle = hostTimers.set(this.#fire, Math.min(Math.ceil(delayMs), longestDelayMs), this.#keepAlive)
   }
 }
 
-/** Node fires a timer at once when its delay does not fit 31 bits. */
-const longestDelayMs = 2 ** 31 - 1
+/** Checks what a timer is set with. Any number will do: one below 0 counts as 0. */
+export function expectTimer(delayMs: number, callback: () => void): void {
+  if (typeof delayMs !== 'number' || Number.isNaN(delayMs))
+    throw new TypeError(`Expected \`delayMs\` to be a number, got ${shown(delayMs)}`)
+  expectFunction('callback', callback)
+}
 
 /** Resolves after `delayMs` on the clock; rejects with the signal's reason when it aborts first. */
 export function sleep(clock: Clock, delayMs: number, signal?: AbortSignal, options?: TimerOptions): Promise<void> {

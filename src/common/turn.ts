@@ -1,18 +1,9 @@
 import type { Clock } from './clock.js'
+import { afterLoop } from './host.js'
 
 const longestTurnMs = 4
 
-const nextTurn: (callback: () => void) => void =
-  typeof setImmediate === 'function' ? callback => setImmediate(callback) : callback => setTimeout(callback, 0)
-
-const { process } = globalThis as { readonly process?: { nextTick?(callback: () => void): void } }
 const done = Promise.resolve()
-
-/**
- * Calls back when no promise has anything left to do; where the platform cannot tell, soon. Taken when this module loads, so that it is real even
- * under a test runner's fake timers.
- */
-export const whenAtRest: (callback: () => void) => void = process?.nextTick?.bind(process) ?? (callback => void done.then(callback))
 
 /**
  * Keeps clients from starving the process. In memory the next answer is always there already, a promise away, and as long as promises
@@ -51,7 +42,7 @@ class Turn {
     if (!this.#isRunning) {
       this.#isRunning = true
       this.#startedAt = now
-      nextTurn(this.#onNext)
+      afterLoop(this.#onNext)
     }
     return now - this.#startedAt > longestTurnMs
   }

@@ -39,8 +39,8 @@ export interface GroupMemberOwner {
   onFatal(error: unknown): void
   /** Something failed and is tried again. */
   onTrouble(error: unknown): void
-  /** Whether the user has had something in hand for too long, by the consumer's clock. */
-  isStuck(): boolean
+  /** Whether the user has had something in hand for too long. `missedMs` is how much too late the question comes. */
+  isStuck(missedMs: number): boolean
   /** Resolves when the user asks for the next record. */
   nextPoll(signal: AbortSignal): Promise<void>
 }
@@ -109,7 +109,7 @@ export class GroupMember {
     this.#heartbeats = new Heartbeats(context, {
       identity: () => this.committing(),
       onError: (error, sent) => this.heed(error, sent),
-      isStuck: () => owner.isStuck(),
+      isStuck: missedMs => owner.isStuck(missedMs),
       onStuck: () => this.#stage.abort(stuck)
     })
   }

@@ -28,7 +28,7 @@ export class GroupSource implements PartitionSource {
         onJoined: generation => events.onJoined(generation),
         onFatal: error => events.onFatal(error),
         onTrouble: error => events.onTrouble(error),
-        isStuck: () => slot.isStuck(clock.monotonic()),
+        isStuck: missedMs => slot.isStuck(clock.monotonic(), missedMs),
         nextPoll: signal => slot.nextPoll(signal)
       }
     )

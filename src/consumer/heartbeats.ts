@@ -8,8 +8,8 @@ import type { ConsumerSettings } from './consumer-options.js'
 export interface HeartbeatsOwner {
   identity(): Committing
   onError(error: KafkaError, sent: Committing): void
-  /** Whether the user has had something in hand for too long. */
-  isStuck(): boolean
+  /** Whether the user has had something in hand for too long. `missedMs` is how much too late the question comes. */
+  isStuck(missedMs: number): boolean
   onStuck(): void
 }
 
@@ -66,15 +66,16 @@ export class Heartbeats {
 
   #schedule(): void {
     const { clock, settings } = this.#context
+    const dueAt = clock.monotonic() + settings.heartbeatIntervalMs
     const beat = () => {
       this.#timer = undefined
-      void this.#beat()
+      void this.#beat(clock.monotonic() - dueAt)
     }
     this.#timer = clock.setTimer(settings.heartbeatIntervalMs, beat)
   }
 
-  async #beat(): Promise<void> {
-    if (this.#owner.isStuck()) return this.#owner.onStuck()
+  async #beat(missedMs = 0): Promise<void> {
+    if (this.#owner.isStuck(missedMs)) return this.#owner.onStuck()
     const { coordinator, clock, settings } = this.#context
     const sending = new AbortController()
     this.#sending = sending

@@ -57,7 +57,7 @@ export class ReaderSlot {
   }
 
   /** Whether something has been in hand for `maxPollIntervalMs`. */
-  isStuck(now: number): boolean {
-    return this.#stuckWatch.isStuck(this.#reader?.inHand() ?? [], now)
+  isStuck(now: number, missedMs: number): boolean {
+    return this.#stuckWatch.isStuck(this.#reader?.inHand() ?? [], now, missedMs)
   }
 }

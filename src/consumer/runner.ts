@@ -59,11 +59,12 @@ export abstract class Runner implements Reader {
   }
 
   close(timeoutMs: number): Promise<void> {
-    const timer = this.owner.clock.setTimer(timeoutMs, () => {
+    const giveUp = () => {
       this.#handlers.abort(new KafkaError('CLOSED', 'The consumer is closed'))
       this.#inHand.clear()
       this.#stop()
-    })
+    }
+    const timer = this.owner.clock.setTimer(timeoutMs, giveUp, { givesUp: true })
     this.#stop()
     return this.#done.promise.catch(() => {}).finally(() => timer.cancel())
   }

@@ -7,13 +7,17 @@ export class StuckWatch {
     this.#limitMs = limitMs
   }
 
-  /** Whether one of the things in hand, given by their numbers, has been there for as long as the limit; -1 stands for nothing. */
-  isStuck(inHand: Iterable<number>, now: number): boolean {
+  /**
+   * Whether one of the things in hand, given by their numbers, has been there for as long as the limit; -1 stands for nothing. `missedMs`
+   * is for how long the process stood still since the last look: that counts for nobody, as nobody could go on.
+   */
+  isStuck(inHand: Iterable<number>, now: number, missedMs = 0): boolean {
     const seen = new Map<number, number>()
     let isStuck = false
     for (const number of inHand) {
       if (number < 0) continue
-      const since = this.#seen.get(number) ?? now
+      const seenAt = this.#seen.get(number)
+      const since = seenAt === undefined ? now : Math.min(now, seenAt + missedMs)
       seen.set(number, since)
       if (now - since >= this.#limitMs) isStuck = true
     }

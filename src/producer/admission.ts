@@ -219,7 +219,7 @@ export class Admission {
       entry.appendedCount = appendedCount
       this.#startTimer(line, entry)
     }
-    entry.timer = clock.setTimer(maxBlockMs, onTime, { keepAlive: true })
+    entry.timer = clock.setTimer(maxBlockMs, onTime, { keepAlive: true, givesUp: true })
   }
 
   #timedOut(line: Line, entry: Waiting): KafkaError {

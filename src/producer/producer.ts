@@ -212,7 +212,7 @@ export class Producer extends EventEmitter<ProducerEvents> implements AsyncDispo
   async #close(timeoutMs: number | undefined): Promise<void> {
     const giveUp = new AbortController()
     const onTime = () => giveUp.abort()
-    const timer = timeoutMs === undefined ? undefined : this.#clock.setTimer(timeoutMs, onTime, { keepAlive: true })
+    const timer = timeoutMs === undefined ? undefined : this.#clock.setTimer(timeoutMs, onTime, { keepAlive: true, givesUp: true })
     await this.flush({ signal: giveUp.signal }).catch(() => {})
     timer?.cancel()
     const error = new KafkaError('CLOSED', 'The producer was closed before the record was delivered')

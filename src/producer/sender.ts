@@ -100,7 +100,7 @@ export class Sender {
     this.#turnOfLoop = turnOf(clock)
     this.#backoff = new Backoff(clock, options.random, options.settings)
     this.#retryAlarm = new Alarm(clock, () => this.#endBackoff(), { keepAlive: true })
-    this.#deadlineAlarm = new Alarm(clock, () => this.#checkDeadlines(), {})
+    this.#deadlineAlarm = new Alarm(clock, () => this.#checkDeadlines(), { givesUp: true })
     this.#accumulator.onReady = () => this.#schedule()
   }
 

@@ -1,5 +1,6 @@
-import type { Clock, Timer } from '../common/clock.js'
-import { expectFunction, expectInteger, shown } from '../common/options.js'
+import { type Clock, expectTimer, type Timer } from '../common/clock.js'
+import { afterLoop } from '../common/host.js'
+import { expectInteger } from '../common/options.js'
 
 /**
  * A clock that stands still until a test moves it, so that timeouts of hours pass in no time and in the same order every time.
@@ -39,9 +40,7 @@ export class VirtualClock implements Clock {
   }
 
   setTimer(delayMs: number, callback: () => void): Timer {
-    if (typeof delayMs !== 'number' || Number.isNaN(delayMs))
-      throw new TypeError(`Expected \`delayMs\` to be a number, got ${shown(delayMs)}`)
-    expectFunction('callback', callback)
+    expectTimer(delayMs, callback)
     // This clock shows whole milliseconds, whatever chance has added to a delay.
     const timer = { due: this.#monotonic + Math.max(0, Math.ceil(delayMs)), id: this.#nextId++, callback }
     let place = this.#timers.length
@@ -91,13 +90,7 @@ interface VirtualTimer {
   readonly callback: () => void
 }
 
-/** Taken when this module loads, so that it is real even under a test runner's fake timers. */
-const { setTimeout: realTimeout, setImmediate: realImmediate } = globalThis
-
 /** A turn of the real event loop: every chain of promises that waits for nothing else has run to its end by then. */
 function settle(): Promise<void> {
-  return new Promise(resolve => {
-    if (realImmediate) realImmediate(resolve)
-    else realTimeout(resolve, 0)
-  })
+  return new Promise(afterLoop)
 }

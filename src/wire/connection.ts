@@ -121,7 +121,7 @@ export class Connection {
     const answered = isAnswered(api, body)
     const { promise, resolve, reject } = deferred<object>()
     if (answered) {
-      const timer = this.#options.clock.setTimer(timeoutMs, () => this.#end(this.#overdue(api, timeoutMs)), { keepAlive: true })
+      const timer = this.#options.clock.setTimer(timeoutMs, () => this.#end(this.#overdue(api, timeoutMs)), timeout)
       this.#pending.push({ correlationId, api, version, promise, resolve, reject, timer })
       this.#socket.ref()
     }
@@ -216,7 +216,9 @@ export class Connection {
     this.#idle = undefined
     if (this.#pending.length > 0) return
     this.#socket.unref()
-    this.#idle = this.#options.clock.setTimer(this.#options.idleTimeoutMs, () => this.#end(networkFailure(this.endpoint, 'it was idle')))
+    this.#idle = this.#options.clock.setTimer(this.#options.idleTimeoutMs, () => this.#end(networkFailure(this.endpoint, 'it was idle')), {
+      givesUp: true
+    })
   }
 
   #overdue(api: Api, timeoutMs: number): KafkaError {
@@ -268,9 +270,11 @@ function connected(socket: Socket, tls: ConnectionOptions['tls']): Promise<void>
   })
 }
 
+const timeout = { keepAlive: true, givesUp: true }
+
 async function within<T>(clock: Clock, timeoutMs: number, reason: KafkaError, act: () => Promise<T>): Promise<T> {
   const { promise, reject } = deferred<never>()
-  const timer = clock.setTimer(timeoutMs, () => reject(reason), { keepAlive: true })
+  const timer = clock.setTimer(timeoutMs, () => reject(reason), timeout)
   try {
     return await Promise.race([act(), promise])
   } finally {

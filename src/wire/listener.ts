@@ -166,9 +166,13 @@ export class Listener extends EventEmitter<ListenerEvents> implements AsyncDispo
     // With TLS the socket that came in lies below the one that is served.
     const served = new Set([...this.#connections].map(({ socket }) => peerOf(socket)))
     for (const socket of this.#sockets) if (!served.has(peerOf(socket))) socket.destroy()
-    const grace = this.#options.clock.setTimer(closeGraceMs, () => {
-      for (const socket of this.#sockets) socket.destroy()
-    })
+    const grace = this.#options.clock.setTimer(
+      closeGraceMs,
+      () => {
+        for (const socket of this.#sockets) socket.destroy()
+      },
+      { givesUp: true }
+    )
     await closed
     grace.cancel()
   }
@@ -228,7 +232,7 @@ export class Listener extends EventEmitter<ListenerEvents> implements AsyncDispo
   #scheduleSweep(): void {
     const { idleTimeoutMs, stallTimeoutMs, clock } = this.#options
     const interval = Math.max(1, Math.min(1000, Math.ceil(Math.min(idleTimeoutMs, stallTimeoutMs) / 4)))
-    this.#sweep = clock.setTimer(interval, () => {
+    const sweep = () => {
       const now = clock.monotonic()
       for (const connection of this.#connections) {
         const silentMs = now - connection.lastProgress
@@ -236,7 +240,8 @@ export class Listener extends EventEmitter<ListenerEvents> implements AsyncDispo
         else if (!connection.isBusy && silentMs >= idleTimeoutMs) connection.destroy(timedOut('was idle', 'idleTimeoutMs', idleTimeoutMs))
       }
       this.#scheduleSweep()
-    })
+    }
+    this.#sweep = clock.setTimer(interval, sweep, { givesUp: true })
   }
 }
 

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net'
+import { afterPromises } from '../common/host.js'
 
 /** Bytes that may wait in the socket before the next answer is made. */
 const highWaterMark = 1024 * 1024
@@ -63,7 +64,7 @@ export class SocketWriter {
     if (this.#corked) return
     this.#corked = true
     this.#socket.cork()
-    process.nextTick(() => {
+    afterPromises(() => {
       this.#corked = false
       this.#socket.uncork()
     })

@@ -1,6 +1,7 @@
 import { onAbort } from '../../common/abort.js'
 import type { Clock, Timer } from '../../common/clock.js'
 import type { MaybePromise } from '../../common/deferred.js'
+import { microtask } from '../../common/host.js'
 import { KafkaError } from '../../errors.js'
 import type { LiveReaders, ReadPartition } from './live-readers.js'
 import type { Memory } from './memory.js'
@@ -147,7 +148,7 @@ export class Backlog {
   #lookSoon(): void {
     if (this.#isLookDue) return
     this.#isLookDue = true
-    queueMicrotask(() => {
+    microtask(() => {
       this.#isLookDue = false
       this.#look()
     })
@@ -207,7 +208,7 @@ export class Backlog {
       this.#look()
     }
     // A process whose producer waits must not exit.
-    this.#timer = this.#clock.setTimer(Math.max(0, time - this.#clock.monotonic()), onTime, { keepAlive: true })
+    this.#timer = this.#clock.setTimer(Math.max(0, time - this.#clock.monotonic()), onTime, { keepAlive: true, givesUp: true })
   }
 }
 

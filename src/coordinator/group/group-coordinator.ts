@@ -1,5 +1,6 @@
 import { type Clock, systemClock } from '../../common/clock.js'
 import { isPromise, type MaybePromise } from '../../common/deferred.js'
+import { microtask } from '../../common/host.js'
 import { type Random, systemRandom } from '../../common/random.js'
 import { answer, type Decision, type Run } from '../../common/state-machine.js'
 import { errorNumber, KafkaError } from '../../errors.js'
@@ -300,7 +301,7 @@ export class GroupCoordinator {
   #emit(event: GroupEvent): void {
     this.#events.push(event)
     if (this.#events.length > 1) return
-    queueMicrotask(() => {
+    microtask(() => {
       for (const each of this.#events.splice(0)) this.#parts.onEvent?.(each)
     })
   }

@@ -1,4 +1,5 @@
 import type { MaybePromise } from '../../common/deferred.js'
+import { afterLoop } from '../../common/host.js'
 
 /** So many bytes are compacted, about 1 to 5 ms of work, before others get their turn. Counted in bytes, so that a seed replays a run. */
 const sliceBytes = 128 * 1024
@@ -22,10 +23,7 @@ export class Slices {
   }
 
   async #giveWay(): Promise<void> {
-    await new Promise<void>(resolve => {
-      if (typeof setImmediate === 'function') setImmediate(resolve)
-      else setTimeout(resolve, 0)
-    })
+    await new Promise<void>(afterLoop)
     this.#signal?.throwIfAborted()
   }
 }

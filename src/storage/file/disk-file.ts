@@ -1,5 +1,6 @@
 import { fdatasync, fstatSync, ftruncateSync, read as readFd, readSync, statSync, write as writeFd, writeSync } from 'node:fs'
 import { type Deferred, deferred, type MaybePromise } from '../../common/deferred.js'
+import { afterLoop } from '../../common/host.js'
 import { lend } from '../../common/lease.js'
 import type { ChunkPool } from '../chunk-pool.js'
 import type { StorageFile } from '../storage.js'
@@ -282,7 +283,7 @@ export class DiskFile implements StorageFile {
   async #syncNow(): Promise<void> {
     // Those who were woken by the sync before, and append again at once, share this one.
     this.#isGathering = true
-    await new Promise(setImmediate)
+    await new Promise<void>(afterLoop)
     this.#isGathering = false
     if (this.#writing) await this.#writing
     try {

@@ -1,6 +1,7 @@
 import { mkdirSync, readdirSync, realpathSync, renameSync, rmdirSync, statSync } from 'node:fs'
 import { open, rm } from 'node:fs/promises'
 import { dirname, join, relative, resolve } from 'node:path'
+import { systemClock, type Timer } from '../../common/clock.js'
 import { expectInteger, expectKnownKeys, expectOneOf, expectString } from '../../common/options.js'
 import { KafkaError } from '../../errors.js'
 import { ChunkPool } from '../chunk-pool.js'
@@ -72,7 +73,7 @@ export class FileStorage implements Storage {
   /** Folders in which names have changed since they were synced, with durability `'interval'`. */
   readonly #unsyncedFolders = new Set<string>()
   #lock: DirectoryLock | undefined
-  #syncTimer: NodeJS.Timeout | undefined
+  #syncTimer: Timer | undefined
   #ready = false
 
   constructor(directory: string, options: FileStorageOptions = {}) {
@@ -194,7 +195,7 @@ export class FileStorage implements Storage {
   }
 
   async close(): Promise<void> {
-    clearTimeout(this.#syncTimer)
+    this.#syncTimer?.cancel()
     for (const file of [...this.#files]) await file.close()
     this.#handles.closeAll()
     this.#lock?.release()
@@ -246,7 +247,7 @@ export class FileStorage implements Storage {
   }
 
   #syncSoon(): void {
-    this.#syncTimer ??= setTimeout(() => this.#syncAll(), this.#options.syncIntervalMs).unref()
+    this.#syncTimer ??= systemClock.setTimer(this.#options.syncIntervalMs, () => this.#syncAll())
   }
 
   /** A file whose sync fails, or that of its name, is written no more: whoever appends next is told why, and `onError` at once. */
