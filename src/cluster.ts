@@ -17,6 +17,7 @@ import type { ConfigValues } from './metadata/broker-configs.js'
 import type { ProducerOptions } from './producer/options.js'
 import { Producer } from './producer/producer.js'
 import type { Brokers } from './protocol/broker.js'
+import { type BacklogQuota, backlogConfigs } from './record/backlog-quota.js'
 import { memoryStorage } from './storage/memory.js'
 import type { Storage } from './storage/storage.js'
 
@@ -33,6 +34,8 @@ export interface ClusterOptions {
    * up. Default: an eighth of the machine's, or of what its container allows; at least 64 MiB, at most 1 GiB.
    */
   readonly maxMemoryBytes?: number
+  /** What happens when readers fall behind, in topics that do not say themselves. */
+  readonly backlog?: BacklogQuota
   /** Where time comes from. Default: the clock of the machine. */
   readonly clock?: Clock
   /** Where chance comes from. Default: chance that nobody can foretell. */
@@ -85,12 +88,20 @@ export class Cluster extends EventEmitter<ClusterEvents> implements AsyncDisposa
 
   /** Opens a cluster of one node in this process. Rejects when the storage cannot be read, or is in use elsewhere. */
   static async open(options: ClusterOptions = {}): Promise<Cluster> {
-    expectKnownKeys('a cluster', options, ['storage', 'configs', 'nodeId', 'maxMemoryBytes', 'clock', 'random', 'intercept'])
+    expectKnownKeys('a cluster', options, ['storage', 'configs', 'nodeId', 'maxMemoryBytes', 'backlog', 'clock', 'random', 'intercept'])
     const { storage = memoryStorage(), configs = {}, nodeId = 0, clock = systemClock, random = systemRandom, intercept } = options
-    const { maxMemoryBytes } = options
+    const { maxMemoryBytes, backlog } = options
     let node: LocalBroker
     try {
-      node = await LocalBroker.open({ storage, clock, random, nodeId, configs, ...(maxMemoryBytes !== undefined && { maxMemoryBytes }) })
+      const given = { ...configs, ...backlogConfigs(backlog) }
+      node = await LocalBroker.open({
+        storage,
+        clock,
+        random,
+        nodeId,
+        configs: given,
+        ...(maxMemoryBytes !== undefined && { maxMemoryBytes })
+      })
     } catch (error) {
       await storage.close()
       throw error

@@ -1,3 +1,4 @@
+import { createAnywhere } from '../client/topic-creation.js'
 import { zeroUuid } from '../common/uuid.js'
 import { KafkaError } from '../errors.js'
 import type { ResponseOf } from '../protocol/message.js'
@@ -5,7 +6,9 @@ import { CreatePartitions } from '../protocol/messages/create-partitions.js'
 import { CreateTopics } from '../protocol/messages/create-topics.js'
 import { DeleteTopics } from '../protocol/messages/delete-topics.js'
 import { Metadata } from '../protocol/messages/metadata.js'
-import type { TopicConfigs } from '../record/topic.js'
+import type { BacklogQuota } from '../record/backlog-quota.js'
+import type { Keep } from '../record/keep.js'
+import { describedConfigs, type TopicConfigs } from '../record/topic.js'
 import type { AdminCallOptions } from './admin.js'
 import { type AdminContext, brokerTimeoutMs, throwFailures } from './admin-context.js'
 
@@ -18,6 +21,10 @@ export interface NewTopic {
   readonly replicationFactor?: number
   /** Kafka's topic configs, by their dotted names. */
   readonly configs?: TopicConfigs
+  /** What of it is kept. Default: what the cluster keeps, which is a week of records unless it is configured otherwise. */
+  readonly keep?: Keep
+  /** What happens when readers fall behind. A cluster that is not of this library does not know it. Default: the cluster's own. */
+  readonly backlog?: BacklogQuota
 }
 
 export interface CreatedTopic {
@@ -67,14 +74,14 @@ export async function createTopics(
   wanted: readonly NewTopic[],
   options: CreateTopicsOptions
 ): Promise<CreatedTopic[]> {
-  const topics = wanted.map(({ name, partitions = -1, replicationFactor = -1, configs = {} }) => ({
+  const topics = wanted.map(({ name, partitions = -1, replicationFactor = -1, ...described }) => ({
     name,
     numPartitions: partitions,
     replicationFactor,
-    configs: Object.entries(configs).map(([config, value]) => ({ name: config, value: String(value) }))
+    configs: Object.entries(describedConfigs(described) ?? {}).map(([config, value]) => ({ name: config, value: String(value) }))
   }))
   const request = { topics, timeoutMs: brokerTimeoutMs, validateOnly: options.validateOnly ?? false }
-  const response = await context.call(options, limits => context.ask(CreateTopics, request, limits))
+  const response = await context.call(options, limits => createAnywhere(request, some => context.ask(CreateTopics, some, limits)))
   throwFailures(topicFailures(response.topics))
   const names = topics.map(({ name }) => name)
   // The controller has decided; the brokers learn of it a moment later.

@@ -33,6 +33,7 @@ import { LogDirectory } from './log-directory.js'
 import { metadataLog } from './metadata-log.js'
 import { replaySnapshot } from './metadata-snapshot.js'
 import { nodeIdentity } from './node-identity.js'
+import { isOwnRecord, replayOwnConfigs, saveOwnConfigs } from './own-topic-configs.js'
 import { ProducerIds } from './producer-ids.js'
 import { newestVersion, type RequestContext } from './request-context.js'
 import { StateHost } from './state-host.js'
@@ -160,6 +161,7 @@ export class LocalBroker {
       const metadataHost = await StateHost.open(log, machine, { clock, replayFrom })
       if (log.logEndOffset === 0)
         await metadataHost.run(() => ({ records: [...metadata.snapshot()].map(stateRecord), committed: () => {} }))
+      await replayOwnConfigs(storage, metadata).catch(error => onError(error, 'reading the configs of topics that Kafka does not have'))
       const readers = new LiveReaders()
       const store = new TopicStore({ directory, clock, configs, news, readers })
       await store.openAll(metadata)
@@ -251,8 +253,14 @@ export class LocalBroker {
     const changed = this.#changes.then(async () => {
       return this.#metadataHost.run(() => {
         const { response, records } = decide()
-        const committed = () => this.#store.apply(records, this.metadata).then(() => response)
-        return { records: records.map(stateRecord), committed }
+        const own = records.filter(isOwnRecord)
+        const committed = async () => {
+          for (const record of own) this.metadata.replay(record)
+          await this.#store.apply(records, this.metadata)
+          if (own.length > 0) await saveOwnConfigs(this.storage, this.metadata)
+          return response
+        }
+        return { records: records.filter(record => !isOwnRecord(record)).map(stateRecord), committed }
       })
     })
     this.#changes = changed.catch(() => {})

@@ -8,10 +8,9 @@ import type { BrokerConfigs } from '../metadata/broker-configs.js'
 import { type ClusterMetadata, type PartitionState, resourceType, type TopicState } from '../metadata/cluster-metadata.js'
 import type { MetadataRecord } from '../metadata/records.js'
 import { logOptionsOf } from '../metadata/topic-configs.js'
-import { isInternalTopic } from '../metadata/topic-name.js'
-import { type BacklogQuota, noQuota } from './backlog/backlog-quota.js'
 import type { LiveReaders } from './backlog/live-readers.js'
 import { PartitionBacklog } from './backlog/partition-backlog.js'
+import { quotaOf } from './backlog/topic-quota.js'
 import type { BrokerNews } from './broker-news.js'
 import type { LogDirectory } from './log-directory.js'
 import { Partition } from './partition.js'
@@ -119,21 +118,8 @@ export class TopicStore {
     const log: Log = await (isNew ? directory.createLog(folder, state.id, options) : directory.openLog(folder, state.id, options))
     this.#tellOfRecovery(state.name, partition.partition, log)
     backlog.log = log
-    backlog.quota = this.#quotaOf(state)
+    backlog.quota = quotaOf(state, this.#surroundings.configs)
     return new Partition(state.name, partition, log, backlog)
-  }
-
-  #quotaOf({ name, configs: own }: TopicState): BacklogQuota {
-    if (isInternalTopic(name)) return noQuota
-    const { configs } = this.#surroundings
-    if (configs.durable) return { ...noQuota }
-    const isLimited = own.has(retentionBytes) || configs.isGiven(`log.${retentionBytes}`)
-    const limitBytes = isLimited ? Number(own.get(retentionBytes) ?? configs.text(`log.${retentionBytes}`)) : -1
-    return {
-      policy: 'producer_request_hold',
-      limitBytes: limitBytes < 0 ? Number.POSITIVE_INFINITY : limitBytes,
-      limitName: retentionBytes
-    }
   }
 
   #tellOfRecovery(topic: string, partition: number, log: Log): void {
@@ -151,7 +137,7 @@ export class TopicStore {
     if (added.length > 0) news.tell('partitionsAdded', { topic: topic.name, partitions: topic.partitions.length })
     if (!records.some(record => record.type === 'config' && record.resourceName === topic.name)) return
     const options = this.#logOptions(state)
-    const quota = this.#quotaOf(state)
+    const quota = quotaOf(state, this.#surroundings.configs)
     for (const { log, backlog } of topic.partitions) {
       await this.#turn.breath()
       log.configure(options)
@@ -172,8 +158,6 @@ export class TopicStore {
     return logOptionsOf(config => state.configs.get(config.name) ?? this.#surroundings.configs.topicDefault(config))
   }
 }
-
-const retentionBytes = 'retention.bytes'
 
 function folderOf(topic: string, partition: number): string {
   return `${topic}-${partition}`

@@ -1,7 +1,9 @@
 import { isPromise, type MaybePromise } from '../common/deferred.js'
-import { KafkaError } from '../errors.js'
+import { errorCodeOf, KafkaError } from '../errors.js'
 import type { Brokers } from '../protocol/broker.js'
+import type { RequestOf, ResponseOf } from '../protocol/message.js'
 import { CreateTopics } from '../protocol/messages/create-topics.js'
+import { isOwnConfig } from '../record/backlog-quota.js'
 import type { AnyTopic } from '../record/topic.js'
 import type { EnsureOptions, MetadataCache } from './metadata-cache.js'
 
@@ -42,10 +44,35 @@ async function createTopic({ name, partitions, configs = {} }: AnyTopic, brokers
     replicationFactor: clusterDefault,
     configs: Object.entries(configs).map(([key, value]) => ({ name: key, value: String(value) }))
   }
-  const { topics } = await brokers.any().request(CreateTopics, { topics: [wanted] }, signal)
+  const ask = (request: Request) => Promise.resolve(brokers.any().request(CreateTopics, request, signal))
+  const { topics } = await createAnywhere({ topics: [wanted] }, ask)
   const created = topics.find(topic => topic.name === name)
   if (!created?.errorCode) return
   const error = KafkaError.fromNumber(created.errorCode, created.errorMessage, { topic: name })
   // Somebody else was quicker.
   if (error.code !== 'TOPIC_ALREADY_EXISTS') throw error
+}
+
+type Request = RequestOf<typeof CreateTopics>
+type Response = ResponseOf<typeof CreateTopics>
+
+/** Whether a topic was refused because a config is not known, in Kafka's words. */
+function isUnknownConfig({ errorCode, errorMessage }: Response['topics'][number]): boolean {
+  return errorCodeOf(errorCode) === 'INVALID_CONFIG' && /unknown/i.test(errorMessage ?? '')
+}
+
+/** Creates topics; a cluster that refuses configs which only this library has creates them without these. */
+export async function createAnywhere(request: Request, ask: (request: Request) => Promise<Response>): Promise<Response> {
+  const response = await ask(request)
+  const portable = request.topics.filter(({ name, configs = [] }, i) => {
+    return (
+      response.topics.some(topic => topic.name === name && isUnknownConfig(topic)) &&
+      configs.some(config => isOwnConfig(config.name)) &&
+      request.topics.findIndex(topic => topic.name === name) === i
+    )
+  })
+  if (portable.length === 0) return response
+  const topics = portable.map(topic => ({ ...topic, configs: topic.configs?.filter(config => !isOwnConfig(config.name)) ?? [] }))
+  const again = await ask({ ...request, topics })
+  return { ...response, topics: response.topics.map(topic => again.topics.find(({ name }) => name === topic.name) ?? topic) }
 }

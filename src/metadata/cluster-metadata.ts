@@ -1,4 +1,5 @@
 import { KafkaError } from '../errors.js'
+import { isOwnConfig } from '../record/backlog-quota.js'
 import type { MetadataRecord } from './records.js'
 import type { ScramCredentialState, ScramCredentials } from './scram-credentials.js'
 import { collisionKey } from './topic-name.js'
@@ -23,7 +24,7 @@ export interface TopicState {
   readonly id: string
   /** By partition number. */
   readonly partitions: readonly PartitionState[]
-  /** What was set on this topic, by Kafka's dotted names. */
+  /** What was set on this topic, by Kafka's dotted names; with the configs that Kafka does not have, which are kept elsewhere. */
   readonly configs: ReadonlyMap<string, string>
 }
 
@@ -124,7 +125,7 @@ export class ClusterMetadata {
       yield { type: 'topic', name, topicId: id }
       for (const partition of partitions) yield partitionRecord(id, partition)
       for (const [config, value] of configs)
-        yield { type: 'config', resourceType: resourceType.topic, resourceName: name, name: config, value }
+        if (!isOwnConfig(config)) yield { type: 'config', resourceType: resourceType.topic, resourceName: name, name: config, value }
     }
   }
 

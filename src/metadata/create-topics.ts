@@ -8,7 +8,7 @@ import { type ClusterMetadata, type MetadataDecision, type PartitionState, parti
 import { configSource } from './config-value.js'
 import type { MetadataRecord } from './records.js'
 import { expectOnce, refusalOf, repeatedIn } from './refusal.js'
-import { topicConfigProblem, topicConfigs } from './topic-configs.js'
+import { shownTopicConfigs, topicConfigProblem } from './topic-configs.js'
 import { clusterMetadataTopic, collisionKey, topicNameProblem } from './topic-name.js'
 
 /** What the controller knows besides topics and configs. */
@@ -150,7 +150,7 @@ function created(wanted: Wanted, topicId: string | undefined, partitions: readon
     errorMessage: null,
     numPartitions: partitions.length,
     replicationFactor: partitions[0].replicas.length,
-    configs: topicConfigs.map(config => ({
+    configs: shownTopicConfigs(config => own.has(config.name) || configs.isGiven(config.synonym)).map(config => ({
       name: config.name,
       value: own.get(config.name) ?? configs.topicDefault(config),
       readOnly: false,

@@ -1,12 +1,13 @@
 import { KafkaError } from '../errors.js'
 import type { RequestOf, ResponseOf } from '../protocol/message.js'
 import type { DescribeConfigs } from '../protocol/messages/describe-configs.js'
+import { isOwnConfig } from '../record/backlog-quota.js'
 import type { BrokerConfig, BrokerConfigs } from './broker-configs.js'
 import { type ClusterMetadata, resourceType } from './cluster-metadata.js'
 import { configSource, configType } from './config-value.js'
 import type { ControllerContext } from './create-topics.js'
 import { refusalOf } from './refusal.js'
-import { defaultTopicConfig, type TopicConfig, topicConfigs } from './topic-configs.js'
+import { defaultTopicConfig, shownTopicConfigs, type TopicConfig } from './topic-configs.js'
 import { topicNameProblem } from './topic-name.js'
 
 type Request = RequestOf<typeof DescribeConfigs>
@@ -37,13 +38,14 @@ function configsOf(metadata: ClusterMetadata, type: number, name: string, { conf
       const problem = topicNameProblem(name)
       if (problem) throw new KafkaError('INVALID_TOPIC_EXCEPTION', problem)
       const topic = metadata.expectTopic(name)
-      return topicConfigs.map(config => ofTopic(config, topic.configs.get(config.name), configs))
+      const isSet = (config: TopicConfig) => topic.configs.has(config.name) || configs.isGiven(config.synonym)
+      return shownTopicConfigs(isSet).map(config => ofTopic(config, topic.configs.get(config.name), configs))
     }
     case resourceType.broker:
       // The empty name stands for what is set for all brokers at run time, which is nothing.
       if (name === '') return []
       if (!nodeIds.includes(Number(name))) throw new KafkaError('INVALID_REQUEST', `There is no broker \`${name}\``)
-      return configs.all.map(config => ofBroker(config, configs))
+      return configs.all.filter(({ name }) => !isOwnConfig(name) || configs.isGiven(name)).map(config => ofBroker(config, configs))
     default:
       throw new KafkaError('INVALID_REQUEST', `Resources of type ${type} have no configs here`)
   }

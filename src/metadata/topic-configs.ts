@@ -1,3 +1,4 @@
+import { backlogLimitConfig, backlogPolicies, backlogPolicyConfig, isOwnConfig } from '../record/backlog-quota.js'
 import { type ConfigRule, configProblem, largestLong, listOf, numberOf } from './config-value.js'
 
 /** A config that topics have: Kafka's name for it, what may stand in it, and what it changes. */
@@ -106,6 +107,24 @@ export const topicConfigs: readonly TopicConfig[] = [
     documentation: 'Whether records keep the timestamp that they were given or get that of the append.'
   },
   {
+    name: backlogLimitConfig,
+    type: 'long',
+    default: '-1',
+    min: -1,
+    synonym: backlogLimitConfig,
+    documentation: 'How many bytes of a partition its live readers may have yet to read; -1 for no limit but `retention.bytes` and memory.'
+  },
+  {
+    name: backlogPolicyConfig,
+    type: 'string',
+    default: 'consumer_backlog_eviction',
+    inMemory: 'producer_request_hold',
+    oneOf: backlogPolicies,
+    synonym: backlogPolicyConfig,
+    documentation:
+      'What happens to a batch beyond that: `producer_request_hold` has it wait for readers, `producer_exception` refuses it, `consumer_backlog_eviction` takes it and removes what is oldest.'
+  },
+  {
     name: 'min.cleanable.dirty.ratio',
     type: 'double',
     default: '0.5',
@@ -182,6 +201,11 @@ export const topicConfigs: readonly TopicConfig[] = [
 ]
 
 const byName = new Map(topicConfigs.map(config => [config.name, config]))
+
+/** The configs that a topic is told to have: those that Kafka does not know only where they are set. */
+export function shownTopicConfigs(isSet: (config: TopicConfig) => boolean): TopicConfig[] {
+  return topicConfigs.filter(config => !isOwnConfig(config.name) || isSet(config))
+}
 
 export function topicConfig(name: string): TopicConfig | undefined {
   return byName.get(name)

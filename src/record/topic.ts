@@ -1,4 +1,6 @@
 import { expectFunction, expectInteger, expectKnownKeys, shown } from '../common/options.js'
+import { type BacklogQuota, backlogConfigs } from './backlog-quota.js'
+import { type Keep, withKeep } from './keep.js'
 import { bytes, type Serde } from './serde.js'
 
 /** What `topic` takes; all optional. */
@@ -11,6 +13,10 @@ export interface TopicOptions<K, V> {
   readonly partitions?: number
   /** Kafka's topic configs (`retention.ms`, `cleanup.policy`, …) for when it is created. */
   readonly configs?: TopicConfigs
+  /** What of it is kept, for when it is created. Default: what the cluster keeps, which is a week of records unless it is configured otherwise. */
+  readonly keep?: Keep
+  /** What happens when readers fall behind, for when it is created. A cluster that is not of this library does not know it. Default: the cluster's own. */
+  readonly backlog?: BacklogQuota
 }
 
 export type TopicConfigs = Readonly<{ [name: string]: string | number | boolean }>
@@ -47,14 +53,25 @@ export function topic<K = Uint8Array, V = Uint8Array, const N extends string = s
   options: TopicOptions<K, V> = {}
 ): TypedTopic<K, V, N> {
   expectTopicName(name)
-  expectKnownKeys('topic', options, ['key', 'value', 'partitions', 'configs'])
-  const { key = bytes as unknown as Serde<K>, value = bytes as unknown as Serde<V>, partitions, configs } = options
+  expectKnownKeys('topic', options, ['key', 'value', 'partitions', 'configs', 'keep', 'backlog'])
+  const { key = bytes as unknown as Serde<K>, value = bytes as unknown as Serde<V>, partitions } = options
   for (const [what, serde] of [['key', key] as const, ['value', value] as const]) {
     expectFunction(`${what}.serialize`, serde?.serialize)
     expectFunction(`${what}.deserialize`, serde?.deserialize)
   }
   if (partitions !== undefined) expectInteger('partitions', partitions, 1)
+  const configs = describedConfigs(options)
   return Object.freeze({ name, key, value, ...(partitions !== undefined && { partitions }), ...(configs !== undefined && { configs }) })
+}
+
+/** All configs that a topic is described with. */
+export function describedConfigs({
+  configs,
+  keep,
+  backlog
+}: Pick<TopicOptions<unknown, unknown>, 'configs' | 'keep' | 'backlog'>): TopicConfigs | undefined {
+  const kept = withKeep(keep, configs)
+  return backlog === undefined ? kept : { ...kept, ...backlogConfigs(backlog) }
 }
 
 /** The typed topic for a plain name, or the topic itself. */

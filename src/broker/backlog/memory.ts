@@ -24,7 +24,7 @@ interface Candidate {
 
 /**
  * The memory that the logs of a node may take, all together. When it runs short, what every live reader has read goes first, the largest partition first;
- * then the logs that nobody reads shrink. The last eighth is for partitions with small backlogs: a large one is held before, so that whoever reads it can
+ * then the logs that nobody reads shrink, then those whose quota evicts. The last eighth is for partitions with small backlogs: a large one is held before, so that whoever reads it can
  * still pass on what comes of it.
  */
 export class Memory {
@@ -79,9 +79,10 @@ export class Memory {
     if (this.usedBytes < this.#reclaimAgainAt && this.#moves * movesPerPartition < this.#partitionCount()) return
     this.#moves = 0
     this.#storage.releaseMemory?.()
-    const { read, unread } = this.#look()
+    const { read, unread, evictable } = this.#look()
     this.#remove(read)
     this.#remove(unread)
+    this.#remove(evictable)
     this.#reclaimAgainAt = this.usedBytes + this.maxBytes / 64
   }
 
@@ -91,10 +92,11 @@ export class Memory {
     return count
   }
 
-  /** Looks at all partitions for what every live reader has read, and for what nobody reads. */
-  #look(): { read: Candidate[]; unread: Candidate[] } {
+  /** Looks at all partitions for what every live reader has read, for what nobody reads, and for what may go although it has not been read. */
+  #look(): { read: Candidate[]; unread: Candidate[]; evictable: Candidate[] } {
     const read: Candidate[] = []
     const unread: Candidate[] = []
+    const evictable: Candidate[] = []
     this.largest = undefined
     this.#backlogs = 1
     let backlogs = 0
@@ -111,10 +113,12 @@ export class Memory {
         if (!backlog.mayShrink) continue
         if (!slowest) unread.push({ backlog, upTo: log.logEndOffset, bytes: sizeInBytes })
         else if (slowest.bytes < sizeInBytes) read.push({ backlog, upTo: slowest.reader.mark, bytes: sizeInBytes - slowest.bytes })
+        if (slowest && backlog.quota.policy === 'consumer_backlog_eviction')
+          evictable.push({ backlog, upTo: log.logEndOffset, bytes: slowest.bytes })
       }
     }
     this.#backlogs = Math.max(1, backlogs)
-    return { read, unread }
+    return { read, unread, evictable }
   }
 
   #remove(candidates: Candidate[]): void {

@@ -2,8 +2,8 @@ import { isPromise } from '../../common/deferred.js'
 import { KafkaError } from '../../errors.js'
 import type { Log } from '../../log/log.js'
 import { deletesOldSegments } from '../../log/log-options.js'
-import { type BacklogQuota, noQuota } from './backlog-quota.js'
 import type { LiveReader, LiveReaders } from './live-readers.js'
+import { exempt, type TopicQuota } from './topic-quota.js'
 
 /** A batch that waits for room. */
 export interface HeldBatch {
@@ -33,7 +33,7 @@ export class PartitionBacklog {
   readonly held: HeldBatch[] = []
   /** The size of the log up to which there is room without a closer look. */
   #roomUpTo = 0
-  #quota = noQuota
+  #quota = exempt
   #log: Log | undefined
   readonly #readers: LiveReaders
 
@@ -51,11 +51,11 @@ export class PartitionBacklog {
     this.#log = log
   }
 
-  get quota(): BacklogQuota {
+  get quota(): TopicQuota {
     return this.#quota
   }
 
-  set quota(quota: BacklogQuota) {
+  set quota(quota: TopicQuota) {
     this.#quota = quota
     this.lookAgain()
   }
@@ -135,7 +135,7 @@ export class PartitionBacklog {
   /** Whether its oldest records may go to make room: not where its topic is to keep them all. */
   get mayShrink(): boolean {
     const { options } = this.log
-    return this.#quota !== noQuota && options.retentionBytes >= 0 && deletesOldSegments(options)
+    return !this.#quota.isExempt && options.retentionBytes >= 0 && deletesOldSegments(options)
   }
 }
 
