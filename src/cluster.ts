@@ -7,7 +7,7 @@ import { troubleTexts } from './broker/trouble.js'
 import { type Clock, systemClock } from './common/clock.js'
 import { expectKnownKeys } from './common/options.js'
 import { type Random, systemRandom } from './common/random.js'
-import { turnOf } from './common/turn.js'
+import { turnsOf } from './common/turns.js'
 import { Consumer } from './consumer/consumer.js'
 import type { ConsumerOptions } from './consumer/consumer-options.js'
 import type { TopicSelector } from './consumer/subscription.js'
@@ -184,8 +184,8 @@ export class Cluster extends EventEmitter<ClusterEvents> implements AsyncDisposa
   }
 
   async #close(): Promise<void> {
-    const turn = turnOf(this.#parts.clock)
-    const ends = await Promise.allSettled([...this.#clients].map(client => turn.place().then(() => client.close())))
+    const turns = turnsOf(this.#parts.clock)
+    const ends = await Promise.allSettled([...this.#clients].map(client => turns.yield().then(() => client.close())))
     await this.#parts.close()
     this.emit('closed')
     const failed = ends.find(end => end.status === 'rejected')
@@ -278,6 +278,7 @@ function newsOf(node: LocalBroker): ClusterNews {
     onGroupRebalancing(listener) {
       groupListeners.add(listener)
       return () => groupListeners.delete(listener)
-    }
+    },
+    logEndOffset: (topic, partition) => node.topics.get(topic)?.partitions[partition]?.logEndOffset
   }
 }

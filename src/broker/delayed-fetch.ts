@@ -1,8 +1,7 @@
 import { onAbort } from '../common/abort.js'
 import type { Clock, Timer } from '../common/clock.js'
 import type { MaybePromise } from '../common/deferred.js'
-import { afterPromises } from '../common/host.js'
-import { type Turn, turnOf } from '../common/turn.js'
+import { type Turns, type TurnTaker, turnsOf } from '../common/turns.js'
 import type { Partition } from './partition.js'
 
 /** What a partition calls when something happened to it. */
@@ -11,47 +10,30 @@ export interface AppendListener {
   ended(): void
 }
 
+/** After so many bytes it is time to look whether the slice of who appends them is over. */
+const bytesPerLook = 64 * 1024
+
 /** How a wait ended: enough has arrived (or a partition is gone, which is to be told), or the time was over. */
 export type WaitOutcome = 'arrived' | 'timedOut'
 
-const done = Promise.resolve()
-
-/** So much, beyond what a fetch asks for, is answered whatever else there is to do. */
-const plentyBytes = 16 * 1024
-
 /**
- * Fetches that wait for data. Who sends one record after the other, and waits for each, would have every single one fetched on its own; so a fetch
- * that could be answered is, as soon as nobody has anything else to do, or else as soon as so many bytes have come that it is worth while. Of
- * many they are answered one by one, so that a hundred do not work through what came before anybody looks at the time. One timer, for the next
- * deadline, serves all.
+ * Fetches that wait for data. A producer that sends one record after the other, and waits for each, would have every single one fetched on
+ * its own. So a fetch that could be answered waits in the queue for its turn: it is answered when nobody else has anything to do, or when
+ * the slice of the producer is over. One timer, for the next deadline, serves all.
  */
 export class DelayedFetches {
   readonly #clock: Clock
   readonly #waiting = new Set<DelayedFetch>()
   /** Those that are listened to: one listener per signal, however often it is passed; a consumer passes the same one with every fetch. */
   readonly #signals = new WeakSet<AbortSignal>()
-  /** Those that have what they wait for, until everybody is at rest or one of them has plenty. */
-  #due: DelayedFetch[] = []
-  /** Those of them that are being answered; whoever comes to have something meanwhile waits anew. */
-  readonly #line: DelayedFetch[] = []
-  readonly #turn: Turn
-  readonly #answerDue = () => {
-    const isIdle = this.#line.length === 0
-    this.#line.push(...this.#due)
-    this.#due = []
-    if (isIdle) this.#answerNext()
-  }
-  readonly #answerNext = () => {
-    const fetch = this.#line.shift()
-    if (fetch && this.#leave(fetch)) fetch.settle('arrived')
-    if (this.#line.length > 0) (this.#turn.breath() ?? done).then(this.#answerNext)
-  }
+  readonly #turns: Turns
+  #bytesUntilLook = bytesPerLook
   #timer: Timer | undefined
   #timerAt = Number.POSITIVE_INFINITY
 
   constructor(clock: Clock) {
     this.#clock = clock
-    this.#turn = turnOf(clock)
+    this.#turns = turnsOf(clock)
   }
 
   get size(): number {
@@ -86,14 +68,22 @@ export class DelayedFetches {
     })
   }
 
-  /** Answers a fetch, which has what it waits for, once everybody else is at rest. */
-  wake(fetch: DelayedFetch): void {
-    if (this.#due.push(fetch) === 1) afterPromises(this.#answerDue)
+  /** A fetch has what it waits for: it is answered when it is its turn. */
+  arrived(fetch: DelayedFetch): void {
+    this.#bytesUntilLook = bytesPerLook
+    this.#turns.add(fetch)
   }
 
-  /** Answers those that are due once the code that is running now has run to its end. */
-  hurry(): void {
-    done.then(this.#answerDue)
+  /** More came for one that waits for its turn: whoever produces without waiting for its own shall not hold it up for ever. */
+  grown(bytes: number): void {
+    this.#bytesUntilLook -= bytes
+    if (this.#bytesUntilLook > 0) return
+    this.#bytesUntilLook = bytesPerLook
+    this.#turns.isOver()
+  }
+
+  answer(fetch: DelayedFetch): void {
+    if (this.#leave(fetch)) fetch.settle('arrived')
   }
 
   /** Lets all that waits end with `reason`. */
@@ -141,7 +131,7 @@ export class DelayedFetches {
   }
 }
 
-class DelayedFetch implements AppendListener {
+class DelayedFetch implements AppendListener, TurnTaker {
   readonly partitions: readonly Partition[]
   readonly deadline: number
   readonly signal: AbortSignal | undefined
@@ -171,11 +161,15 @@ class DelayedFetch implements AppendListener {
   appended(bytes: number): void {
     const before = this.#missingBytes
     this.#missingBytes -= bytes
-    if (before > 0 && this.#missingBytes <= 0) this.#owner.wake(this)
-    if (before > -plentyBytes && this.#missingBytes <= -plentyBytes) this.#owner.hurry()
+    if (before <= 0) this.#owner.grown(bytes)
+    else if (this.#missingBytes <= 0) this.#owner.arrived(this)
   }
 
   ended(): void {
     this.appended(Number.POSITIVE_INFINITY)
+  }
+
+  resume(): void {
+    this.#owner.answer(this)
   }
 }

@@ -3,7 +3,7 @@ import { type Clock, systemClock } from '../common/clock.js'
 import { isPromise, type MaybePromise } from '../common/deferred.js'
 import { expectInteger, expectKnownKeys } from '../common/options.js'
 import { type Random, systemRandom } from '../common/random.js'
-import { type Turn, turnOf } from '../common/turn.js'
+import { type Turns, turnsOf } from '../common/turns.js'
 import { zeroUuid } from '../common/uuid.js'
 import { GroupCoordinator } from '../coordinator/group/group-coordinator.js'
 import { errorNumber, errorNumberOf, KafkaError } from '../errors.js'
@@ -89,7 +89,7 @@ export class LocalBroker {
   readonly #news: BrokerNews
   readonly #housekeeping: Housekeeping
   readonly #cleaner: LogCleaner
-  readonly #turn: Turn
+  readonly #turns: Turns
   #endpoint = { host: 'localhost', port: 9092 }
   #changes: Promise<unknown> = Promise.resolve()
   #closing: Promise<void> | undefined
@@ -108,7 +108,7 @@ export class LocalBroker {
     this.#directory = parts.directory
     this.#store = parts.store
     this.delayedFetches = new DelayedFetches(parts.clock)
-    this.#turn = turnOf(parts.clock)
+    this.#turns = turnsOf(parts.clock)
     this.maxFetchBytes = parts.configs.number('fetch.max.bytes')
     this.groups = new GroupCoordinator({
       clock: parts.clock,
@@ -280,8 +280,8 @@ export class LocalBroker {
   async #applyRetention(): Promise<void> {
     for (const topic of this.#store.topics.values()) {
       for (const partition of topic.partitions) {
-        const breath = this.#turn.breath()
-        if (breath) await breath
+        const turn = this.#turns.yieldWhenOver()
+        if (turn) await turn
         try {
           await partition.log.applyRetention()
         } catch (error) {
@@ -320,8 +320,8 @@ export class LocalBroker {
     if (!handle) return Promise.reject(new KafkaError('UNSUPPORTED_VERSION', `This broker does not serve ${api.name}`))
     // Those who produce and fetch see to it themselves, where it costs less.
     const seesToItself = api.key === Produce.key || api.key === Fetch.key
-    const breath = seesToItself ? undefined : this.#turn.breath()
-    if (breath) return breath.then(() => this.#request(api, body, context, signal))
+    const turn = seesToItself ? undefined : this.#turns.yieldWhenOver()
+    if (turn) return turn.then(() => this.#request(api, body, context, signal))
     let response: MaybePromise<ResponseOf<A>>
     try {
       response = handle(this, body, context, signal)
@@ -335,7 +335,7 @@ export class LocalBroker {
       throw signal?.aborted && error === signal.reason ? error : this.#failed(api, error)
     })
     // Many may be answered at once: a thousand members of a group, when the last has joined.
-    return answered.then(answer => this.#turn.place().then(() => answer))
+    return answered.then(answer => this.#turns.yield().then(() => answer))
   }
 
   /** A failure that no response can carry: a foreseen one is passed on, any other is told, and passed on as UNKNOWN_SERVER_ERROR. */

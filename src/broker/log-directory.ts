@@ -1,7 +1,7 @@
 import { textBytes } from '../common/bytes.js'
 import type { Clock } from '../common/clock.js'
 import { type Random, randomInteger } from '../common/random.js'
-import { turnOf } from '../common/turn.js'
+import { turnsOf } from '../common/turns.js'
 import { KafkaError } from '../errors.js'
 import { encodeOffsets, offsetsByFolder, type PartitionOffsets, readOffsets } from '../log/checkpoint.js'
 import { damagedLines } from '../log/damage.js'
@@ -155,9 +155,9 @@ export class LogDirectory {
     const left: string[] = []
     // That a topic is gone must be known for certain before its folders are.
     if (this.#storage.durable) await this.#logs.get(metadataFolder)?.sync()
-    const turn = turnOf(this.#parts.clock)
+    const turns = turnsOf(this.#parts.clock)
     for (const folder of folders) {
-      await turn.breath()
+      await turns.yieldWhenOver()
       await this.#logs.get(folder)?.close()
       this.#logs.delete(folder)
       this.#names.delete(folder)
@@ -228,9 +228,9 @@ export class LogDirectory {
   /** Closes the logs when the node could not be opened, and leaves what is written about them as it was. */
   async abandon(): Promise<void> {
     const logs = [...this.#logs.values()]
-    const turn = turnOf(this.#parts.clock)
+    const turns = turnsOf(this.#parts.clock)
     for (let i = 0; i < logs.length; i += closedTogether) {
-      await turn.breath()
+      await turns.yieldWhenOver()
       await Promise.all(logs.slice(i, i + closedTogether).map(log => log.close()))
     }
     await Promise.all(this.#removals)

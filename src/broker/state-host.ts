@@ -2,7 +2,7 @@ import { type Clock, systemClock } from '../common/clock.js'
 import { type Deferred, deferred, isPromise, type MaybePromise } from '../common/deferred.js'
 import { release } from '../common/lease.js'
 import type { Decision, ReplayedRecord, StateMachine, StateRecord } from '../common/state-machine.js'
-import { turnOf } from '../common/turn.js'
+import { turnsOf } from '../common/turns.js'
 import { KafkaError } from '../errors.js'
 import { BatchBuilder } from '../record/batch-builder.js'
 import { CommittedRecords } from '../record/committed-records.js'
@@ -135,8 +135,8 @@ export class StateHost {
   #write(records: readonly StateRecord[]): MaybePromise<void> {
     const added = this.#append(records)
     // The append may fail while others have their turn, so it is waited for first.
-    const breath = records.length > many ? turnOf(this.#clock).breath() : undefined
-    const appended = !breath ? added : isPromise(added) ? added.then(replayed => breath.then(() => replayed)) : breath.then(() => added)
+    const turn = records.length > many ? turnsOf(this.#clock).yieldWhenOver() : undefined
+    const appended = !turn ? added : isPromise(added) ? added.then(replayed => turn.then(() => replayed)) : turn.then(() => added)
     const done = isPromise(appended) ? appended.then(replayed => this.#replay(replayed)) : this.#replay(appended)
     if (this.#bytesSinceSnapshot <= Math.max(this.#snapshotBytes, this.#lastSnapshotBytes)) return done
     // The records are safe already: a snapshot that fails costs space, not truth, and is tried again.
@@ -172,7 +172,7 @@ export class StateHost {
       chunkBytes += (record.key?.length ?? 0) + (record.value?.length ?? 0)
       if (chunkBytes < snapshotBatchBytes) continue
       await this.#append(chunk)
-      await turnOf(this.#clock).breath()
+      await turnsOf(this.#clock).yieldWhenOver()
       chunk = []
       chunkBytes = 0
     }

@@ -1,5 +1,5 @@
 import type { Clock } from '../common/clock.js'
-import { type Turn, turnOf } from '../common/turn.js'
+import { type Turns, turnsOf } from '../common/turns.js'
 import type { KafkaError } from '../errors.js'
 import type { Log } from '../log/log.js'
 import { compacts, type LogOptions } from '../log/log-options.js'
@@ -29,13 +29,13 @@ export class TopicStore {
   /** Called when a log that is compacted has begun a new segment. */
   onRoll: (() => void) | undefined
   readonly #surroundings: Surroundings
-  readonly #turn: Turn
+  readonly #turns: Turns
   readonly #topics = new Map<string, Topic>()
   readonly #byId = new Map<string, Topic>()
 
   constructor(surroundings: Surroundings) {
     this.#surroundings = surroundings
-    this.#turn = turnOf(surroundings.clock)
+    this.#turns = turnsOf(surroundings.clock)
   }
 
   get topics(): ReadonlyMap<string, Topic> {
@@ -92,8 +92,8 @@ export class TopicStore {
     const opened: Partition[] = []
     for (const partition of partitions) {
       opened.push(await this.#openPartition(state, partition, logOptions, isNew))
-      const breath = this.#turn.breath()
-      if (breath) await breath
+      const turn = this.#turns.yieldWhenOver()
+      if (turn) await turn
     }
     return opened
   }
@@ -139,7 +139,7 @@ export class TopicStore {
     const options = this.#logOptions(state)
     const quota = quotaOf(state, this.#surroundings.configs)
     for (const { log, backlog } of topic.partitions) {
-      await this.#turn.breath()
+      await this.#turns.yieldWhenOver()
       log.configure(options)
       backlog.quota = quota
     }

@@ -34,6 +34,11 @@ export interface Clock {
   monotonic(): number
   /** Calls `callback` once, when `delayMs` milliseconds of `monotonic` have passed, never synchronously. */
   setTimer(delayMs: number, callback: () => void, options?: TimerOptions): Timer
+  /**
+   * Milliseconds by which clients share the processor, for a clock whose time is not real: a measure that grows with each call, the same in
+   * every run. Default: the machine's own time.
+   */
+  sliceTime?(): number
 }
 
 /**

@@ -98,6 +98,8 @@ export class AssignedPartition implements TopicPartition {
   #isPaused = false
   #isRevoking = false
   #ends = unknownEnds
+  /** About what a record takes, as the last fetch showed. */
+  #bytesPerRecord = 0
   #entry: FetchEntry | undefined
 
   constructor(topic: string, partition: number, serdes: TopicSerdes) {
@@ -285,6 +287,13 @@ export class AssignedPartition implements TopicPartition {
     return (this.#fetched?.sizeInBytes ?? 0) + (this.#reading?.sizeInBytes ?? 0)
   }
 
+  /** About how many bytes there are to hand out, up to the end of the log; 0 while none may be. */
+  unreadBytes(logEndOffset = this.#ends.highWatermark): number {
+    if (!this.isFlowing) return 0
+    const unfetched = Math.max(0, logEndOffset - this.#fetchOffset) * this.#bytesPerRecord
+    return (this.#reading?.unreadBytes ?? 0) + (this.#fetched?.sizeInBytes ?? 0) + unfetched
+  }
+
   /** Whether its next records may be fetched, were there room for them: it is known from where, and the user may have them. */
   get isFetchable(): boolean {
     return this.#fetchOffset >= 0 && this.isFlowing
@@ -321,6 +330,7 @@ export class AssignedPartition implements TopicPartition {
     assert(this.#fetched === undefined && fetched.startOffset === this.#fetchOffset, 'a fetch to bring what was asked for')
     this.#fetched = fetched
     this.#fetchOffset = fetched.endOffset
+    this.#bytesPerRecord = fetched.sizeInBytes / (fetched.endOffset - fetched.startOffset)
   }
 
   /** The offset to fetch from is not in the log: nothing is fetched until a jump. */

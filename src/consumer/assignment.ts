@@ -1,6 +1,9 @@
 import type { TopicPartition } from '../assignor/assignor.js'
 import type { AssignedPartition } from './assigned-partition.js'
 
+/** So many partitions are looked at in little time. */
+const mostLookedAt = 64
+
 /** The partitions that a consumer reads at present, and which of them have something to hand out. */
 export class Assignment implements Iterable<AssignedPartition> {
   readonly #partitions = new Set<AssignedPartition>()
@@ -65,6 +68,19 @@ export class Assignment implements Iterable<AssignedPartition> {
       if (!found) throw new TypeError(`Expected a partition that is assigned to this consumer, got ${topic}-${partition}`)
       return found
     })
+  }
+
+  /** Whether partitions of this topic are read. */
+  includes(topic: string): boolean {
+    return this.#byTopic.has(topic)
+  }
+
+  /** About how many bytes there are to read; of many partitions only those that come next are looked at. */
+  unreadBytes(logEndOffset: (topic: string, partition: number) => number | undefined): number {
+    let bytes = 0
+    const partitions = this.size > mostLookedAt ? this.#ready.slice(0, mostLookedAt) : this.#partitions
+    for (const partition of partitions) bytes += partition.unreadBytes(logEndOffset(partition.topic, partition.partition))
+    return bytes
   }
 
   /** Says that a partition has something to hand out. */

@@ -6,7 +6,6 @@ import type { ReaderOwner } from './reader.js'
 
 /** `for await` over batches. */
 export class BatchLoop<K, V> extends LoopReader<ConsumerBatch<K, V>> {
-  protected override readonly itemsPerLook = 1
   #batch: ConsumerBatch<K, V> | undefined
 
   override next(): Promise<IteratorResult<ConsumerBatch<K, V>, undefined>> {

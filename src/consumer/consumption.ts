@@ -6,7 +6,7 @@ import { Backoff } from '../client/retry.js'
 import type { Clock } from '../common/clock.js'
 import { abortable, deferred, type MaybePromise } from '../common/deferred.js'
 import type { Random } from '../common/random.js'
-import { type Turn, turnOf } from '../common/turn.js'
+import { turnsOf } from '../common/turns.js'
 import { KafkaError } from '../errors.js'
 import type { Brokers } from '../protocol/broker.js'
 import type { AssignedPartition, OffsetToCommit, PendingCommit } from './assigned-partition.js'
@@ -27,6 +27,7 @@ import { ProgressReport } from './progress-report.js'
 import type { Reader, ReaderOwner } from './reader.js'
 import type { ReaderReports } from './reader-reports.js'
 import { ReaderSlot } from './reader-slot.js'
+import { ReaderTurn } from './reader-turn.js'
 import { rejectedRecord } from './record-decoder.js'
 import { type RejectedRecord, RejectedRecordError, type Rejection } from './rejection.js'
 import { StartOffsets } from './start-offsets.js'
@@ -62,6 +63,7 @@ export class Consumption implements ReaderOwner {
   readonly settings: ConsumerSettings
   readonly clock: Clock
   readonly random: Random
+  readonly turn: ReaderTurn
   readonly metadata: MetadataCache
   readonly lookup: OffsetLookup
   readonly committer: Committer | undefined
@@ -78,7 +80,6 @@ export class Consumption implements ReaderOwner {
   readonly #fetcher: Fetcher
   readonly #startOffsets: StartOffsets
   readonly #coordinator: GroupCoordinator | undefined
-  readonly #turn: Turn
   readonly #slot: ReaderSlot
   readonly #autoCommit: AutoCommit
   readonly #handover: Handover
@@ -107,7 +108,7 @@ export class Consumption implements ReaderOwner {
       onMissing: error => this.#trouble(error)
     })
     this.#backoff = new Backoff(clock, random, settings)
-    this.#turn = turnOf(clock)
+    this.turn = new ReaderTurn(turnsOf(clock), this.assignment, parts.news)
     this.#slot = new ReaderSlot(clock, settings.maxPollIntervalMs)
     this.lookup = new OffsetLookup(this.metadata, this.#backoff, settings.isolationLevel === 'read_committed' ? 1 : 0)
     if (settings.groupId !== undefined) {
@@ -135,7 +136,7 @@ export class Consumption implements ReaderOwner {
       }
     )
     this.#startOffsets = new StartOffsets(
-      { settings, committer: this.committer, lookup: this.lookup, metadata: this.metadata, backoff: this.#backoff, turn: this.#turn },
+      { settings, committer: this.committer, lookup: this.lookup, metadata: this.metadata, backoff: this.#backoff, turns: turnsOf(clock) },
       {
         isAssigned: partition => this.assignment.has(partition),
         onPositioned: () => this.#fetcher.restart(),
@@ -295,9 +296,9 @@ export class Consumption implements ReaderOwner {
     this.#report.moved()
   }
 
-  breath(): Promise<void> | undefined {
+  yieldWhenOver(): Promise<void> | undefined {
     this.#slot.polled()
-    return this.#turn.breath()
+    return this.turn.yieldWhenOver()
   }
 
   reject(partition: AssignedPartition, fetched: FetchedRecords, error: unknown): MaybePromise<void> {

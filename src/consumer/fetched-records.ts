@@ -88,6 +88,11 @@ export class FetchedRecords {
     return this.#size
   }
 
+  /** Bytes of the batches that have not been begun. */
+  get unreadBytes(): number {
+    return this.#size - this.#position
+  }
+
   /** Moves the cursor to the next record. Returns `false` after the last one. */
   next(): boolean {
     for (;;) {

@@ -2,7 +2,7 @@ import type { MetadataCache } from '../client/metadata-cache.js'
 import type { Backoff } from '../client/retry.js'
 import type { Clock, Timer } from '../common/clock.js'
 import { release } from '../common/lease.js'
-import { type Turn, turnOf } from '../common/turn.js'
+import { type Turns, turnsOf } from '../common/turns.js'
 import { errorCodeOf, errorNumber, KafkaError } from '../errors.js'
 import type { Brokers } from '../protocol/broker.js'
 import type { RequestOf, ResponseOf } from '../protocol/message.js'
@@ -84,7 +84,7 @@ export class Fetcher {
   readonly #context: FetcherContext
   readonly #owner: FetcherOwner
   readonly #nodes = new Map<number, Node>()
-  readonly #turn: Turn
+  readonly #turns: Turns
   #isPumpDue = false
   #timer: Timer | undefined
   #timerAt = Number.POSITIVE_INFINITY
@@ -98,7 +98,7 @@ export class Fetcher {
   constructor(context: FetcherContext, owner: FetcherOwner) {
     this.#context = context
     this.#owner = owner
-    this.#turn = turnOf(context.clock)
+    this.#turns = turnsOf(context.clock)
     context.assignment.onDrained = () => {
       if (this.#isHeldBack) this.#look()
     }
@@ -163,13 +163,13 @@ export class Fetcher {
     }
   }
 
-  /** Fetches what there is room for; for thousands of partitions that takes milliseconds, before which it takes breath. */
+  /** Fetches what there is room for; for thousands of partitions that takes milliseconds, so it may have to wait for its turn. */
   #pump(): void {
     if (this.#isPumpDue) return
-    const breath = this.#context.assignment.size > many ? this.#turn.breath() : undefined
-    if (breath === undefined) return this.#pumpNow()
+    const turn = this.#context.assignment.size > many ? this.#turns.yieldWhenOver() : undefined
+    if (turn === undefined) return this.#pumpNow()
     this.#isPumpDue = true
-    breath.then(() => {
+    turn.then(() => {
       this.#isPumpDue = false
       this.#pumpNow()
     })

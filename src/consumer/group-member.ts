@@ -12,7 +12,7 @@ import { type Backoff, isRetriable } from '../client/retry.js'
 import { onAbort } from '../common/abort.js'
 import type { Clock } from '../common/clock.js'
 import { abortable, type Deferred, deferred } from '../common/deferred.js'
-import { type Turn, turnOf } from '../common/turn.js'
+import { type Turns, turnsOf } from '../common/turns.js'
 import { errorCodeOf, KafkaError } from '../errors.js'
 import type { ResponseOf } from '../protocol/message.js'
 import { JoinGroup } from '../protocol/messages/join-group.js'
@@ -81,7 +81,7 @@ export class GroupMember {
   readonly #owner: GroupMemberOwner
   readonly #heartbeats: Heartbeats
   readonly #isCooperative: boolean
-  readonly #turn: Turn
+  readonly #turns: Turns
   readonly #stopping = new AbortController()
   /** Ends the stage that the loop is in: a rebalance that waits for the user, when the user proves stuck. */
   #stage = new AbortController()
@@ -104,7 +104,7 @@ export class GroupMember {
   constructor(context: GroupMemberContext, owner: GroupMemberOwner) {
     this.#context = context
     this.#owner = owner
-    this.#turn = turnOf(context.clock)
+    this.#turns = turnsOf(context.clock)
     this.#isCooperative = context.settings.assignors.every(({ cooperative }) => cooperative)
     this.#heartbeats = new Heartbeats(context, {
       identity: () => this.committing(),
@@ -240,7 +240,7 @@ export class GroupMember {
 
   async #rebalance(signal: AbortSignal): Promise<void> {
     // All members hear at the same moment that the group rebalances.
-    await this.#turn.place()
+    await this.#turns.yield()
     await this.#prepare(signal)
     this.#isRejoinWanted = false
     this.#rejoin = deferred()

@@ -60,6 +60,8 @@ export class KeyRunner extends Runner {
   protected override dispatch(): void {
     this.#startWaiting()
     while (!this.isStopping && this.#taskCount < this.concurrency * waitingPerHandler) {
+      // Handlers may all be done at once, and then this goes on for as long as there are records.
+      if (this.owner.turn.isDue()) return this.wake()
       const partition = this.owner.assignment.nextReady()
       if (partition === undefined) return
       const fetched = partition.take() as FetchedRecords

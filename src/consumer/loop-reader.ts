@@ -4,6 +4,7 @@ import { KafkaError } from '../errors.js'
 import type { AssignedPartition } from './assigned-partition.js'
 import type { FetchedRecords } from './fetched-records.js'
 import type { Reader, ReaderOwner } from './reader.js'
+import type { ReaderTurn } from './reader-turn.js'
 
 export interface LoopOptions {
   /** Ends the loop: it rejects with the signal's reason. */
@@ -31,8 +32,7 @@ export interface RecordIterator<T> {
  */
 export abstract class LoopReader<T> implements RecordIterator<T>, Reader {
   protected readonly owner: ReaderOwner
-  /** After so many items it is looked whether the event loop should have its turn. A power of two. */
-  protected readonly itemsPerLook: number = 64
+  readonly #turn: ReaderTurn
   readonly #signal: AbortSignal | undefined
   #unlisten: (() => void) | undefined
   /** What is being read. */
@@ -52,6 +52,7 @@ export abstract class LoopReader<T> implements RecordIterator<T>, Reader {
 
   constructor(owner: ReaderOwner, options: LoopOptions = {}) {
     this.owner = owner
+    this.#turn = owner.turn
     this.#signal = options.signal
   }
 
@@ -61,8 +62,7 @@ export abstract class LoopReader<T> implements RecordIterator<T>, Reader {
 
   next(): Promise<IteratorResult<T, undefined>> {
     const partition = this.#partition
-    if (partition === undefined || this.#isInterrupted || this.#pending !== undefined || (this.#handouts & (this.itemsPerLook - 1)) === 0)
-      return this.#nextSlowly()
+    if (partition === undefined || this.#isInterrupted || this.#pending !== undefined || this.#turn.isDue()) return this.#nextSlowly()
     partition.handledAll()
     const fetched = partition.reading as FetchedRecords
     let item: T
@@ -144,8 +144,8 @@ export abstract class LoopReader<T> implements RecordIterator<T>, Reader {
       if (!this.#isStarted) this.#start()
       this.#letGo()
       if (this.#failure !== undefined) throw this.#failure.error
-      const breath = this.owner.breath()
-      if (breath !== undefined) return this.#after(breath)
+      const turn = this.owner.yieldWhenOver()
+      if (turn !== undefined) return this.#after(turn)
       const found = this.#find()
       if (found instanceof Promise) return this.#after(found)
       if (found !== undefined) return Promise.resolve(found)

@@ -50,6 +50,13 @@ export class PartitionRunner extends Runner {
       const fetched = partition.reading as FetchedRecords | undefined
       const { jumps } = partition
       while (fetched !== undefined && partition.jumps === jumps && this.mayHandOut(partition)) {
+        if (this.owner.turn.isDue()) {
+          const turn = this.owner.yieldWhenOver()
+          if (turn !== undefined) {
+            await turn
+            continue
+          }
+        }
         if (!fetched.next()) {
           this.exhausted(partition, fetched)
           partition.handledUpTo(partition.position, jumps)

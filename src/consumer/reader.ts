@@ -4,6 +4,7 @@ import type { AssignedPartition } from './assigned-partition.js'
 import type { Assignment } from './assignment.js'
 import type { ConsumerSettings } from './consumer-options.js'
 import type { FetchedRecords } from './fetched-records.js'
+import type { ReaderTurn } from './reader-turn.js'
 import type { RejectedRecord } from './rejection.js'
 
 /** Who hands records to the user: a loop over records or batches, or `run`. A consumer has one at a time. */
@@ -39,6 +40,8 @@ export interface ReaderOwner {
   reject(partition: AssignedPartition, fetched: FetchedRecords, error: unknown): MaybePromise<void>
   /** The same for a record that has been described already. */
   rejected(record: RejectedRecord): MaybePromise<void>
-  /** A promise when this turn of the event loop has lasted long enough. */
-  breath(): Promise<void> | undefined
+  /** Says when to ask `yieldWhenOver`. */
+  readonly turn: ReaderTurn
+  /** A promise of the reader's next turn when its slice of time is over. */
+  yieldWhenOver(): Promise<void> | undefined
 }

@@ -154,8 +154,8 @@ export abstract class Runner implements Reader {
     this.#isPumping = true
     try {
       while (this.#isPumpWanted && !this.#isStopping) {
-        const breath = this.owner.breath()
-        if (breath !== undefined) await breath
+        const turn = this.owner.turn.isDue() ? this.owner.yieldWhenOver() : undefined
+        if (turn !== undefined) await turn
         this.#isPumpWanted = false
         this.dispatch()
       }

@@ -1,7 +1,7 @@
 import type { MetadataCache } from '../client/metadata-cache.js'
 import { type Backoff, isRetriable } from '../client/retry.js'
 import { isPromise } from '../common/deferred.js'
-import type { Turn } from '../common/turn.js'
+import type { Turns } from '../common/turns.js'
 import { KafkaError } from '../errors.js'
 import type { AssignedPartition } from './assigned-partition.js'
 import type { Committer } from './committer.js'
@@ -24,7 +24,7 @@ export interface StartOffsetsContext {
   readonly lookup: OffsetLookup
   readonly metadata: MetadataCache
   readonly backoff: Backoff
-  readonly turn: Turn
+  readonly turns: Turns
   readonly settings: ConsumerSettings
 }
 
@@ -108,7 +108,7 @@ export class StartOffsets {
     const jumps = partitions.map(partition => partition.jumps)
     const queries = partitions.map(({ topic, partition }) => ({ topic, partition, timestamp }))
     const found = await this.#context.lookup.find(queries, { signal })
-    await this.#context.turn.breath()
+    await this.#context.turns.yieldWhenOver()
     partitions.forEach((partition, index) => {
       if (partition.jumps !== jumps[index] || !this.#owner.isAssigned(partition)) return
       const { offset } = found[index]

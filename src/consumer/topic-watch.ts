@@ -2,14 +2,19 @@ import type { Clock, Timer } from '../common/clock.js'
 import { KafkaError } from '../errors.js'
 
 /**
- * News from a node in this process, which spares a consumer the wait for the next heartbeat or metadata refresh. Brokers elsewhere send
- * none. Each call returns how to stop listening.
+ * News from a node in this process, which spares a consumer the wait for the next heartbeat, fetch or metadata refresh. Brokers elsewhere
+ * send none. To listen returns how to stop listening.
  */
 export interface ClusterNews {
   /** A topic was created or deleted, or got more partitions. */
   onTopicsChanged(listener: () => void): () => void
   /** A group has called its members to join again. */
   onGroupRebalancing(listener: (groupId: string) => void): () => void
+  /**
+   * The offset after the last record of a partition, now. A consumer that knows how far it is behind can keep back a producer of this
+   * process. Default: what its last fetch told.
+   */
+  logEndOffset?(topic: string, partition: number): number | undefined
 }
 
 export interface TopicWatchOwner {

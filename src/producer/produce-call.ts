@@ -43,6 +43,10 @@ export class ProduceCall {
     this.#body = { transactionalId: null, acks, timeoutMs: 0, topicData: this.#topicData }
   }
 
+  get topics(): string[] {
+    return this.#topicData.map(({ name }) => name)
+  }
+
   add(queue: PartitionQueue, batch: ProducerBatch, records: Uint8Array): void {
     this.#dataOf(queue).partitionData.push({ index: queue.partition, records })
     this.queues.push(queue)

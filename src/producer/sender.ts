@@ -3,7 +3,7 @@ import { Backoff } from '../client/retry.js'
 import type { Clock } from '../common/clock.js'
 import { isPromise } from '../common/deferred.js'
 import type { Random } from '../common/random.js'
-import { type Turn, turnOf } from '../common/turn.js'
+import { type Turns, type TurnTaker, turnsOf, type Written } from '../common/turns.js'
 import { zeroUuid } from '../common/uuid.js'
 import { KafkaError } from '../errors.js'
 import type { Brokers } from '../protocol/broker.js'
@@ -55,13 +55,17 @@ const metadataErrors: ReadonlySet<string> = new Set([
 /** A look at the clock costs about a tenth of a send. */
 const readingsPerLook = 16
 
+/** After so many bytes it is time to ask whether the slice is over. A call without any counts as so many. */
+const bytesPerLook = 16 * 1024
+const bytesPerCall = 1024
+
 const done = Promise.resolve()
 
 /**
  * Sends batches: one request per broker and turn, with at most one batch of each partition under way, so that order holds whatever fails.
  * Batches that fail for the moment are tried again after a while, until their delivery timeout.
  */
-export class Sender {
+export class Sender implements TurnTaker {
   readonly #settings: ProducerSettings
   readonly #clock: Clock
   readonly #brokers: Brokers
@@ -81,7 +85,13 @@ export class Sender {
   readonly #retryAlarm: Alarm
   readonly #deadlineAlarm: Alarm
   readonly #ending = new AbortController()
-  readonly #turnOfLoop: Turn
+  readonly #turns: Turns
+  /** Calls that have been answered while it was not the sender's turn. */
+  #answeredCalls: { readonly call: ProduceCall; readonly response: ProduceResponse }[] = []
+  #bytesUntilLook = 0
+  /** What was written since the last turn, while the sender waits for the next. */
+  written: Written | undefined
+  #writtenBytes = 0
   readonly #onTurn = () => this.#turn()
   #isScheduled = false
   /** What the clock said last to those who send in this stretch, and how often they have asked. */
@@ -97,7 +107,7 @@ export class Sender {
     this.#accumulator = options.accumulator
     this.#listener = options.listener
     this.#queues = options.queues
-    this.#turnOfLoop = turnOf(clock)
+    this.#turns = turnsOf(clock)
     this.#backoff = new Backoff(clock, options.random, options.settings)
     this.#retryAlarm = new Alarm(clock, () => this.#endBackoff(), { keepAlive: true })
     this.#deadlineAlarm = new Alarm(clock, () => this.#checkDeadlines(), { givesUp: true })
@@ -192,21 +202,38 @@ export class Sender {
     let deadline = call.deadline
     for (const batch of call.batches) if (batch.deadline < deadline) deadline = batch.deadline
     const response = call.send(Math.max(1, Math.ceil(deadline - now)))
-    if (!isPromise(response)) return this.#onResponse(call, response, now)
+    if (!isPromise(response)) return this.#onResponse(call, response)
     response.then(
-      settled => this.#onResponse(call, settled, this.#clock.monotonic()),
+      settled => this.#onResponse(call, settled),
       error => this.#unanswered(call, error)
     )
   }
 
-  #onResponse(call: ProduceCall, response: ProduceResponse, now: number): void {
+  #onResponse(call: ProduceCall, response: ProduceResponse): void {
     call.end()
     if (!this.#finish(call)) return this.#answeredLate(call, response)
-    const breath = this.#turnOfLoop.breath(now)
-    if (!breath) return this.#answered(call, response)
-    // What has been answered does not run out of time any more, however long the breath.
+    this.#writtenBytes += call.sizeInBytes
+    if (this.#answeredCalls.length === 0 && !this.#isSliceOver(call.sizeInBytes)) return this.#answered(call, response)
+    // What has been answered does not run out of time any more, however long it waits.
     for (const batch of call.batches) batch.isAnswered = true
-    breath.then(() => this.#answered(call, response))
+    if (this.#answeredCalls.push({ call, response }) > 1) return
+    this.written = { topics: call.topics, bytes: this.#writtenBytes, since: 0 }
+    this.#turns.add(this)
+  }
+
+  #isSliceOver(bytes: number): boolean {
+    this.#bytesUntilLook -= bytes + bytesPerCall
+    if (this.#bytesUntilLook > 0) return false
+    this.#bytesUntilLook = bytesPerLook
+    return this.#turns.isOver()
+  }
+
+  /** It is the sender's turn: goes on with what was answered since its last. */
+  resume(): void {
+    const answered = this.#answeredCalls
+    this.#answeredCalls = []
+    this.#writtenBytes = 0
+    for (const { call, response } of answered) this.#answered(call, response)
   }
 
   #answered(call: ProduceCall, response: ProduceResponse): void {

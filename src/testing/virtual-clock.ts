@@ -1,6 +1,7 @@
 import { type Clock, expectTimer, type Timer } from '../common/clock.js'
 import { afterLoop } from '../common/host.js'
 import { expectInteger } from '../common/options.js'
+import { turnsOf } from '../common/turns.js'
 
 /**
  * A clock that stands still until a test moves it, so that timeouts of hours pass in no time and in the same order every time.
@@ -15,6 +16,7 @@ export class VirtualClock implements Clock {
   /** Wall time at the moment that `monotonic` counts from. */
   #startMs: number
   #monotonic = 0
+  #sliceTime = 0
   #nextId = 0
   readonly #timers: VirtualTimer[] = []
 
@@ -32,6 +34,11 @@ export class VirtualClock implements Clock {
   /** Milliseconds that the clock has been advanced by. */
   monotonic(): number {
     return this.#monotonic
+  }
+
+  /** Grows a little with each look, so that clients take turns in the same way in every run. */
+  sliceTime(): number {
+    return (this.#sliceTime += msPerLook)
   }
 
   /** How many timers are set. */
@@ -63,15 +70,15 @@ export class VirtualClock implements Clock {
   async advance(ms: number): Promise<void> {
     expectInteger('ms', ms, 0)
     const end = this.#monotonic + ms
-    await settle()
+    await this.#settle()
     while (this.#timers.length > 0 && this.#timers[0].due <= end) {
       const timer = this.#timers.shift() as VirtualTimer
       this.#monotonic = Math.max(this.#monotonic, timer.due)
       timer.callback()
-      await settle()
+      await this.#settle()
     }
     this.#monotonic = Math.max(this.#monotonic, end)
-    await settle()
+    await this.#settle()
   }
 
   /**
@@ -82,7 +89,19 @@ export class VirtualClock implements Clock {
     expectInteger('ms', ms, -this.now(), Number.MAX_SAFE_INTEGER - this.now())
     this.#startMs += ms
   }
+
+  /** Until nobody waits for a turn; clients that never stop are not waited for. */
+  async #settle(): Promise<void> {
+    const turns = turnsOf(this)
+    for (let round = 0; round < mostRounds; round++) {
+      await roundOfTheLoop()
+      if (turns.isIdle) return
+    }
+  }
 }
+
+const msPerLook = 0.05
+const mostRounds = 1000
 
 interface VirtualTimer {
   readonly due: number
@@ -90,7 +109,7 @@ interface VirtualTimer {
   readonly callback: () => void
 }
 
-/** A turn of the real event loop: every chain of promises that waits for nothing else has run to its end by then. */
-function settle(): Promise<void> {
+/** One round of the real event loop: every chain of promises that waits for nothing else has run to its end by then. */
+function roundOfTheLoop(): Promise<void> {
   return new Promise(afterLoop)
 }

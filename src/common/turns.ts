@@ -1,0 +1,214 @@
+import type { Clock } from './clock.js'
+import { afterLoop, afterPromises, monotonic } from './host.js'
+
+/** How long the one that was resumed last may go on while others wait, in milliseconds. */
+const sliceMs = 0.25
+
+/** How long slices follow each other before the event loop goes round, in milliseconds. */
+const loopMs = 4
+
+/** A slice that has lasted so much too long does not end by itself: others are resumed beside it. */
+const overdueMs = 1
+
+/** A writer lets those who are behind go first for as long as one that reads so many bytes a millisecond needs for what was written. */
+const slowestReadPerMs = 1024
+
+/** It does not wait for longer than this, in milliseconds. */
+const longestHoldMs = 1000
+
+/** What is resumed when it is its turn. */
+export interface TurnTaker {
+  /** Begins its slice. */
+  resume(): void
+  /** Whether it has something to hand out and much to read of one of these topics. Default: no. */
+  isBehind?(topics: readonly string[]): boolean
+  /** What it has written since its last slice, if it is a writer: those who are behind with these topics go first. */
+  readonly written?: Written
+}
+
+export interface Written {
+  readonly topics: readonly string[]
+  readonly bytes: number
+  /** When it began to wait; set by `Turns`. */
+  since: number
+}
+
+const done = Promise.resolve()
+
+/**
+ * Shares the processor between producers, consumers, connections and what the node does by itself. In memory the next answer is
+ * always a promise away, and as long as promises resolve, nobody else runs: neither other clients nor timers and sockets.
+ *
+ * So each of them asks now and then whether its slice of time is over, and then waits in a queue. The first of the queue is
+ * resumed when no promise has anything left to do, alone: what it sets in motion belongs to its slice. After a few milliseconds
+ * the queue waits until the event loop has gone round.
+ *
+ * A reader may take longer for a record than a writer does. So a writer lets those go first who are behind with what it writes,
+ * for a time that depends on how much that was: who cannot keep up with that is not waited for here.
+ */
+export class Turns {
+  readonly #time: () => number
+  readonly #queue: TurnTaker[] = []
+  /** Whether a slice has begun and promises have something left to do. */
+  #isRunning = false
+  #isOverdue = false
+  #sliceEnd = 0
+  #loopEnd = 0
+  #isSettling = false
+  #isForcing = false
+  #isLooping = false
+  readonly #onSettled = () => {
+    this.#isSettling = false
+    this.#isRunning = false
+    if (this.#queue.length > 0) this.#next()
+    else this.#loopEnd = 0
+  }
+  readonly #settle = () => {
+    if (this.#isSettling) return
+    this.#isSettling = true
+    afterPromises(this.#onSettled)
+  }
+  readonly #force = () => {
+    this.#isForcing = false
+    if (this.#isOverdue && this.#queue.length > 0) this.#next()
+  }
+  readonly #onLoop = () => {
+    this.#isLooping = false
+    this.#loopEnd = 0
+    if (this.#queue.length > 0) this.#next()
+  }
+
+  constructor(time: () => number = monotonic) {
+    this.#time = time
+  }
+
+  /** Whether nobody waits. */
+  get isIdle(): boolean {
+    return this.#queue.length === 0
+  }
+
+  /** Milliseconds, by which slices are measured. */
+  now(): number {
+    return this.#time()
+  }
+
+  /** Whether whoever asks has to wait for its next turn. */
+  isOver(now: number = this.#time()): boolean {
+    if (!this.#isRunning) {
+      if (this.#queue.length > 0) return true
+      this.#begin(now)
+      return false
+    }
+    if (now <= this.#sliceEnd || (this.#queue.length === 0 && now <= this.#loopEnd)) return false
+    if (now > this.#sliceEnd + overdueMs) this.#forceLater()
+    return true
+  }
+
+  /** A promise of the next turn when the slice is over, else undefined. */
+  yieldWhenOver(): Promise<void> | undefined {
+    return this.isOver() ? this.yield() : undefined
+  }
+
+  /** A promise of the next turn, for those who would all go on at this moment otherwise. */
+  yield(): Promise<void> {
+    return new Promise(resolve => this.add({ resume: resolve }))
+  }
+
+  /** Resumes `taker` when it is its turn. */
+  add(taker: TurnTaker): void {
+    this.#queue.push(taker)
+    const { written } = taker
+    if (written !== undefined) written.since = this.#time()
+    if (!this.#isRunning && !this.#isLooping) done.then(this.#settle)
+  }
+
+  #forceLater(): void {
+    this.#isOverdue = true
+    if (this.#isForcing || this.#queue.length === 0) return
+    this.#isForcing = true
+    done.then(this.#force)
+  }
+
+  #begin(now: number): void {
+    this.#isRunning = true
+    this.#isOverdue = false
+    this.#sliceEnd = now + sliceMs
+    if (this.#loopEnd === 0) this.#loopEnd = now + loopMs
+    // Not at once: what was called by the event loop comes before promises.
+    done.then(this.#settle)
+  }
+
+  /** Resumes the next, or all wait until the event loop has gone round. */
+  #next(): void {
+    if (this.#isLooping) return
+    const now = this.#time()
+    if (this.#loopEnd !== 0 && now > this.#loopEnd) {
+      this.#isLooping = true
+      this.#isRunning = false
+      afterLoop(this.#onLoop)
+      return
+    }
+    const taker = this.#take(now)
+    this.#begin(now)
+    taker.resume()
+  }
+
+  #take(now: number): TurnTaker {
+    const queue = this.#queue
+    for (let index = 0; index < queue.length; index++) {
+      const { written } = queue[index]
+      if (written === undefined || !this.#isHeld(written, now)) return index === 0 ? queue.shift()! : queue.splice(index, 1)[0]
+    }
+    return queue.shift()!
+  }
+
+  #isHeld({ topics, bytes, since }: Written, now: number): boolean {
+    let behind = 0
+    for (const taker of this.#queue) if (taker.isBehind?.(topics)) behind++
+    return behind > 0 && now - since < Math.min((behind * bytes) / slowestReadPerMs, longestHoldMs)
+  }
+}
+
+const shared = new Turns()
+const virtual = new WeakMap<Clock, Turns>()
+
+/** What all who go by this clock share. Time that is not real is shared by a measure of its own, so that a seed replays a run. */
+export function turnsOf(clock: Clock): Turns {
+  const { sliceTime } = clock
+  if (sliceTime === undefined) return shared
+  let turns = virtual.get(clock)
+  if (!turns) virtual.set(clock, (turns = new Turns(() => clock.sliceTime!())))
+  return turns
+}
+
+/** About how long to handle items before the next look at the time, in milliseconds. */
+const lookMs = sliceMs / 4
+const mostItemsPerLook = 128
+
+/** Tells those who handle one item after the other, each in little time, when to ask whether their slice is over. */
+export class Pace {
+  readonly #turns: Turns
+  #left = 1
+  #itemsPerLook = 1
+  #lookedAt = 0
+
+  constructor(turns: Turns) {
+    this.#turns = turns
+  }
+
+  /** Counts an item. Returns whether it is time to ask. */
+  isDue(): boolean {
+    return --this.#left <= 0
+  }
+
+  /** Whether the slice is over. */
+  isOver(): boolean {
+    const now = this.#turns.now()
+    const spent = now - this.#lookedAt
+    this.#lookedAt = now
+    this.#itemsPerLook =
+      spent > lookMs ? Math.max(1, Math.floor((this.#itemsPerLook * lookMs) / spent)) : Math.min(2 * this.#itemsPerLook, mostItemsPerLook)
+    this.#left = this.#itemsPerLook
+    return this.#turns.isOver(now)
+  }
+}

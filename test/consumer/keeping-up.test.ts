@@ -1,0 +1,111 @@
+import { describe, expect, it } from 'vitest'
+import { Cluster, type Consumer, type Producer } from '../../src/index.js'
+
+const valueBytes = 500
+const mebibyte = 1024 * 1024
+/** More than a producer may be ahead, several times over. */
+const totalBytes = 24 * mebibyte
+const mostBehind = 8 * mebibyte
+
+type Read = (consumer: Consumer, seen: () => void) => Promise<void>
+type Send = (producer: Producer, count: number, sent: (records: number) => void) => Promise<void>
+
+const readers: { readonly [name: string]: Read } = {
+  'for await over records': async (consumer, seen) => {
+    for await (const _ of consumer) seen()
+  },
+  'for await over batches': async (consumer, seen) => {
+    for await (const batch of consumer.batches()) for (const _ of batch) seen()
+  },
+  'a cursor': async (consumer, seen) => {
+    for await (const batch of consumer.batches()) for (const cursor = batch.cursor(); cursor.next(); ) seen()
+  },
+  'run, eachRecord that returns at once': (consumer, seen) => consumer.run({ eachRecord: seen }),
+  'run, eachRecord with a promise': (consumer, seen) => consumer.run({ eachRecord: async () => seen() }),
+  'run, eachBatch': (consumer, seen) =>
+    consumer.run({
+      eachBatch: async batch => {
+        for (const _ of batch) seen()
+      }
+    }),
+  'run, by key': (consumer, seen) => consumer.run({ orderBy: 'key', concurrency: 4, eachRecord: async () => seen() }),
+  'run, by key, at once': (consumer, seen) => consumer.run({ orderBy: 'key', concurrency: 4, eachRecord: seen }),
+  'dead letters': (consumer, seen) =>
+    consumer.run({
+      eachRecord: () => {
+        throw new Error('No')
+      },
+      deadLetter: async () => seen()
+    })
+}
+
+const record = (number: number) => ({ key: `k${number % 7}`, value: Buffer.alloc(valueBytes) })
+const records = (count: number) => Array.from({ length: count }, (_, number) => record(number))
+
+const batchesOf =
+  (size: number): Send =>
+  async (producer, count, sent) => {
+    const batch = records(size)
+    for (let number = 0; number < count; number += size) {
+      sent(size)
+      await producer.sendBatch('t', batch)
+    }
+  }
+
+const senders: { readonly [name: string]: Send } = {
+  'sendBatch of 100': batchesOf(100),
+  'sendBatch of 1000': batchesOf(1000),
+  'send without waiting, and flush': async (producer, count, sent) => {
+    for (let number = 0; number < count; number++) {
+      sent(1)
+      producer.send('t', record(number)).catch(() => {})
+      if (number % 100 === 0) await null
+      if (number % 2000 === 0) await producer.flush()
+    }
+  },
+  'await send': async (producer, count, sent) => {
+    for (let number = 0; number < count; number++) {
+      sent(1)
+      await producer.send('t', record(number))
+    }
+  }
+}
+
+/** The most that a reader was behind the producer at any time, in bytes. All of them read everything. */
+async function farthestBehind(send: Send, reads: readonly Read[], partitions = 1): Promise<number> {
+  await using cluster = await Cluster.open()
+  await cluster.admin().createTopic({ name: 't', partitions })
+  const count = Math.ceil(totalBytes / valueBytes / 1000) * 1000
+  const seen = reads.map(() => 0)
+  let sent = 0
+  let farthest = 0
+  const done = reads.map(async (read, index) => {
+    const consumer = cluster.consumer({ groupId: `g${index}`, topics: ['t'], autoOffsetReset: 'earliest' })
+    await consumer.start()
+    await new Promise<void>((resolve, reject) => {
+      read(consumer, () => {
+        if (++seen[index] === count) resolve()
+      }).then(() => reject(new Error('The reader ended')), reject)
+    })
+  })
+  await send(cluster.producer(), count, more => {
+    sent += more
+    farthest = Math.max(farthest, sent - Math.min(...seen))
+  })
+  await Promise.all(done)
+  return farthest * valueBytes
+}
+
+describe('a reader beside a producer at full speed', () => {
+  for (const [name, read] of Object.entries(readers)) {
+    it(`keeps up: ${name}`, async () => {
+      expect(await farthestBehind(senders['sendBatch of 1000'], [read])).toBeLessThan(mostBehind)
+    })
+  }
+
+  for (const [name, send] of Object.entries(senders)) {
+    it(`keeps up with ${name}, whatever the other readers are, with four partitions`, { timeout: 60_000 }, async () => {
+      expect(await farthestBehind(send, Object.values(readers), 4)).toBeLessThan(mostBehind)
+    })
+  }
+})
