@@ -1,5 +1,6 @@
 import { connect as connectTcp, isIP, type Socket } from 'node:net'
 import { connect as connectTls, type ConnectionOptions as NodeTlsOptions } from 'node:tls'
+import { onAbort } from '../common/abort.js'
 import type { Clock, Timer } from '../common/clock.js'
 import { abortable, type Deferred, deferred } from '../common/deferred.js'
 import { KafkaError } from '../errors.js'
@@ -23,7 +24,11 @@ interface Pending extends Deferred<object> {
   readonly correlationId: number
   readonly api: Api
   readonly version: number
-  readonly timer: Timer
+  readonly timer: Timer | undefined
+  /** Whether the socket has taken all of it: before that it reads the bytes of the message. */
+  isWritten: boolean
+  /** An answer that came before that. */
+  answer: object | undefined
 }
 
 /** One connection to one broker. Requests go out at once, one behind the other; answers come back in that order. */
@@ -89,15 +94,23 @@ export class Connection {
     return this.#versions
   }
 
-  /** Sends a request in the highest version that both sides know. Rejects with UNSUPPORTED_VERSION when there is none. */
-  request<A extends Api>(api: A, body: RequestOf<A>, timeoutMs: number = this.#options.requestTimeoutMs): Promise<ResponseOf<A>> {
+  /**
+   * Sends a request in the highest version that both sides know. Rejects with UNSUPPORTED_VERSION when there is none, and with the signal's reason. The
+   * message is borrowed until the promise settles: one that is given up before all of it has left takes the connection with it.
+   */
+  request<A extends Api>(
+    api: A,
+    body: RequestOf<A>,
+    timeoutMs: number = this.#options.requestTimeoutMs,
+    signal?: AbortSignal
+  ): Promise<ResponseOf<A>> {
     let version: number
     try {
       version = commonVersion(api, this.#versions.get(api.key))
     } catch (error) {
       return Promise.reject(error)
     }
-    return this.send(api, version, body, timeoutMs)
+    return this.send(api, version, body, timeoutMs, signal)
   }
 
   /** Sends a request in a given version. */
@@ -105,8 +118,10 @@ export class Connection {
     api: A,
     version: number,
     body: RequestOf<A>,
-    timeoutMs: number = this.#options.requestTimeoutMs
+    timeoutMs: number = this.#options.requestTimeoutMs,
+    signal?: AbortSignal
   ): Promise<ResponseOf<A>> {
+    if (signal?.aborted) return Promise.reject(signal.reason)
     if (this.#failure) return Promise.reject(this.#failure)
     const correlationId = this.#correlationId
     let pieces: Uint8Array[]
@@ -119,17 +134,33 @@ export class Connection {
     }
     this.#correlationId = (correlationId + 1) & 0x7fffffff
     const answered = isAnswered(api, body)
-    const { promise, resolve, reject } = deferred<object>()
+    const timer = answered ? this.#options.clock.setTimer(timeoutMs, () => this.#end(this.#overdue(api, timeoutMs)), timeout) : undefined
+    // What is short was copied into the one piece of its frame.
+    const isWritten = pieces.length === 1
+    const pending: Pending = { correlationId, api, version, timer, isWritten, answer: undefined, ...deferred<object>() }
     if (answered) {
-      const timer = this.#options.clock.setTimer(timeoutMs, () => this.#end(this.#overdue(api, timeoutMs)), timeout)
-      this.#pending.push({ correlationId, api, version, promise, resolve, reject, timer })
+      this.#pending.push(pending)
       this.#socket.ref()
     }
     this.#rest()
     this.#write(pieces, error => {
-      if (!answered) error ? reject(networkFailure(this.endpoint, error.message, error)) : resolve({ responses: [] })
+      pending.isWritten = true
+      if (pending.answer) pending.resolve(pending.answer)
+      else if (!answered) error ? pending.reject(networkFailure(this.endpoint, error.message, error)) : pending.resolve({ responses: [] })
     })
-    return promise as Promise<ResponseOf<A>>
+    const response = pending.promise as Promise<ResponseOf<A>>
+    return signal ? this.#untilAborted(pending, response, signal) : response
+  }
+
+  #untilAborted<R>(pending: Pending, response: Promise<R>, signal: AbortSignal): Promise<R> {
+    return new Promise((resolve, reject) => {
+      const stopListening = onAbort(signal, () => {
+        reject(signal.reason)
+        // The socket must not read the bytes any more, which will be used for something else.
+        if (!pending.isWritten) this.#end(networkFailure(this.endpoint, 'a request was given up before all of it had left'))
+      })
+      response.then(resolve, reject).finally(stopListening)
+    })
   }
 
   /** Ends the connection; what is still to be answered rejects with `reason`. */
@@ -197,13 +228,15 @@ export class Connection {
       if (pending) this.#pending.unshift(pending)
       throw new KafkaError('NETWORK_EXCEPTION', `${shownEndpoint(this.endpoint)} answered out of order`)
     }
-    pending.timer.cancel()
+    pending.timer?.cancel()
     if (this.#pending.length === 0) this.#rest()
     const { api } = pending
     const version = api === ApiVersions && readsAsVersion0(reader) ? 0 : pending.version
     try {
       if (hasTaggedResponseHeader(api, version)) skipTagged(reader)
-      pending.resolve(readMessage(reader, api.response, version))
+      const answer = readMessage(reader, api.response, version)
+      if (pending.isWritten) pending.resolve(answer)
+      else pending.answer = answer
     } catch (error) {
       pending.reject(error)
       throw error
@@ -231,7 +264,7 @@ export class Connection {
     this.#idle?.cancel()
     this.#socket.destroy()
     for (const pending of this.#pending.splice(0)) {
-      pending.timer.cancel()
+      pending.timer?.cancel()
       pending.reject(failure)
     }
     this.#onEnd(this)

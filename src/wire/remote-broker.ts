@@ -41,7 +41,7 @@ export class RemoteBroker implements Broker {
     signal?.throwIfAborted()
     if (mayWait(api)) return this.#requestAlone(api, body, signal)
     const connection = await abortable(this.#sharedConnection(api.key === Produce.key ? 'produce' : 'ask'), signal)
-    return abortable(connection.request(api, body, this.#timeoutMs(api, body)), signal)
+    return connection.request(api, body, this.#timeoutMs(api, body), signal)
   }
 
   /** Connects, if nothing is connected yet. */
