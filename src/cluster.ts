@@ -1,13 +1,15 @@
-import { EventEmitter } from 'eventemitter3'
 import { Admin, type AdminOptions } from './admin/admin.js'
 import type { BrokerEvents } from './broker/events.js'
 import { LocalBroker } from './broker/local-broker.js'
 import type { Topic } from './broker/topic.js'
 import { troubleTexts } from './broker/trouble.js'
 import { type Clock, systemClock } from './common/clock.js'
+import { type CloseOptions, closeTimeoutMs, Deadline, lastStep, unlimited } from './common/closing.js'
+import { Emitter } from './common/emitter.js'
 import { expectKnownKeys } from './common/options.js'
 import { type Random, systemRandom } from './common/random.js'
 import { turnsOf } from './common/turns.js'
+import { Warnings } from './common/warnings.js'
 import { Consumer } from './consumer/consumer.js'
 import type { ConsumerOptions } from './consumer/consumer-options.js'
 import type { TopicSelector } from './consumer/subscription.js'
@@ -73,10 +75,14 @@ export interface ClusterParts {
  *
  * Closing it closes its producers, consumers and admins, the node and the storage, in that order.
  */
-export class Cluster extends EventEmitter<ClusterEvents> implements AsyncDisposable {
+export class Cluster extends Emitter<ClusterEvents> implements AsyncDisposable {
   readonly #parts: ClusterParts
   readonly #news: ClusterNews | undefined
-  readonly #clients = new Set<{ close(): Promise<void> }>()
+  /** They close first: the handlers that they wait for may still send. */
+  readonly #consumers = new Set<Client>()
+  readonly #others = new Set<Client>()
+  #closingNow: readonly Client[] = []
+  #deadline: Deadline | undefined
   #closing: Promise<void> | undefined
 
   /** Use `Cluster.open`, or `connect` of `millrace/wire`. */
@@ -117,7 +123,7 @@ export class Cluster extends EventEmitter<ClusterEvents> implements AsyncDisposa
         return intercept ? intercept(brokers, clientId) : brokers
       },
       async close() {
-        await node.close()
+        await node.close({ timeoutMs: unlimited })
         await storage.close()
       }
     })
@@ -128,8 +134,8 @@ export class Cluster extends EventEmitter<ClusterEvents> implements AsyncDisposa
   /** A producer of this cluster. Throws a `TypeError` for a wrong option. */
   producer(options: ProducerOptions = {}): Producer {
     const producer = new Producer(this.#clientParts(options.clientId), this.#withTopicCreation(options))
-    producer.once('closed', () => this.#clients.delete(producer))
-    return this.#keep(producer)
+    producer.once('closed', () => this.#others.delete(producer))
+    return this.#keep(producer, this.#others)
   }
 
   /** A consumer of this cluster; typed by the topics it is given. Throws a `TypeError` for a wrong option. */
@@ -138,14 +144,14 @@ export class Cluster extends EventEmitter<ClusterEvents> implements AsyncDisposa
   ): Consumer<T, K, V> {
     const parts = this.#clientParts(options.clientId)
     const consumer = new Consumer<T, K, V>(parts, this.#withTopicCreation({ checkCrcs: !this.#isInMemory, ...options }))
-    consumer.once('closed', () => this.#clients.delete(consumer))
-    return this.#keep(consumer)
+    consumer.once('closed', () => this.#consumers.delete(consumer))
+    return this.#keep(consumer, this.#consumers)
   }
 
   /** Manages topics, configs, groups and offsets. */
   admin(options: AdminOptions = {}): Admin {
-    const admin: Admin = new Admin({ ...this.#clientParts(options.clientId), onClosed: () => this.#clients.delete(admin) }, options)
-    return this.#keep(admin)
+    const admin: Admin = new Admin({ ...this.#clientParts(options.clientId), onClosed: () => this.#others.delete(admin) }, options)
+    return this.#keep(admin, this.#others)
   }
 
   /** The topics of the node in this process, by name; none when the cluster is elsewhere. */
@@ -173,23 +179,56 @@ export class Cluster extends EventEmitter<ClusterEvents> implements AsyncDisposa
     await this.#parts.node?.housekeeping()
   }
 
-  /** Closes all clients, then the node and its storage. Idempotent. */
-  close(): Promise<void> {
-    this.#closing ??= this.#close()
-    return this.#closing
+  /**
+   * Closes the consumers, whose handlers may finish what they have in hand, then producers and admins, then the node and its storage. Idempotent; calling it
+   * again may bring the end forward. Rejects with REQUEST_TIMED_OUT when the storage has not closed within `timeoutMs`.
+   */
+  async close(options: CloseOptions = {}): Promise<void> {
+    const timeoutMs = closeTimeoutMs(options)
+    if (this.#deadline) this.#bringForward(this.#deadline, timeoutMs)
+    else this.#deadline = new Deadline(this.#parts.clock, timeoutMs)
+    this.#closing ??= this.#close(this.#deadline)
+    await this.#closing
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
   }
 
-  async #close(): Promise<void> {
+  protected override errorArgs(error: unknown, who: string): Parameters<ClusterEvents['error']> {
+    return [{ error, during: who }]
+  }
+
+  async #close(deadline: Deadline): Promise<void> {
+    const { clock } = this.#parts
+    try {
+      const ends = [...(await this.#closeAll(this.#consumers, deadline)), ...(await this.#closeAll(this.#others, deadline))]
+      this.#closingNow = []
+      await lastStep(this.#closeParts(), clock, deadline, 'The cluster')
+      const failed = ends.find(end => end.status === 'rejected')
+      if (failed) throw failed.reason
+    } finally {
+      deadline.end()
+    }
+  }
+
+  #closeAll(clients: ReadonlySet<Client>, deadline: Deadline): Promise<PromiseSettledResult<void>[]> {
     const turns = turnsOf(this.#parts.clock)
-    const ends = await Promise.allSettled([...this.#clients].map(client => turns.yield().then(() => client.close())))
+    this.#closingNow = [...clients]
+    return Promise.allSettled(
+      this.#closingNow.map(client => turns.yield().then(() => client.close({ timeoutMs: clientsShare(deadline.leftMs) })))
+    )
+  }
+
+  async #closeParts(): Promise<void> {
     await this.#parts.close()
     this.emit('closed')
-    const failed = ends.find(end => end.status === 'rejected')
-    if (failed) throw failed.reason
+  }
+
+  #bringForward(deadline: Deadline, timeoutMs: number): void {
+    deadline.limitTo(timeoutMs)
+    // What goes wrong is told to whoever began to close the cluster.
+    for (const client of this.#closingNow) client.close({ timeoutMs: clientsShare(timeoutMs) }).catch(() => {})
   }
 
   #clientParts(clientId = 'millrace') {
@@ -215,10 +254,19 @@ export class Cluster extends EventEmitter<ClusterEvents> implements AsyncDisposa
     return isOff ? { allowAutoTopicCreation: false, ...options } : options
   }
 
-  #keep<C extends { close(): Promise<void> }>(client: C): C {
-    this.#clients.add(client)
+  #keep<C extends Client>(client: C, clients: Set<Client>): C {
+    clients.add(client)
     return client
   }
+}
+
+interface Client {
+  close(options: CloseOptions): Promise<void>
+}
+
+/** How much of the time that a cluster has to close is its clients': the rest, a quarter and at most five seconds, is the node's and its storage's. */
+function clientsShare(leftMs: number): number {
+  return Math.floor(leftMs - Math.min(5000, leftMs / 4))
 }
 
 const forwarded = [
@@ -237,23 +285,15 @@ const forwarded = [
 ] as const
 
 function forwardEvents(node: LocalBroker, cluster: Cluster): void {
-  const warned = new Set<string>()
+  const warnings = new Warnings()
   for (const name of forwarded) {
     node.events.on(name, (...event) => {
       if (cluster.emit(name, ...(event as never)) || !(name in troubleTexts)) return
       // Nobody listens, but nobody should have to wonder either why a partition is silent.
       const text = troubleTexts[name as keyof typeof troubleTexts](event[0] as never)
-      if (!warned.has(text) && warned.size < mostWarnings) warn(text, name)
-      warned.add(text)
+      warnings.warn(text, name)
     })
   }
-}
-
-const mostWarnings = 20
-
-function warn(text: string, code: string): void {
-  const { process } = globalThis as { process?: { emitWarning?(text: string, options: { type: string; code: string }): void } }
-  process?.emitWarning?.(text, { type: 'MillraceWarning', code })
 }
 
 const topicEvents = ['topicCreated', 'partitionsAdded', 'topicDeleted'] as const

@@ -28,6 +28,7 @@ export { Topic } from './broker/topic.js'
 export { Cluster, type ClusterEvents, type ClusterOptions, type ClusterParts } from './cluster.js'
 // What can be plugged in
 export { type Clock, systemClock, type Timer, type TimerOptions } from './common/clock.js'
+export type { CloseOptions } from './common/closing.js'
 export { release } from './common/lease.js'
 export { type Random, seededRandom, systemRandom } from './common/random.js'
 export type { OffsetToCommit } from './consumer/assigned-partition.js'

@@ -41,7 +41,7 @@ const maySpeakToNode = [/^storage\/file[./]/, /^record\/compression\//, /^wire\/
 const packages: Record<string, RegExp> = {
   pako: /^record\/compression\//,
   lz4js: /^record\/compression\//,
-  eventemitter3: /^(cluster\.ts|client\/|producer\/|consumer\/|broker\/|wire\/)/
+  eventemitter3: /^common\/emitter\.ts$/
 }
 
 describe('the architecture', () => {

@@ -1,5 +1,6 @@
 import type { CallOptions, RetryOptions } from '../client/retry.js'
 import type { Clock } from '../common/clock.js'
+import { type CloseOptions, closeTimeoutMs, endOf } from '../common/closing.js'
 import { expectInteger, expectKnownKeys, expectString } from '../common/options.js'
 import type { Random } from '../common/random.js'
 import { KafkaError } from '../errors.js'
@@ -53,7 +54,9 @@ export interface ClusterDescription {
 export class Admin {
   readonly #context: AdminContext
   readonly #brokers: Brokers
+  readonly #clock: Clock
   readonly #onClosed: (() => void) | undefined
+  #closing: Promise<void> | undefined
 
   /** Use `cluster.admin()`. Throws a `TypeError` for a wrong option. */
   constructor(parts: AdminParts, options: AdminOptions = {}) {
@@ -63,6 +66,7 @@ export class Admin {
     if (options.retryBackoffMs !== undefined) expectInteger('retryBackoffMs', options.retryBackoffMs, 0)
     if (options.retryBackoffMaxMs !== undefined) expectInteger('retryBackoffMaxMs', options.retryBackoffMaxMs, 0)
     this.#brokers = parts.brokers
+    this.#clock = parts.clock
     this.#onClosed = parts.onClosed
     this.#context = new AdminContext(parts.brokers, parts.clock, parts.random, options)
   }
@@ -179,10 +183,19 @@ export class Admin {
   }
 
   /** Ends calls under way with CLOSED; idempotent. */
-  async close(): Promise<void> {
+  async close(options: CloseOptions = {}): Promise<void> {
+    const timeoutMs = closeTimeoutMs(options)
+    this.#closing ??= this.#close()
+    await endOf(this.#closing, this.#clock, timeoutMs, 'The admin')
+  }
+
+  async #close(): Promise<void> {
     this.#context.close()
-    await this.#brokers.close?.()
-    this.#onClosed?.()
+    try {
+      await this.#brokers.close?.()
+    } finally {
+      this.#onClosed?.()
+    }
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -1,12 +1,12 @@
-import { EventEmitter } from 'eventemitter3'
 import type { Clock, Timer } from '../common/clock.js'
+import { Emitter } from '../common/emitter.js'
 import type { BrokerEvents } from './events.js'
 
 type EventOf<N extends keyof BrokerEvents> = Parameters<BrokerEvents[N]>[0]
 
 /** The events of a node. Those of its opening wait until whoever opens it can have listened. */
 export class BrokerNews {
-  readonly events = new EventEmitter<BrokerEvents>()
+  readonly events: Emitter<BrokerEvents> = new NodeEvents()
   readonly #told = new WeakSet<object>()
   #waiting: (() => void)[] | undefined = []
   #timer: Timer | undefined
@@ -38,5 +38,11 @@ export class BrokerNews {
     const waiting = this.#waiting
     this.#waiting = undefined
     if (waiting) for (const emit of waiting) emit()
+  }
+}
+
+class NodeEvents extends Emitter<BrokerEvents> {
+  protected override errorArgs(error: unknown, who: string): Parameters<BrokerEvents['error']> {
+    return [{ error, during: who }]
   }
 }

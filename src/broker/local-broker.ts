@@ -1,6 +1,7 @@
-import type { EventEmitter } from 'eventemitter3'
 import { type Clock, systemClock } from '../common/clock.js'
+import { type CloseOptions, closeTimeoutMs, endOf, unlimited } from '../common/closing.js'
 import { isPromise, type MaybePromise } from '../common/deferred.js'
+import type { Emitter } from '../common/emitter.js'
 import { expectInteger, expectKnownKeys } from '../common/options.js'
 import { type Random, systemRandom } from '../common/random.js'
 import { type Turns, turnsOf } from '../common/turns.js'
@@ -78,7 +79,7 @@ export class LocalBroker {
   /** Decided state: what exists. `topics` is what of it is open here. */
   readonly metadata: ClusterMetadata
   readonly delayedFetches: DelayedFetches
-  readonly events: EventEmitter<BrokerEvents>
+  readonly events: Emitter<BrokerEvents>
   readonly maxFetchBytes: number
   readonly producerIds: ProducerIds
   readonly groups: GroupCoordinator
@@ -182,7 +183,7 @@ export class LocalBroker {
         news.open(clock)
         return broker
       } catch (error) {
-        await broker.close()
+        await broker.close({ timeoutMs: unlimited })
         throw error
       }
     } catch (error) {
@@ -272,6 +273,7 @@ export class LocalBroker {
    * `log.retention.check.interval.ms`, `log.cleaner.backoff.ms` and 60 seconds.
    */
   async housekeeping(): Promise<void> {
+    if (this.#closing) throw closedError()
     await this.#applyRetention()
     await this.#cleaner.clean()
     await this.#directory.writeCheckpoints()
@@ -280,21 +282,26 @@ export class LocalBroker {
   async #applyRetention(): Promise<void> {
     for (const topic of this.#store.topics.values()) {
       for (const partition of topic.partitions) {
+        if (this.#closing) return
         const turn = this.#turns.yieldWhenOver()
         if (turn) await turn
         try {
           await partition.log.applyRetention()
         } catch (error) {
-          if (!partition.isDeleted) this.#tell(error, `retention of ${topic.name}-${partition.partition}`)
+          if (!partition.isDeleted && !this.#closing) this.#tell(error, `retention of ${topic.name}-${partition.partition}`)
         }
       }
     }
   }
 
-  /** Ends all waiting requests with CLOSED, lets what is being written be written, and closes the logs. Idempotent. */
-  close(): Promise<void> {
+  /**
+   * Ends all waiting requests with CLOSED, lets what is being written be written, and closes the logs. Idempotent. Rejects with REQUEST_TIMED_OUT when the
+   * storage takes longer than `timeoutMs`.
+   */
+  async close(options: CloseOptions = {}): Promise<void> {
+    const timeoutMs = closeTimeoutMs(options)
     this.#closing ??= this.#close()
-    return this.#closing
+    await endOf(this.#closing, this.clock, timeoutMs, 'The node')
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -1,5 +1,6 @@
 import { textBytes } from '../common/bytes.js'
 import type { Clock } from '../common/clock.js'
+import { unlimited } from '../common/closing.js'
 import { type Random, randomInteger } from '../common/random.js'
 import { turnsOf } from '../common/turns.js'
 import { KafkaError } from '../errors.js'
@@ -158,7 +159,7 @@ export class LogDirectory {
     const turns = turnsOf(this.#parts.clock)
     for (const folder of folders) {
       await turns.yieldWhenOver()
-      await this.#logs.get(folder)?.close()
+      await this.#logs.get(folder)?.close({ timeoutMs: unlimited })
       this.#logs.delete(folder)
       this.#names.delete(folder)
       if (!this.#storage.durable) await this.#storage.remove(folder)
@@ -231,7 +232,7 @@ export class LogDirectory {
     const turns = turnsOf(this.#parts.clock)
     for (let i = 0; i < logs.length; i += closedTogether) {
       await turns.yieldWhenOver()
-      await Promise.all(logs.slice(i, i + closedTogether).map(log => log.close()))
+      await Promise.all(logs.slice(i, i + closedTogether).map(log => log.close({ timeoutMs: unlimited })))
     }
     await Promise.all(this.#removals)
   }

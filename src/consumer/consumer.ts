@@ -1,5 +1,5 @@
-import { EventEmitter } from 'eventemitter3'
 import type { TopicPartition } from '../assignor/assignor.js'
+import { Emitter } from '../common/emitter.js'
 import { expectInteger, expectKnownKeys, shown } from '../common/options.js'
 import type { OffsetToCommit } from './assigned-partition.js'
 import { BatchLoop } from './batch-loop.js'
@@ -47,7 +47,7 @@ export interface PartitionLag extends TopicPartition {
  * or `run`. What cannot go on is never silent: the loop, or `run`, rejects, and an `error` event is emitted.
  */
 export class Consumer<T extends TopicSelector = string, K = Uint8Array, V = Uint8Array>
-  extends EventEmitter<ConsumerEvents>
+  extends Emitter<ConsumerEvents>
   implements AsyncDisposable, AsyncIterable<RecordOf<T, K, V>>
 {
   readonly #consumption: Consumption
@@ -247,6 +247,10 @@ export class Consumer<T extends TopicSelector = string, K = Uint8Array, V = Uint
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
+  }
+
+  protected override errorArgs(error: unknown): Parameters<ConsumerEvents['error']> {
+    return [error]
   }
 
   async #close({ timeoutMs = 30_000 }: ConsumerCloseOptions): Promise<void> {

@@ -1,4 +1,5 @@
 import { type Clock, systemClock } from '../common/clock.js'
+import { answerOf, harmless } from '../common/foreign.js'
 import { KafkaError } from '../errors.js'
 import type { Storage } from '../storage/storage.js'
 import { InOrder } from './in-order.js'
@@ -52,13 +53,19 @@ export class LogState {
     this.folder = folder
     this.clock = openOptions.clock ?? systemClock
     // The options themselves are not kept: a thousand logs would feel it.
-    const { onRoll, saveRecoveryPoint, onSegmentsRemoved, keepFrom } = openOptions
-    this.events = { onRoll, saveRecoveryPoint, onSegmentsRemoved, keepFrom }
+    const { onRoll, saveRecoveryPoint, onSegmentsRemoved, onFailure, keepFrom } = openOptions
+    this.events = {
+      saveRecoveryPoint,
+      // Without an answer nothing is removed.
+      keepFrom: keepFrom && (() => answerOf('keepFrom', keepFrom, 0)),
+      onRoll: onRoll && harmless('onRoll', onRoll),
+      onSegmentsRemoved: onSegmentsRemoved && harmless('onSegmentsRemoved', onSegmentsRemoved)
+    }
     this.autoHighWatermark = openOptions.autoHighWatermark ?? true
     this.isReadOnly = storage.readOnly ?? false
     this.options = options
     this.compactedUpTo = openOptions.firstDirtyOffset
-    this.failures = new WriteFailures(folder, openOptions.onFailure)
+    this.failures = new WriteFailures(folder, onFailure && harmless('onFailure', onFailure))
     this.segments = new SegmentList(segments, this.failures.behind)
     this.history = history
     this.flusher = new LogFlusher(storage, folder, history, openOptions.recoveryPoint ?? 0, {

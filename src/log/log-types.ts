@@ -20,13 +20,16 @@ export interface LogOpenOptions extends LogOptions {
   readonly recoveryPoint?: number
   /** Records below this offset were compacted before the log was last closed. Default: `logStartOffset`, so that all of it is looked at again. */
   readonly firstDirtyOffset?: number
-  /** Called when a segment has ended and the next one begun, at `baseOffset`; must not throw. */
+  /** Called a moment after a segment has ended and the next one begun, at `baseOffset`. What it throws becomes a warning of the process. */
   readonly onRoll?: (baseOffset: number) => void
   /** Called before something relies on the recovery point, which may have moved either way, being known after a crash. */
   readonly saveRecoveryPoint?: () => Promise<void>
-  /** Called when something failed that nobody waits for, so that the log takes no more writes; must not throw. */
+  /**
+   * Called a moment after something failed that nobody waits for, so that the log takes no more writes. What it throws becomes a warning of the
+   * process.
+   */
   readonly onFailure?: (failure: KafkaError) => void
-  /** Called when old segments were removed; must not throw. */
+  /** Called a moment after old segments were removed. What it throws becomes a warning of the process. */
   readonly onSegmentsRemoved?: (removed: RemovedSegments) => void
   /**
    * Records from this offset on are not removed for their size; asked when that is about to happen. Must not throw. Default: none are kept.

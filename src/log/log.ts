@@ -1,4 +1,5 @@
 import { systemClock } from '../common/clock.js'
+import { type CloseOptions, closeTimeoutMs, endOf, unlimited } from '../common/closing.js'
 import { isPromise, type MaybePromise } from '../common/deferred.js'
 import { release } from '../common/lease.js'
 import { expectInteger, shown } from '../common/options.js'
@@ -84,7 +85,7 @@ export class Log {
       return log
     } catch (error) {
       log.#state.failures.end(error)
-      await log.close()
+      await log.close({ timeoutMs: unlimited })
       throw error
     }
   }
@@ -318,10 +319,14 @@ export class Log {
     return exclusively(state, () => state.flusher.sync(state.segments.all, state.logEndOffset))
   }
 
-  /** Ends the use of the log once all writes are done; idempotent. What it holds is then safe on the disk, where `failure` does not tell otherwise. */
-  close(): Promise<void> {
+  /**
+   * Ends the use of the log once all writes are done; idempotent. What it holds is then safe on the disk, where `failure` does not tell otherwise. Rejects
+   * with REQUEST_TIMED_OUT when the storage takes longer than `timeoutMs`.
+   */
+  async close(options: CloseOptions = {}): Promise<void> {
+    const timeoutMs = closeTimeoutMs(options)
     this.#closing ??= this.#close()
-    return this.#closing
+    await endOf(this.#closing, this.#state.clock, timeoutMs, `The log \`${this.folder}\``)
   }
 
   async #close(): Promise<void> {

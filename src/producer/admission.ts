@@ -71,6 +71,9 @@ export class Admission {
   /** The topics whose head waits for memory, in the order in which they came to. */
   readonly #starved: Line[] = []
   readonly #ending = new AbortController()
+  /** Ends the looks for topics that began before closing did. */
+  readonly #looking = new AbortController()
+  #isClosing = false
   readonly #allWriters: () => Iterable<TopicWriter>
   #isHurrying = false
 
@@ -115,9 +118,16 @@ export class Admission {
     await Promise.all(entries.map(entry => (entry.taken ??= deferred()).promise))
   }
 
+  /** Looks once more, at once, for the topics that are being looked for, and does not wait for one that is not there. */
+  lookNow(): void {
+    this.#isClosing = true
+    this.#looking.abort(new KafkaError('CLOSED'))
+  }
+
   /** Turns everyone away. */
   refuseAll(error: unknown): void {
     this.#ending.abort(error)
+    this.#looking.abort(error)
     for (const line of [...this.#lines.values()]) this.#refuseLine(line, error)
     this.#starved.length = 0
     this.#setHurry(false)
@@ -181,8 +191,10 @@ export class Admission {
       line.isLookingUp = false
       this.#tryHead(line)
     }
+    const isLast = this.#isClosing
     const onMissing = (error: unknown) => {
       line.isLookingUp = false
+      if (this.#isClosing && !isLast && !this.#ending.signal.aborted) return this.#lookUp(line)
       // A topic that is known in part will do: the partitions that have a leader can be written.
       if (metadata.topic(topic)) onFound()
       else this.#refuseLine(line, error)
@@ -190,7 +202,8 @@ export class Admission {
     const found = ensureTopic(append.topic, brokers, metadata, {
       allowAutoTopicCreation,
       timeoutMs: maxBlockMs,
-      signal: this.#ending.signal
+      signal: isLast ? this.#ending.signal : this.#looking.signal,
+      ...(isLast && { unknownTopicRetries: 0 })
     })
     if (isPromise(found)) found.then(onFound, onMissing)
     else onFound()

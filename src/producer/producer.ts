@@ -1,8 +1,9 @@
-import { EventEmitter } from 'eventemitter3'
 import { MetadataCache } from '../client/metadata-cache.js'
 import type { Clock } from '../common/clock.js'
+import { closeTimeoutMs, Deadline, lastStep } from '../common/closing.js'
 import { abortable, isPromise } from '../common/deferred.js'
-import { expectInteger, expectKnownKeys, shown } from '../common/options.js'
+import { Emitter } from '../common/emitter.js'
+import { shown } from '../common/options.js'
 import type { Random } from '../common/random.js'
 import { KafkaError } from '../errors.js'
 import type { Brokers } from '../protocol/broker.js'
@@ -39,7 +40,7 @@ export interface SendOptions {
 }
 
 export interface ProducerCloseOptions {
-  /** Milliseconds to go on delivering; what is left then fails with CLOSED. Default: until all is delivered or has timed out. */
+  /** Milliseconds to go on delivering; what is left then fails with CLOSED. Default: 30000. */
   readonly timeoutMs?: number
 }
 
@@ -74,6 +75,8 @@ export interface ProducerEvents {
   delivered: (event: DeliveredEvent) => void
   failed: (event: FailedEvent) => void
   retry: (event: RetryEvent) => void
+  /** A listener of another event threw, or rejected, with this. Where nobody listens, the process gets a warning. */
+  error: (error: unknown) => void
   closed: () => void
 }
 
@@ -92,7 +95,7 @@ export interface ProducerEvents {
  *
  * Events, for those who watch rather than await: `delivered`, `failed` and `retry` for each batch, and `closed`.
  */
-export class Producer extends EventEmitter<ProducerEvents> implements AsyncDisposable {
+export class Producer extends Emitter<ProducerEvents> implements AsyncDisposable {
   readonly #settings: ProducerSettings
   readonly #clock: Clock
   readonly #random: Random
@@ -105,6 +108,7 @@ export class Producer extends EventEmitter<ProducerEvents> implements AsyncDispo
   /** The one that was asked for last; most sends go to the same topic as the one before. */
   #lastWriter: TopicWriter | undefined
   #lookAgainAt: number
+  #deadline: Deadline | undefined
   #closing: Promise<void> | undefined
 
   constructor(parts: ProducerParts, options: ProducerOptions = {}) {
@@ -193,34 +197,40 @@ export class Producer extends EventEmitter<ProducerEvents> implements AsyncDispo
     }
   }
 
-  /** Delivers what has been sent, then stops. From the call on, `send` is refused with CLOSED. Calling it again waits for the same end. */
-  close(options: ProducerCloseOptions = {}): Promise<void> {
-    try {
-      expectKnownKeys('close', options, ['timeoutMs'])
-      if (options.timeoutMs !== undefined) expectInteger('timeoutMs', options.timeoutMs, 0)
-    } catch (error) {
-      return Promise.reject(error)
-    }
-    this.#closing ??= this.#close(options.timeoutMs)
-    return this.#closing
+  /**
+   * Delivers what has been sent, then stops. From the call on, `send` is refused with CLOSED; nothing lingers, and what waits for another try is tried at
+   * once. Calling it again waits for the same end, and may bring it forward.
+   */
+  async close(options: ProducerCloseOptions = {}): Promise<void> {
+    const timeoutMs = closeTimeoutMs(options)
+    if (this.#deadline) this.#deadline.limitTo(timeoutMs)
+    else this.#deadline = new Deadline(this.#clock, timeoutMs)
+    this.#closing ??= this.#close(this.#deadline)
+    await this.#closing
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
   }
 
-  async #close(timeoutMs: number | undefined): Promise<void> {
-    const giveUp = new AbortController()
-    const onTime = () => giveUp.abort()
-    const timer = timeoutMs === undefined ? undefined : this.#clock.setTimer(timeoutMs, onTime, { keepAlive: true, givesUp: true })
-    await this.flush({ signal: giveUp.signal }).catch(() => {})
-    timer?.cancel()
+  async #close(deadline: Deadline): Promise<void> {
+    this.#admission.lookNow()
+    this.#sender.retryNow()
+    await this.flush({ signal: deadline.signal }).catch(() => {})
     const error = new KafkaError('CLOSED', 'The producer was closed before the record was delivered')
     this.#admission.refuseAll(error)
     this.#sender.stop(error)
     this.#accumulator.stop()
+    try {
+      await lastStep(this.#closeBrokers(), this.#clock, deadline, 'The producer')
+    } finally {
+      deadline.end()
+      this.emit('closed')
+    }
+  }
+
+  async #closeBrokers(): Promise<void> {
     await this.#brokers.close?.()
-    this.#tell('closed')
   }
 
   /** What writes to the topic, after a look at what stands before any record. */
@@ -288,23 +298,18 @@ export class Producer extends EventEmitter<ProducerEvents> implements AsyncDispo
   #onDelivered({ topic, partition }: PartitionQueue, batch: ProducerBatch, baseOffset: number): void {
     if (this.listenerCount('delivered') === 0) return
     const { recordCount, sizeInBytes } = batch
-    this.#tell('delivered', { topic, partition, baseOffset, recordCount, sizeInBytes })
+    this.emit('delivered', { topic, partition, baseOffset, recordCount, sizeInBytes })
   }
 
   #onFailed({ topic, partition }: PartitionQueue, { recordCount }: ProducerBatch, error: unknown): void {
-    if (this.listenerCount('failed') > 0) this.#tell('failed', { topic, partition, recordCount, error })
+    if (this.listenerCount('failed') > 0) this.emit('failed', { topic, partition, recordCount, error })
   }
 
   #onRetry({ topic, partition }: PartitionQueue, { recordCount, attempts }: ProducerBatch, error: unknown, delayMs: number): void {
-    if (this.listenerCount('retry') > 0) this.#tell('retry', { topic, partition, recordCount, error, attempts, delayMs })
+    if (this.listenerCount('retry') > 0) this.emit('retry', { topic, partition, recordCount, error, attempts, delayMs })
   }
 
-  /** A listener that throws must not stop the producer: its error surfaces on its own. */
-  #tell<E extends keyof ProducerEvents>(event: E, ...args: Parameters<ProducerEvents[E]>): void {
-    try {
-      this.emit(event, ...(args as never))
-    } catch (error) {
-      Promise.reject(error)
-    }
+  protected override errorArgs(error: unknown): Parameters<ProducerEvents['error']> {
+    return [error]
   }
 }

@@ -121,6 +121,12 @@ export class Sender implements TurnTaker {
     return this.#stretchNow
   }
 
+  /** Tries at once what waits for its next try. */
+  retryNow(): void {
+    for (const queue of this.#backingOff) queue.retryAt = 0
+    this.#endBackoff()
+  }
+
   /** Stops for good. What has not been delivered is given up with this error. */
   stop(error: KafkaError): void {
     this.#ending.abort(error)

@@ -21,7 +21,10 @@ export interface Storage {
   readonly memoryBytes?: number
   /** Gives memory back that is kept to be used again. */
   releaseMemory?(): void
-  /** Set by who uses the storage: is told what fails while nobody waits for it, and which file it concerns. */
+  /**
+   * Set by who uses the storage: is told what fails while nobody waits for it, and which file it concerns. What it throws must not stop the
+   * storage.
+   */
   onError?: ((error: unknown, name: string) => void) | undefined
   /** Opens a file, creating it when it is not there. One opener at a time per name. */
   open(name: string): MaybePromise<StorageFile>

@@ -1,7 +1,15 @@
 export type { ConnectOptions, RemoteBrokersOptions } from './client-options.js'
 export { connect } from './connect.js'
 export { cutAnswer, type Exchange, type Intercept, type Interception, noAnswer } from './intercept.js'
-export { type Connectable, type ConnectionInfo, type Listener, type ListenerEvents, listen, type NodeOwner } from './listener.js'
+export {
+  type Connectable,
+  type ConnectionInfo,
+  type Listener,
+  type ListenerCloseOptions,
+  type ListenerEvents,
+  listen,
+  type NodeOwner
+} from './listener.js'
 export type { ListenOptions } from './listener-options.js'
 export { type RemoteBrokers, remoteBrokers } from './remote-brokers.js'
 export type { SaslClientOptions, SaslMechanism, SaslServerOptions, ScramMechanism } from './sasl/sasl-options.js'

@@ -1,8 +1,9 @@
 import { createServer, type Server, type Socket } from 'node:net'
 import { createServer as createTlsServer, type TlsOptions as NodeTlsOptions } from 'node:tls'
-import { EventEmitter } from 'eventemitter3'
 import type { Timer } from '../common/clock.js'
+import { closeTimeoutMs } from '../common/closing.js'
 import { deferred } from '../common/deferred.js'
+import { Emitter } from '../common/emitter.js'
 import { KafkaError } from '../errors.js'
 import type { Broker } from '../protocol/broker.js'
 import { ByteBudget } from './byte-budget.js'
@@ -46,6 +47,12 @@ export interface ListenerEvents {
   error: [unknown]
 }
 
+/** How long closing a listener may take. */
+export interface ListenerCloseOptions {
+  /** Milliseconds to wait for answers that are being made; connections that owe one then end without it. Default: 5000. */
+  readonly timeoutMs?: number
+}
+
 /**
  * Opens a port on which any Kafka client can reach a node in this process.
  *
@@ -73,7 +80,7 @@ export async function listen(target: Connectable | NodeOwner, options: ListenOpt
 }
 
 /** A port on which clients come in. Made by {@link listen}. */
-export class Listener extends EventEmitter<ListenerEvents> implements AsyncDisposable {
+export class Listener extends Emitter<ListenerEvents> implements AsyncDisposable {
   readonly #target: Connectable
   readonly #options: CheckedListenOptions
   readonly #users: Users | undefined
@@ -145,14 +152,30 @@ export class Listener extends EventEmitter<ListenerEvents> implements AsyncDispo
     return this.#users
   }
 
-  /** Accepts no more, answers what is being answered, ends long polls, and closes all connections. */
-  close(): Promise<void> {
+  /** Accepts no more, answers what is being answered, ends long polls, and closes all connections. Idempotent. */
+  async close(options: ListenerCloseOptions = {}): Promise<void> {
+    const timeoutMs = closeTimeoutMs(options, closeGraceMs)
     this.#closing ??= this.#close()
-    return this.#closing
+    const late = this.#options.clock.setTimer(
+      timeoutMs,
+      () => {
+        for (const socket of this.#sockets) socket.destroy()
+      },
+      { keepAlive: true, givesUp: true }
+    )
+    try {
+      await this.#closing
+    } finally {
+      late.cancel()
+    }
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
+  }
+
+  protected override errorArgs(error: unknown): ListenerEvents['error'] {
+    return [error]
   }
 
   get #endpoint(): Endpoint {
@@ -166,15 +189,7 @@ export class Listener extends EventEmitter<ListenerEvents> implements AsyncDispo
     // With TLS the socket that came in lies below the one that is served.
     const served = new Set([...this.#connections].map(({ socket }) => peerOf(socket)))
     for (const socket of this.#sockets) if (!served.has(peerOf(socket))) socket.destroy()
-    const grace = this.#options.clock.setTimer(
-      closeGraceMs,
-      () => {
-        for (const socket of this.#sockets) socket.destroy()
-      },
-      { givesUp: true }
-    )
     await closed
-    grace.cancel()
   }
 
   #admit(socket: Socket): void {
@@ -245,7 +260,6 @@ export class Listener extends EventEmitter<ListenerEvents> implements AsyncDispo
   }
 }
 
-/** How long `close` waits for answers that are being made. */
 const closeGraceMs = 5000
 
 function peerOf({ remoteAddress, remotePort }: Socket): string {

@@ -1,4 +1,6 @@
 import { describe, expect, it } from 'vitest'
+import { seededRandom } from '../../src/common/random.js'
+import { Producer } from '../../src/producer/producer.js'
 import { Metadata } from '../../src/protocol/messages/metadata.js'
 import { Produce } from '../../src/protocol/messages/produce.js'
 import { stateOf, workbench } from './workbench.js'
@@ -136,6 +138,76 @@ describe('close', () => {
       })
   })
 
+  it('tries at once what waits for its next try', async () => {
+    const { producer, broker, clock, values } = await workbench()
+    const sender = producer({ retryBackoffMs: 5000, retryBackoffMaxMs: 5000 })
+    broker.on(Produce).once().answer('NOT_ENOUGH_REPLICAS')
+    const sent = sender.send('orders', { value: 'v' })
+    await clock.advance(100)
+    const before = clock.monotonic()
+    await sender.close()
+    await sent
+    expect([values(), clock.monotonic() - before]).toEqual([['v'], 0])
+  })
+
+  it('looks at once for topics that are being looked for', async () => {
+    const { producer, broker, clock, values } = await workbench()
+    const sender = producer({ retryBackoffMs: 5000, retryBackoffMaxMs: 5000 })
+    broker.on(Metadata).once().answer('LEADER_NOT_AVAILABLE')
+    const sent = sender.send('orders', { value: 'v' })
+    await clock.advance(100)
+    const before = clock.monotonic()
+    await sender.close()
+    await sent
+    expect([values(), clock.monotonic() - before]).toEqual([['v'], 0])
+  })
+
+  it('does not wait for a topic that is not there', async () => {
+    const { producer, clock } = await workbench()
+    const sender = producer({ allowAutoTopicCreation: false, retryBackoffMs: 5000 })
+    const sent = sender.send('absent', { value: 'v' })
+    await clock.advance(100)
+    const outcome = expect(sent).rejects.toMatchObject({ code: 'UNKNOWN_TOPIC_OR_PARTITION' })
+    await sender.close()
+    await outcome
+  })
+
+  it('has 30 seconds where nothing is said', async () => {
+    const { producer, broker, clock } = await workbench()
+    const sender = producer()
+    broker.on(Produce).loseRequest()
+    const sent = sender.send('orders', { value: 'v' })
+    sent.catch(() => {})
+    const closed = sender.close()
+    await clock.advance(29_999)
+    expect(await stateOf(closed)).toBe('pending')
+    await clock.advance(1)
+    await closed
+    await expect(sent).rejects.toMatchObject({ code: 'CLOSED' })
+  })
+
+  it('may be brought forward by another call', async () => {
+    const { producer, broker, clock } = await workbench()
+    const before = clock.timerCount
+    const sender = producer()
+    broker.on(Produce).loseRequest()
+    const sent = sender.send('orders', { value: 'v' })
+    sent.catch(() => {})
+    const closed = [sender.close({ timeoutMs: 10_000 }), sender.close({ timeoutMs: 100 })]
+    await clock.advance(100)
+    await Promise.all(closed)
+    expect(clock.timerCount).toBe(before)
+  })
+
+  it('ends when what stands before the brokers does not', async () => {
+    const { clock, broker } = await workbench()
+    const hanging = { any: () => broker, byId: () => broker, close: () => new Promise<void>(() => {}) }
+    const sender = new Producer({ brokers: hanging, clock, random: seededRandom(1) })
+    const closed = sender.close({ timeoutMs: 1000 }).catch(error => error)
+    await clock.advance(1000)
+    expect(await closed).toMatchObject({ code: 'REQUEST_TIMED_OUT' })
+  })
+
   it('with a timeout of 0 fails at once what is under way, and ends its requests', async () => {
     const { producer, broker, clock } = await workbench()
     const sender = producer()
@@ -226,22 +298,36 @@ describe('a signal', () => {
   })
 })
 
-describe('a listener that throws', () => {
-  it('does not stop the producer', async () => {
+describe('a listener that fails', () => {
+  it.each([
+    [
+      'throws',
+      () => {
+        throw new Error('in a listener')
+      }
+    ],
+    ['rejects', () => Promise.reject(new Error('in a listener'))]
+  ])('%s: it does not stop the producer, and an `error` event tells of it', async (_, fail) => {
     const { producer, values } = await workbench()
     const sender = producer()
-    const surfaced: unknown[] = []
-    const listeners = process.listeners('unhandledRejection')
-    process.removeAllListeners('unhandledRejection')
-    process.once('unhandledRejection', error => surfaced.push(error))
-    sender.once('delivered', () => {
-      throw new Error('in a listener')
-    })
+    const errors: unknown[] = []
+    sender.on('error', error => errors.push(error))
+    sender.once('delivered', fail)
     await sender.send('orders', { value: 'a' })
     await sender.send('orders', { value: 'b' })
-    await new Promise(setImmediate)
-    for (const listener of listeners) process.on('unhandledRejection', listener)
     expect(values()).toEqual(['a', 'b'])
-    expect(surfaced).toEqual([new Error('in a listener')])
+    expect(errors).toEqual([new Error('in a listener')])
+  })
+
+  it('may send, flush and close in turn', async () => {
+    const { producer, values } = await workbench()
+    const sender = producer()
+    const ended: Promise<unknown>[] = []
+    sender.once('delivered', () => {
+      ended.push(sender.send('orders', { value: 'b' }), sender.flush(), sender.close())
+    })
+    await sender.send('orders', { value: 'a' })
+    await Promise.all(ended)
+    expect(values()).toEqual(['a', 'b'])
   })
 })

@@ -58,7 +58,7 @@ describe('sendBatch', () => {
 describe('events', () => {
   it('are typed', () => {
     producer.on('delivered', event => expectTypeOf(event.baseOffset).toEqualTypeOf<number>())
-    expectTypeOf<keyof ProducerEvents>().toEqualTypeOf<'delivered' | 'failed' | 'retry' | 'closed'>()
+    expectTypeOf<keyof ProducerEvents>().toEqualTypeOf<'delivered' | 'failed' | 'retry' | 'error' | 'closed'>()
     // @ts-expect-error: there is no such event
     producer.on('sent', () => {})
   })

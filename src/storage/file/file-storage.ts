@@ -2,6 +2,8 @@ import { mkdirSync, readdirSync, realpathSync, renameSync, rmdirSync, statSync }
 import { open, rm } from 'node:fs/promises'
 import { dirname, join, relative, resolve } from 'node:path'
 import { systemClock, type Timer } from '../../common/clock.js'
+import { type CloseOptions, closeTimeoutMs, endOf } from '../../common/closing.js'
+import { harmless } from '../../common/foreign.js'
 import { expectInteger, expectKnownKeys, expectOneOf, expectString } from '../../common/options.js'
 import { KafkaError } from '../../errors.js'
 import { ChunkPool } from '../chunk-pool.js'
@@ -194,7 +196,13 @@ export class FileStorage implements Storage {
     }
   }
 
-  async close(): Promise<void> {
+  /** Rejects with REQUEST_TIMED_OUT when the disk takes longer than `timeoutMs`. */
+  async close(options: CloseOptions = {}): Promise<void> {
+    const timeoutMs = closeTimeoutMs(options)
+    await endOf(this.#close(), systemClock, timeoutMs, `The storage in \`${this.directory}\``)
+  }
+
+  async #close(): Promise<void> {
     this.#syncTimer?.cancel()
     for (const file of [...this.#files]) await file.close()
     this.#handles.closeAll()
@@ -259,14 +267,18 @@ export class FileStorage implements Storage {
     this.#unsyncedFolders.clear()
     for (const file of files) {
       // One that is being closed was synced by its owner, or need not be.
-      if (!file.isClosed) file.sync().catch(error => this.onError?.(error, relative(this.directory, file.path)))
+      if (!file.isClosed) file.sync().catch(error => this.#tell(error, relative(this.directory, file.path)))
     }
     for (const folder of folders) {
       this.syncFolder(folder).catch(error => {
         for (const file of this.#files.at(join(this.directory, folder))) file.fail(error)
-        this.onError?.(error, folder)
+        this.#tell(error, folder)
       })
     }
+  }
+
+  #tell(error: unknown, name: string): void {
+    if (this.onError) harmless('onError', this.onError)(error, name)
   }
 }
 

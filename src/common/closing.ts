@@ -1,0 +1,92 @@
+import { KafkaError } from '../errors.js'
+import type { Clock } from './clock.js'
+import { expectInteger, expectKnownKeys } from './options.js'
+
+/** How long closing may take. */
+export interface CloseOptions {
+  /** Milliseconds after which `close` ends, whatever is still under way. Default: 30000. */
+  readonly timeoutMs?: number
+}
+
+const defaultTimeoutMs = 30_000
+/** A `close` within another one, which has a limit of its own. */
+export const unlimited = Number.MAX_SAFE_INTEGER
+
+/** The time that a `close` has. Throws a `TypeError` for options that make no sense. */
+export function closeTimeoutMs(options: CloseOptions, otherwise: number = defaultTimeoutMs): number {
+  expectKnownKeys('close', options, ['timeoutMs'])
+  const { timeoutMs = otherwise } = options
+  expectInteger('timeoutMs', timeoutMs, 0)
+  return timeoutMs
+}
+
+/** The time by which something ends. It can be moved forward, not back. */
+export class Deadline {
+  readonly #clock: Clock
+  readonly #ending = new AbortController()
+  #time = Number.POSITIVE_INFINITY
+  #timer: { cancel(): void } | undefined
+
+  constructor(clock: Clock, timeoutMs: number) {
+    this.#clock = clock
+    this.limitTo(timeoutMs)
+  }
+
+  /** Aborts at the deadline. */
+  get signal(): AbortSignal {
+    return this.#ending.signal
+  }
+
+  /** Milliseconds that are left. */
+  get leftMs(): number {
+    return this.signal.aborted ? 0 : Math.max(0, this.#time - this.#clock.monotonic())
+  }
+
+  /** Ends no later than this many milliseconds from now. */
+  limitTo(timeoutMs: number): void {
+    const time = this.#clock.monotonic() + timeoutMs
+    if (time >= this.#time) return
+    this.#time = time
+    this.#timer?.cancel()
+    this.#timer = this.#clock.setTimer(timeoutMs, () => this.#ending.abort(new KafkaError('CLOSED', 'The time to close is over')), {
+      keepAlive: true
+    })
+  }
+
+  /** It is over before the deadline. */
+  end(): void {
+    this.#timer?.cancel()
+  }
+}
+
+/** What the last step of a closing may take even when the time is over: it holds nothing that could wait, unless it is the user's. */
+const leastMs = 100
+
+/** Waits for the last step of a closing with a deadline. */
+export function lastStep(closing: Promise<void>, clock: Clock, deadline: Deadline, what: string): Promise<void> {
+  return endOf(closing, clock, Math.max(leastMs, Math.ceil(deadline.leftMs)), what)
+}
+
+/**
+ * Waits for the end of a closing, no longer than it may take: then rejects with REQUEST_TIMED_OUT, while the closing goes on in the
+ * background. `what` is closed, "the log `orders-0`" for instance.
+ */
+export async function endOf(closing: Promise<void>, clock: Clock, timeoutMs: number, what: string): Promise<void> {
+  if (timeoutMs === unlimited) return closing
+  let timer: { cancel(): void } | undefined
+  const late = new Promise<never>((_, reject) => {
+    timer = clock.setTimer(timeoutMs, () => reject(notClosed(what)), { keepAlive: true })
+  })
+  try {
+    await Promise.race([closing, late])
+  } finally {
+    timer?.cancel()
+  }
+}
+
+function notClosed(what: string): KafkaError {
+  return new KafkaError(
+    'REQUEST_TIMED_OUT',
+    `${what} did not close in time (\`timeoutMs\`); what is under way in it is no longer waited for`
+  )
+}

@@ -1,0 +1,21 @@
+/** So many different warnings are given by one who warns. */
+const mostWarnings = 20
+
+/** Warnings of the process: each text once, and not without end. */
+export class Warnings {
+  readonly #told = new Set<string>()
+
+  /** `cause`, where given, shows in the details of the warning. */
+  warn(text: string, code: string, cause?: unknown): void {
+    if (this.#told.has(text) || this.#told.size >= mostWarnings) return
+    this.#told.add(text)
+    const { process } = globalThis as { process?: { emitWarning?(text: string, options: object): void } }
+    const detail = cause instanceof Error ? { detail: cause.stack } : {}
+    process?.emitWarning?.(text, { type: 'MillraceWarning', code, ...detail })
+  }
+}
+
+/** How a failure reads in a sentence. */
+export function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}
