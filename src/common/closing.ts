@@ -9,6 +9,8 @@ export interface CloseOptions {
 }
 
 const defaultTimeoutMs = 30_000
+/** Answers that have come already count before the time is over. */
+const patient = { keepAlive: true, givesUp: true }
 /** A `close` within another one, which has a limit of its own. */
 export const unlimited = Number.MAX_SAFE_INTEGER
 
@@ -48,9 +50,7 @@ export class Deadline {
     if (time >= this.#time) return
     this.#time = time
     this.#timer?.cancel()
-    this.#timer = this.#clock.setTimer(timeoutMs, () => this.#ending.abort(new KafkaError('CLOSED', 'The time to close is over')), {
-      keepAlive: true
-    })
+    this.#timer = this.#clock.setTimer(timeoutMs, () => this.#ending.abort(new KafkaError('CLOSED', 'The time to close is over')), patient)
   }
 
   /** It is over before the deadline. */
@@ -75,7 +75,7 @@ export async function endOf(closing: Promise<void>, clock: Clock, timeoutMs: num
   if (timeoutMs === unlimited) return closing
   let timer: { cancel(): void } | undefined
   const late = new Promise<never>((_, reject) => {
-    timer = clock.setTimer(timeoutMs, () => reject(notClosed(what)), { keepAlive: true })
+    timer = clock.setTimer(timeoutMs, () => reject(notClosed(what)), patient)
   })
   try {
     await Promise.race([closing, late])
