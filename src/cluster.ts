@@ -123,8 +123,11 @@ export class Cluster extends Emitter<ClusterEvents> implements AsyncDisposable {
         return intercept ? intercept(brokers, clientId) : brokers
       },
       async close() {
-        await node.close({ timeoutMs: unlimited })
-        await storage.close()
+        try {
+          await node.close({ timeoutMs: unlimited })
+        } finally {
+          await storage.close()
+        }
       }
     })
     forwardEvents(node, cluster)
@@ -281,6 +284,7 @@ const forwarded = [
   'tornTail',
   'partitionStopped',
   'straySetAside',
+  'fenced',
   'error'
 ] as const
 

@@ -5,8 +5,8 @@ import type { RemovalReason } from '../log/log-types.js'
 import type { TornTail } from '../log/recovery.js'
 
 /**
- * What a node tells about its life; none of it on the path of a record. What must not go unnoticed (`tornTail`, `partitionStopped`, `straySetAside`, `error`)
- * becomes a warning of the process where nobody listens.
+ * What a node tells about its life; none of it on the path of a record. What must not go unnoticed (`tornTail`, `partitionStopped`, `straySetAside`,
+ * `fenced`, `error`) becomes a warning of the process where nobody listens.
  */
 export interface BrokerEvents {
   topicCreated: (event: { readonly topic: string; readonly topicId: string; readonly partitions: number }) => void
@@ -39,6 +39,11 @@ export interface BrokerEvents {
   partitionStopped: (event: { readonly topic: string; readonly partition: number; readonly error: KafkaError }) => void
   /** A folder that belongs to no known partition was renamed to this. */
   straySetAside: (event: { readonly folder: string }) => void
+  /**
+   * Another owner has taken the storage over; the error says who. Nothing is written or acknowledged
+   * any more, and every request is refused with this error. Close the cluster.
+   */
+  fenced: (event: { readonly error: KafkaError }) => void
   /** Something failed that no response could carry in full. `during` says what the node was doing. */
   error: (event: { readonly error: unknown; readonly during: string }) => void
 }

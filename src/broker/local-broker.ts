@@ -94,6 +94,8 @@ export class LocalBroker {
   #endpoint = { host: 'localhost', port: 9092 }
   #changes: Promise<unknown> = Promise.resolve()
   #closing: Promise<void> | undefined
+  /** Why the node answers nothing any more: another has its storage. */
+  #fenced: KafkaError | undefined
 
   private constructor(parts: Parts) {
     this.nodeId = parts.nodeId
@@ -136,6 +138,7 @@ export class LocalBroker {
       onCompacted: ({ topic, partition }, report) => this.events.emit('compacted', { topic, partition, ...report }),
       onFailed: ({ topic, partition }, error) => this.#tell(error, `compaction of ${topic}-${partition}`)
     })
+    this.storage.onLost = error => this.#fence(error)
     // On a disk it may wait; memory must not fill up meanwhile.
     if (!parts.storage.durable) parts.store.onRoll = () => this.#cleaner.wake()
   }
@@ -148,12 +151,14 @@ export class LocalBroker {
     const { maxMemoryBytes = defaultMemoryBytes() } = options
     expectInteger('maxMemoryBytes', maxMemoryBytes, leastMemoryBytes)
     const configs = new BrokerConfigs(given, storage.durable)
+    if (storage.prepare) await storage.prepare()
     const metadata = new ClusterMetadata()
     const news = new BrokerNews()
     const onError = news.failed
     const onDamage = (damage: KafkaError) => onError(damage, `reading \`${damage.file}\``)
     const { clusterId } = await nodeIdentity(storage, nodeId, random, onDamage)
     storage.onError = (error, name) => onError(error, `writing \`${name}\``)
+    storage.onLost = error => news.tell('fenced', { error })
     const directory = await LogDirectory.open({ storage, clock, random, onError })
     try {
       const log = await metadataLog(directory, clock, failure => onError(failure, 'writing metadata'))
@@ -245,6 +250,13 @@ export class LocalBroker {
     return number
   }
 
+  /** Another owner has the storage: what waits ends, and what comes is refused. */
+  #fence(error: KafkaError): void {
+    this.#fenced = error
+    this.delayedFetches.close(error)
+    this.#news.tell('fenced', { error })
+  }
+
   #tell(error: unknown, during: string): void {
     this.#news.failed(error, during)
   }
@@ -322,6 +334,7 @@ export class LocalBroker {
 
   #request<A extends Api>(api: A, body: RequestOf<A>, context: RequestContext, signal?: AbortSignal): MaybePromise<ResponseOf<A>> {
     if (this.#closing) return Promise.reject(closedError())
+    if (this.#fenced) return Promise.reject(this.#fenced)
     if (signal?.aborted) return Promise.reject(signal.reason)
     const handle = handlerOf(api)
     if (!handle) return Promise.reject(new KafkaError('UNSUPPORTED_VERSION', `This broker does not serve ${api.name}`))

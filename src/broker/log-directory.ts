@@ -73,6 +73,10 @@ export class LogDirectory {
     return directory
   }
 
+  get isReadOnly(): boolean {
+    return this.#storage.readOnly ?? false
+  }
+
   async #open(): Promise<void> {
     this.#names = new Set(await this.#storage.list(''))
     this.#isClean = this.#names.has(cleanMarker)

@@ -123,9 +123,11 @@ export class TopicStore {
   }
 
   #tellOfRecovery(topic: string, partition: number, log: Log): void {
-    const { news } = this.#surroundings
+    const { news, directory } = this.#surroundings
     const { batches, tornTail } = log.recovery
     if (log.isStopped) news.tell('partitionStopped', { topic, partition, error: log.failure?.cause as KafkaError })
+    // Nothing was taken away; and the owner may just be writing there.
+    if (directory.isReadOnly) return
     if (batches > 0 || tornTail) news.tell('logRecovered', { topic, partition, batches, logEndOffset: log.logEndOffset })
     if (tornTail) news.tell('tornTail', { topic, partition, ...tornTail })
   }

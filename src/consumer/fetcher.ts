@@ -247,6 +247,8 @@ export class Fetcher {
         this.#answered(node)
         this.#rest(node.rest)
         this.#owner.onTrouble(error)
+        // The broker has lost its storage for good.
+        if (error instanceof KafkaError && error.code === 'STORAGE_FAILED') this.#failAll(partitions, error)
         this.#refresh([...new Set(partitions.map(({ topic }) => topic))])
         this.#pump()
       }
@@ -331,6 +333,12 @@ export class Fetcher {
   #fail(partition: AssignedPartition, error: KafkaError): void {
     if (partition.isReady) return this.#rest(partition.rest)
     this.#owner.onFailed(partition, error)
+  }
+
+  #failAll(partitions: readonly AssignedPartition[], error: KafkaError): void {
+    for (const partition of partitions) {
+      if (this.#context.assignment.get(partition.topic, partition.partition) === partition) this.#fail(partition, error)
+    }
   }
 
   #rest(rest: Rest): void {

@@ -73,6 +73,7 @@ export class Log {
     expectInteger('logStartOffset', logStartOffset, 0)
     if (recoveryPoint !== undefined) expectInteger('recoveryPoint', recoveryPoint, 0)
     if (firstDirtyOffset !== undefined) expectInteger('firstDirtyOffset', firstDirtyOffset, 0)
+    if (storage.prepare) await storage.prepare()
     const mayChange = !storage.readOnly
     const files = await lookIntoFolder(storage, folder, mayChange)
     const history = new LogHistory(storage, folder)

@@ -1,4 +1,5 @@
 import type { MaybePromise } from '../common/deferred.js'
+import type { KafkaError } from '../errors.js'
 
 /**
  * A namespace of append-only files: all that the log asks of the world below it. Memory is one, a directory on disk another; plug in
@@ -26,6 +27,10 @@ export interface Storage {
    * storage.
    */
   onError?: ((error: unknown, name: string) => void) | undefined
+  /** Set by who uses the storage: is told once when another owner has taken it over. It cannot be written any more. */
+  onLost?: ((error: KafkaError) => void) | undefined
+  /** Makes it ready, which may take time: a lock may have to be waited for. Awaited by who uses the storage, first. Idempotent. */
+  prepare?(): MaybePromise<void>
   /** Opens a file, creating it when it is not there. One opener at a time per name. */
   open(name: string): MaybePromise<StorageFile>
   /** The names of the files and folders directly in `folder` (`''` is the root), in no particular order; empty when there is no such folder. */

@@ -15,6 +15,8 @@ export interface DiskFileSetting {
   readonly newTail: () => Tail
   /** Whether an append settles only once it is synced. */
   readonly syncEachAppend: boolean
+  /** Throws when another has the directory: before each change, and again before it is acknowledged. */
+  readonly expectOwned: () => void
   /** Called when a file has bytes that are not synced. */
   readonly onDirty: (file: DiskFile) => void
   readonly onClosed: (file: DiskFile) => void
@@ -84,6 +86,7 @@ export class DiskFile implements StorageFile {
   append(bytes: Uint8Array): MaybePromise<void> {
     if (this.#failure) throw this.#failure
     this.#expectOpen('Writing')
+    this.#setting.expectOwned()
     const position = this.#length
     if (this.#writing || bytes.length > maxSyncWriteBytes) return this.#appendLater(bytes, position)
     this.#writeNow(bytes, position)
@@ -102,6 +105,7 @@ export class DiskFile implements StorageFile {
       this.#mayBeLonger = true
       throw storageError('Writing', this.path, error)
     }
+    this.#setting.expectOwned()
   }
 
   #appendLater(bytes: Uint8Array, position: number): Promise<void> {
@@ -109,6 +113,7 @@ export class DiskFile implements StorageFile {
     const before = this.#writing
     const writing = (async () => {
       await before
+      this.#setting.expectOwned()
       try {
         await this.#pinned('Writing', async fd => {
           this.#extend(fd, position, position + bytes.length)
@@ -118,6 +123,7 @@ export class DiskFile implements StorageFile {
         this.#mayBeLonger = true
         throw error
       }
+      this.#setting.expectOwned()
       this.#writtenLength = position + bytes.length
       this.#tail.append(position, bytes)
       this.#setting.onDirty(this)
@@ -241,6 +247,7 @@ export class DiskFile implements StorageFile {
     if (this.#failure) throw this.#failure
     const isLonger = this.#mayBeLonger || this.#extendedLength > this.#length
     if (length > this.#length || (length === this.#length && !isLonger)) return
+    this.#setting.expectOwned()
     try {
       ftruncateSync(this.#setting.handles.use(this), length)
       this.#mayBeLonger = false
@@ -295,6 +302,17 @@ export class DiskFile implements StorageFile {
       this.#failure = error as Error
       throw error
     }
+    this.#setting.expectOwned()
+  }
+
+  #isOwned(): boolean {
+    try {
+      this.#setting.expectOwned()
+      return true
+    } catch {
+      // What the next owner has written behind the end must stay.
+      return false
+    }
   }
 
   close(): Promise<void> {
@@ -311,7 +329,7 @@ export class DiskFile implements StorageFile {
     this.#isEnded = true
     const { handles } = this.#setting
     try {
-      if (this.#extendedLength > this.#length && !this.#failure) ftruncateSync(handles.use(this), this.#length)
+      if (this.#extendedLength > this.#length && !this.#failure && this.#isOwned()) ftruncateSync(handles.use(this), this.#length)
     } finally {
       this.#tail.forget()
       handles.release(this)

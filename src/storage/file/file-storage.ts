@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, realpathSync, renameSync, rmdirSync, statSync } from 'node:fs'
+import { mkdirSync, readdirSync, renameSync, rmdirSync, statSync } from 'node:fs'
 import { open, rm } from 'node:fs/promises'
 import { dirname, join, relative, resolve } from 'node:path'
 import { systemClock, type Timer } from '../../common/clock.js'
@@ -8,9 +8,10 @@ import { expectInteger, expectKnownKeys, expectOneOf, expectString } from '../..
 import { KafkaError } from '../../errors.js'
 import { ChunkPool } from '../chunk-pool.js'
 import type { Storage, StorageFile } from '../storage.js'
-import { DirectoryLock } from './directory-lock.js'
 import { DiskFile, type DiskFileSetting } from './disk-file.js'
 import { HandlePool } from './handle-pool.js'
+import { lockName } from './lock/acquisition.js'
+import { DirectoryLock, type DirectoryLockOptions } from './lock/directory-lock.js'
 import { OpenFiles } from './open-files.js'
 import { isMissing, storageError } from './storage-error.js'
 import { TailCache } from './tail-cache.js'
@@ -35,6 +36,20 @@ export interface FileStorageOptions {
   readonly folderMode?: number
   /** Looks without touching: takes no lock, so that it may look at what another process has open; writes are refused. Default: `false`. */
   readonly readOnly?: boolean
+  /** How often the owner of the directory writes a sign of life to the file `.lock`, in ms. Default: 1000. */
+  readonly lockHeartbeatIntervalMs?: number
+  /**
+   * How long an owner without a sign of life keeps the directory, in ms; at least twice the
+   * heartbeat's interval. It counts only where nothing else tells whether the owner lives: in
+   * another container or on another host, without a lock in the kernel. The next owner honours what
+   * this one has set. Default: 10,000.
+   */
+  readonly lockSessionTimeoutMs?: number
+  /**
+   * Whether to hold a lock in the kernel as well, by the package `fs-native-extensions` where it is
+   * installed. Set it to false where the locks of the file system do not work. Default: `true`.
+   */
+  readonly kernelLock?: boolean
 }
 
 const defaults: Required<FileStorageOptions> = Object.freeze({
@@ -44,12 +59,38 @@ const defaults: Required<FileStorageOptions> = Object.freeze({
   tailCacheBytes: 32 * 1024 * 1024,
   fileMode: 0o600,
   folderMode: 0o700,
-  readOnly: false
+  readOnly: false,
+  lockHeartbeatIntervalMs: 1000,
+  lockSessionTimeoutMs: 10_000,
+  kernelLock: true
 })
 
 /**
- * Keeps a cluster in a directory, in Kafka's own files. The directory is made when it is not there; only one process has it at a time. While it is in use,
- * and after a crash, files that grow end in zeros, as with Kafka's `log.preallocate`: at most 256 KiB, and never more than what is before them.
+ * Keeps a cluster in a directory, in Kafka's own files. The directory is made when it is not there.
+ * While it is in use, and after a crash, files that grow end in zeros, as with Kafka's
+ * `log.preallocate`: at most 256 KiB, and never more than what is before them.
+ *
+ * A directory has one owner at a time among all workers, processes, containers and hosts. The file
+ * `.lock` names the owner, and so does the error STORAGE_FAILED for a second one. Storages with
+ * `readOnly` need no lock, and neither wait for one nor disturb one.
+ *
+ * - With the package `fs-native-extensions` installed, the kernel keeps the lock and drops it when
+ *   the owner's process or worker ends. The next owner opens at once. An owner that stands still
+ *   keeps its directory. Install it for all programs that open the directory.
+ * - Without the package, an owner on the same host is looked for by its process and thread, and the
+ *   next owner opens at once when they are gone. An owner in another container, or on another host,
+ *   is taken for dead after `lockSessionTimeoutMs` without a sign of life; opening waits for that.
+ *
+ * An owner loses its lock when it stood still for longer than that and another took over, or when
+ * somebody removes or replaces the file. It then writes and acknowledges nothing more: every call
+ * fails with STORAGE_FAILED, and the event `fenced` of the cluster says who has the directory now.
+ *
+ * - What an owner acknowledged was in the files before it lost the lock, so the next owner has it.
+ *   A machine that is suspended as a whole, with its clocks, may acknowledge the writes of its last
+ *   millisecond late.
+ * - The owner looks at its lock before each write, at most one millisecond earlier. If it stands
+ *   still exactly between the two until another took over, that one write lands in the files of the
+ *   next owner, unacknowledged. With the kernel's lock this takes somebody who removes `.lock`.
  *
  * ```ts
  * await using cluster = await Cluster.open({ storage: fileStorage('./data', { durability: 'always' }) })
@@ -63,8 +104,8 @@ export function fileStorage(directory: string, options?: FileStorageOptions): Fi
 export class FileStorage implements Storage {
   readonly durable = true
   readonly syncsAppends: boolean
-  readonly readOnly: boolean
   onError: ((error: unknown, name: string) => void) | undefined
+  onLost: ((error: KafkaError) => void) | undefined
   /** The directory's absolute path. */
   readonly directory: string
   readonly #options: Required<FileStorageOptions>
@@ -77,6 +118,10 @@ export class FileStorage implements Storage {
   #lock: DirectoryLock | undefined
   #syncTimer: Timer | undefined
   #ready = false
+  #preparing: Promise<void> | undefined
+  #closing = new AbortController()
+  /** Why nothing can be written any more: another has the directory. */
+  #lost: KafkaError | undefined
 
   constructor(directory: string, options: FileStorageOptions = {}) {
     expectString('directory', directory)
@@ -88,10 +133,13 @@ export class FileStorage implements Storage {
     expectInteger('tailCacheBytes', this.#options.tailCacheBytes, 0)
     expectInteger('fileMode', this.#options.fileMode, 0, 0o777)
     expectInteger('folderMode', this.#options.folderMode, 0, 0o777)
+    expectInteger('lockHeartbeatIntervalMs', this.#options.lockHeartbeatIntervalMs, 10, longestSessionMs)
+    expectInteger('lockSessionTimeoutMs', this.#options.lockSessionTimeoutMs, 2 * this.#options.lockHeartbeatIntervalMs, longestSessionMs)
+    expectOneOf('readOnly', this.#options.readOnly, [true, false])
+    expectOneOf('kernelLock', this.#options.kernelLock, [true, false])
     this.directory = resolve(directory)
     this.#files = new OpenFiles(this.directory)
     this.syncsAppends = this.#options.durability === 'always'
-    this.readOnly = this.#options.readOnly
     this.#handles = new HandlePool(this.#options)
     const tails = new TailCache(this.#options.tailCacheBytes)
     this.#setting = {
@@ -99,6 +147,7 @@ export class FileStorage implements Storage {
       readBuffers: new ChunkPool(maxIdleReadBytes, largestReadBuffer),
       newTail: () => tails.tail(),
       syncEachAppend: this.syncsAppends,
+      expectOwned: () => this.#expectOwned(),
       onDirty: file => this.#noteDirty(file),
       onClosed: file => {
         this.#files.delete(file)
@@ -107,8 +156,32 @@ export class FileStorage implements Storage {
     }
   }
 
+  /** Whether it was opened read-only, or has lost its directory to another owner. */
+  get readOnly(): boolean {
+    return this.#options.readOnly || this.#lost !== undefined
+  }
+
+  /** How the directory is held: by a lock in the kernel, or by a heartbeat alone; undefined while it is not held. */
+  get lockKind(): 'kernel' | 'heartbeat' | undefined {
+    return this.#lock?.kind
+  }
+
+  /**
+   * Acquires the directory. Where only its silence tells that the last owner is dead, this waits until it has lasted for as long as that owner asked for; without
+   * this call the first use of the storage throws then. Idempotent.
+   */
+  async prepare(): Promise<void> {
+    while (!this.#ready) {
+      this.#preparing ??= this.#acquire().finally(() => {
+        this.#preparing = undefined
+      })
+      await this.#preparing
+    }
+  }
+
   open(name: string): StorageFile {
     const path = this.#path(name)
+    if (!this.#options.readOnly) this.#expectOwned()
     try {
       const file = this.#openFile(path)
       this.#files.add(file)
@@ -135,7 +208,7 @@ export class FileStorage implements Storage {
   list(folder: string): string[] {
     const path = this.#path(folder)
     try {
-      return readdirSync(path).filter(name => folder !== '' || !name.startsWith('.lock'))
+      return readdirSync(path).filter(name => folder !== '' || !name.startsWith(lockName))
     } catch (error) {
       if (isMissing(error)) return []
       throw storageError('Listing', path, error)
@@ -203,17 +276,27 @@ export class FileStorage implements Storage {
   }
 
   async #close(): Promise<void> {
+    this.#closing.abort(new KafkaError('CLOSED', `The storage of \`${this.directory}\` is closed`))
+    await this.#preparing?.catch(() => {})
+    this.#closing = new AbortController()
     this.#syncTimer?.cancel()
     for (const file of [...this.#files]) await file.close()
     this.#handles.closeAll()
-    this.#lock?.release()
+    const lock = this.#lock
     this.#lock = undefined
     this.#ready = false
+    try {
+      lock?.release()
+    } catch (error) {
+      this.onError?.(storageError('Releasing', join(this.directory, lockName), error), lockName)
+    }
   }
 
   #pathToWrite(name: string): string {
     if (this.#options.readOnly) throw new KafkaError('STORAGE_FAILED', `\`${this.directory}\` was opened read-only`)
-    return this.#path(name)
+    const path = this.#path(name)
+    this.#expectOwned()
+    return path
   }
 
   #path(name: string): string {
@@ -221,8 +304,37 @@ export class FileStorage implements Storage {
     return join(this.directory, name)
   }
 
-  /** Makes the directory and takes its lock, on first use. */
+  /** Takes the directory on first use, unless that has happened in `prepare`. */
   #prepare(): void {
+    this.#makeDirectory()
+    if (this.#options.readOnly) {
+      this.#ready = true
+      return
+    }
+    try {
+      this.#hold(DirectoryLock.tryAcquire(this.directory, this.#lockOptions()))
+    } catch (error) {
+      throw this.#lockingError(error)
+    }
+  }
+
+  async #acquire(): Promise<void> {
+    if (this.#ready) return
+    this.#makeDirectory()
+    if (this.#options.readOnly) {
+      this.#ready = true
+      return
+    }
+    try {
+      this.#hold(await DirectoryLock.acquire(this.directory, this.#lockOptions(), this.#closing.signal))
+    } catch (error) {
+      // A call that could not wait may have taken the directory meanwhile.
+      if (this.#ready) return
+      throw this.#lockingError(error)
+    }
+  }
+
+  #makeDirectory(): void {
     const { readOnly, folderMode } = this.#options
     try {
       const isThere = statSync(this.directory, { throwIfNoEntry: readOnly })
@@ -231,14 +343,44 @@ export class FileStorage implements Storage {
     } catch (error) {
       throw storageError('Opening the directory', this.directory, error)
     }
-    if (!readOnly) {
-      try {
-        this.#lock = DirectoryLock.acquire(realpathSync(this.directory))
-      } catch (error) {
-        throw error instanceof KafkaError ? error : storageError('Locking', this.directory, error)
-      }
-    }
+  }
+
+  #hold(lock: DirectoryLock): void {
+    this.#lock = lock
+    this.#lost = undefined
     this.#ready = true
+  }
+
+  #lockOptions(): DirectoryLockOptions {
+    const { fileMode, lockHeartbeatIntervalMs, lockSessionTimeoutMs, kernelLock } = this.#options
+    return {
+      fileMode,
+      heartbeatIntervalMs: lockHeartbeatIntervalMs,
+      sessionTimeoutMs: lockSessionTimeoutMs,
+      kernelLock,
+      onLost: error => this.#lose(error),
+      onError: error => this.onError?.(error, lockName)
+    }
+  }
+
+  #lockingError(error: unknown): KafkaError {
+    if (error instanceof KafkaError) return error
+    const failure = storageError('Locking', this.directory, error)
+    const code = (error as NodeJS.ErrnoException | undefined)?.code
+    if (code !== 'EROFS' && code !== 'EACCES' && code !== 'EPERM') return failure
+    return new KafkaError('STORAGE_FAILED', `${failure.message}; to look at it, open it with \`readOnly: true\``, { cause: error })
+  }
+
+  /** Throws when another has the directory. */
+  #expectOwned(): void {
+    if (this.#lost) throw this.#lost
+    this.#lock?.expectHeld()
+  }
+
+  #lose(error: KafkaError): void {
+    this.#lost = error
+    for (const file of this.#files) file.fail(error)
+    this.onLost?.(error)
   }
 
   #noteDirty(file: DiskFile): void {
@@ -285,3 +427,4 @@ export class FileStorage implements Storage {
 /** Readers ask for a megabyte, and a little more because the first batch may begin before what they want. */
 const largestReadBuffer = 2 * 1024 * 1024
 const maxIdleReadBytes = 16 * 1024 * 1024
+const longestSessionMs = 24 * 60 * 60 * 1000
