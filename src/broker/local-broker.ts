@@ -10,9 +10,10 @@ import { GroupCoordinator } from '../coordinator/group/group-coordinator.js'
 import { errorNumber, errorNumberOf, KafkaError } from '../errors.js'
 import type { AppendOrigin } from '../log/batch-validation.js'
 import { BrokerConfigs, type ConfigValues } from '../metadata/broker-configs.js'
-import { ClusterMetadata, type MetadataDecision } from '../metadata/cluster-metadata.js'
+import { ClusterMetadata, elections, type MetadataDecision } from '../metadata/cluster-metadata.js'
 import type { ControllerContext } from '../metadata/create-topics.js'
 import { MetadataMachine, stateRecord } from '../metadata/metadata-machine.js'
+import type { MetadataRecord } from '../metadata/records.js'
 import type { ScramCredentialState } from '../metadata/scram-credentials.js'
 import { groupOffsetsTopic } from '../metadata/topic-name.js'
 import type { Broker } from '../protocol/broker.js'
@@ -32,12 +33,12 @@ import { Housekeeping } from './housekeeping.js'
 import { LogCleaner } from './log-cleaner.js'
 import { LogDirectory } from './log-directory.js'
 import { metadataLog } from './metadata-log.js'
-import { replaySnapshot } from './metadata-snapshot.js'
+import { MetadataSnapshots } from './metadata-snapshot.js'
 import { nodeIdentity } from './node-identity.js'
 import { isOwnRecord, replayOwnConfigs, saveOwnConfigs } from './own-topic-configs.js'
 import { ProducerIds } from './producer-ids.js'
 import { newestVersion, type RequestContext } from './request-context.js'
-import { StateHost } from './state-host.js'
+import { StateHost, type StateHostOptions } from './state-host.js'
 import type { Topic } from './topic.js'
 import { TopicStore } from './topic-store.js'
 import { endUndecidedTransactions } from './undecided-transactions.js'
@@ -136,7 +137,7 @@ export class LocalBroker {
       backoffMs: parts.configs.number('log.cleaner.backoff.ms'),
       maxKeyBytes: parts.configs.number('log.cleaner.dedupe.buffer.size'),
       onCompacted: ({ topic, partition }, report) => this.events.emit('compacted', { topic, partition, ...report }),
-      onFailed: ({ topic, partition }, error) => this.#tell(error, `compaction of ${topic}-${partition}`)
+      onFailed: ({ topic, partition }, error) => this.tell(error, `compaction of ${topic}-${partition}`)
     })
     this.storage.onLost = error => this.#fence(error)
     // On a disk it may wait; memory must not fill up meanwhile.
@@ -156,21 +157,34 @@ export class LocalBroker {
     const news = new BrokerNews()
     const onError = news.failed
     const onDamage = (damage: KafkaError) => onError(damage, `reading \`${damage.file}\``)
-    const { clusterId } = await nodeIdentity(storage, nodeId, random, onDamage)
+    const { clusterId, directoryId } = await nodeIdentity(storage, nodeId, random, onDamage)
     storage.onError = (error, name) => onError(error, `writing \`${name}\``)
     storage.onLost = error => news.tell('fenced', { error })
     const directory = await LogDirectory.open({ storage, clock, random, onError })
     try {
       const log = await metadataLog(directory, clock, failure => onError(failure, 'writing metadata'))
       const machine = new MetadataMachine(metadata)
-      const replayFrom = await replaySnapshot(storage, log, machine)
-      const metadataHost = await StateHost.open(log, machine, { clock, replayFrom })
-      if (log.logEndOffset === 0)
-        await metadataHost.run(() => ({ records: [...metadata.snapshot()].map(stateRecord), committed: () => {} }))
+      const snapshots = new MetadataSnapshots(storage, log, clock)
+      const replayFrom = await snapshots.replay(machine)
+      const writeSnapshot: StateHostOptions['writeSnapshot'] = (endOffset, records) => snapshots.write(endOffset, records)
+      const metadataHost = await StateHost.open(log, machine, { clock, replayFrom, ...(storage.durable && { writeSnapshot }) })
+      const decide = async (records: readonly MetadataRecord[]) => {
+        if (records.length === 0) return
+        if (storage.readOnly) for (const record of records) metadata.replay(record)
+        else await metadataHost.run(() => ({ records: records.map(stateRecord), committed: () => {} }))
+      }
+      if (log.logEndOffset === 0) {
+        if (storage.durable && directoryId !== undefined) await snapshots.foundQuorum(nodeId, directoryId)
+        await decide([...metadata.snapshot()])
+      } else if (storage.durable && !storage.readOnly && (await snapshots.isMissing())) {
+        await snapshots.write(log.logEndOffset, machine.snapshot())
+      }
+      await decide([...elections(metadata, nodeId)])
       await replayOwnConfigs(storage, metadata).catch(error => onError(error, 'reading the configs of topics that Kafka does not have'))
       const readers = new LiveReaders()
       const store = new TopicStore({ directory, clock, configs, news, readers })
       await store.openAll(metadata)
+      await decide(store.followLogs(metadata))
       for (const folder of await directory.setAsideStrays()) news.tell('straySetAside', { folder })
       directory.start()
       const served = { storage, configs, metadata, news, metadataHost, directory, store, readers, maxMemoryBytes }
@@ -246,7 +260,7 @@ export class LocalBroker {
   /** The number to answer with for what was thrown; what nobody foresaw, and a storage that fails, is told as an `error` event as well. */
   errorNumberFor(error: unknown, during: string): number {
     const number = errorNumberOf(error)
-    if (number === unexpected || number === storageFailed) this.#tell(error, during)
+    if (number === unexpected || number === storageFailed) this.tell(error, during)
     return number
   }
 
@@ -257,7 +271,8 @@ export class LocalBroker {
     this.#news.tell('fenced', { error })
   }
 
-  #tell(error: unknown, during: string): void {
+  /** Emits an `error` event; where nobody listens, it becomes a warning of the process. */
+  tell(error: unknown, during: string): void {
     this.#news.failed(error, during)
   }
 
@@ -300,7 +315,7 @@ export class LocalBroker {
         try {
           await partition.log.applyRetention()
         } catch (error) {
-          if (!partition.isDeleted && !this.#closing) this.#tell(error, `retention of ${topic.name}-${partition.partition}`)
+          if (!partition.isDeleted && !this.#closing) this.tell(error, `retention of ${topic.name}-${partition.partition}`)
         }
       }
     }
@@ -361,7 +376,7 @@ export class LocalBroker {
   /** A failure that no response can carry: a foreseen one is passed on, any other is told, and passed on as UNKNOWN_SERVER_ERROR. */
   #failed(api: Api, error: unknown): unknown {
     const isForeseen = error instanceof KafkaError && error.code !== 'UNKNOWN_SERVER_ERROR'
-    if (!isForeseen || error.code === 'KAFKA_STORAGE_ERROR') this.#tell(error, `a ${api.name} request`)
+    if (!isForeseen || error.code === 'KAFKA_STORAGE_ERROR') this.tell(error, `a ${api.name} request`)
     if (isForeseen) return error
     const reason = error instanceof Error ? error.message : String(error)
     return new KafkaError('UNKNOWN_SERVER_ERROR', `${api.name} failed: ${reason}`, { cause: error })

@@ -15,6 +15,8 @@ export interface NodeIdentity {
   /** 22 characters, chosen by chance when the storage was first used. */
   readonly clusterId: string
   readonly nodeId: number
+  /** Of the directory itself; undefined where an older Kafka has written `meta.properties`. */
+  readonly directoryId: string | undefined
 }
 
 /**
@@ -41,15 +43,16 @@ export async function nodeIdentity(
   const owner = properties.get('node.id')?.value
   if (owner !== String(nodeId)) throw refused(`the storage belongs to node ${owner}, not to node ${nodeId}`, 'node.id')
   if (faults.length > 0) onDamage(damagedLines(fileName, faults))
-  return { clusterId, nodeId }
+  return { clusterId, nodeId, directoryId: properties.get('directory.id')?.value }
 }
 
 async function newIdentity(storage: Storage, nodeId: number, random: Random): Promise<NodeIdentity> {
   if (storage.readOnly) throw new KafkaError('STORAGE_FAILED', `There is no \`${fileName}\`: the storage holds no cluster`)
   const clusterId = randomUuid(random)
-  const text = `version=${version}\ncluster.id=${clusterId}\nnode.id=${nodeId}\ndirectory.id=${randomUuid(random)}\n`
+  const directoryId = randomUuid(random)
+  const text = `version=${version}\ncluster.id=${clusterId}\nnode.id=${nodeId}\ndirectory.id=${directoryId}\n`
   await replaceSmallFile(storage, fileName, textBytes(text))
-  return { clusterId, nodeId }
+  return { clusterId, nodeId, directoryId }
 }
 
 function refusal(reason: string, line: number | undefined, faults: readonly LineFault[]): KafkaError {

@@ -4,6 +4,7 @@ import type { AppendOrigin } from '../log/batch-validation.js'
 import type { Log } from '../log/log.js'
 import type { AppendInfo } from '../log/log-types.js'
 import type { PartitionState } from '../metadata/cluster-metadata.js'
+import { attribute, attributesAt, headerBytes } from '../record/batch-header.js'
 import type { PartitionBacklog } from './backlog/partition-backlog.js'
 import type { AppendListener } from './delayed-fetch.js'
 
@@ -14,24 +15,40 @@ export class Partition {
   readonly log: Log
   /** What of it is still to be read, and who waits until it is. */
   readonly backlog: PartitionBacklog
-  readonly leaderEpoch: number
-  readonly leaderId: number
-  readonly replicas: readonly number[]
-  readonly isr: readonly number[]
   /** Who waits for it to grow. Mostly that is one, who comes and goes with every fetch, which a field takes more lightly than a set. */
   #listener: AppendListener | undefined
   readonly #otherListeners = new Set<AppendListener>()
+  #state: PartitionState
   #isDeleted = false
 
   constructor(topic: string, state: PartitionState, log: Log, backlog: PartitionBacklog) {
     this.topic = topic
     this.partition = state.partition
-    this.leaderEpoch = state.leaderEpoch
-    this.leaderId = state.leaderId
-    this.replicas = state.replicas
-    this.isr = state.isr
+    this.#state = state
     this.log = log
     this.backlog = backlog
+  }
+
+  get leaderEpoch(): number {
+    return this.#state.leaderEpoch
+  }
+
+  /** -1 while there is none. */
+  get leaderId(): number {
+    return this.#state.leaderId
+  }
+
+  get replicas(): readonly number[] {
+    return this.#state.replicas
+  }
+
+  get isr(): readonly number[] {
+    return this.#state.isr
+  }
+
+  /** Follows a change of leader, replicas or in-sync set. */
+  follow(state: PartitionState): void {
+    this.#state = state
   }
 
   get logStartOffset(): number {
@@ -61,6 +78,11 @@ export class Partition {
    * with a `KafkaError` when the batch is refused. The bytes are borrowed until it returns.
    */
   append(batch: Uint8Array, origin: AppendOrigin = 'client'): MaybePromise<AppendInfo> {
+    if (isClient(origin) && batch.length >= headerBytes && attributesAt(batch, 0) & attribute.transactional)
+      throw new KafkaError(
+        'INVALID_TXN_STATE',
+        `The batch for ${this.topic}-${this.partition} belongs to no transaction that is known here`
+      )
     const info = this.log.append(batch, { leaderEpoch: this.leaderEpoch, origin })
     if (isPromise(info)) return info.then(written => this.#appended(written, batch.length))
     return this.#appended(info, batch.length)
@@ -90,4 +112,8 @@ export class Partition {
     if (this.#otherListeners.size > 0) for (const listener of this.#otherListeners) listener.appended(bytes)
     return info
   }
+}
+
+function isClient(origin: AppendOrigin): boolean {
+  return origin === 'client' || origin === 'producer'
 }

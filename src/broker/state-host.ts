@@ -25,6 +25,11 @@ export interface StateHostOptions {
    * compacted instead. Default: 1 MiB.
    */
   readonly snapshotBytes?: number
+  /**
+   * Writes the state to a place of its own, for all records before `endOffset`, and resolves with its size in bytes. Default: the state
+   * is written to the end of the log.
+   */
+  readonly writeSnapshot?: (endOffset: number, records: Iterable<StateRecord>) => Promise<number>
   /** What comes before this offset is in the machine already. Default: nothing. */
   readonly replayFrom?: number
 }
@@ -44,6 +49,7 @@ export class StateHost {
   readonly #machine: StateMachine
   readonly #clock: Clock
   readonly #snapshotBytes: number
+  readonly #writeSnapshot: StateHostOptions['writeSnapshot']
   readonly #builder = new BatchBuilder({ initialBytes: 1024 })
   /** Decisions that wait for one whose records are being written. */
   readonly #queue: (() => void)[] = []
@@ -60,6 +66,7 @@ export class StateHost {
     this.#machine = machine
     this.#clock = options.clock ?? systemClock
     this.#snapshotBytes = options.snapshotBytes ?? 1024 * 1024
+    this.#writeSnapshot = options.writeSnapshot
   }
 
   /** Replays the log into the machine. Rejects when the log cannot be read, or holds what the machine cannot. */
@@ -161,10 +168,15 @@ export class StateHost {
     return isPromise(appended) ? appended.then(numbered) : numbered(appended)
   }
 
-  /** Writes the state at the end of the log and lets go of all before it. */
+  /** Writes the state, and removes the log before it. */
   async #snapshot(): Promise<void> {
     const start = this.#log.logEndOffset
     this.#bytesSinceSnapshot = 0
+    if (this.#writeSnapshot) {
+      this.#lastSnapshotBytes = await this.#writeSnapshot(start, this.#machine.snapshot())
+      await this.#log.deleteRecordsBefore(start)
+      return
+    }
     let chunk: StateRecord[] = []
     let chunkBytes = 0
     for (const record of this.#machine.snapshot()) {

@@ -5,7 +5,7 @@ import type { Log } from '../log/log.js'
 import { compacts, type LogOptions } from '../log/log-options.js'
 import type { LogOpenOptions } from '../log/log-types.js'
 import type { BrokerConfigs } from '../metadata/broker-configs.js'
-import { type ClusterMetadata, type PartitionState, resourceType, type TopicState } from '../metadata/cluster-metadata.js'
+import { type ClusterMetadata, type PartitionState, partitionRecord, resourceType, type TopicState } from '../metadata/cluster-metadata.js'
 import type { MetadataRecord } from '../metadata/records.js'
 import { logOptionsOf } from '../metadata/topic-configs.js'
 import type { LiveReaders } from './backlog/live-readers.js'
@@ -51,6 +51,25 @@ export class TopicStore {
     for (const state of metadata.topics.values()) await this.#openTopic(state)
   }
 
+  /**
+   * Raises the leader epochs of partitions whose logs know later ones, as after files of a Kafka were put in the place of theirs. Returns
+   * the records that make it last.
+   */
+  followLogs(metadata: ClusterMetadata): MetadataRecord[] {
+    const records: MetadataRecord[] = []
+    for (const { name, id, partitions } of metadata.topics.values()) {
+      for (const partition of this.#topics.get(name)?.partitions ?? []) {
+        const latest = partition.log.leaderEpochs.latest?.epoch ?? -1
+        const state = partitions[partition.partition]
+        if (latest <= state.leaderEpoch) continue
+        const followed = { ...state, leaderEpoch: latest, partitionEpoch: state.partitionEpoch + 1 }
+        partition.follow(followed)
+        records.push(partitionRecord(id, followed))
+      }
+    }
+    return records
+  }
+
   /** Follows records that the metadata have just replayed. */
   async apply(records: readonly MetadataRecord[], metadata: ClusterMetadata): Promise<void> {
     for (const name of this.#touchedBy(records, metadata)) {
@@ -68,7 +87,7 @@ export class TopicStore {
     for (const record of records) {
       if (record.type === 'topic') names.add(record.name)
       if (record.type === 'config' && record.resourceType === resourceType.topic) names.add(record.resourceName)
-      if (record.type === 'partition' || record.type === 'removeTopic') {
+      if (record.type === 'partition' || record.type === 'partitionChange' || record.type === 'removeTopic') {
         const name = this.#byId.get(record.topicId)?.name ?? metadata.topicById(record.topicId)?.name
         if (name !== undefined) names.add(name)
       }
@@ -134,6 +153,7 @@ export class TopicStore {
 
   async #update(topic: Topic, state: TopicState, records: readonly MetadataRecord[]): Promise<void> {
     const { news } = this.#surroundings
+    for (const partition of topic.partitions) partition.follow(state.partitions[partition.partition])
     const added = await this.#openPartitions(state, state.partitions.slice(topic.partitions.length), true)
     for (const partition of added) topic.add(partition)
     if (added.length > 0) news.tell('partitionsAdded', { topic: topic.name, partitions: topic.partitions.length })

@@ -43,13 +43,14 @@ function settle(log: LogState, { info, written }: Submission): MaybePromise<Appe
   })
 }
 
-function submit(log: LogState, batch: Uint8Array, { origin = 'client', leaderEpoch = 0 }: AppendOptions): MaybePromise<Submission> {
+function submit(log: LogState, batch: Uint8Array, { origin = 'client', leaderEpoch: given }: AppendOptions): MaybePromise<Submission> {
   log.expectWritable()
   const held = batchLoans.holder(batch)
-  if (held) return held.then(() => submit(log, batch, { origin, leaderEpoch }))
-  if (log.failures.lackOfRoom) return cutUnwritten(log).then(() => submit(log, batch, { origin, leaderEpoch }))
+  if (held) return held.then(() => submit(log, batch, { origin, leaderEpoch: given }))
+  if (log.failures.lackOfRoom) return cutUnwritten(log).then(() => submit(log, batch, { origin, leaderEpoch: given }))
   const now = log.clock.now()
   if (origin === 'replica') return submitReplicated(log, batch, now)
+  const leaderEpoch = leaderEpochFor(log, given)
   const validated = validateBatch(batch, origin, log.options, now)
   const again = origin === 'coordinator' ? undefined : log.history.producers.check(validated.bytes)
   if (again) return answerAgain(log, again)
@@ -61,9 +62,20 @@ function submit(log: LogState, batch: Uint8Array, { origin = 'client', leaderEpo
   if (!isPromise(rolled)) return stampAndWrite(log, validated, baseOffset, lastOffset, leaderEpoch, now)
   return rolled.then(() => {
     // Where a write before this one has failed meanwhile, this one may not come after the gap.
-    if (log.failures.last || batchLoans.holder(batch)) return submit(log, batch, { origin, leaderEpoch })
+    if (log.failures.last || batchLoans.holder(batch)) return submit(log, batch, { origin, leaderEpoch: given })
     return stampAndWrite(log, validated, baseOffset, lastOffset, leaderEpoch, now)
   })
+}
+
+/** The epoch of a new batch. An epoch before the log's latest one would erase the history of epochs. */
+function leaderEpochFor(log: LogState, given: number | undefined): number {
+  const latest = log.history.leaderEpochs.latest?.epoch ?? -1
+  if (given === undefined) return Math.max(latest, 0)
+  if (given >= latest || given < 0) return given
+  throw new KafkaError(
+    'FENCED_LEADER_EPOCH',
+    `Expected a leader epoch of at least ${latest}, the latest one in the log \`${log.folder}\`, got ${given}`
+  )
 }
 
 /** A batch that was sent again gets the answer that it got, or would have got, the first time; not before it is written. */
@@ -107,6 +119,7 @@ async function submitReplicated(log: LogState, bytes: Uint8Array, now: number): 
   }
   if (batches.length === 0) throw new KafkaError('INVALID_RECORD', 'Expected at least one whole batch')
   let written: Promise<boolean> | undefined
+  expectRisingEpochs(log, batches)
   for (const batch of batches) {
     const lastOffset = lastOffsetAt(batch, 0)
     const maxTimestamp = maxTimestampAt(batch, 0)
@@ -116,6 +129,16 @@ async function submitReplicated(log: LogState, bytes: Uint8Array, now: number): 
   }
   const baseOffset = baseOffsetAt(batches[0], 0)
   return { info: { baseOffset, lastOffset: nextOffset - 1, logAppendTime: -1, logStartOffset: log.logStartOffset }, written }
+}
+
+function expectRisingEpochs(log: LogState, batches: readonly Uint8Array[]): void {
+  let latest = log.history.leaderEpochs.latest?.epoch ?? -1
+  for (const batch of batches) {
+    const epoch = leaderEpochAt(batch, 0)
+    if (epoch < 0) continue
+    if (epoch < latest) throw new KafkaError('INVALID_RECORD', `A batch of leader epoch ${epoch} cannot follow one of epoch ${latest}`)
+    latest = epoch
+  }
 }
 
 /** What stood in a batch that was only lent, and has to stand there again. */

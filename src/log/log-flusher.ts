@@ -157,7 +157,13 @@ export class LogFlusher {
   /** Makes all safe, and writes what spares the reading of the log when it is opened again. Does nothing to a log that was not written to. */
   async close(segments: SegmentList, logEndOffset: number): Promise<void> {
     await this.#history.writeEpochs()
-    if (this.#closedAt === logEndOffset) return
+    if (this.#closedAt === logEndOffset) {
+      // Kafka reports an error for each log without index files, also where nothing was ever written.
+      const { active } = segments
+      if (this.#storage.durable && !this.#storage.readOnly && !active.indexes.areOnDisk && active.sizeInBytes === 0)
+        await active.indexes.write()
+      return
+    }
     segments.active.seal()
     await trim(segments.active)
     const unsafe = segments.all.filter(({ nextOffset }) => nextOffset > this.#recoveryPoint)

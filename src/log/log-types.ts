@@ -56,7 +56,10 @@ export interface RemovedSegments {
 }
 
 export interface AppendOptions {
-  /** The epoch of the leader that takes the batch in. Default: 0. A replica's batches have theirs already. */
+  /**
+   * The epoch of the leader that takes the batch in. Default: the latest one in the log, 0 in an empty one. An older one
+   * than that is refused with FENCED_LEADER_EPOCH. A replica's batches have theirs already.
+   */
   readonly leaderEpoch?: number
   /** Who brings it, which decides what is checked. Default: `'client'`. */
   readonly origin?: AppendOrigin

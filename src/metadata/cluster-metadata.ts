@@ -7,8 +7,18 @@ import { collisionKey } from './topic-name.js'
 /** What kinds of things have configs, by Kafka's numbers. */
 export const resourceType = { topic: 2, broker: 4 } as const
 
-/** What a reader of the records must understand: the level of Kafka 4.3. */
-const metadataVersion = 30
+/**
+ * Feature levels of a new directory: those of a new Kafka 4.3, which may open it later. Without
+ * `eligible.leader.replicas.version`: with it, Kafka takes the first start of its broker for one after an
+ * unclean stop and removes the only replica from the in-sync set.
+ */
+const newFeatures: ReadonlyMap<string, number> = new Map([
+  ['metadata.version', 30],
+  ['group.version', 1],
+  ['transaction.version', 2],
+  ['share.version', 1],
+  ['streams.version', 1]
+])
 
 export interface PartitionState {
   readonly partition: number
@@ -17,6 +27,8 @@ export interface PartitionState {
   /** -1 while the partition has none. */
   readonly leaderId: number
   readonly leaderEpoch: number
+  /** Grows with every change of the partition. */
+  readonly partitionEpoch: number
 }
 
 export interface TopicState {
@@ -38,6 +50,7 @@ export class ClusterMetadata {
   readonly #topics = new Map<string, MutableTopicState>()
   readonly #names = new Map<string, string>()
   readonly #collisions = new Map<string, string>()
+  readonly #features = new Map<string, number>()
   readonly #scramCredentials = new Map<string, Map<number, ScramCredentialState>>()
   #nextProducerId = 0
 
@@ -81,11 +94,13 @@ export class ClusterMetadata {
         this.#collisions.set(collisionKey(record.name), record.name)
         return
       case 'partition': {
-        const { partitionId = -1, leader = -1, leaderEpoch = -1, replicas, isr } = record
+        const { partitionId = -1, leader = -1, leaderEpoch = -1, partitionEpoch = -1, replicas, isr } = record
         const partitions = this.#topicOf(this.#names.get(record.topicId), record.topicId).partitions
-        partitions[partitionId] = { partition: partitionId, replicas, isr, leaderId: leader, leaderEpoch }
+        partitions[partitionId] = { partition: partitionId, replicas, isr, leaderId: leader, leaderEpoch, partitionEpoch }
         return
       }
+      case 'partitionChange':
+        return this.#change(record)
       case 'config': {
         if (record.resourceType !== resourceType.topic) return
         const { configs } = this.#topicOf(record.resourceName, record.resourceName)
@@ -96,6 +111,8 @@ export class ClusterMetadata {
       case 'removeTopic':
         return this.#remove(this.topicById(record.topicId))
       case 'featureLevel':
+        if (record.featureLevel === 0) this.#features.delete(record.name)
+        else this.#features.set(record.name, record.featureLevel)
         return
       case 'producerIds':
         this.#nextProducerId = record.nextProducerId
@@ -117,7 +134,8 @@ export class ClusterMetadata {
 
   /** Records that lead to this state from an empty one, or from any earlier one of it. */
   *snapshot(): Generator<MetadataRecord, void, undefined> {
-    yield { type: 'featureLevel', name: 'metadata.version', featureLevel: metadataVersion }
+    const features = this.#features.size > 0 ? this.#features : newFeatures
+    for (const [name, featureLevel] of features) yield { type: 'featureLevel', name, featureLevel }
     if (this.#nextProducerId > 0) yield { type: 'producerIds', brokerId: -1, nextProducerId: this.#nextProducerId }
     for (const [name, credentials] of this.#scramCredentials)
       for (const [mechanism, credential] of credentials) yield { type: 'userScramCredential', name, mechanism, ...credential }
@@ -135,6 +153,22 @@ export class ClusterMetadata {
     return topic
   }
 
+  /** A record that names a leader raises the leader epoch, even where it names the same one. */
+  #change(record: MetadataRecord & { readonly type: 'partitionChange' }): void {
+    const { partitionId = -1, leader = leaderUnchanged, isr, replicas } = record
+    const { partitions } = this.#topicOf(this.#names.get(record.topicId), record.topicId)
+    const before = partitions[partitionId]
+    if (!before) throw new KafkaError('INVALID_RECORD', `A metadata record changes partition ${partitionId}, which does not exist`)
+    partitions[partitionId] = {
+      partition: partitionId,
+      replicas: replicas ?? before.replicas,
+      isr: isr ?? before.isr,
+      leaderId: leader === leaderUnchanged ? before.leaderId : leader,
+      leaderEpoch: leader === leaderUnchanged ? before.leaderEpoch : before.leaderEpoch + 1,
+      partitionEpoch: before.partitionEpoch + 1
+    }
+  }
+
   #remove(topic: TopicState | undefined): void {
     if (!topic) return
     this.#topics.delete(topic.name)
@@ -143,7 +177,22 @@ export class ClusterMetadata {
   }
 }
 
-export function partitionRecord(topicId: string, { partition, replicas, isr, leaderId, leaderEpoch }: PartitionState): MetadataRecord {
+/** The leader of a change that leaves the leader as it is. */
+const leaderUnchanged = -2
+
+/** A partition without a leader gets this node for it, as after a Kafka that was stopped in order. */
+export function* elections(metadata: ClusterMetadata, nodeId: number): Generator<MetadataRecord, void, undefined> {
+  for (const { id, partitions } of metadata.topics.values())
+    for (const { partition, leaderId, isr, replicas } of partitions) {
+      // With eligible leader replicas, Kafka leaves the in-sync set of a stopped single replica empty.
+      const isElectable = isr.includes(nodeId) || (isr.length === 0 && replicas.length === 1 && replicas[0] === nodeId)
+      if (leaderId !== -1 || !isElectable) continue
+      yield { type: 'partitionChange', topicId: id, partitionId: partition, leader: nodeId, ...(isr.length === 0 && { isr: [nodeId] }) }
+    }
+}
+
+export function partitionRecord(topicId: string, state: PartitionState): MetadataRecord {
+  const { partition, replicas, isr, leaderId, leaderEpoch, partitionEpoch } = state
   return {
     type: 'partition',
     partitionId: partition,
@@ -152,7 +201,7 @@ export function partitionRecord(topicId: string, { partition, replicas, isr, lea
     isr: [...isr],
     leader: leaderId,
     leaderEpoch,
-    partitionEpoch: 0
+    partitionEpoch
   }
 }
 

@@ -105,7 +105,7 @@ export function newPartitions(from: number, to: number, replicas: number, { node
 }
 
 function newPartition(partition: number, replicas: readonly number[]): PartitionState {
-  return { partition, replicas, isr: replicas, leaderId: replicas[0], leaderEpoch: 0 }
+  return { partition, replicas, isr: replicas, leaderId: replicas[0], leaderEpoch: 0, partitionEpoch: 0 }
 }
 
 function assignedPartitions(assignments: NonNullable<Wanted['assignments']>, context: ControllerContext): PartitionState[] {

@@ -47,6 +47,20 @@ const PartitionRecord = schema({
   }
 })
 
+/** A partition has another leader, or other replicas; absent fields have not changed. A leader makes its epoch grow by one. */
+const PartitionChangeRecord = schema({
+  name: 'PartitionChangeRecord',
+  versions: '0-2',
+  flexible: '0+',
+  fields: {
+    partitionId: int32({ default: -1 }),
+    topicId: uuid(),
+    isr: array(int32(), { nullable: '0+', default: null, tag: 0 }),
+    leader: int32({ default: -2, tag: 1 }),
+    replicas: array(int32(), { nullable: '0+', default: null, tag: 2 })
+  }
+})
+
 /** A config was set, or, with the value null, unset. */
 const ConfigRecord = schema({
   name: 'ConfigRecord',
@@ -99,6 +113,7 @@ const RemoveUserScramCredentialRecord = schema({
 export type MetadataRecord =
   | ({ readonly type: 'topic' } & SchemaMessage<typeof TopicRecord>)
   | ({ readonly type: 'partition' } & SchemaMessage<typeof PartitionRecord>)
+  | ({ readonly type: 'partitionChange' } & SchemaMessage<typeof PartitionChangeRecord>)
   | ({ readonly type: 'config' } & SchemaMessage<typeof ConfigRecord>)
   | ({ readonly type: 'removeTopic' } & SchemaMessage<typeof RemoveTopicRecord>)
   | ({ readonly type: 'featureLevel' } & SchemaMessage<typeof FeatureLevelRecord>)
@@ -110,6 +125,7 @@ const schemas: Record<MetadataRecord['type'], { readonly apiKey: number; readonl
   topic: { apiKey: 2, schema: TopicRecord },
   partition: { apiKey: 3, schema: PartitionRecord },
   config: { apiKey: 4, schema: ConfigRecord },
+  partitionChange: { apiKey: 5, schema: PartitionChangeRecord },
   removeTopic: { apiKey: 9, schema: RemoveTopicRecord },
   userScramCredential: { apiKey: 11, schema: UserScramCredentialRecord },
   featureLevel: { apiKey: 12, schema: FeatureLevelRecord },
@@ -137,10 +153,11 @@ export function encodeMetadataRecord(record: MetadataRecord): Uint8Array {
 }
 
 /**
- * What a Kafka cluster writes besides, and a single node can pass over: brokers and controllers that register, are fenced or change
- * (0, 1, 7, 8, 17, 27), partitions whose leader or in-sync replicas change, which are always this node here (5, 28), access, tokens and quotas (10, 14, 18, 19, 26), the frame around the records of a new cluster (23, 24), and nothing at all (20, 21).
+ * Records of a Kafka cluster that a single node passes over: registrations of brokers and controllers
+ * (0, 1, 7, 8, 17, 27, 28), tokens, quotas and access (10, 14, 18, 19, 26), the begin and end of a
+ * transaction of metadata (23, 24), and records without effect (20, 21).
  */
-const passedOver: ReadonlySet<number> = new Set([0, 1, 5, 7, 8, 10, 14, 17, 18, 19, 20, 21, 23, 24, 26, 27, 28])
+const passedOver: ReadonlySet<number> = new Set([0, 1, 7, 8, 10, 14, 17, 18, 19, 20, 21, 23, 24, 26, 27, 28])
 
 /**
  * Undefined for a record that does not matter here. Throws INVALID_RECORD for bytes that are none that Kafka writes, or take something back (25): state

@@ -25,14 +25,20 @@ export interface TransactionMarker {
  *     key   := version: int16 = 0, type: int16        value := version: int16 = 0, coordinatorEpoch: int32
  */
 export function transactionMarkerBatch(marker: TransactionMarker): Uint8Array {
-  const key = new Uint8Array(4)
-  writeInt16(key, 2, controlTypes.indexOf(marker.type))
+  const key = controlKeyOf(marker.type)
   const value = new Uint8Array(6)
   writeInt32(value, 2, marker.coordinatorEpoch)
   const builder = new BatchBuilder({ initialBytes: 128 })
   builder.append(marker.timestamp, key, value)
   const { producerId, producerEpoch, leaderEpoch } = marker
   return builder.build({ producerId, producerEpoch, leaderEpoch, transactional: true, control: true })
+}
+
+/** The key of a control record. */
+export function controlKeyOf(type: Exclude<ControlType, 'UNKNOWN'>): Uint8Array {
+  const key = new Uint8Array(4)
+  writeInt16(key, 2, controlTypes.indexOf(type))
+  return key
 }
 
 /** What the key of a control record says. */

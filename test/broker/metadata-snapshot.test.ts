@@ -3,7 +3,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { LocalBroker } from '../../src/broker/local-broker.js'
+import { ClusterMetadata, elections, partitionRecord } from '../../src/metadata/cluster-metadata.js'
+import { decodeMetadataRecord, type MetadataRecord } from '../../src/metadata/records.js'
+import { IncrementalAlterConfigs } from '../../src/protocol/messages/incremental-alter-configs.js'
 import { BatchBuilder } from '../../src/record/batch-builder.js'
+import { controlTypeOf } from '../../src/record/control-record.js'
 import { batchesIn } from '../../src/record/record-batch.js'
 import { fileStorage } from '../../src/storage/file/index.js'
 import { VirtualClock } from '../../src/testing/virtual-clock.js'
@@ -101,5 +105,82 @@ describe('a metadata log whose beginning Kafka has put into a snapshot', () => {
     )
     writeFileSync(snapshot, whole)
     await withNode(async node => expect(node.topics.size).toBe(3))
+  })
+})
+
+describe('a metadata log that has outgrown its limit', () => {
+  const changes = 15_000
+
+  async function change(node: LocalBroker): Promise<void> {
+    const client = clientOf(node)
+    for (let i = 0; i < changes; i++) {
+      const configs = [{ name: 'retention.ms', configOperation: 0, value: String(1e12 + i) }]
+      const resources = [{ resourceType: 2, resourceName: 'orders', configs }]
+      await client.request(IncrementalAlterConfigs, { resources, validateOnly: false })
+    }
+  }
+
+  const folder = () => join(home, '__cluster_metadata-0')
+  const snapshots = () => readdirSync(folder()).filter(name => name.endsWith('.checkpoint'))
+
+  it('has a snapshot beside it, which names the quorum, holds the state, and gives it back', async () => {
+    await withNode(async node => {
+      await createTopic(clientOf(node), 'orders')
+      await change(node)
+    })
+    const [name, ...others] = snapshots()
+    expect(others).toEqual([])
+    expect(name).toMatch(/^\d{20}-0000000000\.checkpoint$/)
+    const batches = [...batchesIn(readFileSync(join(folder(), name)))]
+    const controls = batches.filter(({ isControl }) => isControl).map(batch => controlTypeOf([...batch.records()][0].key))
+    expect(controls).toEqual(['SNAPSHOT_HEADER', 'KRAFT_VERSION', 'KRAFT_VOTERS', 'SNAPSHOT_FOOTER'])
+    expect(batches[0].isControl && batches.at(-1)?.isControl).toBe(true)
+    await withNode(async (node, events) => {
+      expect(node.metadata.topics.get('orders')?.configs.get('retention.ms')).toBe(String(1e12 + changes - 1))
+      expect(events).toEqual([])
+    })
+  }, 60_000)
+})
+
+describe('a new directory', () => {
+  it('names this node as its quorum, and has the feature levels of a new Kafka', async () => {
+    await withNode(async () => {})
+    const snapshot = readFileSync(join(home, '__cluster_metadata-0', '00000000000000000000-0000000000.checkpoint'))
+    const directoryId = /^directory\.id=(.*)$/m.exec(readFileSync(join(home, 'meta.properties'), 'utf8'))?.[1] as string
+    expect(snapshot.includes(Buffer.from(directoryId, 'base64url'))).toBe(true)
+    expect([...batchesIn(snapshot)].map(({ isControl, recordCount }) => [isControl, recordCount])).toEqual(Array(4).fill([true, 1]))
+    const log = readFileSync(join(home, '__cluster_metadata-0', '00000000000000000000.log'))
+    const names = [...batchesIn(log)].flatMap(batch => [...batch.records()].map(({ value }) => decodeMetadataRecord(value!)))
+    expect(names).toMatchObject([
+      { name: 'metadata.version', featureLevel: 30 },
+      { name: 'group.version', featureLevel: 1 },
+      { name: 'transaction.version', featureLevel: 2 },
+      { name: 'share.version', featureLevel: 1 },
+      { name: 'streams.version', featureLevel: 1 }
+    ])
+  })
+})
+
+describe('what Kafka has changed of a partition', () => {
+  const changed = async (records: readonly MetadataRecord[]) => {
+    const metadata = new ClusterMetadata()
+    const topicId = 'AAAAAAAAAAAAAAAAAAAAAQ'
+    metadata.replay({ type: 'topic', name: 'orders', topicId })
+    const state = { partition: 0, replicas: [0], isr: [0], leaderId: 0, leaderEpoch: 3, partitionEpoch: 7 }
+    metadata.replay(partitionRecord(topicId, state))
+    for (const record of records) metadata.replay({ ...record, topicId, partitionId: 0 } as MetadataRecord)
+    return metadata
+  }
+  const change = (fields: object) => ({ type: 'partitionChange', ...fields }) as unknown as MetadataRecord
+
+  it('raises the leader epoch with each leader that it names, the same one included', async () => {
+    const metadata = await changed([change({ leader: -1 }), change({ leader: 0 }), change({ leader: 0 }), change({ isr: [0] })])
+    expect(metadata.topics.get('orders')?.partitions[0]).toMatchObject({ leaderId: 0, leaderEpoch: 6, partitionEpoch: 11 })
+  })
+
+  it('leaves a partition that lost its leader to this node, whose only replica it is', async () => {
+    const metadata = await changed([change({ leader: -1, isr: [] })])
+    expect([...elections(metadata, 0)]).toMatchObject([{ leader: 0, isr: [0] }])
+    expect([...elections(metadata, 1)]).toEqual([])
   })
 })

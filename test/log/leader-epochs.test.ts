@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { LeaderEpochs } from '../../src/log/leader-epochs.js'
-import { batch, batchOf, openLog } from './helpers.js'
+import { batch, batchOf, codeOf, openLog } from './helpers.js'
 
 function epochsOf(...entries: [epoch: number, startOffset: number][]): LeaderEpochs {
   const epochs = new LeaderEpochs()
@@ -86,5 +86,27 @@ describe('leader epochs', () => {
       [1, 1],
       [3, 2]
     ])
+  })
+
+  it('go on with the latest epoch where an append names none', async () => {
+    const log = await openLog()
+    log.append(batch('a'))
+    log.append(batch('b'), { leaderEpoch: 5 })
+    log.append(batch('c'))
+    expect(listed(log.leaderEpochs)).toEqual([
+      [0, 0],
+      [5, 1]
+    ])
+    expect(log.leaderEpochs.epochOf(2)).toBe(5)
+  })
+
+  it('are never erased by an append under an older epoch, which is refused', async () => {
+    const log = await openLog()
+    log.append(batch('a'), { leaderEpoch: 5 })
+    expect(await codeOf(() => log.append(batch('b'), { leaderEpoch: 4 }))).toBe('FENCED_LEADER_EPOCH')
+    const copied = batchOf([{ value: 'b', offset: 1 }], { leaderEpoch: 4, baseOffset: 1 })
+    expect(await codeOf(() => log.append(copied, { origin: 'replica' }))).toBe('INVALID_RECORD')
+    expect(listed(log.leaderEpochs)).toEqual([[5, 0]])
+    expect(log.logEndOffset).toBe(1)
   })
 })

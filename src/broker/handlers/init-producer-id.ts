@@ -1,5 +1,5 @@
 import { isPromise, type MaybePromise } from '../../common/deferred.js'
-import { errorNumber, type ProtocolErrorCode } from '../../errors.js'
+import { errorNumber, KafkaError, type ProtocolErrorCode } from '../../errors.js'
 import type { RequestOf, ResponseOf } from '../../protocol/message.js'
 import type { InitProducerId } from '../../protocol/messages/init-producer-id.js'
 import type { LocalBroker } from '../local-broker.js'
@@ -7,9 +7,17 @@ import type { LocalBroker } from '../local-broker.js'
 type Request = RequestOf<typeof InitProducerId>
 type Response = ResponseOf<typeof InitProducerId>
 
-/** Gives an idempotent producer its id. Producers of transactions are refused for good: there are no transactions yet. */
+/**
+ * Gives an idempotent producer its id. A transactional one is refused with a code that every client takes as final: after
+ * UNSUPPORTED_VERSION, librdkafka asks again without end.
+ */
 export function initProducerId(node: LocalBroker, { transactionalId }: Request): MaybePromise<Response> {
-  if (transactionalId !== null) return refused(transactionalId === '' ? 'INVALID_REQUEST' : 'UNSUPPORTED_VERSION')
+  if (transactionalId === '') return refused('INVALID_REQUEST')
+  if (transactionalId !== null) {
+    const message = `A client asked for transactions with the transactional id \`${transactionalId}\`; this node has none`
+    node.tell(new KafkaError('TRANSACTIONAL_ID_AUTHORIZATION_FAILED', message), 'InitProducerId')
+    return refused('TRANSACTIONAL_ID_AUTHORIZATION_FAILED')
+  }
   const id = node.producerIds.next()
   return isPromise(id) ? id.then(given) : given(id)
 }

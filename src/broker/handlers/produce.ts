@@ -26,7 +26,7 @@ const firstVersionWithZstd = 7
  * of acks; in process even acks=0 is answered, and whoever sent it need not look.
  */
 export function produce(node: LocalBroker, request: Request, context: RequestContext, signal?: AbortSignal): MaybePromise<Response> {
-  const refusal = request.acks >= -1 && request.acks <= 1 ? 0 : errorNumber('INVALID_REQUIRED_ACKS')
+  const refusal = refusalOf(request)
   const { topicData } = request
   const responses = new Array<TopicResponse>(topicData.length)
   // A producer in this process sends such a batch again by itself, so that it does not hold up those that came with it.
@@ -55,6 +55,20 @@ export function produce(node: LocalBroker, request: Request, context: RequestCon
   return pending ? Promise.all(pending).then(() => response) : response
 }
 
+/** Refuses the whole request: for its acks, or since it has transactional batches and names no transactional id. */
+function refusalOf({ acks, transactionalId, topicData }: Request): number {
+  if (acks < -1 || acks > 1) return errorNumber('INVALID_REQUIRED_ACKS')
+  if (transactionalId == null)
+    for (const { partitionData } of topicData)
+      for (const { records } of partitionData)
+        if (records && isTransactional(records)) return errorNumber('TRANSACTIONAL_ID_AUTHORIZATION_FAILED')
+  return 0
+}
+
+function isTransactional(records: Uint8Array): boolean {
+  return records.length >= headerBytes && (attributesAt(records, 0) & attribute.transactional) !== 0
+}
+
 async function settled(response: Promise<PartitionResponse>, responses: PartitionResponse[], place: number): Promise<void> {
   responses[place] = await response
 }
@@ -74,6 +88,8 @@ function appendTo(
   if (isInternalTopic(partition.topic)) return refused(partition.partition, errorNumber('INVALID_TOPIC_EXCEPTION'))
   if (context.apiVersion < firstVersionWithZstd && (attributesAt(records, 0) & attribute.codecMask) === zstdId)
     return refused(partition.partition, errorNumber('UNSUPPORTED_COMPRESSION_TYPE'))
+  if (isTransactional(records))
+    return refused(partition.partition, errorNumber('INVALID_TXN_STATE'), 'The batch belongs to no transaction that is known here')
   const { backlog } = partition
   if (node.backlog.hasRoom(backlog, records.length)) return append(node, partition, records, context)
   if (timeoutMs === doNotHold && backlog.quota.policy === 'producer_request_hold') {

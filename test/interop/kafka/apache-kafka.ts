@@ -56,22 +56,29 @@ export interface KafkaBroker extends AsyncDisposable {
 
 type Settings = Readonly<Record<string, string>>
 
-/** `settings` go over the ones that are needed; as a function they get the broker's address and its `listeners`, to add to them. */
+/**
+ * `settings` go over the ones that are needed; as a function they get the broker's address and its `listeners`, to add to them. With
+ * `directory`, the broker starts on the data that is there: with a quorum as its settings name it, or one that the data names.
+ */
 export async function startKafkaBroker(
-  settings: Settings | ((own: { readonly address: string; readonly listeners: string }) => Settings) = {}
+  settings: Settings | ((own: { readonly address: string; readonly listeners: string }) => Settings) = {},
+  directory?: { readonly path: string; readonly nodeId: number; readonly quorum: 'static' | 'dynamic' }
 ): Promise<KafkaBroker> {
   const home = await mkdtemp(join(tmpdir(), 'kafka-'))
-  const dataFolder = join(home, 'data')
+  const dataFolder = directory?.path ?? join(home, 'data')
+  const nodeId = directory?.nodeId ?? 1
   const [port, controllerPort] = [await freePort(), await freePort()]
   const address = `127.0.0.1:${port}`
   const listeners = `PLAINTEXT://${address},CONTROLLER://127.0.0.1:${controllerPort}`
   const properties = {
     'process.roles': 'broker,controller',
-    'node.id': '1',
+    'node.id': String(nodeId),
     listeners,
     'advertised.listeners': `PLAINTEXT://${address}`,
     'controller.listener.names': 'CONTROLLER',
-    'controller.quorum.voters': `1@127.0.0.1:${controllerPort}`,
+    ...(directory?.quorum === 'dynamic'
+      ? { 'controller.quorum.bootstrap.servers': `127.0.0.1:${controllerPort}` }
+      : { 'controller.quorum.voters': `${nodeId}@127.0.0.1:${controllerPort}` }),
     'log.dirs': dataFolder,
     'offsets.topic.replication.factor': '1',
     'offsets.topic.num.partitions': '1',
@@ -88,7 +95,7 @@ export async function startKafkaBroker(
       .map(entry => entry.join('='))
       .join('\n')
   )
-  await kafkaTool('kafka.tools.StorageTool', ['format', '-t', '4L6g3nShT-eMCtK--X86sw', '-c', config])
+  if (!directory) await kafkaTool('kafka.tools.StorageTool', ['format', '-t', '4L6g3nShT-eMCtK--X86sw', '-c', config])
   let child: ChildProcess | undefined
   const broker: KafkaBroker = {
     address,

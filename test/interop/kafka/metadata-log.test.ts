@@ -24,7 +24,7 @@ it.skipIf(await missingKafka())(
     const records = [...dumped.matchAll(/payload: (\{.*\})$/gm)].map(([, json]) => JSON.parse(json))
     const types = records.map(({ type }) => type)
     expect(types).toEqual([
-      'FEATURE_LEVEL_RECORD',
+      ...Array(5).fill('FEATURE_LEVEL_RECORD'),
       'TOPIC_RECORD',
       'PARTITION_RECORD',
       'CONFIG_RECORD',
