@@ -2,7 +2,7 @@ import { concatBytes } from '../common/bytes.js'
 import type { Clock } from '../common/clock.js'
 import { release } from '../common/lease.js'
 import type { StateMachine, StateRecord } from '../common/state-machine.js'
-import { turnOf } from '../common/turn.js'
+import { turnsOf } from '../common/turns.js'
 import { KafkaError } from '../errors.js'
 import type { Log } from '../log/log.js'
 import { readSmallFile, replaceSmallFile } from '../log/small-file.js'
@@ -99,7 +99,7 @@ export class MetadataSnapshots {
       chunkBytes += (record.key?.length ?? 0) + (record.value?.length ?? 0)
       if (chunkBytes < batchBytes) continue
       add(chunk, false)
-      await turnOf(this.#clock).breath()
+      await turnsOf(this.#clock).yieldWhenOver()
       chunk = []
       chunkBytes = 0
     }
