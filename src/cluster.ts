@@ -2,7 +2,7 @@ import { Admin, type AdminOptions } from './admin/admin.js'
 import type { BrokerEvents } from './broker/events.js'
 import { LocalBroker } from './broker/local-broker.js'
 import type { Topic } from './broker/topic.js'
-import { troubleTexts } from './broker/trouble.js'
+import { oncePerSubject, subjectOf, troubleTexts } from './broker/trouble.js'
 import { type Clock, systemClock } from './common/clock.js'
 import { type CloseOptions, closeTimeoutMs, Deadline, lastStep, unlimited } from './common/closing.js'
 import { Emitter } from './common/emitter.js'
@@ -279,6 +279,9 @@ const forwarded = [
   'topicConfigured',
   'topicDeleted',
   'segmentsRemoved',
+  'recordsLost',
+  'recordsExpiring',
+  'offsetsExpiring',
   'compacted',
   'logRecovered',
   'tornTail',
@@ -295,7 +298,8 @@ function forwardEvents(node: LocalBroker, cluster: Cluster): void {
       if (cluster.emit(name, ...(event as never)) || !(name in troubleTexts)) return
       // Nobody listens, but nobody should have to wonder either why a partition is silent.
       const text = troubleTexts[name as keyof typeof troubleTexts](event[0] as never)
-      warnings.warn(text, name)
+      const subject = oncePerSubject.has(name) ? `${name} ${subjectOf(event[0])}` : text
+      warnings.warn(text, name, undefined, subject)
     })
   }
 }

@@ -23,6 +23,30 @@ export interface BrokerEvents {
     readonly reason: RemovalReason
     readonly logStartOffset: number
   }) => void
+  /** Retention removed records that a reader had yet to read: a live one, or a group that has committed an offset before them. */
+  recordsLost: (event: RecordsLost) => void
+  /**
+   * Records of a topic will be removed for their age, for the first time, and no group has read them, or nobody has chosen how long they are kept. Told about
+   * a day, or a seventh of their time, before. `topic(name, { keep: 'forever' })` keeps them.
+   */
+  recordsExpiring: (event: {
+    readonly topic: string
+    readonly partition: number
+    /** How many are the first to go. */
+    readonly records: number
+    /** When that is, in milliseconds since 1970. */
+    readonly at: number
+    readonly retentionMs: number
+    /** Whether a group, or a live reader, has read them. */
+    readonly isRead: boolean
+  }) => void
+  /** The offsets that a group has committed will expire, as nobody has used the group for a while. Told about a day before. */
+  offsetsExpiring: (event: {
+    readonly groupId: string
+    readonly topics: readonly string[]
+    /** When that is, in milliseconds since 1970. */
+    readonly at: number
+  }) => void
   /** A round of compaction is over in a partition. */
   compacted: (event: CompactionReport & { readonly topic: string; readonly partition: number }) => void
   /** After a crash, the batches of a partition that could have been damaged were checked. Events of the opening are told a moment after it. */
@@ -46,4 +70,20 @@ export interface BrokerEvents {
   fenced: (event: { readonly error: KafkaError }) => void
   /** Something failed that no response could carry in full. `during` says what the node was doing. */
   error: (event: { readonly error: unknown; readonly during: string }) => void
+}
+
+/** Records that were removed before a reader had read them. */
+export interface RecordsLost {
+  readonly topic: string
+  readonly partition: number
+  /** The group that had yet to read them; undefined for a reader without a group, and where nobody has read the partition yet. */
+  readonly groupId: string | undefined
+  /** Who that is, in words. */
+  readonly reader: string
+  /** How many records, or rather offsets: those from `from` up to `to`. */
+  readonly records: number
+  readonly from: number
+  readonly to: number
+  /** Why they were removed: for their size (`retention.bytes`, or the memory of the cluster), or for their age (`retention.ms`). */
+  readonly reason: 'size' | 'time'
 }

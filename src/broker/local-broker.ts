@@ -9,6 +9,7 @@ import { zeroUuid } from '../common/uuid.js'
 import { GroupCoordinator } from '../coordinator/group/group-coordinator.js'
 import { errorNumber, errorNumberOf, KafkaError } from '../errors.js'
 import type { AppendOrigin } from '../log/batch-validation.js'
+import { deletesOldSegments } from '../log/log-options.js'
 import { BrokerConfigs, type ConfigValues } from '../metadata/broker-configs.js'
 import { ClusterMetadata, elections, type MetadataDecision } from '../metadata/cluster-metadata.js'
 import type { ControllerContext } from '../metadata/create-topics.js'
@@ -23,6 +24,7 @@ import { Produce } from '../protocol/messages/produce.js'
 import type { Storage } from '../storage/storage.js'
 import { handlerOf } from './api-table.js'
 import { Backlog } from './backlog/backlog.js'
+import { ForetoldExpiry } from './backlog/foretold-expiry.js'
 import { LiveReaders } from './backlog/live-readers.js'
 import { defaultMemoryBytes, leastMemoryBytes, Memory } from './backlog/memory.js'
 import { BrokerNews } from './broker-news.js'
@@ -92,6 +94,7 @@ export class LocalBroker {
   readonly #housekeeping: Housekeeping
   readonly #cleaner: LogCleaner
   readonly #turns: Turns
+  readonly #foretold: ForetoldExpiry
   #endpoint = { host: 'localhost', port: 9092 }
   #changes: Promise<unknown> = Promise.resolve()
   #closing: Promise<void> | undefined
@@ -113,14 +116,17 @@ export class LocalBroker {
     this.#store = parts.store
     this.delayedFetches = new DelayedFetches(parts.clock)
     this.#turns = turnsOf(parts.clock)
+    this.#foretold = new ForetoldExpiry(parts.clock, parts.metadata, parts.configs, event => parts.news.tell('recordsExpiring', event))
     this.maxFetchBytes = parts.configs.number('fetch.max.bytes')
     this.groups = new GroupCoordinator({
       clock: parts.clock,
       random: parts.random,
       options: groupOptionsOf(parts.configs, this.topics.get(groupOffsetsTopic)),
       openHost: (partition, machine) => openGroupHost(this, partition, machine),
+      keepsForever: name => this.#keepsForever(name),
       onEvent: event => {
-        this.backlog.readers.groupChanged(event.groupId)
+        if (event.type === 'offsetsExpiring') this.#news.tell('offsetsExpiring', event)
+        else this.backlog.readers.groupChanged(event.groupId)
         this.events.emit('group', event)
       }
     })
@@ -129,7 +135,7 @@ export class LocalBroker {
     this.backlog = new Backlog(parts.clock, parts.readers, memory)
     this.producerIds = new ProducerIds(this)
     this.#housekeeping = new Housekeeping(parts.clock, parts.configs.number('log.retention.check.interval.ms'), () =>
-      this.#applyRetention()
+      this.#applyRetention(false)
     )
     this.#cleaner = new LogCleaner({
       clock: parts.clock,
@@ -251,6 +257,11 @@ export class LocalBroker {
     return topicId === zeroUuid ? unknownTopic : unknownTopicId
   }
 
+  #keepsForever(topic: string): boolean {
+    const options = this.topics.get(topic)?.partitions[0]?.log.options
+    return options !== undefined && (options.retentionMs < 0 || !deletesOldSegments(options))
+  }
+
   /** Why batches for a partition are held back at present; undefined when none are. */
   heldBecause(topic: string, partition: number): string | undefined {
     const found = this.topics.get(topic)?.partitions[partition]
@@ -306,14 +317,16 @@ export class LocalBroker {
     await this.#directory.writeCheckpoints()
   }
 
-  async #applyRetention(): Promise<void> {
+  /** `isFirstWordEnough` is whether what is due goes at once even where it was not told before that it would. */
+  async #applyRetention(isFirstWordEnough = true): Promise<void> {
     for (const topic of this.#store.topics.values()) {
       for (const partition of topic.partitions) {
         if (this.#closing) return
         const turn = this.#turns.yieldWhenOver()
         if (turn) await turn
         try {
-          await partition.log.applyRetention()
+          const wasForetold = await this.#foretold.tellOf(partition)
+          if (wasForetold || isFirstWordEnough) await partition.log.applyRetention()
         } catch (error) {
           if (!partition.isDeleted && !this.#closing) this.tell(error, `retention of ${topic.name}-${partition.partition}`)
         }

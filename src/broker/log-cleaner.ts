@@ -77,8 +77,10 @@ export class LogCleaner {
     for (const { partitions } of this.#parts.topics.values()) {
       for (const partition of partitions) {
         const { log } = partition
-        if (!compacts(log.options) || log.segmentCount === 1 || !this.#mayTry(partition)) continue
+        if (!compacts(log.options) || !this.#mayTry(partition)) continue
         try {
+          await log.rollWhenDue()
+          if (log.segmentCount === 1) continue
           const { isDue, ratio } = await log.dirtiness()
           if (isDue) found.push({ partition, ratio })
         } catch (error) {

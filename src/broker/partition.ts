@@ -69,6 +69,11 @@ export class Partition {
     return this.log.highWatermark
   }
 
+  /** How many records retention has removed, in this process, before everyone who was to read them had: live readers, and groups that have committed. */
+  get lostRecords(): number {
+    return this.backlog.lostRecords
+  }
+
   get isDeleted(): boolean {
     return this.#isDeleted
   }

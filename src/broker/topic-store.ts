@@ -118,8 +118,8 @@ export class TopicStore {
   }
 
   async #openPartition(state: TopicState, partition: PartitionState, logOptions: LogOptions, isNew: boolean): Promise<Partition> {
-    const { directory, clock, news, readers } = this.#surroundings
-    const backlog = new PartitionBacklog(state.name, partition.partition, readers)
+    const { directory, clock, news, readers, configs } = this.#surroundings
+    const backlog = new PartitionBacklog(state.name, partition.partition, readers, configs.durable)
     const folder = folderOf(state.name, partition.partition)
     const options: LogOpenOptions = {
       ...logOptions,
@@ -127,9 +127,13 @@ export class TopicStore {
       onRoll: () => {
         if (this.onRoll && compacts(log.options)) this.onRoll()
       },
-      onSegmentsRemoved: ({ segments, reason, logStartOffset }) => {
+      onSegmentsRemoved: ({ segments, reason, from, logStartOffset }) => {
         backlog.lookAgain()
-        news.tell('segmentsRemoved', { topic: state.name, partition: partition.partition, segments, reason, logStartOffset })
+        const where = { topic: state.name, partition: partition.partition }
+        news.tell('segmentsRemoved', { ...where, segments, reason, logStartOffset })
+        if (reason === 'deletion') return
+        for (const loss of backlog.losses(from, logStartOffset))
+          news.tell('recordsLost', { ...where, ...loss, records: loss.to - loss.from, reason })
       },
       keepFrom: () => backlog.keepFrom(),
       onFailure: failure => news.failed(failure, `writing to ${folder}`)

@@ -1,14 +1,14 @@
 /** So many different warnings are given by one who warns. */
 const mostWarnings = 20
 
-/** Warnings of the process: each text once, and not without end. */
+/** Warnings of the process: each once, and not without end. */
 export class Warnings {
   readonly #told = new Set<string>()
 
-  /** `cause`, where given, shows in the details of the warning. */
-  warn(text: string, code: string, cause?: unknown): void {
-    if (this.#told.has(text) || this.#told.size >= mostWarnings) return
-    this.#told.add(text)
+  /** `cause`, where given, shows in the details of the warning. Of several with one `subject`, by default the text, the first is given. */
+  warn(text: string, code: string, cause?: unknown, subject: string = text): void {
+    if (this.#told.has(subject) || this.#told.size >= mostWarnings) return
+    this.#told.add(subject)
     const { process } = globalThis as { process?: { emitWarning?(text: string, options: object): void } }
     const detail = cause instanceof Error ? { detail: cause.stack } : {}
     process?.emitWarning?.(text, { type: 'MillraceWarning', code, ...detail })

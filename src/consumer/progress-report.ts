@@ -36,6 +36,7 @@ export class ProgressReport {
         topic,
         partition,
         mark: () => this.#markOf(assigned),
+        fetched: () => assigned.fetchOffset,
         commitSoon: () => {
           if (autoCommit && assigned.handled > assigned.committed) this.#owner.commitSoon()
         },

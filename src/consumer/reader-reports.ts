@@ -12,6 +12,8 @@ export interface ReaderIdentity {
 export interface ReadPartition extends TopicPartition {
   /** The offset below which neither the consumer nor who follows it in its group needs anything; -1 while that is not known. */
   mark(): number
+  /** The offset below which the consumer has fetched everything; -1 while that is not known. */
+  fetched(): number
   /** Commits what was handled beyond the mark, where handling is what commits it. */
   commitSoon(): void
   /** Calls back whenever the mark may have moved, until it is called with undefined. */

@@ -15,8 +15,15 @@ import { append } from './log-append.js'
 import { applyRetention, deleteRecordsBefore, removeBefore } from './log-deletion.js'
 import { lookIntoFolder } from './log-folder.js'
 import { LogHistory } from './log-history.js'
-import { type CompleteLogOptions, completeLogOptions, durableLogDefaults, type LogOptions, memoryLogDefaults } from './log-options.js'
-import { createSegment } from './log-roll.js'
+import {
+  type CompleteLogOptions,
+  completeLogOptions,
+  deletesOldSegments,
+  durableLogDefaults,
+  type LogOptions,
+  memoryLogDefaults
+} from './log-options.js'
+import { createSegment, roll } from './log-roll.js'
 import { LogState } from './log-state.js'
 import { cutUnwritten, startAnew, truncateTo } from './log-truncation.js'
 import type { AppendInfo, AppendOptions, LogOpenOptions, ReadOptions } from './log-types.js'
@@ -290,6 +297,24 @@ export class Log {
   removeBefore(offset: number, bytes: number): MaybePromise<number> {
     this.#state.expectOpen()
     return this.#state.isReadOnly || this.#state.failures.final ? 0 : removeBefore(this.#state, offset, bytes)
+  }
+
+  /** When the first records are to be removed for their age (ms since 1970), and where the log starts then; undefined where none ever are. */
+  async nextExpiry(): Promise<{ readonly at: number; readonly upTo: number } | undefined> {
+    const { segments, options, isReadOnly } = this.#state
+    const first = segments.at(0)
+    if (!first || isReadOnly || options.retentionMs < 0 || !deletesOldSegments(options)) return undefined
+    await first.learnMaxTimestamp()
+    if (first.sizeInBytes === 0 || first.isRetired) return undefined
+    return { at: first.retentionTimestamp + options.retentionMs, upTo: first.nextOffset }
+  }
+
+  /** Ends the active segment where that is due by its age, so that compaction comes to its records although nothing more is written. */
+  async rollWhenDue(): Promise<void> {
+    const state = this.#state
+    const isDue = () => state.segments.active.isOld(state.options, state.clock.now())
+    if (!state.isReadOnly && state.segments.count > 0 && isDue())
+      await exclusively(state, async () => void (isDue() && (await roll(state, state.nextOffset))))
   }
 
   /** Bytes of the batches that hold `offset` and all that comes after it; somewhat more where the index is too coarse to tell. */

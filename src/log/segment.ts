@@ -12,6 +12,9 @@ import { type ScannedBatch, type SegmentScan, scanSegment } from './segment-scan
 
 type IndexingOptions = Pick<CompleteLogOptions, 'indexIntervalBytes'>
 
+/** A segment is not closed for its age before it has been there for so long. */
+const shortestLifeMs = 60_000
+
 /** One file of a log with the batches from `baseOffset` on, and the two indexes into it. */
 export class Segment {
   readonly baseOffset: number
@@ -110,6 +113,15 @@ export class Segment {
       this.indexes.offsets.isFull(options.segmentIndexBytes) ||
       this.indexes.times.isFull(options.segmentIndexBytes)
     )
+  }
+
+  /** Whether it has records that are old enough for it to be closed. */
+  isOld(options: CompleteLogOptions, now: number): boolean {
+    const limit = rollAfterMs(options)
+    const begun = this.#firstTimestamp >= 0 ? this.#firstTimestamp : this.#createdAt
+    // Old records that are being brought in do not get a segment each.
+    const isYoung = now - this.#createdAt <= Math.min(limit, shortestLifeMs)
+    return this.sizeInBytes > 0 && !isYoung && now - begun > limit
   }
 
   /** Takes note of a batch that stands at `position` of the file, or soon will; they come in order. */

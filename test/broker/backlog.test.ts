@@ -32,6 +32,7 @@ function reader(topic: string, partition = 0, mark = 0, clientId = 'slow') {
     at: mark,
     commits: 0,
     mark: () => reading.at,
+    fetched: () => reading.at,
     commitSoon: () => void reading.commits++,
     watch: () => {}
   }

@@ -12,6 +12,8 @@ export interface ReadPartition {
   readonly partition: number
   /** The offset below which the reader needs nothing any more; -1 while that is not known. */
   mark(): number
+  /** The offset below which it has fetched everything, so that it does not need the log for it; -1 while that is not known. */
+  fetched(): number
   /** Makes the mark follow what was handled, where that takes a commit. */
   commitSoon(): void
   /** Calls back whenever the mark may have moved, until it is called with undefined. */
@@ -35,6 +37,8 @@ export interface GroupProgress {
   liveTopics(groupId: string): ReadonlySet<string> | undefined
   /** The offset that a group has committed; -1 for none. */
   committedOffset(groupId: string, topic: string, partition: number): number
+  /** The groups that have committed an offset of a partition, with that offset. */
+  committedOffsets(topic: string, partition: number): Iterable<[groupId: string, offset: number]>
 }
 
 interface Registered {
@@ -110,9 +114,22 @@ export class LiveReaders {
     return readers
   }
 
-  /** Whether anybody reads a topic. */
-  hasReaders(topic: string, partition: number): boolean {
-    return (this.#groupsOf.get(topic)?.size ?? 0) > 0 || (this.#local.get(topic)?.get(partition)?.size ?? 0) > 0
+  /** Live readers, and groups that have committed offsets, that need records from `from` up to `to`, each with where it is. */
+  everyoneBehind(topic: string, partition: number, from: number, to: number): Pick<LiveReader, 'name' | 'groupId' | 'mark'>[] {
+    const live = this.of(topic, partition, from, Number.MAX_SAFE_INTEGER)
+    const needs = live.map(({ name, groupId, mark, reading }) => ({ name, groupId, mark: Math.max(mark, reading?.fetched() ?? mark) }))
+    const behind = needs.filter(({ mark }) => mark < to)
+    const isLive = (groupId: string) => live.some(reader => reader.groupId === groupId)
+    for (const [groupId, offset] of this.groups?.committedOffsets(topic, partition) ?? []) {
+      if (offset < to && !isLive(groupId)) behind.push({ name: `the group \`${groupId}\``, groupId, mark: Math.max(offset, from) })
+    }
+    return behind
+  }
+
+  /** Whether a live reader, or a group that has committed, has read all before `offset`. */
+  isReadUpTo(topic: string, partition: number, start: number, offset: number): boolean {
+    for (const [, committed] of this.groups?.committedOffsets(topic, partition) ?? []) if (committed >= offset) return true
+    return this.of(topic, partition, start, Number.MAX_SAFE_INTEGER).some(({ mark }) => mark >= offset)
   }
 
   #groupReader(

@@ -25,10 +25,20 @@ export interface Slowest {
   readonly bytes: number
 }
 
+/** Records that a reader had yet to read when they were removed. */
+export interface Loss {
+  readonly groupId: string | undefined
+  readonly reader: string
+  readonly from: number
+  readonly to: number
+}
+
 /** What of one partition its live readers have yet to read, and the batches that wait until it is less. */
 export class PartitionBacklog {
   readonly topic: string
   readonly partition: number
+  /** Whether anybody has ever fetched from it. */
+  wasRead = false
   /** First come, first served. */
   readonly held: HeldBatch[] = []
   /** The size of the log up to which there is room without a closer look. */
@@ -36,8 +46,11 @@ export class PartitionBacklog {
   #quota = exempt
   #log: Log | undefined
   readonly #readers: LiveReaders
+  readonly #isDurable: boolean
+  #lostRecords = 0
 
-  constructor(topic: string, partition: number, readers: LiveReaders) {
+  constructor(topic: string, partition: number, readers: LiveReaders, isDurable: boolean) {
+    this.#isDurable = isDurable
     this.topic = topic
     this.partition = partition
     this.#readers = readers
@@ -98,6 +111,27 @@ export class PartitionBacklog {
       if (!slowest || reader.mark < slowest.mark) slowest = reader
     }
     return slowest
+  }
+
+  /** How many records were removed before everyone who was to read them had. */
+  get lostRecords(): number {
+    return this.#lostRecords
+  }
+
+  /** Who had yet to read records that were just removed, those from `from` up to `to`. */
+  losses(from: number, to: number): Loss[] {
+    if (this.#quota.isExempt) return []
+    const behind = this.#readers.everyoneBehind(this.topic, this.partition, from, to)
+    const losses: Loss[] = behind.map(({ name, groupId, mark }) => ({ groupId, reader: name, from: mark, to }))
+    // What is on disk is there to be kept, not just to be passed on.
+    if (losses.length === 0 && !this.wasRead && !this.#isDurable) losses.push({ groupId: undefined, reader: 'anybody', from, to })
+    this.#lostRecords += losses.reduce((most, loss) => Math.max(most, loss.to - loss.from), 0)
+    return losses
+  }
+
+  /** Whether somebody has read all before `offset`: a live reader, or a group that has committed. */
+  isReadUpTo(offset: number): boolean {
+    return this.#readers.isReadUpTo(this.topic, this.partition, this.log.logStartOffset, offset)
   }
 
   /** Who keeps a batch of this size from being appended, by the quota of the partition. */

@@ -140,6 +140,7 @@ class FetchRound {
     if (fetchOffset < partition.logStartOffset || fetchOffset > partition.logEndOffset) return this.#refuse(reading, offsetOutOfRange)
     const upTo = this.#limitOf(partition)
     reading.upTo = upTo
+    partition.backlog.wasRead = true
     const { maxBytes = 2 ** 31 - 1 } = this.#request
     const room = Math.min(maxBytes, this.#node.maxFetchBytes) - this.#bytes
     if (fetchOffset >= upTo || (room <= 0 && this.#bytes > 0)) return

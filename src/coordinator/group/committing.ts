@@ -31,6 +31,9 @@ export interface FetchedTopic {
   }[]
 }
 
+/** So long before offsets expire it is told, or a seventh of their time before. */
+const longestLeadMs = 24 * 3_600_000
+
 /** From this version of OffsetCommit on a group that does not exist is called so. */
 const groupNotFoundVersion = 9
 
@@ -39,6 +42,8 @@ export class OffsetHandler {
   readonly #world: GroupWorld
   readonly #groups: LiveGroups
   readonly #rebalancing: Rebalancing
+  /** Groups of which it was told that their offsets are about to expire. */
+  readonly #foretold = new Set<string>()
 
   constructor(world: GroupWorld, groups: LiveGroups, rebalancing: Rebalancing) {
     this.#world = world
@@ -149,13 +154,15 @@ export class OffsetHandler {
   /**
    * Drops offsets that have not been used for the retention time, and groups of which nothing is left; true when there is more to drop. The time
    * counts from when an empty group lost its last member; for a topic that a stable group no longer subscribes to, and for groups without members,
-   * from the last commit.
+   * from the last commit. Offsets of topics that are kept for ever do not age. That a group's offsets are about to go is told first; `isFirstWordEnough` is
+   * whether those that are due then go at once, instead of the next time.
    */
-  expire(): Decision<boolean> {
+  expire(isFirstWordEnough = true): Decision<boolean> {
     const tombstones = new Tombstones()
     const dead: string[] = []
     let more = false
     for (const group of this.#groups.all()) {
+      if (!this.#foretell(group) && !isFirstWordEnough) continue
       const allGone = this.#expireOffsets(group, tombstones)
       if (tombstones.isFull) {
         more = true
@@ -174,17 +181,45 @@ export class OffsetHandler {
     }
   }
 
+  /** Says once that the offsets of a group are about to expire. Returns whether that was said before, or need not be. */
+  #foretell(group: ClassicGroup): boolean {
+    const { groupId } = group
+    const { clock, options, store, emit } = this.#world
+    const topics = new Set<string>()
+    let at = Number.POSITIVE_INFINITY
+    for (const [topic, , offset] of store.offsetsOf(groupId)) {
+      // Who commits with a time of its own knows it.
+      if (offset.expireTimestamp >= 0) continue
+      const expiresAt = this.#expiryOf(group, topic, offset)
+      if (expiresAt < Number.POSITIVE_INFINITY) topics.add(topic)
+      at = Math.min(at, expiresAt)
+    }
+    const lead = Math.min(longestLeadMs, options.offsetsRetentionMs / 7)
+    if (at - lead > clock.now()) {
+      this.#foretold.delete(groupId)
+      return true
+    }
+    if (this.#foretold.has(groupId)) return true
+    this.#foretold.add(groupId)
+    emit({ type: 'offsetsExpiring', groupId, topics: [...topics], at })
+    return false
+  }
+
+  /** When an offset expires; infinite while it does not age. */
+  #expiryOf(group: ClassicGroup, topic: string, offset: CommittedOffset): number {
+    const startOf = retentionStart(group)
+    const { options, keepsForever } = this.#world
+    if (startOf === null || group.isSubscribedTo(topic) || keepsForever?.(topic)) return Number.POSITIVE_INFINITY
+    return offset.expireTimestamp >= 0 ? offset.expireTimestamp : startOf(offset) + options.offsetsRetentionMs
+  }
+
   /** Whether none is left. */
   #expireOffsets(group: ClassicGroup, tombstones: Tombstones): boolean {
     const { groupId } = group
-    const startOf = retentionStart(group)
     const now = this.#world.clock.now()
     let allGone = true
     for (const [topic, partition, offset] of this.#world.store.offsetsOf(groupId)) {
-      const expired =
-        startOf !== null &&
-        !group.isSubscribedTo(topic) &&
-        (offset.expireTimestamp >= 0 ? now >= offset.expireTimestamp : now - startOf(offset) >= this.#world.options.offsetsRetentionMs)
+      const expired = now >= this.#expiryOf(group, topic, offset)
       if (!expired || !tombstones.add(offsetRecord(groupId, topic, partition, null))) allGone = false
     }
     return allGone
@@ -192,6 +227,7 @@ export class OffsetHandler {
 
   #bury(groupId: string, reason: string): void {
     this.#groups.forget(groupId)
+    this.#foretold.delete(groupId)
     this.#world.emit({ type: 'dead', groupId, reason })
   }
 }

@@ -35,6 +35,8 @@ export interface GroupCoordinatorParts {
   readonly options?: GroupOptions
   /** Binds a machine to a partition, creating it where it is not there yet, and replays what it holds. Called at most once per partition at a time. */
   openHost(partition: number, machine: GroupMachine): MaybePromise<GroupHost>
+  /** Whether a topic keeps its records for ever, so that offsets committed for it do not age. Default: none does. */
+  keepsForever?(topic: string): boolean
   /** Told of what happens to groups, after it has; may ask the coordinator in turn. */
   onEvent?(event: GroupEvent): void
 }
@@ -195,6 +197,11 @@ export class GroupCoordinator {
     await this.#untilDone(machine => machine.offsets.expire())
   }
 
+  /** The same, but for groups of which it was not told before that their offsets are about to expire. */
+  async #expireForetold(): Promise<void> {
+    await this.#untilDone(machine => machine.offsets.expire(false))
+  }
+
   /** Answers everyone who waits with NOT_COORDINATOR, and everyone after that with COORDINATOR_NOT_AVAILABLE; idempotent. */
   async close(): Promise<void> {
     this.#closed = true
@@ -290,7 +297,8 @@ export class GroupCoordinator {
         if (!host) throw new KafkaError('COORDINATOR_LOAD_IN_PROGRESS')
         return host.run(decide)
       },
-      emit: event => this.#emit(event)
+      emit: event => this.#emit(event),
+      keepsForever: topic => this.#parts.keepsForever?.(topic) ?? false
     })
     host = await this.#parts.openHost(partition, machine)
     await host.run(() => machine.loaded())
@@ -309,7 +317,7 @@ export class GroupCoordinator {
   #expireLater(): void {
     this.#expiry.set(this.options.offsetsRetentionCheckIntervalMs, () => {
       // What cannot be dropped now is dropped the next time.
-      this.expireOffsets().catch(() => {})
+      this.#expireForetold().catch(() => {})
       this.#expireLater()
     })
   }

@@ -15,6 +15,8 @@ export interface GroupWorld {
   /** Carries out what a timeout decides, in its turn. */
   readonly run: Run
   emit(event: GroupEvent): void
+  /** Whether a topic keeps its records for ever, so that offsets committed for it do not age. */
+  readonly keepsForever?: ((topic: string) => boolean) | undefined
 }
 
 /** What the caller of the coordinator is, as far as groups care. */
