@@ -128,7 +128,6 @@ export class TopicStore {
         if (this.onRoll && compacts(log.options)) this.onRoll()
       },
       onSegmentsRemoved: ({ segments, reason, from, logStartOffset }) => {
-        backlog.lookAgain()
         const where = { topic: state.name, partition: partition.partition }
         news.tell('segmentsRemoved', { ...where, segments, reason, logStartOffset })
         if (reason === 'deletion') return

@@ -161,6 +161,12 @@ export class Log {
     return this.#state.segments.sizeInBytes
   }
 
+  /** The same, with what was removed since it was opened: it grows by what is appended, whatever is removed. */
+  get grownBytes(): number {
+    const { sizeInBytes, removedBytes } = this.#state.segments
+    return sizeInBytes + removedBytes
+  }
+
   /** Which leaders wrote it. */
   get leaderEpochs(): LeaderEpochs {
     return this.#state.history.leaderEpochs

@@ -12,6 +12,7 @@ const nothing = new Uint8Array(0)
 export class SegmentList {
   #segments: Segment[]
   #sizeInBytes = 0
+  #removedBytes = 0
   readonly #onFailure: (cause: unknown) => void
   /** Old segments whose indexes are in memory, the one used longest ago first. */
   readonly #loaded = new Set<Segment>()
@@ -44,6 +45,11 @@ export class SegmentList {
   /** Bytes of all segments, as counted by `grow`, `remove` and `recount`. */
   get sizeInBytes(): number {
     return this.#sizeInBytes
+  }
+
+  /** Bytes of all segments that were removed since the list was made. */
+  get removedBytes(): number {
+    return this.#removedBytes
   }
 
   /** Bytes from the batch that holds `offset` on, as far as the indexes in memory tell. */
@@ -136,6 +142,7 @@ export class SegmentList {
       this.#noteIfRead(segment)
     }
     this.#sizeInBytes -= bytes
+    this.#removedBytes += bytes
     if (start > 0) removed.reverse()
     for (const segment of removed) this.#await(() => this.#inOrder.run(() => this.#retire(segment)))
     return bytes

@@ -43,7 +43,7 @@ export class Backlog {
 
   /** Whether a batch can be appended without a closer look. */
   hasRoom(backlog: PartitionBacklog, bytes: number): boolean {
-    return backlog.hasRoomUpTo(backlog.log.sizeInBytes + bytes) && this.memory.hasRoomFor(bytes)
+    return backlog.hasRoomFor(bytes) && this.memory.hasRoomFor(bytes)
   }
 
   /** Why a batch would have to wait; undefined where it can be appended now. */

@@ -41,7 +41,7 @@ export class PartitionBacklog {
   wasRead = false
   /** First come, first served. */
   readonly held: HeldBatch[] = []
-  /** The size of the log up to which there is room without a closer look. */
+  /** How far the log may grow without a closer look, in its `grownBytes`. */
   #roomUpTo = 0
   #quota = exempt
   #log: Log | undefined
@@ -73,12 +73,12 @@ export class PartitionBacklog {
     this.lookAgain()
   }
 
-  /** Whether the log may grow to this size without a closer look. */
-  hasRoomUpTo(sizeInBytes: number): boolean {
-    return sizeInBytes <= this.#roomUpTo
+  /** Whether so many more bytes fit without a closer look. */
+  hasRoomFor(bytes: number): boolean {
+    return this.log.grownBytes + bytes <= this.#roomUpTo
   }
 
-  /** Lets the next append look closer: the log has shrunk, somebody waits, or another quota holds. */
+  /** Lets the next append look closer: somebody waits, or another quota holds. */
   lookAgain(): void {
     this.#roomUpTo = -1
   }
@@ -147,7 +147,7 @@ export class PartitionBacklog {
       slowest.reader.reading?.commitSoon()
       return slowest
     }
-    this.#roomUpTo = this.log.sizeInBytes + limitBytes - unread
+    this.#roomUpTo = this.log.grownBytes + limitBytes - unread
     return undefined
   }
 
