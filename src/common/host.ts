@@ -39,6 +39,10 @@ function nodeModule(name: string): Record<string, unknown> | undefined {
   }
 }
 
+/** Makes the host refuse to transfer a piece of memory, where it can. */
+export const markAsUntransferable: ((memory: ArrayBufferLike) => void) | undefined = nodeModule('node:worker_threads')
+  ?.markAsUntransferable as never
+
 /** A function of the host that is not a fake, or undefined. */
 function real(name: string, ...owners: (object | undefined)[]): AnyFunction | undefined {
   for (const owner of owners) {

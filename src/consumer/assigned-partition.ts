@@ -4,6 +4,7 @@ import { zeroUuid } from '../common/uuid.js'
 import type { RequestOf } from '../protocol/message.js'
 import type { Fetch } from '../protocol/messages/fetch.js'
 import { RecordCursor } from '../record/record-cursor.js'
+import { forLentBytes } from '../record/serde.js'
 import type { FetchedRecords } from './fetched-records.js'
 import { Rest } from './rest.js'
 import type { TopicSerdes } from './subscription.js'
@@ -106,7 +107,7 @@ export class AssignedPartition implements TopicPartition {
     this.topic = topic
     this.partition = partition
     this.name = partitionKey(topic, partition)
-    this.serdes = serdes
+    this.serdes = { key: forLentBytes(serdes.key), value: forLentBytes(serdes.value) }
   }
 
   get topicId(): string | undefined {

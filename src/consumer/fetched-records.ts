@@ -1,4 +1,4 @@
-import { release } from '../common/lease.js'
+import { keepUntransferred, release } from '../common/lease.js'
 import { KafkaError } from '../errors.js'
 import {
   attribute,
@@ -55,6 +55,8 @@ export class FetchedRecords {
     checkCrcs: boolean
   ) {
     this.#bytes = bytes
+    // Those of other partitions may have come in the same piece.
+    keepUntransferred(bytes)
     this.startOffset = startOffset
     this.cursor = cursor
     this.#allAborted = aborted

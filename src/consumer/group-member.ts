@@ -10,6 +10,7 @@ import type { GroupCoordinator } from '../client/group-coordinator.js'
 import type { MetadataCache } from '../client/metadata-cache.js'
 import { type Backoff, isRetriable } from '../client/retry.js'
 import { onAbort } from '../common/abort.js'
+import { copyBytes } from '../common/bytes.js'
 import type { Clock } from '../common/clock.js'
 import { abortable, type Deferred, deferred } from '../common/deferred.js'
 import { type Turns, turnsOf } from '../common/turns.js'
@@ -331,7 +332,7 @@ export class GroupMember {
     const members: AssignorMember[] = joined.members.map(({ memberId, groupInstanceId = null, metadata }) => ({
       memberId,
       groupInstanceId,
-      ...decodeSubscription(metadata)
+      ...subscriptionOf(metadata)
     }))
     const names = [...new Set(members.flatMap(({ topics }) => topics))]
     await this.#lookUp(names, signal)
@@ -456,4 +457,10 @@ function without(partitions: readonly TopicPartition[], others: readonly TopicPa
 
 function sameTexts(a: readonly string[], b: readonly string[]): boolean {
   return a.length === b.length && [...a].sort(compareText).join() === [...b].sort(compareText).join()
+}
+
+/** What a member said of itself. The user's assignor may keep the bytes, which are the coordinator's own where it is in this process. */
+function subscriptionOf(metadata: Uint8Array): ReturnType<typeof decodeSubscription> {
+  const subscription = decodeSubscription(metadata)
+  return { ...subscription, userData: subscription.userData && copyBytes(subscription.userData) }
 }

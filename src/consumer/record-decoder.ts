@@ -1,3 +1,4 @@
+import { copyBytes } from '../common/bytes.js'
 import type { RecordHeader } from '../record/record.js'
 import type { RecordCursor } from '../record/record-cursor.js'
 import { type Serde, string } from '../record/serde.js'
@@ -51,5 +52,5 @@ export function copyHeaders(cursor: RecordCursor): RecordHeader[] {
 }
 
 function copyOf(view: Uint8Array | null): Uint8Array | null {
-  return view && new Uint8Array(view)
+  return view && copyBytes(view)
 }

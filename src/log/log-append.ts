@@ -1,5 +1,6 @@
-import { readInt32 } from '../common/bytes.js'
+import { copyBytes, readInt32 } from '../common/bytes.js'
 import { isPromise, type MaybePromise } from '../common/deferred.js'
+import { isShared } from '../common/lease.js'
 import { KafkaError } from '../errors.js'
 import {
   baseOffsetAt,
@@ -45,6 +46,8 @@ function settle(log: LogState, { info, written }: Submission): MaybePromise<Appe
 
 function submit(log: LogState, batch: Uint8Array, { origin = 'client', leaderEpoch: given }: AppendOptions): MaybePromise<Submission> {
   log.expectWritable()
+  // The offsets are stamped into the batch, which others may be reading where a storage has lent it.
+  if (isShared(batch)) batch = copyBytes(batch)
   const held = batchLoans.holder(batch)
   if (held) return held.then(() => submit(log, batch, { origin, leaderEpoch: given }))
   if (log.failures.lackOfRoom) return cutUnwritten(log).then(() => submit(log, batch, { origin, leaderEpoch: given }))

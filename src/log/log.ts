@@ -35,7 +35,6 @@ import { offsetOfMaxTimestamp, offsetOfTimestamp, type TimestampedOffset } from 
 import type { AbortedTransaction } from './transaction-index.js'
 import { reasonOf } from './write-failures.js'
 
-const nothing = new Uint8Array(0)
 const noOptions = {}
 
 /**
@@ -205,7 +204,7 @@ export class Log {
   /**
    * Whole batches, back to back, from the one that contains `offset` on: usually no more than `maxBytes`, and as many as are cheap to
    * return in one piece. Empty at the end of the log. The first batch may begin before `offset`; whoever decodes it skips those records.
-   * The bytes are lent (`release`). Checksums are left to whoever decodes them (`RecordBatch.verify`), as in Kafka. Raises `OFFSET_OUT_OF_RANGE` below `logStartOffset` and above `logEndOffset`, `CORRUPT_MESSAGE` for
+   * The bytes are lent (`release`): nobody writes to them or transfers their memory. Checksums are left to whoever decodes them (`RecordBatch.verify`), as in Kafka. Raises `OFFSET_OUT_OF_RANGE` below `logStartOffset` and above `logEndOffset`, `CORRUPT_MESSAGE` for
    * damage that stands in the way, and `KAFKA_STORAGE_ERROR` when the storage fails.
    */
   read(offset: number, maxBytes: number, { upTo, minOneBatch = true }: ReadOptions = noOptions): MaybePromise<Uint8Array> {
@@ -215,7 +214,7 @@ export class Log {
     const { logStartOffset, logEndOffset, segments } = this.#state
     if (!(offset >= logStartOffset && offset <= logEndOffset)) throw this.#state.outOfRange(offset)
     const limit = upTo !== undefined && upTo < logEndOffset ? upTo : logEndOffset
-    if (offset >= limit) return nothing
+    if (offset >= limit) return new Uint8Array(0)
     const request = { offset, maxBytes, upTo: limit, minOneBatch }
     try {
       const bytes = segments.read(request)

@@ -1,5 +1,5 @@
 import type { AnyTopic } from '../record/topic.js'
-import { type AnyRecord, nameOf } from './producer-record.js'
+import { type AnyRecord, type EncodedRecord, encodedRecord, nameOf } from './producer-record.js'
 import type { BatchReceipt, Receipt } from './receipt.js'
 import { type KnownPartitions, type Progress, progress, type TopicWriter } from './topic-writer.js'
 
@@ -18,24 +18,26 @@ export interface PendingAppend {
   refuse(error: unknown): void
 }
 
-/** A `send` that has to wait. */
+/** A `send` that has to wait. The record is taken as it is at the call. */
 export class PendingRecord implements PendingAppend {
   readonly topic: AnyTopic | string
   readonly receipt: Receipt
   readonly signal: AbortSignal | undefined
   readonly appendedCount = 0
   isFresh = false
-  readonly #record: AnyRecord
+  readonly #encoded: EncodedRecord
 
+  /** Throws what is wrong with the record. */
   constructor(topic: AnyTopic | string, record: AnyRecord, receipt: Receipt, signal: AbortSignal | undefined) {
     this.topic = topic
     this.receipt = receipt
     this.signal = signal
-    this.#record = record
+    this.#encoded = encodedRecord(topic, record)
   }
 
   run(writer: TopicWriter, known: KnownPartitions, now: number): Progress {
-    return writer.append(this.topic, this.#record, known, this.isFresh, now, this.receipt, 0)
+    const { record, key, value, headers } = this.#encoded
+    return writer.appendEncoded(this.topic, record, key, value, headers, known, this.isFresh, now, this.receipt, 0)
   }
 
   refuse(error: unknown): void {

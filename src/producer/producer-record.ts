@@ -1,3 +1,4 @@
+import { copyBytes, isDetached } from '../common/bytes.js'
 import { shown } from '../common/options.js'
 import { KafkaError } from '../errors.js'
 import type { Field, HeaderField } from '../record/record.js'
@@ -53,7 +54,8 @@ export function serializedValue(topic: AnyTopic | string, record: AnyRecord): Fi
 }
 
 function plainField(topic: string, what: 'key' | 'value', given: unknown): Field {
-  if (typeof given === 'string' || given instanceof Uint8Array) return given
+  if (typeof given === 'string') return given
+  if (given instanceof Uint8Array) return expectThere(given, `the ${what} of a record for \`${topic}\``)
   throw new TypeError(`Expected the ${what} of a record for \`${topic}\` to be a string, a Uint8Array or null, got ${shown(given)}`)
 }
 
@@ -67,8 +69,39 @@ function serialized(topic: AnyTopic, what: 'key' | 'value', given: unknown): Fie
     if (error instanceof TypeError) throw new TypeError(message, { cause: error })
     throw new KafkaError('SERIALIZATION', message, { topic: topic.name, cause: error })
   }
-  if (typeof field === 'string' || field === null || field instanceof Uint8Array) return field
+  if (typeof field === 'string' || field === null) return field
+  if (field instanceof Uint8Array) return expectThere(field, `the ${what} of a record for \`${topic.name}\``)
   throw new TypeError(`Expected the ${what} serializer of \`${topic.name}\` to return a Uint8Array, a string or null, got ${shown(field)}`)
+}
+
+/** Bytes whose memory was transferred to a worker, say, would be sent as none. */
+function expectThere(bytes: Uint8Array, what: string): Uint8Array {
+  if (bytes.length === 0 && isDetached(bytes)) throw new TypeError(`Expected ${what} to hold bytes, but their memory was transferred`)
+  return bytes
+}
+
+/** What a record holds when it is sent, for one that has to wait: whoever sent it may change or transfer its bytes and objects meanwhile. */
+export interface EncodedRecord {
+  /** As it was given, for the partitioner. */
+  readonly record: AnyRecord
+  readonly key: Field
+  readonly value: Field
+  readonly headers: readonly HeaderField[]
+}
+
+/** Throws what is wrong with the record. */
+export function encodedRecord(topic: AnyTopic | string, record: AnyRecord): EncodedRecord {
+  if (typeof record !== 'object' || record === null) throw notARecord(topic, record)
+  return {
+    record: { ...record },
+    key: ownField(serializedKey(topic, record)),
+    value: ownField(serializedValue(topic, record)),
+    headers: headerFields(topic, record.headers).map(({ key, value }) => ({ key, value: ownField(value) }))
+  }
+}
+
+function ownField(field: Field): Field {
+  return field instanceof Uint8Array ? copyBytes(field) : field
 }
 
 const noHeaders: readonly HeaderField[] = []
@@ -79,6 +112,7 @@ export function headerFields(topic: AnyTopic | string, headers: ProducerHeaders 
   const fields: HeaderField[] = []
   const add = (key: unknown, value: unknown) => {
     const isField = typeof value === 'string' || value === null || value instanceof Uint8Array
+    if (value instanceof Uint8Array) expectThere(value, `the header \`${key}\` of a record for \`${nameOf(topic)}\``)
     if (typeof key === 'string' && isField) fields.push({ key, value })
     else if (typeof key !== 'string')
       throw new TypeError(`Expected the name of a header for \`${nameOf(topic)}\` to be a string, got ${shown(key)}`)

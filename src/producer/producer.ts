@@ -140,7 +140,7 @@ export class Producer extends Emitter<ProducerEvents> implements AsyncDisposable
   }
 
   /**
-   * Sends one record; resolves with its place once the log has it. Rejects with a `TypeError` for a record that is malformed, and with a
+   * Sends one record; its bytes may be changed or transferred once the call has returned. Resolves with its place once the log has it. Rejects with a `TypeError` for a record that is malformed, and with a
    * `KafkaError`: MESSAGE_TOO_LARGE, UNKNOWN_TOPIC_OR_PARTITION, SERIALIZATION, CLOSED, REQUEST_TIMED_OUT (the buffer was full for
    * `maxBlockMs`, or delivery took longer than `deliveryTimeoutMs`), or what the broker said.
    */
@@ -157,7 +157,7 @@ export class Producer extends Emitter<ProducerEvents> implements AsyncDisposable
 
   /**
    * Sends many records with one promise, at next to no cost per record. They may be more than the buffer holds: the rest then waits for room,
-   * so leave the list alone until the promise settles; from an iterable, records are taken as room is found. Resolves with where they went.
+   * so leave the list, and the bytes in it, alone until the promise settles; from an iterable, records are taken as room is found. Resolves with where they went.
    *
    * If a record fails, or is refused, rejects with a `SendBatchError` that says which were delivered and which were not; those before a refused
    * one are still delivered, those after it are not sent. Rejects with the plain error when nothing had been handed over.

@@ -72,6 +72,22 @@ export class TopicWriter implements PartitionLoad {
     const key = typeof record.key === 'string' && (isPlain || topic.key === string) ? record.key : serializedKey(topic, record)
     const value = typeof record.value === 'string' && (isPlain || topic.value === string) ? record.value : serializedValue(topic, record)
     const headers = record.headers === undefined ? noHeaders : headerFields(topic, record.headers)
+    return this.appendEncoded(topic, record, key, value, headers, known, isFresh, now, receipt, index)
+  }
+
+  /** Appends a record whose parts are serialized. */
+  appendEncoded(
+    topic: AnyTopic | string,
+    record: AnyRecord,
+    key: Field,
+    value: Field,
+    headers: readonly HeaderField[],
+    known: KnownPartitions,
+    isFresh: boolean,
+    now: number,
+    receipt: Receipt,
+    index: number
+  ): Progress {
     let timestamp = now
     if (record.timestamp !== undefined) {
       checkTimestamp(topic, record.timestamp)

@@ -1,4 +1,5 @@
-import { readInt32, readText } from '../common/bytes.js'
+import { copyBytes, readInt32, readText } from '../common/bytes.js'
+import { keepUntransferred } from '../common/lease.js'
 import { expectInteger } from '../common/options.js'
 import { encodedSize, readVarint, readVarlong } from '../common/varint.js'
 import { KafkaError } from '../errors.js'
@@ -134,6 +135,7 @@ export class RecordCursor {
     // Decoders take room for as much as a block may hold before they know how much it does.
     const room = Math.min(2 * unpacked.length, keptBytes)
     if (this.#unpacked.length < room) this.#unpacked = new Uint8Array(room)
+    keepUntransferred(unpacked)
     return unpacked
   }
 
@@ -309,7 +311,7 @@ export function checkedBatchSize(bytes: Uint8Array, position: number): number {
 }
 
 function copyOf(view: Uint8Array | null): Uint8Array | null {
-  return view && new Uint8Array(view)
+  return view && copyBytes(view)
 }
 
 function corrupt(reason: string): KafkaError {

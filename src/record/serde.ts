@@ -17,8 +17,17 @@ import { issuesText, type StandardSchema, validate } from './standard-schema.js'
 export interface Serde<T> {
   /** The bytes of a value; a string stands for its UTF-8 bytes, and `null` makes the field null. Throws a `TypeError` for a value of another type. */
   serialize(value: T): Uint8Array | string | null
-  /** The value that the bytes stand for. They are only lent for the call: copy what you keep. */
+  /** The value that the bytes stand for. They have memory of their own, so that the value may keep them, or views of them. */
   deserialize(bytes: Uint8Array): T
+}
+
+/** Serdes of ours that are done with the bytes when they return; to copy them first would cost more than most decoding. */
+const inPlace = new WeakSet<object>()
+
+/** The same serde for bytes that are only lent: where it might keep them, it gets a copy. */
+export function forLentBytes<T>(serde: Serde<T>): Serde<T> {
+  if (inPlace.has(serde)) return serde
+  return { serialize: value => serde.serialize(value), deserialize: view => serde.deserialize(copyBytes(view)) }
 }
 
 /** Text in UTF-8. Bytes that are not UTF-8 read as U+FFFD, as in Java. */
@@ -143,7 +152,7 @@ export const uuid: Serde<string> = {
 export function validated<Output>(serde: Serde<unknown>, schema: StandardSchema<unknown, Output>): Serde<Output>
 export function validated<T, Output>(serde: Serde<T>, schema: StandardSchema<unknown, Output>): Serde<Output>
 export function validated<Output>(serde: Serde<unknown>, schema: StandardSchema<unknown, Output>): Serde<Output> {
-  return {
+  const checked: Serde<Output> = {
     serialize(value) {
       const { issues } = validate(schema, value)
       if (issues) throw new TypeError(`Expected a value that the schema accepts: ${issuesText(issues)}`)
@@ -155,7 +164,11 @@ export function validated<Output>(serde: Serde<unknown>, schema: StandardSchema<
       throw new KafkaError('DESERIALIZATION', `The schema refuses a value: ${issuesText(result.issues)}`, { cause: result.issues })
     }
   }
+  if (inPlace.has(serde)) inPlace.add(checked)
+  return checked
 }
+
+for (const serde of [string, bytes, plainJson, int32, int64, float64, uuid]) inPlace.add(serde)
 
 function unexpected(what: string, value: unknown): TypeError {
   return new TypeError(`Expected ${what}, got ${shown(value)}`)

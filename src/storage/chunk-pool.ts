@@ -32,6 +32,8 @@ export class ChunkPool {
   }
 
   give(bytes: Uint8Array): void {
+    // What was transferred against the rules is gone.
+    if (bytes.length === 0) return
     if (bytes.length > this.#largestChunk || this.freeBytes + bytes.length > this.#maxFreeBytes) return
     const free = this.#free.get(bytes.length)
     if (free) free.push(bytes)

@@ -236,6 +236,7 @@ class Content {
     const chunk = this.#chunks[this.#chunkIndexAt(position)]
     const from = position - chunk.start
     const view = chunk.bytes.subarray(from, Math.min(from + maxBytes, chunk.used))
+    if (view.length === 0) throw new Error('The memory of the file was transferred by somebody to whom it was only lent')
     chunk.readers++
     return lend(view, () => {
       if (--chunk.readers === 0 && chunk.discarded) this.#memory.giveLent(chunk)

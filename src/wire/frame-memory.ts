@@ -16,7 +16,7 @@ export class FrameMemory {
 
   /** Takes back the memory of a frame that nobody will look at again. Does nothing for bytes that are not from here. */
   give({ buffer }: Uint8Array): void {
-    if (!this.#lent.delete(buffer as ArrayBuffer)) return
+    if (!this.#lent.delete(buffer as ArrayBuffer) || buffer.byteLength === 0) return
     this.#spare.push(buffer as ArrayBuffer)
     if (this.#spare.length <= mostSpare) return
     this.#spare.sort((a, b) => b.byteLength - a.byteLength)

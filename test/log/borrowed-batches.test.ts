@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { deferred } from '../../src/common/deferred.js'
+import { batchesIn } from '../../src/record/record-batch.js'
 import { DelayedStorage } from '../storage/delayed-storage.js'
 import { batch, batchOf, noon, openLog, readValues } from './helpers.js'
 
@@ -65,6 +66,23 @@ describe('bytes that are appended again while they are still being written', () 
     expect(other.append(both.subarray(a.length))).toMatchObject({ baseOffset: 0 })
     slow.open()
     await first
+  })
+})
+
+describe('bytes that a log has lent', () => {
+  it('can be appended to another while the first is read', async () => {
+    const [source, slow] = [await openLog(), gated()]
+    await source.append(batch('x', 'y'))
+    await source.append(batch('a'))
+    const target = await openLog({ storage: slow.storage })
+    const lent = await source.read(0, 1000)
+    const [first] = batchesIn(lent)
+    const appending = target.append(first.bytes, { leaderEpoch: 7 })
+    expect(await readValues(source)).toEqual(['0:x', '1:y', '2:a'])
+    expect([...batchesIn(await source.read(0, 1000))].map(({ leaderEpoch }) => leaderEpoch)).toEqual([0, 0])
+    slow.open()
+    await appending
+    expect(await readValues(target)).toEqual(['0:x', '1:y'])
   })
 })
 

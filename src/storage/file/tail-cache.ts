@@ -97,6 +97,8 @@ export class Tail {
     this.#unreadBytes = 0
     for (const chunk of this.#chunks) {
       if (position < chunk.start || position >= chunk.start + chunk.used) continue
+      // What was transferred against the rules is still on the disk.
+      if (chunk.bytes.length === 0) break
       const from = position - chunk.start
       chunk.readers++
       return lend(chunk.bytes.subarray(from, Math.min(from + maxBytes, chunk.used)), () => {
