@@ -1,3 +1,4 @@
+import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type Ended, millrace, millraceHere, Running, temporaryFolder } from './millrace.js'
@@ -54,6 +55,15 @@ describe('a broker on the command line', () => {
     const { code, output } = await millraceHere('topics', '--broker', broker.address)
     expect(code).toBe(0)
     expect(output).toMatch(/^orders +3 +2500 +- +[\w-]{22}$/m)
+  })
+
+  it('ends when another has taken its directory', async () => {
+    const dir = join(folder, 'taken')
+    const { serving } = await serve('--dir', dir)
+    rmSync(join(dir, '.lock'))
+    const { code, errors } = await serving.ended
+    expect(code).toBe(1)
+    expect(errors).toContain('The lock on the directory')
   })
 
   it('says in a line what is wrong', async () => {

@@ -11,7 +11,7 @@ export const serve: Command = {
   usage: ['[--port 9092] [--host H] [--dir DIR] [--topic NAME:PARTITIONS]… [--sasl USER:PASSWORD]…'],
   summary: 'Lets Kafka clients in any language connect to a cluster in this process',
   details: `Prints "millrace listening on HOST:PORT" once it is ready, and ends in order on SIGTERM and SIGINT.
-Without --dir everything is kept in memory and gone at the end.`,
+Without --dir everything is kept in memory and gone at the end. Ends with 1 when another process takes DIR over.`,
   options: {
     port: { short: 'p', value: 'PORT', help: '0 takes a free one. Default: 9092' },
     host: { value: 'HOST', help: 'The address to bind to. Default: 127.0.0.1, this machine only' },
@@ -44,6 +44,12 @@ Without --dir everything is kept in memory and gone at the end.`,
       )
       throw error
     })
+    const fenced = new Promise<number>(resolve => {
+      cluster.on('fenced', ({ error }) => {
+        tell(error.message)
+        resolve(1)
+      })
+    })
     cluster.on('error', ({ error, during }) => tell(`error while ${during}: ${(error as Error).message}`))
     cluster.on('topicCreated', ({ topic, partitions }) => tell(`topic ${topic} created, partitions: ${partitions}`))
     cluster.on('topicDeleted', ({ topic }) => tell(`topic ${topic} deleted`))
@@ -56,10 +62,10 @@ Without --dir everything is kept in memory and gone at the end.`,
     listener.on('disconnected', ({ clientHost, reason }) => reason && tell(`connection of ${clientHost} ended: ${reason.message}`))
     await output.line(`millrace listening on ${listener.address}`)
     await output.flush()
-    if (!signal.aborted) await once(signal, 'abort')
+    const ended = signal.aborted ? 0 : await Promise.race([once(signal, 'abort').then(() => 0), fenced])
     await listener.close()
     tell('millrace ends')
-    return 0
+    return ended
   }
 }
 
