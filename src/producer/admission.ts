@@ -6,6 +6,7 @@ import { type Deferred, deferred, isPromise } from '../common/deferred.js'
 import { KafkaError } from '../errors.js'
 import type { Brokers } from '../protocol/broker.js'
 import type { Accumulator } from './accumulator.js'
+import { codeOfDelay } from './delivery-errors.js'
 import { type PendingAppend, topicOf } from './pending-append.js'
 import { progress, type TopicWriter } from './topic-writer.js'
 
@@ -242,20 +243,23 @@ export class Admission {
       ? `nothing was learnt about \`${topic}\``
       : `the buffer had no room for the records for \`${topic}\` (\`bufferMemory\` is ${accumulator.bufferMemory} bytes)`
     const cause = line.isLookingUp ? undefined : this.#heldBecause(line.writer)
-    const why = cause === undefined ? '' : `, since what is in it is not delivered: ${cause}`
-    return new KafkaError('REQUEST_TIMED_OUT', `Within ${maxBlockMs} ms, ${reason}${why}`, { topic })
+    const why = cause === undefined ? '' : `, since what is in it is not delivered: ${cause instanceof Error ? cause.message : cause}`
+    return new KafkaError(codeOfDelay(cause), `Within ${maxBlockMs} ms, ${reason}${why}`, {
+      topic,
+      ...(cause instanceof Error && { cause })
+    })
   }
 
   /** Why what fills the buffer is not delivered, if that is known; of this topic before others. */
-  #heldBecause(writer: TopicWriter): string | undefined {
+  #heldBecause(writer: TopicWriter): string | Error | undefined {
     for (const { queues } of [writer, ...this.#allWriters()]) {
       for (const queue of queues) {
         const batch = queue?.inFlight ?? queue?.closed[0]
         if (!batch) continue
-        const { lastError } = batch
+        const lastError = batch.lastError ?? queue.lastError
         const reason = this.#options.heldBecause?.(queue.topic, queue.partition)
         if (reason !== undefined) return reason
-        if (lastError instanceof Error) return lastError.message
+        if (lastError instanceof Error) return lastError
       }
     }
     return undefined

@@ -1,4 +1,4 @@
-import { KafkaError } from '../errors.js'
+import { type ErrorCode, KafkaError } from '../errors.js'
 import type { PartitionQueue } from './partition-queue.js'
 import type { PartitionResponse } from './produce-call.js'
 import type { ProducerBatch } from './producer-batch.js'
@@ -9,15 +9,22 @@ export function noLeader({ topic, partition }: PartitionQueue, isTopicKnown: boo
   return new KafkaError(isTopicKnown ? 'LEADER_NOT_AVAILABLE' : 'UNKNOWN_TOPIC_OR_PARTITION', undefined, { topic, partition })
 }
 
-export function expired({ topic, partition }: PartitionQueue, batch: ProducerBatch, deliveryTimeoutMs: number): KafkaError {
-  const cause = batch.lastError
+export function expired(queue: PartitionQueue, batch: ProducerBatch, deliveryTimeoutMs: number): KafkaError {
+  const { topic, partition } = queue
+  // A batch that never got its turn waited for those before it.
+  const cause = batch.lastError ?? queue.lastError
   const tries = batch.attempts === 1 ? 'one try' : `${batch.attempts} tries`
   const reason = cause instanceof Error ? `; the last error was: ${cause.message}` : ''
-  return new KafkaError('REQUEST_TIMED_OUT', `Not delivered within ${deliveryTimeoutMs} ms, in ${tries}${reason}`, {
+  return new KafkaError(codeOfDelay(cause), `Not delivered within ${deliveryTimeoutMs} ms, in ${tries}${reason}`, {
     topic,
     partition,
     cause
   })
+}
+
+/** The code for records that ran out of time while every try failed with `cause`: a full disk is no slow broker. */
+export function codeOfDelay(cause: unknown): ErrorCode {
+  return cause instanceof KafkaError && cause.code === 'KAFKA_STORAGE_ERROR' ? cause.code : 'REQUEST_TIMED_OUT'
 }
 
 /** Why a request is called back whose batches have all been given up. */

@@ -1,4 +1,5 @@
 import { zeroUuid } from '../common/uuid.js'
+import type { KafkaError } from '../errors.js'
 import type { ProducerBatch } from './producer-batch.js'
 
 /**
@@ -15,6 +16,8 @@ export class PartitionQueue {
   retryAt = 0
   /** The node that failed last; another leader is tried without waiting. */
   failedLeader = -1
+  /** Why the last try failed; undefined once one has succeeded. */
+  lastError: KafkaError | undefined
   /** The id that the topic had when it was last tried. */
   topicId = zeroUuid
   /** Whether its batches go alone, because readers are behind: a broker that holds one would hold up all that travel with it. */

@@ -142,7 +142,8 @@ export class Producer extends Emitter<ProducerEvents> implements AsyncDisposable
   /**
    * Sends one record; its bytes may be changed or transferred once the call has returned. Resolves with its place once the log has it. Rejects with a `TypeError` for a record that is malformed, and with a
    * `KafkaError`: MESSAGE_TOO_LARGE, UNKNOWN_TOPIC_OR_PARTITION, SERIALIZATION, CLOSED, REQUEST_TIMED_OUT (the buffer was full for
-   * `maxBlockMs`, or delivery took longer than `deliveryTimeoutMs`), or what the broker said.
+   * `maxBlockMs`, or delivery took longer than `deliveryTimeoutMs`), KAFKA_STORAGE_ERROR (likewise, while the broker could not write: its disk is full, for
+   * instance, as the message says), or what the broker said.
    */
   send<const T extends AnyTopic | string>(topic: T, record: ProducerRecordOf<T>, options?: SendOptions): Promise<RecordMetadata> {
     return new Promise((resolve, reject) => {

@@ -346,6 +346,7 @@ export class Sender implements TurnTaker {
 
   #deliver(queue: PartitionQueue, batch: ProducerBatch, baseOffset: number, logAppendTime: number): void {
     queue.failedLeader = -1
+    queue.lastError = undefined
     queue.isHeld = false
     if (!batch.isDone) {
       batch.deliver(queue.partition, baseOffset, logAppendTime)
@@ -372,6 +373,7 @@ export class Sender implements TurnTaker {
   #retry(queue: PartitionQueue, batch: ProducerBatch, error: KafkaError, leaderId: number): void {
     const now = this.#clock.monotonic()
     batch.lastError = error
+    queue.lastError = error
     if (batch.isDone || now >= batch.deadline) {
       this.#expire(queue, batch)
       return this.#accumulator.listIfDue(queue)
