@@ -41,7 +41,7 @@ async function createOffsetsTopic(node: LocalBroker): Promise<Topic> {
   }
   const { topics } = await node.change(() => {
     if (node.metadata.topics.has(groupOffsetsTopic)) return { response: { topics: [] }, records: [] }
-    return createTopics(node.metadata, { topics: [wanted] }, node.controllerContext)
+    return createTopics(node.metadata, { topics: [wanted] }, { ...node.controllerContext, isNode: true })
   })
   const topic = node.topics.get(groupOffsetsTopic)
   if (!topic) throw new KafkaError('COORDINATOR_NOT_AVAILABLE', topics[0]?.errorMessage ?? undefined)

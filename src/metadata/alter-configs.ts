@@ -8,6 +8,7 @@ import type { ControllerContext } from './create-topics.js'
 import type { MetadataRecord } from './records.js'
 import { refusalOf, repeatedIn } from './refusal.js'
 import { topicConfig, topicConfigProblem } from './topic-configs.js'
+import { isInternalTopic } from './topic-name.js'
 
 type Request = RequestOf<typeof IncrementalAlterConfigs>
 type Response = ResponseOf<typeof IncrementalAlterConfigs>
@@ -27,7 +28,11 @@ export function incrementalAlterConfigs(
   return alterEach(metadata, request, (topic, { configs }) => {
     const [twice] = repeatedIn(configs.map(({ name }) => name))
     if (twice !== undefined) throw new KafkaError('INVALID_REQUEST', `The request changes \`${twice}\` twice`)
-    return new Map(configs.map(change => [change.name, changed(topic, change, context)]))
+    // A config that is not set is deleted already, whatever its name.
+    const effective = configs.filter(
+      ({ name, configOperation: operation }) => operation !== configOperation.delete || topic.configs.has(name)
+    )
+    return new Map(effective.map(change => [change.name, changed(topic, change, context)]))
   })
 }
 
@@ -35,7 +40,10 @@ export function incrementalAlterConfigs(
 export function alterConfigs(metadata: ClusterMetadata, request: WholeRequest): MetadataDecision<Response> {
   return alterEach(metadata, request, (topic, { configs }) => {
     const values = new Map<string, string | null>([...topic.configs.keys()].map(name => [name, null]))
-    for (const { name, value } of configs) values.set(name, value)
+    for (const { name, value } of configs) {
+      if (value === null) throw new KafkaError('INVALID_REQUEST', `Topic config \`${name}\` has no value`)
+      values.set(name, value)
+    }
     return values
   })
 }
@@ -72,6 +80,7 @@ function expectTopic(metadata: ClusterMetadata, type: number, name: string): Top
   if (type === resourceType.broker) throw new KafkaError('INVALID_REQUEST', 'The configs of a broker are set when it is opened')
   if (type !== resourceType.topic)
     throw new KafkaError('INVALID_REQUEST', `Only topics have configs that can be changed, not resources of type ${type}`)
+  if (isInternalTopic(name)) throw new KafkaError('POLICY_VIOLATION', `The configs of \`${name}\` are set by the cluster itself`)
   return metadata.expectTopic(name)
 }
 

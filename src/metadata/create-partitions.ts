@@ -4,7 +4,7 @@ import type { CreatePartitions } from '../protocol/messages/create-partitions.js
 import { type ClusterMetadata, type MetadataDecision, type PartitionState, partitionRecord, type TopicState } from './cluster-metadata.js'
 import { assignedPartition, type ControllerContext, expectRoom, mostNewPartitions, newPartitions } from './create-topics.js'
 import type { MetadataRecord } from './records.js'
-import { expectOnce, refusalOf, repeatedIn } from './refusal.js'
+import { eachNameOnce, expectOnce, refusalOf, repeatedIn } from './refusal.js'
 import { isInternalTopic } from './topic-name.js'
 
 type Request = RequestOf<typeof CreatePartitions>
@@ -16,7 +16,7 @@ export function createPartitions(metadata: ClusterMetadata, request: Request, co
   const records: MetadataRecord[] = []
   const repeated = repeatedIn(request.topics.map(({ name }) => name))
   let room = mostNewPartitions
-  const results = request.topics.map(wanted => {
+  const results = eachNameOnce(request.topics).map(wanted => {
     try {
       expectOnce(wanted.name, repeated)
       const topic = metadata.expectTopic(wanted.name)

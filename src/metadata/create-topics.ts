@@ -7,9 +7,9 @@ import type { BrokerConfigs } from './broker-configs.js'
 import { type ClusterMetadata, type MetadataDecision, type PartitionState, partitionRecord, resourceType } from './cluster-metadata.js'
 import { configSource } from './config-value.js'
 import type { MetadataRecord } from './records.js'
-import { expectOnce, refusalOf, repeatedIn } from './refusal.js'
+import { eachNameOnce, expectOnce, refusalOf, repeatedIn } from './refusal.js'
 import { shownTopicConfigs, topicConfigProblem } from './topic-configs.js'
-import { clusterMetadataTopic, collisionKey, topicNameProblem } from './topic-name.js'
+import { clusterMetadataTopic, collisionKey, isInternalTopic, topicNameProblem } from './topic-name.js'
 
 /** What the controller knows besides topics and configs. */
 export interface ControllerContext {
@@ -17,6 +17,8 @@ export interface ControllerContext {
   /** The nodes that can hold replicas. */
   readonly nodeIds: readonly number[]
   readonly configs: BrokerConfigs
+  /** The node itself asks, which alone may create the topics that the cluster keeps for itself. */
+  readonly isNode?: boolean
 }
 
 /** How many partitions one request may ask for: each one costs memory, and a number mistyped should not cost it all. */
@@ -32,10 +34,10 @@ export function createTopics(metadata: ClusterMetadata, request: Request, contex
   const taken = new Set<string>()
   const repeated = repeatedIn(request.topics.map(({ name }) => name))
   let room = mostNewPartitions
-  const topics = request.topics.map(wanted => {
+  const topics = eachNameOnce(request.topics).map(wanted => {
     try {
       expectOnce(wanted.name, repeated)
-      expectFreeName(metadata, taken, wanted.name)
+      expectFreeName(metadata, taken, wanted.name, context)
       expectConfigs(wanted)
       const partitions = placePartitions(wanted, room, context)
       room -= partitions.length
@@ -54,10 +56,11 @@ function refuse(code: ProtocolErrorCode, message: string): never {
   throw new KafkaError(code, message)
 }
 
-function expectFreeName(metadata: ClusterMetadata, taken: ReadonlySet<string>, name: string): void {
+function expectFreeName(metadata: ClusterMetadata, taken: ReadonlySet<string>, name: string, { isNode }: ControllerContext): void {
   const problem = topicNameProblem(name)
   if (problem) refuse('INVALID_TOPIC_EXCEPTION', problem)
   if (name === clusterMetadataTopic) refuse('INVALID_REQUEST', `\`${name}\` is kept by the cluster itself`)
+  if (isInternalTopic(name) && !isNode) refuse('INVALID_TOPIC_EXCEPTION', `\`${name}\` is created by the cluster itself`)
   if (metadata.topics.has(name)) refuse('TOPIC_ALREADY_EXISTS', `The topic \`${name}\` exists already`)
   const colliding = metadata.collidingWith(name)
   if (colliding !== undefined)

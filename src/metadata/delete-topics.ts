@@ -33,7 +33,12 @@ export function deleteTopics(metadata: ClusterMetadata, request: Request, { conf
     records.push({ type: 'removeTopic', topicId: topic.id })
     return { name: topic.name, topicId: topic.id, errorCode: 0, errorMessage: null }
   }
-  const responses = named.map(({ name, topicId }) => remove(name, topicId))
+  const answered = new Set<string>()
+  const isFirst = (name: string | null, topicId: string) => {
+    const key = `${name} ${topicId}`
+    return !answered.has(key) && answered.add(key)
+  }
+  const responses = named.filter(({ name, topicId }) => isFirst(name, topicId)).map(({ name, topicId }) => remove(name, topicId))
   return { response: { throttleTimeMs: 0, responses }, records }
 }
 

@@ -20,7 +20,8 @@ type Synonym = NonNullable<Config['synonyms']>[number]
 export function describeConfigs(metadata: ClusterMetadata, request: Request, context: ControllerContext): Response {
   const results = request.resources.map(({ resourceType: type, resourceName, configurationKeys }) => {
     try {
-      const wanted = (config: Config) => !configurationKeys || configurationKeys.includes(config.name)
+      // No keys at all and an empty list of them both mean every config.
+      const wanted = (config: Config) => !configurationKeys?.length || configurationKeys.includes(config.name)
       const configs = configsOf(metadata, type, resourceName, context)
         .filter(wanted)
         .map(config => trimmed(config, request))

@@ -20,3 +20,9 @@ export function repeatedIn<T>(names: Iterable<T>): ReadonlySet<T> {
 export function expectOnce(name: string, repeated: ReadonlySet<string>): void {
   if (repeated.has(name)) throw new KafkaError('INVALID_REQUEST', `The request has \`${name}\` twice`)
 }
+
+/** The first entry of each name: a name that comes twice gets one answer. */
+export function eachNameOnce<T extends { readonly name: string }>(entries: readonly T[]): T[] {
+  const seen = new Set<string>()
+  return entries.filter(({ name }) => !seen.has(name) && seen.add(name))
+}

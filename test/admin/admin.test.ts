@@ -18,7 +18,7 @@ import { RecordBatch } from '../../src/record/record-batch.js'
 import { topic } from '../../src/record/topic.js'
 import { MemoryStorage } from '../../src/storage/memory.js'
 import { VirtualClock } from '../../src/testing/virtual-clock.js'
-import { produce } from '../broker/helpers.js'
+import { createInternalTopic, produce } from '../broker/helpers.js'
 
 type Rewrite = (api: Api, answer: () => Promise<unknown>) => Promise<unknown>
 
@@ -128,8 +128,8 @@ describe('topics', () => {
   })
 
   it('that are internal are listed only when asked for', async () => {
-    const { admin } = await openAdmin()
-    await admin.createTopic('__consumer_offsets')
+    const { admin, node } = await openAdmin()
+    await createInternalTopic(node, '__consumer_offsets')
     expect(await admin.listTopics()).toEqual([])
     expect(await admin.listTopics({ includeInternal: true })).toMatchObject([{ name: '__consumer_offsets', isInternal: true }])
   })

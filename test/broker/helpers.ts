@@ -2,6 +2,7 @@ import { LocalBroker, type LocalBrokerOptions } from '../../src/broker/local-bro
 import { seededRandom } from '../../src/common/random.js'
 import { zeroUuid } from '../../src/common/uuid.js'
 import { errorCodeOf } from '../../src/errors.js'
+import { createTopics as decideTopics } from '../../src/metadata/create-topics.js'
 import type { Broker } from '../../src/protocol/broker.js'
 import type { RequestOf } from '../../src/protocol/message.js'
 import { CreateTopics } from '../../src/protocol/messages/create-topics.js'
@@ -38,6 +39,12 @@ export async function createTopic(client: Broker, name: string, numPartitions = 
   const { topics } = await client.request(CreateTopics, { topics: [wanted] })
   if (topics[0].errorCode !== 0) throw new Error(`${errorCodeOf(topics[0].errorCode)}: ${topics[0].errorMessage}`)
   return topics[0].topicId ?? zeroUuid
+}
+
+/** One of the topics that the cluster keeps for itself, which only the node may create. */
+export async function createInternalTopic(node: LocalBroker, name: string): Promise<void> {
+  const request = { topics: [{ name, numPartitions: 1, replicationFactor: 1 }] }
+  await node.change(() => decideTopics(node.metadata, request, { ...node.controllerContext, isNode: true }))
 }
 
 /** A batch of records with these values. */

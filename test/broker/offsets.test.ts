@@ -4,7 +4,7 @@ import { DeleteRecords } from '../../src/protocol/messages/delete-records.js'
 import { ListOffsets } from '../../src/protocol/messages/list-offsets.js'
 import { OffsetForLeaderEpoch } from '../../src/protocol/messages/offset-for-leader-epoch.js'
 import { RecordBatch } from '../../src/record/record-batch.js'
-import { createTopic, fetch, openNode, produce, withError } from './helpers.js'
+import { createInternalTopic, createTopic, fetch, openNode, produce, withError } from './helpers.js'
 
 async function listOffset(
   client: Broker,
@@ -81,11 +81,11 @@ describe('DeleteRecords', () => {
   })
 
   it('refuses offsets beyond the log, and what does not exist', async () => {
-    const { client } = await openWithRecords()
+    const { client, node } = await openWithRecords()
     expect(await deleteBefore(client, 4)).toMatchObject({ error: 'OFFSET_OUT_OF_RANGE', lowWatermark: -1 })
     expect(await deleteBefore(client, -2)).toMatchObject({ error: 'OFFSET_OUT_OF_RANGE' })
     expect(await deleteBefore(client, 0, 5)).toMatchObject({ error: 'UNKNOWN_TOPIC_OR_PARTITION' })
-    await createTopic(client, '__consumer_offsets')
+    await createInternalTopic(node, '__consumer_offsets')
     expect(await deleteBefore(client, 0, 0, '__consumer_offsets')).toMatchObject({ error: 'INVALID_TOPIC_EXCEPTION' })
   })
 })

@@ -4,7 +4,7 @@ import { Metadata } from '../../src/protocol/messages/metadata.js'
 import { Produce } from '../../src/protocol/messages/produce.js'
 import { attribute, field } from '../../src/record/batch-header.js'
 import { RecordBatch } from '../../src/record/record-batch.js'
-import { batch, createTopic, fetch, openNode, produce, produceRequest, withError } from './helpers.js'
+import { batch, createInternalTopic, createTopic, fetch, openNode, produce, produceRequest, withError } from './helpers.js'
 
 describe('Produce', () => {
   it('answers with the offset of the first record, for every kind of acks', async () => {
@@ -89,8 +89,8 @@ describe('Produce', () => {
   })
 
   it('keeps clients from writing to internal topics', async () => {
-    const { client } = await openNode()
-    await createTopic(client, '__consumer_offsets')
+    const { client, node } = await openNode()
+    await createInternalTopic(node, '__consumer_offsets')
     expect(await produce(client, '__consumer_offsets', 0, batch('a'))).toMatchObject({ error: 'INVALID_TOPIC_EXCEPTION' })
   })
 

@@ -3,7 +3,7 @@ import { writeInt16, writeInt64 } from '../../src/common/bytes.js'
 import { controlTypeOf, transactionMarkerBatch } from '../../src/record/control-record.js'
 import { batchesIn, RecordBatch } from '../../src/record/record-batch.js'
 import { MemoryStorage } from '../../src/storage/memory.js'
-import { createTopic, openNode } from './helpers.js'
+import { createInternalTopic, createTopic, openNode } from './helpers.js'
 
 type Node = Awaited<ReturnType<typeof openNode>>['node']
 
@@ -35,7 +35,8 @@ describe('transactions that another Kafka has left open', () => {
   it('are ended as it had decided, or aborted', async () => {
     const storage = new MemoryStorage()
     const { node, client } = await openNode({ storage })
-    for (const topic of ['orders', '__transaction_state', 'calm']) await createTopic(client, topic)
+    for (const topic of ['orders', 'calm']) await createTopic(client, topic)
+    await createInternalTopic(node, '__transaction_state')
     write(node, '__transaction_state', stateOf(6, 1))
     write(node, '__transaction_state', stateOf(7, 1))
     write(node, '__transaction_state', stateOf(7, 2))

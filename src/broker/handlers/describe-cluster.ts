@@ -1,6 +1,7 @@
 import { errorNumber } from '../../errors.js'
 import type { RequestOf, ResponseOf } from '../../protocol/message.js'
 import type { DescribeCluster } from '../../protocol/messages/describe-cluster.js'
+import { allClusterOperations, operationsNotAsked } from '../authorized-operations.js'
 import type { LocalBroker } from '../local-broker.js'
 
 const brokers = 1
@@ -24,6 +25,7 @@ export function describeCluster(node: LocalBroker, request: RequestOf<typeof Des
     errorMessage: null,
     endpointType,
     clusterId: node.clusterId,
+    clusterAuthorizedOperations: request.includeClusterAuthorizedOperations ? allClusterOperations : operationsNotAsked,
     controllerId: node.nodeId,
     brokers: [{ brokerId: node.nodeId, host: node.endpoint.host, port: node.endpoint.port, rack: null, isFenced: false }]
   }

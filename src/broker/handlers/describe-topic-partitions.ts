@@ -3,6 +3,7 @@ import type { PartitionState, TopicState } from '../../metadata/cluster-metadata
 import { isInternalTopic, topicNameProblem } from '../../metadata/topic-name.js'
 import type { RequestOf, ResponseOf } from '../../protocol/message.js'
 import type { DescribeTopicPartitions } from '../../protocol/messages/describe-topic-partitions.js'
+import { allTopicOperations } from '../authorized-operations.js'
 import type { LocalBroker } from '../local-broker.js'
 
 type Request = RequestOf<typeof DescribeTopicPartitions>
@@ -36,7 +37,14 @@ export function describeTopicPartitions(node: LocalBroker, request: Request): Re
 }
 
 function described({ name, id }: TopicState, partitions: readonly PartitionState[]): Response['topics'][number] {
-  return { errorCode: 0, name, topicId: id, isInternal: isInternalTopic(name), partitions: partitions.map(describedPartition) }
+  return {
+    errorCode: 0,
+    name,
+    topicId: id,
+    isInternal: isInternalTopic(name),
+    partitions: partitions.map(describedPartition),
+    topicAuthorizedOperations: allTopicOperations
+  }
 }
 
 function describedPartition({ partition, leaderId, leaderEpoch, replicas, isr }: PartitionState) {

@@ -17,6 +17,8 @@ type PartitionResponse = Response['responses'][number]['partitions'][number]
 type Wanted = Request['topics'][number]['partitions'][number]
 
 const nothing = new Uint8Array(0)
+const unknownSession = errorNumber('FETCH_SESSION_ID_NOT_FOUND')
+const [newSession, noSession] = [0, -1]
 const readCommitted = 1
 const unknownPartition = errorNumber('UNKNOWN_TOPIC_OR_PARTITION')
 const offsetOutOfRange = errorNumber('OFFSET_OUT_OF_RANGE')
@@ -26,11 +28,17 @@ const offsetOutOfRange = errorNumber('OFFSET_OUT_OF_RANGE')
  * are lent by the log. There are no fetch sessions: every answer has session id 0, which clients take as "none".
  */
 export function fetch(node: LocalBroker, request: Request, _context: RequestContext, signal?: AbortSignal): MaybePromise<Response> {
+  if (isIncremental(request)) return { throttleTimeMs: 0, errorCode: unknownSession, sessionId: 0, responses: [] }
   const round = new FetchRound(node, request, signal)
   const { maxWaitMs } = request
   const answer = () => (round.isComplete || maxWaitMs <= 0 ? round.response() : round.wait(node.clock.monotonic() + maxWaitMs))
   const read = round.read()
   return isPromise(read) ? read.then(answer) : answer()
+}
+
+/** Whether the request goes on with a session, of which none was ever given. */
+function isIncremental({ sessionEpoch = noSession }: Request): boolean {
+  return sessionEpoch !== newSession && sessionEpoch !== noSession
 }
 
 /** One partition of a request, how far it was there when it was read, and what was found: undefined while that is nothing. */

@@ -6,6 +6,7 @@ import { createTopics } from '../../metadata/create-topics.js'
 import { isInternalTopic, topicNameProblem } from '../../metadata/topic-name.js'
 import type { RequestOf, ResponseOf } from '../../protocol/message.js'
 import type { Metadata } from '../../protocol/messages/metadata.js'
+import { allClusterOperations, allTopicOperations, operationsNotAsked } from '../authorized-operations.js'
 import type { LocalBroker } from '../local-broker.js'
 import type { RequestContext } from '../request-context.js'
 
@@ -39,39 +40,47 @@ async function create(node: LocalBroker, names: readonly string[]): Promise<Map<
 }
 
 function answer(node: LocalBroker, request: Request, context: RequestContext, failures: ReadonlyMap<string, number>): Response {
-  const { topics } = request
+  const { topics, includeClusterAuthorizedOperations, includeTopicAuthorizedOperations } = request
+  const operations = includeTopicAuthorizedOperations ? allTopicOperations : operationsNotAsked
   const wantsAll = topics === null || (topics.length === 0 && context.apiVersion === 0)
   return {
     throttleTimeMs: 0,
     brokers: [{ nodeId: node.nodeId, host: node.endpoint.host, port: node.endpoint.port, rack: null }],
     clusterId: node.clusterId,
     controllerId: node.nodeId,
+    clusterAuthorizedOperations: includeClusterAuthorizedOperations ? allClusterOperations : operationsNotAsked,
     topics: wantsAll
-      ? [...node.topics.keys()].map(name => described(node.metadata.topics.get(name) as TopicState))
-      : topics.map(wanted => topicAsked(node, wanted, failures))
+      ? [...node.topics.keys()].map(name => described(node.metadata.topics.get(name) as TopicState, operations))
+      : topics.map(wanted => topicAsked(node, wanted, failures, operations))
   }
 }
 
-function topicAsked(node: LocalBroker, { name, topicId = zeroUuid }: Wanted, failures: ReadonlyMap<string, number>): TopicResponse {
+function topicAsked(
+  node: LocalBroker,
+  { name, topicId = zeroUuid }: Wanted,
+  failures: ReadonlyMap<string, number>,
+  operations: number
+): TopicResponse {
   if (name === null) {
     const topic = node.findTopic('', topicId)
     const state = topic && node.metadata.topics.get(topic.name)
-    return state ? described(state) : missing(null, errorNumber('UNKNOWN_TOPIC_ID'), topicId)
+    return state ? described(state, operations) : missing(null, errorNumber('UNKNOWN_TOPIC_ID'), topicId)
   }
   if (topicNameProblem(name)) return missing(name, errorNumber('INVALID_TOPIC_EXCEPTION'))
   const state = node.topics.has(name) ? node.metadata.topics.get(name) : undefined
-  if (state) return described(state)
+  if (state) return described(state, operations)
   const failure = failures.get(name)
   const isRace = failure === errorNumber('TOPIC_ALREADY_EXISTS')
   return missing(name, failure && !isRace ? failure : errorNumber('UNKNOWN_TOPIC_OR_PARTITION'))
 }
 
-function described({ name, id, partitions }: TopicState): TopicResponse {
+function described({ name, id, partitions }: TopicState, topicAuthorizedOperations: number): TopicResponse {
   return {
     errorCode: 0,
     name,
     topicId: id,
     isInternal: isInternalTopic(name),
+    topicAuthorizedOperations,
     partitions: partitions.map(({ partition, leaderId, leaderEpoch, replicas, isr }) => ({
       errorCode: leaderId < 0 ? errorNumber('LEADER_NOT_AVAILABLE') : 0,
       partitionIndex: partition,
