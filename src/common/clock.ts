@@ -1,6 +1,7 @@
 import { onAbort } from './abort.js'
 import { afterLoop, hostTimers, monotonic } from './host.js'
 import { expectFunction, shown } from './options.js'
+import { turnsOf } from './turns.js'
 
 /** A timer that has been set and can be cancelled; cancelling twice, or after it fired, does nothing. */
 export interface Timer {
@@ -56,7 +57,7 @@ export const systemClock: Clock = {
 /** Hosts fire a timer at once when its delay does not fit 31 bits. */
 const longestDelayMs = 2 ** 31 - 1
 
-/** An answer may need a few turns from the socket to whoever waits for it. */
+/** An answer may need a few turns, each for all who wait for theirs, from the socket to whoever waits for it. */
 const turnsBeforeGivingUp = 3
 
 class SystemTimer implements Timer {
@@ -73,7 +74,7 @@ class SystemTimer implements Timer {
   }
   readonly #go = () => {
     if (this.#isCancelled) return
-    if (this.#turnsLeft-- > 0) afterLoop(this.#go)
+    if (this.#turnsLeft-- > 0) afterLoop(() => turnsOf(systemClock).add({ resume: this.#go }))
     else this.#callback()
   }
 

@@ -1,5 +1,6 @@
 import { readInt32, writeInt16, writeInt32, writeInt64 } from '../common/bytes.js'
 import { crc32c } from '../common/crc32c.js'
+import type { Dates } from '../common/dates.js'
 import { type ErrorCode, KafkaError } from '../errors.js'
 import { BatchBuilder } from '../record/batch-builder.js'
 import {
@@ -63,10 +64,16 @@ const cursor = new RecordCursor()
 
 /**
  * Checks a batch as Kafka's leader does before it gets its offsets, in Kafka's order, and refuses it with Kafka's codes. Changes nothing in
- * `bytes`.
+ * `bytes`. `now` is the date.
  */
-export function validateBatch(bytes: Uint8Array, origin: AppendOrigin, options: CompleteLogOptions, now: number): ValidatedBatch {
-  const validated = (origin === 'producer' ? asBuilt(bytes, options, now) : undefined) ?? checked(bytes, origin, options, now)
+export function validateBatch(
+  bytes: Uint8Array,
+  origin: AppendOrigin,
+  options: CompleteLogOptions,
+  now: number,
+  dates: Dates
+): ValidatedBatch {
+  const validated = (origin === 'producer' ? asBuilt(bytes, options, now) : undefined) ?? checked(bytes, origin, options, now, dates)
   if (validated.bytes.length > options.segmentBytes) {
     throw new KafkaError(
       'RECORD_LIST_TOO_LARGE',
@@ -91,7 +98,7 @@ function asBuilt(bytes: Uint8Array, options: CompleteLogOptions, now: number): V
   return { bytes, recordCount: recordCountAt(bytes, 0), maxTimestamp, restamp: false }
 }
 
-function checked(bytes: Uint8Array, origin: AppendOrigin, options: CompleteLogOptions, now: number): ValidatedBatch {
+function checked(bytes: Uint8Array, origin: AppendOrigin, options: CompleteLogOptions, now: number, dates: Dates): ValidatedBatch {
   checkFraming(bytes)
   if (origin === 'client' && baseOffsetAt(bytes, 0) !== 0) {
     throw new KafkaError('INVALID_RECORD', `The base offset of a batch must be 0 when it is sent, it is ${baseOffsetAt(bytes, 0)}`)
@@ -99,7 +106,7 @@ function checked(bytes: Uint8Array, origin: AppendOrigin, options: CompleteLogOp
   checkSize(bytes, options)
   checkChecksum(bytes, 0)
   if (origin === 'client') checkClientHeader(bytes)
-  const validated = checkRecords(bytes, options, now)
+  const validated = checkRecords(bytes, options, now, dates)
   if (validated.bytes !== bytes) checkSize(validated.bytes, options)
   return validated
 }
@@ -150,12 +157,12 @@ function checkClientHeader(bytes: Uint8Array): void {
   }
 }
 
-function checkRecords(bytes: Uint8Array, options: CompleteLogOptions, now: number): ValidatedBatch {
+function checkRecords(bytes: Uint8Array, options: CompleteLogOptions, now: number, dates: Dates): ValidatedBatch {
   const stampsTime = options.messageTimestampType === 'LogAppendTime'
   const attributes = attributesAt(bytes, 0)
   const compression = compressionTypeOf(attributes & attribute.codecMask)
   const target = attributes & attribute.control ? compression : targetCompression(options, compression)
-  const { recordCount, maxTimestamp, isConsecutive } = recordsOf(bytes, options, now, stampsTime)
+  const { recordCount, maxTimestamp, isConsecutive } = recordsOf(bytes, options, now, dates, stampsTime)
   const newTimestamp = stampsTime ? now : maxTimestamp
   if (target !== compression || (compression !== 'none' && !isConsecutive)) {
     return { bytes: rebuilt(bytes, target, stampsTime ? now : undefined), recordCount, maxTimestamp: newTimestamp, restamp: false }
@@ -170,10 +177,10 @@ interface RecordsSummary {
   readonly isConsecutive: boolean
 }
 
-function recordsOf(bytes: Uint8Array, options: CompleteLogOptions, now: number, stampsTime: boolean): RecordsSummary {
+function recordsOf(bytes: Uint8Array, options: CompleteLogOptions, now: number, dates: Dates, stampsTime: boolean): RecordsSummary {
   const { messageTimestampBeforeMaxMs, messageTimestampAfterMaxMs } = options
   const oldest = stampsTime || messageTimestampBeforeMaxMs < 0 ? Number.NEGATIVE_INFINITY : now - messageTimestampBeforeMaxMs
-  const newest = stampsTime || messageTimestampAfterMaxMs < 0 ? Number.POSITIVE_INFINITY : now + messageTimestampAfterMaxMs
+  const newest = stampsTime || messageTimestampAfterMaxMs < 0 ? Number.POSITIVE_INFINITY : dates.latest() + messageTimestampAfterMaxMs
   const needsKeys = compacts(options)
   return walkRecords(bytes, needsKeys, oldest, newest)
 }

@@ -51,10 +51,10 @@ function submit(log: LogState, batch: Uint8Array, { origin = 'client', leaderEpo
   const held = batchLoans.holder(batch)
   if (held) return held.then(() => submit(log, batch, { origin, leaderEpoch: given }))
   if (log.failures.lackOfRoom) return cutUnwritten(log).then(() => submit(log, batch, { origin, leaderEpoch: given }))
-  const now = log.clock.now()
+  const now = log.dates.now()
   if (origin === 'replica') return submitReplicated(log, batch, now)
   const leaderEpoch = leaderEpochFor(log, given)
-  const validated = validateBatch(batch, origin, log.options, now)
+  const validated = validateBatch(batch, origin, log.options, now, log.dates)
   const again = origin === 'coordinator' ? undefined : log.history.producers.check(validated.bytes)
   if (again) return answerAgain(log, again)
   const baseOffset = log.nextOffset

@@ -1,4 +1,5 @@
 import { type Clock, systemClock } from '../common/clock.js'
+import { type Dates, datesOf } from '../common/dates.js'
 import { answerOf, harmless } from '../common/foreign.js'
 import { KafkaError } from '../errors.js'
 import type { Storage } from '../storage/storage.js'
@@ -17,6 +18,7 @@ export class LogState {
   readonly storage: Storage
   readonly folder: string
   readonly clock: Clock
+  readonly dates: Dates
   readonly events: LogEvents
   readonly autoHighWatermark: boolean
   readonly isReadOnly: boolean
@@ -52,6 +54,7 @@ export class LogState {
     this.storage = storage
     this.folder = folder
     this.clock = openOptions.clock ?? systemClock
+    this.dates = datesOf(this.clock)
     // The options themselves are not kept: a thousand logs would feel it.
     const { onRoll, saveRecoveryPoint, onSegmentsRemoved, onFailure, keepFrom } = openOptions
     this.events = {

@@ -2,6 +2,7 @@ import type { MetadataCache } from '../client/metadata-cache.js'
 import { ensureTopic } from '../client/topic-creation.js'
 import { onAbort } from '../common/abort.js'
 import type { Clock, Timer } from '../common/clock.js'
+import { datesOf } from '../common/dates.js'
 import { type Deferred, deferred, isPromise } from '../common/deferred.js'
 import { KafkaError } from '../errors.js'
 import type { Brokers } from '../protocol/broker.js'
@@ -168,7 +169,7 @@ export class Admission {
     const known = metadata.topic(line.writer.topic)
     if (!known) return progress.needsMetadata
     try {
-      const outcome = append.run(line.writer, known, clock.now())
+      const outcome = append.run(line.writer, known, datesOf(clock).now())
       if (outcome !== progress.appended) return outcome
       this.#leave(entry)
     } catch (error) {

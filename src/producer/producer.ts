@@ -1,6 +1,7 @@
 import { MetadataCache } from '../client/metadata-cache.js'
 import type { Clock } from '../common/clock.js'
 import { closeTimeoutMs, Deadline, lastStep } from '../common/closing.js'
+import { datesOf } from '../common/dates.js'
 import { abortable, isPromise } from '../common/deferred.js'
 import { Emitter } from '../common/emitter.js'
 import { shown } from '../common/options.js'
@@ -249,7 +250,7 @@ export class Producer extends Emitter<ProducerEvents> implements AsyncDisposable
   /** Appends what can be appended now; false when something is left. */
   #run(append: PendingAppend, writer: TopicWriter, known: NonNullable<ReturnType<MetadataCache['topic']>>): boolean {
     try {
-      return append.run(writer, known, this.#clock.now()) === progress.appended
+      return append.run(writer, known, datesOf(this.#clock).now()) === progress.appended
     } catch (error) {
       append.refuse(error)
       return true

@@ -1,6 +1,7 @@
 import type { MetadataCache } from '../client/metadata-cache.js'
 import { Backoff } from '../client/retry.js'
 import type { Clock } from '../common/clock.js'
+import { type Dates, datesOf } from '../common/dates.js'
 import { isPromise } from '../common/deferred.js'
 import type { Random } from '../common/random.js'
 import { type Turns, type TurnTaker, turnsOf, type Written } from '../common/turns.js'
@@ -68,6 +69,7 @@ const done = Promise.resolve()
 export class Sender implements TurnTaker {
   readonly #settings: ProducerSettings
   readonly #clock: Clock
+  readonly #dates: Dates
   readonly #brokers: Brokers
   readonly #metadata: MetadataCache
   readonly #accumulator: Accumulator
@@ -102,6 +104,7 @@ export class Sender implements TurnTaker {
     const { clock } = options
     this.#settings = options.settings
     this.#clock = clock
+    this.#dates = datesOf(clock)
     this.#brokers = options.brokers
     this.#metadata = options.metadata
     this.#accumulator = options.accumulator
@@ -116,8 +119,8 @@ export class Sender implements TurnTaker {
 
   /** The wall time for a record that is being sent: while a turn is due at the end of this stretch, one look at the clock serves a few records. */
   now(): number {
-    if (!this.#isScheduled) return this.#clock.now()
-    if (this.#stretchReadings++ % readingsPerLook === 0) this.#stretchNow = this.#clock.now()
+    if (!this.#isScheduled) return this.#dates.now()
+    if (this.#stretchReadings++ % readingsPerLook === 0) this.#stretchNow = this.#dates.now()
     return this.#stretchNow
   }
 

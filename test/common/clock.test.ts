@@ -1,6 +1,7 @@
 import { MessageChannel } from 'node:worker_threads'
 import { describe, expect, it } from 'vitest'
 import { sleep, systemClock, type TimerOptions } from '../../src/common/clock.js'
+import { turnsOf } from '../../src/common/turns.js'
 
 /** Keeps the event loop busy, as a long computation or a breakpoint does. */
 function block(ms: number): void {
@@ -72,6 +73,21 @@ describe('the clock of the machine', () => {
       const limit = systemClock.setTimer(10, () => resolve('gave up'), { givesUp: true })
       systemClock.setTimer(15, async () => {
         await new Promise(next => setImmediate(next))
+        limit.cancel()
+        resolve('answered')
+      })
+    })
+    block(30)
+    expect(await outcome).toBe('answered')
+  })
+
+  it('lets all who wait for their turn go first before a timer gives up', async () => {
+    const turns = turnsOf(systemClock)
+    const outcome = new Promise<string>(resolve => {
+      const limit = systemClock.setTimer(10, () => resolve('gave up'), { givesUp: true })
+      systemClock.setTimer(15, async () => {
+        for (let i = 0; i < 20; i++) turns.add({ resume: () => block(3) })
+        await turns.yield()
         limit.cancel()
         resolve('answered')
       })

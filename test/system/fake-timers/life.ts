@@ -12,7 +12,8 @@ export interface Library {
   readonly wire: typeof import('../../../src/wire/index.js')
 }
 
-async function opened({ core, file, wire }: Library, place: Place, closing: (() => unknown)[]) {
+/** A cluster in that place; `closing` gets what ends it, the last first. */
+export async function opened({ core, file, wire }: Library, place: Place, closing: (() => unknown)[]) {
   if (place === 'disk') {
     const directory = mkdtempSync(join(tmpdir(), 'millrace-fakes-'))
     closing.push(() => rmSync(directory, { recursive: true, force: true }))
