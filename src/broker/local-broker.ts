@@ -69,6 +69,8 @@ export interface ClientIdentity {
   readonly apiVersion?: number
   /** How far the batches that it produces are trusted. Default: `'client'`, not at all. */
   readonly origin?: AppendOrigin
+  /** Stands for the connection of a client that is not in this process, which then counts as a reader of what it fetches. Default: it is in this process. */
+  readonly connection?: object
 }
 
 /** One node of a cluster, in this process: its topics with their logs, and the answers to all that clients ask. */
@@ -84,6 +86,8 @@ export class LocalBroker {
   readonly delayedFetches: DelayedFetches
   readonly events: Emitter<BrokerEvents>
   readonly maxFetchBytes: number
+  /** So long after its last fetch a client over the wire still counts as a reader. */
+  readonly quietReaderMs: number
   readonly producerIds: ProducerIds
   readonly groups: GroupCoordinator
   readonly backlog: Backlog
@@ -117,6 +121,7 @@ export class LocalBroker {
     this.delayedFetches = new DelayedFetches(parts.clock)
     this.#turns = turnsOf(parts.clock)
     this.#foretold = new ForetoldExpiry(parts.clock, parts.metadata, parts.configs, event => parts.news.tell('recordsExpiring', event))
+    this.quietReaderMs = parts.configs.number('millrace.reader.quiet.ms')
     this.maxFetchBytes = parts.configs.number('fetch.max.bytes')
     this.groups = new GroupCoordinator({
       clock: parts.clock,
@@ -126,7 +131,7 @@ export class LocalBroker {
       keepsForever: name => this.#keepsForever(name),
       onEvent: event => {
         if (event.type === 'offsetsExpiring') this.#news.tell('offsetsExpiring', event)
-        else this.backlog.readers.groupChanged(event.groupId)
+        else if (changesReaders.has(event.type)) this.backlog.readers.groupChanged(event.groupId)
         this.events.emit('group', event)
       }
     })
@@ -187,7 +192,7 @@ export class LocalBroker {
       }
       await decide([...elections(metadata, nodeId)])
       await replayOwnConfigs(storage, metadata).catch(error => onError(error, 'reading the configs of topics that Kafka does not have'))
-      const readers = new LiveReaders()
+      const readers = new LiveReaders(() => clock.monotonic())
       const store = new TopicStore({ directory, clock, configs, news, readers })
       await store.openAll(metadata)
       await decide(store.followLogs(metadata))
@@ -237,8 +242,8 @@ export class LocalBroker {
 
   /** The waist, for one client. */
   connect(client: ClientIdentity): Broker {
-    const { clientId, clientHost = '/in-process', apiVersion = newestVersion, origin = 'client' } = client
-    const context: RequestContext = { clientId, clientHost, apiVersion, origin }
+    const { clientId, clientHost = '/in-process', apiVersion = newestVersion, origin = 'client', connection } = client
+    const context: RequestContext = { clientId, clientHost, apiVersion, origin, ...(connection && { connection }) }
     return { request: (api, body, signal) => this.#request(api, body, context, signal), answersAborted: true }
   }
 
@@ -396,6 +401,8 @@ export class LocalBroker {
   }
 }
 
+/** After these a group may have other members, topics or partitions than before. */
+const changesReaders: ReadonlySet<string> = new Set(['rebalanced', 'empty', 'dead'])
 const unexpected = errorNumber('UNKNOWN_SERVER_ERROR')
 const storageFailed = errorNumber('KAFKA_STORAGE_ERROR')
 const unknownTopic = errorNumber('UNKNOWN_TOPIC_OR_PARTITION')

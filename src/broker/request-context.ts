@@ -9,6 +9,8 @@ export interface RequestContext {
   readonly apiVersion: number
   /** How far the batches that it produces are trusted. */
   readonly origin: AppendOrigin
+  /** Stands for the connection of a client that is not in this process. */
+  readonly connection?: object
 }
 
 /** The version of a request that never was encoded: newer than any, so that `apiVersion >= n` reads as it should. */

@@ -20,6 +20,13 @@ function own(name: string, type: ConfigType, fallback: string | number | boolean
 const ownConfigs: readonly BrokerConfig[] = [
   own('auto.create.topics.enable', 'boolean', true, 'Whether a topic that is asked for comes into being.'),
   own('delete.topic.enable', 'boolean', true, 'Whether topics may be deleted.'),
+  own(
+    'millrace.reader.quiet.ms',
+    'long',
+    30_000,
+    'How long a client over the wire that fetches without a group still counts as a reader, so that producers wait for it, after its last fetch.',
+    { min: 0 }
+  ),
   own('num.partitions', 'int', 1, 'How many partitions a topic gets when that is not said.', { min: 1 }),
   own('default.replication.factor', 'int', 1, 'How many replicas a partition gets when that is not said.', { min: 1 }),
   own('fetch.max.bytes', 'int', 55 * mebibyte, 'The most that one fetch returns.', { min: 1024 }),

@@ -22,7 +22,12 @@ import { clientHostOf, ServerConnection } from './server-connection.js'
 /** What can be listened for: a node in this process, or a cluster that has one. */
 export interface Connectable {
   /** The waist, for one client and one version of an API. */
-  connect(client: { readonly clientId: string; readonly clientHost: string; readonly apiVersion: number }): Broker
+  connect(client: {
+    readonly clientId: string
+    readonly clientHost: string
+    readonly apiVersion: number
+    readonly connection?: object
+  }): Broker
   /** What the node keeps of a user whom clients made (AlterUserScramCredentials), by Kafka's numbers of the mechanisms. */
   scramCredentials?(user: string): ReadonlyMap<number, ScramCredential> | undefined
 }
@@ -212,6 +217,8 @@ export class Listener extends Emitter<ListenerEvents> implements AsyncDisposable
 
   #serve(socket: Socket): void {
     const mechanisms = this.#options.sasl?.mechanisms ?? saslMechanisms
+    // The node keeps it for a while; the connection itself may go.
+    const stand = {}
     const connection = new ServerConnection(
       this.#nextId++,
       socket,
@@ -224,7 +231,7 @@ export class Listener extends Emitter<ListenerEvents> implements AsyncDisposable
         intercept: this.#options.intercept,
         endpoint: () => this.#endpoint,
         authentication: new Authentication(this.#users && credentials(this.#users, this.#target), mechanisms),
-        brokerFor: (clientId, clientHost, apiVersion) => this.#target.connect({ clientId, clientHost, apiVersion }),
+        brokerFor: (clientId, clientHost, apiVersion) => this.#target.connect({ clientId, clientHost, apiVersion, connection: stand }),
         own: (api, body) => this.#users && refuseChangesOfGiven(this.#users, api, body),
         now: () => this.#options.clock.monotonic()
       },

@@ -4,6 +4,7 @@ import { KafkaError } from '../errors.js'
 import type { Api } from '../protocol/message.js'
 import { Fetch } from '../protocol/messages/fetch.js'
 import { JoinGroup } from '../protocol/messages/join-group.js'
+import { Produce } from '../protocol/messages/produce.js'
 import { SyncGroup } from '../protocol/messages/sync-group.js'
 import type { ByteBudget } from './byte-budget.js'
 import { FrameReader } from './frame.js'
@@ -105,7 +106,10 @@ export class ServerConnection {
   close(): void {
     this.#closing = true
     this.socket.pause()
-    if (!this.#busy || this.#hanging || parked.includes(this.#server.current)) this.#end(undefined)
+    const { current } = this.#server
+    if (!this.#busy || this.#hanging || parked.includes(current)) this.#end(undefined)
+    // Batches that are held until readers have made room are answered now; one that is being written is not affected.
+    else if (current === Produce) this.#abort.abort(new KafkaError('REQUEST_TIMED_OUT', 'The listener closes'))
   }
 
   /** Ends the connection now. */

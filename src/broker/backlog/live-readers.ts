@@ -1,3 +1,5 @@
+import { identityOf, type RemoteReading } from './remote-readers.js'
+
 /** Who reads: a consumer of this process, by itself or as a member of a group. */
 export interface ReaderIdentity {
   readonly clientId: string
@@ -27,6 +29,13 @@ export interface LiveReader {
   readonly groupId: string | undefined
   /** The offset below which it needs nothing any more. */
   readonly mark: number
+  /**
+   * The offset below which it could do without: a member over the wire that has fetched more than its group has committed would need that again only if it
+   * died.
+   */
+  readonly hardMark: number
+  /** The offset below which it has fetched everything. */
+  readonly fetched: number
   /** The consumer of this process that decides it; undefined where that is elsewhere. */
   readonly reading: ReadPartition | undefined
 }
@@ -35,10 +44,25 @@ export interface LiveReader {
 export interface GroupProgress {
   /** The topics that the live members of a group subscribe to; undefined for a group without live members. */
   liveTopics(groupId: string): ReadonlySet<string> | undefined
+  /** The live members of a group, each with the partitions that were assigned to it, as far as they can be read. */
+  liveMembers(groupId: string): readonly LiveMember[]
   /** The offset that a group has committed; -1 for none. */
   committedOffset(groupId: string, topic: string, partition: number): number
   /** The groups that have committed an offset of a partition, with that offset. */
   committedOffsets(topic: string, partition: number): Iterable<[groupId: string, offset: number]>
+}
+
+/** A live member of a group. */
+export interface LiveMember {
+  readonly clientId: string
+  readonly clientHost: string
+  readonly partitions: readonly { readonly topic: string; readonly partition: number }[]
+}
+
+/** A member, as its fetches are recognized. */
+interface KnownMember {
+  readonly groupId: string
+  readonly partitions: ReadonlySet<string>
 }
 
 interface Registered {
@@ -53,14 +77,23 @@ interface Registered {
 export class LiveReaders {
   /** Called when a mark may have moved, or a reader is gone. */
   onMoved: () => void = () => {}
+  /** Monotonic time in milliseconds. */
+  readonly now: () => number
   /** Set by the node, whose groups are opened after its topics. */
   groups: GroupProgress | undefined
   readonly #local = new Map<string, Map<number, Set<Registered>>>()
   /** The topics of the groups that are live, and the other way round. */
   readonly #topicsOf = new Map<string, ReadonlySet<string>>()
   readonly #groupsOf = new Map<string, Set<string>>()
+  /** The members of live groups, by what stands for their clients. */
+  readonly #members = new Map<string, KnownMember[]>()
+  readonly #identitiesOf = new Map<string, readonly string[]>()
   /** Where partitions were when their last reader in a group gave them up, by group, topic and number. */
   readonly #lastMarks = new Map<string, Map<string, number>>()
+
+  constructor(now: () => number) {
+    this.now = now
+  }
 
   /** Says that a consumer of this process reads a partition; returns what to call when it no longer does. */
   reads(identity: ReaderIdentity, reading: ReadPartition): () => void {
@@ -83,6 +116,7 @@ export class LiveReaders {
   groupChanged(groupId: string): void {
     const before = this.#topicsOf.get(groupId)
     const topics = this.groups?.liveTopics(groupId)
+    this.#followMembers(groupId, topics ? (this.groups?.liveMembers(groupId) ?? []) : [])
     if (before) for (const topic of before) if (!topics?.has(topic)) this.#forget(groupId, topic)
     if (topics) {
       this.#topicsOf.set(groupId, topics)
@@ -98,27 +132,76 @@ export class LiveReaders {
     this.onMoved()
   }
 
-  /** The live readers of a partition that holds the offsets from `start` to `end`. */
-  of(topic: string, partition: number, start: number, end: number): LiveReader[] {
+  /** The live readers of a partition that holds the offsets from `start` to `end`; `remote` is who fetches it over the wire. */
+  of(topic: string, partition: number, start: number, end: number, remote: readonly RemoteReading[]): LiveReader[] {
     const readers: LiveReader[] = []
     const local = this.#local.get(topic)?.get(partition)
     const groups = this.#groupsOf.get(topic)
-    if (groups) for (const groupId of groups) readers.push(this.#groupReader(groupId, topic, partition, start, end, local))
+    const byMembers = remote.length === 0 ? noMembers : this.#remoteReaders(topic, partition, start, end, remote, readers)
+    if (groups) for (const groupId of groups) readers.push(this.#groupReader(groupId, topic, partition, start, end, local, byMembers))
     if (!local) return readers
     for (const { identity, reading } of local) {
       if (identity.isMember) continue
       const { groupId, clientId } = identity
       const name = groupId === undefined ? `the consumer \`${clientId}\`` : `the consumer \`${clientId}\` of the group \`${groupId}\``
-      readers.push({ name, groupId, mark: within(reading.mark(), start, end), reading })
+      readers.push(localReader(name, groupId, within(reading.mark(), start, end), reading))
     }
     return readers
   }
 
+  /**
+   * Adds those who fetch over the wire without a group. Returns how far groups have fetched, where it is certain that it is their member who fetches: its
+   * client is known by a name that nobody else on its host has.
+   */
+  #remoteReaders(
+    topic: string,
+    partition: number,
+    start: number,
+    end: number,
+    remote: readonly RemoteReading[],
+    readers: LiveReader[]
+  ): ReadonlyMap<string, number> {
+    const byMembers = new Map<string, number>()
+    for (const { client, offset } of remote) {
+      const identity = identityOf(client)
+      const members = this.#members.get(identity)
+      const isUnique = members?.length === 1 && remote.filter(other => identityOf(other.client) === identity).length === 1
+      const mark = within(offset, start, end)
+      if (!isUnique) {
+        const name = `the client \`${client.clientId}\` at ${client.clientHost}`
+        readers.push({ name, groupId: undefined, mark, hardMark: mark, fetched: mark, reading: undefined })
+      } else if (members[0].partitions.has(keyOf(topic, partition))) byMembers.set(members[0].groupId, mark)
+    }
+    return byMembers
+  }
+
+  #followMembers(groupId: string, members: readonly LiveMember[]): void {
+    for (const identity of this.#identitiesOf.get(groupId) ?? []) {
+      const left = this.#members.get(identity)?.filter(member => member.groupId !== groupId) ?? []
+      if (left.length > 0) this.#members.set(identity, left)
+      else this.#members.delete(identity)
+    }
+    for (const member of members) {
+      const partitions = new Set(member.partitions.map(({ topic, partition }) => keyOf(topic, partition)))
+      const identity = identityOf(member)
+      const known = this.#members.get(identity)
+      if (known) known.push({ groupId, partitions })
+      else this.#members.set(identity, [{ groupId, partitions }])
+    }
+    if (members.length > 0) this.#identitiesOf.set(groupId, members.map(identityOf))
+    else this.#identitiesOf.delete(groupId)
+  }
+
   /** Live readers, and groups that have committed offsets, that need records from `from` up to `to`, each with where it is. */
-  everyoneBehind(topic: string, partition: number, from: number, to: number): Pick<LiveReader, 'name' | 'groupId' | 'mark'>[] {
-    const live = this.of(topic, partition, from, Number.MAX_SAFE_INTEGER)
-    const needs = live.map(({ name, groupId, mark, reading }) => ({ name, groupId, mark: Math.max(mark, reading?.fetched() ?? mark) }))
-    const behind = needs.filter(({ mark }) => mark < to)
+  everyoneBehind(
+    topic: string,
+    partition: number,
+    from: number,
+    to: number,
+    remote: readonly RemoteReading[]
+  ): Pick<LiveReader, 'name' | 'groupId' | 'mark'>[] {
+    const live = this.of(topic, partition, from, Number.MAX_SAFE_INTEGER, remote)
+    const behind = live.filter(({ fetched }) => fetched < to).map(({ name, groupId, fetched }) => ({ name, groupId, mark: fetched }))
     const isLive = (groupId: string) => live.some(reader => reader.groupId === groupId)
     for (const [groupId, offset] of this.groups?.committedOffsets(topic, partition) ?? []) {
       if (offset < to && !isLive(groupId)) behind.push({ name: `the group \`${groupId}\``, groupId, mark: Math.max(offset, from) })
@@ -127,9 +210,9 @@ export class LiveReaders {
   }
 
   /** Whether a live reader, or a group that has committed, has read all before `offset`. */
-  isReadUpTo(topic: string, partition: number, start: number, offset: number): boolean {
+  isReadUpTo(topic: string, partition: number, start: number, offset: number, remote: readonly RemoteReading[]): boolean {
     for (const [, committed] of this.groups?.committedOffsets(topic, partition) ?? []) if (committed >= offset) return true
-    return this.of(topic, partition, start, Number.MAX_SAFE_INTEGER).some(({ mark }) => mark >= offset)
+    return this.of(topic, partition, start, Number.MAX_SAFE_INTEGER, remote).some(({ mark }) => mark >= offset)
   }
 
   #groupReader(
@@ -138,7 +221,8 @@ export class LiveReaders {
     partition: number,
     start: number,
     end: number,
-    local: ReadonlySet<Registered> | undefined
+    local: ReadonlySet<Registered> | undefined,
+    byMembers: ReadonlyMap<string, number>
   ): LiveReader {
     let mark = Number.POSITIVE_INFINITY
     let owner: ReadPartition | undefined
@@ -151,11 +235,14 @@ export class LiveReaders {
         owner = reading
       }
     }
-    if (mark === Number.POSITIVE_INFINITY) {
-      const committed = this.groups?.committedOffset(groupId, topic, partition) ?? -1
-      mark = committed >= 0 ? committed : (this.#lastMarks.get(groupId)?.get(keyOf(topic, partition)) ?? start)
-    }
-    return { name: `the group \`${groupId}\``, groupId, mark: within(mark, start, end), reading: owner }
+    const name = `the group \`${groupId}\``
+    if (owner) return localReader(name, groupId, within(mark, start, end), owner)
+    const committed = this.groups?.committedOffset(groupId, topic, partition) ?? -1
+    const fetched = byMembers.get(groupId)
+    mark = committed >= 0 ? committed : (this.#lastMarks.get(groupId)?.get(keyOf(topic, partition)) ?? fetched ?? start)
+    mark = within(mark, start, end)
+    const hardMark = Math.max(mark, fetched ?? mark)
+    return { name, groupId, mark, hardMark, fetched: hardMark, reading: undefined }
   }
 
   #gone(entry: Registered): void {
@@ -181,6 +268,12 @@ export class LiveReaders {
     groups?.delete(groupId)
     if (groups?.size === 0) this.#groupsOf.delete(topic)
   }
+}
+
+const noMembers: ReadonlyMap<string, number> = new Map()
+
+function localReader(name: string, groupId: string | undefined, mark: number, reading: ReadPartition): LiveReader {
+  return { name, groupId, mark, hardMark: mark, fetched: Math.max(mark, reading.fetched()), reading }
 }
 
 function keyOf(topic: string, partition: number): string {

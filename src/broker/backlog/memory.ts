@@ -24,7 +24,7 @@ interface Candidate {
 
 /**
  * The memory that the logs of a node may take, all together. When it runs short, what every live reader has read goes first, the largest partition first;
- * then the logs that nobody reads shrink, then those whose quota evicts. The last eighth is for partitions with small backlogs: a large one is held before, so that whoever reads it can
+ * then the logs that nobody reads shrink; then goes what members over the wire have fetched and not committed, and what quotas evict. The last eighth is for partitions with small backlogs: a large one is held before, so that whoever reads it can
  * still pass on what comes of it.
  */
 export class Memory {
@@ -79,9 +79,10 @@ export class Memory {
     if (this.usedBytes < this.#reclaimAgainAt && this.#moves * movesPerPartition < this.#partitionCount()) return
     this.#moves = 0
     this.#storage.releaseMemory?.()
-    const { read, unread, evictable } = this.#look()
+    const { read, unread, fetched, evictable } = this.#look()
     this.#remove(read)
     this.#remove(unread)
+    this.#remove(fetched)
     this.#remove(evictable)
     this.#reclaimAgainAt = this.usedBytes + this.maxBytes / 64
   }
@@ -93,9 +94,10 @@ export class Memory {
   }
 
   /** Looks at all partitions for what every live reader has read, for what nobody reads, and for what may go although it has not been read. */
-  #look(): { read: Candidate[]; unread: Candidate[]; evictable: Candidate[] } {
+  #look(): { read: Candidate[]; unread: Candidate[]; fetched: Candidate[]; evictable: Candidate[] } {
     const read: Candidate[] = []
     const unread: Candidate[] = []
+    const fetched: Candidate[] = []
     const evictable: Candidate[] = []
     this.largest = undefined
     this.#backlogs = 1
@@ -112,13 +114,18 @@ export class Memory {
         if (slowest && slowest.bytes > (this.largest?.bytes ?? 0)) this.largest = slowest
         if (!backlog.mayShrink) continue
         if (!slowest) unread.push({ backlog, upTo: log.logEndOffset, bytes: sizeInBytes })
-        else if (slowest.bytes < sizeInBytes) read.push({ backlog, upTo: slowest.reader.mark, bytes: sizeInBytes - slowest.bytes })
+        else {
+          const upTo = backlog.readUpTo()
+          read.push({ backlog, upTo, bytes: sizeInBytes - log.bytesFrom(upTo) })
+          const { hardMark } = slowest.reader
+          if (hardMark > upTo) fetched.push({ backlog, upTo: hardMark, bytes: log.bytesFrom(upTo) - slowest.bytes })
+        }
         if (slowest && backlog.quota.policy === 'consumer_backlog_eviction')
           evictable.push({ backlog, upTo: log.logEndOffset, bytes: slowest.bytes })
       }
     }
     this.#backlogs = Math.max(1, backlogs)
-    return { read, unread, evictable }
+    return { read, unread, fetched, evictable }
   }
 
   #remove(candidates: Candidate[]): void {

@@ -3,6 +3,7 @@ import { KafkaError } from '../../errors.js'
 import type { Log } from '../../log/log.js'
 import { deletesOldSegments } from '../../log/log-options.js'
 import type { LiveReader, LiveReaders } from './live-readers.js'
+import { type RemoteClient, RemoteReaders, type RemoteReading } from './remote-readers.js'
 import { exempt, type TopicQuota } from './topic-quota.js'
 
 /** A batch that waits for room. */
@@ -47,6 +48,7 @@ export class PartitionBacklog {
   #log: Log | undefined
   readonly #readers: LiveReaders
   readonly #isDurable: boolean
+  #remote: RemoteReaders | undefined
   #lostRecords = 0
 
   constructor(topic: string, partition: number, readers: LiveReaders, isDurable: boolean) {
@@ -83,34 +85,43 @@ export class PartitionBacklog {
     this.#roomUpTo = -1
   }
 
+  /** Notes that a client over the wire fetches from `offset` on, and counts as a reader until then. Returns whether it has moved. */
+  fetchedBy(client: RemoteClient, offset: number, until: number): boolean {
+    this.#remote ??= new RemoteReaders()
+    return this.#remote.fetches(client, offset, until)
+  }
+
   /** From which offset on nothing is removed for its size. */
   keepFrom(): number {
-    if (this.#quota.policy === 'consumer_backlog_eviction') return Number.POSITIVE_INFINITY
-    const slowest = this.#slowestReader()
-    slowest?.reading?.commitSoon()
-    return slowest?.mark ?? Number.POSITIVE_INFINITY
+    const { policy, limitBytes } = this.#quota
+    if (policy === 'consumer_backlog_eviction') return Number.POSITIVE_INFINITY
+    const readers = this.#liveReaders()
+    const kept = leastOf(readers, 'mark')
+    kept?.reading?.commitSoon()
+    if (!kept || this.log.bytesFrom(kept.mark) <= limitBytes) return kept?.mark ?? Number.POSITIVE_INFINITY
+    return leastOf(readers, 'hardMark')?.hardMark as number
   }
 
   /** The offset below which no live reader needs anything; infinite where there is none. */
-  floor(): number {
-    return this.#slowestReader()?.mark ?? Number.POSITIVE_INFINITY
+  readUpTo(): number {
+    return leastOf(this.#liveReaders(), 'mark')?.mark ?? Number.POSITIVE_INFINITY
   }
 
   /** The live reader that is furthest behind; undefined where there is none. */
   slowest(): Slowest | undefined {
-    const reader = this.#slowestReader()
+    const reader = leastOf(this.#liveReaders(), 'hardMark')
     if (!reader) return undefined
     const { log, topic, partition } = this
-    return { topic, partition, reader, records: log.logEndOffset - reader.mark, bytes: log.bytesFrom(reader.mark) }
+    return { topic, partition, reader, records: log.logEndOffset - reader.hardMark, bytes: log.bytesFrom(reader.hardMark) }
   }
 
-  #slowestReader(): LiveReader | undefined {
+  #liveReaders(): LiveReader[] {
     const { logStartOffset, logEndOffset } = this.log
-    let slowest: LiveReader | undefined
-    for (const reader of this.#readers.of(this.topic, this.partition, logStartOffset, logEndOffset)) {
-      if (!slowest || reader.mark < slowest.mark) slowest = reader
-    }
-    return slowest
+    return this.#readers.of(this.topic, this.partition, logStartOffset, logEndOffset, this.#remoteReadings())
+  }
+
+  #remoteReadings(): readonly RemoteReading[] {
+    return this.#remote?.current(this.#readers.now()) ?? []
   }
 
   /** How many records were removed before everyone who was to read them had. */
@@ -121,7 +132,7 @@ export class PartitionBacklog {
   /** Who had yet to read records that were just removed, those from `from` up to `to`. */
   losses(from: number, to: number): Loss[] {
     if (this.#quota.isExempt) return []
-    const behind = this.#readers.everyoneBehind(this.topic, this.partition, from, to)
+    const behind = this.#readers.everyoneBehind(this.topic, this.partition, from, to, this.#remoteReadings())
     const losses: Loss[] = behind.map(({ name, groupId, mark }) => ({ groupId, reader: name, from: mark, to }))
     // What is on disk is there to be kept, not just to be passed on.
     if (losses.length === 0 && !this.wasRead && !this.#isDurable) losses.push({ groupId: undefined, reader: 'anybody', from, to })
@@ -131,7 +142,7 @@ export class PartitionBacklog {
 
   /** Whether somebody has read all before `offset`: a live reader, or a group that has committed. */
   isReadUpTo(offset: number): boolean {
-    return this.#readers.isReadUpTo(this.topic, this.partition, this.log.logStartOffset, offset)
+    return this.#readers.isReadUpTo(this.topic, this.partition, this.log.logStartOffset, offset, this.#remoteReadings())
   }
 
   /** Who keeps a batch of this size from being appended, by the quota of the partition. */
@@ -171,6 +182,12 @@ export class PartitionBacklog {
     const { options } = this.log
     return !this.#quota.isExempt && options.retentionBytes >= 0 && deletesOldSegments(options)
   }
+}
+
+function leastOf(readers: readonly LiveReader[], what: 'mark' | 'hardMark'): LiveReader | undefined {
+  let least: LiveReader | undefined
+  for (const reader of readers) if (!least || reader[what] < least[what]) least = reader
+  return least
 }
 
 /** A log that fails has told so itself; one that is closed has nothing to remove. */

@@ -5,6 +5,7 @@ import { errorNumber } from '../../errors.js'
 import type { AbortedTransaction } from '../../log/transaction-index.js'
 import type { RequestOf, ResponseOf } from '../../protocol/message.js'
 import type { Fetch } from '../../protocol/messages/fetch.js'
+import type { RemoteClient } from '../backlog/remote-readers.js'
 import type { WaitOutcome } from '../delayed-fetch.js'
 import { leaderEpochError } from '../leader-epoch-check.js'
 import type { LocalBroker } from '../local-broker.js'
@@ -27,8 +28,9 @@ const offsetOutOfRange = errorNumber('OFFSET_OUT_OF_RANGE')
  * Reads from each partition in the order of the request; waits while there is less than `minBytes`, up to `maxWaitMs`. The bytes in the answer
  * are lent by the log. There are no fetch sessions: every answer has session id 0, which clients take as "none".
  */
-export function fetch(node: LocalBroker, request: Request, _context: RequestContext, signal?: AbortSignal): MaybePromise<Response> {
+export function fetch(node: LocalBroker, request: Request, context: RequestContext, signal?: AbortSignal): MaybePromise<Response> {
   if (isIncremental(request)) return { throttleTimeMs: 0, errorCode: unknownSession, sessionId: 0, responses: [] }
+  if (context.connection) countAsReader(node, request, context as RemoteClient)
   const round = new FetchRound(node, request, signal)
   const { maxWaitMs } = request
   const answer = () => (round.isComplete || maxWaitMs <= 0 ? round.response() : round.wait(node.clock.monotonic() + maxWaitMs))
@@ -39,6 +41,19 @@ export function fetch(node: LocalBroker, request: Request, _context: RequestCont
 /** Whether the request goes on with a session, of which none was ever given. */
 function isIncremental({ sessionEpoch = noSession }: Request): boolean {
   return sessionEpoch !== newSession && sessionEpoch !== noSession
+}
+
+/** What a client over the wire fetches is kept for it, and for a while after it has fallen silent. */
+function countAsReader(node: LocalBroker, { topics, maxWaitMs }: Request, client: RemoteClient): void {
+  const until = node.clock.monotonic() + Math.max(0, maxWaitMs) + node.quietReaderMs
+  let hasMoved = false
+  for (const { topic: name = '', topicId = zeroUuid, partitions } of topics) {
+    const topic = node.findTopic(name, topicId)
+    if (!topic) continue
+    for (const { partition, fetchOffset } of partitions)
+      if (topic.partitions[partition]?.backlog.fetchedBy(client, fetchOffset, until)) hasMoved = true
+  }
+  if (hasMoved) node.backlog.readers.moved()
 }
 
 /** One partition of a request, how far it was there when it was read, and what was found: undefined while that is nothing. */

@@ -15,7 +15,7 @@ import {
   type RequestedTopic
 } from './committing.js'
 import type { GroupEvent } from './group-event.js'
-import { type DescribedGroup, GroupMachine, type ListedGroup, missingGroup } from './group-machine.js'
+import { type DescribedGroup, GroupMachine, type ListedGroup, type LiveMember, missingGroup } from './group-machine.js'
 import type { JoinRequest, JoinResponse, SyncRequest, SyncResponse } from './group-member.js'
 import { type CompleteGroupOptions, completeGroupOptions, type GroupOptions } from './group-options.js'
 import { partitionOfGroup } from './group-partition.js'
@@ -131,6 +131,11 @@ export class GroupCoordinator {
   /** The topics that the live members of a group subscribe to; undefined for a group without live members. */
   liveTopics(groupId: string): ReadonlySet<string> | undefined {
     return this.#machineOf(groupId)?.liveTopics(groupId)
+  }
+
+  /** The members of a group with the partitions that were assigned to them. */
+  liveMembers(groupId: string): readonly LiveMember[] {
+    return this.#machineOf(groupId)?.liveMembers(groupId) ?? []
   }
 
   /** The groups that have members. */

@@ -1,3 +1,5 @@
+import type { TopicPartition } from '../../assignor/assignor.js'
+import { decodeAssignment } from '../../assignor/consumer-protocol.js'
 import type { MaybePromise } from '../../common/deferred.js'
 import type { Decision, ReplayedRecord, StateMachine, StateRecord } from '../../common/state-machine.js'
 import { errorNumber } from '../../errors.js'
@@ -106,6 +108,12 @@ export class GroupMachine implements StateMachine {
     return group && group.members.size > 0 ? (group.subscribedTopics ?? noTopics) : undefined
   }
 
+  /** The members of a group with the partitions that were assigned to them, as far as they can be read. */
+  liveMembers(groupId: string): LiveMember[] {
+    const members = this.#groups.find(groupId)?.members.values() ?? []
+    return Array.from(members, ({ clientId, clientHost, assignment }) => ({ clientId, clientHost, partitions: partitionsIn(assignment) }))
+  }
+
   *liveGroups(): Generator<string> {
     for (const { groupId, members } of this.#groups.all()) if (members.size > 0) yield groupId
   }
@@ -126,6 +134,22 @@ export class GroupMachine implements StateMachine {
       listed.push(asListed(group))
     }
     return listed
+  }
+}
+
+/** A member of a group, and what was assigned to it. */
+export interface LiveMember {
+  readonly clientId: string
+  readonly clientHost: string
+  readonly partitions: readonly TopicPartition[]
+}
+
+/** What groups other than those of consumers are assigned means something to them alone. */
+function partitionsIn(assignment: Uint8Array): readonly TopicPartition[] {
+  try {
+    return decodeAssignment(assignment).partitions
+  } catch {
+    return []
   }
 }
 
