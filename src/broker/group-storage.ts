@@ -1,6 +1,7 @@
 import type { StateMachine } from '../common/state-machine.js'
 import type { GroupOptions } from '../coordinator/group/group-options.js'
 import { KafkaError } from '../errors.js'
+import type { Log } from '../log/log.js'
 import type { BrokerConfigs } from '../metadata/broker-configs.js'
 import { createTopics } from '../metadata/create-topics.js'
 import { groupOffsetsTopic } from '../metadata/topic-name.js'
@@ -29,8 +30,21 @@ export async function openGroupHost(node: LocalBroker, partition: number, machin
   if (found.log.isStopped) throw new KafkaError('COORDINATOR_NOT_AVAILABLE', found.log.failure?.message)
   // In memory the state itself is a tighter bound than what compaction comes to in its turn.
   const snapshotBytes = node.storage.durable ? Number.POSITIVE_INFINITY : undefined
-  return StateHost.open(stateLogOf(found), machine, { clock: node.clock, snapshotBytes })
+  const refusal = damaged.get(found.log)
+  if (refusal) throw refusal
+  try {
+    return await StateHost.open(stateLogOf(found), machine, { clock: node.clock, snapshotBytes })
+  } catch (error) {
+    if (!(error instanceof KafkaError) || error.code !== 'CORRUPT_MESSAGE') throw error
+    const message = `The groups of \`${groupOffsetsTopic}\` partition ${partition} cannot be read: ${error.message}`
+    const unavailable = new KafkaError('COORDINATOR_NOT_AVAILABLE', message, { cause: error })
+    damaged.set(found.log, unavailable)
+    throw unavailable
+  }
 }
+
+/** Why logs of groups could not be read; they are not read again each time that somebody asks. */
+const damaged = new WeakMap<Log, KafkaError>()
 
 async function createOffsetsTopic(node: LocalBroker): Promise<Topic> {
   const wanted = {
@@ -51,7 +65,9 @@ async function createOffsetsTopic(node: LocalBroker): Promise<Topic> {
 /** Partitions of `__consumer_offsets` that hold something from an earlier run. */
 export function usedGroupPartitions(topics: ReadonlyMap<string, Topic>): number[] {
   const partitions = topics.get(groupOffsetsTopic)?.partitions ?? []
-  return partitions.filter(({ logStartOffset, logEndOffset }) => logEndOffset > logStartOffset).map(({ partition }) => partition)
+  return partitions
+    .filter(({ log, logStartOffset, logEndOffset }) => logEndOffset > logStartOffset && !log.isStopped)
+    .map(({ partition }) => partition)
 }
 
 function stateLogOf(partition: Partition): StateLog {
@@ -63,7 +79,7 @@ function stateLogOf(partition: Partition): StateLog {
       return partition.logEndOffset
     },
     append: (batch, { origin }) => partition.append(batch, origin),
-    read: (offset, maxBytes) => partition.log.read(offset, maxBytes),
+    read: (offset, maxBytes, options) => partition.log.read(offset, maxBytes, options),
     deleteRecordsBefore: offset => partition.log.deleteRecordsBefore(offset)
   }
 }

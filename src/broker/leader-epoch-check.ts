@@ -11,7 +11,7 @@ const storageError = errorNumber('KAFKA_STORAGE_ERROR')
  * partition that could not be opened it is KAFKA_STORAGE_ERROR, whatever the client thinks.
  */
 export function leaderEpochError(partition: Partition, currentLeaderEpoch: number): number {
-  if (partition.log.isStopped) return storageError
+  if (partition.log.isStopped && partition.log.segmentCount === 0) return storageError
   if (currentLeaderEpoch < 0 || currentLeaderEpoch === partition.leaderEpoch) return 0
   return currentLeaderEpoch < partition.leaderEpoch ? fenced : unknown
 }

@@ -173,7 +173,7 @@ export class LocalBroker {
     storage.onLost = error => news.tell('fenced', { error })
     const directory = await LogDirectory.open({ storage, clock, random, onError })
     try {
-      const log = await metadataLog(directory, clock, failure => onError(failure, 'writing metadata'))
+      const log = await metadataLog(directory, clock, failure => onError(failure, 'writing metadata'), onDamage)
       const machine = new MetadataMachine(metadata)
       const snapshots = new MetadataSnapshots(storage, log, clock)
       const replayFrom = await snapshots.replay(machine)

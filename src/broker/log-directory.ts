@@ -6,6 +6,7 @@ import { turnsOf } from '../common/turns.js'
 import { KafkaError } from '../errors.js'
 import { encodeOffsets, offsetsByFolder, type PartitionOffsets, readOffsets } from '../log/checkpoint.js'
 import { damagedLines } from '../log/damage.js'
+import { recoveryPointFile } from '../log/file-names.js'
 import { Log } from '../log/log.js'
 import { compacts } from '../log/log-options.js'
 import type { LogOpenOptions } from '../log/log-types.js'
@@ -16,7 +17,6 @@ import { Housekeeping } from './housekeeping.js'
 import { isDamagedCopy, partitionMetadata, readPartitionMetadata } from './partition-metadata.js'
 
 const cleanMarker = '.kafka_cleanshutdown'
-const recoveryPointFile = 'recovery-point-offset-checkpoint'
 const logStartFile = 'log-start-offset-checkpoint'
 const highWatermarkFile = 'replication-offset-checkpoint'
 const cleanerFile = 'cleaner-offset-checkpoint'
@@ -207,8 +207,13 @@ export class LogDirectory {
         points.set(folder, log.isStopped ? (this.#recoveryPoints?.get(folder) ?? 0) : log.recoveryPoint)
         const start = log.isStopped ? this.#startOffsets.get(folder) : log.logStartOffset
         if (start !== undefined && start > log.firstSegmentOffset) starts.set(folder, start)
-        const firstDirty = log.isStopped ? this.#dirtyOffsets.get(folder) : log.firstDirtyOffset
-        if (firstDirty !== undefined && compacts(log.options)) dirty.set(folder, firstDirty)
+        // One that is no longer compacted still has the gaps.
+        const firstDirty = log.isStopped
+          ? (this.#dirtyOffsets.get(folder) ?? 0)
+          : compacts(log.options)
+            ? log.firstDirtyOffset
+            : log.gapsEndOffset
+        if (firstDirty > 0 || compacts(log.options)) dirty.set(folder, firstDirty)
       }
       await this.#writeCheckpoint(recoveryPointFile, points)
       await this.#writeCheckpoint(logStartFile, starts)
@@ -258,8 +263,18 @@ export class LogDirectory {
       return await Log.open(this.#storage, folder, options)
     } catch (error) {
       if (!(error instanceof KafkaError)) throw error
-      return Log.stopped(this.#storage, folder, error, options)
+      return this.#openDamaged(folder, error, options)
     }
+  }
+
+  /** What comes before the damage can be read, where there is anything. */
+  async #openDamaged(folder: string, damage: KafkaError, options: LogOpenOptions): Promise<Log> {
+    try {
+      if (damage.code === 'CORRUPT_MESSAGE' && this.#names.has(folder)) return await Log.damaged(this.#storage, folder, damage, options)
+    } catch (error) {
+      if (!(error instanceof KafkaError)) throw error
+    }
+    return Log.stopped(this.#storage, folder, damage, options)
   }
 
   /** The id of the topic that a folder belongs to, if it is another one. */

@@ -8,7 +8,12 @@ import type { LogDirectory } from './log-directory.js'
 const segmentBytes = 4 * 1024 * 1024
 
 /** `__cluster_metadata-0`: the log that keeps topics and configs. Its host bounds it by snapshots, so it knows no retention of its own. */
-export async function metadataLog(directory: LogDirectory, clock: Clock, onFailure: (failure: KafkaError) => void): Promise<Log> {
+export async function metadataLog(
+  directory: LogDirectory,
+  clock: Clock,
+  onFailure: (failure: KafkaError) => void,
+  onDamage: (damage: KafkaError) => void
+): Promise<Log> {
   const log = await directory.openLog(`${clusterMetadataTopic}-0`, undefined, {
     clock,
     segmentBytes,
@@ -16,7 +21,8 @@ export async function metadataLog(directory: LogDirectory, clock: Clock, onFailu
     segmentMs: Number.MAX_SAFE_INTEGER,
     retentionBytes: -1,
     retentionMs: -1,
-    onFailure
+    onFailure,
+    onDamage
   })
   if (log.isStopped) throw log.failure?.cause
   return log

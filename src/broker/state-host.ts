@@ -13,7 +13,7 @@ export interface StateLog {
   readonly logStartOffset: number
   readonly logEndOffset: number
   append(batch: Uint8Array, options: { readonly origin: 'coordinator' }): MaybePromise<{ readonly baseOffset: number }>
-  read(offset: number, maxBytes: number): MaybePromise<Uint8Array>
+  read(offset: number, maxBytes: number, options: { readonly checkCrcs: boolean }): MaybePromise<Uint8Array>
   deleteRecordsBefore(offset: number): MaybePromise<unknown>
 }
 
@@ -199,7 +199,7 @@ export class StateHost {
     const committed = new CommittedRecords()
     let offset = start
     while (offset < this.#log.logEndOffset) {
-      const bytes = await this.#log.read(offset, readBytes)
+      const bytes = await this.#log.read(offset, readBytes, { checkCrcs: true })
       let next = offset
       for (const batch of batchesIn(bytes)) {
         next = batch.nextOffset

@@ -135,7 +135,8 @@ export class TopicStore {
           news.tell('recordsLost', { ...where, ...loss, records: loss.to - loss.from, reason })
       },
       keepFrom: () => backlog.keepFrom(),
-      onFailure: failure => news.failed(failure, `writing to ${folder}`)
+      onFailure: failure => news.failed(failure, `writing to ${folder}`),
+      onDamage: damage => news.failed(damage, `reading ${folder}`)
     }
     const log: Log = await (isNew ? directory.createLog(folder, state.id, options) : directory.openLog(folder, state.id, options))
     this.#tellOfRecovery(state.name, partition.partition, log)

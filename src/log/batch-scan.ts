@@ -1,8 +1,9 @@
 import { isPromise, type MaybePromise } from '../common/deferred.js'
 import { release } from '../common/lease.js'
-import { KafkaError } from '../errors.js'
-import { batchSizeAt, headerBytes, lengthPrefixBytes } from '../record/batch-header.js'
+import { batchSizeAt, headerBytes } from '../record/batch-header.js'
 import type { StorageFile } from '../storage/storage.js'
+import type { ChainWalk } from './batch-chain.js'
+import { damageError } from './damage.js'
 
 const blockBytes = 1024 * 1024
 
@@ -18,6 +19,8 @@ export interface BatchFile {
   readonly file: StorageFile
   /** Throws when nobody may read on. */
   expectOpen?(): void
+  /** Checks how the batches from a position on follow each other, where that is worth a look. */
+  chainFrom?(position: number): ChainWalk | undefined
 }
 
 /**
@@ -26,6 +29,7 @@ export interface BatchFile {
  */
 export async function walkBatches(batchFile: BatchFile, from: number, to: number, visit: BatchVisitor): Promise<boolean> {
   const { file, name } = batchFile
+  const chain = batchFile.chainFrom?.(from)
   let filePosition = from
   let wanted = blockBytes
   while (filePosition < to) {
@@ -33,12 +37,14 @@ export async function walkBatches(batchFile: BatchFile, from: number, to: number
     const view = await file.read(filePosition, Math.min(wanted, to - filePosition))
     try {
       let position = 0
-      let size = lengthPrefixBytes
-      while (position + lengthPrefixBytes <= view.length) {
+      let size = headerBytes
+      while (position + headerBytes <= view.length) {
         size = batchSizeAt(view, position)
-        if (size < headerBytes) throw damaged(name, filePosition + position)
+        if (size < headerBytes || filePosition + position + size > to) throw damaged(name, filePosition + position)
         if (position + size > view.length) break
-        const visited = visit(view, position, filePosition + position)
+        const fault = chain?.faultOf(view, position)
+        if (fault !== undefined) throw damageError({ file: name, position: filePosition + position, reason: fault })
+        const visited = chain?.isPassed ? false : visit(view, position, filePosition + position)
         if (isPromise(visited) ? await visited : visited) return true
         position += size
       }
@@ -52,6 +58,6 @@ export async function walkBatches(batchFile: BatchFile, from: number, to: number
   return false
 }
 
-function damaged(name: string, position: number): KafkaError {
-  return new KafkaError('CORRUPT_MESSAGE', `\`${name}\` is damaged at position ${position}: a batch is cut short or has an impossible size`)
+function damaged(file: string, position: number): Error {
+  return damageError({ file, position, reason: 'a batch is cut short or has an impossible size' })
 }

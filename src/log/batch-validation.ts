@@ -135,6 +135,12 @@ export function checkChecksum(bytes: Uint8Array, position: number): void {
   if (actual !== expected) throw new KafkaError('CORRUPT_MESSAGE', `The batch says its checksum is ${expected}, its bytes give ${actual}`)
 }
 
+/** What is wrong with the checksum of the batch at `position`, which must be there whole, if anything. */
+export function crcFaultAt(bytes: Uint8Array, position: number): string | undefined {
+  const actual = crc32c(bytes, position + field.attributes, position + batchSizeAt(bytes, position))
+  return actual === crcAt(bytes, position) ? undefined : 'the checksum of a batch does not fit its bytes'
+}
+
 /** The whole batch of another replica at `position`, which keeps its offsets; they must not lie before `nextOffset`. */
 export function checkReplicatedBatch(bytes: Uint8Array, position: number, nextOffset: number): Uint8Array {
   const batch = new RecordBatch(bytes, position)

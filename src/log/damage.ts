@@ -1,3 +1,4 @@
+import { harmless } from '../common/foreign.js'
 import { KafkaError } from '../errors.js'
 
 /** A place in a file that cannot be right. */
@@ -32,3 +33,30 @@ export interface LineFault {
   readonly line: number
   readonly reason: string
 }
+
+/** What was found to be damaged in a log; each place is told once. */
+export class DamageReports {
+  readonly #onDamage: ((damage: KafkaError) => void) | undefined
+  readonly #told = new Set<string>()
+
+  constructor(onDamage: ((damage: KafkaError) => void) | undefined) {
+    this.#onDamage = onDamage && harmless('onDamage', onDamage)
+  }
+
+  /** Tells of damage, where the error is about that, and passes it on. */
+  tell<E>(error: E): E {
+    if (error instanceof KafkaError && error.code === 'CORRUPT_MESSAGE' && this.isNew(error)) this.#onDamage?.(error)
+    return error
+  }
+
+  /** Whether nobody was told of this place; from now on it counts as told. */
+  isNew({ file, position, line }: KafkaError): boolean {
+    const place = `${file} ${position ?? line}`
+    if (file === undefined || this.#told.has(place) || this.#told.size >= mostPlaces) return false
+    this.#told.add(place)
+    return true
+  }
+}
+
+/** A log with more damaged places than this has been told of often enough. */
+const mostPlaces = 1000

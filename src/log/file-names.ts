@@ -1,3 +1,5 @@
+/** At the top of a directory: up to where each log is safe. */
+export const recoveryPointFile = 'recovery-point-offset-checkpoint'
 export const leaderEpochFile = 'leader-epoch-checkpoint'
 
 /** The path of the files that Kafka names after an offset, in twenty digits, without their suffix: those of the segment that begins there, for one. */

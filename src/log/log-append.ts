@@ -128,6 +128,7 @@ async function submitReplicated(log: LogState, bytes: Uint8Array, now: number): 
     const maxTimestamp = maxTimestampAt(batch, 0)
     await rollFor(log, batch.length, maxTimestamp, baseOffsetAt(batch, 0), lastOffset, now)
     if (log.failures.last) throw log.failures.last
+    if (baseOffsetAt(batch, 0) > log.nextOffset) log.chain.noteGapBefore(baseOffsetAt(batch, 0))
     written = write(log, batch, lastOffset, maxTimestamp, now)
   }
   const baseOffset = baseOffsetAt(batches[0], 0)

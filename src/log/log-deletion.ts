@@ -1,4 +1,5 @@
 import { isPromise, type MaybePromise } from '../common/deferred.js'
+import { expectInteger } from '../common/options.js'
 import { deletesOldSegments } from './log-options.js'
 import { roll } from './log-roll.js'
 import type { LogState } from './log-state.js'
@@ -17,6 +18,7 @@ export function deleteRecordsBefore(log: LogState, offset: number): MaybePromise
   return log.changes.run(() => {
     log.expectWritable()
     if (!(offset >= 0 && offset <= log.highWatermark)) throw log.outOfRange(offset)
+    expectInteger('offset', offset, 0)
     const from = log.logStartOffset
     if (offset <= from) return
     log.logStartOffset = offset
@@ -72,7 +74,8 @@ function removeEnded(log: LogState, limit: number, bytes: number): number {
   const { all, sizeInBytes } = log.segments
   let count = 0
   let found = 0
-  while (count < all.length - 1 && found < bytes && all[count + 1].baseOffset <= limit) found += all[count++].sizeInBytes
+  while (count < all.length - 1 && found < bytes && all[count + 1].baseOffset <= limit && !all[count].damage)
+    found += all[count++].sizeInBytes
   removeFirst(log, count, 'size')
   return sizeInBytes - log.segments.sizeInBytes
 }

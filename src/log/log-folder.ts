@@ -13,6 +13,8 @@ export interface LogFolder {
   /** Offsets at which the producers were noted, ascending. */
   readonly snapshots: readonly number[]
   readonly hasLeaderEpochs: boolean
+  /** Files that are named after an offset which no log can have. */
+  readonly strays: readonly string[]
 }
 
 const numberedFile = /^(\d{20})\.(log|index|timeindex|txnindex|snapshot)$/
@@ -27,9 +29,12 @@ export async function lookIntoFolder(storage: Storage, folder: string, mayChange
     names = await storage.list(folder)
   }
   const bySuffix = new Map<string, Set<number>>()
+  const strays: string[] = []
   for (const name of names) {
     const match = numberedFile.exec(name)
-    if (match) setOf(bySuffix, match[2]).add(Number(match[1]))
+    if (!match) continue
+    if (Number.isSafeInteger(Number(match[1]))) setOf(bySuffix, match[2]).add(Number(match[1]))
+    else if (match[2] === 'log') strays.push(name)
   }
   const segments = setOf(bySuffix, 'log')
   if (mayChange) {
@@ -43,7 +48,8 @@ export async function lookIntoFolder(storage: Storage, folder: string, mayChange
     indexed: new Set([...setOf(bySuffix, 'index')].filter(offset => timed.has(offset))),
     withAborted: new Set([...setOf(bySuffix, 'txnindex')].filter(offset => segments.has(offset))),
     snapshots: ascending(setOf(bySuffix, 'snapshot')),
-    hasLeaderEpochs: names.includes(leaderEpochFile)
+    hasLeaderEpochs: names.includes(leaderEpochFile),
+    strays
   }
 }
 

@@ -1,6 +1,9 @@
+import type { KafkaError } from '../errors.js'
 import { attribute, attributesAt, baseOffsetAt, leaderEpochAt } from '../record/batch-header.js'
 import type { Storage } from '../storage/storage.js'
 import { decodeLeaderEpochs, encodeLeaderEpochs } from './checkpoint.js'
+import { type DamageReports, damageError } from './damage.js'
+import { EpochReplay } from './epoch-replay.js'
 import { leaderEpochFile, pathIn } from './file-names.js'
 import { LeaderEpochs } from './leader-epochs.js'
 import type { LogFolder } from './log-folder.js'
@@ -22,6 +25,8 @@ export class LogHistory {
   readonly transactions: TransactionIndex
   readonly #storage: Storage
   readonly #folder: string
+  readonly #damage: DamageReports
+  readonly #epochReplay = new EpochReplay(this.leaderEpochs)
   #snapshots: number[] = []
   #knowsEpochs = false
   #epochsChanged = false
@@ -30,10 +35,11 @@ export class LogHistory {
   #hasMissedMarkers = false
   #isAbortedKnown = true
 
-  constructor(storage: Storage, folder: string) {
+  constructor(storage: Storage, folder: string, damage: DamageReports) {
     this.#storage = storage
     this.#folder = folder
-    this.transactions = new TransactionIndex(storage, folder)
+    this.#damage = damage
+    this.transactions = new TransactionIndex(storage, folder, damage)
   }
 
   /** Reads what the files have: of `segments`, as the others will be read anyway. Snapshots from beyond `endOffset` are of no use. */
@@ -84,6 +90,7 @@ export class LogHistory {
   /** The batches that stand from `offset` on will be noted again. */
   forgetEpochsFrom(offset: number): void {
     const { length } = this.leaderEpochs.entries
+    this.#epochReplay.forgetFrom(offset)
     this.leaderEpochs.truncateFromEnd(offset)
     if (this.leaderEpochs.entries.length !== length) this.#epochsChanged = true
   }
@@ -97,10 +104,21 @@ export class LogHistory {
   /** Takes in a batch that was written before; batches come in order, and what is known of them already stays as it is. */
   replay(bytes: Uint8Array, position: number): void {
     const baseOffset = baseOffsetAt(bytes, position)
-    const epoch = leaderEpochAt(bytes, position)
-    if (epoch > (this.leaderEpochs.latest?.epoch ?? -1) && this.leaderEpochs.assign(epoch, baseOffset)) this.#epochsChanged = true
+    if (this.#epochReplay.note(leaderEpochAt(bytes, position), baseOffset)) this.#epochsChanged = true
     if (baseOffset >= this.#start) this.#noteProducer(bytes, position)
     else if (attributesAt(bytes, position) & attribute.control) this.#hasMissedMarkers = true
+  }
+
+  /** No more batches are replayed for now. */
+  settleEpochs(): void {
+    if (this.#epochReplay.settle()) this.#epochsChanged = true
+  }
+
+  /** Takes these epochs for all before `endOffset`. */
+  replaceEpochs({ entries }: LeaderEpochs, endOffset: number): void {
+    const later = this.leaderEpochs.entries.filter(({ startOffset }) => startOffset >= endOffset)
+    this.leaderEpochs.restore([...entries, ...later])
+    this.#epochsChanged = true
   }
 
   #noteProducer(bytes: Uint8Array, position: number): void {
@@ -110,6 +128,7 @@ export class LogHistory {
 
   /** Nothing is missing any more. What was damaged of `segments` is written anew. */
   async complete(segments: readonly SegmentRange[]): Promise<void> {
+    this.settleEpochs()
     for (const segment of this.#isAbortedKnown ? [] : segments) await this.transactions.write(segment)
     if (!this.#knowsEpochs && this.leaderEpochs.entries.length > 0) this.#epochsChanged = true
     this.#knowsEpochs = true
@@ -174,7 +193,9 @@ export class LogHistory {
     const bytes = await readSmallFile(this.#storage, path)
     try {
       return decode(bytes)
-    } catch {
+    } catch (error) {
+      const { message, line } = error as KafkaError
+      this.#damage.tell(damageError({ file: path, line, reason: `${message}; the log is read instead` }))
       return undefined
     }
   }

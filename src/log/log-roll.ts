@@ -32,12 +32,12 @@ export function roll(log: LogState, baseOffset: number): MaybePromise<void> {
 }
 
 export function createSegment(log: LogState, baseOffset: number): MaybePromise<Segment> {
-  const { storage, folder, options, clock, flusher } = log
+  const { storage, folder, options, clock, flusher, chain } = log
   const created = (segment: Segment) => {
     if (storage.durable) flusher.nameIsNew()
     return segment
   }
-  const opened = Segment.open(storage, folder, baseOffset, options, clock.now())
+  const opened = Segment.open(storage, folder, baseOffset, options, clock.now(), chain)
   return isPromise(opened) ? opened.then(created) : created(opened)
 }
 

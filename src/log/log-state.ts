@@ -3,6 +3,7 @@ import { type Dates, datesOf } from '../common/dates.js'
 import { answerOf, harmless } from '../common/foreign.js'
 import { KafkaError } from '../errors.js'
 import type { Storage } from '../storage/storage.js'
+import type { BatchChain } from './batch-chain.js'
 import { InOrder } from './in-order.js'
 import { LogFlusher } from './log-flusher.js'
 import type { LogHistory } from './log-history.js'
@@ -13,6 +14,12 @@ import { SegmentList } from './segment-list.js'
 import { WriteFailures } from './write-failures.js'
 import { WriteTurns } from './write-turns.js'
 
+/** What a log knows of its batches, which it shares with its segments. */
+export interface LogParts {
+  readonly history: LogHistory
+  readonly chain: BatchChain
+}
+
 /** What a log consists of, and where it begins and ends. `Log` is what its users see of it; those who change it stand in the files named `log-…`. */
 export class LogState {
   readonly storage: Storage
@@ -21,7 +28,6 @@ export class LogState {
   readonly dates: Dates
   readonly events: LogEvents
   readonly autoHighWatermark: boolean
-  readonly isReadOnly: boolean
   readonly segments: SegmentList
   readonly history: LogHistory
   readonly flusher: LogFlusher
@@ -29,17 +35,16 @@ export class LogState {
   /** All that changes the log stands in this line; reads do not. */
   readonly changes = new InOrder()
   readonly writes = new WriteTurns()
-  options: CompleteLogOptions
-  logStartOffset = 0
+  readonly chain: BatchChain
+  #options: CompleteLogOptions
   logEndOffset = 0
   highWatermark = 0
   /** What the next batch gets; ahead of `logEndOffset` while writes are under way. */
   nextOffset = 0
-  /** Records before this offset have been compacted; undefined where that is not known of any. */
-  compactedUpTo: number | undefined
   /** How often the end was moved back: segments that were read before hold something else since. */
   cuts = 0
   isClosed = false
+  #isStopped = false
   /** The size at which it is looked again whether the oldest segments may go, while someone keeps them. */
   boundSizeAt = 0
 
@@ -49,7 +54,7 @@ export class LogState {
     openOptions: LogOpenOptions,
     options: CompleteLogOptions,
     segments: Segment[],
-    history: LogHistory
+    { history, chain }: LogParts
   ) {
     this.storage = storage
     this.folder = folder
@@ -65,9 +70,8 @@ export class LogState {
       onSegmentsRemoved: onSegmentsRemoved && harmless('onSegmentsRemoved', onSegmentsRemoved)
     }
     this.autoHighWatermark = openOptions.autoHighWatermark ?? true
-    this.isReadOnly = storage.readOnly ?? false
-    this.options = options
-    this.compactedUpTo = openOptions.firstDirtyOffset
+    this.#options = options
+    this.chain = chain
     this.failures = new WriteFailures(folder, onFailure && harmless('onFailure', onFailure))
     this.segments = new SegmentList(segments, this.failures.behind)
     this.history = history
@@ -76,6 +80,48 @@ export class LogState {
       onFailure: this.failures.behind,
       removed: () => this.segments.removals().then(() => this.failures.final === undefined)
     })
+  }
+
+  /** Ends the writing for good, because the log could not be opened. */
+  stop(failure: KafkaError): void {
+    this.#isStopped = true
+    this.failures.final = new KafkaError('KAFKA_STORAGE_ERROR', `The log \`${this.folder}\` is stopped: ${failure.message}`, {
+      cause: failure
+    })
+  }
+
+  get isStopped(): boolean {
+    return this.#isStopped
+  }
+
+  get isReadOnly(): boolean {
+    return this.#isStopped || (this.storage.readOnly ?? false)
+  }
+
+  get options(): CompleteLogOptions {
+    return this.#options
+  }
+
+  configure(options: CompleteLogOptions): void {
+    this.#options = options
+    this.chain.configure(options)
+  }
+
+  get logStartOffset(): number {
+    return this.chain.startOffset
+  }
+
+  set logStartOffset(offset: number) {
+    this.chain.startOffset = offset
+  }
+
+  /** Records before this offset have been compacted; undefined where that is not known of any. */
+  get compactedUpTo(): number | undefined {
+    return this.chain.compactedUpTo
+  }
+
+  set compactedUpTo(offset: number | undefined) {
+    this.chain.compactedUpTo = offset
   }
 
   /** Records below this offset are committed, and so are their transactions. */

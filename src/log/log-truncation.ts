@@ -84,4 +84,5 @@ async function lowerRecoveryPoint(log: LogState, end: number): Promise<void> {
 async function rememberUpTo({ segments, history, logStartOffset }: LogState, end: number): Promise<void> {
   const from = await history.cutAt(end)
   await replay(segments.all, Math.max(from, logStartOffset), end, (bytes, position) => history.replay(bytes, position))
+  history.settleEpochs()
 }

@@ -29,6 +29,11 @@ export interface LogOpenOptions extends LogOptions {
    * process.
    */
   readonly onFailure?: (failure: KafkaError) => void
+  /**
+   * Called a moment after a place was found to be damaged, once for each: with a CORRUPT_MESSAGE that names `file` and `position`, or `line`. What can be
+   * made anew from the batches is; the batches themselves stay as they are. What it throws becomes a warning of the process.
+   */
+  readonly onDamage?: (damage: KafkaError) => void
   /** Called a moment after old segments were removed. What it throws becomes a warning of the process. */
   readonly onSegmentsRemoved?: (removed: RemovedSegments) => void
   /**
@@ -79,4 +84,6 @@ export interface ReadOptions {
   readonly upTo?: number
   /** Whether the first batch is returned even if it is larger than `maxBytes`. Default: `true`. */
   readonly minOneBatch?: boolean
+  /** Whether checksums are compared, too. Default: `false`: that is left to whoever decodes the batches. */
+  readonly checkCrcs?: boolean
 }

@@ -6,9 +6,11 @@ import { expectInteger, shown } from '../common/options.js'
 import { KafkaError } from '../errors.js'
 import type { Storage } from '../storage/storage.js'
 import { AbortedTransactions } from './aborted-transactions.js'
+import { BatchChain } from './batch-chain.js'
 import { type CompactionReport, type CompactOptions, Compactor } from './compaction/compactor.js'
 import type { Dirtiness } from './compaction/dirtiness.js'
-import { damageError } from './damage.js'
+import { DamageReports, damageError } from './damage.js'
+import { confirmEpochs } from './epoch-check.js'
 import { exclusively } from './exclusively.js'
 import type { LeaderEpochs } from './leader-epochs.js'
 import { append } from './log-append.js'
@@ -24,11 +26,11 @@ import {
   memoryLogDefaults
 } from './log-options.js'
 import { createSegment, roll } from './log-roll.js'
-import { LogState } from './log-state.js'
+import { type LogParts, LogState } from './log-state.js'
 import { cutUnwritten, startAnew, truncateTo } from './log-truncation.js'
 import type { AppendInfo, AppendOptions, LogOpenOptions, ReadOptions } from './log-types.js'
 import type { ProducerState } from './producer-state.js'
-import { openSegments, type RecoveryReport } from './recovery.js'
+import { openSegments, openUpToDamage, type RecoveryReport } from './recovery.js'
 import type { Segment } from './segment.js'
 import type { SegmentRead } from './segment-reader.js'
 import { offsetOfMaxTimestamp, offsetOfTimestamp, type TimestampedOffset } from './timestamp-lookup.js'
@@ -67,6 +69,7 @@ export class Log {
     this.#state = state
     this.#compactor = new Compactor(state)
     this.#aborted = new AbortedTransactions(state)
+    state.chain.confirmEpochs = () => confirmEpochs(state)
   }
 
   /**
@@ -75,17 +78,14 @@ export class Log {
    */
   static async open(storage: Storage, folder: string, openOptions: LogOpenOptions = {}): Promise<Log> {
     const options = optionsIn(openOptions, storage)
-    const { clock = systemClock, logStartOffset = 0, recoveryPoint, isClean = false, firstDirtyOffset } = openOptions
-    expectInteger('logStartOffset', logStartOffset, 0)
-    if (recoveryPoint !== undefined) expectInteger('recoveryPoint', recoveryPoint, 0)
-    if (firstDirtyOffset !== undefined) expectInteger('firstDirtyOffset', firstDirtyOffset, 0)
+    const { clock = systemClock, logStartOffset = 0, recoveryPoint, isClean = false } = openOptions
     if (storage.prepare) await storage.prepare()
     const mayChange = !storage.readOnly
+    const parts = partsOf(storage, folder, openOptions, options)
     const files = await lookIntoFolder(storage, folder, mayChange)
-    const history = new LogHistory(storage, folder)
-    const opening = { storage, folder, files, options, history, now: clock.now(), isClean, recoveryPoint, mayChange }
+    const opening = { storage, folder, files, options, ...parts, now: clock.now(), isClean, recoveryPoint, mayChange }
     const { segments, report, trusted } = await openSegments(opening)
-    const log = new Log(new LogState(storage, folder, openOptions, options, segments, history), report)
+    const log = new Log(new LogState(storage, folder, openOptions, options, segments, parts), report)
     try {
       if (isClean && segments.length > 0) expectToReach(segments[segments.length - 1], logStartOffset)
       await begin(log.#state, report, logStartOffset, isClean && report.batches === 0 ? segments.length : trusted)
@@ -99,15 +99,40 @@ export class Log {
 
   /** A log that cannot be used for the reason given, so that others can: whatever it is asked for, it answers with that. */
   static stopped(storage: Storage, folder: string, failure: KafkaError, openOptions: LogOpenOptions = {}): Log {
-    const state = new LogState(storage, folder, openOptions, optionsIn(openOptions, storage), [], new LogHistory(storage, folder))
-    state.failures.final = new KafkaError('KAFKA_STORAGE_ERROR', `The log \`${folder}\` is stopped: ${failure.message}`, { cause: failure })
+    const options = optionsIn(openOptions, storage)
+    const state = new LogState(storage, folder, openOptions, options, [], partsOf(storage, folder, openOptions, options))
+    state.stop(failure)
     return new Log(state, { segments: 0, batches: 0 })
   }
 
-  /** Whether it could not be opened, see `stopped`. */
+  /**
+   * A log that takes no writes because opening it has raised `damage`, CORRUPT_MESSAGE. Nothing is changed, and what comes before the damage can be
+   * read; where there is nothing, it is as `stopped` makes it.
+   */
+  static async damaged(storage: Storage, folder: string, damage: KafkaError, openOptions: LogOpenOptions = {}): Promise<Log> {
+    const options = optionsIn(openOptions, storage)
+    const { clock = systemClock, recoveryPoint, logStartOffset = 0 } = openOptions
+    const parts = partsOf(storage, folder, openOptions, options)
+    // Whoever was refused the log knows of it.
+    parts.chain.damage.isNew(damage)
+    const files = await lookIntoFolder(storage, folder, false)
+    const opening = { storage, folder, files, options, ...parts, now: clock.now(), isClean: true, recoveryPoint, mayChange: false }
+    const segments = await openUpToDamage(opening, damage)
+    if (segments.every(({ readableBytes }) => readableBytes === 0)) {
+      for (const { file } of segments) await file.close()
+      return Log.stopped(storage, folder, damage, openOptions)
+    }
+    const state = new LogState(storage, folder, openOptions, options, segments, parts)
+    state.stop(damage)
+    state.endAt(segments.at(-1)?.nextOffset ?? 0)
+    state.logStartOffset = Math.max(logStartOffset, segments.at(0)?.baseOffset ?? 0)
+    state.highWatermark = state.logEndOffset
+    return new Log(state, { segments: segments.length, batches: 0 })
+  }
+
+  /** Whether it could not be opened, see `stopped` and `damaged`. */
   get isStopped(): boolean {
-    const { segments, isReadOnly, failures } = this.#state
-    return segments.count === 0 && !isReadOnly && failures.final !== undefined
+    return this.#state.isStopped
   }
 
   /** The options in effect. */
@@ -144,6 +169,11 @@ export class Log {
   get firstDirtyOffset(): number {
     const { compactedUpTo = 0, logStartOffset } = this.#state
     return Math.max(compactedUpTo, logStartOffset)
+  }
+
+  /** Offsets before this one may be missing although the log is not compacted: it was, or a replica has its batches from one that was. */
+  get gapsEndOffset(): number {
+    return this.#state.chain.gapsEnd
   }
 
   /** Where its first segment starts, which is no later than the log itself. */
@@ -183,7 +213,7 @@ export class Log {
 
   /** Changes options of the running log; they count from the next append or retention on. */
   configure(options: LogOptions): void {
-    this.#state.options = completeLogOptions(options, this.#state.options)
+    this.#state.configure(completeLogOptions(options, this.#state.options))
     this.#state.boundSizeAt = 0
   }
 
@@ -207,7 +237,11 @@ export class Log {
    * The bytes are lent (`release`): nobody writes to them or transfers their memory. Checksums are left to whoever decodes them (`RecordBatch.verify`), as in Kafka. Raises `OFFSET_OUT_OF_RANGE` below `logStartOffset` and above `logEndOffset`, `CORRUPT_MESSAGE` for
    * damage that stands in the way, and `KAFKA_STORAGE_ERROR` when the storage fails.
    */
-  read(offset: number, maxBytes: number, { upTo, minOneBatch = true }: ReadOptions = noOptions): MaybePromise<Uint8Array> {
+  read(
+    offset: number,
+    maxBytes: number,
+    { upTo, minOneBatch = true, checkCrcs = false }: ReadOptions = noOptions
+  ): MaybePromise<Uint8Array> {
     this.#expectReadable()
     if (typeof maxBytes !== 'number' || Number.isNaN(maxBytes))
       throw new TypeError(`Expected \`maxBytes\` to be a number, got ${shown(maxBytes)}`)
@@ -215,7 +249,7 @@ export class Log {
     if (!(offset >= logStartOffset && offset <= logEndOffset)) throw this.#state.outOfRange(offset)
     const limit = upTo !== undefined && upTo < logEndOffset ? upTo : logEndOffset
     if (offset >= limit) return new Uint8Array(0)
-    const request = { offset, maxBytes, upTo: limit, minOneBatch }
+    const request = { offset, maxBytes, upTo: limit, minOneBatch, checkCrcs }
     try {
       const bytes = segments.read(request)
       return isPromise(bytes) ? this.#readUncut(bytes, request) : bytes
@@ -234,26 +268,27 @@ export class Log {
     } catch (error) {
       if (cuts === this.#state.cuts) this.#failRead(error)
     }
-    const { offset, maxBytes, upTo, minOneBatch } = request
-    return this.read(offset, maxBytes, { upTo, minOneBatch })
+    const { offset, maxBytes, upTo, minOneBatch, checkCrcs } = request
+    return this.read(offset, maxBytes, { upTo, minOneBatch, checkCrcs })
   }
 
   /** The aborted transactions, ordered by their first offset, whose batches are passed over by readers of `bytes`, which were read at `offset`. */
   abortedTransactions(offset: number, bytes: Uint8Array): MaybePromise<readonly AbortedTransaction[]> {
-    return this.#aborted.within(offset, bytes)
+    const aborted = this.#aborted.within(offset, bytes)
+    return isPromise(aborted) ? aborted.catch(error => this.#failRead(error)) : aborted
   }
 
   /** The first record whose timestamp is at or after `timestamp` (ms since 1970); `undefined` when there is none. */
   async offsetForTimestamp(timestamp: number): Promise<TimestampedOffset | undefined> {
     this.#expectReadable()
     const { segments, logStartOffset } = this.#state
-    return segments.holding(held => offsetOfTimestamp(held, timestamp, logStartOffset))
+    return segments.holding(held => offsetOfTimestamp(held, timestamp, logStartOffset)).catch(error => this.#failRead(error))
   }
 
   /** The first record with the largest timestamp of the log (KIP-734); `undefined` when no record has one. */
   async maxTimestamp(): Promise<TimestampedOffset | undefined> {
     this.#expectReadable()
-    return this.#state.segments.holding(offsetOfMaxTimestamp)
+    return this.#state.segments.holding(offsetOfMaxTimestamp).catch(error => this.#failRead(error))
   }
 
   /** Moves the high watermark up, never beyond the end of the log. Returns whether it moved. */
@@ -281,7 +316,6 @@ export class Log {
    * Nothing happens when the log starts there or later already. Raises `OFFSET_OUT_OF_RANGE` above the high watermark.
    */
   deleteRecordsBefore(offset: number): MaybePromise<void> {
-    expectInteger('offset', offset, 0)
     this.#state.expectOpen()
     return deleteRecordsBefore(this.#state, offset)
   }
@@ -386,14 +420,28 @@ export class Log {
 
   #expectReadable(): void {
     this.#state.expectOpen()
-    if (this.isStopped) throw this.failure
+    if (this.isStopped && this.segmentCount === 0) throw this.failure
   }
 
   #failRead(cause: unknown): never {
     this.#state.expectOpen()
-    if (cause instanceof KafkaError && cause.code !== 'STORAGE_FAILED') throw cause
+    if (cause instanceof KafkaError && cause.code !== 'STORAGE_FAILED') throw this.#state.chain.damage.tell(cause)
     throw new KafkaError('KAFKA_STORAGE_ERROR', `The log \`${this.folder}\` could not be read: ${reasonOf(cause)}`, { cause })
   }
+}
+
+/** What the segments of a log share. */
+function partsOf(storage: Storage, folder: string, openOptions: LogOpenOptions, options: CompleteLogOptions): LogParts {
+  const { logStartOffset = 0, recoveryPoint, firstDirtyOffset: compactedUpTo, onDamage } = openOptions
+  expectInteger('logStartOffset', logStartOffset, 0)
+  if (recoveryPoint !== undefined) expectInteger('recoveryPoint', recoveryPoint, 0)
+  if (compactedUpTo !== undefined) expectInteger('firstDirtyOffset', compactedUpTo, 0)
+  const damage = new DamageReports(onDamage)
+  const history = new LogHistory(storage, folder, damage)
+  const { leaderEpochs } = history
+  const chain = new BatchChain({ isChecked: storage.durable, leaderEpochs, damage, compactedUpTo }, options)
+  chain.startOffset = logStartOffset
+  return { history, chain }
 }
 
 /** The options that can change later. */
@@ -409,6 +457,7 @@ function optionsIn(openOptions: LogOpenOptions, storage: Storage): CompleteLogOp
     onSegmentsRemoved,
     keepFrom,
     onFailure,
+    onDamage,
     saveRecoveryPoint,
     ...options
   } = openOptions

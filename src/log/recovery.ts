@@ -1,6 +1,10 @@
 import { KafkaError } from '../errors.js'
 import type { Storage } from '../storage/storage.js'
+import type { BatchChain } from './batch-chain.js'
 import type { BatchVisitor } from './batch-scan.js'
+import { checkBorders, faultAfter, lookAtEnd } from './border-check.js'
+import { damageError } from './damage.js'
+import { recoveryPointFile } from './file-names.js'
 import type { LogFolder } from './log-folder.js'
 import type { LogHistory } from './log-history.js'
 import { type CompleteLogOptions, compacts } from './log-options.js'
@@ -33,6 +37,7 @@ export interface Opening {
   readonly files: LogFolder
   readonly options: CompleteLogOptions
   readonly history: LogHistory
+  readonly chain: BatchChain
   readonly now: number
   /** Whether the log was closed in order, so that nothing can be torn. */
   readonly isClean: boolean
@@ -57,11 +62,41 @@ export interface Opened {
  * - Anything else is damage that no crash explains: it raises `CORRUPT_MESSAGE` and keeps the bytes.
  */
 export async function openSegments(opening: Opening): Promise<Opened> {
-  const { storage, folder, files, options, now } = opening
   const segments: Segment[] = []
   try {
-    for (const baseOffset of files.segments) segments.push(await Segment.open(storage, folder, baseOffset, options, now))
+    await openFiles(opening, segments)
     return (opening.isClean && (await takeAsItIs(opening, segments))) || (await recover(opening, segments))
+  } catch (error) {
+    await Promise.allSettled(segments.map(async ({ file }) => file.close()))
+    throw error
+  }
+}
+
+/** Opens the files of the segments, which are added to `segments`. */
+export async function openFiles({ storage, folder, files, options, now, chain }: Opening, segments: Segment[]): Promise<void> {
+  const [stray] = files.strays
+  if (stray !== undefined) throw damageError({ file: `${folder}/${stray}`, position: 0, reason: 'no log can have an offset like its name' })
+  for (const baseOffset of files.segments) segments.push(await Segment.open(storage, folder, baseOffset, options, now, chain))
+}
+
+/** Opens the segments of a log that is damaged, as far as they can be read, and changes nothing. */
+export async function openUpToDamage(opening: Opening, damage: KafkaError): Promise<Segment[]> {
+  const { files, history, recoveryPoint = 0 } = opening
+  const segments: Segment[] = []
+  try {
+    await openFiles({ ...opening, files: { ...files, strays: [] } }, segments)
+    const strays = segments.filter(({ name, baseOffset }) => name === damage.file && damage.position === 0 && baseOffset > recoveryPoint)
+    for (const stray of strays) await segments.splice(segments.indexOf(stray), 1)[0].file.close()
+    trustUpTo(segments.length - 1, segments, files)
+    const last = segments.at(-1)
+    if (!last) return []
+    const { end, nextOffset, fault } = await last.scan(() => {})
+    const isDamaged = fault !== undefined && !(await isZeroFrom(last.file, end))
+    last.publish(end, Math.max(nextOffset + (isDamaged ? 1 : 0), recoveryPoint))
+    // Damage that was found elsewhere ends the log as well, where its end is not what it was.
+    if (isDamaged || nextOffset < recoveryPoint) last.isDamaged(isDamaged ? last.damagedAt(end, fault) : damage)
+    await history.load(files, segments)
+    return segments
   } catch (error) {
     await Promise.allSettled(segments.map(async ({ file }) => file.close()))
     throw error
@@ -75,9 +110,12 @@ async function takeAsItIs(opening: Opening, segments: Segment[]): Promise<Opened
   const active = segments.at(-1)
   if (!active && recoveryPoint > 0) return undefined
   if (active) {
+    const mayBeStray = segments.length > 1 && active.baseOffset > (opening.recoveryPoint ?? Number.POSITIVE_INFINITY)
+    if (mayBeStray) await expectNoStray(opening, active, segments[segments.length - 2])
+    await checkBorders(segments, files.indexed)
     const { fault, end, nextOffset } = await active.resume(files.indexed.has(active.baseOffset))
-    if (fault !== undefined || nextOffset < recoveryPoint) return undefined
     active.publish(end, nextOffset)
+    if (fault !== undefined || !(await endsWhereItDid(opening, active))) return undefined
     await history.load(files, segments, nextOffset)
     history.forgetEpochsFrom(nextOffset + 1)
     await replay(segments, history.missingFrom, nextOffset, (bytes, position) => history.replay(bytes, position))
@@ -89,7 +127,10 @@ async function takeAsItIs(opening: Opening, segments: Segment[]): Promise<Opened
 async function recover(opening: Opening, segments: Segment[]): Promise<Opened> {
   const { files, history, recoveryPoint } = opening
   const trusted = trustUpTo(floorIndex(segments, recoveryPoint ?? 0), segments, files)
-  if (trusted > 0) await checkEnd(opening, segments, trusted - 1)
+  if (trusted > 0) {
+    await checkBorders(segments.slice(0, trusted), files.indexed)
+    await checkEnd(opening, segments, trusted - 1)
+  }
   const scanFrom = segments[trusted]?.baseOffset ?? 0
   await history.load(files, segments.slice(0, trusted))
   history.forgetEpochsFrom(scanFrom)
@@ -145,26 +186,61 @@ async function checkEnd(opening: Opening, segments: readonly Segment[], index: n
       await segment.file.sync()
     }
   }
-  segment.publish(end, segments[index + 1].baseOffset)
+  const { baseOffset } = segments[index + 1]
+  const missing = await faultAfter(segment, nextOffset, baseOffset, opening.files.indexed.has(segment.baseOffset))
+  if (missing !== undefined) segment.isDamaged(segment.damagedAt(end, missing))
+  segment.publish(end, baseOffset)
   segment.seal()
 }
 
 /** Whether the rest of a file is room that its storage had made ahead of its end, and had no time to take away. */
 async function isRoomAhead(
-  { options, recoveryPoint = 0 }: Opening,
+  { options, recoveryPoint }: Opening,
   segments: readonly Segment[],
   index: number,
   end: number,
   nextOffset: number
 ): Promise<boolean> {
-  if (index + 1 >= segments.length) return nextOffset >= recoveryPoint && isZeroFrom(segments[index].file, end)
+  if (index + 1 >= segments.length) return nextOffset >= (recoveryPoint ?? 0) && isZeroFrom(segments[index].file, end)
   const { baseOffset } = segments[index + 1]
-  return (nextOffset === baseOffset || (nextOffset < baseOffset && compacts(options))) && isZeroFrom(segments[index].file, end)
+  // Compaction leaves gaps, but before the recovery point.
+  const mayLack = compacts(options) && baseOffset <= (recoveryPoint ?? baseOffset)
+  return (nextOffset === baseOffset || (nextOffset < baseOffset && mayLack)) && isZeroFrom(segments[index].file, end)
 }
 
 function trustUpTo(count: number, segments: readonly Segment[], files: LogFolder): number {
   for (let i = 0; i < count; i++) segments[i].trust(segments[i + 1].baseOffset, files.indexed.has(segments[i].baseOffset))
   return Math.max(count, 0)
+}
+
+/**
+ * A log that was closed in order ends at its recovery point, and has a snapshot of its producers there. Where that is not so for the recovery point alone,
+ * this is wrong. Returns whether the log has all that it had.
+ */
+async function endsWhereItDid({ files, folder, recoveryPoint, chain }: Opening, active: Segment): Promise<boolean> {
+  const { nextOffset } = active
+  // Of some logs, that of its metadata among them, Kafka keeps none.
+  if (recoveryPoint === undefined || recoveryPoint === 0 || nextOffset === recoveryPoint) return true
+  const hasSnapshotAt = (offset: number) => files.snapshots.includes(offset)
+  if (hasSnapshotAt(nextOffset) && !hasSnapshotAt(recoveryPoint)) {
+    const reason = `it says that ${folder} was safe up to offset ${recoveryPoint}, its log ends at ${nextOffset}`
+    chain.damage.tell(damageError({ file: recoveryPointFile, reason }))
+    return true
+  }
+  if (nextOffset < recoveryPoint || !hasSnapshotAt(recoveryPoint)) return nextOffset > recoveryPoint
+  const last = await active.positionOf(nextOffset - 1)
+  throw active.damagedAt(
+    last?.position ?? 0,
+    `its last offset is ${nextOffset - 1}, though the log ended at ${recoveryPoint} when it was closed`
+  )
+}
+
+/** A log that was closed in order ended at its recovery point: a segment that begins later, and not at the end of the one before, is not its own. */
+async function expectNoStray({ files, recoveryPoint }: Opening, last: Segment, before: Segment): Promise<void> {
+  const isIndexed = files.indexed.has(before.baseOffset)
+  const end = isIndexed ? (await lookAtEnd(before, last.baseOffset)).offset : (await before.scan(() => {})).nextOffset
+  if (end === last.baseOffset) return
+  throw last.damagedAt(0, `it begins at offset ${last.baseOffset}, though the log ended at ${recoveryPoint} when it was closed`)
 }
 
 /** Offsets that lie between two segments: a crash has taken the end of the first. Compaction leaves such gaps too, but before the recovery point. */
@@ -175,9 +251,15 @@ function missingBefore(segment: Segment, previous: Segment | undefined, { recove
     if (recoveryPoint === undefined || previous.nextOffset < recoveryPoint) throw segment.damagedAt(0, reason)
     return reason
   }
-  if (recoveryPoint === undefined) return undefined
-  if (segment.baseOffset <= previous.nextOffset || previous.nextOffset < recoveryPoint) return undefined
-  return `the offsets ${previous.nextOffset} to ${segment.baseOffset - 1} before it are missing`
+  const reason = `the offsets ${previous.nextOffset} to ${segment.baseOffset - 1} before it are missing`
+  if (recoveryPoint === undefined) {
+    if (segment.baseOffset > previous.nextOffset && !segment.chain.mayLackBefore(segment.baseOffset)) throw segment.damagedAt(0, reason)
+    return undefined
+  }
+  if (segment.baseOffset <= previous.nextOffset) return undefined
+  if (previous.nextOffset >= recoveryPoint) return reason
+  if (!segment.chain.mayLackBefore(segment.baseOffset)) throw segment.damagedAt(0, reason)
+  return undefined
 }
 
 async function expectTorn(

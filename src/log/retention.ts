@@ -63,6 +63,8 @@ export function countExpired(
 
 function isDeletable(segments: readonly Segment[], index: number, highWatermark: number): boolean {
   const isLast = index === segments.length - 1
+  // What is damaged is kept as evidence until someone deletes it.
+  if (segments[index].damage) return false
   if (isLast && segments[index].sizeInBytes === 0) return false
   return highWatermark >= (isLast ? segments[index].nextOffset : segments[index + 1].baseOffset)
 }

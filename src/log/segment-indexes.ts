@@ -1,3 +1,5 @@
+import { readInt32, readInt64 } from '../common/bytes.js'
+import { release } from '../common/lease.js'
 import { batchSizeAt, headerBytes, lastOffsetAt } from '../record/batch-header.js'
 import type { Storage } from '../storage/storage.js'
 import { allDone } from './all-done.js'
@@ -5,6 +7,19 @@ import { isLackOfRoom } from './lack-of-room.js'
 import { OffsetIndex } from './offset-index.js'
 import { readSmallFile, writeSmallFile } from './small-file.js'
 import { TimeIndex } from './time-index.js'
+
+interface LastIndexEntry {
+  readonly offset: number
+  readonly position: number
+}
+
+interface LastTimeEntry {
+  readonly timestamp: number
+  readonly offset: number
+}
+
+/** Of the name of a file of theirs. */
+export type IndexSuffix = 'index' | 'timeindex'
 
 /**
  * The two indexes of a segment. They grow with its batches, are written to files, from which they can be read again, and can at any time be made anew from
@@ -28,14 +43,55 @@ export class SegmentIndexes {
     this.times = new TimeIndex(baseOffset)
   }
 
-  /** Fills them from their files, which must be there. Returns whether that could be done: what a segment of such size and end cannot have is not taken. */
-  async read(sizeInBytes: number, nextOffset: number): Promise<boolean> {
+  /** Fills them from their files, which must be there. Returns which of them a segment of such size and end cannot have, if any: then none is taken. */
+  async read(sizeInBytes: number, nextOffset: number): Promise<IndexSuffix | undefined> {
     const offsets = await readSmallFile(this.#storage, `${this.#path}.index`)
     const times = await readSmallFile(this.#storage, `${this.#path}.timeindex`)
-    this.areLoaded = this.offsets.restore(offsets, sizeInBytes, nextOffset) && this.times.restore(times, nextOffset)
+    const isRight = this.offsets.restore(offsets, sizeInBytes, nextOffset)
+    this.areLoaded = isRight && this.times.restore(times, nextOffset)
     this.areGiven = this.areLoaded
-    if (!this.areLoaded) this.#clear()
-    return this.areLoaded
+    if (this.areLoaded) return undefined
+    this.#clear()
+    return isRight ? 'timeindex' : 'index'
+  }
+
+  /** What the file of the index, which must be there, ends with; nothing of it is kept. An entry of zeros is room for one. */
+  async lastIndexEntry(): Promise<LastIndexEntry | undefined> {
+    const entry = await this.#lastBytes('index', 8)
+    const position = entry ? readInt32(entry, 4) : 0
+    return entry && position > 0 ? { offset: this.offsets.baseOffset + readInt32(entry, 0), position } : undefined
+  }
+
+  /** Likewise. */
+  async lastTimeEntry(): Promise<LastTimeEntry | undefined> {
+    const entry = await this.#lastBytes('timeindex', 12)
+    const timestamp = entry ? readInt64(entry, 0) : 0
+    return entry && timestamp > 0 ? { timestamp, offset: this.times.baseOffset + readInt32(entry, 8) } : undefined
+  }
+
+  async #lastBytes(suffix: IndexSuffix, entryBytes: number): Promise<Uint8Array | undefined> {
+    const file = await this.#storage.open(`${this.#path}.${suffix}`)
+    try {
+      if (file.length < entryBytes) return undefined
+      const view = await file.read(file.length - entryBytes, entryBytes)
+      const bytes = view.slice()
+      release(view)
+      return bytes.length === entryBytes ? bytes : undefined
+    } finally {
+      await file.close()
+    }
+  }
+
+  /** The last place in the file of the index that lies before `length`; 0 where there is none. */
+  async floorPositionOnDisk(length: number): Promise<number> {
+    const bytes = await readSmallFile(this.#storage, `${this.#path}.index`)
+    let floor = 0
+    for (let at = 0; at + 8 <= bytes.length; at += 8) {
+      const position = readInt32(bytes, at + 4)
+      if (position <= floor || position >= length) break
+      floor = position
+    }
+    return floor
   }
 
   async write(): Promise<void> {

@@ -1,6 +1,8 @@
 import { isPromise, type MaybePromise } from '../common/deferred.js'
 import { lend, release } from '../common/lease.js'
 import { baseOffsetAt, batchSizeAt, headerBytes, lastOffsetAt, lengthPrefixBytes } from '../record/batch-header.js'
+import { ChainWalk } from './batch-chain.js'
+import { crcFaultAt } from './batch-validation.js'
 import type { Segment } from './segment.js'
 
 /** What a reader asks of a segment. */
@@ -11,6 +13,8 @@ export interface SegmentRead {
   readonly upTo: number
   /** Whether the first batch is returned even if it exceeds `maxBytes`. */
   readonly minOneBatch: boolean
+  /** Whether batches whose checksums do not fit are damage; else that is left to whoever decodes them. */
+  readonly checkCrcs: boolean
 }
 
 const nothing = new Uint8Array(0)
@@ -31,9 +35,13 @@ export class SegmentReader {
   /** Whole batches from the first one that reaches the offset asked for; `undefined` when there is none. */
   read(request: SegmentRead): MaybePromise<Uint8Array | undefined> {
     const { offset, maxBytes } = request
-    const indexed = this.#segment.indexes.offsets.lookup(offset)
-    const hinted = this.#hintOffset <= offset && this.#hintPosition > indexed
-    return this.#readAt(hinted ? this.#hintPosition : indexed, maxBytes + this.#indexIntervalBytes + headerBytes, request)
+    const { chain, baseOffset, indexes } = this.#segment
+    const indexed = indexes.offsets.lookup(offset)
+    const wanted = maxBytes + this.#indexIntervalBytes + headerBytes
+    if (this.#hintOffset <= offset && this.#hintPosition > indexed) {
+      return this.#readAt(this.#hintPosition, wanted, request, chain.isChecked ? this.#hintOffset : -1)
+    }
+    return this.#readAt(indexed, wanted, request, indexed === 0 ? baseOffset : -1)
   }
 
   /** The file was cut: where a read ended, another batch may come to stand. */
@@ -42,54 +50,90 @@ export class SegmentReader {
     this.#hintPosition = 0
   }
 
-  #readAt(position: number, wantedBytes: number, request: SegmentRead): MaybePromise<Uint8Array | undefined> {
+  /** `expected` is the offset that the batch at `position` begins with, or -1. */
+  #readAt(position: number, wantedBytes: number, request: SegmentRead, expected: number): MaybePromise<Uint8Array | undefined> {
     const available = this.#segment.readableBytes - position
-    if (available <= 0) return undefined
+    if (available <= 0) return this.#expectNoMore(request)
     const wanted = Math.min(Math.max(wantedBytes, headerBytes), available)
     const view = this.#segment.file.read(position, wanted)
-    if (!isPromise(view)) return this.#select(view, position, wanted, request)
-    return view.then(bytes => this.#select(bytes, position, wanted, request))
+    if (!isPromise(view)) return this.#select(view, position, wanted, request, expected)
+    return view.then(bytes => this.#select(bytes, position, wanted, request, expected))
+  }
+
+  /** The batches end before the offset asked for. */
+  #expectNoMore({ offset }: SegmentRead): undefined {
+    const { chain, damage, nextOffset, readableBytes } = this.#segment
+    if (offset >= nextOffset || !chain.isChecked) return undefined
+    if (damage) throw damage
+    if (!chain.mayLackBefore(nextOffset)) {
+      throw this.#segment.damagedAt(readableBytes, `its batches end before offset ${offset}, though it should reach ${nextOffset - 1}`)
+    }
   }
 
   /** Picks from `view`, which stands at `filePosition`, the batches that were asked for; reads on where they are not all in it. */
-  #select(view: Uint8Array, filePosition: number, wanted: number, request: SegmentRead): MaybePromise<Uint8Array | undefined> {
+  #select(
+    view: Uint8Array,
+    filePosition: number,
+    wanted: number,
+    request: SegmentRead,
+    expected: number
+  ): MaybePromise<Uint8Array | undefined> {
     const segment = this.#segment
-    const { offset, maxBytes, upTo } = request
+    const { indexes, chain } = segment
+    const { offset, maxBytes, upTo, minOneBatch, checkCrcs } = request
     let start = 0
     let size = headerBytes
-    if (segment.indexes.areGiven && !segment.indexes.fit(view, 0, filePosition)) {
+    if ((indexes.areGiven || chain.isChecked) && !indexes.fit(view, 0, filePosition)) {
+      if (!indexes.areGiven) throw this.#damaged(view, filePosition, 'its header is not that of the batch that was written there')
       release(view)
-      return segment.rebuildIndexes().then(() => segment.read(request))
+      return segment.rebuildIndexes('index').then(() => segment.read(request))
     }
+    const walk = new ChainWalk(chain, expected, segment.baseOffset, segment.nextOffset)
     while (start + headerBytes <= view.length) {
+      const before = walk.expected
       size = batchSizeAt(view, start)
-      if (size < headerBytes) throw segment.damagedAt(filePosition + start)
-      const lastOffset = lastOffsetAt(view, start)
-      if (lastOffset >= offset) break
-      if (lastOffset < baseOffsetAt(view, start)) throw segment.damagedAt(filePosition + start)
+      const fault = walk.faultOf(view, start, offset)
+      if (fault !== undefined) throw this.#damaged(view, filePosition + start, fault)
+      if (lastOffsetAt(view, start) >= offset && !walk.isPassed) {
+        expected = before
+        break
+      }
       start += size
+      expected = walk.expected
     }
     if (start + size > view.length) {
       const isFirst = start === 0
-      const enough = request.minOneBatch || size <= maxBytes || start + headerBytes > view.length
+      const enough = minOneBatch || size <= maxBytes || start + headerBytes > view.length
+      const isCutShort = isFirst && (size <= wanted || filePosition + view.length >= segment.readableBytes)
+      if (isCutShort) throw this.#damaged(view, filePosition, 'a batch is cut short or has an impossible size')
       release(view)
-      const isAllThereIs = filePosition + view.length >= segment.readableBytes
-      if (isFirst && (size <= wanted || isAllThereIs)) throw segment.damagedAt(filePosition)
-      return enough ? this.#readAt(filePosition + start, Math.max(size, maxBytes), request) : nothing
+      return enough ? this.#readAt(filePosition + start, Math.max(size, maxBytes), request, expected) : nothing
     }
-    // Offsets are not under the checksum; those of other segments cannot be right.
-    if (lastOffsetAt(view, start) >= segment.nextOffset || baseOffsetAt(view, start) < segment.baseOffset) {
-      release(view)
-      throw segment.damagedAt(filePosition + start)
-    }
+    if (walk.isEpochDoubtful) return this.#confirmEpochs(view, request)
+    const crcFault = checkCrcs ? crcFaultAt(view, start) : undefined
+    if (crcFault !== undefined) throw this.#damaged(view, filePosition + start, crcFault)
     const limit = Math.min(view.length, start + maxBytes)
     const isBounded = upTo < segment.nextOffset
-    if ((start + size > limit && !request.minOneBatch) || (isBounded && lastOffsetAt(view, start) >= upTo)) {
+    if ((start + size > limit && !minOneBatch) || (isBounded && lastOffsetAt(view, start) >= upTo)) {
       release(view)
       return nothing
     }
-    const end = Math.max(start + size, this.#lastBatchEnd(view, filePosition, start + size, limit, isBounded ? upTo : undefined))
-    return this.#part(view, filePosition, start, end)
+    const bound = isBounded ? upTo : undefined
+    const end = chain.isChecked
+      ? soundEnd(view, start + size, limit, bound, walk, checkCrcs)
+      : this.#lastBatchEnd(view, filePosition, start + size, limit, bound)
+    return this.#part(view, filePosition, start, Math.max(start + size, end), walk.expected)
+  }
+
+  async #confirmEpochs(view: Uint8Array, request: SegmentRead): Promise<Uint8Array | undefined> {
+    release(view)
+    await this.#segment.chain.confirmEpochs()
+    return this.#segment.read(request)
+  }
+
+  #damaged(view: Uint8Array, position: number, reason: string): Error {
+    release(view)
+    return this.#segment.damagedAt(position, reason)
   }
 
   /** Where the last of the whole batches in [from, limit) ends. The index spares the walk over most of them. */
@@ -102,22 +146,41 @@ export class SegmentReader {
     if (indexes.areGiven && end > from && !indexes.fit(view, end, filePosition + end)) end = from
     while (end + lengthPrefixBytes <= limit) {
       const size = batchSizeAt(view, end)
-      if (size < headerBytes) throw this.#segment.damagedAt(filePosition + end)
+      if (size < headerBytes) throw this.#segment.damagedAt(filePosition + end, `a batch of ${size} bytes is not possible`)
       if (end + size > limit || (upTo !== undefined && lastOffsetAt(view, end) >= upTo)) break
       end += size
     }
     return end
   }
 
-  #part(view: Uint8Array, filePosition: number, start: number, end: number): Uint8Array {
+  /** `expected` is the offset after the batches up to `end`, where these were walked through. */
+  #part(view: Uint8Array, filePosition: number, start: number, end: number, expected: number): Uint8Array {
     const segment = this.#segment
     // While others read, the file may be cut, and filled again, before they come to their end.
     if (!segment.isHeld) {
       this.#hintPosition = filePosition + end
       const isLast = this.#hintPosition === segment.readableBytes
-      this.#hintOffset = end + 8 <= view.length ? baseOffsetAt(view, end) : isLast ? segment.nextOffset : Number.POSITIVE_INFINITY
+      if (segment.chain.isChecked) this.#hintOffset = expected
+      else this.#hintOffset = end + 8 <= view.length ? baseOffsetAt(view, end) : isLast ? segment.nextOffset : Number.POSITIVE_INFINITY
     }
     if (start === 0 && end === view.length) return view
     return lend(view.subarray(start, end), () => release(view))
   }
+}
+
+/** Where the last of the batches from `from` on ends that is whole, within the limits, and as it should be; what is not stays for the next read. */
+function soundEnd(view: Uint8Array, from: number, limit: number, upTo: number | undefined, walk: ChainWalk, checkCrcs: boolean): number {
+  let end = from
+  while (end + headerBytes <= limit) {
+    const { expected } = walk
+    const next = end + batchSizeAt(view, end)
+    if (next > limit || (upTo !== undefined && lastOffsetAt(view, end) >= upTo)) break
+    const isSound = walk.faultOf(view, end) === undefined && !walk.isPassed && !walk.isEpochDoubtful
+    if (!isSound || (checkCrcs && crcFaultAt(view, end) !== undefined)) {
+      walk.expected = expected
+      break
+    }
+    end = next
+  }
+  return end
 }

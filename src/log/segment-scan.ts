@@ -1,7 +1,8 @@
 import { release } from '../common/lease.js'
 import { baseOffsetAt, batchSizeAt, currentMagic, field, headerBytes, lastOffsetAt, lengthPrefixBytes } from '../record/batch-header.js'
 import type { StorageFile } from '../storage/storage.js'
-import { checkChecksum } from './batch-validation.js'
+import type { ChainWalk } from './batch-chain.js'
+import { crcFaultAt } from './batch-validation.js'
 
 /** What a segment's file holds, as far as it is whole. */
 export interface SegmentScan {
@@ -19,18 +20,18 @@ export type ScannedBatch = (bytes: Uint8Array, position: number, filePosition: n
 const blockBytes = 1024 * 1024
 const maxRelativeOffset = 2 ** 31 - 1
 
-/** Checks the batches of a segment in [from, length), where offsets below `nextOffset` cannot come, up to the first that is not as it should be. */
+/** Checks the batches of a segment in [from, length), as they follow each other in `chain`, up to the first that is not as it should be. */
 export async function scanSegment(
   file: StorageFile,
-  baseOffset: number,
+  chain: ChainWalk,
   from: number,
-  nextOffset: number,
   visit: ScannedBatch,
   length = file.length
 ): Promise<SegmentScan> {
   let filePosition = from
   let wanted = blockBytes
   let batches = 0
+  const scanned = (fault: string | undefined) => ({ end: filePosition, nextOffset: chain.nextOffset, batches, fault })
   while (filePosition < length) {
     const view = await file.read(filePosition, Math.min(wanted, length - filePosition))
     const asked = wanted
@@ -47,46 +48,38 @@ export async function scanSegment(
         wanted = Math.max(blockBytes, size)
         break
       }
-      fault = faultAt(view, position, size, baseOffset, nextOffset)
+      fault = faultAt(view, position, size) ?? chain.faultOf(view, position)
       if (fault) break
-      visit(view, position, filePosition + position)
-      nextOffset = lastOffsetAt(view, position) + 1
+      if (!chain.isPassed) visit(view, position, filePosition + position)
       batches++
       position += size
     }
     release(view)
     filePosition += position
     if (fault === undefined && position === 0 && view.length === 0) fault = 'it reads shorter than it is'
-    if (fault) return { end: filePosition, nextOffset, batches, fault }
+    if (fault) return scanned(fault)
   }
-  return { end: filePosition, nextOffset, batches, fault: undefined }
+  return scanned(undefined)
 }
 
-/** What is wrong with the batch at `position`, if anything. */
-function faultAt(bytes: Uint8Array, position: number, size: number, segmentBase: number, nextOffset: number): string | undefined {
+/** What is wrong with the batch at `position` by itself, if anything. */
+function faultAt(bytes: Uint8Array, position: number, size: number): string | undefined {
   const left = bytes.length - position
   if (left < headerBytes) return `${left} bytes are no batch`
   if (size === lengthPrefixBytes) return 'there are zeros where a batch should be'
   if (size < headerBytes) return `a batch of ${size} bytes is not possible`
   if (size > left) return `a batch of ${size} bytes is cut short`
   if (bytes[position + field.magic] !== currentMagic) return `magic ${bytes[position + field.magic]} is not known`
-  try {
-    checkChecksum(bytes, position)
-  } catch {
-    return 'the checksum of a batch does not fit its bytes'
-  }
-  const baseOffset = baseOffsetAt(bytes, position)
-  const lastOffset = lastOffsetAt(bytes, position)
-  const isRepresentable = Number.isSafeInteger(lastOffset) && lastOffset - segmentBase <= maxRelativeOffset
-  if (baseOffset < nextOffset || lastOffset < baseOffset || !isRepresentable) {
-    return `offsets ${baseOffset} to ${lastOffset} cannot follow ${nextOffset - 1}`
-  }
-  return undefined
+  return crcFaultAt(bytes, position)
 }
 
 /** Whether a whole batch that could belong here stands somewhere after `position`: then what lies between was not torn by a crash. */
 export async function hasBatchAfter(file: StorageFile, baseOffset: number, position: number, nextOffset: number): Promise<boolean> {
   let filePosition = position + 1
+  const couldFollow = (bytes: Uint8Array, at: number, size: number) =>
+    faultAt(bytes, at, size) === undefined &&
+    lastOffsetAt(bytes, at) >= baseOffsetAt(bytes, at) &&
+    lastOffsetAt(bytes, at) - baseOffset <= maxRelativeOffset
   while (filePosition + headerBytes <= file.length) {
     const view = await file.read(filePosition, blockBytes)
     let found = false
@@ -99,9 +92,9 @@ export async function hasBatchAfter(file: StorageFile, baseOffset: number, posit
       if (baseOffsetAt(view, at) < nextOffset || baseOffsetAt(view, at) - baseOffset > maxRelativeOffset) continue
       if (at + size > view.length) {
         const whole = await file.read(filePosition + at, size)
-        found = whole.length === size && faultAt(whole, 0, size, baseOffset, nextOffset) === undefined
+        found = whole.length === size && couldFollow(whole, 0, size)
         release(whole)
-      } else found = faultAt(view.subarray(0, at + size), at, size, baseOffset, nextOffset) === undefined
+      } else found = couldFollow(view.subarray(0, at + size), at, size)
     }
     release(view)
     if (found) return true

@@ -3,10 +3,12 @@ import { release } from '../common/lease.js'
 import { KafkaError } from '../errors.js'
 import { baseOffsetAt, headerBytes, lastOffsetAt, maxTimestampAt } from '../record/batch-header.js'
 import type { Storage, StorageFile } from '../storage/storage.js'
+import { type BatchChain, ChainWalk } from './batch-chain.js'
 import { type BatchVisitor, walkBatches } from './batch-scan.js'
+import { damageError } from './damage.js'
 import { pathIn } from './file-names.js'
 import { type CompleteLogOptions, rollAfterMs } from './log-options.js'
-import { removeFilesBeside, SegmentIndexes } from './segment-indexes.js'
+import { type IndexSuffix, removeFilesBeside, SegmentIndexes } from './segment-indexes.js'
 import { type SegmentRead, SegmentReader } from './segment-reader.js'
 import { type ScannedBatch, type SegmentScan, scanSegment } from './segment-scan.js'
 
@@ -21,6 +23,7 @@ export class Segment {
   readonly path: string
   readonly file: StorageFile
   readonly indexes: SegmentIndexes
+  readonly chain: BatchChain
   /** Largest timestamp of its records; -1 when none has one. */
   maxTimestamp = -1
   /** Last offset of the first batch with that timestamp. */
@@ -51,8 +54,17 @@ export class Segment {
   #damage: KafkaError | undefined
   #isSealed = false
 
-  constructor(storage: Storage, path: string, baseOffset: number, file: StorageFile, options: IndexingOptions, now: number) {
+  constructor(
+    storage: Storage,
+    path: string,
+    baseOffset: number,
+    file: StorageFile,
+    options: IndexingOptions,
+    now: number,
+    chain: BatchChain
+  ) {
     this.#storage = storage
+    this.chain = chain
     this.path = path
     this.baseOffset = baseOffset
     this.nextOffset = baseOffset
@@ -65,10 +77,17 @@ export class Segment {
     this.modifiedAt = now
   }
 
-  static open(storage: Storage, folder: string, baseOffset: number, options: CompleteLogOptions, now: number): MaybePromise<Segment> {
+  static open(
+    storage: Storage,
+    folder: string,
+    baseOffset: number,
+    options: CompleteLogOptions,
+    now: number,
+    chain: BatchChain
+  ): MaybePromise<Segment> {
     const path = pathIn(folder, baseOffset)
     const file = storage.open(`${path}.log`)
-    const segment = (opened: StorageFile) => new Segment(storage, path, baseOffset, opened, options, now)
+    const segment = (opened: StorageFile) => new Segment(storage, path, baseOffset, opened, options, now, chain)
     return isPromise(file) ? file.then(segment) : segment(file)
   }
 
@@ -96,9 +115,20 @@ export class Segment {
     return this.#retired
   }
 
+  /** What is known to be wrong with it: the first of what is. It is kept as evidence. */
+  get damage(): KafkaError | undefined {
+    return this.#damage
+  }
+
+  /** Takes note of damage, which is told, and passes it on. */
+  isDamaged(damage: KafkaError): KafkaError {
+    this.#damage ??= damage
+    return this.chain.damage.tell(damage)
+  }
+
   /** The time that retention goes by; infinite while the largest timestamp is not known. */
   get retentionTimestamp(): number {
-    if (!this.#knowsMaxTimestamp) return Number.POSITIVE_INFINITY
+    if (!this.#knowsMaxTimestamp || this.#damage) return Number.POSITIVE_INFINITY
     return this.maxTimestamp >= 0 ? this.maxTimestamp : this.modifiedAt
   }
 
@@ -164,8 +194,9 @@ export class Segment {
   }
 
   async #load(): Promise<void> {
-    const isLoaded = this.#hasNames && this.indexes.areOnDisk && (await this.indexes.read(this.sizeInBytes, this.nextOffset))
-    if (!isLoaded) return this.rebuildIndexes()
+    if (!this.#hasNames || !this.indexes.areOnDisk) return this.rebuildIndexes()
+    const wrong = await this.indexes.read(this.sizeInBytes, this.nextOffset)
+    if (wrong) return this.rebuildIndexes(wrong)
   }
 
   /** Makes `maxTimestamp` known, where the segment was taken as it is: by the time index, once that has been seen to be whole. */
@@ -181,7 +212,7 @@ export class Segment {
     await this.load()
     if (this.#knowsMaxTimestamp) return
     const { lastTimestamp, lastOffset } = this.indexes.times
-    if (!(await this.#isLargest(lastTimestamp, lastOffset, lastTimestamp))) return this.rebuildIndexes()
+    if (!(await this.#isLargest(lastTimestamp, lastOffset, lastTimestamp))) return this.rebuildIndexes('timeindex')
     this.maxTimestamp = lastTimestamp
     this.offsetOfMaxTimestamp = lastOffset
     this.#knowsMaxTimestamp = true
@@ -224,22 +255,21 @@ export class Segment {
     }
   }
 
-  /** Builds the indexes anew from the batches that are readable. Raises `CORRUPT_MESSAGE` when these are damaged, and changes nothing then. */
-  rebuildIndexes(): Promise<void> {
-    this.#rebuilding ??= this.#rebuild().finally(() => {
+  /** Builds the indexes anew from the batches that are readable, up to where these are damaged. `wrong` is the one that does not fit them. */
+  rebuildIndexes(wrong?: IndexSuffix): Promise<void> {
+    this.#rebuilding ??= this.#rebuild(wrong).finally(() => {
       this.#rebuilding = undefined
     })
     return this.#rebuilding
   }
 
-  async #rebuild(): Promise<void> {
-    if (this.#damage) throw this.#damage
+  async #rebuild(wrong: IndexSuffix | undefined): Promise<void> {
     const { readableBytes, nextOffset: limit } = this
     const indexing = { indexIntervalBytes: this.#indexIntervalBytes }
-    const fresh = new Segment(this.#storage, this.path, this.baseOffset, this.file, indexing, this.modifiedAt)
-    const { end, nextOffset, fault } = await fresh.scan(() => {}, 0, readableBytes)
-    const damage = fault ?? (nextOffset > limit ? `offset ${nextOffset - 1} belongs to the next segment` : undefined)
-    if (damage !== undefined) throw (this.#damage = this.damagedAt(end, damage))
+    const fresh = new Segment(this.#storage, this.path, this.baseOffset, this.file, indexing, this.modifiedAt, this.chain)
+    const { end, fault } = await fresh.scan(() => {}, 0, readableBytes, limit)
+    if (fault !== undefined) this.isDamaged(this.damagedAt(end, fault))
+    else if (wrong) this.#tellOfIndex(wrong)
     // What was appended meanwhile has its entries already.
     this.indexes.replaceBefore(readableBytes, limit, fresh.indexes)
     if (!this.#knowsMaxTimestamp || fresh.maxTimestamp > this.maxTimestamp) {
@@ -247,13 +277,19 @@ export class Segment {
       this.offsetOfMaxTimestamp = fresh.offsetOfMaxTimestamp
       this.#knowsMaxTimestamp = true
     }
-    if (!this.#isSealed) return
+    if (!this.#isSealed || fault !== undefined) return
     this.indexes.times.maybeAppend(this.maxTimestamp, this.offsetOfMaxTimestamp)
     if (this.#storage.durable && !this.#storage.readOnly && this.#hasNames) await this.indexes.write()
   }
 
+  /** Where others write, the index may have been that of another moment. */
+  #tellOfIndex(wrong: IndexSuffix): void {
+    if (this.#storage.readOnly) return
+    this.chain.damage.tell(damageError({ file: `${this.path}.${wrong}`, reason: 'it does not fit its log; it is made anew' }))
+  }
+
   /** Checks the batches from the start of the file, or from where the indexes end, and indexes them, as far as they are whole. */
-  async scan(visit: ScannedBatch, from = 0, to = this.file.length): Promise<SegmentScan> {
+  async scan(visit: ScannedBatch, from = 0, to = this.file.length, limit = Number.POSITIVE_INFINITY): Promise<SegmentScan> {
     if (from === 0) {
       this.indexes.beginAnew()
       this.maxTimestamp = -1
@@ -265,31 +301,47 @@ export class Segment {
       this.note(filePosition, lastOffsetAt(bytes, position), maxTimestampAt(bytes, position), now)
       visit(bytes, position, filePosition)
     }
-    return scanSegment(this.file, this.baseOffset, from, this.baseOffset, note, to)
+    // A leader epoch that is damaged ends no log; readers are told of it.
+    return scanSegment(this.file, this.#chainFrom(from, limit, false), from, note, to)
+  }
+
+  chainFrom(position: number): ChainWalk | undefined {
+    return this.chain.isChecked ? this.#chainFrom(position, this.nextOffset, true) : undefined
+  }
+
+  #chainFrom(position: number, limit: number, checksEpochs: boolean): ChainWalk {
+    return new ChainWalk(this.chain, position === 0 ? this.baseOffset : -1, this.baseOffset, limit, checksEpochs)
   }
 
   /** Takes the batches of the last segment as they are, but for those after the last entry of its indexes, which are checked and indexed. */
   async resume(hasIndexFiles: boolean): Promise<SegmentScan> {
-    if (hasIndexFiles && (await this.#resumeIndexes())) {
+    if (!hasIndexFiles) return this.scan(() => {})
+    let wrong = await this.#resumeIndexes()
+    if (!wrong) {
       const { lastTimestamp, lastOffset } = this.indexes.times
       const scan = await this.scan(() => {}, this.indexes.offsets.lastPosition)
       this.publish(scan.end, scan.nextOffset)
       await this.#readFirstTimestamp()
       if (scan.fault === undefined && (await this.#isLargest(lastTimestamp, lastOffset, this.maxTimestamp))) return scan
+      wrong = 'timeindex'
     }
-    return this.scan(() => {})
+    const scan = await this.scan(() => {})
+    if (scan.fault === undefined) this.#tellOfIndex(wrong)
+    return scan
   }
 
-  async #resumeIndexes(): Promise<boolean> {
-    const areRead = await this.indexes.read(this.sizeInBytes, Number.POSITIVE_INFINITY)
+  /** Returns which of the indexes cannot be right. */
+  async #resumeIndexes(): Promise<IndexSuffix | undefined> {
+    const wrong = await this.indexes.read(this.sizeInBytes, Number.POSITIVE_INFINITY)
+    if (wrong) return wrong
     const position = this.indexes.offsets.lastPosition
-    if (!areRead || (position > 0 && this.indexes.times.count === 0)) return false
+    if (position > 0 && this.indexes.times.count === 0) return 'timeindex'
     this.maxTimestamp = this.indexes.times.lastTimestamp
     this.offsetOfMaxTimestamp = this.indexes.times.lastOffset
     const view = await this.file.read(position, headerBytes)
     const fits = this.indexes.fit(view, 0, position)
     release(view)
-    return fits
+    return fits ? undefined : 'index'
   }
 
   async #readFirstTimestamp(): Promise<void> {
@@ -335,7 +387,7 @@ export class Segment {
       const view = await this.file.read(from, headerBytes)
       const fits = this.indexes.fit(view, 0, from)
       release(view)
-      if (!fits) await this.rebuildIndexes()
+      if (!fits) await this.rebuildIndexes('index')
     }
     return walkBatches(this, this.indexes.offsets.lookup(offset), this.readableBytes, visit)
   }
@@ -346,7 +398,7 @@ export class Segment {
     const entry = this.indexes.times.floorEntry(timestamp)
     if (!entry || !this.indexes.areGiven || (await this.#hasTimestamp(entry.offset, entry.timestamp)))
       return entry?.offset ?? this.baseOffset
-    await this.rebuildIndexes()
+    await this.rebuildIndexes('timeindex')
     return this.indexes.times.lookup(timestamp)
   }
 
@@ -460,8 +512,7 @@ export class Segment {
     if (!this.isHeld) return this.file.close()
   }
 
-  damagedAt(position: number, reason?: string): KafkaError {
-    const what = `\`${this.name}\` is damaged at position ${position}`
-    return new KafkaError('CORRUPT_MESSAGE', reason === undefined ? what : `${what}: ${reason}; nothing was changed`)
+  damagedAt(position: number, reason: string): KafkaError {
+    return damageError({ file: this.name, position, reason })
   }
 }

@@ -1,6 +1,7 @@
 import { readInt16, readInt64, writeInt64 } from '../common/bytes.js'
 import { KafkaError } from '../errors.js'
 import type { Storage } from '../storage/storage.js'
+import { type DamageReports, damageError } from './damage.js'
 import { pathIn } from './file-names.js'
 import { isLackOfRoom } from './lack-of-room.js'
 import { readSmallFile, renewSmallFile } from './small-file.js'
@@ -30,24 +31,28 @@ const abortedTransactionBytes = 34
 export class TransactionIndex {
   readonly #storage: Storage
   readonly #folder: string
+  readonly #damage: DamageReports
   /** In the order of their markers. */
   #entries: AbortedTransaction[] = []
   /** The segments that have a file. */
   readonly #files = new Set<number>()
 
-  constructor(storage: Storage, folder: string) {
+  constructor(storage: Storage, folder: string, damage: DamageReports) {
     this.#storage = storage
     this.#folder = folder
+    this.#damage = damage
   }
 
   /** Reads the files of some segments. Returns whether they can be right; where they cannot, nothing is taken from them. */
   async load(files: ReadonlySet<number>, segments: readonly SegmentRange[]): Promise<boolean> {
     const entries: AbortedTransaction[] = []
+    let file = ''
     try {
       for (const segment of segments) {
         if (!files.has(segment.baseOffset)) continue
         this.#files.add(segment.baseOffset)
-        const bytes = await readSmallFile(this.#storage, this.#pathOf(segment.baseOffset))
+        file = this.#pathOf(segment.baseOffset)
+        const bytes = await readSmallFile(this.#storage, file)
         for (const entry of abortedTransactionsIn(bytes)) {
           expectToFollow(entry, entries.at(-1), segment)
           entries.push(entry)
@@ -55,8 +60,9 @@ export class TransactionIndex {
       }
       expectStable(entries)
     } catch (error) {
-      if (error instanceof KafkaError && error.code === 'CORRUPT_MESSAGE') return false
-      throw error
+      if (!(error instanceof KafkaError) || error.code !== 'CORRUPT_MESSAGE') throw error
+      this.#damage.tell(damageError({ file, reason: `${error.message}; it is made anew` }))
+      return false
     }
     this.#entries = entries
     return true

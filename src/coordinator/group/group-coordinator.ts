@@ -64,9 +64,10 @@ export class GroupCoordinator {
     this.#expireLater()
   }
 
-  /** Opens partitions that hold something already, so that their groups are listed, time out and expire. */
+  /** Opens partitions that hold something already, so that their groups are listed, time out and expire. Those whose log is damaged stay closed. */
   async load(partitions: Iterable<number>): Promise<void> {
-    await Promise.all(Array.from(partitions, partition => this.#open(partition)))
+    const openings = await Promise.allSettled(Array.from(partitions, partition => this.#open(partition)))
+    for (const opening of openings) if (opening.status === 'rejected' && !isUnavailable(opening.reason)) throw opening.reason
   }
 
   joinGroup(request: JoinRequest, caller: GroupCaller, signal?: AbortSignal): MaybePromise<JoinResponse> {
@@ -335,4 +336,8 @@ interface OpenPartition {
 
 function mapped<T, U>(decision: Decision<T>, map: (value: T) => U): Decision<U> {
   return { records: decision.records, committed: () => map(decision.committed()) }
+}
+
+function isUnavailable(error: unknown): boolean {
+  return error instanceof KafkaError && error.code === 'COORDINATOR_NOT_AVAILABLE'
 }

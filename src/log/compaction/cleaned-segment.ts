@@ -29,12 +29,12 @@ export class CleanedSegment {
 
   /** Begins one that takes the place of `sources`. */
   static async begin(storage: Storage, folder: string, sources: readonly Segment[], options: CompleteLogOptions): Promise<CleanedSegment> {
-    const [{ baseOffset }] = sources
+    const [{ baseOffset, chain }] = sources
     const path = pathIn(folder, baseOffset)
     const { modifiedAt } = sources[sources.length - 1]
     await storage.remove(`${path}.log.cleaned`)
     const file = await storage.open(`${path}.log.cleaned`)
-    const segment = new Segment(storage, path, baseOffset, file, options, modifiedAt)
+    const segment = new Segment(storage, path, baseOffset, file, options, modifiedAt, chain)
     return new CleanedSegment(
       storage,
       segment,

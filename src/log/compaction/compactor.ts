@@ -13,7 +13,7 @@ import { type Dirtiness, dirtinessOf } from './dirtiness.js'
 import { KeyOffsets } from './key-offsets.js'
 import { type MeasuredSegment, segmentGroups } from './segment-groups.js'
 import { Slices } from './slices.js'
-import { type Survey, surveyOf } from './survey.js'
+import { expectSound, type Survey, surveyOf } from './survey.js'
 import { swapIn } from './swap.js'
 import { TransactionRemains } from './transaction-remains.js'
 
@@ -100,11 +100,12 @@ export class Compactor {
       return await log.segments.holding(held => this.#compactHeld(held, dirtiness, options, cuts))
     } catch (error) {
       if (error === overtaken || cuts !== log.cuts) return undefined
-      throw error
+      throw log.chain.damage.tell(error)
     }
   }
 
   async #compactHeld(held: readonly Segment[], dirtiness: Dirtiness, options: CompactOptions, cuts: number): Promise<CompactionReport> {
+    for (const { damage, baseOffset } of held) if (damage && baseOffset < dirtiness.endOffset) throw damage
     const { maxKeyBytes = defaultMaxKeyBytes, signal } = options
     // Made when it is needed: most logs never are compacted, and a thousand that close at once would feel it.
     this.#stop = new AbortController()
@@ -172,7 +173,8 @@ export class Compactor {
     const output = await CleanedSegment.begin(storage, folder, sources, options)
     try {
       for (const source of sources) {
-        await walkBatches(source, 0, source.readableBytes, async (bytes, position) => {
+        await walkBatches(source, 0, source.readableBytes, async (bytes, position, filePosition) => {
+          expectSound(source, bytes, position, filePosition)
           const kept = cleaner.clean(bytes, position)
           if (kept) await output.append(kept)
           await slices.spend(cleaner.work)
@@ -198,6 +200,7 @@ export class Compactor {
       if (!areThere) return
       try {
         for (const source of sources) await source.giveUpNames()
+        log.chain.noteGapBefore(sources[sources.length - 1].nextOffset)
         await swapIn(storage, folder, cleaned, sources)
       } catch (error) {
         throw new Error(`compacted segments could not be put in place: ${reasonOf(error)}`, { cause: error })
@@ -232,7 +235,7 @@ async function lastOffsets(
   const cursor = new RecordCursor()
   let keysEnd = firstDirtyOffset
   for (const segment of segments) {
-    const isFull = await walkBatches(segment, 0, segment.readableBytes, (bytes, position) => {
+    const isFull = await walkBatches(segment, 0, segment.readableBytes, (bytes, position, filePosition) => {
       const isControl = (attributesAt(bytes, position) & attribute.control) !== 0
       if (isControl) transactions.endsNothing(bytes, position)
       const holdsKeys = !isControl && !transactions.isAborted(bytes, position)
@@ -243,6 +246,8 @@ async function lastOffsets(
         const count = recordCountAt(bytes, position)
         if (!keys.hasRoomFor(count)) return true
         keys.reserve(count)
+        // A key that is damaged must not take the last record of another with it.
+        expectSound(segment, bytes, position, filePosition)
         cursor.reset(bytes, position)
         while (cursor.next()) {
           if (cursor.keyLength < 0 || cursor.offset < firstDirtyOffset) continue

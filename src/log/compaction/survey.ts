@@ -2,6 +2,7 @@ import { attribute, attributesAt, baseOffsetAt, batchSizeAt, lastOffsetAt, produ
 import { controlTypeOf } from '../../record/control-record.js'
 import { RecordCursor } from '../../record/record-cursor.js'
 import { walkBatches } from '../batch-scan.js'
+import { crcFaultAt } from '../batch-validation.js'
 import type { Segment } from '../segment.js'
 import type { AbortedTransaction } from '../transaction-index.js'
 import type { Slices } from './slices.js'
@@ -37,12 +38,13 @@ export async function surveyOf(
   let dirtyRecords = 0
   for (const segment of segments) {
     if (segment.baseOffset >= endOffset && open.size === 0) break
-    const ended = await walkBatches(segment, 0, segment.readableBytes, (bytes, position) => {
+    const ended = await walkBatches(segment, 0, segment.readableBytes, (bytes, position, filePosition) => {
       const firstOffset = baseOffsetAt(bytes, position)
       if (firstOffset >= endOffset && open.size === 0) return true
       const producerId = producerIdAt(bytes, position)
       const attributes = attributesAt(bytes, position)
       if (attributes & attribute.control) {
+        expectSound(segment, bytes, position, filePosition)
         const begun = open.get(producerId)
         open.delete(producerId)
         if (begun !== undefined && markerTypeAt(bytes, position, cursor) === 'ABORT') {
@@ -58,6 +60,12 @@ export async function surveyOf(
     if (ended) break
   }
   return { dirtyRecords, aborted: aborted.sort((a, b) => a.firstOffset - b.firstOffset) }
+}
+
+/** Throws CORRUPT_MESSAGE, with the place, where the checksum of a batch does not fit: nothing may be concluded from what is in it. */
+export function expectSound(segment: Segment, bytes: Uint8Array, position: number, filePosition: number): void {
+  const fault = crcFaultAt(bytes, position)
+  if (fault !== undefined) throw segment.damagedAt(filePosition, fault)
 }
 
 /** What the control batch at `position` says; undefined when compaction has emptied it. */

@@ -1,0 +1,115 @@
+import { release } from '../common/lease.js'
+import { batchSizeAt, headerBytes, lastOffsetAt, maxTimestampAt } from '../record/batch-header.js'
+import type { StorageFile } from '../storage/storage.js'
+import { allDone } from './all-done.js'
+import { ChainWalk } from './batch-chain.js'
+import { walkBatches } from './batch-scan.js'
+import type { Segment } from './segment.js'
+
+/** So many segments are looked at side by side. */
+const checkedTogether = 16
+
+/**
+ * Checks, without reading through them, whether segments that are not looked into otherwise have the offsets that their names say: each begins with its
+ * own, and ends where the next begins. What is wrong is told; the records before it can be read.
+ */
+export async function checkBorders(segments: readonly Segment[], indexed: ReadonlySet<number>): Promise<void> {
+  const borders = segments
+    .slice(0, -1)
+    .map((segment, i) => ({ segment, nextBase: segments[i + 1].baseOffset }))
+    .filter(({ segment, nextBase }) => segment.chain.isChecked && nextBase > segment.chain.startOffset)
+  for (let i = 0; i < borders.length; i += checkedTogether) {
+    const some = borders.slice(i, i + checkedTogether)
+    await allDone(some.map(({ segment, nextBase }) => checkBorder(segment, nextBase, indexed.has(segment.baseOffset))))
+  }
+}
+
+async function checkBorder(segment: Segment, nextBase: number, hasIndexes: boolean): Promise<void> {
+  const found = (await faultAtStart(segment, nextBase)) ?? (hasIndexes ? (await lookAtEnd(segment, nextBase)).fault : undefined)
+  if (found) segment.isDamaged(segment.damagedAt(found.position, found.reason))
+}
+
+interface Found {
+  readonly position: number
+  readonly reason: string
+}
+
+/** Where the batches of a segment end, as far as that can be told. */
+interface End {
+  readonly offset?: number
+  readonly fault?: Found
+}
+
+async function faultAtStart({ file, chain, baseOffset }: Segment, nextBase: number): Promise<Found | undefined> {
+  if (file.length === 0) {
+    if (chain.mayLackBefore(nextBase)) return undefined
+    return { position: 0, reason: `it is empty, though the offsets ${baseOffset} to ${nextBase - 1} belong in it` }
+  }
+  const walk = new ChainWalk(chain, baseOffset, baseOffset, nextBase)
+  const first = await step(file, 0, walk)
+  return first.fault === undefined ? undefined : { position: 0, reason: first.fault }
+}
+
+/** Walks from the last place that the index names to the end, or from the one before where what stands there is another batch. */
+export async function lookAtEnd(segment: Segment, nextBase: number): Promise<End> {
+  const { file, indexes } = segment
+  const index = await indexes.lastIndexEntry()
+  const isWithin = index !== undefined && index.position < file.length
+  if (isWithin && (await lastOffsetOf(file, index.position)) === index.offset) return walkToEnd(segment, index.position, true, nextBase)
+  const before = await indexes.floorPositionOnDisk(isWithin ? index.position : file.length)
+  return walkToEnd(segment, before, before === 0, nextBase)
+}
+
+/** `isSure` is whether a batch stands at `from`. */
+async function walkToEnd(segment: Segment, from: number, isSure: boolean, nextBase: number): Promise<End> {
+  const { file, chain, baseOffset } = segment
+  const walk = new ChainWalk(chain, from === 0 ? baseOffset : -1, baseOffset, nextBase)
+  for (let position = from; position < file.length; ) {
+    const { fault, next } = await step(file, position, walk)
+    // Whoever reads there will see whether it is the index that is wrong.
+    if (fault !== undefined) return position === from && !isSure ? {} : { fault: { position, reason: fault } }
+    position = next
+  }
+  const offset = walk.nextOffset
+  const reason = await faultAfter(segment, offset, nextBase, true)
+  return reason === undefined ? { offset } : { offset, fault: { position: file.length, reason } }
+}
+
+async function lastOffsetOf(file: StorageFile, position: number): Promise<number> {
+  const view = await file.read(position, headerBytes)
+  const lastOffset = view.length < headerBytes ? -1 : lastOffsetAt(view, 0)
+  release(view)
+  return lastOffset
+}
+
+/**
+ * What is wrong with a segment whose batches, which are all sound, end before offset `end`. Where offsets may be missing before the next segment, the times
+ * tell how far it reached: they are those of the batches that compaction has left.
+ */
+export async function faultAfter(segment: Segment, end: number, nextBase: number, hasIndexes: boolean): Promise<string | undefined> {
+  if (end === nextBase) return undefined
+  if (!segment.chain.mayLackBefore(nextBase)) return `its batches end before offset ${end}, though it reached to ${nextBase - 1}`
+  const time = hasIndexes ? await segment.indexes.lastTimeEntry() : undefined
+  if (!time || time.offset < end || (await largestTimestamp(segment)) >= time.timestamp) return undefined
+  return `its batches end before offset ${end}, though it reached to ${time.offset}`
+}
+
+async function step(file: StorageFile, position: number, walk: ChainWalk) {
+  const view = await file.read(position, headerBytes)
+  try {
+    if (view.length < headerBytes) return { fault: `${file.length - position} bytes are no batch`, next: file.length }
+    const next = position + batchSizeAt(view, 0)
+    const fault = walk.faultOf(view, 0) ?? (next > file.length ? 'a batch is cut short' : undefined)
+    return { fault, next }
+  } finally {
+    release(view)
+  }
+}
+
+async function largestTimestamp({ name, file }: Segment): Promise<number> {
+  let largest = -1
+  await walkBatches({ name, file }, 0, file.length, (bytes, position) => {
+    largest = Math.max(largest, maxTimestampAt(bytes, position))
+  })
+  return largest
+}
