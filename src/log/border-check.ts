@@ -55,31 +55,27 @@ export async function lookAtEnd(segment: Segment, nextBase: number): Promise<End
   const { file, indexes } = segment
   const index = await indexes.lastIndexEntry()
   const isWithin = index !== undefined && index.position < file.length
-  if (isWithin && (await lastOffsetOf(file, index.position)) === index.offset) return walkToEnd(segment, index.position, true, nextBase)
+  const end = isWithin ? await walkToEnd(segment, index.position, nextBase, index.offset) : undefined
+  if (end) return end
   const before = await indexes.floorPositionOnDisk(isWithin ? index.position : file.length)
-  return walkToEnd(segment, before, before === 0, nextBase)
+  // Whoever reads there will see which of the two is wrong.
+  return (await walkToEnd(segment, before, nextBase, before === 0 ? -1 : undefined)) ?? {}
 }
 
-/** `isSure` is whether a batch stands at `from`. */
-async function walkToEnd(segment: Segment, from: number, isSure: boolean, nextBase: number): Promise<End> {
+/** `lastOffset` is that of the batch at `from`, as the index has it; undefined where it may not be one, -1 where it may have any. Undefined where it has another. */
+async function walkToEnd(segment: Segment, from: number, nextBase: number, lastOffset: number | undefined): Promise<End | undefined> {
   const { file, chain, baseOffset } = segment
   const walk = new ChainWalk(chain, from === 0 ? baseOffset : -1, baseOffset, nextBase)
   for (let position = from; position < file.length; ) {
-    const { fault, next } = await step(file, position, walk)
-    // Whoever reads there will see whether it is the index that is wrong.
-    if (fault !== undefined) return position === from && !isSure ? {} : { fault: { position, reason: fault } }
-    position = next
+    const found = await step(file, position, walk)
+    const isAnother = lastOffset === undefined ? found.fault !== undefined : lastOffset >= 0 && lastOffset !== found.lastOffset
+    if (position === from && isAnother) return undefined
+    if (found.fault !== undefined) return { fault: { position, reason: found.fault } }
+    position = found.next
   }
   const offset = walk.nextOffset
   const reason = await faultAfter(segment, offset, nextBase, true)
   return reason === undefined ? { offset } : { offset, fault: { position: file.length, reason } }
-}
-
-async function lastOffsetOf(file: StorageFile, position: number): Promise<number> {
-  const view = await file.read(position, headerBytes)
-  const lastOffset = view.length < headerBytes ? -1 : lastOffsetAt(view, 0)
-  release(view)
-  return lastOffset
 }
 
 /**
@@ -97,10 +93,10 @@ export async function faultAfter(segment: Segment, end: number, nextBase: number
 async function step(file: StorageFile, position: number, walk: ChainWalk) {
   const view = await file.read(position, headerBytes)
   try {
-    if (view.length < headerBytes) return { fault: `${file.length - position} bytes are no batch`, next: file.length }
+    if (view.length < headerBytes) return { fault: `${file.length - position} bytes are no batch`, next: file.length, lastOffset: -1 }
     const next = position + batchSizeAt(view, 0)
     const fault = walk.faultOf(view, 0) ?? (next > file.length ? 'a batch is cut short' : undefined)
-    return { fault, next }
+    return { fault, next, lastOffset: lastOffsetAt(view, 0) }
   } finally {
     release(view)
   }
