@@ -1,6 +1,9 @@
 export const minChunkBytes = 4 * 1024
 export const maxChunkBytes = 1024 * 1024
 
+/** A read that finds fewer bytes than this in a chunk, though there are more, copies: less work than another fetch. */
+export const leastPieceBytes = 64 * 1024
+
 /** Memory that is free again, by size: powers of two from 4 KiB to, usually, 1 MiB. Touching fresh memory costs more than copying a record into it. */
 export class ChunkPool {
   freeBytes = 0

@@ -1,6 +1,6 @@
 import { lend } from '../common/lease.js'
 import { expectInteger, expectKnownKeys } from '../common/options.js'
-import { ChunkPool, maxChunkBytes, minChunkBytes } from './chunk-pool.js'
+import { ChunkPool, leastPieceBytes, maxChunkBytes, minChunkBytes } from './chunk-pool.js'
 import type { Storage, StorageFile } from './storage.js'
 
 export interface MemoryStorageOptions {
@@ -19,35 +19,34 @@ export function memoryStorage(options?: MemoryStorageOptions): MemoryStorage {
 type Folder = Map<string, Folder | Content>
 
 /**
- * The storage behind `memoryStorage()`. A file is a list of chunks, of 4 KiB first and then doubling up to 1 MiB, so that ten thousand small
- * partitions are cheap and a large one is contiguous. What one `append` adds always lies in one chunk.
+ * The storage behind `memoryStorage()`. A file is a list of chunks of 1 MiB. The first starts with 4 KiB and is replaced by one of twice the size
+ * as it fills up, so that ten thousand small partitions are cheap. What one `append` adds always lies in one chunk. A read goes on over the end of a chunk where little is
+ * left in it.
  */
 export class MemoryStorage implements Storage {
   readonly durable = false
   readonly #root: Folder = new Map()
-  readonly #pool: ChunkPool
   readonly #chunks: Chunks
 
   constructor(options: MemoryStorageOptions = {}) {
     expectKnownKeys('memoryStorage', options, ['maxFreeBytes'])
     const { maxFreeBytes = 32 * 1024 * 1024 } = options
     expectInteger('maxFreeBytes', maxFreeBytes, 0)
-    this.#pool = new ChunkPool(maxFreeBytes)
-    this.#chunks = new Chunks(this.#pool)
+    this.#chunks = new Chunks(new ChunkPool(maxFreeBytes))
   }
 
   /** Bytes of all chunks: those of files, those that are lent although their files are gone, and those that wait to be used again. */
   get memoryBytes(): number {
-    return this.#chunks.takenBytes + this.#pool.freeBytes
+    return this.#chunks.takenBytes + this.#chunks.freeBytes
   }
 
   releaseMemory(): void {
-    this.#pool.clear()
+    this.#chunks.clear()
   }
 
   /** Bytes of removed files that wait to be used again. */
   get freeBytes(): number {
-    return this.#pool.freeBytes
+    return this.#chunks.freeBytes
   }
 
   open(name: string): StorageFile {
@@ -167,10 +166,12 @@ class MemoryFile implements StorageFile {
   }
 }
 
+const mostJoinedBytes = 2 * maxChunkBytes
+
 /** Contiguous bytes of a file from `start` on; `readers` counts the views of it that are lent out. */
 interface Chunk {
   readonly bytes: Uint8Array
-  readonly start: number
+  start: number
   used: number
   readers: number
   discarded: boolean
@@ -180,6 +181,8 @@ interface Chunk {
 class Chunks {
   takenBytes = 0
   readonly #pool: ChunkPool
+  /** For what is copied together; twice as large as a chunk. */
+  readonly #joins = new ChunkPool(4 * mostJoinedBytes, mostJoinedBytes)
   readonly #abandoned = new FinalizationRegistry<number>(bytes => {
     this.takenBytes -= bytes
   })
@@ -188,15 +191,34 @@ class Chunks {
     this.#pool = pool
   }
 
+  /** Bytes that wait to be used again. */
+  get freeBytes(): number {
+    return this.#pool.freeBytes + this.#joins.freeBytes
+  }
+
+  clear(): void {
+    this.#pool.clear()
+    this.#joins.clear()
+  }
+
   take(neededBytes: number): Uint8Array {
-    const bytes = this.#pool.take(neededBytes)
+    return this.#count(this.#pool.take(neededBytes))
+  }
+
+  /** Memory for bytes that are copied together to be lent. */
+  takeJoined(bytes: number): Uint8Array {
+    return this.#count(bytes > maxChunkBytes ? this.#joins.take(bytes) : this.#pool.take(bytes))
+  }
+
+  #count(bytes: Uint8Array): Uint8Array {
     this.takenBytes += bytes.length
     return bytes
   }
 
   give({ bytes }: Chunk): void {
     this.takenBytes -= bytes.length
-    this.#pool.give(bytes)
+    if (bytes.length === mostJoinedBytes) this.#joins.give(bytes)
+    else this.#pool.give(bytes)
   }
 
   /** Leaves a chunk of a file that is gone to those who read it. */
@@ -233,14 +255,43 @@ class Content {
 
   read(position: number, maxBytes: number): Uint8Array {
     if (position >= this.length || maxBytes <= 0) return nothing
-    const chunk = this.#chunks[this.#chunkIndexAt(position)]
+    const index = this.#chunkIndexAt(position)
+    const chunk = this.#chunks[index]
     const from = position - chunk.start
+    const left = chunk.used - from
+    if (left < leastPieceBytes && left < maxBytes && index + 1 < this.#chunks.length) {
+      const joined = this.#join(index, from, maxBytes)
+      if (joined) return joined
+    }
     const view = chunk.bytes.subarray(from, Math.min(from + maxBytes, chunk.used))
     if (view.length === 0) throw new Error('The memory of the file was transferred by somebody to whom it was only lent')
     chunk.readers++
     return lend(view, () => {
       if (--chunk.readers === 0 && chunk.discarded) this.#memory.giveLent(chunk)
     })
+  }
+
+  /** A copy of the end of a chunk and of what follows, as much of it as is asked for and fits. It ends with a chunk, or where `maxBytes` do. */
+  #join(index: number, from: number, maxBytes: number): Uint8Array | undefined {
+    const chunks = this.#chunks
+    let size = chunks[index].used - from
+    let end = index + 1
+    for (; end < chunks.length && size < maxBytes; end++) {
+      const more = Math.min(chunks[end].used, maxBytes - size)
+      if (size + more > mostJoinedBytes) break
+      size += more
+    }
+    if (end === index + 1) return undefined
+    const bytes = this.#memory.takeJoined(size)
+    let filled = 0
+    for (let next = index; next < end; next++) {
+      const part = chunks[next].bytes.subarray(next === index ? from : 0, chunks[next].used)
+      bytes.set(part.length > size - filled ? part.subarray(0, size - filled) : part, filled)
+      filled += part.length
+    }
+    const chunk: Chunk = { bytes, start: 0, used: size, readers: 1, discarded: true }
+    this.#memory.leave(chunk)
+    return lend(bytes.subarray(0, size), () => this.#memory.giveLent(chunk))
   }
 
   truncate(length: number): void {
@@ -282,10 +333,22 @@ class Content {
     else this.#memory.leave(chunk)
   }
 
+  /** A chunk with room for so many more bytes. As long as a file fits in one chunk, that one is replaced by a larger one. */
   #addChunk(neededBytes: number): Chunk {
     const last = this.#chunks.at(-1)
-    const size = last ? Math.min(last.bytes.length * 2, maxChunkBytes) : minChunkBytes
-    const chunk = { bytes: this.#memory.take(Math.max(size, neededBytes)), start: this.length, used: 0, readers: 0, discarded: false }
+    const grows = last !== undefined && last.start === 0 && last.used + neededBytes <= maxChunkBytes
+    const size = Math.max(
+      last ? Math.min(last.bytes.length * 2, maxChunkBytes) : minChunkBytes,
+      grows ? last.used + neededBytes : neededBytes
+    )
+    const chunk: Chunk = { bytes: this.#memory.take(size), start: this.length, used: 0, readers: 0, discarded: false }
+    if (grows) {
+      chunk.start = 0
+      chunk.bytes.set(last.bytes.subarray(0, last.used))
+      chunk.used = last.used
+      this.#chunks.pop()
+      this.#discard(last)
+    }
     this.#chunks.push(chunk)
     return chunk
   }

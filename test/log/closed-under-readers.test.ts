@@ -95,8 +95,8 @@ describe('a log that is closed while it is read', () => {
   })
 
   it('does not wait for a walk through all of it', async () => {
-    const { storage, log, hold } = await heldUp({ indexIntervalBytes: 1_000_000 })
-    for (let i = 0; i < 40; i++) await log.append(batchAt(noon + i, 'x'.repeat(1000)))
+    const { storage, log, hold } = await heldUp({ indexIntervalBytes: 10_000_000 })
+    for (let i = 0; i < 40; i++) await log.append(batchAt(noon + i, 'x'.repeat(100_000)))
     const { begun, release } = hold()
     const lookingUp = log.offsetForTimestamp(noon + 39)
     await begun

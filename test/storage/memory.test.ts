@@ -51,6 +51,36 @@ describe('memory storage', () => {
     expect(storage.freeBytes).toBe(8 * kibibyte)
   })
 
+  it('goes on where a chunk ends that has little left, and lends a copy', () => {
+    const storage = memoryStorage()
+    const file = storage.open('a.log')
+    const appends = 300
+    for (let number = 0; number < appends; number++) file.append(new Uint8Array(100).fill(number))
+    const all = Uint8Array.from({ length: 100 * appends }, (_, at) => Math.floor(at / 100))
+    const { memoryBytes } = storage
+    for (const maxBytes of [100 * appends, 10_000, 4500]) {
+      for (let position = 0; position < all.length; position += 700) {
+        const view = file.read(position, maxBytes) as Uint8Array
+        expect(Buffer.compare(view, all.subarray(position, position + maxBytes))).toBe(0)
+        expect(storage.memoryBytes).toBeGreaterThanOrEqual(memoryBytes)
+        release(view)
+      }
+    }
+    file.close()
+    storage.remove('a.log')
+    expect(storage.memoryBytes).toBe(storage.freeBytes)
+  })
+
+  it('does not cut what one append added where it goes on', () => {
+    const file = memoryStorage().open('a.log')
+    for (const size of [100, 5000, 1_048_576, 1_048_000, 1_100_000]) file.append(new Uint8Array(size).fill(size % 251))
+    for (let position = 0; position < file.length; ) {
+      const view = file.read(position, 100_000_000) as Uint8Array
+      position += view.length
+      expect([5100, 1_053_676, 2_101_676, 3_201_676]).toContain(position)
+    }
+  })
+
   it('takes an append of any size in one piece', () => {
     const file = memoryStorage().open('a.log')
     file.append(new Uint8Array(10))

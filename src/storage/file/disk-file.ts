@@ -1,8 +1,8 @@
 import { fdatasync, fstatSync, ftruncateSync, read as readFd, readSync, statSync, write as writeFd, writeSync } from 'node:fs'
 import { type Deferred, deferred, type MaybePromise } from '../../common/deferred.js'
 import { afterLoop } from '../../common/host.js'
-import { lend } from '../../common/lease.js'
-import type { ChunkPool } from '../chunk-pool.js'
+import { lend, release } from '../../common/lease.js'
+import { type ChunkPool, leastPieceBytes } from '../chunk-pool.js'
 import type { StorageFile } from '../storage.js'
 import type { HandlePool } from './handle-pool.js'
 import { storageError } from './storage-error.js'
@@ -180,14 +180,15 @@ export class DiskFile implements StorageFile {
 
   #read(position: number, maxBytes: number): MaybePromise<Uint8Array> {
     if (position >= this.#length || maxBytes <= 0) return nothing
+    const writtenEnd = Math.min(position + maxBytes, this.#writtenLength)
     const recent = this.#tail.read(position, maxBytes)
-    if (recent) return recent
+    if (recent) {
+      if (recent.length >= leastPieceBytes || position + recent.length >= writtenEnd) return recent
+      release(recent)
+    }
     if (position >= this.#writtenLength) return this.#reading(() => this.#readWhenWritten(position, maxBytes))
-    const end = Math.min(
-      position + maxBytes,
-      this.#writtenLength,
-      position < this.#tail.start ? this.#tail.start : Number.POSITIVE_INFINITY
-    )
+    // The tail spares the disk what it holds, unless that would make two reads of a small one.
+    const end = this.#tail.start - position >= leastPieceBytes ? Math.min(writtenEnd, this.#tail.start) : writtenEnd
     const byteCount = end - position
     return byteCount <= maxSyncReadBytes ? this.#readNow(position, byteCount) : this.#reading(() => this.#readLater(position, byteCount))
   }

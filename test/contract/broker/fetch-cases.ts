@@ -68,6 +68,16 @@ export function fetchCases(stage: Stage): void {
     )
   })
 
+  it('returns all that fits its limits, of large batches after small ones too', async () => {
+    const name = fresh('growing')
+    await stage.client.createTopic(name)
+    const values = ['first', ...Array.from({ length: 40 }, (_, number) => `${number}`.padEnd(200 * (number + 1)))]
+    for (const value of values) await stage.client.produce(name, 0, batch([value]))
+    for (const offset of [0, 1, 7, 20]) {
+      expect((await stage.client.fetch(name, [0], { offset }))[0].values).toEqual(values.slice(offset))
+    }
+  })
+
   it('keeps to the limit of a partition, but for the first batch, which comes whole', async () => {
     const name = await filled()
     const { length } = batch(['a0', 'a1', 'a2'])
