@@ -339,6 +339,15 @@ export class AssignedPartition implements TopicPartition {
     this.#fetchOffset = -1
   }
 
+  /** Gives back memory: what was fetched and is in nobody's hands will be fetched again. */
+  giveUpFetched(): void {
+    // A record in hand, or a batch, stands in what is being read.
+    if (this.#handled === this.#position) this.discard()
+    else this.#fetched?.release()
+    this.#fetched = undefined
+    this.#fetchOffset = this.#reading?.endOffset ?? this.#position
+  }
+
   /** What to read next: what is being read, else what has been fetched. */
   take(): FetchedRecords | undefined {
     if (this.#reading === undefined && this.#fetched !== undefined) {

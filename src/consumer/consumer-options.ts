@@ -52,7 +52,11 @@ export interface ConsumerOptions<T extends TopicSelector = TopicSelector, K = Ui
   readonly fetchMinBytes?: number
   /** Milliseconds that it may take for that. Default: 500. */
   readonly fetchMaxWaitMs?: number
-  /** Bytes of one answer, and of what is fetched ahead. A batch that is larger comes through alone. Default: 50 MiB. */
+  /**
+   * Bytes of one answer, and of what is fetched ahead. A batch that is larger comes through alone, and so does the next batch of a partition when others,
+   * whose handlers take long, hold all of it. Partitions that are paused may hold as much again; what is beyond is fetched once more when they resume.
+   * Default: 50 MiB.
+   */
   readonly fetchMaxBytes?: number
   /** Bytes of one partition in one answer. Default: 1 MiB. */
   readonly maxPartitionFetchBytes?: number

@@ -47,6 +47,8 @@ interface Node {
   wanted: AssignedPartition[]
   /** Whether it leads partitions of which something is waiting to be read. */
   hasFull: boolean
+  /** The fetch under way waits for some partitions although others are full. */
+  isPatient: boolean
   /** Something changed while a fetch was under way. */
   isStale: boolean
   /** The partitions that have room have just been looked at: while others are full, wait until the reader has moved on. */
@@ -57,6 +59,9 @@ interface Node {
 type FetchRequest = RequestOf<typeof Fetch>
 type FetchResponse = ResponseOf<typeof Fetch>
 type PartitionResponse = FetchResponse['responses'][number]['partitions'][number]
+
+/** A reader that has had all in hand for so many milliseconds waits for handlers that take long. */
+const idleMs = 5
 
 /** So many partitions are a moment's work, more may take milliseconds. */
 const many = 100
@@ -78,7 +83,8 @@ const moved: ReadonlySet<string> = new Set([
  * Fetches ahead of the reader: one request per broker at a time, for the partitions of which nothing is waiting to be read. Where nothing
  * is new the broker holds the request back, and the append answers it. While a partition is full the others are only looked at in
  * passing: the reader has work, and a request that waited for them would hold up the full one. What is fetched goes to the end of the
- * reader's line anyway, so it is enough to look once the reader is through half of that.
+ * reader's line anyway, so it is enough to look once the reader is through half of that. A reader whose handlers take long has all that is
+ * full in hand and could do something else: then a request waits for the others, and is given up once the reader moves on.
  */
 export class Fetcher {
   readonly #context: FetcherContext
@@ -93,6 +99,8 @@ export class Fetcher {
   #enough = 0
   /** Something was not fetched because the reader has enough to do. */
   #isHeldBack = false
+  /** When it was first seen that the reader has all in hand that was fetched; -1 since it has moved on. */
+  #idleSince = -1
   readonly #closing = new AbortController()
 
   constructor(context: FetcherContext, owner: FetcherOwner) {
@@ -106,8 +114,13 @@ export class Fetcher {
 
   /** Something has been read: fetches what there is room for, unless the reader has enough to do. */
   wake(): void {
-    if (this.#context.assignment.readyCount > this.#enough) this.#isHeldBack = true
-    else if (this.#stir()) this.#pump()
+    if (this.#context.assignment.readyCount > this.#enough) {
+      this.#isHeldBack = true
+      return
+    }
+    this.#idleSince = -1
+    for (const node of this.#nodes.values()) if (node.isFetching && node.isPatient) this.#giveUp(node)
+    if (this.#stir()) this.#pump()
   }
 
   /** Partitions came, jumped or were let go on: a request that waits without them is given up for one with them. */
@@ -183,9 +196,15 @@ export class Fetcher {
       node.hasFull = false
     }
     let room = settings.fetchMaxBytes
+    let pausedRoom = settings.fetchMaxBytes
     let unknown: Set<string> | undefined
     for (const partition of assignment) {
-      room -= partition.bufferedBytes
+      const { bufferedBytes } = partition
+      if (partition.isFlowing) room -= bufferedBytes
+      else if (bufferedBytes > 0) {
+        if (pausedRoom < bufferedBytes && !partition.isRevoking) partition.giveUpFetched()
+        pausedRoom -= partition.bufferedBytes
+      }
       if (!partition.isFetchable || this.#isResting(partition.rest)) continue
       const leaderId = this.#leaderOf(partition)
       if (leaderId < 0) {
@@ -198,12 +217,30 @@ export class Fetcher {
       else node.wanted.push(partition)
     }
     if (unknown !== undefined) this.#refresh([...unknown])
-    if (room <= 0) return
     for (const node of this.#nodes.values()) {
       if (node.wanted.length === 0) continue
-      if (node.hasFull && node.isResting) this.#isHeldBack = true
-      else this.#fetch(node, node.wanted, room, node.hasFull)
+      if (room > 0 && !(node.hasFull && node.isResting)) this.#fetch(node, node.wanted, room, node.hasFull)
+      else if (this.#isReaderIdle()) this.#fetchPatiently(node, room)
+      else this.#isHeldBack = true
     }
+  }
+
+  /** Fetches for the partitions of which nothing is in hand. Where there is no room at all, one batch comes at a time. */
+  #fetchPatiently(node: Node, room: number): void {
+    const wanted = room > 0 ? node.wanted : node.wanted.filter(({ bufferedBytes }) => bufferedBytes === 0)
+    if (wanted.length === 0) return
+    this.#fetch(node, wanted, Math.max(room, 1), false)
+    node.isPatient = true
+  }
+
+  /** Whether the reader has had all that was fetched in hand for a while. */
+  #isReaderIdle(): boolean {
+    if (this.#context.assignment.readyCount > 0) return false
+    const now = this.#context.clock.monotonic()
+    if (this.#idleSince < 0) this.#idleSince = now
+    if (now >= this.#idleSince + idleMs) return true
+    this.#wakeAt(this.#idleSince + idleMs)
+    return false
   }
 
   #isResting({ until }: Rest): boolean {
@@ -216,7 +253,7 @@ export class Fetcher {
     let node = this.#nodes.get(id)
     if (!node) {
       const controller = new AbortController()
-      const state = { isFetching: false, isStale: false, isResting: false, hasFull: false }
+      const state = { isFetching: false, isStale: false, isResting: false, hasFull: false, isPatient: false }
       node = { id, controller, fetches: 0, asked: [], wanted: [], rest: new Rest(), ...state }
       this.#nodes.set(id, node)
     }
@@ -229,6 +266,7 @@ export class Fetcher {
     const fetch = ++node.fetches
     node.isFetching = true
     node.isStale = false
+    node.isPatient = false
     node.asked = partitions
     const answer = broker.request(Fetch, this.#request(partitions, room, isPassing), node.controller.signal)
     // Never at once: whoever asks is in the midst of reading.
