@@ -79,11 +79,11 @@ async function farthestBehind(send: Send, reads: readonly Read[], partitions = 1
   const seen = reads.map(() => 0)
   let sent = 0
   let farthest = 0
-  const done = reads.map(async (read, index) => {
-    const consumer = cluster.consumer({ groupId: `g${index}`, topics: ['t'], autoOffsetReset: 'earliest' })
-    await consumer.start()
+  const consumers = reads.map((_, index) => cluster.consumer({ groupId: `g${index}`, topics: ['t'], autoOffsetReset: 'earliest' }))
+  for (const consumer of consumers) await consumer.start()
+  const done = consumers.map(async (consumer, index) => {
     await new Promise<void>((resolve, reject) => {
-      read(consumer, () => {
+      reads[index](consumer, () => {
         if (++seen[index] === count) resolve()
       }).then(() => reject(new Error('The reader ended')), reject)
     })
