@@ -8,7 +8,7 @@ import { leaderEpochFile, pathIn } from './file-names.js'
 import { LeaderEpochs } from './leader-epochs.js'
 import type { LogFolder } from './log-folder.js'
 import { decodeProducerSnapshot, encodeProducerSnapshot } from './producer-snapshot.js'
-import { ProducerState } from './producer-state.js'
+import { type ProducerEntry, ProducerState } from './producer-state.js'
 import { readSmallFile, renewSmallFile, writeSmallFile } from './small-file.js'
 import { type SegmentRange, TransactionIndex } from './transaction-index.js'
 
@@ -30,6 +30,8 @@ export class LogHistory {
   #snapshots: number[] = []
   #knowsEpochs = false
   #epochsChanged = false
+  /** The producers where a write found no room: the log is cut there again at every try. */
+  #remembered: { readonly offset: number; readonly producers: readonly ProducerEntry[] } | undefined
   /** The producers as they were at an offset. */
   #start = 0
   #hasMissedMarkers = false
@@ -63,13 +65,29 @@ export class LogHistory {
   async #loadProducers(endOffset: number): Promise<void> {
     this.producers.clear()
     this.#start = 0
+    const remembered = this.#remembered && this.#remembered.offset <= endOffset ? this.#remembered : undefined
     for (const offset of this.#snapshots.filter(offset => offset <= endOffset).reverse()) {
+      if (remembered && remembered.offset >= offset) break
       const entries = await this.#read(this.#snapshotPath(offset), decodeProducerSnapshot)
       if (!entries) continue
       for (const entry of entries) this.producers.restore(entry)
       this.#start = offset
       return
     }
+    if (!remembered) return
+    for (const entry of remembered.producers) this.producers.restore(entry)
+    this.#start = remembered.offset
+  }
+
+  /** Keeps the producers as they are at the end of the log, so that the next cut there need not read the batches again. */
+  remember(endOffset: number): void {
+    const producers = Array.from(this.producers.entries, entry => ({ ...entry, batches: [...entry.batches] }))
+    this.#remembered = { offset: endOffset, producers }
+  }
+
+  /** The log was cut at another place. */
+  forgetRemembered(): void {
+    this.#remembered = undefined
   }
 
   /** The producers were read from a snapshot at this offset. */

@@ -151,6 +151,7 @@ export class LogState {
     this.logStartOffset = Math.min(this.logStartOffset, offset)
     if (this.compactedUpTo !== undefined) this.compactedUpTo = Math.min(this.compactedUpTo, offset)
     this.cuts++
+    this.history.forgetRemembered()
     this.history.leaderEpochs.truncateFromEnd(offset)
   }
 

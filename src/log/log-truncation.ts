@@ -66,6 +66,7 @@ export async function cutUnwritten(log: LogState): Promise<void> {
     segments.recount()
     await segments.removals()
     await rememberUpTo(log, end)
+    log.history.remember(end)
     if (storage.durable && isRemoving) await flusher.wasCut(end)
   } catch (error) {
     throw failures.end(error)

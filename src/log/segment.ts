@@ -42,6 +42,8 @@ export class Segment {
   #firstTimestamp = -1
   /** Those who use the file; it is closed after them. */
   #readers = 0
+  /** The largest timestamp of what stands before the place where the file was last cut. */
+  #lastCut: { readonly position: number; readonly maxTimestamp: number; readonly offset: number } | undefined
   #unread: Deferred<void> | undefined
   #retired = false
   /** Whether the names of its files are its own: not once it is being removed, or another takes them over. */
@@ -434,6 +436,17 @@ export class Segment {
   async cutFile(): Promise<void> {
     await this.file.truncate(this.readableBytes)
     await this.#readFirstTimestamp()
+    await this.#findLargestTimestamp()
+    if (this.#storage.durable) await this.indexes.removeFiles()
+  }
+
+  /** On a full disk a segment is cut at the same place again at every try: it is read once for that. */
+  async #findLargestTimestamp(): Promise<void> {
+    if (this.#lastCut?.position === this.readableBytes) {
+      this.maxTimestamp = this.#lastCut.maxTimestamp
+      this.offsetOfMaxTimestamp = this.#lastCut.offset
+      return
+    }
     await this.walk(this.offsetOfMaxTimestamp, (bytes, position) => {
       const timestamp = maxTimestampAt(bytes, position)
       if (timestamp > this.maxTimestamp) {
@@ -442,7 +455,7 @@ export class Segment {
       }
       return false
     })
-    if (this.#storage.durable) await this.indexes.removeFiles()
+    this.#lastCut = { position: this.readableBytes, maxTimestamp: this.maxTimestamp, offset: this.offsetOfMaxTimestamp }
   }
 
   /**
