@@ -28,6 +28,16 @@ export class FrameReader {
     return this.#frameSize
   }
 
+  /** Memory that the frame takes that is arriving: it grows with what has arrived, whatever was announced. */
+  get heldBytes(): number {
+    return this.#frame?.length ?? 0
+  }
+
+  /** Bytes of the frame that have arrived. */
+  get arrivedBytes(): number {
+    return this.#frameLength
+  }
+
   /** Whether a part of a frame has arrived, and the rest is missing. */
   get midFrame(): boolean {
     return this.#frameSize >= 0 || this.#sizeLength > 0
@@ -80,10 +90,11 @@ export class FrameReader {
   #gather(bytes: Uint8Array, position: number, missing: number): number {
     const taken = Math.min(missing, bytes.length - position)
     const needed = this.#frameLength + taken
-    if (!this.#frame && this.#memory && this.#frameSize >= leastFromMemory && this.#frameSize <= firstAllocation) {
-      this.#frame = this.#memory.take(this.#frameSize)
-    } else if (!this.#frame || needed > this.#frame.length) {
-      const grown = new Uint8Array(Math.min(this.#frameSize, Math.max(needed, this.#frameLength * 4, firstAllocation)))
+    if (!this.#frame || needed > this.#frame.length) {
+      const isShared = this.#memory && needed >= leastFromMemory && this.#frameSize <= largestFromMemory
+      const grown = isShared
+        ? this.#memory.take(this.#frameSize)
+        : new Uint8Array(Math.min(this.#frameSize, Math.max(needed * growth, firstAllocation)))
       if (this.#frame) grown.set(this.#frame.subarray(0, this.#frameLength))
       this.#frame = grown
     }
@@ -93,7 +104,9 @@ export class FrameReader {
   }
 }
 
-/** A frame up to this size gets its memory at once. */
-const firstAllocation = 1024 * 1024
-/** A smaller one is not worth sharing memory for. */
+const firstAllocation = 4 * 1024
+/** Memory has room for so many times as much as has arrived. */
+const growth = 4
+/** A frame of which so much has arrived, and that is no larger than the next, gets shared memory for all of it. */
 const leastFromMemory = 16 * 1024
+const largestFromMemory = 1024 * 1024

@@ -84,6 +84,9 @@ export async function listen(target: Connectable | NodeOwner, options: ListenOpt
   return listener
 }
 
+/** Connections that have not proved who they are share a sixteenth of the memory for requests. */
+const strangersShare = 16
+
 /** A port on which clients come in. Made by {@link listen}. */
 export class Listener extends Emitter<ListenerEvents> implements AsyncDisposable {
   readonly #target: Connectable
@@ -91,6 +94,7 @@ export class Listener extends Emitter<ListenerEvents> implements AsyncDisposable
   readonly #users: Users | undefined
   readonly #served: ServedApis
   readonly #budget: ByteBudget
+  readonly #strangersBudget: ByteBudget
   readonly #frameMemory = new FrameMemory()
   readonly #fetchShare: FetchShare
   readonly #server: Server
@@ -109,6 +113,7 @@ export class Listener extends Emitter<ListenerEvents> implements AsyncDisposable
     this.#users = users
     this.#served = served
     this.#budget = new ByteBudget(options.maxInFlightBytes)
+    this.#strangersBudget = new ByteBudget(Math.ceil(options.maxInFlightBytes / strangersShare))
     this.#fetchShare = new FetchShare(this.#budget)
     const { tls, stallTimeoutMs: handshakeTimeout } = options
     this.#server = tls ? createTlsServer({ handshakeTimeout, ...(tls as NodeTlsOptions) }) : createServer()
@@ -225,6 +230,7 @@ export class Listener extends Emitter<ListenerEvents> implements AsyncDisposable
       {
         served: this.#served,
         budget: this.#budget,
+        strangersBudget: this.#strangersBudget,
         frameMemory: this.#frameMemory,
         fetchShare: this.#fetchShare,
         maxRequestBytes: this.#options.maxRequestBytes,

@@ -14,6 +14,8 @@ import { SocketWriter } from './socket-writer.js'
 /** What a connection needs of its listener. */
 export interface ConnectionContext extends RequestContext {
   readonly budget: ByteBudget
+  /** For all connections together that have not proved who they are: a small part of the other. */
+  readonly strangersBudget: ByteBudget
   readonly maxRequestBytes: number
   readonly now: () => number
 }
@@ -22,6 +24,9 @@ export interface ConnectionContext extends RequestContext {
 export function clientHostOf(socket: Socket): string {
   return `/${(socket.remoteAddress ?? 'unknown').replace(/^::ffff:/, '')}`
 }
+
+/** So much of a frame, or 64 KiB, has to come within the time that a client may stall: one byte now and then is no progress. */
+const progressShare = 1 / 64
 
 /** Requests and answers below this size are not counted: a connection reads no more than that ahead. */
 const smallMessage = 64 * 1024
@@ -45,10 +50,14 @@ export class ServerConnection {
   readonly #frames: FrameReader
   readonly #writer: SocketWriter
   readonly #abort = new AbortController()
-  readonly #waiting: { readonly frame: Uint8Array; readonly reserved: number }[] = []
+  readonly #waiting: { readonly frame: Uint8Array; readonly reserved: number; readonly from: ByteBudget }[] = []
   /** Bytes taken from the budget for the request that is arriving, and for the one that is answered. */
   #reserved = 0
+  #reservedFrom: ByteBudget
   #held = 0
+  #heldFrom: ByteBudget
+  /** How much of the frame had arrived when that last counted as progress. */
+  #markedBytes = 0
   #asking: (() => void) | undefined
   #busy = false
   #hanging = false
@@ -63,6 +72,7 @@ export class ServerConnection {
     this.socket = socket
     this.clientHost = clientHostOf(socket)
     this.#context = context
+    this.#reservedFrom = this.#heldFrom = context.budget
     const { maxRequestBytes, frameMemory, authentication } = context
     const maxBytes = () => (authentication.isComplete ? maxRequestBytes : Math.min(maxRequestBytes, largestOfStrangers))
     this.#frames = new FrameReader(maxBytes, frameMemory)
@@ -120,31 +130,44 @@ export class ServerConnection {
 
   #take(chunk: Uint8Array): void {
     if (this.#ended) return
-    this.#progress()
     try {
       for (const frame of this.#frames.push(chunk)) {
-        this.#waiting.push({ frame, reserved: this.#reserved })
+        this.#waiting.push({ frame, reserved: this.#reserved, from: this.#reservedFrom })
         this.#reserved = 0
+        this.#progress()
       }
     } catch (error) {
       this.#end(error as KafkaError)
       return
     }
-    if (this.#frames.pendingSize > smallMessage && this.#reserved === 0) this.#reserve(this.#frames.pendingSize)
+    this.#noteArrival()
+    const { heldBytes } = this.#frames
+    if (heldBytes > smallMessage && heldBytes > this.#reserved) this.#reserve(heldBytes - this.#reserved)
     if (this.#waiting.length > 0 && !this.#busy) void this.#work()
     if (this.#busy) this.socket.pause()
   }
 
-  /** Takes room for a large request that has begun; reads no further until there is some. */
+  #noteArrival(): void {
+    const { arrivedBytes, pendingSize, midFrame } = this.#frames
+    const isNew = arrivedBytes < this.#markedBytes
+    if (midFrame && !isNew && arrivedBytes - this.#markedBytes < Math.min(smallMessage, pendingSize * progressShare)) return
+    this.#markedBytes = arrivedBytes
+    this.#progress()
+  }
+
+  /** Takes room for what has arrived of a large request; reads no further until there is some. */
   #reserve(bytes: number): void {
     const granted = () => {
       this.#asking = undefined
-      this.#reserved = bytes
+      this.#reserved += bytes
       this.#progress()
       if (!this.#busy) this.socket.resume()
     }
-    if (this.#context.budget.take(bytes, granted)) {
-      this.#reserved = bytes
+    const { authentication, budget, strangersBudget } = this.#context
+    if (this.#reserved === 0) this.#reservedFrom = authentication.isComplete ? budget : strangersBudget
+    const from = this.#reservedFrom
+    if (this.#reserved > 0 ? from.grow(bytes, this, granted) : from.take(bytes, granted)) {
+      this.#reserved += bytes
       return
     }
     this.#asking = granted
@@ -157,6 +180,7 @@ export class ServerConnection {
       const next = this.#waiting.shift()
       if (!next) break
       this.#held = next.reserved
+      this.#heldFrom = next.from
       try {
         const answer = await this.#server.answer(next.frame)
         if (answer === never) await this.#hang()
@@ -186,12 +210,14 @@ export class ServerConnection {
   }
 
   #letGo(): void {
-    this.#context.budget.give(this.#held)
+    this.#heldFrom.give(this.#held)
+    this.#heldFrom.settled(this)
     this.#held = 0
+    this.#heldFrom = this.#context.budget
   }
 
   #hold(bytes: number): void {
-    this.#context.budget.add(bytes)
+    this.#heldFrom.add(bytes)
     this.#held += bytes
   }
 
@@ -202,7 +228,7 @@ export class ServerConnection {
     const { signal } = this.#abort
     let settle = () => {}
     const granted = () => settle()
-    if (budget.take(0, granted)) return undefined
+    if (budget.room(granted)) return undefined
     return new Promise(resolve => {
       const unlisten = onAbort(signal, () => {
         budget.withdraw(granted)
@@ -231,11 +257,12 @@ export class ServerConnection {
     this.#ended = true
     this.#reason = reason
     this.#abort.abort(new KafkaError('NETWORK_EXCEPTION', 'The client has gone'))
-    const { budget } = this.#context
-    if (this.#asking) budget.withdraw(this.#asking)
-    budget.give(this.#reserved)
+    const from = this.#reservedFrom
+    if (this.#asking) from.withdraw(this.#asking)
+    from.give(this.#reserved)
+    from.settled(this)
     this.#reserved = 0
-    for (const { reserved } of this.#waiting.splice(0)) budget.give(reserved)
+    for (const waiting of this.#waiting.splice(0)) waiting.from.give(waiting.reserved)
     this.#writer.end()
   }
 }

@@ -40,4 +40,31 @@ describe('a budget of bytes', () => {
     expect(granted).toEqual(['small'])
     expect(budget.withdraw(large)).toBe(false)
   })
+
+  it('lets one of those who hold a part go beyond the limit, so that they never wait for each other', () => {
+    const budget = new ByteBudget(100)
+    const granted: string[] = []
+    const [first, second] = [{}, {}]
+    budget.take(50, () => {})
+    budget.take(50, () => {})
+    expect(budget.grow(40, first, () => granted.push('first'))).toBe(true)
+    expect(budget.grow(40, second, () => granted.push('second'))).toBe(false)
+    expect(budget.grow(30, first, () => granted.push('first'))).toBe(true)
+    expect(granted).toEqual([])
+    budget.give(50 + 40 + 30)
+    budget.settled(first)
+    expect(granted).toEqual(['second'])
+    expect(budget.taken).toBe(90)
+  })
+
+  it('gives room to those who need no bytes before those who do', () => {
+    const budget = new ByteBudget(100)
+    const granted: string[] = []
+    budget.add(150)
+    budget.take(80, () => granted.push('large'))
+    expect(budget.room(() => granted.push('room'))).toBe(false)
+    budget.give(60)
+    expect(granted).toEqual(['room'])
+    expect(budget.room(() => {})).toBe(true)
+  })
 })

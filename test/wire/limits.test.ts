@@ -83,6 +83,35 @@ describe('the limits of a listener', () => {
     expect(sizes).toEqual([200_000, 200_001])
   })
 
+  it('maxInFlightBytes: counts what has come of a request, whatever was announced', async () => {
+    const node = new ScriptedNode().answer(Produce, () => ({ responses: [] })).answer(Fetch, () => fetchResponse(new Uint8Array(10)))
+    await using listener = await listen(node, { maxInFlightBytes: 300_000 })
+    const liars = await Promise.all([1, 2, 3, 4].map(() => RawClient.connect(listener.port)))
+    for (const { socket } of liars) socket.write(Buffer.from([0x06, 0x40, 0, 0, 0]))
+    using client = await RawClient.connect(listener.port)
+    client.request(Produce, 9, produceRequest(290_000), 1)
+    expect((await client.response(Produce, 9)).correlationId).toBe(1)
+    client.request(Fetch, 12, fetchRequest, 2)
+    expect((await client.response(Fetch, 12)).correlationId).toBe(2)
+    for (const liar of liars) liar.socket.destroy()
+  })
+
+  it('stallTimeoutMs: a byte now and then of a large request is no progress', async () => {
+    const clock = new VirtualClock()
+    await using listener = await listen(new ScriptedNode(), { stallTimeoutMs: 5000, clock })
+    const client = await RawClient.connect(listener.port)
+    client.socket.on('error', () => {})
+    client.socket.write(Buffer.from([0x06, 0x40, 0, 0]))
+    let isOpen = true
+    void client.closed.then(() => (isOpen = false))
+    for (let i = 0; i < 20 && isOpen; i++) {
+      client.socket.write(Buffer.from([0]))
+      await new Promise(resolve => setImmediate(resolve))
+      await clock.advance(1000)
+    }
+    await client.closed
+  })
+
   it('maxInFlightBytes: a request beyond it is served alone', async () => {
     const node = new ScriptedNode().answer(Produce, () => ({ responses: [] }))
     await using listener = await listen(node, { maxInFlightBytes: 100_000 })
