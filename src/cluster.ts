@@ -3,6 +3,7 @@ import type { BrokerEvents } from './broker/events.js'
 import { LocalBroker } from './broker/local-broker.js'
 import type { Topic } from './broker/topic.js'
 import { oncePerSubject, subjectOf, troubleTexts } from './broker/trouble.js'
+import { CallMark } from './common/call-mark.js'
 import { type Clock, systemClock } from './common/clock.js'
 import { type CloseOptions, closeTimeoutMs, Deadline, lastStep, unlimited } from './common/closing.js'
 import { Emitter } from './common/emitter.js'
@@ -184,14 +185,22 @@ export class Cluster extends Emitter<ClusterEvents> implements AsyncDisposable {
 
   /**
    * Closes the consumers, whose handlers may finish what they have in hand, then producers and admins, then the node and its storage. Idempotent; calling it
-   * again may bring the end forward. Rejects with REQUEST_TIMED_OUT when the storage has not closed within `timeoutMs`.
+   * again may bring the end forward. Rejects with REQUEST_TIMED_OUT when the storage has not closed within `timeoutMs`. Awaited inside of a handler or a
+   * listener of one of its consumers, which it waits for, it resolves at once, and closing goes on when the handler has ended.
    */
-  async close(options: CloseOptions = {}): Promise<void> {
-    const timeoutMs = closeTimeoutMs(options)
+  close(options: CloseOptions = {}): Promise<void> {
+    let timeoutMs: number
+    try {
+      timeoutMs = closeTimeoutMs(options)
+    } catch (error) {
+      return Promise.reject(error)
+    }
     if (this.#deadline) this.#bringForward(this.#deadline, timeoutMs)
     else this.#deadline = new Deadline(this.#parts.clock, timeoutMs)
     this.#closing ??= this.#close(this.#deadline)
-    await this.#closing
+    if (!CallMark.isInside(owner => this.#consumers.has(owner as Client))) return this.#closing
+    this.#closing.catch(error => this.tellFailure(error, '`close`'))
+    return Promise.resolve()
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -221,6 +221,8 @@ export class AssignedPartition implements TopicPartition {
     this.discard()
     this.#position = this.#handled = this.#fetchOffset = offset
     this.#floor = this.#leftAt = -1
+    // What the user committed by hand holds until the jump: all that is handled from here on is news.
+    this.#reported = this.#committed
     this.#progressed()
   }
 

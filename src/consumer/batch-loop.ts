@@ -1,3 +1,4 @@
+import type { MaybePromise } from '../common/deferred.js'
 import type { AssignedPartition } from './assigned-partition.js'
 import { ConsumerBatch } from './consumer-batch.js'
 import type { FetchedRecords } from './fetched-records.js'
@@ -9,31 +10,18 @@ export class BatchLoop<K, V> extends LoopReader<ConsumerBatch<K, V>> {
   #batch: ConsumerBatch<K, V> | undefined
 
   override next(): Promise<IteratorResult<ConsumerBatch<K, V>, undefined>> {
-    const batch = this.#batch
-    if (batch === undefined) return super.next()
-    this.#batch = undefined
-    try {
-      const finished = batch.finish()
-      if (finished instanceof Promise) return finished.then(() => super.next()).catch(error => this.#stop(error))
-    } catch (error) {
-      return this.#stop(error)
-    }
-    return super.next()
+    return this.nextSlowly()
   }
 
-  override async return(): Promise<IteratorReturnResult<undefined>> {
-    return super.return()
+  protected override finishItem(): MaybePromise<void> {
+    const batch = this.#batch
+    this.#batch = undefined
+    return batch?.finish()
   }
 
   protected override handOut(partition: AssignedPartition, fetched: FetchedRecords): ConsumerBatch<K, V> {
     this.#batch = batchAt<K, V>(this.owner, partition, fetched)
     return this.#batch
-  }
-
-  /** What went wrong with the batch in hand leaves it unhandled. */
-  async #stop(error: unknown): Promise<never> {
-    await super.return()
-    throw error
   }
 }
 

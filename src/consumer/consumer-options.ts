@@ -82,9 +82,15 @@ export interface ConsumerOptions<T extends TopicSelector = TopicSelector, K = Ui
   readonly checkCrcs?: boolean
   /** What happens to a record that cannot be decoded or is not valid. Default: `'fail'`. */
   readonly rejection?: Rejection
-  /** Called, and awaited, when partitions have been given to this consumer, before it looks up where to start: the place for `seek`. */
+  /**
+   * Called, and awaited, when partitions have been given to this consumer, before it looks up where to start: the place for `seek`. What it throws becomes
+   * an `error` event, and reading begins all the same; so it does after `rebalanceTimeoutMs`.
+   */
   readonly onAssigned?: (partitions: readonly TopicPartition[]) => void | Promise<void>
-  /** Called, and awaited, before partitions go to others, after what was in hand has been handled and committed. */
+  /**
+   * Called, and awaited, before partitions go to others, after what was in hand has been handled and committed. What it throws becomes an `error` event,
+   * and the partitions go all the same; so they do after `rebalanceTimeoutMs`.
+   */
   readonly onRevoked?: (partitions: readonly TopicPartition[]) => void | Promise<void>
   /** Called, and awaited, when partitions are gone already, because the group took this member for dead. Default: `onRevoked` is called. */
   readonly onLost?: (partitions: readonly TopicPartition[]) => void | Promise<void>

@@ -1,4 +1,6 @@
 import type { TopicPartition } from '../assignor/assignor.js'
+import { CallMark } from '../common/call-mark.js'
+import { closeTimeoutMs } from '../common/closing.js'
 import { Emitter } from '../common/emitter.js'
 import { expectInteger, expectKnownKeys, shown } from '../common/options.js'
 import type { OffsetToCommit } from './assigned-partition.js'
@@ -15,7 +17,7 @@ import { expectRunOptions, type RunOptions } from './run-options.js'
 import { expectSelectors, type TopicSelector } from './subscription.js'
 
 export interface ConsumerCloseOptions {
-  /** Milliseconds to wait for handlers of `run` and for the last commit. Default: 30000. */
+  /** Milliseconds to wait for handlers, listeners and the last commit, all together. Default: 30000. */
   readonly timeoutMs?: number
 }
 
@@ -57,7 +59,11 @@ export class Consumer<T extends TopicSelector = string, K = Uint8Array, V = Uint
   constructor(parts: ConsumerParts, options: ConsumerOptions<T, K, V> = {}) {
     super()
     const settings = consumerSettings(options)
-    this.#consumption = new Consumption(parts, settings, (event, ...details) => this.emit(event, ...(details as never)))
+    this.#consumption = new Consumption(parts, settings, {
+      consumer: this,
+      emit: (event, ...details) => void this.emit(event, ...(details as never)),
+      onUserError: (error, who) => this.tellFailure(error, who)
+    })
     if (settings.topics) this.#consumption.subscribe(settings.topics)
   }
 
@@ -111,7 +117,10 @@ export class Consumer<T extends TopicSelector = string, K = Uint8Array, V = Uint
     this.#consumption.subscribe(selectors)
   }
 
-  /** Gives up all topics and partitions, and leaves the group. */
+  /**
+   * Gives up all topics and partitions, and leaves the group. Loops that wait and `run` end, unless `subscribe` or `assign` follows at once, in the same turn
+   * of the event loop: then they go on with that.
+   */
   unsubscribe(): Promise<void> {
     return this.#consumption.unsubscribe()
   }
@@ -214,9 +223,11 @@ export class Consumer<T extends TopicSelector = string, K = Uint8Array, V = Uint
    *
    * Waits for commits under way, and for a rebalance under way, after which partitions that have stayed here are committed. Rejects with a
    * `KafkaError`: ILLEGAL_GENERATION or UNKNOWN_MEMBER_ID when partitions have gone to others, UNKNOWN_TOPIC_OR_PARTITION or
-   * UNKNOWN_TOPIC_ID for one that does not exist; other partitions are committed all the same.
+   * UNKNOWN_TOPIC_ID for one that does not exist; other partitions are committed all the same. While the consumer closes, the handlers and listeners that it
+   * waits for may still commit.
    */
   async commit(offsets?: readonly OffsetToCommit[], options: { readonly signal?: AbortSignal } = {}): Promise<void> {
+    this.#consumption.expectCommits()
     this.#expectGroup('commit')
     if (offsets !== undefined) {
       expectPartitions(offsets)
@@ -228,21 +239,34 @@ export class Consumer<T extends TopicSelector = string, K = Uint8Array, V = Uint
 
   /** What the group has committed; partitions without a committed offset are left out. Default: of the partitions that are assigned. */
   async committed(partitions: readonly TopicPartition[] = this.assignment()): Promise<CommittedOffset[]> {
+    this.#consumption.expectOpen()
     this.#expectGroup('look up committed offsets')
     expectPartitions(partitions)
-    const committed = await this.#consumption.committer?.committed(partitions)
+    const committed = await this.#consumption.committer?.committed(partitions, { signal: this.#consumption.closing })
     return [...(committed?.values() ?? [])]
   }
 
   // ---- the end
 
   /**
-   * Commits what was handled, leaves the group, and ends loops and `run`, which finishes what it has in hand. Idempotent. Do not await it in
-   * a handler of `run`: it waits for the handlers.
+   * Aborts the signal that handlers were given, waits for what they have in hand, commits what was handled and leaves the group. Loops and `run` end; whatever
+   * is asked of the consumer from the call on rejects with CLOSED. Idempotent; calling it again may bring the end forward.
+   *
+   * Ends by `timeoutMs` whatever handlers and listeners do: what one still has in hand then counts as not handled. Awaited inside of a handler or a
+   * listener of this consumer, which it waits for, it resolves at once, and closing goes on when the handler has ended.
    */
   close(options: ConsumerCloseOptions = {}): Promise<void> {
-    this.#closing ??= this.#close(options)
-    return this.#closing
+    let timeoutMs: number
+    try {
+      timeoutMs = closeTimeoutMs(options)
+    } catch (error) {
+      return Promise.reject(error)
+    }
+    if (this.#closing) this.#consumption.hurry(timeoutMs)
+    this.#closing ??= this.#close(timeoutMs)
+    if (!CallMark.isInside(owner => owner === this)) return this.#closing
+    this.#closing.catch(error => this.tellFailure(error, '`close`'))
+    return Promise.resolve()
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -253,9 +277,12 @@ export class Consumer<T extends TopicSelector = string, K = Uint8Array, V = Uint
     return [error]
   }
 
-  async #close({ timeoutMs = 30_000 }: ConsumerCloseOptions): Promise<void> {
-    await this.#consumption.close(timeoutMs)
-    this.emit('closed')
+  async #close(timeoutMs: number): Promise<void> {
+    try {
+      await this.#consumption.close(timeoutMs)
+    } finally {
+      this.emit('closed')
+    }
   }
 
   async #seekTo(timestamp: number, partitions?: readonly TopicPartition[]): Promise<void> {
@@ -274,7 +301,10 @@ export class Consumer<T extends TopicSelector = string, K = Uint8Array, V = Uint
   async #find(timestamp: number, partitions: readonly TopicPartition[]): Promise<FoundOffset[]> {
     this.#consumption.expectOpen()
     expectPartitions(partitions)
-    return this.#consumption.lookup.find(partitions.map(({ topic, partition }) => ({ topic, partition, timestamp })))
+    return this.#consumption.lookup.find(
+      partitions.map(({ topic, partition }) => ({ topic, partition, timestamp })),
+      { signal: this.#consumption.closing }
+    )
   }
 
   #select(partitions?: readonly TopicPartition[]) {
@@ -284,7 +314,6 @@ export class Consumer<T extends TopicSelector = string, K = Uint8Array, V = Uint
   }
 
   #expectGroup(what: string): void {
-    this.#consumption.expectOpen()
     if (!this.#consumption.committer) throw new TypeError(`Expected a consumer with a \`groupId\`, to ${what}`)
   }
 }

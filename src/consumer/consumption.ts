@@ -3,8 +3,11 @@ import { CoordinatorCache } from '../client/coordinator-cache.js'
 import { GroupCoordinator } from '../client/group-coordinator.js'
 import { MetadataCache } from '../client/metadata-cache.js'
 import { Backoff } from '../client/retry.js'
+import { firstToAbort, onAbort } from '../common/abort.js'
 import type { Clock } from '../common/clock.js'
+import { Deadline, lastStep } from '../common/closing.js'
 import { abortable, deferred, type MaybePromise } from '../common/deferred.js'
+import { afterLoop } from '../common/host.js'
 import type { Random } from '../common/random.js'
 import { turnsOf } from '../common/turns.js'
 import { KafkaError } from '../errors.js'
@@ -30,6 +33,7 @@ import { ReaderSlot } from './reader-slot.js'
 import { ReaderTurn } from './reader-turn.js'
 import { rejectedRecord } from './record-decoder.js'
 import { type RejectedRecord, RejectedRecordError, type Rejection } from './rejection.js'
+import { SourceSlot } from './source-slot.js'
 import { StartOffsets } from './start-offsets.js'
 import { SubscribedTopics } from './subscribed-topics.js'
 import { Subscription, type TopicSelector, type TopicSerdes } from './subscription.js'
@@ -49,10 +53,25 @@ export interface ConsumerParts {
   readonly readers?: ReaderReports
 }
 
+/** What users see of a consumer. */
+export interface ConsumptionOwner {
+  readonly consumer: object
+  readonly emit: Emit
+  /** Code of the user's, which is named, threw or rejected. */
+  readonly onUserError: (error: unknown, who: string) => void
+}
+
 export type Emit = <E extends keyof ConsumerEvents>(event: E, ...details: Parameters<ConsumerEvents[E]>) => void
 
 const nobody: Committing = { memberId: '', generationId: -1, groupInstanceId: null }
 const lookAgainMs = 1000
+/** Milliseconds that the end of a loop waits for its commit. What is not committed by then is with the next one. */
+const loopEndCommitMs = 5000
+
+/** The share of the time to close that code of the user's has: the rest is for the last commit, and for leaving the group. */
+function patienceMs(timeoutMs: number): number {
+  return Math.floor(timeoutMs - Math.min(1000, timeoutMs / 4))
+}
 
 /**
  * The inside of a consumer: a source brings and takes partitions, their offsets are found, their records are fetched and handed to the
@@ -61,6 +80,7 @@ const lookAgainMs = 1000
 export class Consumption implements ReaderOwner {
   readonly assignment = new Assignment()
   readonly settings: ConsumerSettings
+  readonly consumer: object
   readonly clock: Clock
   readonly random: Random
   readonly turn: ReaderTurn
@@ -83,19 +103,24 @@ export class Consumption implements ReaderOwner {
   readonly #slot: ReaderSlot
   readonly #autoCommit: AutoCommit
   readonly #handover: Handover
+  readonly #sources = new SourceSlot()
+  /** Aborts when closing begins: from then on nothing is asked, looked up or fetched any more. */
   readonly #closing = new AbortController()
+  /** Aborts when closing no longer waits for code of the user's. */
+  readonly #givingUp = new AbortController()
+  /** Aborts when closing is over. */
+  readonly #ended = new AbortController()
   readonly #tasks = new Set<Promise<unknown>>()
-  #source: PartitionSource | undefined
-  #isStarted = false
-  /** Milliseconds that the last commit may take, once it is clear that it is the last. */
-  #closeTimeoutMs: number | undefined
+  #patience: Deadline | undefined
+  #deadline: Deadline | undefined
   #failure: { readonly error: unknown } | undefined
   #ready = deferred()
 
-  constructor(parts: ConsumerParts, settings: ConsumerSettings, emit: Emit) {
+  constructor(parts: ConsumerParts, settings: ConsumerSettings, { consumer, emit, onUserError }: ConsumptionOwner) {
     const { brokers, clock, random } = parts
     this.settings = settings
     this.#emit = emit
+    this.consumer = consumer
     this.clock = clock
     this.random = random
     this.#news = parts.news
@@ -153,7 +178,7 @@ export class Consumption implements ReaderOwner {
       onTrouble
     })
     this.#report = new ProgressReport(parts.readers, settings, {
-      isMember: () => this.#source instanceof GroupSource,
+      isMember: () => this.#sources.member !== undefined,
       commitSoon: () => this.#autoCommit.commitSoon()
     })
     this.assignment.onAdded = partition => this.#report.added(partition)
@@ -164,13 +189,15 @@ export class Consumption implements ReaderOwner {
         autoCommit: this.#autoCommit,
         slot: this.#slot,
         serdesOf: topic => this.serdesOf(topic),
-        closing: this.#closing.signal
+        givingUp: this.#givingUp.signal,
+        clock,
+        consumer
       },
       {
         position: (partitions, reset) => this.#position(partitions, reset),
         background: task => this.#background(task),
         onReady: () => this.#ready.resolve(),
-        onTrouble,
+        onUserError,
         emit
       }
     )
@@ -186,7 +213,7 @@ export class Consumption implements ReaderOwner {
   }
 
   get member(): GroupMember | undefined {
-    return this.#source?.member
+    return this.#sources.member
   }
 
   // ---- what is read
@@ -194,11 +221,12 @@ export class Consumption implements ReaderOwner {
   /** Reads these topics from now on, in the place of what was read before. */
   subscribe(selectors: readonly TopicSelector[]): void {
     this.expectOpen()
-    if (this.#source instanceof ManualSource)
+    const source = this.#sources.wanted
+    if (source instanceof ManualSource)
       throw new TypeError('This consumer has partitions that it was given by `assign`; it cannot subscribe as well')
     this.subscription = new Subscription(selectors)
-    this.#source ??= this.#subscribedSource()
-    if (this.#isStarted) this.#source.subscriptionChanged()
+    if (source === undefined) this.#replaceSource(this.#subscribedSource())
+    else if (this.#sources.isStartWanted) source.subscriptionChanged()
   }
 
   #subscribedSource(): PartitionSource {
@@ -226,22 +254,40 @@ export class Consumption implements ReaderOwner {
   /** Reads just these partitions from now on. */
   assign(partitions: readonly TopicPartition[]): void {
     this.expectOpen()
-    const source = this.#source ?? new ManualSource(this.#handover)
+    const source = this.#sources.wanted ?? new ManualSource(this.#handover)
     if (!(source instanceof ManualSource))
       throw new TypeError('This consumer has subscribed to topics; it cannot be given partitions by `assign` as well')
-    this.#source = source
     source.assign(partitions)
+    if (source !== this.#sources.wanted) this.#replaceSource(source)
+  }
+
+  /** A reader that goes on does so with what this source brings. */
+  #replaceSource(source: PartitionSource): void {
+    this.#sources.set(source)
+    if (this.#slot.reader) this.#start()
   }
 
   /** Gives up all topics and partitions. */
   async unsubscribe(): Promise<void> {
     this.expectOpen()
-    await this.#stopSource()
     this.subscription = new Subscription([])
-    this.#isStarted = false
     this.#failure = undefined
+    this.#ready.reject(new KafkaError('CLOSED', 'The consumer was unsubscribed before it had started'))
     this.#ready = deferred()
     this.#ready.promise.catch(() => {})
+    const stopped = this.#stopSource()
+    if (this.#handover.isCalling()) return
+    await stopped
+    const { reader } = this.#slot
+    if (reader) this.isWaiting(reader)
+  }
+
+  /** Nothing comes for a reader that waits, unless the user says in this very turn what to read instead. */
+  isWaiting(reader: Reader): void {
+    if (this.#sources.wanted !== undefined) return
+    afterLoop(() => {
+      if (this.#sources.wanted === undefined && this.#slot.reader === reader) reader.unsubscribed()
+    })
   }
 
   /** Resolves when partitions are assigned and it is known where to read them. */
@@ -277,7 +323,7 @@ export class Consumption implements ReaderOwner {
   begin(reader: Reader): void {
     this.expectOpen()
     if (this.#failure) throw this.#failure.error
-    if (this.#source === undefined)
+    if (this.#sources.wanted === undefined)
       throw new TypeError('This consumer has nothing to read; give it `topics`, or call `subscribe` or `assign`')
     this.#slot.begin(reader)
     for (const partition of this.assignment) this.#readAgain(partition)
@@ -286,9 +332,9 @@ export class Consumption implements ReaderOwner {
   }
 
   async end(reader: Reader): Promise<void> {
-    if (!this.#slot.end(reader) || this.isClosed) return
+    if (!this.#slot.end(reader) || this.#ended.signal.aborted) return
     for (const partition of this.assignment) partition.leave()
-    await this.#autoCommit.commit(this.assignment, { timeoutMs: this.#closeTimeoutMs })
+    await this.#autoCommit.commit(this.assignment, { timeoutMs: this.#deadline ? this.#commitMs : loopEndCommitMs })
   }
 
   moveOn(): void {
@@ -341,7 +387,13 @@ export class Consumption implements ReaderOwner {
   }
 
   async #commit(commits: readonly PendingCommit[], options: CommitOptions): Promise<void> {
-    if (commits.length > 0) await this.committer?.commit(commits, options)
+    if (commits.length === 0) return
+    const limit = firstToAbort(options.signal, this.#ended.signal)
+    try {
+      await this.committer?.commit(commits, { ...options, signal: limit.signal })
+    } finally {
+      limit.end()
+    }
   }
 
   #onCommitted(commits: readonly PendingCommit[]): void {
@@ -356,10 +408,9 @@ export class Consumption implements ReaderOwner {
   // ---- how reading starts
 
   #start(): void {
-    if (this.#isStarted) return
-    this.#isStarted = true
+    if (this.#sources.isStartWanted) return
     this.#autoCommit.start()
-    this.#source?.start()
+    this.#sources.start()
   }
 
   /** How records of a topic are read, and written again. */
@@ -382,7 +433,7 @@ export class Consumption implements ReaderOwner {
   // ---- what goes wrong
 
   #trouble(error: unknown): void {
-    if (!this.isClosed) this.#emit('error', error)
+    if (!this.#ended.signal.aborted) this.#emit('error', error)
   }
 
   #failPartition(partition: AssignedPartition, error: unknown): void {
@@ -400,33 +451,78 @@ export class Consumption implements ReaderOwner {
     this.#slot.reader?.fail(error)
   }
 
+  /** Aborts when the consumer begins to close. */
+  get closing(): AbortSignal {
+    return this.#closing.signal
+  }
+
+  /** Handlers and listeners that closing waits for may still commit what they have done. */
+  expectCommits(): void {
+    if (!this.#slot.reader?.isAtWork && !this.#handover.isListening) this.expectOpen()
+  }
+
   expectOpen(): void {
     if (this.isClosed) throw new KafkaError('CLOSED', 'The consumer is closed')
   }
 
   // ---- the end
 
+  /** Brings the end of closing forward. */
+  hurry(timeoutMs: number): void {
+    this.#patience?.limitTo(patienceMs(timeoutMs))
+    this.#deadline?.limitTo(timeoutMs)
+  }
+
+  /** Ends by the time that is given, whatever code of the user's does that is waited for. */
   async close(timeoutMs: number): Promise<void> {
-    this.#closeTimeoutMs = timeoutMs
-    this.#autoCommit.stop()
-    await this.#slot.reader?.close(timeoutMs)
-    await this.#stopSource(timeoutMs)
+    const { clock } = this
     this.#closing.abort(new KafkaError('CLOSED', 'The consumer is closed'))
     this.#ready.reject(this.#closing.signal.reason)
+    const patience = new Deadline(clock, patienceMs(timeoutMs))
+    const deadline = new Deadline(clock, timeoutMs)
+    this.#patience = patience
+    this.#deadline = deadline
+    onAbort(patience.signal, () => this.#givingUp.abort(this.#closing.signal.reason))
+    this.#autoCommit.stop()
     this.#fetcher.close()
+    try {
+      await abortable(this.#finish(), deadline.signal).catch(error => {
+        if (!deadline.signal.aborted) this.#trouble(error)
+      })
+      this.#ended.abort(this.#closing.signal.reason)
+      await lastStep(this.#closeBrokers(), clock, deadline, 'The consumer')
+    } finally {
+      patience.end()
+      deadline.end()
+    }
+  }
+
+  async #finish(): Promise<void> {
+    await this.#slot.reader?.close(this.#givingUp.signal)
+    await this.#stopSource()
     await Promise.all(this.#tasks)
+  }
+
+  async #closeBrokers(): Promise<void> {
     await this.#brokers.close?.()
   }
 
-  async #stopSource(timeoutMs?: number): Promise<void> {
-    const source = this.#source
-    await source?.stop(timeoutMs, this.#closing.signal)
-    if (this.#source === source) this.#source = undefined
+  #stopSource(): Promise<void> {
+    return this.#sources.stop(source => source.stop(this.#deadline && this.#commitMs, this.#ended.signal))
+  }
+
+  /** Milliseconds that the last commit may take. */
+  get #commitMs(): number {
+    return Math.ceil(this.#deadline?.leftMs ?? 0)
   }
 
   /** Something that goes on in the background, until `close` at the latest. Deals with its own failures. */
   #background(task: Promise<unknown>): void {
-    const settled = task.catch(error => this.#trouble(error)).finally(() => this.#tasks.delete(settled))
+    const settled = task
+      .catch(error => {
+        if (error !== this.#closing.signal.reason) this.#trouble(error)
+      })
+      .finally(() => this.#tasks.delete(settled))
     this.#tasks.add(settled)
   }
 }

@@ -4,7 +4,7 @@ import type { Clock, Timer } from '../common/clock.js'
 import { release } from '../common/lease.js'
 import { type Turns, turnsOf } from '../common/turns.js'
 import { errorCodeOf, errorNumber, KafkaError } from '../errors.js'
-import type { Brokers } from '../protocol/broker.js'
+import type { Broker, Brokers } from '../protocol/broker.js'
 import type { RequestOf, ResponseOf } from '../protocol/message.js'
 import { Fetch } from '../protocol/messages/fetch.js'
 import type { AssignedPartition } from './assigned-partition.js'
@@ -268,9 +268,8 @@ export class Fetcher {
     node.isStale = false
     node.isPatient = false
     node.asked = partitions
-    const answer = broker.request(Fetch, this.#request(partitions, room, isPassing), node.controller.signal)
-    // Never at once: whoever asks is in the midst of reading.
-    Promise.resolve(answer).then(
+    // Never answered at once: whoever asks is in the midst of reading.
+    this.#ask(broker, this.#request(partitions, room, isPassing), node.controller.signal).then(
       response => {
         if (node.fetches !== fetch || !node.isFetching) return releaseAll(response)
         this.#take(response)
@@ -291,6 +290,11 @@ export class Fetcher {
         this.#pump()
       }
     )
+  }
+
+  /** What stands between may be the user's, and throw. */
+  async #ask(broker: Broker, request: FetchRequest, signal: AbortSignal): Promise<FetchResponse> {
+    return broker.request(Fetch, request, signal)
   }
 
   #request(partitions: AssignedPartition[], room: number, isPassing: boolean): FetchRequest {

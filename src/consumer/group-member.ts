@@ -425,6 +425,9 @@ export class GroupMember {
   async #fail(error: unknown): Promise<void> {
     this.#heartbeats.stop()
     const owned = this.#owner.owned()
+    // An assignor that throws is the user's: the others must not wait for what it was to decide.
+    if (!(error instanceof KafkaError))
+      await this.#leave('its assignor failed', this.#stopping.signal).catch(reason => this.#owner.onTrouble(reason))
     this.#reset(true)
     await this.#owner.lose(owned).catch(reason => this.#owner.onTrouble(reason))
     this.#owner.onFatal(error)

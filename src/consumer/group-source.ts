@@ -55,7 +55,7 @@ export class GroupSource implements PartitionSource {
     // Before the member stops: in the middle of a rebalance nothing can be committed until it is through.
     await handover.holdBackAll(timeoutMs)
     await this.member.halt()
-    await handover.revokeAll(signal)
+    await handover.revokeAll()
     await this.member.leave(signal).catch(error => this.#events.onTrouble(error))
   }
 

@@ -40,7 +40,7 @@ export class Handling<I> {
     } catch (error) {
       return this.#failed(item, error)
     }
-    if (isPromise(result)) return result.then(ignore, error => this.#failed(item, error))
+    if (isPromise(result)) return Promise.resolve(result).then(ignore, error => this.#failed(item, error))
   }
 
   async #failed(item: I, firstError: unknown): Promise<void> {
@@ -57,8 +57,9 @@ export class Handling<I> {
         error = reason
       }
     }
-    signal.throwIfAborted()
     if (giveUp === undefined) throw error
+    // Whoever tries again later may succeed.
+    signal.throwIfAborted()
     await giveUp(item, error)
   }
 }

@@ -1,5 +1,9 @@
 import type { TopicPartition } from '../assignor/assignor.js'
+import { limitedBy } from '../client/retry.js'
+import { CallMark } from '../common/call-mark.js'
+import type { Clock } from '../common/clock.js'
 import { abortable } from '../common/deferred.js'
+import { KafkaError } from '../errors.js'
 import { AssignedPartition } from './assigned-partition.js'
 import { type Assignment, named } from './assignment.js'
 import type { AutoCommit } from './auto-commit.js'
@@ -14,8 +18,11 @@ export interface HandoverContext {
   readonly autoCommit: AutoCommit
   readonly slot: ReaderSlot
   readonly serdesOf: (topic: string) => TopicSerdes
-  /** Aborts when the consumer closes for good. */
-  readonly closing: AbortSignal
+  /** Aborts when closing no longer waits for listeners. */
+  readonly givingUp: AbortSignal
+  readonly clock: Clock
+  /** What users see of the consumer. */
+  readonly consumer: object
 }
 
 export interface HandoverOwner {
@@ -25,7 +32,8 @@ export interface HandoverOwner {
   background(task: Promise<unknown>): void
   /** It is known where to read what is assigned. */
   onReady(): void
-  onTrouble(error: unknown): void
+  /** A listener of the user's, which is named, threw or rejected. */
+  onUserError(error: unknown, who: string): void
   emit<E extends 'assigned' | 'revoked' | 'lost'>(event: E, ...details: Parameters<ConsumerEvents[E]>): void
 }
 
@@ -33,10 +41,26 @@ export interface HandoverOwner {
 export class Handover {
   readonly #context: HandoverContext
   readonly #owner: HandoverOwner
+  readonly #mark: CallMark
+  readonly #listen: (listener: Listener, partitions: TopicPartition[]) => Promise<void>
 
   constructor(context: HandoverContext, owner: HandoverOwner) {
     this.#context = context
     this.#owner = owner
+    this.#mark = new CallMark(context.consumer)
+    this.#listen = this.#mark.on(async (listener, partitions) => {
+      await listener(partitions)
+    })
+  }
+
+  /** Whether a listener of the user's is waited for. */
+  get isListening(): boolean {
+    return this.#mark.isCalled
+  }
+
+  /** Whether the running code is inside of one of the user's listeners. */
+  isCalling(): boolean {
+    return CallMark.running().has(this.#mark)
   }
 
   owned(): TopicPartition[] {
@@ -49,9 +73,9 @@ export class Handover {
 
   /** Takes partitions on: the user hears of them, then their offsets are found, then they are fetched. */
   async take(partitions: readonly TopicPartition[], signal: AbortSignal, reset: ConsumerSettings['autoOffsetReset']): Promise<void> {
-    const { settings, closing } = this.#context
+    const { givingUp } = this.#context
     const added = partitions.map(({ topic, partition }) => this.#add(topic, partition))
-    await call(settings.onAssigned, added, closing)
+    await this.#call('onAssigned', added, givingUp)
     const positioned = this.#owner.position(added, reset)
     this.#owner.background(positioned)
     await abortable(positioned, signal).catch(() => {})
@@ -75,25 +99,25 @@ export class Handover {
 
   /** Gives partitions up that another member waits for: what is in hand of them is handled and committed first. */
   async revoke(partitions: readonly TopicPartition[], signal: AbortSignal): Promise<void> {
-    const { assignment, slot, autoCommit, settings } = this.#context
+    const { assignment, slot, autoCommit } = this.#context
     const revoked = assignment.select(partitions)
     for (const partition of revoked) partition.revoke()
     slot.reader?.interrupt()
     const finished = slot.reader?.finish(new Set(revoked))
     if (finished) await abortable(finished, signal)
     await autoCommit.commit(revoked, { isInRebalance: true })
-    await call(settings.onRevoked, revoked, signal)
+    await this.#call('onRevoked', revoked, signal)
     this.#remove(revoked, 'revoked')
   }
 
   /** These partitions have gone to other members already. */
   async lose(partitions: readonly TopicPartition[]): Promise<void> {
     if (partitions.length === 0) return
-    const { assignment, slot, settings, closing } = this.#context
+    const { assignment, slot, settings, givingUp } = this.#context
     const lost = assignment.select(partitions)
     slot.reader?.interrupt()
     for (const partition of lost) partition.revoke()
-    await call(settings.onLost ?? settings.onRevoked, lost, closing)
+    await this.#call(settings.onLost ? 'onLost' : 'onRevoked', lost, givingUp)
     this.#remove(lost, 'lost')
   }
 
@@ -115,11 +139,11 @@ export class Handover {
   }
 
   /** Gives up all partitions, and lets the user know. */
-  async revokeAll(signal: AbortSignal): Promise<void> {
-    const { assignment, settings } = this.#context
+  async revokeAll(): Promise<void> {
+    const { assignment, givingUp } = this.#context
     const owned = [...assignment]
     if (owned.length === 0) return
-    await call(settings.onRevoked, owned, signal).catch(error => this.#owner.onTrouble(error))
+    await this.#call('onRevoked', owned, givingUp)
     this.#owner.emit('revoked', { partitions: named(owned) })
     this.removeAll()
   }
@@ -139,10 +163,37 @@ export class Handover {
     for (const partition of partitions) this.#context.assignment.remove(partition)
     this.#owner.emit(event, { partitions: named(partitions) })
   }
+
+  /**
+   * Calls a listener of the user's, if there is one, and waits for it. What it throws, or that it takes too long, is told, and does not stop what it was told
+   * of. Rejects only with the reason of the signal.
+   */
+  async #call(name: ListenerName, partitions: readonly TopicPartition[], signal: AbortSignal): Promise<void> {
+    const { settings, clock, givingUp } = this.#context
+    const { [name]: listener, rebalanceTimeoutMs } = settings
+    if (listener === undefined || partitions.length === 0) return
+    const limit = limitedBy(clock, rebalanceTimeoutMs, signal, givingUp)
+    const tell = (error: unknown) => this.#owner.onUserError(error, `\`${name}\``)
+    this.#mark.begin()
+    try {
+      await abortable(this.#listen(listener, named(partitions)).catch(tell), limit.signal)
+    } catch {
+      if (givingUp.aborted) return
+      if (signal.aborted) throw signal.reason
+      tell(tooSlow(name, rebalanceTimeoutMs))
+    } finally {
+      this.#mark.end()
+      limit.end()
+    }
+  }
 }
 
-async function call(listener: ConsumerSettings['onAssigned'], partitions: readonly TopicPartition[], signal: AbortSignal): Promise<void> {
-  if (listener === undefined || partitions.length === 0) return
-  const called = listener(named(partitions))
-  if (called) await abortable(called, signal)
+type Listener = NonNullable<ConsumerSettings['onAssigned']>
+type ListenerName = 'onAssigned' | 'onRevoked' | 'onLost'
+
+function tooSlow(name: ListenerName, timeoutMs: number): KafkaError {
+  return new KafkaError(
+    'REQUEST_TIMED_OUT',
+    `\`${name}\` did not settle within ${timeoutMs} ms (rebalanceTimeoutMs), and is no longer waited for`
+  )
 }

@@ -38,6 +38,8 @@ export class KeyRunner extends Runner {
   readonly #waiting: Task[] = []
   /** What was taken of each partition and is not all handled, in order. */
   readonly #taken = new Map<AssignedPartition, Task[]>()
+  /** Partitions with a record that closing cut short: what comes after it counts for nothing. */
+  readonly #abandoned = new Set<AssignedPartition>()
   #taskCount = 0
   #rejecting = 0
   #isStarting = false
@@ -106,26 +108,32 @@ export class KeyRunner extends Runner {
   }
 
   #settleRejected(task: Task, rejected: Promise<void> | undefined): void {
-    if (rejected === undefined) return this.#handled(task)
+    if (rejected === undefined) this.#handled(task)
+    else void this.#awaitRejected(task, rejected)
+  }
+
+  readonly #awaitRejected = this.mark.on(async (task: Task, rejected: Promise<void>): Promise<void> => {
     const number = this.handedOut(task.partition)
     this.#rejecting++
-    rejected
-      .then(
-        () => this.#handled(task),
-        error => this.fail(error)
-      )
-      .finally(() => {
-        this.#rejecting--
-        this.handedBack(number)
-        this.wake()
-      })
-  }
+    try {
+      await rejected
+      this.#handled(task)
+    } catch (error) {
+      this.#abandoned.add(task.partition)
+      this.fail(error)
+    } finally {
+      this.#rejecting--
+      this.handedBack(number)
+      this.wake()
+    }
+  })
 
   protected override handOutMore(): void {
     this.#startWaiting()
   }
 
   protected override owes(partition: AssignedPartition): boolean {
+    if (this.#abandoned.has(partition)) return false
     const begun = this.#takenOf(partition)?.map(({ isBegun }) => isBegun) ?? []
     return begun.includes(false) && begun.lastIndexOf(true) > begun.indexOf(false)
   }
@@ -146,12 +154,13 @@ export class KeyRunner extends Runner {
     return (!this.isStopping && !partition.isRevoking) || this.#isGap(task)
   }
 
-  /** Whether a record after this one has been begun. */
+  /** Whether a record after this one has been begun, and none before it was left unhandled. */
   #isGap({ partition, offset }: Task): boolean {
+    if (this.#abandoned.has(partition)) return false
     return this.#takenOf(partition)?.some(later => later.isBegun && later.offset > offset) ?? false
   }
 
-  async #work(task: Task): Promise<void> {
+  readonly #work = this.mark.on(async (task: Task): Promise<void> => {
     const { partition } = task
     let number = -1
     try {
@@ -163,13 +172,14 @@ export class KeyRunner extends Runner {
         this.#handled(task)
       } else this.#taskCount--
     } catch (error) {
+      this.#abandoned.add(partition)
       this.fail(error)
     } finally {
       this.#nextOf(task.lane)
       this.handedBack(number)
       this.wake()
     }
-  }
+  })
 
   #nextOf(lane: string): void {
     const queue = this.#lanes.get(lane) as Task[]

@@ -1,10 +1,12 @@
 import { onAbort } from '../common/abort.js'
-import { type Deferred, deferred, type MaybePromise } from '../common/deferred.js'
+import { type Deferred, deferred, isPromise, type MaybePromise } from '../common/deferred.js'
 import { KafkaError } from '../errors.js'
 import type { AssignedPartition } from './assigned-partition.js'
 import type { FetchedRecords } from './fetched-records.js'
 import type { Reader, ReaderOwner } from './reader.js'
 import type { ReaderTurn } from './reader-turn.js'
+
+const done = Promise.resolve()
 
 export interface LoopOptions {
   /** Ends the loop: it rejects with the signal's reason. */
@@ -16,9 +18,9 @@ export interface LoopOptions {
  * It names its own methods, since `AsyncIterableIterator` has other type arguments before TypeScript 5.6.
  */
 export interface RecordIterator<T> {
-  /** The next item, once there is one; `done` when the consumer is closed. One call at a time. */
+  /** The next item, once there is one; `done` when the loop has ended, or the consumer is closed. Several calls are answered in order. */
   next(): Promise<IteratorResult<T, undefined>>
-  /** Ends the loop. The item in hand does not count as handled. */
+  /** Ends the loop: calls of `next` that wait get `done`. The item in hand does not count as handled. */
   return(): Promise<IteratorResult<T, undefined>>
   [Symbol.asyncIterator](): RecordIterator<T>
 }
@@ -44,10 +46,10 @@ export abstract class LoopReader<T> implements RecordIterator<T>, Reader {
   #isInterrupted = true
   #handouts = 0
   #failure: { readonly error: unknown } | undefined
-  /** A call of `next` for which there is nothing yet. */
-  #waiting: Deferred<IteratorResult<T, undefined>> | undefined
-  /** A call of `next` that has not been answered, for whatever reason. */
-  #pending: Promise<unknown> | undefined
+  /** Calls of `next` that have not been answered, in order. */
+  readonly #calls: Deferred<IteratorResult<T, undefined>>[] = []
+  /** Something else has to be done before the first of them can be answered. */
+  #isBusy = false
   #finishing: Deferred<void> | undefined
 
   constructor(owner: ReaderOwner, options: LoopOptions = {}) {
@@ -62,20 +64,19 @@ export abstract class LoopReader<T> implements RecordIterator<T>, Reader {
 
   next(): Promise<IteratorResult<T, undefined>> {
     const partition = this.#partition
-    if (partition === undefined || this.#isInterrupted || this.#pending !== undefined || this.#turn.isDue()) return this.#nextSlowly()
+    if (partition === undefined || this.#isInterrupted || this.#isBusy || this.#calls.length > 0 || this.#turn.isDue())
+      return this.nextSlowly()
     partition.handledAll()
     const fetched = partition.reading as FetchedRecords
     let item: T
     try {
-      if (!fetched.next()) return this.#nextSlowly()
+      if (!fetched.next()) return this.nextSlowly()
       item = this.handOut(partition, fetched)
     } catch (error) {
       this.#isInHand = false
-      try {
-        return this.#after(this.#troubled(partition, fetched, error))
-      } catch (reason) {
-        return this.#stop(reason)
-      }
+      const call = this.#newCall()
+      this.#goOnAfter(() => this.#troubled(partition, fetched, error))
+      return call
     }
     this.#handouts++
     return Promise.resolve({ done: false, value: item })
@@ -88,16 +89,7 @@ export abstract class LoopReader<T> implements RecordIterator<T>, Reader {
   }
 
   wake(): void {
-    const waiting = this.#waiting
-    if (waiting === undefined) return
-    try {
-      const found = this.#find()
-      if (found === undefined) return
-      this.#waiting = this.#pending = undefined
-      waiting.resolve(found instanceof Promise ? this.#after(found) : found)
-    } catch (error) {
-      this.fail(error)
-    }
+    if (!this.#isBusy) this.#answer()
   }
 
   interrupt(): void {
@@ -108,17 +100,19 @@ export abstract class LoopReader<T> implements RecordIterator<T>, Reader {
     if (this.#isEnded) return
     this.#isInterrupted = true
     this.#failure ??= { error }
-    const waiting = this.#waiting
-    if (waiting === undefined) return
-    this.#waiting = this.#pending = undefined
-    waiting.resolve(this.#nextSlowly())
+    // Whatever else is to be done is not waited for.
+    if (this.#calls.length > 0) this.#endWith(this.#failure.error)
   }
 
-  close(): void {
-    void this.#end()
-    this.#waiting?.resolve({ done: true, value: undefined })
-    this.#waiting = this.#pending = undefined
+  async close(): Promise<void> {
+    await this.#end()
   }
+
+  unsubscribed(): void {
+    if (this.#calls.length > 0) void this.#end()
+  }
+
+  readonly isAtWork = false
 
   finish(partitions: ReadonlySet<AssignedPartition>): Promise<void> | undefined {
     if (!this.#isInHand || this.#partition === undefined || !partitions.has(this.#partition)) return undefined
@@ -137,35 +131,73 @@ export abstract class LoopReader<T> implements RecordIterator<T>, Reader {
   /** The item that starts at the current record. Moves the partition's position past it. Throws what decoding throws. */
   protected abstract handOut(partition: AssignedPartition, fetched: FetchedRecords): T
 
-  #nextSlowly(): Promise<IteratorResult<T, undefined>> {
-    if (this.#pending !== undefined) return this.#pending.then(() => this.next())
+  /** Called before the next item is looked for, while the one before is in hand. What it throws ends the loop and leaves that one unhandled. */
+  protected finishItem(): MaybePromise<void> {}
+
+  protected nextSlowly(): Promise<IteratorResult<T, undefined>> {
     if (this.#isEnded) return Promise.resolve({ done: true, value: undefined })
-    try {
-      if (!this.#isStarted) this.#start()
-      this.#letGo()
-      if (this.#failure !== undefined) throw this.#failure.error
-      const turn = this.owner.yieldWhenOver()
-      if (turn !== undefined) return this.#after(turn)
-      const found = this.#find()
-      if (found instanceof Promise) return this.#after(found)
-      if (found !== undefined) return Promise.resolve(found)
-    } catch (error) {
-      return this.#stop(error)
-    }
-    this.#waiting = deferred()
-    this.#pending = this.#waiting.promise
-    return this.#waiting.promise
+    const call = this.#newCall()
+    if (this.#calls.length === 1 && !this.#isBusy) this.#goOn()
+    return call
   }
 
-  /** Goes on once something else is done. */
-  #after(done: MaybePromise<void>): Promise<IteratorResult<T, undefined>> {
-    const settled = Promise.resolve(done).catch(error => this.fail(error))
-    const answer = settled.then(() => {
-      this.#pending = undefined
-      return this.#nextSlowly()
+  #newCall(): Promise<IteratorResult<T, undefined>> {
+    const call = deferred<IteratorResult<T, undefined>>()
+    this.#calls.push(call)
+    return call.promise
+  }
+
+  /** The user is done with the item in hand and asks for the next one. */
+  #goOn(): void {
+    if (this.#calls.length === 0) return
+    this.#goOnAfter(() => {
+      if (!this.#isStarted) this.#start()
+      const finished = this.finishItem()
+      if (isPromise(finished)) return finished.then(() => this.#letGo())
+      this.#letGo()
+      return this.owner.yieldWhenOver()
     })
-    this.#pending = settled
-    return answer
+  }
+
+  /** Answers calls once something else is done. */
+  #goOnAfter(act: () => MaybePromise<void>): void {
+    try {
+      const done = act()
+      if (!isPromise(done)) return this.#answer()
+      this.#isBusy = true
+      const goOn = () => {
+        this.#isBusy = false
+        this.#answer()
+      }
+      done.then(goOn, error => {
+        this.#isBusy = false
+        this.#endWith(error)
+      })
+    } catch (error) {
+      this.#endWith(error)
+    }
+  }
+
+  /** Answers the first call, if there is something to answer it with. */
+  #answer(): void {
+    if (this.#calls.length === 0 || this.#isEnded) return
+    if (this.#failure !== undefined) return this.#endWith(this.#failure.error)
+    let found: IteratorYieldResult<T> | Promise<void> | undefined
+    try {
+      found = this.#find()
+    } catch (error) {
+      return this.#endWith(error)
+    }
+    if (found === undefined) return this.owner.isWaiting(this)
+    if (found instanceof Promise) return this.#goOnAfter(() => found)
+    this.#calls.shift()?.resolve(found)
+    // Whoever has asked for more already is done with this one, once it has got it.
+    if (this.#calls.length === 0) return
+    this.#isBusy = true
+    void done.then(() => {
+      this.#isBusy = false
+      this.#goOn()
+    })
   }
 
   #start(): void {
@@ -247,9 +279,11 @@ export abstract class LoopReader<T> implements RecordIterator<T>, Reader {
     return undefined
   }
 
-  async #stop(error: unknown): Promise<never> {
-    await this.#end()
-    throw error
+  /** Ends the loop with an error, which the first call gets. */
+  #endWith(error: unknown): void {
+    const first = this.#calls.shift()
+    const reject = () => first?.reject(error)
+    this.#end().then(reject, reject)
   }
 
   #putBack(): void {
@@ -267,6 +301,7 @@ export abstract class LoopReader<T> implements RecordIterator<T>, Reader {
     this.#finishing?.resolve()
     this.#unlisten?.()
     this.#putBack()
+    for (const call of this.#calls.splice(0)) call.resolve({ done: true, value: undefined })
     if (this.#isStarted) await this.owner.end(this)
   }
 }

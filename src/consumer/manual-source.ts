@@ -5,6 +5,8 @@ import type { PartitionSource } from './partition-source.js'
 /** Just the partitions that the user lists. */
 export class ManualSource implements PartitionSource {
   readonly #handover: Handover
+  #partitions: readonly TopicPartition[] = []
+  #hasPlace = false
   #isStarted = false
 
   constructor(handover: Handover) {
@@ -13,8 +15,14 @@ export class ManualSource implements PartitionSource {
 
   /** Reads just these partitions from now on. Those that were listed before keep their positions. */
   assign(partitions: readonly TopicPartition[]): void {
-    this.#handover.replace(partitions)
+    this.#partitions = partitions
+    if (this.#hasPlace) this.#handover.replace(partitions)
     if (this.#isStarted) this.#handover.positionAll()
+  }
+
+  takePlace(): void {
+    this.#hasPlace = true
+    this.#handover.replace(this.#partitions)
   }
 
   start(): void {

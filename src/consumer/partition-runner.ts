@@ -39,7 +39,7 @@ export class PartitionRunner extends Runner {
   }
 
   /** Goes through what was fetched of a partition, as long as it may. */
-  async #work(partition: AssignedPartition): Promise<void> {
+  readonly #work = this.mark.on(async (partition: AssignedPartition): Promise<void> => {
     this.#busy.add(partition)
     let number = -1
     try {
@@ -80,5 +80,5 @@ export class PartitionRunner extends Runner {
       if (partition.isReady) this.owner.assignment.ready(partition)
       this.wake()
     }
-  }
+  })
 }

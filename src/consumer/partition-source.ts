@@ -11,7 +11,9 @@ import type { ClusterNews } from './topic-watch.js'
 export interface PartitionSource {
   /** The membership in the group, where there is one. */
   readonly member?: GroupMember
-  /** Begins to bring partitions. Called once. */
+  /** It has its place: no other source has partitions any more. */
+  takePlace?(): void
+  /** Begins to bring partitions. Called once, after it has taken its place. */
   start(): void
   /** The consumer has subscribed to other topics. */
   subscriptionChanged(): void

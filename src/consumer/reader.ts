@@ -15,8 +15,12 @@ export interface Reader {
   interrupt(): void
   /** Ends with an error, which the user gets. */
   fail(error: unknown): void
-  /** Ends as a matter of course, because the consumer closes; waits that long for what is in hand where that can be waited for. */
-  close(timeoutMs: number): MaybePromise<void>
+  /** Ends as a matter of course, because the consumer closes; waits for handlers at work, until the signal aborts. */
+  close(givingUp: AbortSignal): Promise<void>
+  /** Nothing is read any more, and nothing else has been subscribed to: ends, unless the user has something in hand and may yet. */
+  unsubscribed(): void
+  /** Whether handlers are at work, which close waits for. */
+  readonly isAtWork: boolean
   /** Resolves once the user has finished with what he has in hand of these partitions; undefined when that is nothing. */
   finish(partitions: ReadonlySet<AssignedPartition>): Promise<void> | undefined
   /** Takes what is in hand for handled, because the user commits it. */
@@ -27,6 +31,8 @@ export interface Reader {
 
 /** What a reader needs of its consumer. */
 export interface ReaderOwner {
+  /** What users see of it. */
+  readonly consumer: object
   readonly assignment: Assignment
   readonly settings: ConsumerSettings
   readonly clock: Clock
@@ -34,6 +40,8 @@ export interface ReaderOwner {
   begin(reader: Reader): void
   /** The reader has ended. */
   end(reader: Reader): Promise<void>
+  /** The user waits for something to read. */
+  isWaiting(reader: Reader): void
   /** Something was read, so that there is room for more. */
   moveOn(): void
   /** Deals with the current record, which cannot be decoded, as the user chose. Throws when reading is to stop there. */

@@ -1,4 +1,5 @@
 import { onAbort } from '../common/abort.js'
+import { CallMark } from '../common/call-mark.js'
 import { type Deferred, deferred } from '../common/deferred.js'
 import { KafkaError } from '../errors.js'
 import type { AssignedPartition } from './assigned-partition.js'
@@ -19,10 +20,15 @@ export abstract class Runner implements Reader {
   /** What the handlers have in hand, by a number of its own. */
   readonly #inHand = new Map<number, AssignedPartition>()
   readonly #finishing: { readonly partitions: ReadonlySet<AssignedPartition>; readonly finished: Deferred<void> }[] = []
+  /** What calls handlers and awaits them. */
+  protected readonly mark: CallMark
   /** Handlers that are being called right now and have not returned. */
   protected calls = 0
   #handouts = 0
   #failure: { readonly error: unknown } | undefined
+  /** What is still to be handled is left to whoever reads on: after a failure, or when closing has taken too long. */
+  #hasGivenUp = false
+  #isClosing = false
   #isStopping = false
   #isEnded = false
   #isPumping = false
@@ -34,6 +40,7 @@ export abstract class Runner implements Reader {
     this.concurrency = concurrency
     this.#handlers = handlers
     this.#signal = signal
+    this.mark = new CallMark(owner.consumer)
   }
 
   async run(): Promise<void> {
@@ -41,6 +48,7 @@ export abstract class Runner implements Reader {
     this.owner.begin(this)
     const signal = this.#signal
     if (signal) this.#unlisten = onAbort(signal, () => this.fail(signal.reason))
+    this.mark.begin()
     this.wake()
     await this.#done.promise
   }
@@ -53,20 +61,37 @@ export abstract class Runner implements Reader {
   interrupt(): void {}
 
   fail(error: unknown): void {
+    // A record that closing cut short comes again, which is no failure.
+    if (this.#isClosing && isCutShort(error, this.#handlers.signal.reason)) return this.#stop()
     this.#failure ??= { error }
+    this.#hasGivenUp = true
     this.#handlers.abort(error)
     this.#stop()
   }
 
-  close(timeoutMs: number): Promise<void> {
+  async close(givingUp: AbortSignal): Promise<void> {
+    this.#isClosing = true
+    this.#handlers.abort(new KafkaError('CLOSED', 'The consumer is closing'))
     const giveUp = () => {
-      this.#handlers.abort(new KafkaError('CLOSED', 'The consumer is closed'))
+      this.#hasGivenUp = true
       this.#inHand.clear()
       this.#stop()
     }
-    const timer = this.owner.clock.setTimer(timeoutMs, giveUp, { givesUp: true })
+    const unlisten = givingUp.aborted ? giveUp() : onAbort(givingUp, giveUp)
     this.#stop()
-    return this.#done.promise.catch(() => {}).finally(() => timer.cancel())
+    try {
+      await this.#done.promise.catch(() => {})
+    } finally {
+      unlisten?.()
+    }
+  }
+
+  unsubscribed(): void {
+    if (!this.isAtWork) this.#stop()
+  }
+
+  get isAtWork(): boolean {
+    return this.#inHand.size > 0 || this.calls > 0
   }
 
   finish(partitions: ReadonlySet<AssignedPartition>): Promise<void> | undefined {
@@ -89,9 +114,8 @@ export abstract class Runner implements Reader {
     return this.#isStopping
   }
 
-  /** Whether what is still to be handled is left to whoever reads on: after a failure, or when closing has taken too long. */
   protected get hasGivenUp(): boolean {
-    return this.#handlers.signal.aborted
+    return this.#hasGivenUp
   }
 
   /** How many handlers are at work. */
@@ -124,6 +148,7 @@ export abstract class Runner implements Reader {
       entry.finished.resolve()
     }
     if (this.#isStopping) this.#stop()
+    else if (!this.isAtWork) this.owner.isWaiting(this)
   }
 
   /** Whether records of this partition may still be handed to a handler. */
@@ -168,13 +193,20 @@ export abstract class Runner implements Reader {
 
   #stop(): void {
     this.#isStopping = true
-    if (this.#inHand.size > 0 || this.calls > 0 || this.#isEnded || this.#isOwing(this.owner.assignment)) return
+    if (this.isAtWork || this.#isEnded || this.#isOwing(this.owner.assignment)) return
     this.#isEnded = true
+    this.mark.end()
     this.#unlisten?.()
     for (const { finished } of this.#finishing.splice(0)) finished.resolve()
     for (const partition of this.owner.assignment) if (partition.handled >= 0) partition.rewind()
     const { error } = this.#failure ?? {}
     const failed = this.#failure !== undefined
-    void this.owner.end(this).then(() => (failed ? this.#done.reject(error) : this.#done.resolve()))
+    const settle = () => (failed ? this.#done.reject(error) : this.#done.resolve())
+    this.owner.end(this).then(settle, settle)
   }
+}
+
+/** Whether a handler ended because its signal aborted, or because it asked something of what is closing. */
+function isCutShort(error: unknown, reason: unknown): boolean {
+  return error === reason || (error as Error | undefined)?.cause === reason || (error instanceof KafkaError && error.code === 'CLOSED')
 }

@@ -203,12 +203,17 @@ export class Producer extends Emitter<ProducerEvents> implements AsyncDisposable
    * Delivers what has been sent, then stops. From the call on, `send` is refused with CLOSED; nothing lingers, and what waits for another try is tried at
    * once. Calling it again waits for the same end, and may bring it forward.
    */
-  async close(options: ProducerCloseOptions = {}): Promise<void> {
-    const timeoutMs = closeTimeoutMs(options)
+  close(options: ProducerCloseOptions = {}): Promise<void> {
+    let timeoutMs: number
+    try {
+      timeoutMs = closeTimeoutMs(options)
+    } catch (error) {
+      return Promise.reject(error)
+    }
     if (this.#deadline) this.#deadline.limitTo(timeoutMs)
     else this.#deadline = new Deadline(this.#clock, timeoutMs)
     this.#closing ??= this.#close(this.#deadline)
-    await this.#closing
+    return this.#closing
   }
 
   [Symbol.asyncDispose](): Promise<void> {
