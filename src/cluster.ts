@@ -33,8 +33,8 @@ export interface ClusterOptions {
   /** The number of the one node, as clients see it. Default: 0. */
   readonly nodeId?: number
   /**
-   * How much memory the node may take for what it keeps and what is on its way, in bytes. Producers are held back when readers are so far behind that it is used
-   * up. Default: an eighth of the machine's, or of what its container allows; at least 64 MiB, at most 1 GiB.
+   * How much memory the partitions of a cluster in memory may take all together, with what of them is lent to readers, in bytes. Producers are held back when
+   * readers are so far behind that it is used up. Default: an eighth of the machine's, or of what its container allows; at least 64 MiB, at most 1 GiB.
    */
   readonly maxMemoryBytes?: number
   /** What happens when readers fall behind, in topics that do not say themselves. */

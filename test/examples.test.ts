@@ -17,6 +17,7 @@ const shows: Readonly<Record<string, RegExp>> = {
   'admin.ts': /visits-0: 0, visits-1: 0/,
   'durable.ts': /offset 1: bob pays 120\noffset 2: cid pays 5\n/,
   'event-bus.ts': /invoiced: 165/,
+  'event-sourcing.ts': /ann has 70/,
   'flights.ts': /came to the same totals/,
   'log-as-wal.ts': /blue undefined/,
   'manual-assignment.ts': /partition 1, offset 3: line 7\npartition 1, offset 4: line 9\n$/,

@@ -56,7 +56,7 @@ export interface LocalBrokerOptions {
   readonly nodeId?: number
   /** Kafka's broker configs, by their dotted names (`num.partitions`, `log.retention.ms`, …). Default: Kafka's defaults. */
   readonly configs?: ConfigValues
-  /** How much memory it may take, in bytes. Default: an eighth of the machine's, at least 64 MiB and at most 1 GiB. */
+  /** How much memory its partitions may take all together, where they are in memory, in bytes. Default: an eighth of the machine's, at least 64 MiB and at most 1 GiB. */
   readonly maxMemoryBytes?: number
 }
 
