@@ -7,7 +7,7 @@ import { CallMark } from './common/call-mark.js'
 import { type Clock, systemClock } from './common/clock.js'
 import { type CloseOptions, closeTimeoutMs, Deadline, lastStep, unlimited } from './common/closing.js'
 import { Emitter } from './common/emitter.js'
-import { expectKnownKeys } from './common/options.js'
+import { expectKnownKeys, shown } from './common/options.js'
 import { type Random, systemRandom } from './common/random.js'
 import { turnsOf } from './common/turns.js'
 import { Warnings } from './common/warnings.js'
@@ -96,6 +96,10 @@ export class Cluster extends Emitter<ClusterEvents> implements AsyncDisposable {
   /** Opens a cluster of one node in this process. Rejects when the storage cannot be read, or is in use elsewhere. */
   static async open(options: ClusterOptions = {}): Promise<Cluster> {
     expectKnownKeys('a cluster', options, ['storage', 'configs', 'nodeId', 'maxMemoryBytes', 'backlog', 'clock', 'random', 'intercept'])
+    if (options.storage !== undefined && typeof options.storage?.open !== 'function')
+      throw new TypeError(
+        `Expected \`storage\` to be a storage, fileStorage('./data') of millrace/file for one, got ${shown(options.storage)}`
+      )
     const { storage = memoryStorage(), configs = {}, nodeId = 0, clock = systemClock, random = systemRandom, intercept } = options
     const { maxMemoryBytes, backlog } = options
     let node: LocalBroker

@@ -1,7 +1,7 @@
 import type { CallOptions, RetryOptions } from '../client/retry.js'
 import type { Clock } from '../common/clock.js'
 import { type CloseOptions, closeTimeoutMs, endOf } from '../common/closing.js'
-import { expectInteger, expectKnownKeys, expectString } from '../common/options.js'
+import { expectInteger, expectKnownKeys, expectString, shown } from '../common/options.js'
 import type { Random } from '../common/random.js'
 import { KafkaError } from '../errors.js'
 import type { Brokers } from '../protocol/broker.js'
@@ -79,6 +79,7 @@ export class Admin {
 
   /** Creates topics, each on its own: one that is refused does not keep the others from being created. */
   createTopics(wanted: readonly (topics.NewTopic | string)[], options: topics.CreateTopicsOptions = {}): Promise<topics.CreatedTopic[]> {
+    if (!Array.isArray(wanted)) throw new TypeError(`Expected \`topics\` to be an array of topics, got ${shown(wanted)}`)
     const named = wanted.map(topic => (typeof topic === 'string' ? { name: topic } : topic))
     return topics.createTopics(this.#context, named, options)
   }

@@ -59,6 +59,8 @@ export function expectRunOptions<K, V, R, B>(options: RunOptions<K, V, R, B>): v
     if (retry.maxBackoffMs !== undefined) expectInteger('retry.maxBackoffMs', retry.maxBackoffMs, 0)
   }
   if (deadLetter === undefined || typeof deadLetter === 'function') return
+  if (typeof deadLetter !== 'object' || deadLetter === null)
+    throw new TypeError(`Expected \`deadLetter\` to be { topic, producer } or a function, got ${shown(deadLetter)}`)
   expectKnownKeys('deadLetter', deadLetter, ['topic', 'producer'])
   expectFunction('deadLetter.producer.send', deadLetter.producer?.send)
 }

@@ -7,7 +7,7 @@ import { listOf } from './config-value.js'
 import type { ControllerContext } from './create-topics.js'
 import type { MetadataRecord } from './records.js'
 import { refusalOf, repeatedIn } from './refusal.js'
-import { topicConfig, topicConfigProblem } from './topic-configs.js'
+import { contradictionIn, topicConfig, topicConfigProblem } from './topic-configs.js'
 import { isInternalTopic } from './topic-name.js'
 
 type Request = RequestOf<typeof IncrementalAlterConfigs>
@@ -67,6 +67,7 @@ function alterEach<R extends { resourceType: number; resourceName: string }>(
       const topic = expectTopic(metadata, type, resourceName)
       const values = valuesFor(topic, resource)
       for (const [name, value] of values) expectValid(name, value)
+      expectConsistent(topic, values)
       if (!validateOnly) records.push(...recordsOf(topic, values))
       return { errorCode: 0, errorMessage: null, resourceType: type, resourceName }
     } catch (error) {
@@ -107,6 +108,16 @@ function changed(topic: TopicState, { name, configOperation: operation, value }:
 function expectValid(name: string, value: string | null): void {
   const problem = value === null ? unknownName(name) : topicConfigProblem(name, value)
   if (problem) throw new KafkaError('INVALID_CONFIG', problem)
+}
+
+function expectConsistent(topic: TopicState, values: ReadonlyMap<string, string | null>): void {
+  const configs = new Map(topic.configs)
+  for (const [name, value] of values) {
+    if (value === null) configs.delete(name)
+    else configs.set(name, value)
+  }
+  const contradiction = contradictionIn(configs)
+  if (contradiction) throw new KafkaError('INVALID_CONFIG', contradiction)
 }
 
 function unknownName(name: string): string | undefined {

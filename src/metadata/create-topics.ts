@@ -8,7 +8,7 @@ import { type ClusterMetadata, type MetadataDecision, type PartitionState, parti
 import { configSource } from './config-value.js'
 import type { MetadataRecord } from './records.js'
 import { eachNameOnce, expectOnce, refusalOf, repeatedIn } from './refusal.js'
-import { shownTopicConfigs, topicConfigProblem } from './topic-configs.js'
+import { contradictionIn, shownTopicConfigs, topicConfigProblem } from './topic-configs.js'
 import { clusterMetadataTopic, collisionKey, isInternalTopic, topicNameProblem } from './topic-name.js'
 
 /** What the controller knows besides topics and configs. */
@@ -73,6 +73,8 @@ function expectConfigs({ configs = [] }: Wanted): void {
     const problem = value == null ? `Topic config \`${name}\` has no value` : topicConfigProblem(name, value)
     if (problem) refuse('INVALID_CONFIG', problem)
   }
+  const contradiction = contradictionIn(new Map(configs.map(({ name, value }) => [name, value ?? ''])))
+  if (contradiction) refuse('INVALID_CONFIG', contradiction)
 }
 
 function placePartitions(wanted: Wanted, room: number, context: ControllerContext): PartitionState[] {

@@ -211,6 +211,13 @@ export function topicConfig(name: string): TopicConfig | undefined {
   return byName.get(name)
 }
 
+/** What contradicts itself in the configs that a topic is given, if anything; what they leave out has its default. */
+export function contradictionIn(given: ReadonlyMap<string, string>): string | undefined {
+  const [least, most] = ['min.compaction.lag.ms', 'max.compaction.lag.ms'].map(name => given.get(name) ?? topicConfig(name)?.default ?? '0')
+  if (numberOf(least) <= numberOf(most)) return undefined
+  return `\`min.compaction.lag.ms\` is ${least}, more than \`max.compaction.lag.ms\`, which is ${most}`
+}
+
 /** Why a topic cannot have this config, as a sentence, or undefined when it can. */
 export function topicConfigProblem(name: string, value: string): string | undefined {
   const config = byName.get(name)

@@ -419,3 +419,27 @@ describe('the cluster', () => {
     })
   })
 })
+
+describe('what contradicts itself', () => {
+  it('is refused, when a topic is created and when its configs are changed: lags of compaction', async () => {
+    await using cluster = await Cluster.open()
+    const admin = cluster.admin()
+    const configs = { 'cleanup.policy': 'compact', 'min.compaction.lag.ms': 100_000, 'max.compaction.lag.ms': 50 }
+    await expect(admin.createTopic({ name: 'state', configs })).rejects.toMatchObject({ code: 'INVALID_CONFIG' })
+    await admin.createTopic({ name: 'state', configs: { 'cleanup.policy': 'compact', 'max.compaction.lag.ms': 50 } })
+    const changed = admin.alterConfigs({ topic: 'state' }, { 'min.compaction.lag.ms': 51 })
+    await expect(changed).rejects.toMatchObject({ code: 'INVALID_CONFIG' })
+    await admin.alterConfigs({ topic: 'state' }, { 'min.compaction.lag.ms': 50 })
+  })
+})
+
+describe('arguments of another kind', () => {
+  it('are refused by name', async () => {
+    await expect(Cluster.open({ storage: './data' as never })).rejects.toThrow("Expected `storage` to be a storage, fileStorage('./data')")
+    await using cluster = await Cluster.open()
+    expect(() => cluster.admin().createTopics('x' as never)).toThrow('Expected `topics` to be an array of topics')
+    await expect(cluster.consumer({ topics: ['t'] }).run({ eachRecord() {}, deadLetter: 'dlq' as never })).rejects.toThrow('`deadLetter`')
+    const half = [{ topic: 't', partition: 0, before: 3.5 }]
+    await expect(cluster.admin().deleteRecords(half)).rejects.toThrow('`before`')
+  })
+})

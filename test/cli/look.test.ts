@@ -170,6 +170,14 @@ describe('tail', () => {
     expect(await json('tail', cluster, 'orders', '--from', '1000')).toEqual([])
   })
 
+  it('leaves out records that were deleted', async () => {
+    const directory = join(folder, 'deleted')
+    await writeLog(directory, { batches: 2, size: 3 })
+    writeFileSync(join(directory, 'log-start-offset-checkpoint'), '0\n1\norders 0 4\n')
+    for (const from of [['--from', 'earliest'], ['--from', '1'], []])
+      expect(offsets(await json('tail', directory, 'orders', ...from))).toEqual([4, 5])
+  })
+
   it('finds its way through segments', async () => {
     const directory = join(folder, 'segments')
     await writeLog(directory, { batches: 100, options: { segmentBytes: 1500 } })

@@ -1,8 +1,9 @@
+import { basename } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { KafkaError } from '../../errors.js'
 import { type Command, integerIn, UsageError } from '../command.js'
 import { batchesOf } from '../look/batches-of.js'
-import { logEndOffset, type PartitionFolder, partitionFolders, segmentFiles } from '../look/data-directory.js'
+import { checkpointsIn, logEndOffset, type PartitionFolder, partitionFolders, segmentFiles } from '../look/data-directory.js'
 import type { Output } from '../output.js'
 import { jsonRecord, shownRecord } from '../shown.js'
 
@@ -35,7 +36,11 @@ also those of transactions that are open or were aborted. Nothing is changed, an
     const followed: Follower[] = []
     const follows = invocation.flag('follow')
     try {
-      for (const folder of folders) followed.push(new Follower(folder, await startIn(folder, from, signal)))
+      const starts = checkpointsIn(directory, 'log-start-offset-checkpoint')
+      for (const folder of folders) {
+        const start = starts.get(basename(folder.path)) ?? 0
+        followed.push(new Follower(folder, await startIn(folder, start, from, signal)))
+      }
       for (;;) {
         for (const follower of followed) await follower.show(output, invocation.flag('json'), signal)
         await output.flush()
@@ -50,11 +55,12 @@ also those of transactions that are open or were aborted. Nothing is changed, an
   }
 }
 
-async function startIn({ path }: PartitionFolder, from: string | undefined, signal: AbortSignal): Promise<number> {
-  const first = segmentFiles(path)[0]?.baseOffset ?? 0
+/** Records before `logStartOffset` were deleted, though they may still be in the files. */
+async function startIn({ path }: PartitionFolder, logStartOffset: number, from: string | undefined, signal: AbortSignal): Promise<number> {
+  const first = Math.max(segmentFiles(path)[0]?.baseOffset ?? 0, logStartOffset)
   if (from === 'earliest') return first
   if (from === 'latest') return logEndOffset(path, signal)
-  if (from !== undefined) return integerIn('--from', from, 0)
+  if (from !== undefined) return Math.max(first, integerIn('--from', from, 0))
   return Math.max(first, (await logEndOffset(path, signal)) - lastRecords)
 }
 
