@@ -147,11 +147,25 @@ export class LogDirectory {
 
   /** Begins a log; what a deletion that was cut short has left in its place goes. */
   async createLog(folder: string, topicId: string, options: LogOpenOptions): Promise<Log> {
-    await this.#storage.remove(folder)
-    if (!this.#storage.durable) return this.#keep(folder, await Log.open(this.#storage, folder, options))
-    const log = await Log.open(this.#storage, folder, { ...options, recoveryPoint: 0, saveRecoveryPoint: this.#save })
-    this.#names.add(folder)
-    await this.#noteTopicId(folder, topicId)
+    let log: Log | undefined
+    try {
+      await this.#storage.remove(folder)
+      log = await Log.open(
+        this.#storage,
+        folder,
+        this.#storage.durable ? { ...options, recoveryPoint: 0, saveRecoveryPoint: this.#save } : options
+      )
+      if (this.#storage.durable) {
+        this.#names.add(folder)
+        await this.#noteTopicId(folder, topicId)
+      }
+    } catch (error) {
+      // The topic exists by now: a log that is stopped lets it be described, deleted and made anew.
+      await log?.close()
+      const reason = error instanceof Error ? error.message : String(error)
+      const failure = error instanceof KafkaError ? error : new KafkaError('KAFKA_STORAGE_ERROR', reason, { cause: error })
+      log = Log.stopped(this.#storage, folder, failure, options)
+    }
     return this.#keep(folder, log)
   }
 
