@@ -4,7 +4,7 @@ import { LocalBroker } from './broker/local-broker.js'
 import type { Topic } from './broker/topic.js'
 import { oncePerSubject, subjectOf, troubleTexts } from './broker/trouble.js'
 import { CallMark } from './common/call-mark.js'
-import { type Clock, systemClock } from './common/clock.js'
+import { type Clock, expectClock, systemClock } from './common/clock.js'
 import { type CloseOptions, closeTimeoutMs, Deadline, lastStep, unlimited } from './common/closing.js'
 import { Emitter } from './common/emitter.js'
 import { expectKnownKeys, shown } from './common/options.js'
@@ -102,6 +102,7 @@ export class Cluster extends Emitter<ClusterEvents> implements AsyncDisposable {
       )
     const { storage = memoryStorage(), configs = {}, nodeId = 0, clock = systemClock, random = systemRandom, intercept } = options
     const { maxMemoryBytes, backlog } = options
+    expectClock(clock)
     let node: LocalBroker
     try {
       const given = { ...configs, ...backlogConfigs(backlog) }

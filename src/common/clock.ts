@@ -104,6 +104,14 @@ export function expectTimer(delayMs: number, callback: () => void): void {
   expectFunction('callback', callback)
 }
 
+/** Checks a clock that a user gave. */
+export function expectClock(clock: Clock): void {
+  for (const name of ['now', 'monotonic', 'setTimer'] as const) {
+    if (typeof clock?.[name] === 'function') continue
+    throw new TypeError(`Expected \`clock\` to have a function \`${name}\`, got ${shown(clock)} without one`)
+  }
+}
+
 /** Resolves after `delayMs` on the clock; rejects with the signal's reason when it aborts first. */
 export function sleep(clock: Clock, delayMs: number, signal?: AbortSignal, options?: TimerOptions): Promise<void> {
   return new Promise((resolve, reject) => {

@@ -1,4 +1,4 @@
-import { type Clock, systemClock } from '../common/clock.js'
+import { type Clock, expectClock, systemClock } from '../common/clock.js'
 import { expectInteger, expectKnownKeys, expectOneOf, expectString, givenOptions, shown } from '../common/options.js'
 import { type Random, systemRandom } from '../common/random.js'
 import type { Endpoint } from './endpoints.js'
@@ -66,6 +66,7 @@ export function checkRemoteOptions(given: RemoteBrokersOptions): CheckedRemoteOp
     throw new TypeError(`Expected \`brokers\` to be a list of at least one host:port, got ${shown(options.brokers)}`)
   }
   for (const address of options.brokers) parseAddress(address)
+  expectClock(options.clock)
   expectString('clientId', options.clientId)
   if (options.sasl) expectOneOf('sasl.mechanism', options.sasl.mechanism, saslMechanisms)
   if (options.sasl) expectString('sasl.username', options.sasl.username)

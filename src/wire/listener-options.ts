@@ -1,5 +1,5 @@
 import type { Clock } from '../common/clock.js'
-import { systemClock } from '../common/clock.js'
+import { expectClock, systemClock } from '../common/clock.js'
 import { expectFunction, expectInteger, expectKnownKeys, expectOneOf, expectString, givenOptions, shown } from '../common/options.js'
 import { apis } from '../protocol/apis.js'
 import type { Intercept } from './intercept.js'
@@ -62,6 +62,7 @@ export type CheckedListenOptions = ListenOptions & Required<Pick<ListenOptions, 
 export function checkListenOptions(given: ListenOptions): CheckedListenOptions {
   expectKnownKeys('listen', given, known)
   const options = { ...listenDefaults, ...givenOptions(given) }
+  expectClock(options.clock)
   expectString('host', options.host)
   expectInteger('port', options.port, 0, 65535)
   expectInteger('maxRequestBytes', options.maxRequestBytes, 1, 2 ** 31 - 1)

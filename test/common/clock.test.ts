@@ -1,5 +1,6 @@
 import { MessageChannel } from 'node:worker_threads'
 import { describe, expect, it } from 'vitest'
+import { Cluster } from '../../src/cluster.js'
 import { sleep, systemClock, type TimerOptions } from '../../src/common/clock.js'
 import { turnsOf } from '../../src/common/turns.js'
 
@@ -94,5 +95,11 @@ describe('the clock of the machine', () => {
     })
     block(30)
     expect(await outcome).toBe('answered')
+  })
+
+  it('is checked where a user gives one', async () => {
+    const clock = { now: () => 0, setTimer: systemClock.setTimer } as unknown as typeof systemClock
+    const reason = 'Expected `clock` to have a function `monotonic`, got `a Object` without one'
+    await expect(Cluster.open({ clock })).rejects.toThrow(new TypeError(reason))
   })
 })
