@@ -3,6 +3,7 @@ interface Platform {
   readonly process?: {
     constrainedMemory?(): number | undefined
     getBuiltinModule?(name: 'node:os'): { totalmem(): number }
+    getBuiltinModule?(name: 'node:v8'): { getHeapStatistics(): { readonly heap_size_limit: number } }
   }
 }
 
@@ -16,4 +17,10 @@ export function machineMemoryBytes(): number {
   const allowed = process?.constrainedMemory?.() ?? 0
   // Where nothing is constrained Node says 0, or more than there is.
   return allowed > 0 ? Math.min(allowed, total) : total
+}
+
+/** Bytes that the objects of this process may take before it ends for want of memory. */
+export function heapLimitBytes(): number {
+  const { process } = globalThis as Platform
+  return process?.getBuiltinModule?.('node:v8').getHeapStatistics().heap_size_limit ?? assumedBytes
 }

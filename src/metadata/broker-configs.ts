@@ -21,6 +21,17 @@ const ownConfigs: readonly BrokerConfig[] = [
   own('auto.create.topics.enable', 'boolean', true, 'Whether a topic that is asked for comes into being.'),
   own('delete.topic.enable', 'boolean', true, 'Whether topics may be deleted.'),
   own(
+    'millrace.max.partitions',
+    'int',
+    -1,
+    'How many partitions there may be in all; -1 for what a quarter of the process’s heap holds, at most 100000.',
+    {
+      min: -1
+    }
+  ),
+  own('millrace.max.partitions.per.topic', 'int', 50_000, 'How many partitions a topic may have.', { min: 1 }),
+  own('millrace.max.topics', 'int', 50_000, 'How many topics there may be.', { min: 0 }),
+  own(
     'millrace.reader.quiet.ms',
     'long',
     30_000,

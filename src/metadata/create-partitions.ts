@@ -3,6 +3,7 @@ import type { RequestOf, ResponseOf } from '../protocol/message.js'
 import type { CreatePartitions } from '../protocol/messages/create-partitions.js'
 import { type ClusterMetadata, type MetadataDecision, type PartitionState, partitionRecord, type TopicState } from './cluster-metadata.js'
 import { assignedPartition, type ControllerContext, expectRoom, mostNewPartitions, newPartitions } from './create-topics.js'
+import { MetadataRoom } from './limits.js'
 import type { MetadataRecord } from './records.js'
 import { eachNameOnce, expectOnce, refusalOf, repeatedIn } from './refusal.js'
 import { isInternalTopic } from './topic-name.js'
@@ -16,6 +17,7 @@ export function createPartitions(metadata: ClusterMetadata, request: Request, co
   const records: MetadataRecord[] = []
   const repeated = repeatedIn(request.topics.map(({ name }) => name))
   let room = mostNewPartitions
+  const limits = new MetadataRoom(metadata, context.configs)
   const results = eachNameOnce(request.topics).map(wanted => {
     try {
       expectOnce(wanted.name, repeated)
@@ -23,6 +25,7 @@ export function createPartitions(metadata: ClusterMetadata, request: Request, co
       // Which partition keeps which group follows from their number.
       if (isInternalTopic(topic.name)) throw new KafkaError('INVALID_TOPIC_EXCEPTION', `\`${topic.name}\` is kept by the cluster itself`)
       const added = partitionsToAdd(topic, wanted, room, context)
+      limits.takePartitions(topic.name, topic.partitions.length, added.length)
       room -= added.length
       if (!request.validateOnly) records.push(...added.map(partition => partitionRecord(topic.id, partition)))
       return { name: wanted.name, errorCode: 0, errorMessage: null }

@@ -6,6 +6,7 @@ import type { CreateTopics } from '../protocol/messages/create-topics.js'
 import type { BrokerConfigs } from './broker-configs.js'
 import { type ClusterMetadata, type MetadataDecision, type PartitionState, partitionRecord, resourceType } from './cluster-metadata.js'
 import { configSource } from './config-value.js'
+import { MetadataRoom } from './limits.js'
 import type { MetadataRecord } from './records.js'
 import { eachNameOnce, expectOnce, refusalOf, repeatedIn } from './refusal.js'
 import { contradictionIn, shownTopicConfigs, topicConfigProblem } from './topic-configs.js'
@@ -34,12 +35,17 @@ export function createTopics(metadata: ClusterMetadata, request: Request, contex
   const taken = new Set<string>()
   const repeated = repeatedIn(request.topics.map(({ name }) => name))
   let room = mostNewPartitions
+  const limits = new MetadataRoom(metadata, context.configs)
   const topics = eachNameOnce(request.topics).map(wanted => {
     try {
       expectOnce(wanted.name, repeated)
       expectFreeName(metadata, taken, wanted.name, context)
       expectConfigs(wanted)
       const partitions = placePartitions(wanted, room, context)
+      if (!isInternalTopic(wanted.name)) {
+        limits.takeTopic(wanted.name)
+        limits.takePartitions(wanted.name, 0, partitions.length)
+      }
       room -= partitions.length
       taken.add(collisionKey(wanted.name))
       const topicId = request.validateOnly ? undefined : randomUuid(context.random)
