@@ -341,6 +341,15 @@ function newsOf(node: LocalBroker): ClusterNews {
       groupListeners.add(listener)
       return () => groupListeners.delete(listener)
     },
-    logEndOffset: (topic, partition) => node.topics.get(topic)?.partitions[partition]?.logEndOffset
+    logEndOffset: (topic, partition) => node.topics.get(topic)?.partitions[partition]?.logEndOffset,
+    topics: {
+      names: () => node.topics.keys(),
+      endsOf(name, committedOnly) {
+        const topic = node.topics.get(name)
+        if (!topic) return undefined
+        const ends = topic.partitions.map(({ lastStableOffset, highWatermark }) => (committedOnly ? lastStableOffset : highWatermark))
+        return { topicId: topic.id, ends }
+      }
+    }
   }
 }

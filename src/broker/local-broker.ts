@@ -292,10 +292,13 @@ export class LocalBroker {
     this.#news.failed(error, during)
   }
 
-  /** Lets the controller decide, writes what it decided, and carries it out. One change at a time. */
-  change<R>(decide: () => MetadataDecision<R>): Promise<R> {
+  /**
+   * Lets the controller decide, writes what it decided, and carries it out. One change at a time; the next one waits for `afterwards` too,
+   * which must not make a change of its own.
+   */
+  change<R>(decide: () => MetadataDecision<R>, afterwards?: (response: R) => Promise<void>): Promise<R> {
     const changed = this.#changes.then(async () => {
-      return this.#metadataHost.run(() => {
+      const decided = await this.#metadataHost.run(() => {
         const { response, records } = decide()
         const own = records.filter(isOwnRecord)
         const committed = async () => {
@@ -306,6 +309,8 @@ export class LocalBroker {
         }
         return { records: records.filter(record => !isOwnRecord(record)).map(stateRecord), committed }
       })
+      await afterwards?.(decided)
+      return decided
     })
     this.#changes = changed.catch(() => {})
     return changed

@@ -218,17 +218,31 @@ export class AssignedPartition implements TopicPartition {
 
   /** Goes on at `offset`, from which on nothing counts as handled. */
   jumpTo(offset: number): void {
+    // What the user committed by hand is left alone only until a seek.
+    if (this.#committed !== this.#reported) this.#reported = -1
+    this.#floor = -1
+    this.#goTo(offset)
+  }
+
+  #goTo(offset: number): void {
     this.discard()
     this.#position = this.#handled = this.#fetchOffset = offset
-    this.#floor = this.#leftAt = -1
-    // What the user committed by hand holds until the jump: all that is handled from here on is news.
-    this.#reported = this.#committed
+    this.#leftAt = -1
     this.#progressed()
+  }
+
+  /** The topic was deleted and created anew: nothing that was so of the old one says anything about the new one. */
+  recreated(topicId: string): void {
+    this.jumpTo(-1)
+    this.#topicId = topicId
+    this.#committed = this.#reported = this.#leaderEpoch = -1
+    this.#ends = unknownEnds
+    this.rest.restart()
   }
 
   /** Goes back to the first record that has not been handled. */
   rewind(): void {
-    this.jumpTo(this.#handled)
+    this.#goTo(this.#handled)
   }
 
   /** A loop over its records has ended: the record that it was left at has not been handled, and comes again. */
@@ -300,6 +314,11 @@ export class AssignedPartition implements TopicPartition {
   /** Whether its next records may be fetched, were there room for them: it is known from where, and the user may have them. */
   get isFetchable(): boolean {
     return this.#fetchOffset >= 0 && this.isFlowing
+  }
+
+  /** Whether records were handed out that are not yet handled. */
+  get isInHand(): boolean {
+    return this.#handled < this.#position
   }
 
   /** Whether the fetch under way asks for what comes next. */

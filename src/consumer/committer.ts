@@ -1,7 +1,7 @@
 import type { TopicPartition } from '../assignor/assignor.js'
 import type { GroupCoordinator } from '../client/group-coordinator.js'
 import type { MetadataCache } from '../client/metadata-cache.js'
-import type { Backoff, CallOptions } from '../client/retry.js'
+import { type Backoff, type CallOptions, isRetriable } from '../client/retry.js'
 import { KafkaError } from '../errors.js'
 import type { RequestOf } from '../protocol/message.js'
 import { OffsetCommit } from '../protocol/messages/offset-commit.js'
@@ -91,10 +91,18 @@ export class Committer {
     if (round.open.length === 0) return
     const response = await this.#coordinator.ask(OffsetCommit, this.#request(round), signal)
     const errors = new Map<string, KafkaError>()
+    const answered = new Set<string>()
     for (const { name, topicId, partitions } of response.topics) {
-      const topic = this.#nameOf(name, topicId)
-      for (const { partitionIndex: partition, errorCode } of partitions)
-        if (errorCode !== 0) errors.set(partitionKey(topic, partition), KafkaError.fromNumber(errorCode, undefined, { topic, partition }))
+      const topic = name || round.nameOf(topicId)
+      for (const { partitionIndex: partition, errorCode } of partitions) {
+        const key = partitionKey(topic, partition)
+        answered.add(key)
+        if (errorCode !== 0) errors.set(key, KafkaError.fromNumber(errorCode, undefined, { topic, partition }))
+      }
+    }
+    for (const { given } of round.drop(commit => !answered.has(nameOf(commit.given)))) {
+      const { topic, partition } = given
+      round.failure ??= new KafkaError('UNKNOWN_SERVER_ERROR', 'The coordinator did not answer for this partition', { topic, partition })
     }
     const taken = round.drop(({ given }) => !errors.has(nameOf(given)))
     for (const { given } of taken) this.#taken.set(nameOf(given), round.call)
@@ -162,7 +170,8 @@ export class Committer {
   /** What the group has committed of these partitions, those without a committed offset left out. */
   async committed(partitions: readonly TopicPartition[], options: CallOptions = {}): Promise<Map<string, CommittedOffset>> {
     if (partitions.length === 0) return new Map()
-    return this.#backoff.retry(signal => this.#fetch(partitions, signal), options)
+    const again = (error: unknown) => isRetriable(error) && !isUnknownTopic(error as KafkaError)
+    return this.#backoff.retry(signal => this.#fetch(partitions, signal), options, again)
   }
 
   async #fetch(partitions: readonly TopicPartition[], signal?: AbortSignal): Promise<Map<string, CommittedOffset>> {
@@ -173,6 +182,7 @@ export class Committer {
       byTopic.get(topic)?.push(partition)
     }
     const topics = Array.from(byTopic, ([name, partitionIndexes]) => ({ name, topicId: this.#idOf(name), partitionIndexes }))
+    const nameOf = (topicId: string | undefined) => topics.find(topic => topic.topicId === topicId)?.name ?? ''
     // Before version 8 a request was about one group, named at the top.
     const request = { groupId, topics, groups: [{ groupId, topics }], requireStable: true }
     const response = await this.#coordinator.ask(OffsetFetch, request, signal)
@@ -180,7 +190,7 @@ export class Committer {
     if (group.errorCode) throw this.#heeded(KafkaError.fromNumber(group.errorCode))
     const committed = new Map<string, CommittedOffset>()
     for (const { name, topicId, partitions: answers } of group.topics ?? []) {
-      const topic = this.#nameOf(name, topicId)
+      const topic = name || nameOf(topicId)
       for (const { partitionIndex, committedOffset, committedLeaderEpoch = -1, metadata, errorCode } of answers) {
         if (errorCode !== 0) throw this.#heeded(KafkaError.fromNumber(errorCode, undefined, { topic, partition: partitionIndex }))
         if (committedOffset < 0) continue
@@ -196,13 +206,9 @@ export class Committer {
     return committed
   }
 
-  /** From version 10 on requests name topics by id, which brokers in process take too. */
+  /** From version 10 on requests name topics by id alone, which brokers in process take too. */
   #idOf(topic: string): string | undefined {
     return this.#metadata.topic(topic)?.id
-  }
-
-  #nameOf(name: string | undefined, topicId: string | undefined): string {
-    return name || (topicId && this.#metadata.nameOf(topicId)) || ''
   }
 
   #heeded(error: KafkaError): KafkaError {
@@ -256,6 +262,11 @@ class CommitRound {
     for (const commit of this.open) (isDone(commit) ? dropped : left).push(commit)
     this.open = left
     return dropped
+  }
+
+  /** The name of a topic that was asked for by its id. */
+  nameOf(topicId: string | undefined): string {
+    return this.open.find(commit => commit.topicId === topicId)?.given.topic ?? ''
   }
 
   fail(error: KafkaError): void {

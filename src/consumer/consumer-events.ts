@@ -18,12 +18,41 @@ export interface ConsumerEvents {
   rejected: (event: RejectedRecord) => void
   /** Reading starts where `autoOffsetReset` says. */
   offsetReset: (event: OffsetReset) => void
+  /** Records were removed before this consumer has read them. Where nobody listens, the process warns once per topic. */
+  recordsMissed: (event: RecordsMissed) => void
   /** Something failed: what is fatal also ends the loop; the rest is tried again. */
   error: (error: unknown) => void
   closed: () => void
 }
 
 export interface OffsetReset extends TopicPartition {
+  /** Where reading goes on. */
   readonly offset: number
-  readonly reason: 'noCommittedOffset' | 'outOfRange'
+  /**
+   * `'noCommittedOffset'`: the group, or a consumer without one, starts here. `'outOfRange'`: the offset is not, or no longer, in the log.
+   * `'topicRecreated'`: the topic was deleted and created anew, so that offsets of the old one say nothing.
+   */
+  readonly reason: 'noCommittedOffset' | 'outOfRange' | 'topicRecreated'
+}
+
+/** Records that this consumer will not see. */
+export interface RecordsMissed extends TopicPartition {
+  /** The offset of the first record that was missed. */
+  readonly from: number
+  /** The offset where reading goes on. When the reason is `'topicDeleted'`: in the topic that was created anew, or -1 while there is none. */
+  readonly to: number
+  /** How many offsets were passed over: as many records, unless some were compacted away or belong to transactions. */
+  readonly count: number
+  /**
+   * `'removed'`: the log starts later now, by retention, deletion of records or eviction, and reading goes on where `autoOffsetReset` says.
+   * `'topicDeleted'`: the topic was deleted.
+   */
+  readonly reason: 'removed' | 'topicDeleted'
+}
+
+/** Missed records in words. */
+export function missedText({ topic, partition, from, to, count, reason }: RecordsMissed): string {
+  const why = reason === 'removed' ? 'were removed from the log' : 'went with their topic, which was deleted,'
+  const then = to < 0 ? '' : `; reading goes on at ${to}`
+  return `${count} records of ${topic}-${partition} ${why} before they were read: offset ${from} and on${then}`
 }

@@ -6,6 +6,7 @@ import { bytes, type Serde } from '../record/serde.js'
 import type { TypedTopic } from '../record/topic.js'
 import type { ConsumerBatch } from './consumer-batch.js'
 import type { ConsumerRecord } from './consumer-record.js'
+import { type AutoOffsetReset, expectAutoOffsetReset } from './offset-reset.js'
 import type { Rejection } from './rejection.js'
 import { expectSelectors, type TopicSelector } from './subscription.js'
 
@@ -40,8 +41,20 @@ export interface ConsumerOptions<T extends TopicSelector = TopicSelector, K = Ui
   readonly value?: Serde<V>
   /** How a group may share its partitions, most wanted first. Default: `[range, cooperative-sticky]`, as in Java. */
   readonly assignors?: readonly Assignor[]
-  /** Where to start without a committed offset, or when the offset is no longer there; `'none'` makes that an error. Default: `'latest'`. */
-  readonly autoOffsetReset?: 'earliest' | 'latest' | 'none'
+  /**
+   * Where to start without a committed offset, or when the offset is no longer there. Default: `'latest'`.
+   *
+   * - `'earliest'`: at the first record there is.
+   * - `'latest'`: after the last one. In process that is the one before the consumer subscribed (was made with `topics`, `subscribe` or
+   *   `assign` was called), so that everything sent after that is read, whenever reading begins. Elsewhere it is, as in Kafka, the last one
+   *   when the offset is looked up; `start` resolves after that. Partitions that are added later, and topics that are created later, are
+   *   read from their first record on.
+   * - `'by_duration:PT1H'`: at the first record that is no older than an ISO 8601 duration of days, hours, minutes and seconds (KIP-1106).
+   * - `'none'`: an error ends the loop, NO_OFFSET_FOR_PARTITION or OFFSET_OUT_OF_RANGE.
+   *
+   * An `offsetReset` event tells where reading started, and a `recordsMissed` event how many records were removed before they were read.
+   */
+  readonly autoOffsetReset?: AutoOffsetReset
   /** Whether offsets are committed as records are handled. Default: `true` with a `groupId`. */
   readonly autoCommit?: boolean
   /** Milliseconds between automatic commits; a rebalance, the end of a loop and `close` commit too. Default: 5000. */
@@ -72,7 +85,11 @@ export interface ConsumerOptions<T extends TopicSelector = TopicSelector, K = Ui
   readonly rebalanceTimeoutMs?: number
   /** Milliseconds after which topics are looked up again. Default: 300000. */
   readonly metadataMaxAgeMs?: number
-  /** Whether subscribing to a topic may create it. Default: `true`. */
+  /**
+   * Whether topics that are named in `topics`, `subscribe` or `assign` are created when they do not exist; a typed topic as it describes
+   * itself, others with the cluster's defaults. A topic that this consumer has seen is not created again after somebody deleted it: the
+   * consumer waits until somebody else creates it. Default: `true`, but `false` in a process where `auto.create.topics.enable` is off.
+   */
   readonly allowAutoTopicCreation?: boolean
   /** Milliseconds before the first retry of a request; further ones wait longer. Default: 100. */
   readonly retryBackoffMs?: number
@@ -104,7 +121,7 @@ const defaults = Object.freeze({
   key: bytes as Serde<unknown>,
   value: bytes as Serde<unknown>,
   assignors: Object.freeze([rangeAssignor, cooperativeStickyAssignor]) as readonly Assignor[],
-  autoOffsetReset: 'latest' as const,
+  autoOffsetReset: 'latest' as AutoOffsetReset,
   autoCommit: undefined as boolean | undefined,
   autoCommitIntervalMs: 5000,
   isolationLevel: 'read_uncommitted' as const,
@@ -165,7 +182,7 @@ export function consumerSettings<T extends TopicSelector, K, V>(options: Consume
   for (const name of ['onAssigned', 'onRevoked', 'onLost'] as const) if (name in given) expectFunction(name, given[name])
   for (const name of ['autoCommit', 'allowAutoTopicCreation', 'checkCrcs'] as const)
     if (name in given) expectOneOf(name, given[name], [true, false])
-  if (given.autoOffsetReset !== undefined) expectOneOf('autoOffsetReset', given.autoOffsetReset, ['earliest', 'latest', 'none'])
+  if (given.autoOffsetReset !== undefined) expectAutoOffsetReset(given.autoOffsetReset)
   if (given.isolationLevel !== undefined) expectOneOf('isolationLevel', given.isolationLevel, ['read_uncommitted', 'read_committed'])
   if (given.rejection !== undefined && typeof given.rejection !== 'function') expectOneOf('rejection', given.rejection, ['fail', 'skip'])
   for (const name of ['key', 'value'] as const) if (name in given) expectFunction(`${name}.deserialize`, given[name]?.deserialize)

@@ -61,7 +61,7 @@ export class Consumer<T extends TopicSelector = string, K = Uint8Array, V = Uint
     const settings = consumerSettings(options)
     this.#consumption = new Consumption(parts, settings, {
       consumer: this,
-      emit: (event, ...details) => void this.emit(event, ...(details as never)),
+      emit: (event, ...details) => this.emit(event, ...(details as never)),
       onUserError: (error, who) => this.tellFailure(error, who)
     })
     if (settings.topics) this.#consumption.subscribe(settings.topics)

@@ -10,16 +10,18 @@ import { abortable, deferred, type MaybePromise } from '../common/deferred.js'
 import { afterLoop } from '../common/host.js'
 import type { Random } from '../common/random.js'
 import { turnsOf } from '../common/turns.js'
+import { Warnings } from '../common/warnings.js'
 import { KafkaError } from '../errors.js'
 import type { Brokers } from '../protocol/broker.js'
 import type { AssignedPartition, OffsetToCommit, PendingCommit } from './assigned-partition.js'
 import { Assignment } from './assignment.js'
 import { AutoCommit, commitsOf } from './auto-commit.js'
 import { type CommitOptions, Committer, type Committing } from './committer.js'
-import type { ConsumerEvents } from './consumer-events.js'
+import { type ConsumerEvents, missedText, type OffsetReset, type RecordsMissed } from './consumer-events.js'
 import type { ConsumerSettings } from './consumer-options.js'
 import type { FetchedRecords } from './fetched-records.js'
 import { Fetcher } from './fetcher.js'
+import { FirstSight } from './first-sight.js'
 import type { GroupMember } from './group-member.js'
 import { GroupSource } from './group-source.js'
 import { Handover } from './handover.js'
@@ -61,7 +63,8 @@ export interface ConsumptionOwner {
   readonly onUserError: (error: unknown, who: string) => void
 }
 
-export type Emit = <E extends keyof ConsumerEvents>(event: E, ...details: Parameters<ConsumerEvents[E]>) => void
+/** Returns whether anybody listens. */
+export type Emit = <E extends keyof ConsumerEvents>(event: E, ...details: Parameters<ConsumerEvents[E]>) => boolean
 
 const nobody: Committing = { memberId: '', generationId: -1, groupInstanceId: null }
 const lookAgainMs = 1000
@@ -97,6 +100,7 @@ export class Consumption implements ReaderOwner {
   readonly #brokers: Brokers
   readonly #news: ClusterNews | undefined
   readonly #report: ProgressReport
+  readonly #firstSight = new FirstSight()
   readonly #fetcher: Fetcher
   readonly #startOffsets: StartOffsets
   readonly #coordinator: GroupCoordinator | undefined
@@ -113,6 +117,9 @@ export class Consumption implements ReaderOwner {
   readonly #tasks = new Set<Promise<unknown>>()
   #patience: Deadline | undefined
   #deadline: Deadline | undefined
+  /** Topics of which the process was warned that records were missed. */
+  readonly #warned = new Set<string>()
+  readonly #warnings = new Warnings()
   #failure: { readonly error: unknown } | undefined
   #ready = deferred()
 
@@ -155,17 +162,29 @@ export class Consumption implements ReaderOwner {
           this.assignment.ready(partition)
           this.#slot.reader?.wake()
         },
-        onOutOfRange: partition => this.#onOutOfRange(partition),
+        onOutOfRange: (partition, logStartOffset) => this.#onOutOfRange(partition, logStartOffset),
+        onRecreated: (partition, topicId) => this.#onRecreated(partition, topicId),
         onFailed,
         onTrouble
       }
     )
     this.#startOffsets = new StartOffsets(
-      { settings, committer: this.committer, lookup: this.lookup, metadata: this.metadata, backoff: this.#backoff, turns: turnsOf(clock) },
+      {
+        settings,
+        clock,
+        committer: this.committer,
+        lookup: this.lookup,
+        metadata: this.metadata,
+        backoff: this.#backoff,
+        turns: turnsOf(clock),
+        firstSight: this.#firstSight,
+        topics: this.#subscribedTopics
+      },
       {
         isAssigned: partition => this.assignment.has(partition),
         onPositioned: () => this.#fetcher.restart(),
-        onReset: reset => this.#emit('offsetReset', reset),
+        onReset: reset => this.#onReset(reset),
+        onMissed: missed => this.#onMissed(missed),
         onFailed,
         onTrouble
       }
@@ -188,16 +207,19 @@ export class Consumption implements ReaderOwner {
         assignment: this.assignment,
         autoCommit: this.#autoCommit,
         slot: this.#slot,
+        firstSight: this.#firstSight,
         serdesOf: topic => this.serdesOf(topic),
+        isGone: topic => this.metadata.topic(topic) === undefined,
         givingUp: this.#givingUp.signal,
         clock,
         consumer
       },
       {
-        position: (partitions, reset) => this.#position(partitions, reset),
+        position: partitions => this.#position(partitions),
         background: task => this.#background(task),
         onReady: () => this.#ready.resolve(),
         onUserError,
+        onMissed: missed => this.#onMissed(missed),
         emit
       }
     )
@@ -225,6 +247,10 @@ export class Consumption implements ReaderOwner {
     if (source instanceof ManualSource)
       throw new TypeError('This consumer has partitions that it was given by `assign`; it cannot subscribe as well')
     this.subscription = new Subscription(selectors)
+    this.#look(
+      topic => this.subscription.includes(topic),
+      this.subscription.hasPatterns ? this.#news?.topics?.names() : this.subscription.names
+    )
     if (source === undefined) this.#replaceSource(this.#subscribedSource())
     else if (this.#sources.isStartWanted) source.subscriptionChanged()
   }
@@ -240,7 +266,7 @@ export class Consumption implements ReaderOwner {
       news: this.#news,
       handover: this.#handover,
       subscription: () => this.subscription,
-      topics: signal => this.#subscribedTopics.find(this.subscription, signal),
+      topics: signal => this.#findTopics(signal),
       lookIntervalMs: () => (this.#subscribedTopics.areMissing ? Math.min(lookAgainMs, metadataMaxAgeMs) : metadataMaxAgeMs)
     }
     const events = {
@@ -251,12 +277,39 @@ export class Consumption implements ReaderOwner {
     return this.#coordinator ? new GroupSource(context, events, this.#coordinator, this.#slot) : new TopicSource(context, events)
   }
 
+  async #findTopics(signal: AbortSignal): Promise<string[]> {
+    const topics = await this.#subscribedTopics.find(this.subscription, signal)
+    if (this.#firstSight.isOver) return topics
+    for (const topic of topics) {
+      const known = this.metadata.topic(topic)
+      if (known) this.#firstSight.see(topic, { topicId: known.id, ends: known.partitions.map(() => undefined) })
+    }
+    this.#firstSight.end()
+    return topics
+  }
+
+  /** What is read has changed: to a consumer that starts at the latest, what comes from now on is new. */
+  #look(isRead: (topic: string) => boolean, candidates: Iterable<string> = []): void {
+    const topics = this.#news?.topics
+    this.#firstSight.begin(isRead)
+    if (!topics) return
+    for (const topic of candidates) {
+      const seen = isRead(topic) ? topics.endsOf(topic, this.settings.isolationLevel === 'read_committed') : undefined
+      if (seen === undefined) continue
+      this.#firstSight.see(topic, seen)
+      this.#subscribedTopics.saw(topic)
+    }
+    this.#firstSight.end()
+  }
+
   /** Reads just these partitions from now on. */
   assign(partitions: readonly TopicPartition[]): void {
     this.expectOpen()
     const source = this.#sources.wanted ?? new ManualSource(this.#handover)
     if (!(source instanceof ManualSource))
       throw new TypeError('This consumer has subscribed to topics; it cannot be given partitions by `assign` as well')
+    const topics = new Set(partitions.map(({ topic }) => topic))
+    this.#look(topic => topics.has(topic), topics)
     source.assign(partitions)
     if (source !== this.#sources.wanted) this.#replaceSource(source)
   }
@@ -271,6 +324,7 @@ export class Consumption implements ReaderOwner {
   async unsubscribe(): Promise<void> {
     this.expectOpen()
     this.subscription = new Subscription([])
+    this.#firstSight.begin(() => false)
     this.#failure = undefined
     this.#ready.reject(new KafkaError('CLOSED', 'The consumer was unsubscribed before it had started'))
     this.#ready = deferred()
@@ -419,15 +473,35 @@ export class Consumption implements ReaderOwner {
     return this.subscription.serdesOf(topic, { key, value })
   }
 
-  async #position(partitions: readonly AssignedPartition[], reset = this.settings.autoOffsetReset): Promise<void> {
-    await this.#startOffsets.find(partitions, reset, this.#closing.signal)
+  async #position(partitions: readonly AssignedPartition[]): Promise<void> {
+    await this.#startOffsets.find(partitions, this.#closing.signal)
     this.#fetcher.restart()
   }
 
-  #onOutOfRange(partition: AssignedPartition): void {
+  #onReset(reset: OffsetReset): void {
+    this.#emit('offsetReset', reset)
+    // What comes from now on is for this group, whoever of it reads it.
+    if (this.settings.autoOffsetReset !== 'earliest') this.#autoCommit.commitSoon()
+  }
+
+  #onOutOfRange(partition: AssignedPartition, logStartOffset: number): void {
+    const lost = { offset: partition.fetchOffset, logStartOffset, highWatermark: -1 }
     // Fetching rests until there is an offset again.
     if (this.settings.autoOffsetReset !== 'none') partition.lostItsPlace()
-    this.#background(this.#startOffsets.reset(partition, this.#closing.signal))
+    this.#background(this.#startOffsets.restart(partition, 'outOfRange', lost, this.#closing.signal))
+  }
+
+  #onRecreated(partition: AssignedPartition, topicId: string): void {
+    const lost = { offset: partition.position, logStartOffset: -1, highWatermark: partition.ends.highWatermark }
+    partition.recreated(topicId)
+    this.#slot.reader?.interrupt()
+    this.#background(this.#startOffsets.restart(partition, 'topicRecreated', lost, this.#closing.signal))
+  }
+
+  #onMissed(missed: RecordsMissed): void {
+    if (this.#emit('recordsMissed', missed) || this.#warned.has(missed.topic)) return
+    this.#warned.add(missed.topic)
+    this.#warnings.warn(missedText(missed), 'recordsMissed')
   }
 
   // ---- what goes wrong

@@ -7,7 +7,7 @@ import { errorCodeOf, errorNumber, KafkaError } from '../errors.js'
 import type { Broker, Brokers } from '../protocol/broker.js'
 import type { RequestOf, ResponseOf } from '../protocol/message.js'
 import { Fetch } from '../protocol/messages/fetch.js'
-import type { AssignedPartition } from './assigned-partition.js'
+import { type AssignedPartition, isSameTopic } from './assigned-partition.js'
 import type { Assignment } from './assignment.js'
 import type { ConsumerSettings } from './consumer-options.js'
 import { FetchedRecords } from './fetched-records.js'
@@ -18,7 +18,9 @@ export interface FetcherOwner {
   /** A partition has something to hand out. */
   onFetched(partition: AssignedPartition): void
   /** The offset asked for is not, or no longer, in the log. */
-  onOutOfRange(partition: AssignedPartition): void
+  onOutOfRange(partition: AssignedPartition, logStartOffset: number): void
+  /** The topic of this partition was deleted, and created anew with this id. */
+  onRecreated(partition: AssignedPartition, topicId: string): void
   /** Reading this partition cannot go on. */
   onFailed(partition: AssignedPartition, error: KafkaError): void
   /** Something failed and is tried again. */
@@ -190,7 +192,7 @@ export class Fetcher {
 
   #pumpNow(): void {
     if (this.#closing.signal.aborted) return
-    const { assignment, settings } = this.#context
+    const { assignment, settings, metadata } = this.#context
     for (const node of this.#nodes.values()) {
       node.wanted = []
       node.hasFull = false
@@ -199,6 +201,8 @@ export class Fetcher {
     let pausedRoom = settings.fetchMaxBytes
     let unknown: Set<string> | undefined
     for (const partition of assignment) {
+      const topicId = metadata.topic(partition.topic)?.id
+      if (topicId !== undefined && !isSameTopic(partition.topicId, topicId)) this.#owner.onRecreated(partition, topicId)
       const { bufferedBytes } = partition
       if (partition.isFlowing) room -= bufferedBytes
       else if (bufferedBytes > 0) {
@@ -272,7 +276,7 @@ export class Fetcher {
     this.#ask(broker, this.#request(partitions, room, isPassing), node.controller.signal).then(
       response => {
         if (node.fetches !== fetch || !node.isFetching) return releaseAll(response)
-        this.#take(response)
+        this.#take(response, node.asked)
         this.#answered(node)
         node.rest.succeeded()
         node.isResting = !node.isStale
@@ -320,10 +324,15 @@ export class Fetcher {
     }
   }
 
-  #take(response: FetchResponse): void {
+  #nameOf(topicId: string | undefined, asked: readonly AssignedPartition[]): string {
+    if (topicId === undefined) return ''
+    return this.#context.metadata.nameOf(topicId) ?? asked.find(partition => partition.topicId === topicId)?.topic ?? ''
+  }
+
+  #take(response: FetchResponse, asked: readonly AssignedPartition[]): void {
     if (response.errorCode) this.#owner.onTrouble(KafkaError.fromNumber(response.errorCode))
     for (const { topic = '', topicId, partitions } of response.responses) {
-      const name = topic || (topicId === undefined ? '' : (this.#context.metadata.nameOf(topicId) ?? ''))
+      const name = topic || this.#nameOf(topicId, asked)
       for (const answer of partitions) {
         const partition = this.#context.assignment.get(name, answer.partitionIndex)
         // Another fetch has taken its place if it jumped, went away, or came back meanwhile.
@@ -332,7 +341,7 @@ export class Fetcher {
           continue
         }
         partition.endFetch()
-        if (answer.errorCode !== ok) this.#onError(partition, answer.errorCode)
+        if (answer.errorCode !== ok) this.#onError(partition, answer)
         else this.#takePartition(partition, answer)
       }
     }
@@ -355,12 +364,14 @@ export class Fetcher {
     this.#owner.onFetched(partition)
   }
 
-  #onError(partition: AssignedPartition, number: number): void {
+  #onError(partition: AssignedPartition, answer: PartitionResponse): void {
     const { topic } = partition
+    const number = answer.errorCode
     const error = KafkaError.fromNumber(number, undefined, { topic, partition: partition.partition })
     if (number === offsetOutOfRange) {
-      if (partition.isReady) this.#rest(partition.rest)
-      else this.#owner.onOutOfRange(partition)
+      // What was fetched before comes first, and what is in hand is handled first: asking again shows whether it is still so.
+      if (partition.isReady || partition.isInHand) this.#rest(partition.rest)
+      else this.#owner.onOutOfRange(partition, answer.logStartOffset ?? -1)
     } else if ((error.retriable && error.code !== 'CORRUPT_MESSAGE') || errorCodeOf(number) === 'UNKNOWN_SERVER_ERROR') {
       this.#context.metadata.forget(topic)
       if (!moved.has(error.code) && partition.rest.failures === 0) this.#owner.onTrouble(error)

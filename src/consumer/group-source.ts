@@ -24,7 +24,7 @@ export class GroupSource implements PartitionSource {
         owned: () => handover.owned(),
         revoke: (partitions, signal) => handover.revoke(partitions, signal),
         lose: partitions => handover.lose(partitions),
-        assign: (partitions, signal) => handover.take(partitions, signal, settings.autoOffsetReset),
+        assign: (partitions, signal) => handover.take(partitions, signal),
         onJoined: generation => events.onJoined(generation),
         onFatal: error => events.onFatal(error),
         onTrouble: error => events.onTrouble(error),

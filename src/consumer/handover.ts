@@ -7,8 +7,9 @@ import { KafkaError } from '../errors.js'
 import { AssignedPartition } from './assigned-partition.js'
 import { type Assignment, named } from './assignment.js'
 import type { AutoCommit } from './auto-commit.js'
-import type { ConsumerEvents } from './consumer-events.js'
+import type { ConsumerEvents, RecordsMissed } from './consumer-events.js'
 import type { ConsumerSettings } from './consumer-options.js'
+import type { FirstSight } from './first-sight.js'
 import type { ReaderSlot } from './reader-slot.js'
 import type { TopicSerdes } from './subscription.js'
 
@@ -17,7 +18,10 @@ export interface HandoverContext {
   readonly assignment: Assignment
   readonly autoCommit: AutoCommit
   readonly slot: ReaderSlot
+  readonly firstSight: FirstSight
   readonly serdesOf: (topic: string) => TopicSerdes
+  /** Whether a topic is known not to exist any more. */
+  readonly isGone: (topic: string) => boolean
   /** Aborts when closing no longer waits for listeners. */
   readonly givingUp: AbortSignal
   readonly clock: Clock
@@ -27,13 +31,14 @@ export interface HandoverContext {
 
 export interface HandoverOwner {
   /** Finds out where to read these partitions, then has them fetched. */
-  position(partitions: readonly AssignedPartition[], reset?: ConsumerSettings['autoOffsetReset']): Promise<void>
+  position(partitions: readonly AssignedPartition[]): Promise<void>
   /** Something goes on in the background. */
   background(task: Promise<unknown>): void
   /** It is known where to read what is assigned. */
   onReady(): void
   /** A listener of the user's, which is named, threw or rejected. */
   onUserError(error: unknown, who: string): void
+  onMissed(missed: RecordsMissed): void
   emit<E extends 'assigned' | 'revoked' | 'lost'>(event: E, ...details: Parameters<ConsumerEvents[E]>): void
 }
 
@@ -72,14 +77,29 @@ export class Handover {
   }
 
   /** Takes partitions on: the user hears of them, then their offsets are found, then they are fetched. */
-  async take(partitions: readonly TopicPartition[], signal: AbortSignal, reset: ConsumerSettings['autoOffsetReset']): Promise<void> {
+  async take(partitions: readonly TopicPartition[], signal: AbortSignal): Promise<void> {
     const { givingUp } = this.#context
     const added = partitions.map(({ topic, partition }) => this.#add(topic, partition))
     await this.#call('onAssigned', added, givingUp)
-    const positioned = this.#owner.position(added, reset)
-    this.#owner.background(positioned)
+    // Another rebalance does not wait for the offsets, but whoever waits for the start does.
+    const positioned = this.#position(added)
     await abortable(positioned, signal).catch(() => {})
     this.#owner.emit('assigned', { partitions: named(added) })
+    if (added.length === 0) this.#tellWhenReady()
+  }
+
+  #position(partitions: readonly AssignedPartition[]): Promise<void> {
+    const positioned = this.#owner.position(partitions)
+    this.#owner.background(
+      positioned.then(() => {
+        if (partitions.some(partition => this.#context.assignment.has(partition))) this.#tellWhenReady()
+      })
+    )
+    return positioned
+  }
+
+  #tellWhenReady(): void {
+    for (const { position } of this.#context.assignment) if (position < 0) return
     this.#owner.onReady()
   }
 
@@ -94,7 +114,9 @@ export class Handover {
 
   /** Finds out where to read what has no position yet. */
   positionAll(): void {
-    this.#owner.background(this.#owner.position([...this.#context.assignment]).then(() => this.#owner.onReady()))
+    const partitions = [...this.#context.assignment]
+    if (partitions.length === 0) this.#owner.onReady()
+    else void this.#position(partitions)
   }
 
   /** Gives partitions up that another member waits for: what is in hand of them is handled and committed first. */
@@ -160,8 +182,18 @@ export class Handover {
   }
 
   #remove(partitions: readonly AssignedPartition[], event: 'revoked' | 'lost'): void {
-    for (const partition of partitions) this.#context.assignment.remove(partition)
+    for (const partition of partitions) {
+      if (this.#context.isGone(partition.topic)) this.#tellOfMissed(partition)
+      this.#context.firstSight.leave(partition)
+      this.#context.assignment.remove(partition)
+    }
     this.#owner.emit(event, { partitions: named(partitions) })
+  }
+
+  /** The topic was deleted with records that were not read. */
+  #tellOfMissed({ topic, partition, position, ends }: AssignedPartition): void {
+    const count = ends.highWatermark - position
+    if (position >= 0 && count > 0) this.#owner.onMissed({ topic, partition, from: position, to: -1, count, reason: 'topicDeleted' })
   }
 
   /**

@@ -1,19 +1,24 @@
 import type { MetadataCache } from '../client/metadata-cache.js'
 import { type Backoff, isRetriable } from '../client/retry.js'
+import type { Clock } from '../common/clock.js'
 import { isPromise } from '../common/deferred.js'
 import type { Turns } from '../common/turns.js'
 import { KafkaError } from '../errors.js'
 import type { AssignedPartition } from './assigned-partition.js'
 import type { Committer } from './committer.js'
-import type { OffsetReset } from './consumer-events.js'
+import type { OffsetReset, RecordsMissed } from './consumer-events.js'
 import type { ConsumerSettings } from './consumer-options.js'
-import { earliest, latest, type OffsetLookup } from './offset-lookup.js'
+import type { FirstSight } from './first-sight.js'
+import { earliest, type FoundOffset, latest, type OffsetLookup } from './offset-lookup.js'
+import { resetDurationMs } from './offset-reset.js'
+import type { SubscribedTopics } from './subscribed-topics.js'
 
 export interface StartOffsetsOwner {
   isAssigned(partition: AssignedPartition): boolean
   /** It is known where to read some of the partitions. */
   onPositioned(): void
   onReset(reset: OffsetReset): void
+  onMissed(missed: RecordsMissed): void
   onFailed(partition: AssignedPartition, error: unknown): void
   onTrouble(error: unknown): void
 }
@@ -25,7 +30,24 @@ export interface StartOffsetsContext {
   readonly metadata: MetadataCache
   readonly backoff: Backoff
   readonly turns: Turns
+  readonly clock: Clock
   readonly settings: ConsumerSettings
+  readonly firstSight: FirstSight
+  readonly topics: Pick<SubscribedTopics, 'mayCreate' | 'saw'>
+}
+
+/** A place that a partition was read at and that is void. */
+interface LostPlace {
+  readonly offset: number
+  /** Where the log started, and where it ended, as far as that is known; -1 where it is not. */
+  readonly logStartOffset: number
+  readonly highWatermark: number
+}
+
+/** A partition that an answer is waited for, and what was so when it was asked for. */
+interface Asked {
+  readonly partition: AssignedPartition
+  readonly jumps: number
 }
 
 /** Finds out where to start reading: at the offset that the group committed, else where `autoOffsetReset` says. */
@@ -39,12 +61,12 @@ export class StartOffsets {
   }
 
   /** Gives a position to those partitions that have none. Tries until it succeeds, fails for good, or the signal aborts. */
-  async find(partitions: readonly AssignedPartition[], reset: ConsumerSettings['autoOffsetReset'], signal: AbortSignal): Promise<void> {
+  async find(partitions: readonly AssignedPartition[], signal: AbortSignal): Promise<void> {
     for (let failures = 0; !signal.aborted; ) {
       const open = this.#withoutPosition(partitions)
       if (open.length === 0) return
       try {
-        await this.#attempt(open, reset, signal)
+        await this.#attempt(open, signal)
         failures = 0
       } catch (error) {
         if (signal.aborted) return
@@ -52,38 +74,53 @@ export class StartOffsets {
           for (const partition of this.#withoutPosition(open)) this.#owner.onFailed(partition, error)
           return
         }
+        for (const { topic } of open) this.#context.metadata.forget(topic)
         if (failures === 0) this.#owner.onTrouble(error)
         await this.#context.backoff.wait(++failures, signal).catch(() => {})
       }
     }
   }
 
-  async #attempt(partitions: readonly AssignedPartition[], reset: ConsumerSettings['autoOffsetReset'], signal: AbortSignal): Promise<void> {
-    const { committer, metadata, settings } = this.#context
-    const { allowAutoTopicCreation } = settings
-    const known = metadata.ensure([...new Set(partitions.map(({ topic }) => topic))], { allowAutoTopicCreation, signal })
-    if (isPromise(known)) await known
+  async #attempt(partitions: readonly AssignedPartition[], signal: AbortSignal): Promise<void> {
+    const { committer, metadata } = this.#context
+    await this.#ensureTopics([...new Set(partitions.map(({ topic }) => topic))], signal)
     // Whoever shared the partitions out may have seen some that were added since we looked.
     const unseen = partitions.filter(({ topic, partition }) => !metadata.partition(topic, partition)).map(({ topic }) => topic)
-    if (unseen.length > 0) await metadata.refresh([...new Set(unseen)], { allowAutoTopicCreation, signal })
+    if (unseen.length > 0) await metadata.refresh([...new Set(unseen)], { allowAutoTopicCreation: false, signal })
     const existing = partitions.filter(partition => this.#exists(partition))
     for (const partition of existing) partition.belongTo(metadata.topic(partition.topic)?.id)
+    const asked = askedFor(existing)
     const committed = await committer?.committed(existing, { signal })
-    for (const partition of this.#withoutPosition(existing)) {
+    for (const partition of this.#stillAsked(asked)) {
       const offset = committed?.get(partition.name)
-      if (offset === undefined) continue
-      partition.startAtCommitted(offset.offset)
+      if (offset !== undefined) partition.startAtCommitted(offset.offset)
     }
-    await this.#reset(this.#withoutPosition(existing), reset, 'noCommittedOffset', signal)
+    await this.#reset(this.#withoutPosition(existing), 'noCommittedOffset', signal)
   }
 
-  /** Starts again where `autoOffsetReset` says, because the offset is not in the log. */
-  async reset(partition: AssignedPartition, signal: AbortSignal): Promise<void> {
-    const { settings, backoff } = this.#context
+  /** Those that may be created are asked for apart from those that may not. */
+  async #ensureTopics(topics: readonly string[], signal: AbortSignal): Promise<void> {
+    const { metadata, topics: known } = this.#context
+    for (const allowAutoTopicCreation of [true, false]) {
+      const some = topics.filter(topic => known.mayCreate(topic) === allowAutoTopicCreation)
+      const ensured = metadata.ensure(some, { allowAutoTopicCreation, signal })
+      if (isPromise(ensured)) await ensured
+      for (const topic of some) known.saw(topic)
+    }
+  }
+
+  /** Starts again where `autoOffsetReset` says, because the offset is not in the log, or the log is another. */
+  async restart(
+    partition: AssignedPartition,
+    reason: 'outOfRange' | 'topicRecreated',
+    lost: LostPlace,
+    signal: AbortSignal
+  ): Promise<void> {
+    const { backoff } = this.#context
     const { jumps } = partition
     for (let failures = 0; !signal.aborted && jumps === partition.jumps; ) {
       try {
-        return await this.#reset([partition], settings.autoOffsetReset, 'outOfRange', signal)
+        return await this.#reset([partition], reason, signal, lost)
       } catch (error) {
         if (signal.aborted) return
         if (!isRetriable(error)) return this.#owner.onFailed(partition, error)
@@ -95,27 +132,74 @@ export class StartOffsets {
 
   async #reset(
     partitions: readonly AssignedPartition[],
-    reset: ConsumerSettings['autoOffsetReset'],
     reason: OffsetReset['reason'],
-    signal: AbortSignal
+    signal: AbortSignal,
+    lost?: LostPlace
   ): Promise<void> {
     if (partitions.length === 0) return this.#owner.onPositioned()
-    if (reset === 'none') {
+    if (this.#context.settings.autoOffsetReset === 'none') {
       for (const partition of partitions) this.#owner.onFailed(partition, withoutOffset(partition, reason))
       return
     }
-    const timestamp = reset === 'earliest' ? earliest : latest
-    const jumps = partitions.map(partition => partition.jumps)
-    const queries = partitions.map(({ topic, partition }) => ({ topic, partition, timestamp }))
-    const found = await this.#context.lookup.find(queries, { signal })
+    const asked = askedFor(partitions)
+    const offsets = await this.#firstOffsets(partitions, reason, signal)
     await this.#context.turns.yieldWhenOver()
-    partitions.forEach((partition, index) => {
-      if (partition.jumps !== jumps[index] || !this.#owner.isAssigned(partition)) return
-      const { offset } = found[index]
-      partition.jumpTo(offset)
-      this.#owner.onReset({ topic: partition.topic, partition: partition.partition, offset, reason })
+    const current = new Set(this.#stillAsked(asked))
+    partitions.forEach((assigned, index) => {
+      if (!current.has(assigned)) return
+      const offset = offsets[index]
+      const { topic, partition } = assigned
+      assigned.jumpTo(offset)
+      if (lost) this.#tellOfMissed(assigned, reason, lost, offset)
+      this.#owner.onReset({ topic, partition, offset, reason })
     })
     this.#owner.onPositioned()
+  }
+
+  async #firstOffsets(partitions: readonly AssignedPartition[], reason: OffsetReset['reason'], signal: AbortSignal): Promise<number[]> {
+    const { lookup } = this.#context
+    const places = partitions.map(partition => this.#placeOf(partition, reason))
+    const queries = partitions.flatMap(({ topic, partition }, index) => {
+      const place = places[index]
+      return typeof place === 'number' ? [] : [{ topic, partition, timestamp: place.timestamp }]
+    })
+    const found = await lookup.find(queries, { signal })
+    const missing = found.filter(({ offset }) => offset < 0).map(({ topic, partition }) => ({ topic, partition, timestamp: latest }))
+    const ends = (await lookup.find(missing, { signal })).values()
+    const answers = found.values()
+    return places.map(place => {
+      if (typeof place === 'number') return place
+      const { offset } = answers.next().value as FoundOffset
+      // No record is as late as the time that was asked for.
+      return offset >= 0 ? offset : (ends.next().value as FoundOffset).offset
+    })
+  }
+
+  /** An offset, or the time by which to look it up. */
+  #placeOf(partition: AssignedPartition, reason: OffsetReset['reason']): number | { readonly timestamp: number } {
+    const { settings, firstSight, clock } = this.#context
+    const { autoOffsetReset } = settings
+    const first = reason === 'noCommittedOffset' ? firstSight.firstOffsetOf(partition) : 'asConfigured'
+    if (autoOffsetReset === 'earliest' || reason === 'topicRecreated' || first === 'beginning') return { timestamp: earliest }
+    if (autoOffsetReset === 'latest') return typeof first === 'number' ? first : { timestamp: latest }
+    return { timestamp: Math.max(0, clock.now() - (resetDurationMs(autoOffsetReset) ?? 0)) }
+  }
+
+  #tellOfMissed(assigned: AssignedPartition, reason: OffsetReset['reason'], lost: LostPlace, to: number): void {
+    const { topic, partition } = assigned
+    const { offset: from, logStartOffset, highWatermark } = lost
+    if (from < 0) return
+    if (reason === 'topicRecreated') {
+      if (highWatermark > from) this.#owner.onMissed({ topic, partition, from, to, count: highWatermark - from, reason: 'topicDeleted' })
+    } else if (to > from && from < logStartOffset) {
+      this.#owner.onMissed({ topic, partition, from, to, count: to - from, reason: 'removed' })
+    }
+  }
+
+  #stillAsked(asked: readonly Asked[]): AssignedPartition[] {
+    return asked
+      .filter(({ partition, jumps }) => partition.jumps === jumps && this.#owner.isAssigned(partition))
+      .map(({ partition }) => partition)
   }
 
   #exists(partition: AssignedPartition): boolean {
@@ -133,13 +217,15 @@ export class StartOffsets {
   }
 }
 
+function askedFor(partitions: readonly AssignedPartition[]): Asked[] {
+  return partitions.map(partition => ({ partition, jumps: partition.jumps }))
+}
+
 function withoutOffset({ topic, partition, fetchOffset }: AssignedPartition, reason: OffsetReset['reason']): KafkaError {
-  if (reason === 'noCommittedOffset') {
-    return new KafkaError('NO_OFFSET_FOR_PARTITION', `No offset is committed for ${topic}-${partition}, and autoOffsetReset is 'none'`, {
-      topic,
-      partition
-    })
+  if (reason === 'outOfRange') {
+    const message = `Offset ${fetchOffset} is not in the log of ${topic}-${partition}, and autoOffsetReset is 'none'`
+    return new KafkaError('OFFSET_OUT_OF_RANGE', message, { topic, partition })
   }
-  const message = `Offset ${fetchOffset} is not in the log of ${topic}-${partition}, and autoOffsetReset is 'none'`
-  return new KafkaError('OFFSET_OUT_OF_RANGE', message, { topic, partition })
+  const why = reason === 'topicRecreated' ? `${topic} was deleted and created anew` : `No offset is committed for ${topic}-${partition}`
+  return new KafkaError('NO_OFFSET_FOR_PARTITION', `${why}, and autoOffsetReset is 'none'`, { topic, partition })
 }

@@ -13,10 +13,12 @@ export interface SubscribedTopicsContext {
   readonly onMissing: (error: KafkaError) => void
 }
 
-/** Finds out which topics a subscription means, and sees that they exist where that is allowed. */
+/** Finds out which topics a subscription means. Creates those that it names and that have never existed, where that is allowed. */
 export class SubscribedTopics {
   readonly #context: SubscribedTopicsContext
   readonly #missing = new Set<string>()
+  /** Topics that existed once: if they are gone, somebody has deleted them, and they are not created again. */
+  readonly #seen = new Set<string>()
 
   constructor(context: SubscribedTopicsContext) {
     this.#context = context
@@ -25,6 +27,16 @@ export class SubscribedTopics {
   /** Whether a topic that was named did not exist when it was last looked for. */
   get areMissing(): boolean {
     return this.#missing.size > 0
+  }
+
+  /** The topic exists, or has existed. */
+  saw(topic: string): void {
+    this.#seen.add(topic)
+  }
+
+  /** Whether asking for the topic may create it. */
+  mayCreate(topic: string): boolean {
+    return this.#context.allowAutoTopicCreation && !this.#seen.has(topic)
   }
 
   async find(subscription: Subscription, signal: AbortSignal): Promise<string[]> {
@@ -38,12 +50,14 @@ export class SubscribedTopics {
   }
 
   async #ensure(topic: Subscription['typedTopics'][number] | string, signal: AbortSignal): Promise<void> {
-    const { brokers, metadata, allowAutoTopicCreation, onMissing } = this.#context
+    const { brokers, metadata, onMissing } = this.#context
     const name = typeof topic === 'string' ? topic : topic.name
+    const allowAutoTopicCreation = this.mayCreate(name)
     const options = { allowAutoTopicCreation, signal, ...(!allowAutoTopicCreation && { unknownTopicRetries: 0 }) }
     try {
       const known = ensureTopic(topic, brokers, metadata, options)
       if (isPromise(known)) await known
+      this.#seen.add(name)
       this.#missing.delete(name)
     } catch (error) {
       if (signal.aborted || !(error instanceof KafkaError && error.code === 'UNKNOWN_TOPIC_OR_PARTITION')) throw error

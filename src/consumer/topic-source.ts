@@ -41,17 +41,14 @@ export class TopicSource implements PartitionSource {
   }
 
   async #follow(signal: AbortSignal): Promise<void> {
-    const { metadata, handover, settings } = this.#context
+    const { metadata, handover } = this.#context
     for (const name of this.#context.subscription().names) metadata.forget(name)
     const topics = await this.#context.topics(signal)
     if (signal.aborted) return
     handover.drop(({ topic, partition }) => !topics.includes(topic) || metadata.partition(topic, partition) === undefined)
     const all = topics.flatMap(topic => metadata.topic(topic)?.partitions.map(({ partition }) => ({ topic, partition })) ?? [])
     const added = handover.withoutAssigned(all)
-    // What appears later is new from its first record on, wherever reading started.
-    const { autoOffsetReset } = settings
-    const reset = this.#hasFollowed && autoOffsetReset === 'latest' ? 'earliest' : autoOffsetReset
-    if (added.length > 0 || !this.#hasFollowed) await handover.take(added, signal, reset)
+    if (added.length > 0 || !this.#hasFollowed) await handover.take(added, signal)
     this.#hasFollowed = true
   }
 }

@@ -15,6 +15,15 @@ export interface ClusterNews {
    * process. Default: what its last fetch told.
    */
   logEndOffset?(topic: string, partition: number): number | undefined
+  /** The topics there are at this moment, and where their partitions end. Default: that is not known. */
+  readonly topics?: TopicNews
+}
+
+/** The topics of a node in this process, told at once. */
+export interface TopicNews {
+  names(): Iterable<string>
+  /** Undefined when there is no such topic. `committedOnly` is whether records of open transactions come after the end. */
+  endsOf(topic: string, committedOnly: boolean): { readonly topicId: string; readonly ends: readonly number[] } | undefined
 }
 
 export interface TopicWatchOwner {

@@ -106,7 +106,7 @@ export class Connection {
   ): Promise<ResponseOf<A>> {
     let version: number
     try {
-      version = commonVersion(api, this.#versions.get(api.key))
+      version = commonVersion(api, this.#versions.get(api.key), body)
     } catch (error) {
       return Promise.reject(error)
     }

@@ -13,14 +13,16 @@ const deletionDisabledVersion = 3
 
 /** Deletes topics with all that is in them, and what groups have committed for them. */
 export async function deleteTopics(node: LocalBroker, request: Request, { apiVersion }: RequestContext): Promise<Response> {
-  const response = await node.change(() => decide(node.metadata, request, node.controllerContext))
-  const names = response.responses.flatMap(({ name, errorCode }) => (errorCode === 0 && name !== null ? [name] : []))
-  if (names.length > 0) {
+  // Before another topic can be created under the name: its offsets must not be taken for those of the old one, nor be dropped with them.
+  const dropOffsets = async ({ responses }: Response) => {
+    const names = responses.flatMap(({ name, errorCode }) => (errorCode === 0 && name !== null ? [name] : []))
+    if (names.length === 0) return
     // The topics are gone whatever becomes of this; offsets that stay behind expire.
     await node.groups
       .topicsDeleted(names)
       .catch(error => node.events.emit('error', { error, during: 'dropping offsets of deleted topics' }))
   }
+  const response = await node.change(() => decide(node.metadata, request, node.controllerContext), dropOffsets)
   if (apiVersion < deletionDisabledVersion) {
     for (const result of response.responses)
       if (result.errorCode === errorNumber('TOPIC_DELETION_DISABLED')) result.errorCode = errorNumber('INVALID_REQUEST')

@@ -14,9 +14,10 @@ export async function offsetCommit(node: GroupNode, request: Request, context: R
     const exists = found[i]
     if (!exists) return []
     const partitions = topic.partitions.filter(({ partitionIndex }) => partitionIndex >= 0 && partitionIndex < exists.partitions.length)
-    return [{ ...topic, name: exists.name, partitions }]
+    return [{ ...topic, name: exists.name, topicId: exists.id, partitions }]
   })
-  const answered = (await node.groups.commitOffsets({ ...request, topics: known }, context)).topics.values()
+  const isCurrent = (name: string, topicId = zeroUuid) => node.findTopic(name, zeroUuid)?.id === topicId
+  const answered = (await node.groups.commitOffsets({ ...request, topics: known }, context, isCurrent)).topics.values()
   const topics = request.topics.map(({ name = '', topicId = zeroUuid, partitions }, i) => {
     if (!found[i]) return { name, topicId, partitions: partitions.map(refused(node.unknownTopicError(topicId))) }
     const kept = new Map(answered.next().value?.partitions.map(answer => [answer.partitionIndex, answer]))

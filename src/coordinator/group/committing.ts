@@ -14,6 +14,9 @@ export type CommitResponse = ResponseOf<typeof OffsetCommit>
 export type DeleteOffsetsRequest = RequestOf<typeof OffsetDelete>
 export type DeleteOffsetsResponse = ResponseOf<typeof OffsetDelete>
 
+/** Whether the topic with this id has this name. */
+export type IsCurrent = (topic: string, topicId: string | undefined) => boolean
+
 /** A topic of a request whose name is known. */
 export interface RequestedTopic {
   readonly name: string
@@ -51,7 +54,7 @@ export class OffsetHandler {
     this.#rebalancing = rebalancing
   }
 
-  commit(request: CommitRequest, caller: GroupCaller): Decision<CommitResponse> {
+  commit(request: CommitRequest, caller: GroupCaller, isCurrent: IsCurrent = () => true): Decision<CommitResponse> {
     const group = this.#groups.find(request.groupId)
     const refusal = refusalOfCommit(group, request, caller)
     if (refusal) return answer(commitError(request, errorNumber(refusal)))
@@ -64,6 +67,7 @@ export class OffsetHandler {
       name,
       topicId,
       partitions: partitions.map(({ partitionIndex, committedOffset, committedLeaderEpoch = -1, committedMetadata }) => {
+        if (!isCurrent(name, topicId)) return { partitionIndex, errorCode: errorNumber('UNKNOWN_TOPIC_OR_PARTITION') }
         const metadata = committedMetadata ?? ''
         if (metadata.length > this.#world.options.maxOffsetMetadataLength) {
           return { partitionIndex, errorCode: errorNumber('OFFSET_METADATA_TOO_LARGE') }

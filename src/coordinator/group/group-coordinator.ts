@@ -12,6 +12,7 @@ import {
   type DeleteOffsetsRequest,
   type DeleteOffsetsResponse,
   type FetchedTopic,
+  type IsCurrent,
   type RequestedTopic
 } from './committing.js'
 import type { GroupEvent } from './group-event.js'
@@ -109,12 +110,15 @@ export class GroupCoordinator {
     )
   }
 
-  /** Topics go by their names here; ids are for the caller to translate. */
-  commitOffsets(request: CommitRequest, caller: GroupCaller): MaybePromise<CommitResponse> {
+  /**
+   * Topics go by their names here; ids are for the caller to translate. `isCurrent` is asked at the moment of the decision, since a topic
+   * may be deleted, and its offsets dropped, while the request waits.
+   */
+  commitOffsets(request: CommitRequest, caller: GroupCaller, isCurrent: IsCurrent = () => true): MaybePromise<CommitResponse> {
     return this.#ask(
       request.groupId,
       undefined,
-      machine => machine.offsets.commit(request, caller),
+      machine => machine.offsets.commit(request, caller, isCurrent),
       code => commitError(request, code)
     )
   }
@@ -187,10 +191,17 @@ export class GroupCoordinator {
     }
   }
 
-  /** Drops what was committed for topics that no longer exist. */
+  /**
+   * Drops what was committed for topics that no longer exist. Does not wait for partitions that are being opened: one that was not open
+   * holds nothing, and opening it may have to wait for the caller.
+   */
   async topicsDeleted(names: Iterable<string>): Promise<void> {
     const gone = new Set(names)
-    await this.#untilDone(machine => machine.offsets.dropTopics(topic => gone.has(topic)))
+    const open = [...this.#partitions.values()].filter((partition): partition is OpenPartition => !isPromise(partition))
+    for (const { machine, host } of open) {
+      let more = true
+      while (more && !this.#closed) more = await host.run(() => machine.offsets.dropTopics(topic => gone.has(topic)))
+    }
   }
 
   /** Drops what was committed for all but these topics: a crash may have come between the end of a topic and the end of its offsets. */
