@@ -18,7 +18,7 @@ beforeEach(() => {
 afterEach(() => {
   chmodSync(directory, 0o700)
   rmSync(directory, { recursive: true })
-})
+}, 60_000)
 
 async function failureOf(open: Promise<Cluster>): Promise<KafkaError> {
   try {

@@ -1,11 +1,16 @@
 import { isPromise, type MaybePromise } from '../../common/deferred.js'
-import { errorNumber, KafkaError, type ProtocolErrorCode } from '../../errors.js'
+import { Warnings } from '../../common/warnings.js'
+import { errorNumber, type ProtocolErrorCode } from '../../errors.js'
 import type { RequestOf, ResponseOf } from '../../protocol/message.js'
 import type { InitProducerId } from '../../protocol/messages/init-producer-id.js'
 import type { LocalBroker } from '../local-broker.js'
 
 type Request = RequestOf<typeof InitProducerId>
 type Response = ResponseOf<typeof InitProducerId>
+
+const warnings = new Warnings()
+/** Nodes that have warned: a client may ask without end. */
+const warned = new WeakSet<LocalBroker>()
 
 /**
  * Gives an idempotent producer its id. A transactional one is refused with a code that every client takes as final: after
@@ -14,8 +19,10 @@ type Response = ResponseOf<typeof InitProducerId>
 export function initProducerId(node: LocalBroker, { transactionalId }: Request): MaybePromise<Response> {
   if (transactionalId === '') return refused('INVALID_REQUEST')
   if (transactionalId !== null) {
-    const message = `A client asked for transactions with the transactional id \`${transactionalId}\`; this node has none`
-    node.tell(new KafkaError('TRANSACTIONAL_ID_AUTHORIZATION_FAILED', message), 'InitProducerId')
+    if (!warned.has(node)) {
+      warned.add(node)
+      warnings.warn(`A client asked for transactions with the id \`${transactionalId}\`; this node has none`, 'NO_TRANSACTIONS')
+    }
     return refused('TRANSACTIONAL_ID_AUTHORIZATION_FAILED')
   }
   const id = node.producerIds.next()
