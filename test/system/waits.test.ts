@@ -1,0 +1,251 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { createServer } from 'node:net'
+import { fileURLToPath } from 'node:url'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
+import type { Admin } from '../../src/admin/admin.js'
+import { Cluster } from '../../src/cluster.js'
+import type { Consumer } from '../../src/consumer/consumer.js'
+import type { Producer } from '../../src/producer/producer.js'
+import { apis } from '../../src/protocol/apis.js'
+import { InterceptedBroker } from '../../src/testing/intercepted-broker.js'
+import { VirtualClock } from '../../src/testing/virtual-clock.js'
+import { connect } from '../../src/wire/connect.js'
+import { listen } from '../../src/wire/listener.js'
+
+/** Far more than any end takes, and far less than the limits that waits have of their own. */
+const boundMs = 4000
+
+interface Scene {
+  readonly cluster: Cluster
+  readonly producer: Producer
+  readonly consumer: Consumer
+  readonly admin: Admin
+  readonly broker: InterceptedBroker
+  readonly signal: AbortSignal
+}
+
+/** A cluster of which all brokers can be taken away, with one client of each kind. */
+async function scene(signal: AbortSignal): Promise<Scene> {
+  let broker: InterceptedBroker | undefined
+  const intercept = (brokers: ConstructorParameters<typeof InterceptedBroker>[0]) => (broker ??= new InterceptedBroker(brokers))
+  const cluster = await Cluster.open({ intercept: brokers => intercept(brokers) })
+  const producer = cluster.producer()
+  await producer.send('orders', { value: 'first' })
+  const consumer = cluster.consumer({ groupId: 'g', topics: ['orders'] })
+  return { cluster, producer, consumer, admin: cluster.admin(), broker: broker as unknown as InterceptedBroker, signal }
+}
+
+/** Takes the broker away from all that is asked from now on: nothing is answered. */
+function silence({ broker }: Scene): void {
+  for (const api of apis) broker.on(api).loseRequest()
+}
+
+type Wait = (scene: Scene) => Promise<unknown>
+
+const loopWaits: Record<string, Wait> = {
+  'consumer.records().next()': ({ consumer, signal }) => consumer.records({ signal }).next(),
+  'consumer.batches().next()': ({ consumer, signal }) => consumer.batches({ signal }).next(),
+  'consumer.run({ eachRecord })': ({ consumer, signal }) => consumer.run({ eachRecord() {}, signal }),
+  'consumer.run({ eachBatch })': ({ consumer, signal }) => consumer.run({ eachBatch() {}, signal }),
+  "consumer.run({ orderBy: 'key' })": ({ consumer, signal }) => consumer.run({ eachRecord() {}, orderBy: 'key', signal })
+}
+
+/** What waits when no broker answers. */
+const silentWaits: Record<string, Wait> = {
+  ...loopWaits,
+  'consumer.start()': ({ consumer, signal }) => consumer.start({ signal }),
+  'consumer.commit(offsets)': ({ consumer, signal }) => consumer.commit([{ topic: 'orders', partition: 0, offset: 1 }], { signal }),
+  'producer.send() to a new topic': ({ producer, signal }) => producer.send('new', { value: 'v' }, { signal }),
+  'producer.sendBatch() to a new topic': ({ producer, signal }) => producer.sendBatch('new', [{ value: 'v' }], { signal }),
+  'admin.createTopics()': ({ admin, signal }) => admin.createTopics(['new'], { signal }),
+  'admin.deleteTopics()': ({ admin, signal }) => admin.deleteTopics(['orders'], { signal }),
+  'admin.listTopics()': ({ admin, signal }) => admin.listTopics({ signal }),
+  'admin.describeTopics()': ({ admin, signal }) => admin.describeTopics(['orders'], { signal }),
+  'admin.createPartitions()': ({ admin, signal }) => admin.createPartitions('orders', 2, { signal }),
+  'admin.describeConfigs()': ({ admin, signal }) => admin.describeConfigs({ topic: 'orders' }, { signal }),
+  'admin.alterConfigs()': ({ admin, signal }) => admin.alterConfigs({ topic: 'orders' }, { 'retention.ms': '1' }, { signal }),
+  'admin.listGroups()': ({ admin, signal }) => admin.listGroups({ signal }),
+  'admin.describeGroups()': ({ admin, signal }) => admin.describeGroups(['g'], { signal }),
+  'admin.deleteGroups()': ({ admin, signal }) => admin.deleteGroups(['g'], { signal }),
+  'admin.listGroupOffsets()': ({ admin, signal }) => admin.listGroupOffsets('g', { signal }),
+  'admin.resetGroupOffsets()': ({ admin, signal }) => admin.resetGroupOffsets('g', { to: 'earliest', signal }),
+  'admin.deleteGroupOffsets()': ({ admin, signal }) => admin.deleteGroupOffsets('g', ['orders'], { signal }),
+  'admin.listOffsets()': ({ admin, signal }) => admin.listOffsets(['orders'], 'latest', { signal }),
+  'admin.deleteRecords()': ({ admin, signal }) => admin.deleteRecords([{ topic: 'orders', partition: 0, before: 1 }], { signal }),
+  'admin.describeCluster()': ({ admin, signal }) => admin.describeCluster({ signal })
+}
+
+/** Those of them that take no signal. */
+const waitsWithoutSignal: Record<string, Wait> = {
+  'consumer.committed()': ({ consumer }) => consumer.committed([{ topic: 'orders', partition: 0 }]),
+  'consumer.beginningOffsets()': ({ consumer }) => consumer.beginningOffsets([{ topic: 'orders', partition: 0 }]),
+  'consumer.endOffsets()': ({ consumer }) => consumer.endOffsets([{ topic: 'orders', partition: 0 }]),
+  'consumer.offsetsForTimestamp()': ({ consumer }) => consumer.offsetsForTimestamp(0, [{ topic: 'orders', partition: 0 }]),
+  'producer.send()': ({ producer }) => producer.send('orders', { value: 'v' }),
+  'producer.sendBatch()': ({ producer }) => producer.sendBatch('orders', [{ value: 'v' }])
+}
+
+const closings: Record<string, (scene: Scene) => Promise<unknown>> = {
+  'close of the client': ({ producer, consumer, admin }) =>
+    Promise.all([producer, consumer, admin].map(client => client.close({ timeoutMs: 200 }))),
+  'close of the cluster': ({ cluster }) => cluster.close({ timeoutMs: 400 })
+}
+
+const turns = async () => {
+  for (let turn = 0; turn < 5; turn++) await new Promise(resolve => setImmediate(resolve))
+}
+
+/** How a wait ends within the bound, or 'pending'. */
+async function outcomeOf(wait: Promise<unknown>): Promise<'resolved' | 'rejected' | 'pending'> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<'pending'>(resolve => {
+    timer = setTimeout(resolve, boundMs, 'pending')
+  })
+  const settled = wait.then(
+    () => 'resolved' as const,
+    () => 'rejected' as const
+  )
+  return Promise.race([settled, late]).finally(() => clearTimeout(timer))
+}
+
+/** Runs a wait up to where it waits, ends it, and says how it ended. */
+async function ended(wait: Wait, end: (scene: Scene, controller: AbortController) => unknown, isSilent: boolean) {
+  const controller = new AbortController()
+  const made = await scene(controller.signal)
+  if (isSilent) silence(made)
+  const waiting = wait(made)
+  let isPending = true
+  const settled = () => {
+    isPending = false
+  }
+  waiting.then(settled, settled)
+  await turns()
+  expect(isPending).toBe(true)
+  await end(made, controller)
+  const outcome = await outcomeOf(waiting)
+  expect(await outcomeOf(made.cluster.close({ timeoutMs: 400 }))).toBe('resolved')
+  return outcome
+}
+
+const rows = (waits: Record<string, Wait>) => Object.entries(waits).map(([name, wait]) => ({ name, wait }))
+
+describe('a wait for brokers that do not answer', () => {
+  describe.each(Object.entries(closings))('ends by %s', (_, close) => {
+    it.each(rows({ ...silentWaits, ...waitsWithoutSignal }))('$name', async ({ wait }) => {
+      expect(await ended(wait, close, true)).not.toBe('pending')
+    })
+  })
+
+  it.each(rows(silentWaits))('ends by its signal: $name', async ({ wait }) => {
+    expect(await ended(wait, (_, controller) => controller.abort(new Error('enough')), true)).toBe('rejected')
+  })
+})
+
+describe('a wait for records', () => {
+  describe.each([...Object.entries(closings), ['unsubscribe', ({ consumer }: Scene) => consumer.unsubscribe()] as const])(
+    'ends by %s',
+    (_, end) => {
+      it.each(rows(loopWaits))('$name', async ({ wait }) => {
+        expect(await ended(wait, end, false)).toBe('resolved')
+      })
+    }
+  )
+
+  it.each(rows(loopWaits))('ends by its signal: $name', async ({ wait }) => {
+    expect(await ended(wait, (_, controller) => controller.abort(new Error('enough')), false)).toBe('rejected')
+  })
+
+  it.each(rows(loopWaits))('ends by close under fake timers that nobody advances: $name', async ({ wait }) => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'setInterval', 'Date', 'performance'] })
+    onTestFinished(() => void vi.useRealTimers())
+    const made = await scene(new AbortController().signal)
+    const waiting = wait(made)
+    await turns()
+    await made.cluster.close()
+    await waiting
+  })
+})
+
+describe('what begins while a cluster closes', () => {
+  const calls: Record<string, (scene: Scene) => unknown> = {
+    ...silentWaits,
+    ...waitsWithoutSignal,
+    'cluster.producer()': ({ cluster }) => cluster.producer(),
+    'cluster.consumer()': ({ cluster }) => cluster.consumer(),
+    'cluster.admin()': ({ cluster }) => cluster.admin(),
+    'listen(cluster)': ({ cluster }) => listen(cluster)
+  }
+
+  it.each(Object.entries(calls).map(([name, call]) => ({ name, call })))('does not stay pending: $name', async ({ call }) => {
+    const made = await scene(new AbortController().signal)
+    const closing = made.cluster.close()
+    const outcome = await outcomeOf((async () => call(made))())
+    expect(outcome).not.toBe('pending')
+    await closing
+    await expect((async () => call(made))()).rejects.toMatchObject({ code: 'CLOSED' })
+  })
+})
+
+describe('connect', () => {
+  it('ends by its signal while nobody answers', async () => {
+    const server = createServer()
+    const sockets: { destroy(): void }[] = []
+    server.on('connection', socket => sockets.push(socket))
+    await new Promise<void>(resolve => server.listen(0, '127.0.0.1', () => resolve()))
+    onTestFinished(() => {
+      for (const socket of sockets) socket.destroy()
+      server.close()
+    })
+    const controller = new AbortController()
+    const connecting = connect({ brokers: [`127.0.0.1:${(server.address() as { port: number }).port}`], signal: controller.signal })
+    connecting.catch(() => {})
+    await turns()
+    controller.abort(new Error('enough'))
+    await expect(connecting).rejects.toThrow('enough')
+  })
+})
+
+describe('a cluster that is closed', () => {
+  it('leaves no timer of its clock', async () => {
+    const clock = new VirtualClock()
+    const cluster = await Cluster.open({ clock })
+    const producer = cluster.producer({ lingerMs: 10 })
+    const consumer = cluster.consumer({ groupId: 'g', topics: ['orders'] })
+    const running = consumer.run({ eachRecord() {} })
+    const sent = producer.send('orders', { value: 'v' })
+    await clock.advance(1000)
+    await sent
+    await cluster.close()
+    await running
+    expect(clock.timerCount).toBe(0)
+  })
+
+  it('leaves nothing that keeps the process alive, in memory, on disk and over the wire', async () => {
+    const { VITEST: _, NODE_OPTIONS: __, ...env } = process.env
+    const script = fileURLToPath(new URL('closed-process.ts', import.meta.url))
+    const child = spawn(process.execPath, ['--import', import.meta.resolve('tsx'), script], { stdio: ['ignore', 'pipe', 'inherit'], env })
+    let output = ''
+    child.stdout.on('data', text => {
+      output += text
+    })
+    const [code] = await once(child, 'close')
+    expect({ code, left: JSON.parse(output) }).toEqual({ code: 0, left: [] })
+  })
+
+  it('is not warned about: many topics, many sends with one signal, many requests', async () => {
+    const warnings: string[] = []
+    const onWarning = ({ name }: Error) => warnings.push(name)
+    process.on('warning', onWarning)
+    onTestFinished(() => void process.off('warning', onWarning))
+    const { signal } = new AbortController()
+    await using cluster = await Cluster.open()
+    const producer = cluster.producer({ bufferMemory: 4096 })
+    const admin = cluster.admin()
+    const sends = Array.from({ length: 100 }, (_, i) => producer.send(`topic-${i % 20}`, { value: 'x'.repeat(500) }, { signal }))
+    const requests = Array.from({ length: 100 }, () => admin.listTopics({ signal }))
+    await Promise.all([...sends, ...requests])
+    await turns()
+    expect(warnings).toEqual([])
+  })
+})
