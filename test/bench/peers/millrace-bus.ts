@@ -1,14 +1,10 @@
 import type { Bus, BusRun } from '../bus-run.js'
-import { Flow } from '../flow.js'
 import type { Inbox, Message } from '../messages.js'
 import { bytes, Cluster, type Consumer, type Producer, string, type TypedTopic, topic } from './millrace.js'
 
-/** How far a producer may be ahead of its readers, in bytes: well below what a log in memory keeps. */
-const mostBytesAhead = 8 * 1024 * 1024
-
 type TextTopic = TypedTopic<string, string>
-type Send = (producer: Producer, target: TextTopic, messages: readonly Message[], count: number, flow: Flow) => Promise<void>
-type Read = (consumer: Consumer<TextTopic>, inbox: Inbox, flow: Flow) => Promise<void>
+type Send = (producer: Producer, target: TextTopic, messages: readonly Message[], count: number) => Promise<void>
+type Read = (consumer: Consumer<TextTopic>, inbox: Inbox) => Promise<void>
 
 /** A cluster in memory, one partition, and a consumer group for every subscriber. */
 export function millraceBus(send: Send, read: Read, value: 'text' | 'bytes' = 'text'): Bus {
@@ -21,75 +17,62 @@ export function millraceBus(send: Send, read: Read, value: 'text' | 'bytes' = 't
       cluster.consumer({ groupId: `subscriber-${index}`, topics: [target], autoOffsetReset: 'earliest' })
     )
     for (const consumer of consumers) await consumer.start()
-    const flow = new Flow(Math.floor(mostBytesAhead / (messages[0].value.length + 20)), [...inboxes])
     const started = performance.now()
-    const reading = consumers.map((consumer, index) => read(consumer, inboxes[index], flow))
-    await Promise.all([send(producer, target, messages, count, flow), ...reading])
+    const reading = consumers.map((consumer, index) => read(consumer, inboxes[index]))
+    await Promise.all([send(producer, target, messages, count), ...reading])
     const elapsed = performance.now() - started
     await cluster.close()
     return elapsed
   }
 }
 
-export const sendBatches: Send = async (producer, target, messages, count, flow) => {
-  for (let sent = 0; sent < count; sent += messages.length) {
-    await producer.sendBatch(target, messages)
-    await flow.sent(messages.length)
-  }
+export const sendBatches: Send = async (producer, target, messages, count) => {
+  for (let sent = 0; sent < count; sent += messages.length) await producer.sendBatch(target, messages)
 }
 
 /** The same with values that are bytes already, as what comes from a socket or a file is. */
-export const sendBatchesOfBytes: Send = (producer, target, messages, count, flow) => {
+export const sendBatchesOfBytes: Send = (producer, target, messages, count) => {
   const encoder = new TextEncoder()
   const inBytes = messages.map(({ key, value }) => ({ key, value: encoder.encode(value) as unknown as string }))
-  return sendBatches(producer, target, inBytes, count, flow)
+  return sendBatches(producer, target, inBytes, count)
 }
 
-export const sendWindows: Send = async (producer, target, messages, count, flow) => {
+export const sendWindows: Send = async (producer, target, messages, count) => {
   for (let sent = 0; sent < count; sent += messages.length) {
     await Promise.all(messages.map(message => producer.send(target, message)))
-    await flow.sent(messages.length)
   }
 }
 
-export const sendOneByOne: Send = async (producer, target, messages, count, flow) => {
-  for (let sent = 0; sent < count; sent++) {
-    await producer.send(target, messages[sent % messages.length])
-    const wait = flow.sent(1)
-    if (wait) await wait
-  }
+export const sendOneByOne: Send = async (producer, target, messages, count) => {
+  for (let sent = 0; sent < count; sent++) await producer.send(target, messages[sent % messages.length])
 }
 
-export const readCursors: Read = async (consumer, inbox, flow) => {
+export const readCursors: Read = async (consumer, inbox) => {
   for await (const batch of consumer.batches()) {
     const cursor = batch.cursor()
     const { raw } = cursor
     while (cursor.next()) inbox.seeBytes(raw.bytes, raw.valueStart)
-    flow.read()
     if (inbox.isDone) break
   }
 }
 
-export const readBatches: Read = async (consumer, inbox, flow) => {
+export const readBatches: Read = async (consumer, inbox) => {
   for await (const batch of consumer.batches()) {
     for (const { key, value } of batch) inbox.see(key, value)
-    flow.read()
     if (inbox.isDone) break
   }
 }
 
-export const readBatchesOfBytes: Read = async (consumer, inbox, flow) => {
+export const readBatchesOfBytes: Read = async (consumer, inbox) => {
   for await (const batch of consumer.batches()) {
     for (const { value } of batch) inbox.seeBytes(value as unknown as Uint8Array)
-    flow.read()
     if (inbox.isDone) break
   }
 }
 
-export const readRecords: Read = async (consumer, inbox, flow) => {
+export const readRecords: Read = async (consumer, inbox) => {
   for await (const { key, value } of consumer) {
     inbox.see(key, value)
-    if (inbox.seen % 500 === 0) flow.read()
     if (inbox.isDone) break
   }
 }

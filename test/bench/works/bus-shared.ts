@@ -1,5 +1,4 @@
 import { million, type Work } from '../contest.js'
-import { Flow } from '../flow.js'
 import { KeyedInbox, messagesOf } from '../messages.js'
 import { Cluster, string, topic } from '../peers/millrace.js'
 import type { Setting } from '../setting.js'
@@ -13,7 +12,6 @@ async function run(setting: Setting, consumerCount: number) {
   await cluster.admin().createTopics([shared])
   const producer = cluster.producer()
   const inbox = new KeyedInbox(count)
-  const flow = new Flow(50_000, [inbox])
   const end = new AbortController()
   const options = { groupId: 'workers', topics: [shared], autoOffsetReset: 'earliest' } as const
   const consumers = Array.from({ length: consumerCount }, () => cluster.consumer(options))
@@ -22,14 +20,10 @@ async function run(setting: Setting, consumerCount: number) {
   const reading = consumers.map(async consumer => {
     for await (const batch of consumer.batches({ signal: end.signal })) {
       for (const { key, value } of batch) inbox.see(key, value)
-      flow.read()
     }
   })
   const read = Promise.allSettled(reading)
-  for (let sent = 0; sent < count; sent += messages.length) {
-    await producer.sendBatch(shared, messages)
-    await flow.sent(messages.length)
-  }
+  for (let sent = 0; sent < count; sent += messages.length) await producer.sendBatch(shared, messages)
   await Promise.race([inbox.done, Promise.all(reading)])
   const elapsed = performance.now() - started
   end.abort()

@@ -14,7 +14,7 @@ function busWork(name: string, title: string, valueBytes: number, records: numbe
   return {
     name,
     title,
-    about: `A publisher, and one subscriber that reads key and value of every message and checks their order; values of ${valueBytes} bytes, in memory. millrace: one partition, one consumer group, at most 8 MiB between the two.`,
+    about: `A publisher, and one subscriber that reads key and value of every message and checks their order; values of ${valueBytes} bytes, in memory. millrace: one partition, one consumer group.`,
     metrics: [million],
     contestants: [
       contestant('EventEmitter', 'floor', async () => (await import('../peers/event-emitter.js')).eventEmitterBus, {

@@ -1,7 +1,6 @@
 import { readFileSync } from 'node:fs'
 import type { CompressionType } from 'millrace'
 import { type Contestant, Missing, type Work } from '../contest.js'
-import { Flow } from '../flow.js'
 import type { BlockCodec } from '../peers/codecs.js'
 import { BatchBuilder, Cluster, string, topic } from '../peers/millrace.js'
 import type { Setting } from '../setting.js'
@@ -78,7 +77,6 @@ async function throughBus(compression: CompressionType, dataSet: DataSet, settin
   const consumer = cluster.consumer({ groupId: 'flights', topics: [target], autoOffsetReset: 'earliest' })
   await consumer.start()
   const inbox = { seen: 0 }
-  const flow = new Flow(Math.floor((5_000_000 * count) / bytes), [inbox])
   let keptBytes = 0
   let keptRecords = 0
   producer.on('delivered', ({ recordCount }) => (keptRecords += recordCount))
@@ -89,13 +87,11 @@ async function throughBus(compression: CompressionType, dataSet: DataSet, settin
         if (value.length !== records[inbox.seen % records.length].value.length) throw new Error(`Record ${inbox.seen} is \`${value}\``)
         inbox.seen++
       }
-      flow.read()
       if (inbox.seen === count) return
     }
   })()
   for (let sent = 0; sent < count; sent += window) {
     await producer.sendBatch(target, records.slice(sent % records.length, (sent % records.length) + window))
-    await flow.sent(window)
   }
   await reading
   const elapsed = performance.now() - started

@@ -6,6 +6,8 @@ export const works: Readonly<Record<string, () => Promise<Work>>> = {
   'bus-1k': async () => (await import('./bus.js')).bus1k,
   'bus-shared': async () => (await import('./bus-shared.js')).busShared,
   'fan-out': async () => (await import('./fan-out.js')).fanOut,
+  'slow-reader': async () => (await import('./slow-reader.js')).slowReader,
+  host: async () => (await import('./host.js')).host,
   disk: async () => (await import('./disk.js')).disk,
   'disk-1k': async () => (await import('./disk.js')).disk1k,
   'fsync-1': async () => (await import('./fsync.js')).fsync1,

@@ -1,6 +1,5 @@
 import { statfsSync } from 'node:fs'
 import { type Contestant, Missing, million, type Work } from '../contest.js'
-import { Flow } from '../flow.js'
 import { KeyedInbox, messagesOf } from '../messages.js'
 import { Cluster, type Consumer, fileModule, string, topic } from '../peers/millrace.js'
 import type { Setting } from '../setting.js'
@@ -28,11 +27,9 @@ async function shareTopic(setting: Setting, partitions: number, members: number)
   const create = performance.now() - begun
   const rest = (await heapMiB()) - before
   const inbox = new KeyedInbox(count)
-  const flow = new Flow(50_000, [inbox])
   const read = async (consumer: Consumer<typeof shared>) => {
     for await (const batch of consumer.batches()) {
       for (const { key, value } of batch) inbox.see(key, value)
-      flow.read()
     }
   }
   const consumers: Consumer<typeof shared>[] = []
@@ -52,7 +49,6 @@ async function shareTopic(setting: Setting, partitions: number, members: number)
   for (let sent = 0; sent < count; sent += messages.length) {
     // Spread by hand, so that as many partitions are written to as there are; a key stays where it is.
     await producer.sendBatch(shared, spread(messages, partitions))
-    await flow.sent(messages.length)
   }
   await Promise.race([inbox.done, Promise.all(reading)])
   const elapsed = performance.now() - started
@@ -125,7 +121,6 @@ async function size(setting: Setting, kibibytes: number) {
   })
   await consumer.start()
   const inbox = { seen: 0 }
-  const flow = new Flow(Math.max(4, Math.floor((8 * 2 ** 20) / bytes)), [inbox])
   const started = performance.now()
   const reading = (async () => {
     for await (const batch of consumer.batches()) {
@@ -133,7 +128,6 @@ async function size(setting: Setting, kibibytes: number) {
         if (value.length !== bytes || value[0] !== String(inbox.seen % 10)) throw new Error(`Record ${inbox.seen} begins with ${value[0]}`)
         inbox.seen++
       }
-      flow.read()
       if (inbox.seen === total) return
     }
   })()
@@ -145,7 +139,6 @@ async function size(setting: Setting, kibibytes: number) {
       Array.from({ length: many }, (_, index) => ({ key: 'k', value: values[(first + index) % 10] }))
     )
     sent += many
-    await flow.sent(many)
   }
   await reading
   const elapsed = performance.now() - started
