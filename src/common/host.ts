@@ -113,7 +113,8 @@ function realTimers(): HostTimers | undefined {
       if (!keepAlive) handle.unref?.()
       return handle
     },
-    clear
+    // Browsers refuse it as a method of another object.
+    clear: handle => clear(handle)
   }
 }
 
