@@ -4,7 +4,7 @@ import type { AppendOrigin } from '../log/batch-validation.js'
 import type { Log } from '../log/log.js'
 import type { AppendInfo } from '../log/log-types.js'
 import type { PartitionState } from '../metadata/cluster-metadata.js'
-import { attribute, attributesAt, headerBytes } from '../record/batch-header.js'
+import { isTransactional } from '../record/batch-header.js'
 import type { PartitionBacklog } from './backlog/partition-backlog.js'
 import type { AppendListener } from './delayed-fetch.js'
 
@@ -83,7 +83,7 @@ export class Partition {
    * with a `KafkaError` when the batch is refused. The bytes are borrowed until it returns.
    */
   append(batch: Uint8Array, origin: AppendOrigin = 'client'): MaybePromise<AppendInfo> {
-    if (isClient(origin) && batch.length >= headerBytes && attributesAt(batch, 0) & attribute.transactional)
+    if (isClient(origin) && isTransactional(batch))
       throw new KafkaError(
         'INVALID_TXN_STATE',
         `The batch for ${this.topic}-${this.partition} belongs to no transaction that is known here`

@@ -97,3 +97,8 @@ export function stampBatch(bytes: Uint8Array, position: number, baseOffset: numb
   writeInt64(bytes, position + field.baseOffset, baseOffset)
   writeInt32(bytes, position + field.leaderEpoch, leaderEpoch)
 }
+
+/** Whether the bytes begin with a whole header that has the transactional bit. */
+export function isTransactional(bytes: Uint8Array): boolean {
+  return bytes.length >= headerBytes && (attributesAt(bytes, 0) & attribute.transactional) !== 0
+}

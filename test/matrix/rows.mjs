@@ -209,11 +209,7 @@ const bundlers = ['esm', 'cjs'].flatMap(format => {
       isQuick: true,
       async run(row) {
         row.write('main.js', esm + print)
-        await row
-          .tool('esbuild/bin/esbuild', ['main.js', '--bundle', '--platform=node', `--format=${format}`, `--outfile=${output}`])
-          .catch(async () => {
-            await row.run(row.bin('esbuild'), ['main.js', '--bundle', '--platform=node', `--format=${format}`, `--outfile=${output}`])
-          })
+        await row.run(row.bin('esbuild'), ['main.js', '--bundle', '--platform=node', `--format=${format}`, `--outfile=${output}`])
         return runs(row)
       }
     },

@@ -6,7 +6,7 @@ import type { AppendInfo } from '../../log/log-types.js'
 import { isInternalTopic } from '../../metadata/topic-name.js'
 import type { RequestOf, ResponseOf } from '../../protocol/message.js'
 import type { Produce } from '../../protocol/messages/produce.js'
-import { attribute, attributesAt, headerBytes } from '../../record/batch-header.js'
+import { attribute, attributesAt, headerBytes, isTransactional } from '../../record/batch-header.js'
 import type { LocalBroker } from '../local-broker.js'
 import type { Partition } from '../partition.js'
 import { newestVersion, type RequestContext } from '../request-context.js'
@@ -63,10 +63,6 @@ function refusalOf({ acks, transactionalId, topicData }: Request): number {
       for (const { records } of partitionData)
         if (records && isTransactional(records)) return errorNumber('TRANSACTIONAL_ID_AUTHORIZATION_FAILED')
   return 0
-}
-
-function isTransactional(records: Uint8Array): boolean {
-  return records.length >= headerBytes && (attributesAt(records, 0) & attribute.transactional) !== 0
 }
 
 async function settled(response: Promise<PartitionResponse>, responses: PartitionResponse[], place: number): Promise<void> {
