@@ -63,7 +63,8 @@ await check('create and delete topics', async () => {
   await promised(done => admin.deleteTopic('rd-admin', 10_000, done))
 })
 for (const [codec, idempotent] of [...['none', 'gzip', 'snappy', 'lz4', 'zstd'].map(each => [each, false]), ['none', true]]) {
-  if (codec === 'zstd' && zstd !== 'true') continue
+  // librdkafka is built where it is installed, without zstd where that library is absent.
+  if (codec === 'zstd' && (zstd !== 'true' || !Kafka.features.includes('zstd'))) continue
   await check(`produce and consume ${idempotent ? 'idempotently' : codec}`, async () => {
     const topic = `rd-${codec}-${idempotent}`
     const messages = Array.from({ length: 300 }, (_, i) => ({ key: `k${i}`, value: `v${i}` }))
