@@ -228,10 +228,13 @@ async function endsWhereItDid({ files, folder, recoveryPoint, chain }: Opening, 
     return true
   }
   if (nextOffset < recoveryPoint || !hasSnapshotAt(recoveryPoint)) return nextOffset > recoveryPoint
+  // Whoever opened the log alone, without its node, may have appended to it: recovery reads that.
+  const added = await active.positionOf(recoveryPoint)
+  if (added?.baseOffset === recoveryPoint) return false
   const last = await active.positionOf(nextOffset - 1)
   throw active.damagedAt(
     last?.position ?? 0,
-    `its last offset is ${nextOffset - 1}, though the log ended at ${recoveryPoint} when it was closed`
+    `its last offset is ${nextOffset - 1}, though the log ended before offset ${recoveryPoint} when it was closed`
   )
 }
 

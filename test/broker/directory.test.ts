@@ -3,11 +3,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
 import { LocalBroker } from '../../src/broker/local-broker.js'
+import { Log } from '../../src/log/log.js'
 import type { Broker } from '../../src/protocol/broker.js'
 import { DeleteRecords } from '../../src/protocol/messages/delete-records.js'
 import { DeleteTopics } from '../../src/protocol/messages/delete-topics.js'
 import { OffsetCommit } from '../../src/protocol/messages/offset-commit.js'
 import { OffsetFetch } from '../../src/protocol/messages/offset-fetch.js'
+import { RecordBatch } from '../../src/record/record-batch.js'
 import { type FileStorage, type FileStorageOptions, fileStorage } from '../../src/storage/file/index.js'
 import { VirtualClock } from '../../src/testing/virtual-clock.js'
 import { batch, createTopic, fetch, produce } from './helpers.js'
@@ -66,6 +68,26 @@ function crashed(directory: string): string {
 }
 
 describe('a directory', () => {
+  it('reads what was appended to its logs alone while no node had it open', async () => {
+    const directory = newDirectory()
+    const first = await open(directory)
+    await createTopic(first.client, 'orders')
+    await produce(first.client, 'orders', 0, batch('a', 'b'))
+    await first.close()
+    const storage = fileStorage(directory)
+    const noOperation = RecordBatch.of([{ value: Uint8Array.of(1, 20, 0, 0) }]).bytes
+    for (const [name, bytes] of [['__cluster_metadata-0', noOperation] as const, ['orders-0', batch('c')] as const]) {
+      const alone = await Log.open(storage, name)
+      await alone.append(bytes, { origin: 'coordinator' })
+      await alone.close()
+    }
+    await storage.close()
+
+    const second = await open(directory)
+    expect((await fetch(second.client, 'orders', [0]))[0]).toMatchObject({ highWatermark: 3, values: ['a', 'b', 'c'] })
+    await second.close()
+  })
+
   it('has the files that Kafka has, and its marker only while it is closed', async () => {
     const directory = newDirectory()
     const { client, node, close } = await open(directory)
