@@ -26,6 +26,12 @@ export interface TurnTaker {
   readonly written?: Written
 }
 
+/** What waits for something outside of the process, and goes on by itself when that has come. */
+export interface Absentee {
+  /** Whether it has much to read of one of these topics. */
+  isBehind(topics: readonly string[]): boolean
+}
+
 export interface Written {
   readonly topics: readonly string[]
   readonly bytes: number
@@ -49,6 +55,7 @@ const done = Promise.resolve()
 export class Turns {
   readonly #time: () => number
   readonly #queue: TurnTaker[] = []
+  readonly #absent = new Set<Absentee>()
   /** Whether a slice has begun and promises have something left to do. */
   #isRunning = false
   #isOverdue = false
@@ -122,6 +129,16 @@ export class Turns {
     if (!this.#isRunning && !this.#isLooping) done.then(this.#settle)
   }
 
+  /** `reader` waits for what it reads next, on a disk perhaps: writers wait for it as for one in the queue. */
+  left(reader: Absentee): void {
+    this.#absent.add(reader)
+  }
+
+  /** `reader` has what it waited for. */
+  returned(reader: Absentee): void {
+    this.#absent.delete(reader)
+  }
+
   #forceLater(): void {
     this.#isOverdue = true
     if (this.#isForcing || this.#queue.length === 0) return
@@ -142,29 +159,31 @@ export class Turns {
   #next(): void {
     if (this.#isLooping) return
     const now = this.#time()
-    if (this.#loopEnd !== 0 && now > this.#loopEnd) {
+    const taker = this.#loopEnd !== 0 && now > this.#loopEnd ? undefined : this.#take(now)
+    if (taker === undefined) {
       this.#isLooping = true
       this.#isRunning = false
       afterLoop(this.#onLoop)
       return
     }
-    const taker = this.#take(now)
     this.#begin(now)
     taker.resume()
   }
 
-  #take(now: number): TurnTaker {
+  /** Undefined when all are writers that wait for readers outside of the queue. */
+  #take(now: number): TurnTaker | undefined {
     const queue = this.#queue
     for (let index = 0; index < queue.length; index++) {
       const { written } = queue[index]
       if (written === undefined || !this.#isHeld(written, now)) return index === 0 ? queue.shift()! : queue.splice(index, 1)[0]
     }
-    return queue.shift()!
+    return undefined
   }
 
   #isHeld({ topics, bytes, since }: Written, now: number): boolean {
     let behind = 0
     for (const taker of this.#queue) if (taker.isBehind?.(topics)) behind++
+    for (const reader of this.#absent) if (reader.isBehind(topics)) behind++
     return behind > 0 && now - since < Math.min((behind * bytes) / slowestReadPerMs, longestHoldMs)
   }
 }

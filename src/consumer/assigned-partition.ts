@@ -307,8 +307,12 @@ export class AssignedPartition implements TopicPartition {
   /** About how many bytes there are to hand out, up to the end of the log; 0 while none may be. */
   unreadBytes(logEndOffset = this.#ends.highWatermark): number {
     if (!this.isFlowing) return 0
-    const unfetched = Math.max(0, logEndOffset - this.#fetchOffset) * this.#bytesPerRecord
-    return (this.#reading?.unreadBytes ?? 0) + (this.#fetched?.sizeInBytes ?? 0) + unfetched
+    return (this.#reading?.unreadBytes ?? 0) + (this.#fetched?.sizeInBytes ?? 0) + this.unfetchedBytes(logEndOffset)
+  }
+
+  /** About how many bytes there are to fetch. */
+  unfetchedBytes(logEndOffset: number): number {
+    return Math.max(0, logEndOffset - this.#fetchOffset) * this.#bytesPerRecord
   }
 
   /** Whether its next records may be fetched, were there room for them: it is known from where, and the user may have them. */

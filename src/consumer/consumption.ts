@@ -32,7 +32,7 @@ import { ProgressReport } from './progress-report.js'
 import type { Reader, ReaderOwner } from './reader.js'
 import type { ReaderReports } from './reader-reports.js'
 import { ReaderSlot } from './reader-slot.js'
-import { ReaderTurn } from './reader-turn.js'
+import { ReaderLag, ReaderTurn } from './reader-turn.js'
 import { rejectedRecord } from './record-decoder.js'
 import { type RejectedRecord, RejectedRecordError, type Rejection } from './rejection.js'
 import { SourceSlot } from './source-slot.js'
@@ -140,7 +140,9 @@ export class Consumption implements ReaderOwner {
       onMissing: error => this.#trouble(error)
     })
     this.#backoff = new Backoff(clock, random, settings)
-    this.turn = new ReaderTurn(turnsOf(clock), this.assignment, parts.news)
+    const logEndOffset = (topic: string, partition: number) => parts.news?.logEndOffset?.(topic, partition)
+    const lag = new ReaderLag()
+    this.turn = new ReaderTurn(turnsOf(clock), this.assignment, lag, logEndOffset)
     this.#slot = new ReaderSlot(clock, settings.maxPollIntervalMs)
     this.lookup = new OffsetLookup(this.metadata, this.#backoff, settings.isolationLevel === 'read_committed' ? 1 : 0)
     if (settings.groupId !== undefined) {
@@ -156,7 +158,7 @@ export class Consumption implements ReaderOwner {
     const onTrouble = (error: unknown) => this.#trouble(error)
     const onFailed = (partition: AssignedPartition, error: unknown) => this.#failPartition(partition, error)
     this.#fetcher = new Fetcher(
-      { brokers, clock, settings, metadata: this.metadata, backoff: this.#backoff, assignment: this.assignment },
+      { brokers, clock, settings, metadata: this.metadata, backoff: this.#backoff, assignment: this.assignment, lag, logEndOffset },
       {
         onFetched: partition => {
           this.assignment.ready(partition)

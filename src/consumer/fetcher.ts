@@ -2,7 +2,7 @@ import type { MetadataCache } from '../client/metadata-cache.js'
 import type { Backoff } from '../client/retry.js'
 import type { Clock, Timer } from '../common/clock.js'
 import { release } from '../common/lease.js'
-import { type Turns, turnsOf } from '../common/turns.js'
+import { type Absentee, type Turns, turnsOf } from '../common/turns.js'
 import { errorCodeOf, errorNumber, KafkaError } from '../errors.js'
 import type { Broker, Brokers } from '../protocol/broker.js'
 import type { RequestOf, ResponseOf } from '../protocol/message.js'
@@ -11,6 +11,7 @@ import { type AssignedPartition, isSameTopic } from './assigned-partition.js'
 import type { Assignment } from './assignment.js'
 import type { ConsumerSettings } from './consumer-options.js'
 import { FetchedRecords } from './fetched-records.js'
+import type { ReaderLag } from './reader-turn.js'
 import { Rest } from './rest.js'
 
 /** What the fetcher tells the consumer. All calls are synchronous, on the path from the append to the waiting loop. */
@@ -34,6 +35,9 @@ export interface FetcherContext {
   readonly backoff: Backoff
   readonly assignment: Assignment
   readonly settings: ConsumerSettings
+  readonly lag: ReaderLag
+  /** Where a partition of a node in this process ends; undefined for one elsewhere. */
+  readonly logEndOffset: (topic: string, partition: number) => number | undefined
 }
 
 /** One broker, and the one fetch that may be under way to it. */
@@ -88,7 +92,7 @@ const moved: ReadonlySet<string> = new Set([
  * reader's line anyway, so it is enough to look once the reader is through half of that. A reader whose handlers take long has all that is
  * full in hand and could do something else: then a request waits for the others, and is given up once the reader moves on.
  */
-export class Fetcher {
+export class Fetcher implements Absentee {
   readonly #context: FetcherContext
   readonly #owner: FetcherOwner
   readonly #nodes = new Map<number, Node>()
@@ -160,8 +164,23 @@ export class Fetcher {
 
   #answered(node: Node): void {
     node.isFetching = false
+    this.#turns.returned(this)
     for (const partition of node.asked) partition.endFetch()
     node.asked = []
+  }
+
+  /** A fetch of what is already there waits for a disk. */
+  isBehind(topics: readonly string[]): boolean {
+    const { logEndOffset } = this.#context
+    let bytes = 0
+    for (const { asked } of this.#nodes.values()) {
+      for (let i = 0; i < asked.length && i < many; i++) {
+        const { topic, partition } = asked[i]
+        const end = topics.includes(topic) ? logEndOffset(topic, partition) : undefined
+        if (end !== undefined) bytes += asked[i].unfetchedBytes(end)
+      }
+    }
+    return this.#context.lag.isBehind(bytes)
   }
 
   #leaderOf({ topic, partition }: AssignedPartition): number {
@@ -171,6 +190,7 @@ export class Fetcher {
   close(): void {
     this.#closing.abort(new KafkaError('CLOSED'))
     this.#timer?.cancel()
+    this.#turns.returned(this)
     for (const node of this.#nodes.values()) {
       node.isFetching = false
       node.fetches++
@@ -272,6 +292,7 @@ export class Fetcher {
     node.isStale = false
     node.isPatient = false
     node.asked = partitions
+    this.#turns.left(this)
     // Never answered at once: whoever asks is in the midst of reading.
     this.#ask(broker, this.#request(partitions, room, isPassing), node.controller.signal).then(
       response => {

@@ -100,6 +100,26 @@ describe('turns', () => {
     expect(gone).toEqual(['writes b', 'reads a', 'reads a', 'reads a', 'reads a', 'reads a', 'writes a'])
   })
 
+  it('are given to a writer only once a reader has what it waits for on a disk', async () => {
+    const { time, turns } = overdueSlice()
+    const gone: string[] = []
+    const reader = { isBehind: (topics: readonly string[]) => topics.includes('a') }
+    turns.left(reader)
+    turns.add({ resume: () => gone.push('writes a'), written: { topics: ['a'], bytes: 4096, since: 0 } })
+    turns.add({ resume: () => gone.push('writes b'), written: { topics: ['b'], bytes: 4096, since: 0 } })
+    for (let round = 0; round < 5; round++) await roundOfTheLoop()
+    expect(gone).toEqual(['writes b'])
+    turns.returned(reader)
+    await roundOfTheLoop()
+    expect(gone).toEqual(['writes b', 'writes a'])
+    // Nor does it wait for longer than the reader needs for what it wrote.
+    turns.left(reader)
+    turns.add({ resume: () => gone.push('writes on'), written: { topics: ['a'], bytes: 4096, since: 0 } })
+    time.now += 5
+    for (let round = 0; round < 2; round++) await roundOfTheLoop()
+    expect(gone).toEqual(['writes b', 'writes a', 'writes on'])
+  })
+
   it('are given to a writer when those who are behind have had time for what it wrote', async () => {
     const { time, turns } = overdueSlice()
     const gone: string[] = []

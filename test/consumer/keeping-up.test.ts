@@ -1,5 +1,9 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { Cluster, type Consumer, type Producer } from '../../src/index.js'
+import { fileStorage } from '../../src/storage/file/index.js'
 
 const valueBytes = 500
 const mebibyte = 1024 * 1024
@@ -71,10 +75,18 @@ const senders: { readonly [name: string]: Send } = {
   }
 }
 
+interface Setting {
+  readonly partitions?: number
+  /** A directory, instead of memory. */
+  readonly directory?: string
+  readonly configs?: { readonly [name: string]: number }
+}
+
 /** The most that a reader was behind the producer at any time, in bytes. All of them read everything. */
-async function farthestBehind(send: Send, reads: readonly Read[], partitions = 1): Promise<number> {
-  await using cluster = await Cluster.open()
-  await cluster.admin().createTopic({ name: 't', partitions })
+async function farthestBehind(send: Send, reads: readonly Read[], setting: Setting = {}): Promise<number> {
+  const { partitions = 1, directory, configs = {} } = setting
+  await using cluster = await Cluster.open({ ...(directory !== undefined && { storage: fileStorage(directory) }) })
+  await cluster.admin().createTopic({ name: 't', partitions, configs })
   const count = Math.ceil(totalBytes / valueBytes / 1000) * 1000
   const seen = reads.map(() => 0)
   let sent = 0
@@ -105,7 +117,33 @@ describe('a reader beside a producer at full speed', () => {
 
   for (const [name, send] of Object.entries(senders)) {
     it(`keeps up with ${name}, whatever the other readers are, with four partitions`, { timeout: 60_000 }, async () => {
-      expect(await farthestBehind(send, Object.values(readers), 4)).toBeLessThan(mostBehind)
+      expect(await farthestBehind(send, Object.values(readers), { partitions: 4 })).toBeLessThan(mostBehind)
+    })
+  }
+})
+
+describe('a reader beside a producer at full speed, on a disk', () => {
+  const onDisk = async (send: Send, reads: readonly Read[], setting: Setting) => {
+    const directory = await mkdtemp(join(tmpdir(), 'millrace-'))
+    try {
+      return await farthestBehind(send, reads, { ...setting, directory })
+    } finally {
+      await rm(directory, { recursive: true })
+    }
+  }
+
+  for (const name of ['for await over records', 'a cursor', 'run, eachRecord with a promise', 'run, by key', 'dead letters']) {
+    const read = readers[name]
+    it(`keeps up: ${name}`, async () => {
+      expect(await onDisk(senders['sendBatch of 100'], [read], {})).toBeLessThan(mostBehind)
+    })
+  }
+
+  for (const name of ['sendBatch of 1000', 'send without waiting, and flush']) {
+    const send = senders[name]
+    it(`keeps up with ${name}, beside another, with four partitions and small segments`, { timeout: 60_000 }, async () => {
+      const reads = [readers['for await over records'], readers['run, by key']]
+      expect(await onDisk(send, reads, { partitions: 4, configs: { 'segment.bytes': mebibyte } })).toBeLessThan(mostBehind)
     })
   }
 })
