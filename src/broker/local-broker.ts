@@ -240,6 +240,11 @@ export class LocalBroker {
     return { random: this.random, nodeIds: [this.nodeId], configs: this.configs }
   }
 
+  /** What the controller knows of a change that a client asks for. */
+  controllerContextFor({ apiVersion }: RequestContext): ControllerContext {
+    return { ...this.controllerContext, isRemote: apiVersion !== newestVersion }
+  }
+
   /** The waist, for one client. */
   connect(client: ClientIdentity): Broker {
     const { clientId, clientHost = '/in-process', apiVersion = newestVersion, origin = 'client', connection } = client

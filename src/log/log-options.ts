@@ -23,7 +23,10 @@ export interface LogOptions {
   readonly retentionBytes?: number
   /** How long records are kept, by the largest timestamp of their segment, in ms; -1 for ever. Default: 7 days. */
   readonly retentionMs?: number
-  /** Whether old segments are deleted, or records with a newer one of the same key compacted away, or both. Default: `'delete'`. */
+  /**
+   * Whether old segments are deleted, or records with a newer one of the same key compacted away, or both, or (`'none'`, an empty `cleanup.policy`)
+   * neither. Default: `'delete'`.
+   */
   readonly cleanupPolicy?: CleanupPolicy
   /**
    * The share of a compacted log's bytes, from 0 to 1, that must have come since it was last cleaned before it is cleaned again. Default: 0.5, so that
@@ -48,7 +51,9 @@ export interface LogOptions {
   readonly messageTimestampAfterMaxMs?: number
 }
 
-export type CleanupPolicy = 'delete' | 'compact' | 'compact,delete' | 'delete,compact'
+export type CleanupPolicy = 'delete' | 'compact' | 'compact,delete' | 'delete,compact' | 'none'
+
+const cleanupPolicies: readonly CleanupPolicy[] = ['delete', 'compact', 'compact,delete', 'delete,compact', 'none']
 export type LogCompression = 'producer' | 'uncompressed' | 'gzip' | 'snappy' | 'lz4' | 'zstd'
 export type CompleteLogOptions = Required<LogOptions>
 
@@ -98,7 +103,7 @@ export function completeLogOptions(given: LogOptions, defaults: CompleteLogOptio
   expectInteger('indexIntervalBytes', complete.indexIntervalBytes, 0, maxInt32)
   expectInteger('retentionBytes', complete.retentionBytes, -1)
   expectInteger('retentionMs', complete.retentionMs, -1)
-  expectOneOf('cleanupPolicy', complete.cleanupPolicy, ['delete', 'compact', 'compact,delete', 'delete,compact'])
+  expectOneOf('cleanupPolicy', complete.cleanupPolicy, cleanupPolicies)
   expectFraction('minCleanableDirtyRatio', complete.minCleanableDirtyRatio)
   expectInteger('minCompactionLagMs', complete.minCompactionLagMs, 0)
   expectInteger('maxCompactionLagMs', complete.maxCompactionLagMs, -1)
@@ -112,14 +117,15 @@ export function completeLogOptions(given: LogOptions, defaults: CompleteLogOptio
 }
 
 export function deletesOldSegments(options: CompleteLogOptions): boolean {
-  return options.cleanupPolicy !== 'compact'
+  return options.cleanupPolicy.includes('delete')
 }
 
 export function compacts(options: CompleteLogOptions): boolean {
-  return options.cleanupPolicy !== 'delete'
+  return options.cleanupPolicy.includes('compact')
 }
 
 /** How old a segment may become before it is closed: compaction must come to its records in time. */
-export function rollAfterMs({ segmentMs, maxCompactionLagMs, cleanupPolicy }: CompleteLogOptions): number {
-  return cleanupPolicy !== 'delete' && maxCompactionLagMs > 0 ? Math.min(segmentMs, maxCompactionLagMs) : segmentMs
+export function rollAfterMs(options: CompleteLogOptions): number {
+  const { segmentMs, maxCompactionLagMs } = options
+  return compacts(options) && maxCompactionLagMs > 0 ? Math.min(segmentMs, maxCompactionLagMs) : segmentMs
 }

@@ -25,7 +25,7 @@ export function incrementalAlterConfigs(
   request: Request,
   context: ControllerContext
 ): MetadataDecision<Response> {
-  return alterEach(metadata, request, (topic, { configs }) => {
+  return alterEach(metadata, request, context, (topic, { configs }) => {
     const [twice] = repeatedIn(configs.map(({ name }) => name))
     if (twice !== undefined) throw new KafkaError('INVALID_REQUEST', `The request changes \`${twice}\` twice`)
     // A config that is not set is deleted already, whatever its name.
@@ -37,8 +37,8 @@ export function incrementalAlterConfigs(
 }
 
 /** Decides on resources whose configs are given whole: what is not named goes back to its default. */
-export function alterConfigs(metadata: ClusterMetadata, request: WholeRequest): MetadataDecision<Response> {
-  return alterEach(metadata, request, (topic, { configs }) => {
+export function alterConfigs(metadata: ClusterMetadata, request: WholeRequest, context: ControllerContext): MetadataDecision<Response> {
+  return alterEach(metadata, request, context, (topic, { configs }) => {
     const values = new Map<string, string | null>([...topic.configs.keys()].map(name => [name, null]))
     for (const { name, value } of configs) {
       if (value === null) throw new KafkaError('INVALID_REQUEST', `Topic config \`${name}\` has no value`)
@@ -56,6 +56,7 @@ interface Resources<R> {
 function alterEach<R extends { resourceType: number; resourceName: string }>(
   metadata: ClusterMetadata,
   { resources, validateOnly }: Resources<R>,
+  { isRemote }: ControllerContext,
   valuesFor: (topic: TopicState, resource: R) => ReadonlyMap<string, string | null>
 ): MetadataDecision<Response> {
   const records: MetadataRecord[] = []
@@ -66,7 +67,7 @@ function alterEach<R extends { resourceType: number; resourceName: string }>(
       if (repeated.has(keyOf(resource))) throw new KafkaError('INVALID_REQUEST', `The request has \`${resourceName}\` twice`)
       const topic = expectTopic(metadata, type, resourceName)
       const values = valuesFor(topic, resource)
-      for (const [name, value] of values) expectValid(name, value)
+      for (const [name, value] of values) expectValid(name, value, isRemote)
       expectConsistent(topic, values)
       if (!validateOnly) records.push(...recordsOf(topic, values))
       return { errorCode: 0, errorMessage: null, resourceType: type, resourceName }
@@ -105,8 +106,8 @@ function changed(topic: TopicState, { name, configOperation: operation, value }:
   return after.join(',')
 }
 
-function expectValid(name: string, value: string | null): void {
-  const problem = value === null ? unknownName(name) : topicConfigProblem(name, value)
+function expectValid(name: string, value: string | null, isRemote: boolean | undefined): void {
+  const problem = value === null ? unknownName(name) : topicConfigProblem(name, value, isRemote)
   if (problem) throw new KafkaError('INVALID_CONFIG', problem)
 }
 

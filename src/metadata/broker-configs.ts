@@ -1,11 +1,13 @@
 import { shown } from '../common/options.js'
-import { type ConfigRule, type ConfigType, configProblem, numberOf } from './config-value.js'
-import { defaultTopicConfig, type TopicConfig, topicConfigs } from './topic-configs.js'
+import { type ConfigRule, type ConfigType, configProblem, configSource, numberOf } from './config-value.js'
+import { type TopicConfig, topicConfigs } from './topic-config-table.js'
+import { defaultTopicConfig } from './topic-configs.js'
 
 /** A config of a node, set when it is opened. */
 export interface BrokerConfig extends ConfigRule {
   readonly name: string
-  readonly default: string
+  /** Null where Kafka leaves it without a value, so that another config or the topic's own default counts. */
+  readonly default: string | null
   readonly documentation: string
   /** The topic config that it is the default of. */
   readonly topicConfig?: TopicConfig
@@ -58,6 +60,13 @@ const ownConfigs: readonly BrokerConfig[] = [
   })
 ]
 
+/** A value of a config, and where it stands. */
+export interface ConfigOrigin {
+  readonly name: string
+  readonly value: string
+  readonly source: number
+}
+
 /** Values by Kafka's dotted names, as a user gives them. */
 export type ConfigValues = { readonly [name: string]: string | number | boolean }
 
@@ -71,12 +80,7 @@ export class BrokerConfigs {
 
   /** Throws a `TypeError` for a name that does not exist or a value that does not fit. */
   constructor(given: ConfigValues, durable: boolean) {
-    const inherited = topicConfigs.map(config => ({
-      ...config,
-      name: config.synonym,
-      default: defaultTopicConfig(config, durable),
-      topicConfig: config
-    }))
+    const inherited = topicConfigs.flatMap(config => (config.synonym === undefined ? [] : [inheritedBy(config, config.synonym, durable)]))
     this.all = [...ownConfigs, ...inherited].sort((a, b) => (a.name < b.name ? -1 : 1))
     this.durable = durable
     this.#byName = new Map(this.all.map(config => [config.name, config]))
@@ -92,7 +96,7 @@ export class BrokerConfigs {
   text(name: string): string {
     const config = this.#byName.get(name)
     if (!config) throw new Error(`There is no config \`${name}\``)
-    return this.#given.get(name) ?? config.default
+    return this.#given.get(name) ?? config.default ?? ''
   }
 
   number(name: string): number {
@@ -100,16 +104,35 @@ export class BrokerConfigs {
   }
 
   boolean(name: string): boolean {
-    return this.text(name) === 'true'
+    return this.text(name).trim().toLowerCase() === 'true'
   }
 
   /** Whether it was given, rather than left at its default. */
-  isGiven(name: string): boolean {
-    return this.#given.has(name)
+  isGiven(name: string | undefined): boolean {
+    return name !== undefined && this.#given.has(name)
   }
 
   /** What a topic has that does not set this config itself. */
   topicDefault(config: TopicConfig): string {
-    return this.#given.get(config.synonym) ?? defaultTopicConfig(config, this.durable)
+    return this.topicOrigins(config)[0]?.value ?? defaultTopicConfig(config, this.durable)
   }
+
+  /** Where the value of a broker config comes from, then what would count without that. Empty where it has none. */
+  origins({ name, default: fallback }: BrokerConfig): ConfigOrigin[] {
+    const origins: ConfigOrigin[] = []
+    const given = this.#given.get(name)
+    if (given !== undefined) origins.push({ name, value: given, source: configSource.staticBroker })
+    if (fallback !== null) origins.push({ name, value: fallback, source: configSource.default })
+    return origins
+  }
+
+  /** The same for what topics get from the broker. Empty where only the topic's own default counts. */
+  topicOrigins({ synonym }: TopicConfig): ConfigOrigin[] {
+    const config = synonym === undefined ? undefined : this.#byName.get(synonym)
+    return config ? this.origins(config) : []
+  }
+}
+
+function inheritedBy(config: TopicConfig, name: string, durable: boolean): BrokerConfig {
+  return { ...config, name, default: config.synonymIsUnset ? null : defaultTopicConfig(config, durable), topicConfig: config }
 }

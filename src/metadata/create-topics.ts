@@ -20,6 +20,8 @@ export interface ControllerContext {
   readonly configs: BrokerConfigs
   /** The node itself asks, which alone may create the topics that the cluster keeps for itself. */
   readonly isNode?: boolean
+  /** A client over the wire asks. */
+  readonly isRemote?: boolean
 }
 
 /** How many partitions one request may ask for: each one costs memory, and a number mistyped should not cost it all. */
@@ -40,7 +42,7 @@ export function createTopics(metadata: ClusterMetadata, request: Request, contex
     try {
       expectOnce(wanted.name, repeated)
       expectFreeName(metadata, taken, wanted.name, context)
-      expectConfigs(wanted)
+      expectConfigs(wanted, context)
       const partitions = placePartitions(wanted, room, context)
       if (!isInternalTopic(wanted.name)) {
         limits.takeTopic(wanted.name)
@@ -74,9 +76,9 @@ function expectFreeName(metadata: ClusterMetadata, taken: ReadonlySet<string>, n
   if (taken.has(collisionKey(name))) refuse('INVALID_TOPIC_EXCEPTION', `\`${name}\` collides with another topic of the request`)
 }
 
-function expectConfigs({ configs = [] }: Wanted): void {
+function expectConfigs({ configs = [] }: Wanted, { isRemote }: ControllerContext): void {
   for (const { name, value } of configs) {
-    const problem = value == null ? `Topic config \`${name}\` has no value` : topicConfigProblem(name, value)
+    const problem = value == null ? `Topic config \`${name}\` has no value` : topicConfigProblem(name, value, isRemote)
     if (problem) refuse('INVALID_CONFIG', problem)
   }
   const contradiction = contradictionIn(new Map(configs.map(({ name, value }) => [name, value ?? ''])))
@@ -165,11 +167,7 @@ function created(wanted: Wanted, topicId: string | undefined, partitions: readon
       name: config.name,
       value: own.get(config.name) ?? configs.topicDefault(config),
       readOnly: false,
-      configSource: own.has(config.name)
-        ? configSource.topic
-        : configs.isGiven(config.synonym)
-          ? configSource.staticBroker
-          : configSource.default,
+      configSource: own.has(config.name) ? configSource.topic : (configs.topicOrigins(config)[0]?.source ?? configSource.default),
       isSensitive: false
     }))
   }

@@ -2,19 +2,19 @@ import { KafkaError } from '../errors.js'
 import type { RequestOf, ResponseOf } from '../protocol/message.js'
 import type { DescribeConfigs } from '../protocol/messages/describe-configs.js'
 import { isOwnConfig } from '../record/backlog-quota.js'
-import type { BrokerConfig, BrokerConfigs } from './broker-configs.js'
+import type { BrokerConfig, BrokerConfigs, ConfigOrigin } from './broker-configs.js'
 import { type ClusterMetadata, resourceType } from './cluster-metadata.js'
 import { configSource, configType } from './config-value.js'
 import type { ControllerContext } from './create-topics.js'
 import { refusalOf } from './refusal.js'
-import { defaultTopicConfig, shownTopicConfigs, type TopicConfig } from './topic-configs.js'
+import type { TopicConfig } from './topic-config-table.js'
+import { defaultTopicConfig, shownTopicConfigs } from './topic-configs.js'
 import { topicNameProblem } from './topic-name.js'
 
 type Request = RequestOf<typeof DescribeConfigs>
 type Response = ResponseOf<typeof DescribeConfigs>
 type Result = Response['results'][number]
 type Config = Result['configs'][number]
-type Synonym = NonNullable<Config['synonyms']>[number]
 
 /** Tells what topics and brokers are configured to, and where each value comes from. */
 export function describeConfigs(metadata: ClusterMetadata, request: Request, context: ControllerContext): Response {
@@ -53,23 +53,18 @@ function configsOf(metadata: ClusterMetadata, type: number, name: string, { conf
 }
 
 function ofTopic(config: TopicConfig, own: string | undefined, configs: BrokerConfigs): Config {
-  const synonyms: Synonym[] = own === undefined ? [] : [{ name: config.name, value: own, source: configSource.topic }]
-  if (configs.isGiven(config.synonym))
-    synonyms.push({ name: config.synonym, value: configs.text(config.synonym), source: configSource.staticBroker })
-  synonyms.push({ name: config.synonym, value: defaultTopicConfig(config, configs.durable), source: configSource.default })
-  return described(config, synonyms, false)
+  const synonyms: ConfigOrigin[] = own === undefined ? [] : [{ name: config.name, value: own, source: configSource.topic }]
+  synonyms.push(...configs.topicOrigins(config))
+  return described(config, defaultTopicConfig(config, configs.durable), synonyms, false)
 }
 
 function ofBroker(config: BrokerConfig, configs: BrokerConfigs): Config {
-  const synonyms: Synonym[] = [{ name: config.name, value: config.default, source: configSource.default }]
-  if (configs.isGiven(config.name))
-    synonyms.unshift({ name: config.name, value: configs.text(config.name), source: configSource.staticBroker })
-  return described(config, synonyms, true)
+  return described(config, config.default, configs.origins(config), true)
 }
 
 /** The first of the synonyms is the one that counts. */
-function described(config: TopicConfig | BrokerConfig, synonyms: Synonym[], readOnly: boolean): Config {
-  const [{ value, source }] = synonyms
+function described(config: TopicConfig | BrokerConfig, fallback: string | null, synonyms: ConfigOrigin[], readOnly: boolean): Config {
+  const [{ value, source } = { value: fallback, source: configSource.default }] = synonyms
   return {
     name: config.name,
     value,

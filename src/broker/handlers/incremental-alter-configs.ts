@@ -2,10 +2,12 @@ import { incrementalAlterConfigs as decide } from '../../metadata/alter-configs.
 import type { RequestOf, ResponseOf } from '../../protocol/message.js'
 import type { IncrementalAlterConfigs } from '../../protocol/messages/incremental-alter-configs.js'
 import type { LocalBroker } from '../local-broker.js'
+import type { RequestContext } from '../request-context.js'
 
 type Request = RequestOf<typeof IncrementalAlterConfigs>
+type Response = ResponseOf<typeof IncrementalAlterConfigs>
 
 /** Changes configs of topics; running logs follow at once. */
-export function incrementalAlterConfigs(node: LocalBroker, request: Request): Promise<ResponseOf<typeof IncrementalAlterConfigs>> {
-  return node.change(() => decide(node.metadata, request, node.controllerContext))
+export function incrementalAlterConfigs(node: LocalBroker, request: Request, context: RequestContext): Promise<Response> {
+  return node.change(() => decide(node.metadata, request, node.controllerContextFor(context)))
 }
