@@ -4,6 +4,7 @@ import { KafkaError } from '../errors.js'
 import type { Log } from '../log/log.js'
 import type { BrokerConfigs } from '../metadata/broker-configs.js'
 import { createTopics } from '../metadata/create-topics.js'
+import { limitOf } from '../metadata/limits.js'
 import { groupOffsetsTopic } from '../metadata/topic-name.js'
 import type { LocalBroker } from './local-broker.js'
 import type { Partition } from './partition.js'
@@ -93,6 +94,10 @@ export function groupOptionsOf(configs: BrokerConfigs, existing: Topic | undefin
     maxSessionTimeoutMs: configs.number('group.max.session.timeout.ms'),
     maxGroupSize: configs.number('group.max.size'),
     maxOffsetMetadataLength: configs.number('offset.metadata.max.bytes'),
+    maxGroups: limitOf(configs, 'millrace.max.groups'),
+    maxMembers: limitOf(configs, 'millrace.max.members'),
+    maxOffsets: limitOf(configs, 'millrace.max.committed.offsets'),
+    maxBytes: limitOf(configs, 'millrace.max.group.bytes'),
     offsetsRetentionMs: configs.number('offsets.retention.minutes') * 60_000,
     offsetsRetentionCheckIntervalMs: configs.number('offsets.retention.check.interval.ms')
   }

@@ -1,6 +1,5 @@
 import { type Clock, systemClock } from '../common/clock.js'
 import { type Deferred, deferred, isPromise, type MaybePromise } from '../common/deferred.js'
-import { release } from '../common/lease.js'
 import type { Decision, ReplayedRecord, StateMachine, StateRecord } from '../common/state-machine.js'
 import { turnsOf } from '../common/turns.js'
 import { KafkaError } from '../errors.js'
@@ -208,7 +207,7 @@ export class StateHost {
         batch.verify()
         for (const record of committed.take(batch)) if (record.offset >= start) this.#machine.replay(record)
       }
-      release(bytes)
+      // They are not given back: the machine may keep parts of them.
       if (next <= offset)
         throw new KafkaError('CORRUPT_MESSAGE', `The log ends at ${this.#log.logEndOffset} but reads no further than ${offset}`)
       offset = next

@@ -19,20 +19,22 @@ function own(name: string, type: ConfigType, fallback: string | number | boolean
   return { name, type, default: String(fallback), documentation, ...rule } satisfies BrokerConfig
 }
 
+/** A limit that follows from the memory of the process. */
+function limit(name: string, documentation: string) {
+  return own(name, 'int', -1, `${documentation}; -1 for what a share of the process’s heap holds.`, { min: -1 })
+}
+
 const ownConfigs: readonly BrokerConfig[] = [
   own('auto.create.topics.enable', 'boolean', true, 'Whether a topic that is asked for comes into being.'),
   own('delete.topic.enable', 'boolean', true, 'Whether topics may be deleted.'),
-  own(
-    'millrace.max.partitions',
-    'int',
-    -1,
-    'How many partitions there may be in all; -1 for what a quarter of the process’s heap holds, at most 100000.',
-    {
-      min: -1
-    }
-  ),
+  limit('millrace.max.committed.offsets', 'How many offsets all groups may have committed'),
+  limit('millrace.max.group.bytes', 'How many bytes all that clients say of groups may take'),
+  limit('millrace.max.groups', 'How many groups there may be'),
+  limit('millrace.max.members', 'How many members all groups may have together'),
+  limit('millrace.max.partitions', 'How many partitions there may be in all'),
   own('millrace.max.partitions.per.topic', 'int', 50_000, 'How many partitions a topic may have.', { min: 1 }),
   own('millrace.max.topics', 'int', 50_000, 'How many topics there may be.', { min: 0 }),
+  own('millrace.max.users', 'int', 10_000, 'How many users clients may make.', { min: 0 }),
   own(
     'millrace.reader.quiet.ms',
     'long',

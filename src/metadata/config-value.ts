@@ -25,8 +25,14 @@ const largestOf = { short: 2 ** 15 - 1, int: 2 ** 31 - 1, long: 2 ** 63 }
 /** Kafka's way to write "no limit" where it counts in 64 bits. */
 export const largestLong = '9223372036854775807'
 
+/** Characters of a value; without a limit a topic's configs could be of any size. */
+const longestValue = 256
+const longestList = 4096
+
 /** Why a value does not fit, as the end of a sentence, or undefined when it fits. Space around a value does not count, as in Kafka. */
 export function configProblem(rule: ConfigRule, value: string): string | undefined {
+  const longest = rule.type === 'list' ? longestList : longestValue
+  if (value.length > longest) return `must have at most ${longest} characters`
   return typeProblem(rule, value.trim()) ?? rule.shape?.(value)
 }
 

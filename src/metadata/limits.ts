@@ -3,14 +3,29 @@ import { KafkaError } from '../errors.js'
 import type { BrokerConfigs } from './broker-configs.js'
 import type { ClusterMetadata } from './cluster-metadata.js'
 
-/** Objects of one partition take about so much memory, whatever is in it. */
-const bytesPerPartition = 12 * 1024
-const mostPartitions = 100_000
+interface Derived {
+  /** The part of the memory for objects that all of them may take. */
+  readonly share: number
+  /** Memory that one takes, whatever is in it. */
+  readonly bytesEach: number
+  readonly most: number
+}
 
-/** How many partitions a node may have: as many as a quarter of the memory for objects holds, or what was configured. */
-function partitionLimit(configs: BrokerConfigs): number {
-  const configured = configs.number('millrace.max.partitions')
-  return configured >= 0 ? configured : Math.min(mostPartitions, Math.floor(heapLimitBytes() / 4 / bytesPerPartition))
+/** Limits that follow from the memory of the process where they are not configured. */
+const derived = {
+  'millrace.max.partitions': { share: 1 / 4, bytesEach: 12 * 1024, most: 100_000 },
+  'millrace.max.groups': { share: 1 / 16, bytesEach: 2 * 1024, most: 50_000 },
+  'millrace.max.members': { share: 1 / 8, bytesEach: 5 * 1024, most: 50_000 },
+  'millrace.max.committed.offsets': { share: 1 / 8, bytesEach: 512, most: 500_000 },
+  // They are kept twice: for the groups as they are, and as they are stored.
+  'millrace.max.group.bytes': { share: 1 / 8, bytesEach: 2, most: 64 * 1024 * 1024 }
+} as const satisfies { readonly [config: string]: Derived }
+
+/** What a config allows that was configured, or follows from the memory of the process. */
+export function limitOf(configs: BrokerConfigs, name: keyof typeof derived): number {
+  const configured = configs.number(name)
+  const { share, bytesEach, most } = derived[name]
+  return configured >= 0 ? configured : Math.min(most, Math.floor((heapLimitBytes() * share) / bytesEach))
 }
 
 /** What one request may still add to a cluster. */
@@ -36,7 +51,14 @@ export class MetadataRoom {
     const perTopic = 'millrace.max.partitions.per.topic'
     const what = `${count} partitions for \`${name}\``
     expectWithin(perTopic, this.#configs.number(perTopic), present, count, what, 'partitions of a topic')
-    expectWithin('millrace.max.partitions', partitionLimit(this.#configs), this.#partitions, count, what, 'partitions in all')
+    expectWithin(
+      'millrace.max.partitions',
+      limitOf(this.#configs, 'millrace.max.partitions'),
+      this.#partitions,
+      count,
+      what,
+      'partitions in all'
+    )
     this.#partitions += count
   }
 }

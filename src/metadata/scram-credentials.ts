@@ -26,6 +26,8 @@ export const scramHashes: ReadonlyMap<number, 'SHA-256' | 'SHA-512'> = new Map([
 /** The bounds of Kafka. */
 const leastIterations = 4096
 const mostIterations = 16384
+/** Characters of a user's name, and bytes of a salt. */
+const longestName = 1024
 
 type Alter = RequestOf<typeof AlterUserScramCredentials>
 export type ScramUpsertion = Alter['upsertions'][number]
@@ -35,7 +37,8 @@ export type ScramKeys = Pick<ScramCredentialState, 'storedKey' | 'serverKey'>
 export function alterUserScramCredentials(
   credentials: ScramCredentials,
   { deletions, upsertions }: Alter,
-  keys: ReadonlyMap<ScramUpsertion, ScramKeys>
+  keys: ReadonlyMap<ScramUpsertion, ScramKeys>,
+  mostUsers: number = Number.POSITIVE_INFINITY
 ): MetadataDecision<ResponseOf<typeof AlterUserScramCredentials>> {
   const changes = [...deletions, ...upsertions]
   const errors = new Map<string, { errorCode: number; errorMessage: string }>()
@@ -50,6 +53,10 @@ export function alterUserScramCredentials(
     const problem = problemOfUpsertion(upsertion)
     if (problem) errors.set(upsertion.name, problem)
   }
+  const added = new Set(upsertions.map(({ name }) => name).filter(name => !credentials.has(name) && !errors.has(name)))
+  if (added.size > 0 && credentials.size + added.size > mostUsers)
+    for (const name of added)
+      errors.set(name, failure('POLICY_VIOLATION', `There is no room for the user: \`millrace.max.users\` allows ${mostUsers}`))
   const records: MetadataRecord[] = []
   for (const { name, mechanism } of deletions) if (!errors.has(name)) records.push({ type: 'removeUserScramCredential', name, mechanism })
   for (const upsertion of upsertions) {
@@ -61,11 +68,13 @@ export function alterUserScramCredentials(
   return { response: { results: names.map(user => ({ user, errorCode: 0, ...errors.get(user) })) }, records }
 }
 
-export function problemOfUpsertion({ name, mechanism, iterations, saltedPassword }: ScramUpsertion) {
+export function problemOfUpsertion({ name, mechanism, iterations, salt, saltedPassword }: ScramUpsertion) {
   const problem = problemOfUser(name, mechanism)
   if (problem) return problem
   if (iterations < leastIterations || iterations > mostIterations)
     return failure('UNACCEPTABLE_CREDENTIAL', `Iterations must be from ${leastIterations} to ${mostIterations}`)
+  if (name.length > longestName) return failure('UNACCEPTABLE_CREDENTIAL', `The name of a user has at most ${longestName} characters`)
+  if (salt.length > longestName) return failure('UNACCEPTABLE_CREDENTIAL', `A salt has at most ${longestName} bytes`)
   return saltedPassword.length === 0 ? failure('UNACCEPTABLE_CREDENTIAL', 'There is no salted password') : undefined
 }
 

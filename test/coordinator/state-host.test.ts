@@ -3,6 +3,7 @@ import { StateHost, type StateHostOptions, type StateLog } from '../../src/broke
 import { textBytes } from '../../src/common/bytes.js'
 import type { Clock } from '../../src/common/clock.js'
 import { type Deferred, deferred } from '../../src/common/deferred.js'
+import { lend } from '../../src/common/lease.js'
 import { answer, type ReplayedRecord, type StateMachine, type StateRecord } from '../../src/common/state-machine.js'
 import { KafkaError } from '../../src/errors.js'
 import { Log } from '../../src/log/log.js'
@@ -103,6 +104,26 @@ describe('a state host', () => {
     for (let i = 0; i < 100; i++)
       host.run(() => ({ records: [note(`k${i % 7}`, `${i}`), note(`k${i % 5}`, i % 2 ? null : 'x')], committed: () => {} }))
     expect((await open(log)).machine.notes).toEqual(machine.notes)
+  })
+
+  it('lets a machine keep parts of the records that it brings back', async () => {
+    const log = await openLog()
+    const { host } = await open(log)
+    host.run(() => ({ records: [note('a', 'kept')], committed: () => {} }))
+    // A storage that uses the memory of a read again as soon as it may.
+    const lending: StateLog = {
+      logStartOffset: 0,
+      logEndOffset: log.logEndOffset,
+      append: () => ({ baseOffset: 0 }),
+      read: async (offset, maxBytes) => {
+        const view = new Uint8Array(await log.read(offset, maxBytes))
+        return lend(view, () => view.fill(0xff))
+      },
+      deleteRecordsBefore: () => {}
+    }
+    const kept: Uint8Array[] = []
+    await StateHost.open(lending, { replay: ({ value }) => kept.push(value!), snapshot: () => [] })
+    expect(String(Buffer.from(kept[0]))).toBe('kept')
   })
 
   it('brings back of transactions what was committed, when it was', async () => {

@@ -17,7 +17,7 @@ type Response = ResponseOf<typeof AlterUserScramCredentials>
 export async function alterUserScramCredentials(node: LocalBroker, request: Request): Promise<Response> {
   const valid = request.upsertions.filter(upsertion => !problemOfUpsertion(upsertion))
   const keys = new Map(await Promise.all(valid.map(async upsertion => [upsertion, await keysOf(upsertion)] as const)))
-  return node.change(() => decide(node.metadata.scramCredentials, request, keys))
+  return node.change(() => decide(node.metadata.scramCredentials, request, keys, node.configs.number('millrace.max.users')))
 }
 
 async function keysOf({ mechanism, saltedPassword }: ScramUpsertion): Promise<ScramKeys> {

@@ -2,8 +2,9 @@ import { consumerProtocolType, decodeSubscribedTopics } from '../../assignor/con
 import type { Clock } from '../../common/clock.js'
 import type { ProtocolErrorCode } from '../../errors.js'
 import { Alarm } from './alarm.js'
-import { GroupMember, type MemberProtocol } from './group-member.js'
+import { GroupMember, type JoinRequest, type MemberProtocol } from './group-member.js'
 import type { GroupMetadata } from './group-records.js'
+import { GroupTally } from './group-tally.js'
 
 /**
  * Where a group stands:
@@ -19,6 +20,7 @@ export type GroupState = 'Empty' | 'PreparingRebalance' | 'CompletingRebalance' 
 export class ClassicGroup {
   readonly groupId: string
   readonly #clock: Clock
+  readonly #tally: GroupTally
   state: GroupState
   previousState: GroupState = 'Dead'
   stateTimestamp: number
@@ -41,7 +43,8 @@ export class ClassicGroup {
   /** Whether someone new came while the first rebalance of the group waits for more. */
   newMemberAdded = false
 
-  constructor(groupId: string, clock: Clock, stored?: GroupMetadata) {
+  constructor(groupId: string, clock: Clock, stored?: GroupMetadata, tally = new GroupTally()) {
+    this.#tally = tally
     this.groupId = groupId
     this.#clock = clock
     this.joinAlarm = new Alarm(clock)
@@ -100,6 +103,7 @@ export class ClassicGroup {
     if (member.groupInstanceId !== null) this.staticMembers.set(member.groupInstanceId, member.memberId)
     this.leaderId ??= member.memberId
     this.members.set(member.memberId, member)
+    this.#count(1, member.sizeInBytes)
     this.removePending(member.memberId)
   }
 
@@ -108,6 +112,7 @@ export class ClassicGroup {
     const member = this.members.get(memberId)
     if (!member) return undefined
     this.members.delete(memberId)
+    this.#count(-1, -member.sizeInBytes)
     this.unsynced.delete(memberId)
     member.session.cancel()
     if (member.groupInstanceId !== null) this.staticMembers.delete(member.groupInstanceId)
@@ -115,9 +120,35 @@ export class ClassicGroup {
     return member
   }
 
+  /** Notes a member id that is given out. */
+  addPending(memberId: string): void {
+    this.pendingMembers.set(memberId, new Alarm(this.#clock))
+    this.#count(1, memberId.length)
+  }
+
   removePending(memberId: string): void {
     this.pendingMembers.get(memberId)?.cancel()
-    this.pendingMembers.delete(memberId)
+    if (this.pendingMembers.delete(memberId)) this.#count(-1, -memberId.length)
+  }
+
+  /** Takes over what a member says of itself when it joins again. */
+  update(member: GroupMember, request: JoinRequest): void {
+    const before = member.sizeInBytes
+    member.update(request)
+    this.#count(0, member.sizeInBytes - before)
+  }
+
+  assign(member: GroupMember, assignment: Uint8Array): void {
+    this.#count(0, assignment.length - member.assignment.length)
+    member.assignment = assignment
+  }
+
+  /** Ends the group: stops its alarms, and takes its members out of the tally. */
+  bury(): void {
+    this.#cancelAlarms()
+    this.state = 'Dead'
+    for (const member of this.members.values()) this.#count(-1, -member.sizeInBytes)
+    for (const memberId of this.pendingMembers.keys()) this.#count(-1, -memberId.length)
   }
 
   /** Puts a static member that came back under a new id into the place of its former self. */
@@ -177,7 +208,12 @@ export class ClassicGroup {
     }
   }
 
-  cancelAlarms(): void {
+  #count(members: number, bytes: number): void {
+    this.#tally.add('members', members)
+    this.#tally.add('bytes', bytes)
+  }
+
+  #cancelAlarms(): void {
     this.joinAlarm.cancel()
     this.syncAlarm.cancel()
     for (const member of this.members.values()) member.session.cancel()

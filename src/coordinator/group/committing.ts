@@ -34,6 +34,9 @@ export interface FetchedTopic {
   }[]
 }
 
+/** Takes room for one offset; false where there is none. */
+type TakeRoom = (topic: string, partition: number, metadata: string) => boolean
+
 /** So long before offsets expire it is told, or a seventh of their time before. */
 const longestLeadMs = 24 * 3_600_000
 
@@ -58,6 +61,8 @@ export class OffsetHandler {
     const group = this.#groups.find(request.groupId)
     const refusal = refusalOfCommit(group, request, caller)
     if (refusal) return answer(commitError(request, errorNumber(refusal)))
+    const room = this.#roomFor(group, request)
+    if (!room) return answer(commitError(request, errorNumber('INVALID_COMMIT_OFFSET_SIZE')))
     const member = group?.members.get(request.memberId)
     if (group && member && (group.state === 'Stable' || group.state === 'PreparingRebalance')) this.#rebalancing.renewSession(group, member)
     const now = this.#world.clock.now()
@@ -72,6 +77,7 @@ export class OffsetHandler {
         if (metadata.length > this.#world.options.maxOffsetMetadataLength) {
           return { partitionIndex, errorCode: errorNumber('OFFSET_METADATA_TOO_LARGE') }
         }
+        if (!room.take(name, partitionIndex, metadata)) return { partitionIndex, errorCode: errorNumber('INVALID_COMMIT_OFFSET_SIZE') }
         const offset: CommittedOffset = {
           offset: committedOffset,
           leaderEpoch: committedLeaderEpoch,
@@ -84,6 +90,27 @@ export class OffsetHandler {
       })
     }))
     return { records, committed: () => ({ topics }), failed: error => commitError(request, coordinatorErrorNumber(error)) }
+  }
+
+  /** The room for what a request commits; undefined where there is none for its group. */
+  #roomFor(group: ClassicGroup | undefined, { groupId }: CommitRequest): { take: TakeRoom } | undefined {
+    const { tally, options, store } = this.#world
+    let offsets = 0
+    let bytes = group ? 0 : groupId.length
+    if (!tally.hasRoomFor('groups', group ? 0 : 1, options) || !tally.hasRoomFor('bytes', bytes, options)) return undefined
+    const take: TakeRoom = (topic, partition, metadata) => {
+      const before = store.offset(groupId, topic, partition)
+      const moreOffsets = before ? 0 : 1
+      const isKnown = before !== undefined || store.offsets(groupId)?.has(topic)
+      const moreBytes = metadata.length - (before?.metadata.length ?? 0) + (isKnown ? 0 : topic.length)
+      // An offset that takes the place of another always has room, but for its metadata.
+      if (moreOffsets > 0 && !tally.hasRoomFor('offsets', offsets + moreOffsets, options)) return false
+      if (moreBytes > 0 && !tally.hasRoomFor('bytes', bytes + moreBytes, options)) return false
+      offsets += moreOffsets
+      bytes += moreBytes
+      return true
+    }
+    return { take }
   }
 
   /** What a group has committed for some partitions, for all of some topics, or (`null`) for all. */

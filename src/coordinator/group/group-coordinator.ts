@@ -20,6 +20,7 @@ import { type DescribedGroup, GroupMachine, type ListedGroup, type LiveMember, m
 import type { JoinRequest, JoinResponse, SyncRequest, SyncResponse } from './group-member.js'
 import { type CompleteGroupOptions, completeGroupOptions, type GroupOptions } from './group-options.js'
 import { partitionOfGroup } from './group-partition.js'
+import { GroupTally } from './group-tally.js'
 import { coordinatorErrorNumber, type GroupCaller } from './group-world.js'
 import { type HeartbeatRequest, type HeartbeatResponse, type LeaveResponse, type LeavingMember, syncError } from './membership.js'
 import { joinError } from './rebalancing.js'
@@ -52,6 +53,7 @@ export class GroupCoordinator {
   readonly #random: Random
   readonly #parts: GroupCoordinatorParts
   readonly #partitions = new Map<number, MaybePromise<OpenPartition>>()
+  readonly #tally = new GroupTally()
   readonly #events: GroupEvent[] = []
   readonly #expiry: Alarm
   #closed = false
@@ -310,6 +312,7 @@ export class GroupCoordinator {
       clock: this.#clock,
       random: this.#random,
       options: this.options,
+      tally: this.#tally,
       run: decide => {
         if (!host) throw new KafkaError('COORDINATOR_LOAD_IN_PROGRESS')
         return host.run(decide)

@@ -10,6 +10,7 @@ import type { ClassicGroup } from './classic-group.js'
 import { OffsetHandler } from './committing.js'
 import { type JoinRequest, type JoinResponse, noBytes, type SyncRequest, type SyncResponse } from './group-member.js'
 import { GroupStore } from './group-store.js'
+import { GroupTally } from './group-tally.js'
 import type { GroupCaller, GroupWorld } from './group-world.js'
 import { JoinHandler } from './joining.js'
 import { LiveGroups } from './live-groups.js'
@@ -34,13 +35,13 @@ export class GroupMachine implements StateMachine {
   readonly members: MembershipHandler
   readonly offsets: OffsetHandler
 
-  constructor(world: Omit<GroupWorld, 'store'>) {
-    this.#store = new GroupStore()
-    this.#world = { ...world, store: this.#store }
+  constructor({ tally = new GroupTally(), ...world }: Omit<GroupWorld, 'store' | 'tally'> & { readonly tally?: GroupTally }) {
+    this.#store = new GroupStore(tally)
+    this.#world = { ...world, tally, store: this.#store }
     this.#groups = new LiveGroups(this.#world)
     this.#rebalancing = new Rebalancing(this.#world, this.#groups)
     this.#joining = new JoinHandler(this.#world, this.#groups, this.#rebalancing)
-    this.members = new MembershipHandler(this.#groups, this.#rebalancing)
+    this.members = new MembershipHandler(this.#world, this.#groups, this.#rebalancing)
     this.offsets = new OffsetHandler(this.#world, this.#groups, this.#rebalancing)
   }
 
@@ -67,10 +68,10 @@ export class GroupMachine implements StateMachine {
   /** Sends everyone who waits away and stops all clocks. */
   unload(): void {
     for (const group of this.#groups.all()) {
-      group.cancelAlarms()
-      group.state = 'Dead'
+      group.bury()
       for (const member of group.members.values()) dismiss(member, 'NOT_COORDINATOR')
     }
+    this.#store.unload()
   }
 
   join(request: JoinRequest, caller: GroupCaller, signal?: AbortSignal): Decision<MaybePromise<JoinResponse>> {

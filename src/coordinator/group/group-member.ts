@@ -55,6 +55,12 @@ export class GroupMember {
     return this.protocols.find(({ name }) => name === protocolName)?.metadata ?? noBytes
   }
 
+  /** Bytes of what is known of it. */
+  get sizeInBytes(): number {
+    const ids = this.memberId.length + this.clientId.length + this.clientHost.length + (this.groupInstanceId?.length ?? 0)
+    return ids + sizeOfProtocols(this.protocols) + this.assignment.length
+  }
+
   /** Whether a request names the same protocols, with the same metadata and in the same order. */
   matches(protocols: readonly MemberProtocol[]): boolean {
     return (
@@ -87,6 +93,14 @@ export class GroupMember {
       assignment
     }
   }
+}
+
+/** So many bytes the objects of a protocol take besides what stands in it. */
+const bytesPerProtocol = 256
+
+/** Bytes of the protocols that a member names. */
+export function sizeOfProtocols(protocols: readonly MemberProtocol[]): number {
+  return protocols.reduce((bytes, { name, metadata }) => bytes + bytesPerProtocol + name.length + metadata.length, 0)
 }
 
 /** The protocols of a request, which is only borrowed, to keep (`slice` of a `Buffer` would be no copy). Of two with one name the first counts. */

@@ -19,6 +19,20 @@ export interface GroupOptions {
   readonly newMemberJoinTimeoutMs?: number
   /** The longest text that may go with a committed offset, in characters (`offset.metadata.max.bytes`). Default: 4096. */
   readonly maxOffsetMetadataLength?: number
+  /**
+   * How many groups there may be (`millrace.max.groups`). More are refused: who joins with GROUP_MAX_SIZE_REACHED, who commits with
+   * INVALID_COMMIT_OFFSET_SIZE. Default: 50000.
+   */
+  readonly maxGroups?: number
+  /** How many members all groups may have together (`millrace.max.members`); more are refused with GROUP_MAX_SIZE_REACHED. Default: 50000. */
+  readonly maxMembers?: number
+  /** How many offsets all groups may have committed (`millrace.max.committed.offsets`); more are refused with INVALID_COMMIT_OFFSET_SIZE. Default: 500000. */
+  readonly maxOffsets?: number
+  /**
+   * Bytes of all that clients say of groups (`millrace.max.group.bytes`): ids, subscriptions, assignments, and the topics and metadata of commits. More is
+   * refused with the same errors. Default: 64 MiB.
+   */
+  readonly maxBytes?: number
   /** How long the offsets of a group that nobody uses are kept, in ms (`offsets.retention.minutes`). Default: 7 days. */
   readonly offsetsRetentionMs?: number
   /** How often is looked for offsets to drop, in ms (`offsets.retention.check.interval.ms`). Default: 10 minutes. */
@@ -38,6 +52,10 @@ export const groupDefaults: CompleteGroupOptions = Object.freeze({
   maxGroupSize: maxInt32,
   newMemberJoinTimeoutMs: 5 * minuteMs,
   maxOffsetMetadataLength: 4096,
+  maxGroups: 50_000,
+  maxMembers: 50_000,
+  maxOffsets: 500_000,
+  maxBytes: 64 * 1024 * 1024,
   offsetsRetentionMs: 7 * 24 * 60 * minuteMs,
   offsetsRetentionCheckIntervalMs: 10 * minuteMs
 })

@@ -175,6 +175,9 @@ function readGroup(value: Uint8Array): GroupMetadata {
     members: members.map(({ rebalanceTimeout = -1, sessionTimeout, groupInstanceId = null, ...member }) => ({
       ...member,
       groupInstanceId,
+      // The record is only borrowed.
+      subscription: new Uint8Array(member.subscription),
+      assignment: new Uint8Array(member.assignment),
       rebalanceTimeoutMs: rebalanceTimeout < 0 ? sessionTimeout : rebalanceTimeout,
       sessionTimeoutMs: sessionTimeout
     }))

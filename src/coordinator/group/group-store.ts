@@ -1,5 +1,6 @@
 import type { StateRecord } from '../../common/state-machine.js'
 import { type CommittedOffset, type GroupMetadata, groupRecord, offsetRecord, readGroupRecord } from './group-records.js'
+import { GroupTally } from './group-tally.js'
 
 export type OffsetsByTopic = ReadonlyMap<string, ReadonlyMap<number, CommittedOffset>>
 
@@ -12,6 +13,11 @@ export class GroupStore {
   readonly #offsets = new Map<string, Map<string, Map<number, CommittedOffset>>>()
   /** The same offsets by topic, then by group. */
   readonly #byTopic = new Map<string, Map<string, ReadonlyMap<number, CommittedOffset>>>()
+  readonly #tally: GroupTally
+
+  constructor(tally = new GroupTally()) {
+    this.#tally = tally
+  }
 
   /** A group exists when it had members, or when somebody commits offsets in its name. */
   has(groupId: string): boolean {
@@ -46,9 +52,29 @@ export class GroupStore {
   replay(record: StateRecord): void {
     const change = readGroupRecord(record)
     if (!change) return
-    if (change.type === 'offset') this.#setOffset(change.groupId, change.topic, change.partition, change.value)
-    else if (change.value) this.#groups.set(change.groupId, change.value)
-    else this.#groups.delete(change.groupId)
+    const { groupId } = change
+    const existed = this.has(groupId)
+    if (change.type === 'offset') this.#setOffset(groupId, change.topic, change.partition, change.value)
+    else if (change.value) this.#groups.set(groupId, change.value)
+    else this.#groups.delete(groupId)
+    const more = Number(this.has(groupId)) - Number(existed)
+    this.#tally.add('groups', more)
+    this.#tally.add('bytes', more * groupId.length)
+  }
+
+  /** Takes out of the tally what is in it, as it is no longer kept here. */
+  unload(): void {
+    for (const groupId of this.groupIds()) {
+      this.#tally.add('groups', -1)
+      this.#tally.add('bytes', -groupId.length)
+      for (const topic of this.#offsets.get(groupId)?.keys() ?? []) this.#tally.add('bytes', -topic.length)
+      for (const [, , { metadata }] of this.offsetsOf(groupId)) this.#count(-1, -metadata.length)
+    }
+  }
+
+  #count(offsets: number, bytes: number): void {
+    this.#tally.add('offsets', offsets)
+    this.#tally.add('bytes', bytes)
   }
 
   *snapshot(): Generator<StateRecord> {
@@ -72,14 +98,20 @@ export class GroupStore {
       if (!topics) this.#offsets.set(groupId, (topics = new Map()))
       if (!partitions) {
         topics.set(topic, (partitions = new Map()))
+        this.#count(0, topic.length)
         const groups = this.#byTopic.get(topic)
         if (groups) groups.set(groupId, partitions)
         else this.#byTopic.set(topic, new Map([[groupId, partitions]]))
       }
+      const before = partitions.get(partition)
       partitions.set(partition, offset)
-    } else if (topics && partitions?.delete(partition)) {
+      this.#count(before ? 0 : 1, offset.metadata.length - (before?.metadata.length ?? 0))
+    } else if (topics && partitions?.has(partition)) {
+      this.#count(-1, -(partitions.get(partition)?.metadata.length ?? 0))
+      partitions.delete(partition)
       if (partitions.size === 0) {
         topics.delete(topic)
+        this.#count(0, -topic.length)
         this.#forgetTopic(groupId, topic)
       }
       if (topics.size === 0) this.#offsets.delete(groupId)

@@ -5,6 +5,7 @@ import { errorNumberOf, KafkaError } from '../../errors.js'
 import type { GroupEvent } from './group-event.js'
 import type { CompleteGroupOptions } from './group-options.js'
 import type { GroupStore } from './group-store.js'
+import type { GroupTally } from './group-tally.js'
 
 /** What the parts of the coordinator of one partition share. */
 export interface GroupWorld {
@@ -12,6 +13,8 @@ export interface GroupWorld {
   readonly random: Random
   readonly options: CompleteGroupOptions
   readonly store: GroupStore
+  /** What all groups of the coordinator take, those of other partitions included. */
+  readonly tally: GroupTally
   /** Carries out what a timeout decides, in its turn. */
   readonly run: Run
   emit(event: GroupEvent): void

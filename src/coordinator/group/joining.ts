@@ -1,9 +1,16 @@
 import type { MaybePromise } from '../../common/deferred.js'
 import { answer, type Decision, type StateRecord } from '../../common/state-machine.js'
 import type { ProtocolErrorCode } from '../../errors.js'
-import { Alarm } from './alarm.js'
 import { type ClassicGroup, selectProtocol } from './classic-group.js'
-import { copiedProtocols, GroupMember, type JoinRequest, type JoinResponse, noBytes, rebalanceTimeoutOf } from './group-member.js'
+import {
+  copiedProtocols,
+  GroupMember,
+  type JoinRequest,
+  type JoinResponse,
+  noBytes,
+  rebalanceTimeoutOf,
+  sizeOfProtocols
+} from './group-member.js'
 import { groupRecord } from './group-records.js'
 import { coordinatorErrorNumber, type GroupCaller, type GroupWorld } from './group-world.js'
 import type { LiveGroups } from './live-groups.js'
@@ -44,6 +51,7 @@ export class JoinHandler {
     if (group) return this.#join({ group, request, caller, signal })
     if (memberId !== '') return refuse(memberId, 'UNKNOWN_MEMBER_ID')
     if (request.protocolType === '' || request.protocols.length === 0) return refuse('', 'INCONSISTENT_GROUP_PROTOCOL')
+    if (!this.#isWithinLimits(undefined, request, caller)) return refuse('', 'GROUP_MAX_SIZE_REACHED')
     const stateTimestamp = this.#world.clock.now()
     const empty = { protocolType: null, generationId: 0, protocolName: null, leaderId: null, stateTimestamp, members: [] }
     return {
@@ -54,7 +62,7 @@ export class JoinHandler {
   }
 
   #join(joining: Joining): Joined {
-    const { group, request } = joining
+    const { group, request, caller } = joining
     const { memberId, groupInstanceId } = request
     if (!this.#hasRoomFor(group, memberId)) {
       const records: StateRecord[] = []
@@ -62,6 +70,7 @@ export class JoinHandler {
       this.#rebalancing.completeIfAllJoined(group, records)
       return { records, committed: () => joinError('', 'GROUP_MAX_SIZE_REACHED') }
     }
+    if (!this.#isWithinLimits(group, request, caller)) return refuse('', 'GROUP_MAX_SIZE_REACHED')
     if (!group.supports(request.protocolType, request.protocols)) return refuse(memberId, 'INCONSISTENT_GROUP_PROTOCOL')
     if (memberId === '') return this.#joinNew(joining)
     if (group.pendingMembers.has(memberId) && !isStatic(groupInstanceId)) return this.#add(joining, memberId)
@@ -79,7 +88,7 @@ export class JoinHandler {
     }
     const memberId = newMemberId(caller.clientId, this.#world.random)
     if (caller.apiVersion < memberIdRequiredVersion) return this.#add(joining, memberId)
-    group.pendingMembers.set(memberId, new Alarm(this.#world.clock))
+    group.addPending(memberId)
     this.#rebalancing.expectPending(group, memberId, sessionTimeoutMs)
     return refuse(memberId, 'MEMBER_ID_REQUIRED')
   }
@@ -90,7 +99,7 @@ export class JoinHandler {
     if (group.state === 'CompletingRebalance' && unchanged) return answer(joinedResponse(group, member))
     // A leader that joins again asks for a rebalance: it may have seen a change that is not in anyone's subscription, as of the partitions of a topic.
     if (group.state === 'Stable' && unchanged && group.leaderId !== member.memberId) return answer(joinedResponse(group, member))
-    member.update(request)
+    group.update(member, request)
     const parked = this.#park(joining, member)
     const records: StateRecord[] = []
     this.#rebalancing.prepareOrComplete(group, `member ${member.memberId} joins again: ${reasonOf(request)}`, records)
@@ -173,6 +182,22 @@ export class JoinHandler {
     const parked = new Parked<JoinResponse>(signal, () => this.#rebalancing.abandonJoin(group, member))
     member.join = parked
     return parked
+  }
+
+  /** Whether there is room for what a request adds to all groups. A member that is there already keeps its place. */
+  #isWithinLimits(group: ClassicGroup | undefined, request: JoinRequest, { clientId, clientHost }: GroupCaller): boolean {
+    const { tally, options } = this.#world
+    const { groupId, memberId, groupInstanceId, protocols } = request
+    const former = group?.members.get(memberId) ?? group?.members.get(group.staticMembers.get(groupInstanceId ?? '') ?? '')
+    const isKnown = former !== undefined || group?.pendingMembers.has(memberId)
+    // The id of a new member begins with what its client calls itself.
+    const ids = isKnown ? 0 : 2 * clientId.length + clientHost.length + 2 * (groupInstanceId?.length ?? 0) + (group ? 0 : groupId.length)
+    const bytes = ids + sizeOfProtocols(protocols) - (former ? sizeOfProtocols(former.protocols) : 0)
+    return (
+      tally.hasRoomFor('groups', group ? 0 : 1, options) &&
+      tally.hasRoomFor('members', isKnown ? 0 : 1, options) &&
+      tally.hasRoomFor('bytes', bytes, options)
+    )
   }
 
   #hasRoomFor(group: ClassicGroup, memberId: string): boolean {

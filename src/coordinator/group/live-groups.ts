@@ -18,7 +18,7 @@ export class LiveGroups {
   }
 
   create(groupId: string): ClassicGroup {
-    const group = new ClassicGroup(groupId, this.#world.clock, this.#world.store.group(groupId))
+    const group = new ClassicGroup(groupId, this.#world.clock, this.#world.store.group(groupId), this.#world.tally)
     this.#groups.set(groupId, group)
     return group
   }
@@ -27,8 +27,7 @@ export class LiveGroups {
   forget(groupId: string): void {
     const group = this.#groups.get(groupId)
     if (!group) return
-    group.cancelAlarms()
-    group.state = 'Dead'
+    group.bury()
     this.#groups.delete(groupId)
   }
 

@@ -1,13 +1,13 @@
 import type { MaybePromise } from '../../common/deferred.js'
 import { answer, type Decision, type StateRecord } from '../../common/state-machine.js'
-import { errorNumber, type ProtocolErrorCode } from '../../errors.js'
+import { errorNumber, KafkaError, type ProtocolErrorCode } from '../../errors.js'
 import type { RequestOf, ResponseOf } from '../../protocol/message.js'
 import type { Heartbeat } from '../../protocol/messages/heartbeat.js'
 import type { LeaveGroup } from '../../protocol/messages/leave-group.js'
 import type { ClassicGroup } from './classic-group.js'
 import { noBytes, type SyncRequest, type SyncResponse } from './group-member.js'
 import { groupRecord } from './group-records.js'
-import { coordinatorErrorNumber } from './group-world.js'
+import { coordinatorErrorNumber, type GroupWorld } from './group-world.js'
 import type { LiveGroups } from './live-groups.js'
 import { Parked } from './parked.js'
 import type { Rebalancing } from './rebalancing.js'
@@ -21,10 +21,12 @@ type LeftMember = NonNullable<LeaveResponse['members']>[number]
 
 /** Answers what members ask after they have joined: SyncGroup, Heartbeat, LeaveGroup. */
 export class MembershipHandler {
+  readonly #world: GroupWorld
   readonly #groups: LiveGroups
   readonly #rebalancing: Rebalancing
 
-  constructor(groups: LiveGroups, rebalancing: Rebalancing) {
+  constructor(world: GroupWorld, groups: LiveGroups, rebalancing: Rebalancing) {
+    this.#world = world
     this.#groups = groups
     this.#rebalancing = rebalancing
   }
@@ -90,6 +92,16 @@ export class MembershipHandler {
   /** The leader has spoken: its assignment is stored first, and then everyone gets theirs. */
   #assign(group: ClassicGroup, request: SyncRequest, parked: Parked<SyncResponse>): Decision<MaybePromise<SyncResponse>> {
     const assignments = new Map(request.assignments.map(({ memberId, assignment }) => [memberId, new Uint8Array(assignment)]))
+    const failed = (error: unknown) => {
+      this.#rebalancing.resetAssignments(group, coordinatorErrorNumber(error))
+      this.#rebalancing.prepareOrComplete(group, 'the assignment could not be stored', [])
+      return parked.promise
+    }
+    let bytes = 0
+    for (const { memberId, assignment } of group.members.values()) bytes += (assignments.get(memberId)?.length ?? 0) - assignment.length
+    const { tally, options } = this.#world
+    if (!tally.hasRoomFor('bytes', bytes, options))
+      return { records: [], committed: () => failed(new KafkaError('GROUP_MAX_SIZE_REACHED')) }
     return {
       records: [
         groupRecord(
@@ -98,15 +110,11 @@ export class MembershipHandler {
         )
       ],
       committed: () => {
-        for (const member of group.members.values()) member.assignment = assignments.get(member.memberId) ?? noBytes
+        for (const member of group.members.values()) group.assign(member, assignments.get(member.memberId) ?? noBytes)
         this.#rebalancing.becomeStable(group)
         return parked.promise
       },
-      failed: error => {
-        this.#rebalancing.resetAssignments(group, coordinatorErrorNumber(error))
-        this.#rebalancing.prepareOrComplete(group, 'the assignment could not be stored', [])
-        return parked.promise
-      }
+      failed
     }
   }
 }

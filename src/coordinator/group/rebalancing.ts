@@ -120,7 +120,7 @@ export class Rebalancing {
   /** Takes all assignments back and sends everyone who waits for one away with an error. */
   resetAssignments(group: ClassicGroup, errorCode: number): void {
     for (const member of group.members.values()) {
-      member.assignment = noBytes
+      group.assign(member, noBytes)
       if (!member.sync) continue
       member.sync.complete({ errorCode, protocolType: null, protocolName: null, assignment: noBytes })
       member.sync = null
