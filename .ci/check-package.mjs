@@ -3,9 +3,9 @@
  * beside a small project, and loads every subpath with `import`, with `require` and with the compiler.
  */
 import { execFileSync } from 'node:child_process'
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
@@ -27,9 +27,24 @@ try {
   tool('publint/src/cli.js', 'run', archive, '--strict')
   tool('@arethetypeswrong/cli/dist/index.js', archive, '--profile', 'strict')
   useIt(archive)
+  checkLinks()
+  // npm warns whoever installs a package with one of these.
+  const scripts = ['preinstall', 'install', 'postinstall', 'prepare'].filter(name => manifest.scripts[name])
+  if (scripts.length) throw new Error(`package.json has scripts that npm runs, or warns of, on install: ${scripts}`)
   console.log('The package can be imported, required and compiled against.')
 } finally {
   rmSync(work, { recursive: true, force: true })
+}
+
+/** Looks up every file that the papers of the unpacked package link to. */
+function checkLinks() {
+  const top = join(work, 'package')
+  const papers = readdirSync(top, { recursive: true }).filter(name => name.endsWith('.md'))
+  for (const paper of papers) {
+    for (const [, link] of readFileSync(join(top, paper), 'utf8').matchAll(/\]\(([^)#:]+)(?:#[^)]*)?\)/g)) {
+      if (!existsSync(join(top, dirname(paper), link))) throw new Error(`${paper} links to ${link}, which the package does not have`)
+    }
+  }
 }
 
 function useIt(archive) {
