@@ -1,8 +1,9 @@
 import type { Clock } from '../common/clock.js'
 import type { CompressionType } from '../record/compression/codec.js'
-import { Alarm } from './alarm.js'
-import type { PartitionQueue } from './partition-queue.js'
-import { ProducerBatch } from './producer-batch.js'
+import { BatchPool } from './batch-pool.js'
+import { PartitionQueue } from './partition-queue.js'
+import type { ProducerBatch } from './producer-batch.js'
+import { WaitingQueues } from './waiting-queues.js'
 
 export interface AccumulatorOptions {
   readonly clock: Clock
@@ -11,153 +12,222 @@ export interface AccumulatorOptions {
   readonly lingerMs: number
   readonly bufferMemory: number
   readonly deliveryTimeoutMs: number
+  /** Called when a partition has something to send, at most once for each before it is drained. */
+  readonly onReady: () => void
 }
 
-/** Memory of a new batch: with thousands of partitions most batches stay small; those that do not grow once, and are used again. */
-const firstBytes = 1024
+/** Called with a batch, and the partition that it belongs to. */
+type OnBatch = (queue: PartitionQueue, batch: ProducerBatch) => void
+
 const none: PartitionQueue[] = []
-/** Batches that are kept to be used again hold no more than this together. */
-const mostPooledBytes = 8 * 1024 * 1024
 
 /**
- * Where records gather: it opens batches, counts the memory that they hold, and lists the partitions that have something to send. Batches
- * are used again once their fate is known, since touching fresh memory costs more than encoding a record.
+ * The owner of all queues: records gather here until they are drained, batches that fail for the moment are put back, those that are too large are split, and
+ * those whose time is over expire. It also counts the memory that batches hold.
  */
 export class Accumulator {
   readonly batchSize: number
   readonly bufferMemory: number
-  readonly #compression: CompressionType
   readonly #lingerMs: number
   readonly #deliveryTimeoutMs: number
-  readonly #lingerAlarm: Alarm
-  readonly #lingering: { readonly queue: PartitionQueue; readonly until: number }[] = []
   readonly #clock: Clock
-  readonly #pool: ProducerBatch[] = []
-  readonly #mostPooled: number
-  #ready = none
+  readonly #onReady: () => void
+  readonly #pool: BatchPool
+  readonly #topics = new Map<string, PartitionQueue[]>()
+  readonly #waiting: WaitingQueues
+  /** The queues that the next drain looks at. */
+  #listed = none
   /** How many reasons there are not to let batches wait for more records: flushes, and senders that need the memory. */
   #hurries = 0
-  /** Bytes of records whose fate is not known. */
-  used = 0
-  /** Called when a partition has something to send. */
-  onReady: () => void = () => {}
+  #used = 0
 
   constructor(options: AccumulatorOptions) {
     this.batchSize = options.batchSize
     this.bufferMemory = options.bufferMemory
-    this.#compression = options.compression
     this.#lingerMs = options.lingerMs
     this.#deliveryTimeoutMs = options.deliveryTimeoutMs
     this.#clock = options.clock
-    this.#lingerAlarm = new Alarm(options.clock, () => this.#endLinger(), { keepAlive: true })
-    this.#mostPooled = Math.max(2, Math.floor(mostPooledBytes / Math.max(options.batchSize, 1024)))
+    this.#onReady = options.onReady
+    this.#pool = new BatchPool(options.compression, options.batchSize)
+    this.#waiting = new WaitingQueues(options.clock, queue => this.goOn(queue))
+  }
+
+  /** The queues of a topic by partition; there are none for partitions that nothing was ever sent to. */
+  queuesOf(topic: string): readonly (PartitionQueue | undefined)[] {
+    return this.#queuesOf(topic)
+  }
+
+  /** The queue of a partition; it is made where there is none. */
+  queueOf(topic: string, partition: number): PartitionQueue {
+    return (this.#queuesOf(topic)[partition] ??= new PartitionQueue(topic, partition))
+  }
+
+  *queues(): Iterable<PartitionQueue> {
+    for (const queues of this.#topics.values()) for (const queue of queues) if (queue) yield queue
+  }
+
+  #queuesOf(topic: string): PartitionQueue[] {
+    let queues = this.#topics.get(topic)
+    if (!queues) this.#topics.set(topic, (queues = []))
+    return queues
   }
 
   /** Whether so many more bytes may be taken in. One record is always taken, so that nothing waits for ever. */
   hasRoomFor(bytes: number): boolean {
-    return this.used + bytes <= this.bufferMemory || this.used === 0
+    return this.#used + bytes <= this.bufferMemory || this.#used === 0
   }
 
+  /** Counts the open batches of a topic to the byte, which may show that there is room after all. */
+  measure(topic: string): void {
+    for (const queue of this.#queuesOf(topic)) if (queue?.open) this.#used += queue.open.countExactly()
+  }
+
+  /** The open batch of a partition; it is begun where there is none. */
   openBatch(queue: PartitionQueue): ProducerBatch {
-    const batch = this.newBatch()
+    const { open } = queue
+    if (open) return open
+    const batch = this.#pool.take()
     const now = this.#clock.monotonic()
-    batch.createdAt = now
-    batch.deadline = now + this.#deliveryTimeoutMs
-    queue.open = batch
-    this.count(batch)
+    queue.begin(batch, now, now + this.#deliveryTimeoutMs)
     return batch
   }
 
-  /** Counts what a batch takes of the buffer, at most or, where that matters, to the byte. Returns how much that is more than before. */
-  count(batch: ProducerBatch, bytes = batch.sizeAtMost): number {
-    const added = bytes - batch.countedBytes
-    batch.countedBytes = bytes
-    this.used += added
+  /** A record was added to the open batch of a partition. Returns how many bytes it is counted with. */
+  appended(queue: PartitionQueue, open: ProducerBatch): number {
+    const added = open.count()
+    this.#used += added
+    if (queue.isListed || !queue.canSend) return added
+    if (this.#lingerMs === 0 || this.#hurries > 0 || queue.hasClosed) this.#list(queue)
+    else if (open.recordCount === 1) this.#waiting.add(queue, open.createdAt + this.#lingerMs)
     return added
   }
 
-  /** An empty batch; one that was used before if there is one. */
-  newBatch(): ProducerBatch {
-    return this.#pool.pop() ?? new ProducerBatch(this.#compression, Math.min(this.batchSize, firstBytes))
+  /** Closes the open batch of a partition that has no room for so many bytes. Returns whether it had none. */
+  closeUnlessRoomFor(queue: PartitionQueue, bytes: number): boolean {
+    if (!queue.open || queue.open.hasRoomFor(bytes, this.batchSize)) return false
+    this.#close(queue)
+    return true
   }
 
-  /** Says that records were added to the open batch of a partition. */
-  appended(queue: PartitionQueue): void {
-    if (queue.isListed || queue.inFlight) return
-    if (this.#lingerMs === 0 || this.#hurries > 0 || queue.closed.length > 0) return this.list(queue)
-    if (queue.open?.recordCount !== 1) return
-    const until = queue.open.createdAt + this.#lingerMs
-    this.#lingering.push({ queue, until })
-    this.#lingerAlarm.set(until)
+  /** Lets nothing more join the batches that are open: they go without lingering. */
+  closeAll(): void {
+    for (const queue of this.queues()) this.#close(queue)
   }
 
-  /** Lets the sender look at a partition. */
-  list(queue: PartitionQueue): void {
-    if (queue.isListed) return
-    queue.isListed = true
-    if (this.#ready.length > 0) this.#ready.push(queue)
-    else this.#ready = [queue]
-    this.onReady()
+  #close(queue: PartitionQueue): void {
+    queue.closeOpen()
+    this.goOn(queue)
   }
 
-  /** Lets the sender look at a partition if it has anything that could be sent. */
-  listIfDue(queue: PartitionQueue): void {
-    if (!queue.isEmpty && !queue.inFlight) this.list(queue)
+  /** Whether `drain` has anything to look at. */
+  get isReady(): boolean {
+    return this.#listed.length > 0
   }
 
-  /** The partitions to look at. */
-  takeListed(): readonly PartitionQueue[] {
-    const listed = this.#ready
-    if (listed.length === 0) return listed
-    this.#ready = none
-    for (const queue of listed) queue.isListed = false
-    return listed
-  }
-
-  /** Takes the next batch to send from a partition, if one is due. */
-  take(queue: PartitionQueue, now: number): ProducerBatch | undefined {
-    if (queue.closed.length > 0) return queue.closed.shift()
-    const { open } = queue
-    if (!open) return undefined
-    if (this.#lingerMs > 0 && this.#hurries === 0 && now < open.createdAt + this.#lingerMs) {
-      this.#lingering.push({ queue, until: open.createdAt + this.#lingerMs })
-      this.#lingerAlarm.set(open.createdAt + this.#lingerMs)
-      return undefined
+  /** Puts the next batch of each partition under way that has one due, and hands it to `send`. */
+  drain(now: number, send: OnBatch): void {
+    const listed = this.#listed
+    this.#listed = none
+    for (let i = 0; i < listed.length; i++) listed[i].leaveList()
+    for (let i = 0; i < listed.length; i++) {
+      const queue = listed[i]
+      if (queue.canSend && this.#isDue(queue, now)) send(queue, queue.drain())
     }
-    queue.open = undefined
-    return open
   }
 
-  /** Gives back what a batch held, once its fate is known and no broker reads it any more. */
-  release(batch: ProducerBatch): void {
-    this.used -= batch.countedBytes
-    batch.countedBytes = 0
-    if (batch.isLent || this.#pool.length >= this.#mostPooled || batch.sizeInBytes > 4 * this.batchSize) return
-    batch.reset()
-    this.#pool.push(batch)
+  #isDue(queue: PartitionQueue, now: number): boolean {
+    let due = queue.retryAt
+    if (!queue.hasClosed && this.#lingerMs > 0 && this.#hurries === 0) due = Math.max(due, queue.open!.createdAt + this.#lingerMs)
+    if (due <= now) return true
+    this.#waiting.add(queue, due)
+    return false
+  }
+
+  /** The bytes of a batch that was drained, which the batch is given back when its call has settled. They are made here, and counted as they are. */
+  lend(batch: ProducerBatch): Uint8Array {
+    const bytes = batch.lend()
+    this.#used += batch.count()
+    return bytes
+  }
+
+  /** Lets a batch wait again, before all that came later, until the partition's `retryAt`. */
+  putBack(queue: PartitionQueue, batch: ProducerBatch): void {
+    queue.putBack(batch)
+    if (queue.retryAt > 0) this.#waiting.add(queue, queue.retryAt)
+  }
+
+  /** Puts two halves in the place of a batch that was too large. */
+  split(queue: PartitionQueue, batch: ProducerBatch): void {
+    const halves = batch.split(() => this.#pool.take())
+    for (const half of halves) this.#used += half.count()
+    this.complete(queue, batch)
+    queue.putBack(...halves)
+  }
+
+  /** Frees what a batch holds whose fate is known, unless it is under way: then its call has to end first. */
+  complete(queue: PartitionQueue, batch: ProducerBatch): void {
+    if (queue.isInFlight(batch)) return
+    this.#used -= batch.uncount()
+    this.#pool.give(batch)
+  }
+
+  /** Hands over the batches whose time is over by `now`. Those that wait leave their queues; those under way stay there until their call ends. */
+  expire(now: number, onExpired: OnBatch): void {
+    this.#giveUp(batch => batch.deadline <= now && !batch.isAnswered, onExpired)
+  }
+
+  /** The earliest time at which a batch expires. */
+  get nextDeadline(): number {
+    let next = Number.POSITIVE_INFINITY
+    for (const queue of this.queues()) for (const batch of queue.unsettled()) if (batch.deadline < next) next = batch.deadline
+    return next
+  }
+
+  /** Hands over all batches, as `expire` does, and stops. */
+  abort(onAborted: OnBatch): void {
+    this.#waiting.stop()
+    this.#giveUp(() => true, onAborted)
+  }
+
+  #giveUp(isOver: (batch: ProducerBatch) => boolean, onGivenUp: OnBatch): void {
+    for (const queue of this.queues()) {
+      for (const batch of [...queue.unsettled()]) {
+        if (!isOver(batch)) continue
+        queue.withdraw(batch)
+        onGivenUp(queue, batch)
+      }
+    }
+  }
+
+  /** Ends the waits for another try of those partitions for which that makes sense now. */
+  retryNow(isSensible: (queue: PartitionQueue) => boolean): void {
+    for (const queue of this.#waiting) {
+      if (queue.retryAt === 0 || !isSensible(queue)) continue
+      queue.retryNow()
+      this.#waiting.end(queue)
+    }
   }
 
   /** From now on, and until `relax`, no batch waits for more records. */
   hurry(): void {
     this.#hurries++
+    for (const queue of this.queues()) this.goOn(queue)
   }
 
   relax(): void {
     this.#hurries--
   }
 
-  stop(): void {
-    this.#lingerAlarm.cancel()
+  /** Lets the next drain look at a partition that has anything that could be sent. */
+  goOn(queue: PartitionQueue): void {
+    if (queue.canSend) this.#list(queue)
   }
 
-  #endLinger(): void {
-    const now = this.#clock.monotonic()
-    const waiting = this.#lingering.splice(0)
-    for (const entry of waiting) {
-      if (entry.until > now) {
-        this.#lingering.push(entry)
-        this.#lingerAlarm.set(entry.until)
-      } else if (entry.queue.open && !entry.queue.inFlight) this.list(entry.queue)
-    }
+  #list(queue: PartitionQueue): void {
+    if (queue.isListed) return
+    queue.enterList()
+    if (this.#listed.length > 0) this.#listed.push(queue)
+    else this.#listed = [queue]
+    this.#onReady()
   }
 }

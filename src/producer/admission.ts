@@ -76,12 +76,10 @@ export class Admission {
   /** Ends the looks for topics that began before closing did. */
   readonly #looking = new AbortController()
   #isClosing = false
-  readonly #allWriters: () => Iterable<TopicWriter>
   #isHurrying = false
 
-  constructor(options: AdmissionOptions, allWriters: () => Iterable<TopicWriter>) {
+  constructor(options: AdmissionOptions) {
     this.#options = options
-    this.#allWriters = allWriters
   }
 
   /** Whether a topic can be appended to without overtaking anyone. */
@@ -156,7 +154,6 @@ export class Admission {
     if (isNeeded === this.#isHurrying) return
     if (isNeeded) accumulator.hurry()
     else accumulator.relax()
-    if (isNeeded) for (const writer of this.#allWriters()) for (const queue of writer.queues) if (queue) accumulator.listIfDue(queue)
     this.#isHurrying = isNeeded
   }
 
@@ -253,15 +250,15 @@ export class Admission {
 
   /** Why what fills the buffer is not delivered, if that is known; of this topic before others. */
   #heldBecause(writer: TopicWriter): string | Error | undefined {
-    for (const { queues } of [writer, ...this.#allWriters()]) {
-      for (const queue of queues) {
-        const batch = queue?.inFlight ?? queue?.closed[0]
-        if (!batch) continue
-        const lastError = batch.lastError ?? queue.lastError
-        const reason = this.#options.heldBecause?.(queue.topic, queue.partition)
-        if (reason !== undefined) return reason
-        if (lastError instanceof Error) return lastError
-      }
+    const { accumulator } = this.#options
+    const ofTopic = accumulator.queuesOf(writer.topic)
+    for (const queue of [...ofTopic, ...accumulator.queues()]) {
+      const batch = queue?.first
+      if (!queue || !batch) continue
+      const lastError = batch.lastError ?? queue.lastError
+      const reason = this.#options.heldBecause?.(queue.topic, queue.partition)
+      if (reason !== undefined) return reason
+      if (lastError instanceof Error) return lastError
     }
     return undefined
   }

@@ -7,6 +7,9 @@ import type { Field, HeaderField } from '../record/record.js'
 import { RecordCursor } from '../record/record-cursor.js'
 import type { Receipt } from './receipt.js'
 
+/** Free batches have no records; the fate of the records of those that are done is known. */
+type State = 'free' | 'begun' | 'done'
+
 /**
  * Records of one partition on their way: first open, while they are appended, then closed, with their bytes ready to be sent. Who waits for
  * them is kept in runs: one entry for all neighbouring records with the same receipt, so that a large `sendBatch` costs nothing per record.
@@ -23,18 +26,14 @@ export class ProducerBatch {
   #lastReceipt: Receipt | undefined
   #bytes: Uint8Array | undefined
   #settled: Deferred<void> | undefined
-  /** Milliseconds of the monotonic clock at which it was begun, and at which it is given up. */
-  createdAt = 0
-  deadline = 0
-  /** How often it has been sent. */
-  attempts = 0
-  lastError: unknown
-  /** Bytes of the producer's buffer that are counted for it. */
-  countedBytes = 0
-  /** Whether the fate of its records is known. */
-  isDone = false
-  /** Whether a broker has said what becomes of them, which is about to be looked at. */
-  isAnswered = false
+  #state: State = 'free'
+  #order = 0
+  #createdAt = 0
+  #deadline = 0
+  #attempts = 0
+  #lastError: unknown
+  #countedBytes = 0
+  #isAnswered = false
   /** Requests that have not ended and hold its bytes. */
   #loans = 0
 
@@ -54,6 +53,102 @@ export class ProducerBatch {
   /** What that can be at most, which is quicker to say while records come. */
   get sizeAtMost(): number {
     return this.#builder.sizeAtMost
+  }
+
+  /** Whether `bytes` more leave it within `limit`. */
+  hasRoomFor(bytes: number, limit: number): boolean {
+    return this.#builder.hasRoomFor(bytes, limit)
+  }
+
+  /** Its place in the order of its partition's batches; the halves of a batch share its place. */
+  get order(): number {
+    return this.#order
+  }
+
+  /** Milliseconds of the monotonic clock at which it was begun. */
+  get createdAt(): number {
+    return this.#createdAt
+  }
+
+  /** Milliseconds of the monotonic clock at which it is given up. */
+  get deadline(): number {
+    return this.#deadline
+  }
+
+  /** How often it has been sent. */
+  get attempts(): number {
+    return this.#attempts
+  }
+
+  /** Why the last try failed. */
+  get lastError(): unknown {
+    return this.#lastError
+  }
+
+  /** Bytes of the producer's buffer that are counted for it. */
+  get countedBytes(): number {
+    return this.#countedBytes
+  }
+
+  /** Whether the fate of its records is known. */
+  get isDone(): boolean {
+    return this.#state === 'done'
+  }
+
+  /** Whether a broker has said what becomes of them, which is about to be looked at. */
+  get isAnswered(): boolean {
+    return this.#isAnswered
+  }
+
+  /** Takes a free batch into use. */
+  begin(order: number, createdAt: number, deadline: number): void {
+    assert(this.#state === 'free', 'a batch that is begun to be free')
+    this.#state = 'begun'
+    this.#order = order
+    this.#createdAt = createdAt
+    this.#deadline = deadline
+  }
+
+  /** Counts what it takes of the buffer at most. Returns how much that is more than before. */
+  count(): number {
+    const bytes = this.#builder.sizeAtMost
+    const added = bytes - this.#countedBytes
+    this.#countedBytes = bytes
+    return added
+  }
+
+  /** Counts what it takes of the buffer to the byte, like `count`. */
+  countExactly(): number {
+    this.#builder.measure()
+    return this.count()
+  }
+
+  /** Counts nothing any more for it. Returns how much was counted. */
+  uncount(): number {
+    const counted = this.#countedBytes
+    this.#countedBytes = 0
+    return counted
+  }
+
+  /** A try begins. */
+  tried(): void {
+    this.#attempts++
+  }
+
+  /** The last try failed for now; one that does not count is made up for at once. */
+  tryFailed(error: unknown, counts: boolean): void {
+    this.#lastError = error
+    if (!counts) this.#attempts--
+  }
+
+  /** A broker has answered: its time is not over any more, however long the answer waits to be looked at. */
+  answered(): void {
+    this.#isAnswered = true
+  }
+
+  /** The answer is being looked at. */
+  answerRead(): void {
+    this.#isAnswered = false
   }
 
   append(receipt: Receipt, index: number, timestamp: number, key: Field, value: Field, headers: readonly HeaderField[]): void {
@@ -106,7 +201,7 @@ export class ProducerBatch {
 
   /** Tells everyone where their records stand. `logAppendTime` is -1 where records keep their own time; `baseOffset`, where nobody has said. */
   deliver(partition: number, baseOffset: number, logAppendTime: number): void {
-    this.isDone = true
+    this.#end()
     for (let run = 0; run < this.#runCount; run++) {
       const start = this.#starts[run]
       const end = this.#endOf(run)
@@ -118,7 +213,7 @@ export class ProducerBatch {
 
   /** Tells everyone that their records are given up; `errorAt`, where given, knows better about some of them, by position in the batch. */
   fail(partition: number, error: unknown, errorAt?: ReadonlyMap<number, unknown>): void {
-    this.isDone = true
+    this.#end()
     for (let run = 0; run < this.#runCount; run++) {
       const end = this.#endOf(run)
       let start = this.#starts[run]
@@ -131,6 +226,11 @@ export class ProducerBatch {
       }
     }
     this.#settled?.resolve()
+  }
+
+  #end(): void {
+    assert(this.#state === 'begun', 'the records of a batch to have one fate')
+    this.#state = 'done'
   }
 
   #endOf(run: number): number {
@@ -147,6 +247,10 @@ export class ProducerBatch {
   /** Moves the records into two new batches of about half the size each, in order. */
   split(newBatch: () => ProducerBatch): [ProducerBatch, ProducerBatch] {
     const halves: [ProducerBatch, ProducerBatch] = [newBatch(), newBatch()]
+    for (const half of halves) {
+      half.begin(this.#order, this.#createdAt, this.#deadline)
+      half.#lastError = this.#lastError
+    }
     const middle = (headerBytes + this.sizeInBytes) / 2
     const cursor = new RecordCursor()
     cursor.reset(this.#ownBytes(), 0)
@@ -158,12 +262,7 @@ export class ProducerBatch {
       const half = halves[isSecond ? 1 : 0]
       half.append(this.#receipts[run]!, this.#indexes[position], cursor.timestamp, cursor.key(), cursor.value(), cursor.headers())
     }
-    for (const half of halves) {
-      half.createdAt = this.createdAt
-      half.deadline = this.deadline
-      half.lastError = this.lastError
-    }
-    this.isDone = true
+    this.#end()
     // Whoever waits for the whole waits for both halves.
     const settled = this.#settled
     if (settled) Promise.all(halves.map(half => half.whenSettled())).then(() => settled.resolve())
@@ -172,15 +271,15 @@ export class ProducerBatch {
 
   /** Makes it a new, empty batch. */
   reset(): void {
-    assert(this.#loans === 0, 'a batch that is used again not to be lent')
+    assert(this.#loans === 0 && this.#state === 'done' && this.#countedBytes === 0, 'a batch that is used again to be done and given back')
     this.#builder.reset()
     for (let run = 0; run < this.#runCount; run++) this.#receipts[run] = undefined
     this.#runCount = 0
     this.#lastReceipt = undefined
     this.#bytes = undefined
     this.#settled = undefined
-    this.attempts = 0
-    this.lastError = undefined
-    this.isDone = false
+    this.#attempts = 0
+    this.#lastError = undefined
+    this.#state = 'free'
   }
 }

@@ -123,12 +123,11 @@ export class Producer extends Emitter<ProducerEvents> implements AsyncDisposable
     this.#metadata = parts.metadata ?? new MetadataCache(brokers, { ...settings, clock, random })
     this.#lookAgainAt = clock.monotonic() + settings.metadataMaxAgeMs
     const metadata = this.#metadata
-    const accumulator = new Accumulator({ ...settings, clock })
+    const accumulator = new Accumulator({ ...settings, clock, onReady: () => this.#sender.schedule() })
     this.#accumulator = accumulator
     const { heldBecause } = parts
     const admission = { ...settings, clock, brokers, metadata, accumulator, ...(heldBecause && { heldBecause }) }
-    this.#admission = new Admission(admission, () => this.#writers.values())
-    const queues = () => this.#queues()
+    this.#admission = new Admission(admission)
     const listener = {
       onDelivered: (queue: PartitionQueue, batch: ProducerBatch, baseOffset: number) => this.#onDelivered(queue, batch, baseOffset),
       onFailed: (queue: PartitionQueue, batch: ProducerBatch, error: unknown) => this.#onFailed(queue, batch, error),
@@ -137,7 +136,7 @@ export class Producer extends Emitter<ProducerEvents> implements AsyncDisposable
       onReleased: () => this.#admission.feed(),
       onTurn: (now: number) => this.#keepFresh(now)
     }
-    this.#sender = new Sender({ settings, clock, random, brokers, metadata, accumulator, listener, queues })
+    this.#sender = new Sender({ settings, clock, random, brokers, metadata, accumulator, listener })
   }
 
   /**
@@ -222,12 +221,11 @@ export class Producer extends Emitter<ProducerEvents> implements AsyncDisposable
 
   async #close(deadline: Deadline): Promise<void> {
     this.#admission.lookNow()
-    this.#sender.retryNow()
+    this.#sender.sendNow()
     await this.flush({ signal: deadline.signal }).catch(() => {})
     const error = new KafkaError('CLOSED', 'The producer was closed before the record was delivered')
     this.#admission.refuseAll(error)
     this.#sender.stop(error)
-    this.#accumulator.stop()
     try {
       await lastStep(this.#closeBrokers(), this.#clock, deadline, 'The producer')
     } finally {
@@ -280,26 +278,15 @@ export class Producer extends Emitter<ProducerEvents> implements AsyncDisposable
     if (isPromise(found)) found.catch(() => {})
   }
 
-  *#queues(): Iterable<PartitionQueue> {
-    for (const writer of this.#writers.values()) for (const queue of writer.queues) if (queue) yield queue
-  }
-
   /** Resolves when the fate of all that was sent up to now is known. */
   async #settled(): Promise<void> {
     const waiting = this.#admission.drained()
-    this.#closeOpenBatches()
+    this.#accumulator.closeAll()
     await waiting
     const batches: ProducerBatch[] = []
-    for (const queue of this.#queues()) batches.push(...queue.unsettled())
-    this.#closeOpenBatches()
+    for (const queue of this.#accumulator.queues()) batches.push(...queue.unsettled())
+    this.#accumulator.closeAll()
     await Promise.all(batches.map(batch => batch.whenSettled()))
-  }
-
-  #closeOpenBatches(): void {
-    for (const queue of this.#queues()) {
-      queue.closeOpen()
-      this.#accumulator.listIfDue(queue)
-    }
   }
 
   #onDelivered({ topic, partition }: PartitionQueue, batch: ProducerBatch, baseOffset: number): void {

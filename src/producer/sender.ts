@@ -35,8 +35,6 @@ export interface SenderOptions {
   readonly metadata: MetadataCache
   readonly accumulator: Accumulator
   readonly listener: SenderListener
-  /** All partitions that records were ever sent to. */
-  readonly queues: () => Iterable<PartitionQueue>
 }
 
 /** Errors after which a topic is looked up again: its leaders may have moved, or be out of reach. */
@@ -74,17 +72,14 @@ export class Sender implements TurnTaker {
   readonly #metadata: MetadataCache
   readonly #accumulator: Accumulator
   readonly #listener: SenderListener
-  readonly #queues: () => Iterable<PartitionQueue>
   readonly #backoff: Backoff
   /** Those that this turn sends. */
   readonly #assigned: ProduceCall[] = []
   /** Those under way, each at the place that it holds as its `slot`. */
   readonly #calls: ProduceCall[] = []
-  readonly #backingOff = new Set<PartitionQueue>()
   readonly #refreshing = new Set<string>()
   /** Kept for the next calls: making one costs more than the rest of a call. */
   readonly #controllers: AbortController[] = []
-  readonly #retryAlarm: Alarm
   readonly #deadlineAlarm: Alarm
   readonly #ending = new AbortController()
   readonly #turns: Turns
@@ -95,6 +90,7 @@ export class Sender implements TurnTaker {
   written: Written | undefined
   #writtenBytes = 0
   readonly #onTurn = () => this.#turn()
+  readonly #onDrained = (queue: PartitionQueue, batch: ProducerBatch) => this.#assign(queue, batch)
   #isScheduled = false
   /** What the clock said last to those who send in this stretch, and how often they have asked. */
   #stretchNow = 0
@@ -109,12 +105,9 @@ export class Sender implements TurnTaker {
     this.#metadata = options.metadata
     this.#accumulator = options.accumulator
     this.#listener = options.listener
-    this.#queues = options.queues
     this.#turns = turnsOf(clock)
     this.#backoff = new Backoff(clock, options.random, options.settings)
-    this.#retryAlarm = new Alarm(clock, () => this.#endBackoff(), { keepAlive: true })
     this.#deadlineAlarm = new Alarm(clock, () => this.#checkDeadlines(), { givesUp: true })
-    this.#accumulator.onReady = () => this.#schedule()
   }
 
   /** The wall time for a record that is being sent: while a turn is due at the end of this stretch, one look at the clock serves a few records. */
@@ -124,22 +117,17 @@ export class Sender implements TurnTaker {
     return this.#stretchNow
   }
 
-  /** Tries at once what waits for its next try. */
-  retryNow(): void {
-    for (const queue of this.#backingOff) queue.retryAt = 0
-    this.#endBackoff()
+  /** Sends at once what waits for its next try, or for the end of this stretch. */
+  sendNow(): void {
+    this.#accumulator.retryNow(() => true)
+    this.#turn()
   }
 
   /** Stops for good. What has not been delivered is given up with this error. */
   stop(error: KafkaError): void {
     this.#ending.abort(error)
-    this.#retryAlarm.cancel()
     this.#deadlineAlarm.cancel()
-    for (const queue of this.#queues()) {
-      for (const batch of [...queue.unsettled()]) this.#fail(queue, batch, error)
-      queue.closed.length = 0
-      queue.open = undefined
-    }
+    this.#accumulator.abort((queue, batch) => this.#fail(queue, batch, error))
     for (const call of [...this.#calls]) {
       this.#takeOff(call)
       call.controller?.abort(error)
@@ -147,7 +135,7 @@ export class Sender implements TurnTaker {
   }
 
   /** Takes a turn at the end of the synchronous stretch that we are in, so that all that is sent in it goes together. */
-  #schedule(): void {
+  schedule(): void {
     if (this.#isScheduled) return
     this.#isScheduled = true
     done.then(this.#onTurn)
@@ -156,39 +144,34 @@ export class Sender implements TurnTaker {
   #turn(): void {
     this.#isScheduled = false
     this.#stretchReadings = 0
-    const listed = this.#accumulator.takeListed()
-    if (listed.length === 0) return
+    if (!this.#accumulator.isReady) return
     const now = this.#clock.monotonic()
     this.#listener.onTurn(now)
-    for (let i = 0; i < listed.length; i++) {
-      const queue = listed[i]
-      if (queue.inFlight || queue.retryAt > now) continue
-      const batch = this.#accumulator.take(queue, now)
-      if (batch) this.#assign(queue, batch)
-    }
+    this.#accumulator.drain(now, this.#onDrained)
     for (let call = this.#assigned.pop(); call; call = this.#assigned.pop()) this.#send(call, now)
   }
 
   /** Puts a batch into the call to its partition's leader. */
   #assign(queue: PartitionQueue, batch: ProducerBatch): void {
-    batch.attempts++
+    batch.tried()
     const topic = this.#metadata.topic(queue.topic)
     const leaderId = topic?.partitions[queue.partition]?.leaderId ?? -1
     const leader = leaderId < 0 ? undefined : this.#brokers.byId(leaderId)
-    queue.topicId = topic?.id ?? zeroUuid
+    queue.sentTo(topic?.id ?? zeroUuid)
     if (!leader) {
       this.#refresh(queue.topic)
-      return this.#retry(queue, batch, noLeader(queue, topic !== undefined), leaderId)
+      queue.ended(batch)
+      this.#retry(queue, batch, noLeader(queue, topic !== undefined), leaderId)
+      return this.#accumulator.goOn(queue)
     }
     let bytes: Uint8Array
     try {
-      bytes = batch.lend()
+      bytes = this.#accumulator.lend(batch)
     } catch (error) {
+      queue.ended(batch)
       this.#fail(queue, batch, error)
-      return this.#accumulator.listIfDue(queue)
+      return this.#accumulator.goOn(queue)
     }
-    this.#accumulator.count(batch)
-    queue.inFlight = batch
     const { acks, maxRequestSize } = this.#settings
     const call = queue.isHeld ? undefined : this.#assignedTo(leaderId, maxRequestSize - bytes.length)
     if (call) call.add(queue, batch, bytes)
@@ -224,7 +207,7 @@ export class Sender implements TurnTaker {
     this.#writtenBytes += call.sizeInBytes
     if (this.#answeredCalls.length === 0 && !this.#isSliceOver(call.sizeInBytes)) return this.#answered(call, response)
     // What has been answered does not run out of time any more, however long it waits.
-    for (const batch of call.batches) batch.isAnswered = true
+    for (const batch of call.batches) batch.answered()
     if (this.#answeredCalls.push({ call, response }) > 1) return
     this.written = { topics: call.topics, bytes: this.#writtenBytes, since: 0 }
     this.#turns.add(this)
@@ -249,8 +232,8 @@ export class Sender implements TurnTaker {
     const answers = call.answersIn(response)
     for (let i = 0; i < answers.length; i++) {
       const queue = call.queues[i]
-      call.batches[i].isAnswered = false
-      queue.inFlight = undefined
+      call.batches[i].answerRead()
+      queue.ended(call.batches[i])
       this.#settle(queue, call.batches[i], answers[i], call.leaderId)
     }
     this.#goOn(call.queues)
@@ -268,11 +251,9 @@ export class Sender implements TurnTaker {
       const answer = answers[i]
       const isWritten = answer !== undefined && answer.errorCode === 0
       if (isWritten && !batch.isDone) {
-        const place = queue.closed.indexOf(batch)
-        if (place >= 0) queue.closed.splice(place, 1)
-        queue.retryAt = 0
+        queue.withdraw(batch)
         this.#settle(queue, batch, answer, call.leaderId)
-      } else if (batch.isDone) this.#accumulator.release(batch)
+      } else if (batch.isDone) this.#accumulator.complete(queue, batch)
     }
     this.#goOn(call.queues)
   }
@@ -280,7 +261,7 @@ export class Sender implements TurnTaker {
   #unanswered(call: ProduceCall, error: unknown): void {
     call.end()
     if (!this.#finish(call)) {
-      for (const batch of call.batches) if (batch.isDone) this.#accumulator.release(batch)
+      for (let i = 0; i < call.queues.length; i++) if (call.batches[i].isDone) this.#accumulator.complete(call.queues[i], call.batches[i])
       return
     }
     this.#failAll(call, error)
@@ -309,13 +290,13 @@ export class Sender implements TurnTaker {
 
   #failAll(call: ProduceCall, error: unknown): void {
     for (let i = 0; i < call.queues.length; i++) {
-      call.queues[i].inFlight = undefined
+      call.queues[i].ended(call.batches[i])
       this.#failOrRetry(call.queues[i], call.batches[i], error, call.leaderId)
     }
   }
 
   #goOn(queues: readonly PartitionQueue[]): void {
-    for (let i = 0; i < queues.length; i++) this.#accumulator.listIfDue(queues[i])
+    for (let i = 0; i < queues.length; i++) this.#accumulator.goOn(queues[i])
     this.#listener.onReleased()
   }
 
@@ -340,29 +321,28 @@ export class Sender implements TurnTaker {
 
   /** Sends a batch again at once, now in a request of its own, which the broker can hold until readers have made room. */
   #sendAlone(queue: PartitionQueue, batch: ProducerBatch, error: KafkaError): void {
-    queue.isHeld = true
-    batch.lastError = error
+    queue.sendAlone()
+    batch.tryFailed(error, false)
     if (batch.isDone) return this.#expire(queue, batch)
-    batch.attempts--
-    queue.closed.unshift(batch)
+    this.#accumulator.putBack(queue, batch)
   }
 
   #deliver(queue: PartitionQueue, batch: ProducerBatch, baseOffset: number, logAppendTime: number): void {
-    queue.failedLeader = -1
-    queue.lastError = undefined
-    queue.isHeld = false
+    queue.succeeded()
     if (!batch.isDone) {
       batch.deliver(queue.partition, baseOffset, logAppendTime)
       this.#listener.onDelivered(queue, batch, baseOffset)
     }
-    this.#accumulator.release(batch)
+    this.#accumulator.complete(queue, batch)
   }
 
   #split(queue: PartitionQueue, batch: ProducerBatch): void {
-    const halves = batch.split(() => this.#accumulator.newBatch())
-    for (const half of halves) this.#accumulator.count(half)
-    this.#accumulator.release(batch)
-    queue.closed.unshift(...halves)
+    try {
+      this.#accumulator.split(queue, batch)
+    } catch (error) {
+      // A codec of the user's own may not be able to read what it has written.
+      this.#fail(queue, batch, error)
+    }
   }
 
   #failOrRetry(queue: PartitionQueue, batch: ProducerBatch, error: unknown, leaderId: number): void {
@@ -375,33 +355,14 @@ export class Sender implements TurnTaker {
   /** Puts a batch back to the front of its queue, for later. */
   #retry(queue: PartitionQueue, batch: ProducerBatch, error: KafkaError, leaderId: number): void {
     const now = this.#clock.monotonic()
-    batch.lastError = error
-    queue.lastError = error
-    if (batch.isDone || now >= batch.deadline) {
-      this.#expire(queue, batch)
-      return this.#accumulator.listIfDue(queue)
-    }
+    batch.tryFailed(error, true)
+    queue.failed(error)
+    if (batch.isDone || now >= batch.deadline) return this.#expire(queue, batch)
     const delayMs = Math.ceil(this.#backoff.delayMs(batch.attempts))
-    queue.closed.unshift(batch)
-    queue.failedLeader = leaderId
-    queue.retryAt = now + delayMs
-    this.#backingOff.add(queue)
-    this.#retryAlarm.set(queue.retryAt)
+    queue.backOff(leaderId, now + delayMs)
+    this.#accumulator.putBack(queue, batch)
     this.#deadlineAlarm.set(batch.deadline)
     this.#listener.onRetry(queue, batch, error, delayMs)
-  }
-
-  #endBackoff(): void {
-    const now = this.#clock.monotonic()
-    for (const queue of this.#backingOff) {
-      if (queue.retryAt > now) {
-        this.#retryAlarm.set(queue.retryAt)
-        continue
-      }
-      this.#backingOff.delete(queue)
-      this.#accumulator.listIfDue(queue)
-    }
-    this.#turn()
   }
 
   /** Looks up a topic again. Where that shows another leader, or that the topic was created anew, batches are tried at once. */
@@ -411,12 +372,12 @@ export class Sender implements TurnTaker {
     this.#metadata.forget(topic)
     const onEnd = () => {
       this.#refreshing.delete(topic)
+      if (this.#ending.signal.aborted) return
       const found = this.#metadata.topic(topic)
-      for (const queue of this.#backingOff) {
+      this.#accumulator.retryNow(queue => {
         const leaderId = queue.topic === topic ? (found?.partitions[queue.partition]?.leaderId ?? -1) : -1
-        if (leaderId >= 0 && (leaderId !== queue.failedLeader || found?.id !== queue.topicId)) queue.retryAt = 0
-      }
-      if (!this.#ending.signal.aborted) this.#endBackoff()
+        return leaderId >= 0 && (leaderId !== queue.failedLeader || found?.id !== queue.topicId)
+      })
     }
     const { allowAutoTopicCreation, requestTimeoutMs } = this.#settings
     const found = this.#metadata.ensure([topic], { allowAutoTopicCreation, timeoutMs: requestTimeoutMs, signal: this.#ending.signal })
@@ -427,22 +388,12 @@ export class Sender implements TurnTaker {
 
   #checkDeadlines(): void {
     const now = this.#clock.monotonic()
-    let next = Number.POSITIVE_INFINITY
-    for (const queue of this.#queues()) {
-      const { inFlight, closed } = queue
-      if (inFlight && !inFlight.isDone && !inFlight.isAnswered && inFlight.deadline <= now) this.#expire(queue, inFlight)
-      while (closed.length > 0 && closed[0].deadline <= now) this.#expire(queue, closed.shift()!)
-      if (queue.open && queue.open.deadline <= now) {
-        const { open } = queue
-        queue.open = undefined
-        this.#expire(queue, open)
-      }
-      for (const batch of queue.unsettled()) next = Math.min(next, batch.deadline)
-    }
+    this.#accumulator.expire(now, (queue, batch) => this.#expire(queue, batch))
     // Nobody wants to know any more: what waits at the leader is called back.
     for (const call of this.#calls) if (call.answersAborted && call.batches.every(batch => batch.isDone)) call.controller?.abort(givenUp())
     const late = this.#calls.filter(call => call.deadline <= now)
     for (const call of late) this.#giveUp(call)
+    let next = this.#accumulator.nextDeadline
     for (const call of this.#calls) next = Math.min(next, call.deadline)
     if (next !== Number.POSITIVE_INFINITY) this.#deadlineAlarm.set(next)
     this.#goOn(late.flatMap(call => call.queues))
@@ -469,7 +420,6 @@ export class Sender implements TurnTaker {
       batch.fail(queue.partition, error, errorAt)
       this.#listener.onFailed(queue, batch, error)
     }
-    // The broker may still be reading the batch that is under way.
-    if (batch !== queue.inFlight) this.#accumulator.release(batch)
+    this.#accumulator.complete(queue, batch)
   }
 }

@@ -7,7 +7,7 @@ import type { Field, HeaderField } from '../record/record.js'
 import { string } from '../record/serde.js'
 import type { AnyTopic } from '../record/topic.js'
 import type { Accumulator } from './accumulator.js'
-import { PartitionQueue } from './partition-queue.js'
+import type { PartitionQueue } from './partition-queue.js'
 import { keyPartition, type Partitioner, type PartitionLoad, type StickyPartitioner } from './partitioner.js'
 import { type AnyRecord, checkTimestamp, headerFields, notARecord, serializedKey, serializedValue } from './producer-record.js'
 import type { Receipt } from './receipt.js'
@@ -34,18 +34,19 @@ const recordOverhead = BatchBuilder.sizeOf(null, null)
 /** Brings the records of one topic into the batches of its partitions: serializes, chooses the partition, appends. */
 export class TopicWriter implements PartitionLoad {
   readonly topic: string
-  readonly queues: PartitionQueue[] = []
+  readonly #queues: readonly (PartitionQueue | undefined)[]
   readonly #accumulator: Accumulator
   readonly #sticky: StickyPartitioner
   readonly #partitioner: Partitioner | undefined
   /** Names the option that bounds a record, and its value. */
   readonly #limit: { readonly name: string; readonly bytes: number }
-  readonly #isBatchEnd = (partition: number) => this.queues[partition]?.open === undefined
+  readonly #isBatchEnd = (partition: number) => this.#queues[partition]?.open === undefined
   #known: KnownPartitions = { partitions: [] }
 
   constructor(topic: string, options: TopicWriterOptions) {
     this.topic = topic
     this.#accumulator = options.accumulator
+    this.#queues = options.accumulator.queuesOf(topic)
     this.#sticky = options.sticky
     this.#partitioner = options.partitioner
     const { bufferMemory } = options.accumulator
@@ -98,7 +99,7 @@ export class TopicWriter implements PartitionLoad {
     const accumulator = this.#accumulator
     if (headerBytes + size > this.#limit.bytes || !accumulator.hasRoomFor(headerBytes + size)) {
       size = exactSize(key, value, headers)
-      for (const queue of this.queues) if (queue?.open) accumulator.count(queue.open, queue.open.sizeInBytes)
+      accumulator.measure(this.topic)
       this.#checkSize(headerBytes + size)
       if (!accumulator.hasRoomFor(headerBytes + size)) return progress.needsMemory
     }
@@ -112,23 +113,19 @@ export class TopicWriter implements PartitionLoad {
     const isSticky = chosen === undefined
     let queue = this.#queue(isSticky ? this.#sticky.partitionFor(this, this.#isBatchEnd) : chosen)
     let batch = queue.open
-    if (batch !== undefined && batch.sizeAtMost + size > accumulator.batchSize) {
+    if (batch !== undefined && !batch.hasRoomFor(size, accumulator.batchSize)) {
       size = exactSize(key, value, headers)
-      if (batch.sizeInBytes + size > accumulator.batchSize) {
-        this.#close(queue)
-        if (isSticky) {
-          this.#sticky.batchFilled(queue.partition)
-          queue = this.#queue(this.#sticky.partitionFor(this, this.#isBatchEnd))
-          if (queue.open !== undefined && queue.open.sizeInBytes + size > accumulator.batchSize) this.#close(queue)
-        }
-        batch = queue.open
+      if (accumulator.closeUnlessRoomFor(queue, size) && isSticky) {
+        this.#sticky.batchFilled(queue.partition)
+        queue = this.#queue(this.#sticky.partitionFor(this, this.#isBatchEnd))
+        accumulator.closeUnlessRoomFor(queue, size)
       }
+      batch = queue.open
     }
     batch ??= accumulator.openBatch(queue)
     batch.append(receipt, index, timestamp, key, value, headers)
-    const added = accumulator.count(batch)
+    const added = accumulator.appended(queue, batch)
     if (isSticky) this.#sticky.appended(added)
-    accumulator.appended(queue)
     return progress.appended
   }
 
@@ -141,16 +138,11 @@ export class TopicWriter implements PartitionLoad {
   }
 
   queueLength(partition: number): number {
-    return this.queues[partition]?.length ?? 0
-  }
-
-  #close(queue: PartitionQueue): void {
-    queue.closeOpen()
-    if (!queue.inFlight) this.#accumulator.list(queue)
+    return this.#queues[partition]?.length ?? 0
   }
 
   #queue(partition: number): PartitionQueue {
-    return (this.queues[partition] ??= new PartitionQueue(this.topic, partition))
+    return this.#queues[partition] ?? this.#accumulator.queueOf(this.topic, partition)
   }
 
   /** The partition that the record, the user's partitioner or the key asks for; undefined when any will do. */

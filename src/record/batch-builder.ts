@@ -1,6 +1,6 @@
-import { writeInt16, writeInt32, writeInt64, writeText as writeUtf8 } from '../common/bytes.js'
+import { textLength, writeInt16, writeInt32, writeInt64, writeText as writeUtf8 } from '../common/bytes.js'
 import { crc32c } from '../common/crc32c.js'
-import { varintSize, writeVarint, writeVarlong } from '../common/varint.js'
+import { varintSize, varlongSize, writeVarint, writeVarlong } from '../common/varint.js'
 import { KafkaError } from '../errors.js'
 import { attribute, currentMagic, field, headerBytes, lengthPrefixBytes, noProducerId, noSequence, noTimestamp } from './batch-header.js'
 import { type CompressionType, codecOf, compressionId } from './compression/codec.js'
@@ -55,8 +55,7 @@ const noStamp: BatchStamp = {}
  * The buffer is kept from batch to batch, so a builder is meant to be used again: append, build, hand the bytes over, reset.
  */
 export class BatchBuilder {
-  /** What `sizeInBytes` can be at most, which is quicker to say while records come. */
-  sizeAtMost = headerBytes
+  #sizeAtMost = headerBytes
   readonly #compression: CompressionType
   #bytes: Uint8Array
   #packed: Uint8Array = new Uint8Array(0)
@@ -87,6 +86,26 @@ export class BatchBuilder {
 
   /** Size of the batch so far, header included, before compression. */
   get sizeInBytes(): number {
+    let size = this.#position
+    const { count, timestamp } = this.#gathered
+    const firstDelta = this.#lastOffsetDelta + 1 - count
+    for (let i = 0; i < count; i++)
+      size += textRecordSize(firstDelta + i, timestamp - this.#baseTimestamp, this.#gathered.key(i), this.#gathered.value(i))
+    return size
+  }
+
+  /** The most that `sizeInBytes` can be: an upper bound that takes no time to say. */
+  get sizeAtMost(): number {
+    return this.#sizeAtMost
+  }
+
+  /** Whether `bytes` more leave the batch within `limit`. Counts to the byte where the upper bound is not enough to tell. */
+  hasRoomFor(bytes: number, limit: number): boolean {
+    return this.#sizeAtMost + bytes <= limit || this.measure() + bytes <= limit
+  }
+
+  /** Encodes what has been gathered, so that `sizeAtMost` is exact, and returns it. */
+  measure(): number {
     this.#encodeGathered()
     return this.#position
   }
@@ -98,7 +117,7 @@ export class BatchBuilder {
     const units = (key === null ? 0 : key.length) + (value === null ? 0 : value.length)
     if (!this.#gathered.hasRoomFor(timestamp, units)) this.#encodeGathered()
     this.#gathered.add(timestamp, units, key, value)
-    this.sizeAtMost += mostRecordOverhead + 3 * units
+    this.#sizeAtMost += mostRecordOverhead + 3 * units
     this.#count(this.#lastOffsetDelta + 1, timestamp)
   }
 
@@ -120,7 +139,7 @@ export class BatchBuilder {
     const gathered = this.#gathered
     const { count, timestamp } = gathered
     if (count === 0) return
-    const room = this.sizeAtMost - this.#position
+    const room = this.#sizeAtMost - this.#position
     if (this.#position + room > this.#bytes.length) this.#grow(room)
     const firstDelta = this.#lastOffsetDelta + 1 - count
     const records = gathered.encode(firstDelta, timestamp - this.#baseTimestamp)
@@ -129,7 +148,7 @@ export class BatchBuilder {
     } else {
       this.#bytes.set(records, this.#position)
       this.#position += records.length
-      this.sizeAtMost = this.#position
+      this.#sizeAtMost = this.#position
     }
     gathered.clear()
   }
@@ -180,7 +199,7 @@ export class BatchBuilder {
     writeLength(bytes, start, length)
     position += shift
     this.#position = position
-    this.sizeAtMost = position
+    this.#sizeAtMost = position
   }
 
   #grow(room: number): void {
@@ -246,13 +265,25 @@ export class BatchBuilder {
   reset(deleteHorizon?: number): void {
     this.#deleteHorizon = deleteHorizon
     this.#position = headerBytes
-    this.sizeAtMost = headerBytes
+    this.#sizeAtMost = headerBytes
     this.#recordCount = 0
     this.#lastOffsetDelta = -1
     this.#baseTimestamp = noTimestamp
     this.#maxTimestamp = noTimestamp
     this.#gathered.forget()
   }
+}
+
+/** Bytes of a record without headers, its length included. */
+function textRecordSize(offsetDelta: number, timestampDelta: number, key: string | null, value: string | null): number {
+  const body = 2 + varlongSize(timestampDelta) + varintSize(offsetDelta) + textSize(key) + textSize(value)
+  return varintSize(body) + body
+}
+
+function textSize(text: string | null): number {
+  if (text === null) return 1
+  const length = textLength(text)
+  return varintSize(length) + length
 }
 
 function mostBytes(content: Field): number {

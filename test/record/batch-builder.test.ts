@@ -267,3 +267,39 @@ describe('the codecs', () => {
     }
   })
 })
+
+describe('the size of a batch', () => {
+  it('can be asked for at any time, to the byte, and nothing is encoded for it', () => {
+    const texts = fc.option(fc.string({ unit: 'binary', maxLength: 40 }), { nil: null })
+    fc.assert(
+      fc.property(fc.array(fc.tuple(fc.integer({ min: 0, max: 2 ** 40 }), texts, texts), { minLength: 1, maxLength: 20 }), records => {
+        const asked = new BatchBuilder()
+        const [unasked, measured] = [new BatchBuilder(), new BatchBuilder()]
+        for (const [timestamp, key, value] of records) {
+          asked.append(timestamp, key, value)
+          unasked.append(timestamp, key, value)
+          const { sizeAtMost, sizeInBytes } = asked
+          expect(asked.sizeAtMost, 'the bound is as before').toBe(sizeAtMost)
+          expect(sizeInBytes).toBeLessThanOrEqual(sizeAtMost)
+          measured.append(timestamp, key, value)
+          expect(measured.measure()).toBe(sizeInBytes)
+          expect(asked.hasRoomFor(10, sizeAtMost + 10)).toBe(true)
+        }
+        const size = asked.sizeInBytes
+        expect(asked.build()).toEqual(unasked.build())
+        expect(asked.build()).toHaveLength(size)
+      }),
+      { numRuns: 50 }
+    )
+  })
+
+  it('is counted to the byte where the bound is too much for the limit', () => {
+    const builder = new BatchBuilder()
+    builder.append(0, null, 'x'.repeat(100))
+    const { sizeInBytes, sizeAtMost } = builder
+    expect(sizeAtMost).toBeGreaterThan(sizeInBytes)
+    expect(builder.hasRoomFor(10, sizeInBytes + 9)).toBe(false)
+    expect(builder.sizeAtMost).toBe(sizeInBytes)
+    expect(builder.hasRoomFor(10, sizeInBytes + 10)).toBe(true)
+  })
+})
