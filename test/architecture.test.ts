@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, relative, resolve, sep } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
@@ -98,6 +98,22 @@ describe('the architecture', () => {
     const global = /\b(setTimeout|setInterval|setImmediate|queueMicrotask)\b|\bnextTick\(|\b(Date|performance)\.now\(|node:timers/
     const places = files.filter(({ path, code }) => global.test(code) && !path.startsWith('cli/'))
     expect(places.map(({ path }) => path).sort()).toEqual(['common/clock.ts', 'common/host.ts'])
+  })
+
+  it('is told in papers that name only files that exist', () => {
+    const named = ['ARCHITECTURE.md', 'CONTRIBUTING.md'].flatMap(paper =>
+      [...readFileSync(join(src, '..', paper), 'utf8').matchAll(/`((?:src|test)\/[\w./-]+)`/g)].map(([, path]) => path)
+    )
+    expect(named.length).toBeGreaterThan(30)
+    expect(named.filter(path => !existsSync(join(src, '..', path)))).toEqual([])
+  })
+
+  it('has every folder of src in the table of ARCHITECTURE.md', () => {
+    const rows = readFileSync(join(src, '../ARCHITECTURE.md'), 'utf8')
+      .split('\n')
+      .filter(line => line.startsWith('| `'))
+    const folders = Object.keys(mayImport).filter(folder => existsSync(join(src, folder)))
+    expect(folders.filter(folder => !rows.some(row => row.split('|')[1].includes(`\`${folder}\``)))).toEqual([])
   })
 
   it('imports only files that exist', () => {
