@@ -11,7 +11,8 @@ import { errorNumber, errorNumberOf, KafkaError } from '../errors.js'
 import type { AppendOrigin } from '../log/batch-validation.js'
 import { deletesOldSegments } from '../log/log-options.js'
 import { BrokerConfigs, type ConfigValues } from '../metadata/broker-configs.js'
-import { ClusterMetadata, elections, type MetadataDecision } from '../metadata/cluster-metadata.js'
+import { BrokerLoggers } from '../metadata/broker-loggers.js'
+import { ClusterMetadata, elections, type MetadataDecision, resourceType } from '../metadata/cluster-metadata.js'
 import type { ControllerContext } from '../metadata/create-topics.js'
 import { MetadataMachine, stateRecord } from '../metadata/metadata-machine.js'
 import type { MetadataRecord } from '../metadata/records.js'
@@ -81,6 +82,7 @@ export class LocalBroker {
   readonly random: Random
   readonly storage: Storage
   readonly configs: BrokerConfigs
+  readonly loggers = new BrokerLoggers()
   /** Decided state: what exists. `topics` is what of it is open here. */
   readonly metadata: ClusterMetadata
   readonly delayedFetches: DelayedFetches
@@ -145,8 +147,8 @@ export class LocalBroker {
     this.#cleaner = new LogCleaner({
       clock: parts.clock,
       topics: this.topics,
-      backoffMs: parts.configs.number('log.cleaner.backoff.ms'),
-      maxKeyBytes: parts.configs.number('log.cleaner.dedupe.buffer.size'),
+      backoffMs: () => parts.configs.number('log.cleaner.backoff.ms'),
+      maxKeyBytes: () => parts.configs.number('log.cleaner.dedupe.buffer.size'),
       onCompacted: ({ topic, partition }, report) => this.events.emit('compacted', { topic, partition, ...report }),
       onFailed: ({ topic, partition }, error) => this.tell(error, `compaction of ${topic}-${partition}`)
     })
@@ -165,6 +167,18 @@ export class LocalBroker {
     const configs = new BrokerConfigs(given, storage.durable)
     if (storage.prepare) await storage.prepare()
     const metadata = new ClusterMetadata()
+    configs.follow({
+      ofNode: () => metadata.configsOf(resourceType.broker, String(nodeId)),
+      ofAll: () => metadata.configsOf(resourceType.broker, '')
+    })
+    const logDir = logDirOf(storage)
+    configs.tell({
+      'broker.id': `${nodeId}`,
+      'node.id': `${nodeId}`,
+      'process.roles': 'broker,controller',
+      'log.dir': logDir,
+      'log.dirs': logDir
+    })
     const news = new BrokerNews()
     const onError = news.failed
     const onDamage = (damage: KafkaError) => onError(damage, `reading \`${damage.file}\``)
@@ -417,6 +431,11 @@ const unexpected = errorNumber('UNKNOWN_SERVER_ERROR')
 const storageFailed = errorNumber('KAFKA_STORAGE_ERROR')
 const unknownTopic = errorNumber('UNKNOWN_TOPIC_OR_PARTITION')
 const unknownTopicId = errorNumber('UNKNOWN_TOPIC_ID')
+
+/** The name that the place of all logs has for clients. */
+export function logDirOf(storage: Storage): string {
+  return storage.durable ? 'disk' : 'memory'
+}
 
 function closedError(): KafkaError {
   return new KafkaError('CLOSED', 'The broker is closed')

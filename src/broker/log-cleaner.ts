@@ -9,9 +9,9 @@ export interface LogCleanerParts {
   readonly clock: Clock
   readonly topics: ReadonlyMap<string, Topic>
   /** How long it rests when all is clean, in ms. */
-  readonly backoffMs: number
+  readonly backoffMs: () => number
   /** How much memory the keys of a log may take, in bytes; one log is compacted at a time. */
-  readonly maxKeyBytes: number
+  readonly maxKeyBytes: () => number
   readonly onCompacted: (partition: Partition, report: CompactionReport) => void
   readonly onFailed: (partition: Partition, error: unknown) => void
 }
@@ -32,7 +32,7 @@ export class LogCleaner {
 
   constructor(parts: LogCleanerParts) {
     this.#parts = parts
-    this.#rest(parts.backoffMs)
+    this.#rest(parts.backoffMs())
   }
 
   /** Compacts all that is due now. */
@@ -60,7 +60,7 @@ export class LogCleaner {
     this.#timer = this.#parts.clock.setTimer(ms, async () => {
       await this.clean()
       this.#isAwake = false
-      if (!this.#stop.signal.aborted) this.#rest(this.#parts.backoffMs)
+      if (!this.#stop.signal.aborted) this.#rest(this.#parts.backoffMs())
     })
   }
 
@@ -96,7 +96,7 @@ export class LogCleaner {
     const { maxKeyBytes, onCompacted } = this.#parts
     try {
       for (;;) {
-        const report = await partition.log.compact({ maxKeyBytes, signal: this.#stop.signal })
+        const report = await partition.log.compact({ maxKeyBytes: maxKeyBytes(), signal: this.#stop.signal })
         if (!report) return
         onCompacted(partition, report)
       }

@@ -84,9 +84,10 @@ export class TopicStore {
 
   #touchedBy(records: readonly MetadataRecord[], metadata: ClusterMetadata): Set<string> {
     const names = new Set<string>()
+    if (records.some(changesDefaults)) for (const name of this.#topics.keys()) names.add(name)
     for (const record of records) {
       if (record.type === 'topic') names.add(record.name)
-      if (record.type === 'config' && record.resourceType === resourceType.topic) names.add(record.resourceName)
+      if (isTopicConfig(record)) names.add(record.resourceName)
       if (record.type === 'partition' || record.type === 'partitionChange' || record.type === 'removeTopic') {
         const name = this.#byId.get(record.topicId)?.name ?? metadata.topicById(record.topicId)?.name
         if (name !== undefined) names.add(name)
@@ -161,7 +162,8 @@ export class TopicStore {
     const added = await this.#openPartitions(state, state.partitions.slice(topic.partitions.length), true)
     for (const partition of added) topic.add(partition)
     if (added.length > 0) news.tell('partitionsAdded', { topic: topic.name, partitions: topic.partitions.length })
-    if (!records.some(record => record.type === 'config' && record.resourceName === topic.name)) return
+    const isOwn = records.some(record => isTopicConfig(record) && record.resourceName === topic.name)
+    if (!isOwn && !records.some(changesDefaults)) return
     const options = this.#logOptions(state)
     const quota = quotaOf(state, this.#surroundings.configs)
     for (const { log, backlog } of topic.partitions) {
@@ -169,7 +171,7 @@ export class TopicStore {
       log.configure(options)
       backlog.quota = quota
     }
-    news.tell('topicConfigured', { topic: topic.name, configs: new Map(state.configs) })
+    if (isOwn) news.tell('topicConfigured', { topic: topic.name, configs: new Map(state.configs) })
   }
 
   async #remove(topic: Topic): Promise<void> {
@@ -183,6 +185,15 @@ export class TopicStore {
   #logOptions(state: TopicState): LogOptions {
     return logOptionsOf(config => state.configs.get(config.name) ?? this.#surroundings.configs.topicDefault(config))
   }
+}
+
+function isTopicConfig(record: MetadataRecord): record is MetadataRecord & { readonly type: 'config' } {
+  return record.type === 'config' && record.resourceType === resourceType.topic
+}
+
+/** Whether topics that leave configs out may have others from now on. */
+function changesDefaults(record: MetadataRecord): boolean {
+  return record.type === 'config' && record.resourceType === resourceType.broker
 }
 
 function folderOf(topic: string, partition: number): string {

@@ -2,13 +2,12 @@ import { KafkaError } from '../errors.js'
 import type { RequestOf, ResponseOf } from '../protocol/message.js'
 import type { AlterConfigs } from '../protocol/messages/alter-configs.js'
 import type { IncrementalAlterConfigs } from '../protocol/messages/incremental-alter-configs.js'
-import { type ClusterMetadata, type MetadataDecision, resourceType, type TopicState } from './cluster-metadata.js'
+import type { ClusterMetadata, MetadataDecision } from './cluster-metadata.js'
 import { listOf } from './config-value.js'
 import type { ControllerContext } from './create-topics.js'
 import type { MetadataRecord } from './records.js'
 import { refusalOf, repeatedIn } from './refusal.js'
-import { contradictionIn, topicConfig, topicConfigProblem } from './topic-configs.js'
-import { isInternalTopic } from './topic-name.js'
+import { type ConfiguredResource, configuredResource } from './resource-configs.js'
 
 type Request = RequestOf<typeof IncrementalAlterConfigs>
 type Response = ResponseOf<typeof IncrementalAlterConfigs>
@@ -25,23 +24,23 @@ export function incrementalAlterConfigs(
   request: Request,
   context: ControllerContext
 ): MetadataDecision<Response> {
-  return alterEach(metadata, request, context, (topic, { configs }) => {
+  return alterEach(metadata, request, context, (resource, { configs }) => {
     const [twice] = repeatedIn(configs.map(({ name }) => name))
     if (twice !== undefined) throw new KafkaError('INVALID_REQUEST', `The request changes \`${twice}\` twice`)
     // A config that is not set is deleted already, whatever its name.
     const effective = configs.filter(
-      ({ name, configOperation: operation }) => operation !== configOperation.delete || topic.configs.has(name)
+      ({ name, configOperation: operation }) => operation !== configOperation.delete || resource.configs.has(name)
     )
-    return new Map(effective.map(change => [change.name, changed(topic, change, context)]))
+    return new Map(effective.map(change => [change.name, changed(resource, change)]))
   })
 }
 
 /** Decides on resources whose configs are given whole: what is not named goes back to its default. */
 export function alterConfigs(metadata: ClusterMetadata, request: WholeRequest, context: ControllerContext): MetadataDecision<Response> {
-  return alterEach(metadata, request, context, (topic, { configs }) => {
-    const values = new Map<string, string | null>([...topic.configs.keys()].map(name => [name, null]))
+  return alterEach(metadata, request, context, (resource, { configs }) => {
+    const values = new Map<string, string | null>([...resource.configs.keys()].map(name => [name, null]))
     for (const { name, value } of configs) {
-      if (value === null) throw new KafkaError('INVALID_REQUEST', `Topic config \`${name}\` has no value`)
+      if (value === null) throw new KafkaError('INVALID_REQUEST', `${resource.noun} \`${name}\` has no value`)
       values.set(name, value)
     }
     return values
@@ -56,20 +55,20 @@ interface Resources<R> {
 function alterEach<R extends { resourceType: number; resourceName: string }>(
   metadata: ClusterMetadata,
   { resources, validateOnly }: Resources<R>,
-  { isRemote }: ControllerContext,
-  valuesFor: (topic: TopicState, resource: R) => ReadonlyMap<string, string | null>
+  context: ControllerContext,
+  valuesFor: (resource: ConfiguredResource, wanted: R) => ReadonlyMap<string, string | null>
 ): MetadataDecision<Response> {
   const records: MetadataRecord[] = []
   const repeated = repeatedIn(resources.map(keyOf))
-  const responses = resources.map(resource => {
-    const { resourceType: type, resourceName } = resource
+  const responses = resources.map(wanted => {
+    const { resourceType: type, resourceName } = wanted
     try {
-      if (repeated.has(keyOf(resource))) throw new KafkaError('INVALID_REQUEST', `The request has \`${resourceName}\` twice`)
-      const topic = expectTopic(metadata, type, resourceName)
-      const values = valuesFor(topic, resource)
-      for (const [name, value] of values) expectValid(name, value, isRemote)
-      expectConsistent(topic, values)
-      if (!validateOnly) records.push(...recordsOf(topic, values))
+      if (repeated.has(keyOf(wanted))) throw new KafkaError('INVALID_REQUEST', `The request has \`${resourceName}\` twice`)
+      const resource = configuredResource(metadata, type, resourceName, context)
+      const values = valuesFor(resource, wanted)
+      for (const [name, value] of values) resource.expectValid(name, value)
+      resource.expectConsistent?.(withChanges(resource.configs, values))
+      if (!validateOnly) records.push(...recordsOf(resource, values))
       return { errorCode: 0, errorMessage: null, resourceType: type, resourceName }
     } catch (error) {
       return { ...refusalOf(error), resourceType: type, resourceName }
@@ -78,58 +77,43 @@ function alterEach<R extends { resourceType: number; resourceName: string }>(
   return { response: { throttleTimeMs: 0, responses }, records }
 }
 
-function expectTopic(metadata: ClusterMetadata, type: number, name: string): TopicState {
-  if (type === resourceType.broker) throw new KafkaError('INVALID_REQUEST', 'The configs of a broker are set when it is opened')
-  if (type !== resourceType.topic)
-    throw new KafkaError('INVALID_REQUEST', `Only topics have configs that can be changed, not resources of type ${type}`)
-  if (isInternalTopic(name)) throw new KafkaError('POLICY_VIOLATION', `The configs of \`${name}\` are set by the cluster itself`)
-  return metadata.expectTopic(name)
-}
-
 function keyOf({ resourceType: type, resourceName }: { resourceType: number; resourceName: string }): string {
   return `${type} ${resourceName}`
 }
 
-function changed(topic: TopicState, { name, configOperation: operation, value }: Change, { configs }: ControllerContext): string | null {
+function changed(resource: ConfiguredResource, { name, configOperation: operation, value }: Change): string | null {
+  const { noun, configs } = resource
   if (operation === configOperation.delete) return null
-  if (value === null) throw new KafkaError('INVALID_REQUEST', `Topic config \`${name}\` has no value`)
+  if (value === null) throw new KafkaError('INVALID_REQUEST', `${noun} \`${name}\` has no value`)
   if (operation === configOperation.set) return value
   if (operation !== configOperation.append && operation !== configOperation.subtract)
     throw new KafkaError('INVALID_REQUEST', `There is no operation ${operation} on configs`)
-  const config = topicConfig(name)
-  if (config && config.type !== 'list')
-    throw new KafkaError('INVALID_CONFIG', `Topic config \`${name}\` is not a list that could be added to or taken from`)
-  const before = listOf(topic.configs.get(name) ?? (config ? configs.topicDefault(config) : ''))
+  if (!resource.isList(name))
+    throw new KafkaError('INVALID_CONFIG', `${noun} \`${name}\` is not a list that could be added to or taken from`)
+  const before = listOf(configs.get(name) ?? resource.valueWithout(name))
   const given = listOf(value)
   const after =
     operation === configOperation.append ? [...new Set([...before, ...given])] : before.filter(element => !given.includes(element))
   return after.join(',')
 }
 
-function expectValid(name: string, value: string | null, isRemote: boolean | undefined): void {
-  const problem = value === null ? unknownName(name) : topicConfigProblem(name, value, isRemote)
-  if (problem) throw new KafkaError('INVALID_CONFIG', problem)
-}
-
-function expectConsistent(topic: TopicState, values: ReadonlyMap<string, string | null>): void {
-  const configs = new Map(topic.configs)
+function withChanges(configs: ReadonlyMap<string, string>, values: ReadonlyMap<string, string | null>): ReadonlyMap<string, string> {
+  const after = new Map(configs)
   for (const [name, value] of values) {
-    if (value === null) configs.delete(name)
-    else configs.set(name, value)
+    if (value === null) after.delete(name)
+    else after.set(name, value)
   }
-  const contradiction = contradictionIn(configs)
-  if (contradiction) throw new KafkaError('INVALID_CONFIG', contradiction)
+  return after
 }
 
-function unknownName(name: string): string | undefined {
-  return topicConfig(name) ? undefined : topicConfigProblem(name, '')
-}
-
-function recordsOf(topic: TopicState, values: ReadonlyMap<string, string | null>): MetadataRecord[] {
+function recordsOf(
+  { type, name: resourceName, configs }: ConfiguredResource,
+  values: ReadonlyMap<string, string | null>
+): MetadataRecord[] {
   const records: MetadataRecord[] = []
   for (const [name, value] of values) {
-    if ((topic.configs.get(name) ?? null) === value) continue
-    records.push({ type: 'config', resourceType: resourceType.topic, resourceName: topic.name, name, value })
+    if ((configs.get(name) ?? null) === value) continue
+    records.push({ type: 'config', resourceType: type, resourceName, name, value })
   }
   return records
 }

@@ -1,4 +1,5 @@
 import { shown } from '../common/options.js'
+import { isOwnConfig } from '../record/backlog-quota.js'
 import { type ConfigRule, type ConfigType, configProblem, configSource, numberOf } from './config-value.js'
 import { type TopicConfig, topicConfigs } from './topic-config-table.js'
 import { defaultTopicConfig } from './topic-configs.js'
@@ -11,11 +12,15 @@ export interface BrokerConfig extends ConfigRule {
   readonly documentation: string
   /** The topic config that it is the default of. */
   readonly topicConfig?: TopicConfig
+  /** It can be changed while the node runs. */
+  readonly isDynamic?: boolean
+  /** It says what the node is; nobody gives it. */
+  readonly isTold?: boolean
 }
 
 const mebibyte = 1024 * 1024
 
-function own(name: string, type: ConfigType, fallback: string | number | boolean, documentation: string, rule: Partial<ConfigRule> = {}) {
+function own(name: string, type: ConfigType, fallback: string | number | boolean, documentation: string, rule: Partial<BrokerConfig> = {}) {
   return { name, type, default: String(fallback), documentation, ...rule } satisfies BrokerConfig
 }
 
@@ -45,9 +50,13 @@ const ownConfigs: readonly BrokerConfig[] = [
   own('num.partitions', 'int', 1, 'How many partitions a topic gets when that is not said.', { min: 1 }),
   own('default.replication.factor', 'int', 1, 'How many replicas a partition gets when that is not said.', { min: 1 }),
   own('fetch.max.bytes', 'int', 55 * mebibyte, 'The most that one fetch returns.', { min: 1024 }),
-  own('log.cleaner.backoff.ms', 'long', 15_000, 'How long the compaction of logs rests when all of them are clean enough.', { min: 0 }),
+  own('log.cleaner.backoff.ms', 'long', 15_000, 'How long the compaction of logs rests when all of them are clean enough.', {
+    min: 0,
+    isDynamic: true
+  }),
   own('log.cleaner.dedupe.buffer.size', 'long', 128 * mebibyte, 'The most memory that the keys of the log being compacted take.', {
-    min: 1
+    min: 1,
+    isDynamic: true
   }),
   own('log.retention.check.interval.ms', 'long', 300_000, 'How often old segments are looked for.', { min: 1 }),
   own('group.initial.rebalance.delay.ms', 'int', 0, 'How long the first rebalance of an empty group waits for more members.', { min: 0 }),
@@ -59,14 +68,31 @@ const ownConfigs: readonly BrokerConfig[] = [
   own('offsets.retention.check.interval.ms', 'long', 600_000, 'How often expired offsets are looked for.', { min: 1 }),
   own('offsets.topic.num.partitions', 'int', 50, 'How many partitions the topic of the committed offsets has; fixed once it exists.', {
     min: 1
-  })
+  }),
+  told('advertised.listeners', 'list', 'Where clients are told to find the node. Empty within its process.'),
+  told('broker.id', 'int', 'The id of the node.'),
+  told('listeners', 'list', 'Where the node is listened for. Empty within its process.'),
+  told('log.dir', 'string', 'Where logs are kept, as DescribeLogDirs calls it.'),
+  told('log.dirs', 'string', 'Where logs are kept, as DescribeLogDirs calls it.'),
+  told('node.id', 'int', 'The id of the node.'),
+  told('process.roles', 'list', 'What the node does: it serves clients, and is its own controller.')
 ]
+
+function told(name: string, type: ConfigType, documentation: string): BrokerConfig {
+  return { name, type, default: null, documentation, isTold: true }
+}
 
 /** A value of a config, and where it stands. */
 export interface ConfigOrigin {
   readonly name: string
   readonly value: string
   readonly source: number
+}
+
+/** What was set while the node runs: on itself, and on all brokers. */
+export interface DynamicConfigs {
+  readonly ofNode: () => ReadonlyMap<string, string>
+  readonly ofAll: () => ReadonlyMap<string, string>
 }
 
 /** Values by Kafka's dotted names, as a user gives them. */
@@ -79,6 +105,7 @@ export class BrokerConfigs {
   readonly durable: boolean
   readonly #given = new Map<string, string>()
   readonly #byName: ReadonlyMap<string, BrokerConfig>
+  #dynamic: DynamicConfigs | undefined
 
   /** Throws a `TypeError` for a name that does not exist or a value that does not fit. */
   constructor(given: ConfigValues, durable: boolean) {
@@ -88,17 +115,32 @@ export class BrokerConfigs {
     this.#byName = new Map(this.all.map(config => [config.name, config]))
     for (const [name, value] of Object.entries(given)) {
       const config = this.#byName.get(name)
-      if (!config) throw new TypeError(`Unknown config \`${name}\`; there are ${[...this.#byName.keys()].join(', ')}`)
+      if (!config || config.isTold) throw new TypeError(`Unknown config \`${name}\`; there are ${[...this.#byName.keys()].join(', ')}`)
       const problem = configProblem(config, String(value))
       if (problem) throw new TypeError(`Expected the config \`${name}\` to fit, got ${shown(value)}: it ${problem}`)
       this.#given.set(name, String(value))
     }
   }
 
+  /** The config of this name, if there is one. */
+  find(name: string): BrokerConfig | undefined {
+    return this.#byName.get(name)
+  }
+
+  /** Says what the node is. */
+  tell(facts: { readonly [name: string]: string }): void {
+    for (const [name, value] of Object.entries(facts)) this.#given.set(name, value)
+  }
+
+  /** Lets what is set while the node runs count before what it was opened with. */
+  follow(dynamic: DynamicConfigs): void {
+    this.#dynamic = dynamic
+  }
+
   text(name: string): string {
     const config = this.#byName.get(name)
     if (!config) throw new Error(`There is no config \`${name}\``)
-    return this.#given.get(name) ?? config.default ?? ''
+    return this.origins(config)[0]?.value ?? ''
   }
 
   number(name: string): number {
@@ -109,9 +151,10 @@ export class BrokerConfigs {
     return this.text(name).trim().toLowerCase() === 'true'
   }
 
-  /** Whether it was given, rather than left at its default. */
+  /** Whether it was given or set, rather than left at its default. */
   isGiven(name: string | undefined): boolean {
-    return name !== undefined && this.#given.has(name)
+    const config = name === undefined ? undefined : this.#byName.get(name)
+    return config !== undefined && (this.origins(config)[0]?.source ?? configSource.default) !== configSource.default
   }
 
   /** What a topic has that does not set this config itself. */
@@ -120,12 +163,25 @@ export class BrokerConfigs {
   }
 
   /** Where the value of a broker config comes from, then what would count without that. Empty where it has none. */
-  origins({ name, default: fallback }: BrokerConfig): ConfigOrigin[] {
-    const origins: ConfigOrigin[] = []
+  origins(config: BrokerConfig): ConfigOrigin[] {
+    const { name, default: fallback } = config
+    const origins = config.isDynamic ? this.#dynamicOrigins(config) : []
     const given = this.#given.get(name)
     if (given !== undefined) origins.push({ name, value: given, source: configSource.staticBroker })
     if (fallback !== null) origins.push({ name, value: fallback, source: configSource.default })
     return origins
+  }
+
+  /** Values that a Kafka took and that do not fit here are passed over. */
+  #dynamicOrigins(config: BrokerConfig): ConfigOrigin[] {
+    const { name } = config
+    const layers = [
+      { source: configSource.broker, value: this.#dynamic?.ofNode().get(name) },
+      { source: configSource.allBrokers, value: this.#dynamic?.ofAll().get(name) }
+    ]
+    return layers.flatMap(({ source, value }) =>
+      value === undefined || configProblem(config, value) !== undefined ? [] : [{ name, value, source }]
+    )
   }
 
   /** The same for what topics get from the broker. Empty where only the topic's own default counts. */
@@ -136,5 +192,11 @@ export class BrokerConfigs {
 }
 
 function inheritedBy(config: TopicConfig, name: string, durable: boolean): BrokerConfig {
-  return { ...config, name, default: config.synonymIsUnset ? null : defaultTopicConfig(config, durable), topicConfig: config }
+  return {
+    ...config,
+    name,
+    default: config.synonymIsUnset ? null : defaultTopicConfig(config, durable),
+    topicConfig: config,
+    isDynamic: !isOwnConfig(config.name)
+  }
 }

@@ -5,7 +5,12 @@ import type { ScramCredentialState, ScramCredentials } from './scram-credentials
 import { collisionKey } from './topic-name.js'
 
 /** What kinds of things have configs, by Kafka's numbers. */
-export const resourceType = { topic: 2, broker: 4 } as const
+export const resourceType = { topic: 2, broker: 4, brokerLogger: 8, clientMetrics: 16, group: 32 } as const
+
+/** Those whose configs are kept here by name alone. */
+const keptByName: readonly number[] = [resourceType.broker, resourceType.clientMetrics, resourceType.group]
+
+const noConfigs: ReadonlyMap<string, string> = new Map()
 
 /**
  * Feature levels of a new directory: those of a new Kafka 4.3, which may open it later. Without
@@ -52,6 +57,8 @@ export class ClusterMetadata {
   readonly #collisions = new Map<string, string>()
   readonly #features = new Map<string, number>()
   readonly #scramCredentials = new Map<string, Map<number, ScramCredentialState>>()
+  /** What is set on brokers, client metrics and groups: by their type, then by their name. */
+  readonly #configs = new Map(keptByName.map(type => [type, new Map<string, Map<string, string>>()]))
   #nextProducerId = 0
 
   /** All producer ids below it are taken. */
@@ -66,6 +73,16 @@ export class ClusterMetadata {
   /** The users that clients made. */
   get scramCredentials(): ScramCredentials {
     return this.#scramCredentials
+  }
+
+  /** What is set on a broker (the empty name stands for all), a subscription to client metrics, or a group. */
+  configsOf(type: number, name: string): ReadonlyMap<string, string> {
+    return this.#configs.get(type)?.get(name) ?? noConfigs
+  }
+
+  /** The names of those of a type on which something is set. */
+  configuredNames(type: number): string[] {
+    return [...(this.#configs.get(type)?.keys() ?? [])]
   }
 
   topicById(id: string): TopicState | undefined {
@@ -102,7 +119,7 @@ export class ClusterMetadata {
       case 'partitionChange':
         return this.#change(record)
       case 'config': {
-        if (record.resourceType !== resourceType.topic) return
+        if (record.resourceType !== resourceType.topic) return this.#configure(record)
         const { configs } = this.#topicOf(record.resourceName, record.resourceName)
         if (record.value === null) configs.delete(record.name)
         else configs.set(record.name, record.value)
@@ -139,6 +156,9 @@ export class ClusterMetadata {
     if (this.#nextProducerId > 0) yield { type: 'producerIds', brokerId: -1, nextProducerId: this.#nextProducerId }
     for (const [name, credentials] of this.#scramCredentials)
       for (const [mechanism, credential] of credentials) yield { type: 'userScramCredential', name, mechanism, ...credential }
+    for (const [type, resources] of this.#configs)
+      for (const [resourceName, configs] of resources)
+        for (const [name, value] of configs) yield { type: 'config', resourceType: type, resourceName, name, value }
     for (const { name, id, partitions, configs } of this.#topics.values()) {
       yield { type: 'topic', name, topicId: id }
       for (const partition of partitions) yield partitionRecord(id, partition)
@@ -167,6 +187,16 @@ export class ClusterMetadata {
       leaderEpoch: leader === leaderUnchanged ? before.leaderEpoch : before.leaderEpoch + 1,
       partitionEpoch: before.partitionEpoch + 1
     }
+  }
+
+  #configure({ resourceType: type, resourceName, name, value }: MetadataRecord & { readonly type: 'config' }): void {
+    const ofType = this.#configs.get(type)
+    if (!ofType) return
+    const configs = ofType.get(resourceName) ?? new Map()
+    if (value === null) configs.delete(name)
+    else configs.set(name, value)
+    if (configs.size === 0) ofType.delete(resourceName)
+    else ofType.set(resourceName, configs)
   }
 
   #remove(topic: TopicState | undefined): void {

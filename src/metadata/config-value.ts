@@ -4,7 +4,16 @@ export const configType = { boolean: 1, string: 2, int: 3, short: 4, long: 5, do
 export type ConfigType = keyof typeof configType
 
 /** Where a config's value comes from, by Kafka's numbers. */
-export const configSource = { topic: 1, staticBroker: 4, default: 5 } as const
+export const configSource = {
+  topic: 1,
+  broker: 2,
+  allBrokers: 3,
+  staticBroker: 4,
+  default: 5,
+  brokerLogger: 6,
+  clientMetrics: 7,
+  group: 8
+} as const
 
 /** What may stand in a config. */
 export interface ConfigRule {

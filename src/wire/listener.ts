@@ -189,7 +189,9 @@ export class Listener extends Emitter<ListenerEvents> implements AsyncDisposable
   }
 
   get #endpoint(): Endpoint {
-    return { host: this.host, port: this.#options.advertisedPort ?? this.#bound.port }
+    const { advertisedPort, tls, sasl } = this.#options
+    const protocol: Endpoint['protocol'] = `${sasl ? 'SASL_' : ''}${tls ? 'SSL' : 'PLAINTEXT'}`
+    return { host: this.host, port: advertisedPort ?? this.#bound.port, protocol }
   }
 
   async #close(): Promise<void> {

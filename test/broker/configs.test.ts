@@ -201,7 +201,7 @@ describe('configs of the broker', () => {
     expect(await describeOf(client, broker, '9')).toMatchObject({ error: 'INVALID_REQUEST' })
   })
 
-  it('cannot be changed while it runs', async () => {
+  it('that are set when it is opened cannot be changed while it runs', async () => {
     const { client } = await openNode()
     expect(await alter(client, [['set', 'num.partitions', '3']], { type: broker, resource: '0' })).toMatchObject({
       error: 'INVALID_REQUEST'

@@ -5,5 +5,5 @@ import type { LocalBroker } from '../local-broker.js'
 
 /** Tells the configs of topics and of this broker. */
 export function describeConfigs(node: LocalBroker, request: RequestOf<typeof DescribeConfigs>): ResponseOf<typeof DescribeConfigs> {
-  return describe(node.metadata, request, node.controllerContext)
+  return describe(node.metadata, request, node.controllerContext, node.loggers)
 }

@@ -1,6 +1,6 @@
 import type { RequestOf, ResponseOf } from '../../protocol/message.js'
 import type { DescribeLogDirs } from '../../protocol/messages/describe-log-dirs.js'
-import type { LocalBroker } from '../local-broker.js'
+import { type LocalBroker, logDirOf } from '../local-broker.js'
 import type { Partition } from '../partition.js'
 
 type Request = RequestOf<typeof DescribeLogDirs>
@@ -13,7 +13,7 @@ export function describeLogDirs(node: LocalBroker, { topics }: Request): Respons
     const partitions = topic.partitions.filter(({ partition }) => !wanted || wanted.get(topic.name)?.has(partition))
     return partitions.length === 0 ? [] : [{ name: topic.name, partitions: partitions.map(sizeOf) }]
   })
-  const logDir = node.storage.durable ? 'disk' : 'memory'
+  const logDir = logDirOf(node.storage)
   return { errorCode: 0, results: [{ errorCode: 0, logDir, topics: described, totalBytes: -1, usableBytes: -1, isCordoned: false }] }
 }
 
