@@ -36,6 +36,10 @@ export class KeyRunner extends Runner {
   readonly #lanes = new Map<string, Task[]>()
   /** First tasks of lanes that wait for a handler. */
   readonly #waiting: Task[] = []
+  /** First tasks of lanes whose partitions are paused. */
+  #held: Task[] = []
+  /** Tasks of paused partitions, which leave room for those of others. */
+  #pausedCount = 0
   /** What was taken of each partition and is not all handled, in order. */
   readonly #taken = new Map<AssignedPartition, Task[]>()
   /** Partitions with a record that closing cut short: what comes after it counts for nothing. */
@@ -57,11 +61,20 @@ export class KeyRunner extends Runner {
 
   override interrupt(): void {
     for (const partition of this.#taken.keys()) if (!this.owner.assignment.has(partition)) this.#taken.delete(partition)
+    this.#countPaused()
+    this.#startWaiting()
+  }
+
+  /** Records that were taken before their partition was paused stay where they are until it is resumed. */
+  #countPaused(): void {
+    this.#pausedCount = 0
+    for (const [partition, tasks] of this.#taken) if (partition.isPaused) this.#pausedCount += tasks.length
   }
 
   protected override dispatch(): void {
+    if (this.#pausedCount > 0) this.#countPaused()
     this.#startWaiting()
-    while (!this.isStopping && this.#taskCount < this.concurrency * waitingPerHandler) {
+    while (!this.isStopping && this.#taskCount - this.#pausedCount < this.concurrency * waitingPerHandler) {
       // Handlers may all be done at once, and then this goes on for as long as there are records.
       if (this.owner.turn.isDue()) return this.wake()
       const partition = this.owner.assignment.nextReady()
@@ -142,10 +155,25 @@ export class KeyRunner extends Runner {
     // A handler that is done at once ends up here again; the loop below goes on with the next.
     if (this.#isStarting) return
     this.#isStarting = true
+    this.#releaseHeld()
     while (!this.hasGivenUp && this.#waiting.length > 0 && this.activeCount - this.#rejecting < this.concurrency) {
-      void this.#work(this.#waiting.shift() as Task)
+      const task = this.#waiting.shift() as Task
+      if (this.#isHeld(task)) this.#held.push(task)
+      else void this.#work(task)
     }
     this.#isStarting = false
+  }
+
+  #releaseHeld(): void {
+    if (this.#held.length === 0) return
+    this.#waiting.push(...this.#held.filter(task => !this.#isHeld(task)))
+    this.#held = this.#held.filter(task => this.#isHeld(task))
+  }
+
+  /** Whether the partition of a task is paused. One that is given up has to leave no gap, paused or not. */
+  #isHeld({ partition, jumps }: Task): boolean {
+    if (!partition.isPaused || partition.isRevoking || this.isStopping) return false
+    return jumps === partition.jumps && this.owner.assignment.has(partition)
   }
 
   #mayBegin(task: Task): boolean {

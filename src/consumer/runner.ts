@@ -193,6 +193,7 @@ export abstract class Runner implements Reader {
 
   #stop(): void {
     this.#isStopping = true
+    this.handOutMore()
     if (this.isAtWork || this.#isEnded || this.#isOwing(this.owner.assignment)) return
     this.#isEnded = true
     this.mark.end()

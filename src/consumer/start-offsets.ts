@@ -126,8 +126,14 @@ export class StartOffsets {
         if (!isRetriable(error)) return this.#owner.onFailed(partition, error)
         if (failures === 0) this.#owner.onTrouble(error)
         await backoff.wait(++failures, signal).catch(() => {})
+        if (jumps !== partition.jumps) this.#tellOfDeleted(partition, reason, lost)
       }
     }
+  }
+
+  /** The user has said where to go on before it was looked up; records that went with their topic are told of all the same. */
+  #tellOfDeleted(partition: AssignedPartition, reason: OffsetReset['reason'], lost: LostPlace | undefined): void {
+    if (lost && reason === 'topicRecreated') this.#tellOfMissed(partition, reason, lost, partition.position)
   }
 
   async #reset(
@@ -146,7 +152,10 @@ export class StartOffsets {
     await this.#context.turns.yieldWhenOver()
     const current = new Set(this.#stillAsked(asked))
     partitions.forEach((assigned, index) => {
-      if (!current.has(assigned)) return
+      if (!current.has(assigned)) {
+        this.#tellOfDeleted(assigned, reason, lost)
+        return
+      }
       const offset = offsets[index]
       const { topic, partition } = assigned
       assigned.jumpTo(offset)

@@ -199,6 +199,79 @@ describe('run', () => {
     expect(await consumer.committed([first])).toMatchObject([{ offset: 1 }])
   })
 
+  it.each(['partition', 'key'] as const)(
+    'hands out nothing more of a partition that is paused, and all of the others: by %s',
+    async orderBy => {
+      await send(cluster, 'orders', numbered('a', 10), 0)
+      await using consumer = textConsumer(cluster, groupOptions)
+      const handled: string[] = []
+      const hands: (() => void)[] = []
+      const running = consumer.run({
+        orderBy,
+        concurrency: 2,
+        eachRecord: ({ value }) =>
+          new Promise<void>(resolve => {
+            handled.push(value)
+            hands.push(resolve)
+          })
+      })
+      await until(() => handled.length > 0)
+      consumer.pause([first])
+      const begun = handled.length
+      await send(cluster, 'orders', numbered('b', 100), 1)
+      const finish = async () => {
+        for (const hand of hands.splice(0)) hand()
+        await settle()
+      }
+      while (handled.length < begun + 100) await finish()
+      expect(handled.slice(begun)).toEqual(expect.arrayContaining(numbered('b', 100)))
+      consumer.resume([first])
+      while (handled.length < 110) await finish()
+      expect([...handled].sort()).toEqual([...numbered('a', 10), ...numbered('b', 100)].sort())
+      const closed = consumer.close()
+      await finish()
+      await closed
+      await running
+    }
+  )
+
+  it('leaves no gap when a member joins while its partition is paused, with the records of a key handled before those of another', async () => {
+    const keys = ['x', 'x', 'y']
+    await using producer = cluster.producer()
+    await producer.sendBatch(
+      'orders',
+      keys.map((key, index) => ({ key, value: `v${index}`, partition: 0 }))
+    )
+    const handled: string[] = []
+    const hands = new Map<string, () => void>()
+    const run = (consumer: typeof one) =>
+      consumer.run({
+        orderBy: 'key',
+        concurrency: 2,
+        eachRecord: ({ value }) =>
+          new Promise<void>(resolve => {
+            handled.push(value)
+            hands.set(value, resolve)
+          })
+      })
+    const one = textConsumer(cluster, groupOptions)
+    const running = [run(one)]
+    await until(() => handled.length === 2)
+    one.pause([first])
+    hands.get('v2')?.()
+    hands.get('v0')?.()
+    await settle()
+    expect(handled).toEqual(['v0', 'v2'])
+    const other = textConsumer(cluster, groupOptions)
+    running.push(run(other))
+    await until(() => handled.length === 3)
+    hands.get('v1')?.()
+    await until(() => one.assignment().length + other.assignment().length === 3 && other.assignment().length > 0)
+    expect(handled).toEqual(['v0', 'v2', 'v1'])
+    await Promise.all([one.close(), other.close(), ...running])
+    expect(handled).toEqual(['v0', 'v2', 'v1'])
+  })
+
   it('lets close wait for the handlers', async () => {
     await send(cluster, 'orders', ['a'], 0)
     const consumer = textConsumer(cluster, groupOptions)
