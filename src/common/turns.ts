@@ -231,3 +231,40 @@ export class Pace {
     return this.#turns.isOver(now)
   }
 }
+
+/** How long records are taken in without a pause, in milliseconds. */
+const stretchMs = 1
+const mostItemsPerStretchLook = 32
+
+/** Tells those who handle many items at once, of which nobody knows how long each takes, when others should have their turn. */
+export class Stretch {
+  readonly #turns: Turns
+  #left = 1
+  #itemsPerLook = 1
+  #lookedAt = -1
+  #end = -1
+
+  constructor(turns: Turns) {
+    this.#turns = turns
+  }
+
+  begin(): void {
+    this.#lookedAt = -1
+  }
+
+  /** Counts an item. Returns whether it is time to ask. */
+  isDue(): boolean {
+    return --this.#left <= 0
+  }
+
+  /** Whether the stretch has lasted long enough. */
+  isOver(): boolean {
+    const now = this.#turns.now()
+    if (this.#lookedAt < 0) this.#end = now + stretchMs
+    else if (now - this.#lookedAt > lookMs) this.#itemsPerLook = Math.max(1, this.#itemsPerLook >> 1)
+    else this.#itemsPerLook = Math.min(2 * this.#itemsPerLook, mostItemsPerStretchLook)
+    this.#lookedAt = now
+    this.#left = this.#itemsPerLook
+    return now > this.#end
+  }
+}

@@ -4,6 +4,7 @@ import { onAbort } from '../common/abort.js'
 import type { Clock, Timer } from '../common/clock.js'
 import { datesOf } from '../common/dates.js'
 import { type Deferred, deferred, isPromise } from '../common/deferred.js'
+import type { Stretch, Turns } from '../common/turns.js'
 import { KafkaError } from '../errors.js'
 import type { Brokers } from '../protocol/broker.js'
 import type { Accumulator } from './accumulator.js'
@@ -13,6 +14,8 @@ import { progress, type TopicWriter } from './topic-writer.js'
 
 export interface AdmissionOptions {
   readonly clock: Clock
+  readonly turns: Turns
+  readonly stretch: Stretch
   readonly brokers: Brokers
   readonly metadata: MetadataCache
   readonly accumulator: Accumulator
@@ -37,6 +40,8 @@ interface Waiting {
 class Line {
   readonly writer: TopicWriter
   isLookingUp = false
+  /** Its head has more to append than one stretch of time allows. */
+  isYielding = false
   /** Those before the head have left, and so may others have. */
   #entries: Waiting[] = []
   #head = 0
@@ -102,8 +107,10 @@ export class Admission {
   feed(): void {
     while (this.#starved.length > 0) {
       const line = this.#starved[0]
+      if (line.isYielding) return
       const outcome = this.#runHead(line)
       if (outcome === progress.needsMemory) return
+      if (outcome === progress.needsTurn) return this.#yield(line)
       this.#starved.shift()
       if (outcome === progress.needsMetadata) this.#lookUp(line)
       else if (line.head) this.#starved.push(line)
@@ -135,12 +142,24 @@ export class Admission {
 
   #tryHead(line: Line): void {
     while (line.head) {
+      if (line.isYielding) return
       if (this.#starved.length > 0) return this.#starve(line)
       const outcome = this.#runHead(line)
+      if (outcome === progress.needsTurn) return this.#yield(line)
       if (outcome === progress.needsMemory) return this.#starve(line)
       if (outcome === progress.needsMetadata) return this.#lookUp(line)
     }
-    this.#lines.delete(line.writer)
+    if (this.#lines.get(line.writer) === line) this.#lines.delete(line.writer)
+  }
+
+  /** Others have their turn before a line goes on. */
+  #yield(line: Line): void {
+    line.isYielding = true
+    void this.#options.turns.yield().then(() => {
+      line.isYielding = false
+      if (this.#starved.includes(line)) this.feed()
+      else this.#tryHead(line)
+    })
   }
 
   #starve(line: Line): void {
@@ -166,7 +185,7 @@ export class Admission {
     const known = metadata.topic(line.writer.topic)
     if (!known) return progress.needsMetadata
     try {
-      const outcome = append.run(line.writer, known, datesOf(clock).now())
+      const outcome = append.run(line.writer, known, datesOf(clock).now(), this.#options.stretch)
       if (outcome !== progress.appended) return outcome
       this.#leave(entry)
     } catch (error) {

@@ -1,3 +1,4 @@
+import type { Stretch } from '../common/turns.js'
 import type { AnyTopic } from '../record/topic.js'
 import { type AnyRecord, type EncodedRecord, encodedRecord, nameOf } from './producer-record.js'
 import type { BatchReceipt, Receipt } from './receipt.js'
@@ -12,8 +13,8 @@ export interface PendingAppend {
   readonly appendedCount: number
   /** Whether the topic was looked up because of the record that comes next. */
   isFresh: boolean
-  /** Appends what it can, and says what it then lacks. Throws what is wrong with a record. */
-  run(writer: TopicWriter, known: KnownPartitions, now: number): Progress
+  /** Appends what it can in one stretch, and says what it then lacks. Throws what is wrong with a record. */
+  run(writer: TopicWriter, known: KnownPartitions, now: number, stretch: Stretch): Progress
   /** Ends it early: the records that are left are not sent. */
   refuse(error: unknown): void
 }
@@ -69,10 +70,11 @@ export class PendingRecords implements PendingAppend {
     return this.#index
   }
 
-  run(writer: TopicWriter, known: KnownPartitions, now: number): Progress {
+  run(writer: TopicWriter, known: KnownPartitions, now: number, stretch: Stretch): Progress {
     const start = this.#index
+    stretch.begin()
     try {
-      const outcome = this.#list ? this.#runList(this.#list, writer, known, now) : this.#runIterator(writer, known, now)
+      const outcome = this.#list ? this.#runList(this.#list, writer, known, now, stretch) : this.#runIterator(writer, known, now, stretch)
       this.receipt.accept(this.#index - start)
       if (outcome === progress.appended) this.receipt.complete()
       return outcome
@@ -82,11 +84,12 @@ export class PendingRecords implements PendingAppend {
     }
   }
 
-  #runList(list: readonly AnyRecord[], writer: TopicWriter, known: KnownPartitions, now: number): Progress {
+  #runList(list: readonly AnyRecord[], writer: TopicWriter, known: KnownPartitions, now: number, stretch: Stretch): Progress {
     const { topic, receipt } = this
     let index = this.#index
     try {
       for (; index < list.length; index++) {
+        if (stretch.isDue() && stretch.isOver()) return progress.needsTurn
         const outcome = writer.append(topic, list[index], known, this.isFresh, now, receipt, index)
         if (outcome !== progress.appended) return outcome
       }
@@ -96,9 +99,10 @@ export class PendingRecords implements PendingAppend {
     return progress.appended
   }
 
-  #runIterator(writer: TopicWriter, known: KnownPartitions, now: number): Progress {
+  #runIterator(writer: TopicWriter, known: KnownPartitions, now: number, stretch: Stretch): Progress {
     const { topic, receipt } = this
     for (;;) {
+      if (stretch.isDue() && stretch.isOver()) return progress.needsTurn
       if (!this.#held) {
         const step = this.#iterator!.next()
         if (step.done) return progress.appended

@@ -6,6 +6,7 @@ import { abortable, isPromise } from '../common/deferred.js'
 import { Emitter } from '../common/emitter.js'
 import { shown } from '../common/options.js'
 import type { Random } from '../common/random.js'
+import { Stretch, turnsOf } from '../common/turns.js'
 import { KafkaError } from '../errors.js'
 import type { Brokers } from '../protocol/broker.js'
 import { type AnyTopic, expectTopicName } from '../record/topic.js'
@@ -108,6 +109,7 @@ export class Producer extends Emitter<ProducerEvents> implements AsyncDisposable
   readonly #writers = new Map<string, TopicWriter>()
   /** The one that was asked for last; most sends go to the same topic as the one before. */
   #lastWriter: TopicWriter | undefined
+  readonly #stretch: Stretch
   #lookAgainAt: number
   #deadline: Deadline | undefined
   #closing: Promise<void> | undefined
@@ -126,7 +128,18 @@ export class Producer extends Emitter<ProducerEvents> implements AsyncDisposable
     const accumulator = new Accumulator({ ...settings, clock, onReady: () => this.#sender.schedule() })
     this.#accumulator = accumulator
     const { heldBecause } = parts
-    const admission = { ...settings, clock, brokers, metadata, accumulator, ...(heldBecause && { heldBecause }) }
+    const turns = turnsOf(clock)
+    this.#stretch = new Stretch(turns)
+    const admission = {
+      ...settings,
+      turns,
+      stretch: this.#stretch,
+      clock,
+      brokers,
+      metadata,
+      accumulator,
+      ...(heldBecause && { heldBecause })
+    }
     this.#admission = new Admission(admission)
     const listener = {
       onDelivered: (queue: PartitionQueue, batch: ProducerBatch, baseOffset: number) => this.#onDelivered(queue, batch, baseOffset),
@@ -253,7 +266,7 @@ export class Producer extends Emitter<ProducerEvents> implements AsyncDisposable
   /** Appends what can be appended now; false when something is left. */
   #run(append: PendingAppend, writer: TopicWriter, known: NonNullable<ReturnType<MetadataCache['topic']>>): boolean {
     try {
-      return append.run(writer, known, datesOf(this.#clock).now()) === progress.appended
+      return append.run(writer, known, datesOf(this.#clock).now(), this.#stretch) === progress.appended
     } catch (error) {
       append.refuse(error)
       return true

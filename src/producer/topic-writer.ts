@@ -13,7 +13,7 @@ import { type AnyRecord, checkTimestamp, headerFields, notARecord, serializedKey
 import type { Receipt } from './receipt.js'
 
 /** What became of an attempt to append a record. */
-export const progress = { appended: 0, needsMemory: 1, needsMetadata: 2 } as const
+export const progress = { appended: 0, needsMemory: 1, needsMetadata: 2, needsTurn: 3 } as const
 export type Progress = (typeof progress)[keyof typeof progress]
 
 /** What a writer knows of its topic's partitions. */

@@ -181,9 +181,10 @@ describe('a member', () => {
     await using first = textConsumer(cluster, options)
     const loop = takeValues(first, 1)
     await until(() => first.assignment().length === 3)
+    const isEnded = expect(loop).rejects.toMatchObject({ code: 'FENCED_INSTANCE_ID' })
     await using second = textConsumer(cluster, options)
     await second.start()
-    await expect(loop).rejects.toMatchObject({ code: 'FENCED_INSTANCE_ID' })
+    await isEnded
     await expect(takeValues(first, 1)).rejects.toMatchObject({ code: 'FENCED_INSTANCE_ID' })
   })
 
