@@ -63,7 +63,10 @@ export interface ConsumerOptions<T extends TopicSelector = TopicSelector, K = Ui
   readonly isolationLevel?: 'read_uncommitted' | 'read_committed'
   /** Bytes that a broker should gather before it answers. Default: 1. */
   readonly fetchMinBytes?: number
-  /** Milliseconds that it may take for that. Default: 500. */
+  /**
+   * Milliseconds that it may take for that. With a broker elsewhere the third `seek` or `resume` within this time waits for an earlier fetch to be answered, so
+   * that they do not take a connection each. Default: 500.
+   */
   readonly fetchMaxWaitMs?: number
   /**
    * Bytes of one answer, and of what is fetched ahead. A batch that is larger comes through alone, and so does the next batch of a partition when others,

@@ -47,6 +47,12 @@ interface Node {
   /** Grows with every fetch, so that the answer to one that was given up is known as such. */
   fetches: number
   isFetching: boolean
+  /** Whether the fetch under way ends at once when it is aborted; elsewhere it holds a connection until its broker answers. */
+  endsAborted: boolean
+  /** Fetches that were given up and that the broker has yet to answer. */
+  givenUp: number
+  /** The fetch under way is to be given up as soon as another that was given up has been answered. */
+  isDue: boolean
   /** What the fetch under way is for. */
   asked: AssignedPartition[]
   /** What the next one will be for. */
@@ -68,6 +74,9 @@ type PartitionResponse = FetchResponse['responses'][number]['partitions'][number
 
 /** A reader that has had all in hand for so many milliseconds waits for handlers that take long. */
 const idleMs = 5
+
+/** So many fetches that were given up may be outstanding at a broker elsewhere. */
+const mostGivenUp = 2
 
 /** So many partitions are a moment's work, more may take milliseconds. */
 const many = 100
@@ -157,13 +166,26 @@ export class Fetcher implements Absentee {
   }
 
   #giveUp(node: Node): void {
-    this.#answered(node)
-    node.controller.abort(new KafkaError('CLOSED', 'The fetch was given up for another'))
-    node.controller = new AbortController()
+    if (node.endsAborted) {
+      this.#answered(node)
+      node.controller.abort(new KafkaError('CLOSED', 'The fetch was given up for another'))
+      node.controller = new AbortController()
+    } else if (node.givenUp < mostGivenUp) {
+      this.#answered(node)
+      node.givenUp++
+    } else node.isDue = true
+  }
+
+  /** A fetch that was given up has been answered, so that another may be. */
+  #cameBack(node: Node): void {
+    node.givenUp--
+    if (!node.isFetching) this.#look()
+    else if (node.isDue) this.restart()
   }
 
   #answered(node: Node): void {
     node.isFetching = false
+    node.isDue = false
     this.#turns.returned(this)
     for (const partition of node.asked) partition.endFetch()
     node.asked = []
@@ -251,6 +273,8 @@ export class Fetcher implements Absentee {
 
   /** Fetches for the partitions of which nothing is in hand. Where there is no room at all, one batch comes at a time. */
   #fetchPatiently(node: Node, room: number): void {
+    // It may have to be given up itself, and must not take that from seeks.
+    if (node.givenUp > 0) return
     const wanted = room > 0 ? node.wanted : node.wanted.filter(({ bufferedBytes }) => bufferedBytes === 0)
     if (wanted.length === 0) return
     this.#fetch(node, wanted, Math.max(room, 1), false)
@@ -277,7 +301,16 @@ export class Fetcher implements Absentee {
     let node = this.#nodes.get(id)
     if (!node) {
       const controller = new AbortController()
-      const state = { isFetching: false, isStale: false, isResting: false, hasFull: false, isPatient: false }
+      const state = {
+        isFetching: false,
+        endsAborted: true,
+        givenUp: 0,
+        isDue: false,
+        isStale: false,
+        isResting: false,
+        hasFull: false,
+        isPatient: false
+      }
       node = { id, controller, fetches: 0, asked: [], wanted: [], rest: new Rest(), ...state }
       this.#nodes.set(id, node)
     }
@@ -288,7 +321,9 @@ export class Fetcher implements Absentee {
     const broker = this.#context.brokers.byId(node.id)
     if (!broker) return this.#refresh([...new Set(partitions.map(({ topic }) => topic))])
     const fetch = ++node.fetches
+    const endsAborted = broker.answersAborted === true
     node.isFetching = true
+    node.endsAborted = endsAborted
     node.isStale = false
     node.isPatient = false
     node.asked = partitions
@@ -296,7 +331,11 @@ export class Fetcher implements Absentee {
     // Never answered at once: whoever asks is in the midst of reading.
     this.#ask(broker, this.#request(partitions, room, isPassing), node.controller.signal).then(
       response => {
-        if (node.fetches !== fetch || !node.isFetching) return releaseAll(response)
+        if (node.fetches !== fetch || !node.isFetching) {
+          releaseAll(response)
+          if (!endsAborted) this.#cameBack(node)
+          return
+        }
         this.#take(response, node.asked)
         this.#answered(node)
         node.rest.succeeded()
@@ -305,7 +344,10 @@ export class Fetcher implements Absentee {
         this.#pump()
       },
       error => {
-        if (node.fetches !== fetch || !node.isFetching) return
+        if (node.fetches !== fetch || !node.isFetching) {
+          if (!endsAborted) this.#cameBack(node)
+          return
+        }
         this.#answered(node)
         this.#rest(node.rest)
         this.#owner.onTrouble(error)
