@@ -344,6 +344,7 @@ function newsOf(node: LocalBroker): ClusterNews {
     logEndOffset: (topic, partition) => node.topics.get(topic)?.partitions[partition]?.logEndOffset,
     topics: {
       names: () => node.topics.keys(),
+      idOf: name => node.topics.get(name)?.id,
       endsOf(name, committedOnly) {
         const topic = node.topics.get(name)
         if (!topic) return undefined

@@ -177,7 +177,10 @@ export class TopicStore {
   async #remove(topic: Topic): Promise<void> {
     this.#topics.delete(topic.name)
     this.#byId.delete(topic.id)
-    for (const partition of topic.partitions) partition.markDeleted()
+    for (const partition of topic.partitions) {
+      partition.markDeleted()
+      this.#surroundings.readers.deleted(topic.name, partition.partition, topic.id, partition.highWatermark)
+    }
     await this.#surroundings.directory.deleteLogs(topic.partitions.map(({ partition }) => folderOf(topic.name, partition)))
     this.#surroundings.news.tell('topicDeleted', { topic: topic.name, topicId: topic.id })
   }

@@ -351,6 +351,11 @@ export class AssignedPartition implements TopicPartition {
     this.#ends = ends
   }
 
+  /** The topic with this id was deleted: there will be no more of it than this. */
+  deleted(topicId: string, highWatermark: number): void {
+    if (isSameTopic(topicId, this.#topicId)) this.#ends = { ...this.#ends, highWatermark }
+  }
+
   /** A fetch brought records. */
   took(fetched: FetchedRecords): void {
     assert(this.#fetched === undefined && fetched.startOffset === this.#fetchOffset, 'a fetch to bring what was asked for')

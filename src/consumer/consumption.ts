@@ -13,7 +13,7 @@ import { turnsOf } from '../common/turns.js'
 import { Warnings } from '../common/warnings.js'
 import { KafkaError } from '../errors.js'
 import type { Brokers } from '../protocol/broker.js'
-import type { AssignedPartition, OffsetToCommit, PendingCommit } from './assigned-partition.js'
+import { type AssignedPartition, isSameTopic, type OffsetToCommit, type PendingCommit } from './assigned-partition.js'
 import { Assignment } from './assignment.js'
 import { AutoCommit, commitsOf } from './auto-commit.js'
 import { type CommitOptions, Committer, type Committing } from './committer.js'
@@ -24,7 +24,7 @@ import { Fetcher } from './fetcher.js'
 import { FirstSight } from './first-sight.js'
 import type { GroupMember } from './group-member.js'
 import { GroupSource } from './group-source.js'
-import { Handover } from './handover.js'
+import { Handover, unread } from './handover.js'
 import { ManualSource } from './manual-source.js'
 import { OffsetLookup } from './offset-lookup.js'
 import type { PartitionSource, PartitionSourceContext } from './partition-source.js'
@@ -211,7 +211,7 @@ export class Consumption implements ReaderOwner {
         slot: this.#slot,
         firstSight: this.#firstSight,
         serdesOf: topic => this.serdesOf(topic),
-        isGone: topic => this.metadata.topic(topic) === undefined,
+        isGone: ({ topic, topicId }) => !this.#exists(topic, topicId),
         givingUp: this.#givingUp.signal,
         clock,
         consumer
@@ -487,17 +487,26 @@ export class Consumption implements ReaderOwner {
   }
 
   #onOutOfRange(partition: AssignedPartition, logStartOffset: number): void {
-    const lost = { offset: partition.fetchOffset, logStartOffset, highWatermark: -1 }
+    const lost = { offset: partition.fetchOffset, logStartOffset, count: 0 }
     // Fetching rests until there is an offset again.
     if (this.settings.autoOffsetReset !== 'none') partition.lostItsPlace()
     this.#background(this.#startOffsets.restart(partition, 'outOfRange', lost, this.#closing.signal))
   }
 
   #onRecreated(partition: AssignedPartition, topicId: string): void {
-    const lost = { offset: partition.position, logStartOffset: -1, highWatermark: partition.ends.highWatermark }
+    const { from, count } = unread(partition, this.#slot.reader)
+    const lost = { offset: from, logStartOffset: -1, count }
     partition.recreated(topicId)
     this.#slot.reader?.interrupt()
     this.#background(this.#startOffsets.restart(partition, 'topicRecreated', lost, this.#closing.signal))
+  }
+
+  /** Whether the topic with this id is still there, as far as that is known. */
+  #exists(topic: string, topicId: string | undefined): boolean {
+    const topics = this.#news?.topics
+    if (topics) return topics.idOf(topic) !== undefined && isSameTopic(topicId, topics.idOf(topic))
+    const known = this.metadata.topic(topic)
+    return known !== undefined && isSameTopic(topicId, known.id)
   }
 
   #onMissed(missed: RecordsMissed): void {

@@ -10,6 +10,7 @@ import type { AutoCommit } from './auto-commit.js'
 import type { ConsumerEvents, RecordsMissed } from './consumer-events.js'
 import type { ConsumerSettings } from './consumer-options.js'
 import type { FirstSight } from './first-sight.js'
+import type { Reader } from './reader.js'
 import type { ReaderSlot } from './reader-slot.js'
 import type { TopicSerdes } from './subscription.js'
 
@@ -20,8 +21,8 @@ export interface HandoverContext {
   readonly slot: ReaderSlot
   readonly firstSight: FirstSight
   readonly serdesOf: (topic: string) => TopicSerdes
-  /** Whether a topic is known not to exist any more. */
-  readonly isGone: (topic: string) => boolean
+  /** Whether the topic of a partition is known not to exist any more, or to have been created anew. */
+  readonly isGone: (partition: AssignedPartition) => boolean
   /** Aborts when closing no longer waits for listeners. */
   readonly givingUp: AbortSignal
   readonly clock: Clock
@@ -183,7 +184,7 @@ export class Handover {
 
   #remove(partitions: readonly AssignedPartition[], event: 'revoked' | 'lost'): void {
     for (const partition of partitions) {
-      if (this.#context.isGone(partition.topic)) this.#tellOfMissed(partition)
+      if (this.#context.isGone(partition)) this.#tellOfMissed(partition)
       this.#context.firstSight.leave(partition)
       this.#context.assignment.remove(partition)
     }
@@ -191,9 +192,10 @@ export class Handover {
   }
 
   /** The topic was deleted with records that were not read. */
-  #tellOfMissed({ topic, partition, position, ends }: AssignedPartition): void {
-    const count = ends.highWatermark - position
-    if (position >= 0 && count > 0) this.#owner.onMissed({ topic, partition, from: position, to: -1, count, reason: 'topicDeleted' })
+  #tellOfMissed(assigned: AssignedPartition): void {
+    const { topic, partition } = assigned
+    const { from, count } = unread(assigned, this.#context.slot.reader)
+    if (from >= 0 && count > 0) this.#owner.onMissed({ topic, partition, from, to: -1, count, reason: 'topicDeleted' })
   }
 
   /**
@@ -218,6 +220,14 @@ export class Handover {
       limit.end()
     }
   }
+}
+
+/** What there is of a partition that was not handed to the user: the first offset, and how many records. */
+export function unread(partition: AssignedPartition, reader: Reader | undefined): { readonly from: number; readonly count: number } {
+  const { position, ends } = partition
+  const taken = reader?.taken?.(partition)
+  const left = Math.max(0, ends.highWatermark - position)
+  return taken ? { from: taken.from, count: taken.count + left } : { from: position, count: left }
 }
 
 type Listener = NonNullable<ConsumerSettings['onAssigned']>

@@ -141,6 +141,11 @@ export class KeyRunner extends Runner {
     }
   })
 
+  taken(partition: AssignedPartition): { readonly from: number; readonly count: number } | undefined {
+    const waiting = this.#takenOf(partition)?.filter(({ isBegun }) => !isBegun) ?? []
+    return waiting.length > 0 ? { from: waiting[0].offset, count: waiting.length } : undefined
+  }
+
   protected override handOutMore(): void {
     this.#startWaiting()
   }

@@ -42,7 +42,8 @@ export class ProgressReport {
         },
         watch: onMoved => {
           assigned.onProgress = onMoved
-        }
+        },
+        deleted: (topicId, highWatermark) => assigned.deleted(topicId, highWatermark)
       }
     )
   }

@@ -18,6 +18,8 @@ export interface ReadPartition extends TopicPartition {
   commitSoon(): void
   /** Calls back whenever the mark may have moved, until it is called with undefined. */
   watch(onMoved: (() => void) | undefined): void
+  /** The topic with this id was deleted, and readers could read up to this offset. */
+  deleted(topicId: string, highWatermark: number): void
 }
 
 /**

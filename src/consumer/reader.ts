@@ -25,6 +25,8 @@ export interface Reader {
   finish(partitions: ReadonlySet<AssignedPartition>): Promise<void> | undefined
   /** Takes what is in hand for handled, because the user commits it. */
   acknowledge(): void
+  /** What it has taken of a partition and not handed to the user, where it takes records ahead: the first offset, and how many. */
+  taken?(partition: AssignedPartition): { readonly from: number; readonly count: number } | undefined
   /** What is in hand, as a number that changes when it does, one per unit that can be in hand at once; -1 for nothing. */
   inHand(): Iterable<number>
 }

@@ -39,9 +39,10 @@ export interface StartOffsetsContext {
 /** A place that a partition was read at and that is void. */
 interface LostPlace {
   readonly offset: number
-  /** Where the log started, and where it ended, as far as that is known; -1 where it is not. */
+  /** Where the log started; -1 where that is not known. */
   readonly logStartOffset: number
-  readonly highWatermark: number
+  /** How many records of a topic that was deleted have not been read, as far as that is known. */
+  readonly count: number
 }
 
 /** A partition that an answer is waited for, and what was so when it was asked for. */
@@ -196,10 +197,10 @@ export class StartOffsets {
 
   #tellOfMissed(assigned: AssignedPartition, reason: OffsetReset['reason'], lost: LostPlace, to: number): void {
     const { topic, partition } = assigned
-    const { offset: from, logStartOffset, highWatermark } = lost
+    const { offset: from, logStartOffset, count } = lost
     if (from < 0) return
     if (reason === 'topicRecreated') {
-      if (highWatermark > from) this.#owner.onMissed({ topic, partition, from, to, count: highWatermark - from, reason: 'topicDeleted' })
+      if (count > 0) this.#owner.onMissed({ topic, partition, from, to, count, reason: 'topicDeleted' })
     } else if (to > from && from < logStartOffset) {
       this.#owner.onMissed({ topic, partition, from, to, count: to - from, reason: 'removed' })
     }

@@ -22,6 +22,8 @@ export interface ClusterNews {
 /** The topics of a node in this process, told at once. */
 export interface TopicNews {
   names(): Iterable<string>
+  /** Undefined when there is no such topic. */
+  idOf(topic: string): string | undefined
   /** Undefined when there is no such topic. `committedOnly` is whether records of open transactions come after the end. */
   endsOf(topic: string, committedOnly: boolean): { readonly topicId: string; readonly ends: readonly number[] } | undefined
 }

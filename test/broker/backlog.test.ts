@@ -34,6 +34,7 @@ function reader(topic: string, partition = 0, mark = 0, clientId = 'slow') {
     mark: () => reading.at,
     fetched: () => reading.at,
     commitSoon: () => void reading.commits++,
+    deleted: () => {},
     watch: () => {}
   }
   const gone = node.backlog.readers.reads({ clientId, groupId: undefined, isMember: false }, reading)

@@ -222,3 +222,59 @@ describe('a topic that does not exist', () => {
     expect(cluster.topics.has('new')).toBe(false)
   })
 })
+
+describe('in process, a topic that is deleted', () => {
+  it.each([
+    ['of a group', { groupId: 'g', topics: ['orders'] }],
+    ['without a group', { topics: ['orders'] }]
+  ] satisfies [string, Options][])(
+    'and created anew at once is told as missed to its last record, also where nobody fetched it, by a consumer %s',
+    async (_, options) => {
+      await send(cluster, 'orders', numbered('old', 4))
+      await using consumer = begin(cluster, options)
+      const missed: RecordsMissed[] = []
+      consumer.on('recordsMissed', event => missed.push(event))
+      const iterator = consumer.records()
+      for (let i = 0; i < 4; i++) await iterator.next()
+      consumer.pause()
+      await send(cluster, 'orders', numbered('unseen', 6))
+      await recreate()
+      await send(cluster, 'orders', ['new'])
+      const reading = iterator.next()
+      await until(() => missed.length > 0)
+      consumer.resume()
+      expect(await reading).toMatchObject({ value: { value: 'new', offset: 0 } })
+      expect(missed).toMatchObject([{ ...first, from: 4, count: 6, reason: 'topicDeleted' }])
+    }
+  )
+
+  it('is told as missed by run, with what it had taken and not handed out, and without what was handled', async () => {
+    await using producer = cluster.producer()
+    await producer.sendBatch(
+      'orders',
+      ['x', 'x', 'y', 'z', 'x'].map((key, index) => ({ key, value: `v${index}`, partition: 0 }))
+    )
+    await using consumer = begin(cluster, { topics: ['orders'] })
+    const missed = next(consumer, 'recordsMissed')
+    const handled: string[] = []
+    let finish = () => {}
+    const running = consumer.run({
+      orderBy: 'key',
+      concurrency: 2,
+      eachRecord({ value }) {
+        handled.push(value)
+        if (value === 'v0')
+          return new Promise<void>(resolve => {
+            finish = resolve
+          })
+      }
+    })
+    await until(() => handled.length === 3)
+    await cluster.admin().deleteTopics(['orders'])
+    expect(await missed).toEqual({ ...first, from: 1, to: -1, count: 2, reason: 'topicDeleted' })
+    finish()
+    await consumer.close()
+    await running
+    expect(handled).toEqual(['v0', 'v2', 'v3'])
+  })
+})

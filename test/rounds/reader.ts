@@ -305,6 +305,13 @@ export class Reader {
     await this.consumer.commit([{ ...partition, offset }]).catch(error => this.#onCommitError(error))
   }
 
+  /** What it reads of a topic, and from where on. */
+  linesOf(topicId: string): { readonly reader: Reader; readonly line: Line; readonly base: number }[] {
+    return [...this.tenures.values()].flatMap(({ line, base }) =>
+      line?.topicId === topicId && base >= 0 ? [{ reader: this, line, base }] : []
+    )
+  }
+
   // ---- what it stands behind
 
   /** Stands between the consumer and the cluster. */
@@ -646,7 +653,16 @@ export class Reader {
       if (to > this.#stage.startOf(topic, partition)) this.#complain(`misses records up to ${to} of ${tenure.line.name} that are there`)
     }
     if (reason === 'removed') reading.excuse(from, to)
-    else reading.excuse(from, from + count)
+    else this.#excuse(tenure, reading, from, count)
+  }
+
+  /** So many are missed; what is in hand, or was handled out of order, is not among them. */
+  #excuse(tenure: Tenure, reading: Reading, from: number, count: number): void {
+    for (let offset = from, left = count; left > 0; offset++) {
+      if (tenure.inHand.has(offset) || reading.isDone(offset)) continue
+      reading.excused.add(offset)
+      left--
+    }
   }
 
   // ---- what it commits

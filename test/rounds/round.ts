@@ -5,7 +5,7 @@ import { DelayedStorage } from '../storage/delayed-storage.js'
 import { Audience } from './audience.js'
 import type { Plan, Setting, Step } from './plan.js'
 import { Reader } from './reader.js'
-import { Truth } from './truth.js'
+import { type Line, Truth } from './truth.js'
 
 const topics = ['orders', 'clicks']
 const mostPartitions = 4
@@ -43,6 +43,8 @@ class Round {
   readonly #sending = new Set<Promise<void>>()
   readonly #doing = new Set<Promise<unknown>>()
   readonly #sent: number[] = []
+  /** Who read what when it was deleted. */
+  readonly #deletions: { readonly reader: Reader; readonly line: Line; readonly base: number }[] = []
   #cluster!: Cluster
   #producers: readonly Producer[] = []
   #joined = 0
@@ -83,6 +85,7 @@ class Round {
     })
     cluster.on('topicDeleted', ({ topicId, topic }) => {
       this.note(`${topic} is deleted`)
+      for (const reader of this.#readers) this.#deletions.push(...reader.linesOf(topicId))
       this.#truth.topicDeleted(topicId)
     })
     cluster.on('segmentsRemoved', event => this.#onRemoved(event))
@@ -347,6 +350,11 @@ class Round {
   /** What is not as it must be at the end. */
   #openMatters(): string[] {
     const matters: string[] = []
+    for (const { reader, line, base } of this.#deletions) {
+      if (!this.#readers.includes(reader)) continue
+      const gap = reader.audience.of(line).firstGap(base, Math.max(-1, ...line.acknowledged) + 1)
+      if (gap !== undefined) matters.push(`${reader.name} was not told that ${gap} of ${line.name} went with its topic`)
+    }
     for (const line of this.#truth.currentLines) {
       const partition = this.#cluster.topics.get(line.topic)?.partitions[line.partition]
       if (!partition || line.topic.startsWith('__')) continue

@@ -20,6 +20,8 @@ export interface ReadPartition {
   commitSoon(): void
   /** Calls back whenever the mark may have moved, until it is called with undefined. */
   watch(onMoved: (() => void) | undefined): void
+  /** The topic with this id was deleted, and readers could read up to this offset. */
+  deleted(topicId: string, highWatermark: number): void
 }
 
 /** Where a reader of a partition is. */
@@ -105,6 +107,11 @@ export class LiveReaders {
     if (readers) readers.add(entry)
     else partitions.set(partition, new Set([entry]))
     return () => this.#gone(entry)
+  }
+
+  /** Tells the consumers of this process that read a partition where it ended. */
+  deleted(topic: string, partition: number, topicId: string, highWatermark: number): void {
+    for (const { reading } of this.#local.get(topic)?.get(partition) ?? []) reading.deleted(topicId, highWatermark)
   }
 
   /** Says that a mark has moved. */
