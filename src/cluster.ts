@@ -19,6 +19,7 @@ import { KafkaError } from './errors.js'
 import type { ConfigValues } from './metadata/broker-configs.js'
 import type { ProducerOptions } from './producer/options.js'
 import { Producer } from './producer/producer.js'
+import type { ClientAccess } from './protocol/access.js'
 import type { Brokers } from './protocol/broker.js'
 import { type BacklogQuota, backlogConfigs } from './record/backlog-quota.js'
 import { memoryStorage } from './storage/memory.js'
@@ -48,6 +49,12 @@ export interface ClusterOptions {
    * own. Called once for each producer, consumer and admin. Default: nothing stands there.
    */
   readonly intercept?: (brokers: Brokers, clientId: string) => Brokers
+}
+
+/** The program that has the cluster may do everything, and say what others may do. */
+const ownerAccess: ClientAccess = {
+  principal: 'User:cluster',
+  rules: { acls: true, superUsers: new Set(['User:cluster']), allowEveryoneIfNoAclFound: false, authorizeTimeoutMs: 0 }
 }
 
 /** What a cluster tells about its life. `closed` comes last. */
@@ -124,7 +131,7 @@ export class Cluster extends Emitter<ClusterEvents> implements AsyncDisposable {
       random,
       brokersFor(clientId) {
         // What stands in between may change what it sees.
-        const broker = node.connect({ clientId, origin: intercept ? 'client' : 'producer' })
+        const broker = node.connect({ clientId, access: ownerAccess, origin: intercept ? 'client' : 'producer' })
         const brokers: Brokers = { any: () => broker, byId: id => (id === nodeId ? broker : undefined) }
         return intercept ? intercept(brokers, clientId) : brokers
       },

@@ -1,6 +1,7 @@
 // The cluster
 
 // Administering
+export type { Acl, AclFilter, AclResource, NewAcl } from './admin/acls.js'
 export { Admin, type AdminCallOptions, type AdminOptions, type AdminParts, type ClusterDescription } from './admin/admin.js'
 export type { AlterConfigsOptions, ConfigChanges, ConfigEntry, ConfigResource, ConfigSource } from './admin/configs.js'
 export type { GroupOffset, ResetOffsetsOptions } from './admin/group-offsets.js'
@@ -77,6 +78,17 @@ export {
 } from './producer/producer.js'
 export type { HeaderValue, ProducerHeaders, ProducerRecord, ProducerRecordOf } from './producer/producer-record.js'
 export { type RecordMetadata, SendBatchError, type SendBatchFailure, type SendBatchResult, type SentRange } from './producer/receipt.js'
+export type {
+  AccessRules,
+  AclOperation,
+  AclPatternType,
+  AclPermission,
+  AclResourceType,
+  Authorize,
+  AuthorizedOperation,
+  AuthorizeRequest,
+  ClientAccess
+} from './protocol/access.js'
 export type { Broker, Brokers } from './protocol/broker.js'
 export type { BacklogPolicy, BacklogQuota } from './record/backlog-quota.js'
 export { BatchBuilder, type BatchBuilderOptions, type BatchStamp } from './record/batch-builder.js'

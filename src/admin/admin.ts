@@ -6,6 +6,7 @@ import type { Random } from '../common/random.js'
 import { KafkaError } from '../errors.js'
 import type { Brokers } from '../protocol/broker.js'
 import { DescribeCluster } from '../protocol/messages/describe-cluster.js'
+import * as acls from './acls.js'
 import { AdminContext } from './admin-context.js'
 import * as configs from './configs.js'
 import * as groupOffsets from './group-offsets.js'
@@ -39,7 +40,7 @@ export interface ClusterDescription {
 }
 
 /**
- * Looks after a cluster: topics, partitions, configs, groups, offsets. For what an operator or a deployment does; producers and consumers need
+ * Looks after a cluster: topics, partitions, configs, groups, offsets, ACLs. For what an operator or a deployment does; producers and consumers need
  * none of it.
  *
  * ```ts
@@ -168,6 +169,24 @@ export class Admin {
     options: AdminCallOptions = {}
   ): Promise<(offsets.TopicPartition & { readonly logStartOffset: number })[]> {
     return offsets.deleteRecords(this.#context, records, options)
+  }
+
+  /**
+   * Adds ACLs: who may do what, for listeners whose `acls` are on. One that is there already is left as it is. Each on its own. Raises INVALID_REQUEST,
+   * POLICY_VIOLATION (there are `millrace.max.acls` already), CLUSTER_AUTHORIZATION_FAILED, and SECURITY_DISABLED from a cluster elsewhere that has none.
+   */
+  createAcls(created: readonly acls.NewAcl[], options: AdminCallOptions = {}): Promise<void> {
+    return acls.createAcls(this.#context, created, options)
+  }
+
+  /** The ACLs that fit a filter; all of them without one. Raises CLUSTER_AUTHORIZATION_FAILED, SECURITY_DISABLED. */
+  describeAcls(filter: acls.AclFilter = {}, options: AdminCallOptions = {}): Promise<acls.Acl[]> {
+    return acls.describeAcls(this.#context, filter, options)
+  }
+
+  /** Removes the ACLs that fit any of the filters, and returns them. An empty filter fits all. Raises as `createAcls` does. */
+  deleteAcls(filters: readonly acls.AclFilter[], options: AdminCallOptions = {}): Promise<acls.Acl[]> {
+    return acls.deleteAcls(this.#context, filters, options)
   }
 
   /** Which cluster this is, and its brokers. */

@@ -5,7 +5,7 @@
 
 /** Read, write, create, delete, alter, describe, describeConfigs, alterConfigs. */
 export const allTopicOperations = 3576
-/** Create, alter, describe, clusterAction, describeConfigs, alterConfigs, idempotentWrite and the two of tokens. */
+/** Create, alter, describe, clusterAction, describeConfigs, alterConfigs and idempotentWrite. */
 export const allClusterOperations = 8096
 /** Read, delete, describe, describeConfigs, alterConfigs. */
 export const allGroupOperations = 3400

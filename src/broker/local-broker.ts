@@ -1,3 +1,4 @@
+import { Access } from '../authorizer/access.js'
 import { type Clock, systemClock } from '../common/clock.js'
 import { type CloseOptions, closeTimeoutMs, endOf, unlimited } from '../common/closing.js'
 import { isPromise, type MaybePromise } from '../common/deferred.js'
@@ -18,11 +19,13 @@ import { MetadataMachine, stateRecord } from '../metadata/metadata-machine.js'
 import type { MetadataRecord } from '../metadata/records.js'
 import type { ScramCredentialState } from '../metadata/scram-credentials.js'
 import { groupOffsetsTopic } from '../metadata/topic-name.js'
+import { anonymous, type ClientAccess } from '../protocol/access.js'
 import type { Broker } from '../protocol/broker.js'
 import type { Api, RequestOf, ResponseOf } from '../protocol/message.js'
 import { Fetch } from '../protocol/messages/fetch.js'
 import { Produce } from '../protocol/messages/produce.js'
 import type { Storage } from '../storage/storage.js'
+import { answerGuarded } from './access/access-table.js'
 import { handlerOf } from './api-table.js'
 import { Backlog } from './backlog/backlog.js'
 import { ForetoldExpiry } from './backlog/foretold-expiry.js'
@@ -45,6 +48,7 @@ import { StateHost, type StateHostOptions } from './state-host.js'
 import type { Topic } from './topic.js'
 import { TopicStore } from './topic-store.js'
 import { endUndecidedTransactions } from './undecided-transactions.js'
+import { UserMakers } from './user-makers.js'
 
 export interface LocalBrokerOptions {
   /** Where logs and metadata are kept. The broker does not close it. */
@@ -70,6 +74,8 @@ export interface ClientIdentity {
   readonly apiVersion?: number
   /** How far the batches that it produces are trusted. Default: `'client'`, not at all. */
   readonly origin?: AppendOrigin
+  /** Who the client is, and by which rules it came in. Default: nobody asks, and it may do everything. */
+  readonly access?: ClientAccess
   /** Stands for the connection of a client that is not in this process, which then counts as a reader of what it fetches. Default: it is in this process. */
   readonly connection?: object
 }
@@ -93,6 +99,7 @@ export class LocalBroker {
   readonly producerIds: ProducerIds
   readonly groups: GroupCoordinator
   readonly backlog: Backlog
+  readonly userMakers = new UserMakers()
   readonly #store: TopicStore
   readonly #metadataHost: StateHost
   readonly #directory: LogDirectory
@@ -262,8 +269,19 @@ export class LocalBroker {
   /** The waist, for one client. */
   connect(client: ClientIdentity): Broker {
     const { clientId, clientHost = '/in-process', apiVersion = newestVersion, origin = 'client', connection } = client
-    const context: RequestContext = { clientId, clientHost, apiVersion, origin, ...(connection && { connection }) }
+    const standing = client.access && this.#standingOf(client.access, clientId, clientHost)
+    const context: RequestContext = { clientId, clientHost, apiVersion, origin, ...standing, ...(connection && { connection }) }
     return { request: (api, body, signal) => this.#request(api, body, context, signal), answersAborted: true }
+  }
+
+  /** What follows for a client from who it is, and from the rules of the door that it came in by. */
+  #standingOf({ principal, rules }: ClientAccess, clientId: string, clientHost: string): Partial<RequestContext> {
+    if (!rules) return principal === anonymous ? {} : { user: principal.slice(principal.indexOf(':') + 1) }
+    if (rules.superUsers.has(principal)) return { hasAcls: rules.acls }
+    const { clock, metadata } = this
+    const asker = { principal, host: clientHost.replace(/^\//, ''), clientId }
+    const tell = (error: unknown, during: string) => this.tell(error, during)
+    return { hasAcls: rules.acls, access: new Access(asker, rules, { acls: metadata.acls, clock, tell }) }
   }
 
   /** What is kept of a user whom clients made, by Kafka's numbers of the mechanisms; for listeners, who ask for proof. */
@@ -401,7 +419,16 @@ export class LocalBroker {
     if (turn) return turn.then(() => this.#request(api, body, context, signal))
     let response: MaybePromise<ResponseOf<A>>
     try {
-      response = handle(this, body, context, signal)
+      const { access } = context
+      response = access
+        ? answerGuarded(api, {
+            access: access.during(api.name),
+            node: this,
+            request: body,
+            context,
+            answer: allowed => handle(this, allowed, context, signal)
+          })
+        : handle(this, body, context, signal)
     } catch (error) {
       return Promise.reject(this.#failed(api, error))
     }

@@ -1,3 +1,4 @@
+import type { Access } from '../authorizer/access.js'
 import type { AppendOrigin } from '../log/batch-validation.js'
 
 /** Who asks, and in which version of the API: what a handler knows besides the request itself. */
@@ -9,6 +10,12 @@ export interface RequestContext {
   readonly apiVersion: number
   /** How far the batches that it produces are trusted. */
   readonly origin: AppendOrigin
+  /** Decides what the client may do. Absent: everything. */
+  readonly access?: Access
+  /** Whether ACLs decide on what the client may do, or would if it were not allowed everything. */
+  readonly hasAcls?: boolean
+  /** The user that the client came in as at a door without an authorizer: it may change its own password, and nobody else's. */
+  readonly user?: string
   /** Stands for the connection of a client that is not in this process. */
   readonly connection?: object
 }

@@ -24,6 +24,11 @@ export function isPromise<T>(value: MaybePromise<T>): value is Promise<T> {
   return typeof (value as Promise<T> | undefined)?.then === 'function'
 }
 
+/** Goes on with a value: at once where it is here. */
+export function whenThere<T, R>(value: MaybePromise<T>, goOn: (value: T) => MaybePromise<R>): MaybePromise<R> {
+  return isPromise(value) ? value.then(goOn) : goOn(value)
+}
+
 /** Settles like `promise`, unless the signal aborts first: then it rejects with the signal's reason. */
 export function abortable<T>(promise: Promise<T>, signal?: AbortSignal): Promise<T> {
   if (!signal) return promise

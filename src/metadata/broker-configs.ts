@@ -32,6 +32,7 @@ function limit(name: string, documentation: string) {
 const ownConfigs: readonly BrokerConfig[] = [
   own('auto.create.topics.enable', 'boolean', true, 'Whether a topic that is asked for comes into being.'),
   own('delete.topic.enable', 'boolean', true, 'Whether topics may be deleted.'),
+  own('millrace.max.acls', 'int', 10_000, 'How many ACLs there may be.', { min: 0 }),
   limit('millrace.max.committed.offsets', 'How many offsets all groups may have committed'),
   limit('millrace.max.group.bytes', 'How many bytes all that clients say of groups may take'),
   limit('millrace.max.groups', 'How many groups there may be'),

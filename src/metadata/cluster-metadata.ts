@@ -1,5 +1,6 @@
 import { KafkaError } from '../errors.js'
 import { isOwnConfig } from '../record/backlog-quota.js'
+import { AclStore } from './acls.js'
 import type { MetadataRecord } from './records.js'
 import type { ScramCredentialState, ScramCredentials } from './scram-credentials.js'
 import { collisionKey } from './topic-name.js'
@@ -50,7 +51,7 @@ interface MutableTopicState extends TopicState {
   readonly configs: Map<string, string>
 }
 
-/** Topics, partitions, configs and users of a cluster: state that only `replay` changes, rebuilt from `__cluster_metadata` on every start. */
+/** Topics, partitions, configs, users and ACLs of a cluster: state that only `replay` changes, rebuilt from `__cluster_metadata` on every start. */
 export class ClusterMetadata {
   readonly #topics = new Map<string, MutableTopicState>()
   readonly #names = new Map<string, string>()
@@ -59,6 +60,7 @@ export class ClusterMetadata {
   readonly #scramCredentials = new Map<string, Map<number, ScramCredentialState>>()
   /** What is set on brokers, client metrics and groups: by their type, then by their name. */
   readonly #configs = new Map(keptByName.map(type => [type, new Map<string, Map<string, string>>()]))
+  readonly #acls = new AclStore()
   #nextProducerId = 0
 
   /** All producer ids below it are taken. */
@@ -83,6 +85,11 @@ export class ClusterMetadata {
   /** The names of those of a type on which something is set. */
   configuredNames(type: number): string[] {
     return [...(this.#configs.get(type)?.keys() ?? [])]
+  }
+
+  /** Who may do what, for listeners that ask. */
+  get acls(): Pick<AclStore, 'all' | 'size' | 'has' | 'matching'> {
+    return this.#acls
   }
 
   topicById(id: string): TopicState | undefined {
@@ -146,6 +153,12 @@ export class ClusterMetadata {
         if (ofUser?.size === 0) this.#scramCredentials.delete(record.name)
         return
       }
+      case 'acl': {
+        const { type: _, id, ...acl } = record
+        return this.#acls.add(id, acl)
+      }
+      case 'removeAcl':
+        return this.#acls.remove(record.id)
     }
   }
 
@@ -159,6 +172,7 @@ export class ClusterMetadata {
     for (const [type, resources] of this.#configs)
       for (const [resourceName, configs] of resources)
         for (const [name, value] of configs) yield { type: 'config', resourceType: type, resourceName, name, value }
+    for (const [id, acl] of this.#acls.all) yield { type: 'acl', id, ...acl }
     for (const { name, id, partitions, configs } of this.#topics.values()) {
       yield { type: 'topic', name, topicId: id }
       for (const partition of partitions) yield partitionRecord(id, partition)

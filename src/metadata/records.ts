@@ -109,6 +109,31 @@ const RemoveUserScramCredentialRecord = schema({
   fields: { name: string(), mechanism: int8() }
 })
 
+/** An ACL allows or forbids something. */
+const AccessControlEntryRecord = schema({
+  name: 'AccessControlEntryRecord',
+  versions: '0',
+  flexible: '0+',
+  fields: {
+    id: uuid(),
+    resourceType: int8(),
+    resourceName: string(),
+    patternType: int8(),
+    principal: string(),
+    host: string(),
+    operation: int8(),
+    permissionType: int8()
+  }
+})
+
+/** An ACL is gone. */
+const RemoveAccessControlEntryRecord = schema({
+  name: 'RemoveAccessControlEntryRecord',
+  versions: '0',
+  flexible: '0+',
+  fields: { id: uuid() }
+})
+
 /** What stands in `__cluster_metadata`, as objects. */
 export type MetadataRecord =
   | ({ readonly type: 'topic' } & SchemaMessage<typeof TopicRecord>)
@@ -120,6 +145,8 @@ export type MetadataRecord =
   | ({ readonly type: 'producerIds' } & SchemaMessage<typeof ProducerIdsRecord>)
   | ({ readonly type: 'userScramCredential' } & SchemaMessage<typeof UserScramCredentialRecord>)
   | ({ readonly type: 'removeUserScramCredential' } & SchemaMessage<typeof RemoveUserScramCredentialRecord>)
+  | ({ readonly type: 'acl' } & SchemaMessage<typeof AccessControlEntryRecord>)
+  | ({ readonly type: 'removeAcl' } & SchemaMessage<typeof RemoveAccessControlEntryRecord>)
 
 const schemas: Record<MetadataRecord['type'], { readonly apiKey: number; readonly schema: Schema }> = {
   topic: { apiKey: 2, schema: TopicRecord },
@@ -130,6 +157,8 @@ const schemas: Record<MetadataRecord['type'], { readonly apiKey: number; readonl
   userScramCredential: { apiKey: 11, schema: UserScramCredentialRecord },
   featureLevel: { apiKey: 12, schema: FeatureLevelRecord },
   producerIds: { apiKey: 15, schema: ProducerIdsRecord },
+  acl: { apiKey: 18, schema: AccessControlEntryRecord },
+  removeAcl: { apiKey: 19, schema: RemoveAccessControlEntryRecord },
   removeUserScramCredential: { apiKey: 22, schema: RemoveUserScramCredentialRecord }
 }
 
@@ -154,10 +183,10 @@ export function encodeMetadataRecord(record: MetadataRecord): Uint8Array {
 
 /**
  * Records of a Kafka cluster that a single node passes over: registrations of brokers and controllers
- * (0, 1, 7, 8, 17, 27, 28), tokens, quotas and access (10, 14, 18, 19, 26), the begin and end of a
+ * (0, 1, 7, 8, 17, 27, 28), tokens and quotas (10, 14, 26), the begin and end of a
  * transaction of metadata (23, 24), and records without effect (20, 21).
  */
-const passedOver: ReadonlySet<number> = new Set([0, 1, 7, 8, 10, 14, 17, 18, 19, 20, 21, 23, 24, 26, 27, 28])
+const passedOver: ReadonlySet<number> = new Set([0, 1, 7, 8, 10, 14, 17, 20, 21, 23, 24, 26, 27, 28])
 
 /**
  * Undefined for a record that does not matter here. Throws INVALID_RECORD for bytes that are none that Kafka writes, or take something back (25): state

@@ -1,3 +1,11 @@
+export type {
+  AccessRules,
+  AclResourceType,
+  Authorize,
+  AuthorizedOperation,
+  AuthorizeRequest,
+  ClientAccess
+} from '../protocol/access.js'
 export type { ConnectOptions, RemoteBrokersOptions } from './client-options.js'
 export { connect } from './connect.js'
 export { cutAnswer, type Exchange, type Intercept, type Interception, noAnswer } from './intercept.js'

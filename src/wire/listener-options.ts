@@ -1,6 +1,7 @@
 import type { Clock } from '../common/clock.js'
 import { expectClock, systemClock } from '../common/clock.js'
 import { expectFunction, expectInteger, expectKnownKeys, expectOneOf, expectString, givenOptions, shown } from '../common/options.js'
+import type { AccessRules, Authorize } from '../protocol/access.js'
 import { apis } from '../protocol/apis.js'
 import type { Intercept } from './intercept.js'
 import { type SaslServerOptions, saslMechanisms } from './sasl/sasl-options.js'
@@ -20,6 +21,24 @@ export interface ListenOptions {
   readonly tls?: TlsOptions
   /** Who may come in. Default: everybody. */
   readonly sasl?: SaslServerOptions
+  /**
+   * The cluster's ACLs decide what each client may do, as Kafka's `StandardAuthorizer` decides: what no ACL allows is refused. ACLs are made by
+   * `cluster.admin().createAcls`, by `kafka-acls`, and by every client that may alter the cluster. Default: `true` where `superUsers` or
+   * `allowEveryoneIfNoAclFound` is given, else `false`: then whoever is let in may do everything, but cannot change the users of others.
+   */
+  readonly acls?: boolean
+  /** Users who may do everything, as `'admin'` or `'User:admin'`; without `sasl`, all clients are `'User:ANONYMOUS'`. Default: none. */
+  readonly superUsers?: readonly string[]
+  /** Whether a resource that no ACL is about is open to all, as Kafka's `allow.everyone.if.no.acl.found`. Default: `false`. */
+  readonly allowEveryoneIfNoAclFound?: boolean
+  /**
+   * A rule of your own, asked for each thing that a request needs (`{ principal, operation: 'read', resource: { type: 'topic', name } }`, and more).
+   * What it does not answer with `true` is refused; where it throws, rejects or takes too long, the cluster emits `error` as well. With ACLs too, both
+   * have to allow. Super users are not asked about. Default: none.
+   */
+  readonly authorize?: Authorize
+  /** Milliseconds that an answer of `authorize` may take. Default: 5000. */
+  readonly authorizeTimeoutMs?: number
   /**
    * The largest request, in bytes; a larger one closes its connection, as does one of more than 100,000 array elements. Default: 104857600, 100 MiB, as
    * Kafka's; 512 KiB before authentication.
@@ -52,10 +71,16 @@ const listenDefaults = Object.freeze({
   maxInFlightBytes: 256 * 1024 * 1024,
   idleTimeoutMs: 600_000,
   stallTimeoutMs: 30_000,
+  superUsers: [] as readonly string[],
+  authorizeTimeoutMs: 5000,
   clock: systemClock
 })
 
-const known = [...Object.keys(listenDefaults), 'advertisedHost', 'advertisedPort', 'tls', 'sasl', 'maxVersions', 'intercept']
+const known = [
+  ...Object.keys(listenDefaults),
+  ...['advertisedHost', 'advertisedPort', 'tls', 'sasl', 'maxVersions', 'intercept'],
+  ...['acls', 'allowEveryoneIfNoAclFound', 'authorize']
+]
 
 export type CheckedListenOptions = ListenOptions & Required<Pick<ListenOptions, keyof typeof listenDefaults>>
 
@@ -78,7 +103,25 @@ export function checkListenOptions(given: ListenOptions): CheckedListenOptions {
     expectInteger(`maxVersions.${name}`, version, -1)
   }
   if (options.intercept !== undefined) expectFunction('intercept', options.intercept)
+  for (const name of ['acls', 'allowEveryoneIfNoAclFound'] as const)
+    if (options[name] !== undefined) expectOneOf(name, options[name], [true, false])
+  if (!Array.isArray(options.superUsers))
+    throw new TypeError(`Expected \`superUsers\` to be an array of names, got ${shown(options.superUsers)}`)
+  for (const user of options.superUsers) expectString('superUsers', user)
+  if (options.authorize !== undefined) expectFunction('authorize', options.authorize)
+  expectInteger('authorizeTimeoutMs', options.authorizeTimeoutMs, 1)
+  if (options.acls === false && options.allowEveryoneIfNoAclFound !== undefined)
+    throw new TypeError('Expected `allowEveryoneIfNoAclFound` only where ACLs decide: leave out `acls: false`')
   return options
+}
+
+/** The rules for clients of a listener; undefined where whoever is let in may do everything. `given` are the options as the caller wrote them. */
+export function accessRules(options: CheckedListenOptions, given: ListenOptions): AccessRules | undefined {
+  const { superUsers, allowEveryoneIfNoAclFound = false, authorize, authorizeTimeoutMs } = options
+  const hasAcls = options.acls ?? (given.superUsers !== undefined || given.allowEveryoneIfNoAclFound !== undefined)
+  if (!hasAcls && !authorize) return undefined
+  const names = superUsers.map(user => (user.includes(':') ? user : `User:${user}`))
+  return { acls: hasAcls, superUsers: new Set(names), allowEveryoneIfNoAclFound, authorizeTimeoutMs, ...(authorize && { authorize }) }
 }
 
 function checkSasl({ mechanisms, ...rest }: SaslServerOptions): void {

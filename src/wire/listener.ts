@@ -5,12 +5,13 @@ import { closeTimeoutMs } from '../common/closing.js'
 import { deferred } from '../common/deferred.js'
 import { Emitter } from '../common/emitter.js'
 import { KafkaError } from '../errors.js'
+import { type AccessRules, anonymous, type ClientAccess } from '../protocol/access.js'
 import type { Broker } from '../protocol/broker.js'
 import { ByteBudget } from './byte-budget.js'
 import type { Endpoint } from './endpoints.js'
 import { FetchShare } from './fetch-share.js'
 import { FrameMemory } from './frame-memory.js'
-import { type CheckedListenOptions, checkListenOptions, type ListenOptions } from './listener-options.js'
+import { accessRules, type CheckedListenOptions, checkListenOptions, type ListenOptions } from './listener-options.js'
 import { Authentication } from './sasl/authentication.js'
 import { credentials, refuseChangesOfGiven } from './sasl/credentials.js'
 import { saslMechanisms } from './sasl/sasl-options.js'
@@ -21,12 +22,13 @@ import { clientHostOf, ServerConnection } from './server-connection.js'
 
 /** What can be listened for: a node in this process, or a cluster that has one. */
 export interface Connectable {
-  /** The waist, for one client and one version of an API. */
+  /** The waist, for one client and one version of an API. What stands behind it has to obey `access`. */
   connect(client: {
     readonly clientId: string
     readonly clientHost: string
     readonly apiVersion: number
     readonly connection?: object
+    readonly access?: ClientAccess
   }): Broker
   /** What the node keeps of a user whom clients made (AlterUserScramCredentials), by Kafka's numbers of the mechanisms. */
   scramCredentials?(user: string): ReadonlyMap<number, ScramCredential> | undefined
@@ -79,7 +81,7 @@ export async function listen(target: Connectable | NodeOwner, options: ListenOpt
   const served = await ServedApis.of(node.connect({ clientId: 'listener', clientHost: '/listener', apiVersion: 4 }), {
     ...(maxVersions && { maxVersions })
   })
-  const listener = new Listener(node, checked, users, served)
+  const listener = new Listener(node, checked, accessRules(checked, options), users, served)
   await listener.start()
   return listener
 }
@@ -91,6 +93,7 @@ const strangersShare = 16
 export class Listener extends Emitter<ListenerEvents> implements AsyncDisposable {
   readonly #target: Connectable
   readonly #options: CheckedListenOptions
+  readonly #rules: AccessRules | undefined
   readonly #users: Users | undefined
   readonly #served: ServedApis
   readonly #budget: ByteBudget
@@ -106,10 +109,17 @@ export class Listener extends Emitter<ListenerEvents> implements AsyncDisposable
   #closing: Promise<void> | undefined
 
   /** @internal */
-  constructor(target: Connectable, options: CheckedListenOptions, users: Users | undefined, served: ServedApis) {
+  constructor(
+    target: Connectable,
+    options: CheckedListenOptions,
+    rules: AccessRules | undefined,
+    users: Users | undefined,
+    served: ServedApis
+  ) {
     super()
     this.#target = target
     this.#options = options
+    this.#rules = rules
     this.#users = users
     this.#served = served
     this.#budget = new ByteBudget(options.maxInFlightBytes)
@@ -226,6 +236,7 @@ export class Listener extends Emitter<ListenerEvents> implements AsyncDisposable
     const mechanisms = this.#options.sasl?.mechanisms ?? saslMechanisms
     // The node keeps it for a while; the connection itself may go.
     const stand = {}
+    const authentication = new Authentication(this.#users && credentials(this.#users, this.#target), mechanisms)
     const connection = new ServerConnection(
       this.#nextId++,
       socket,
@@ -238,8 +249,11 @@ export class Listener extends Emitter<ListenerEvents> implements AsyncDisposable
         maxRequestBytes: this.#options.maxRequestBytes,
         intercept: this.#options.intercept,
         endpoint: () => this.#endpoint,
-        authentication: new Authentication(this.#users && credentials(this.#users, this.#target), mechanisms),
-        brokerFor: (clientId, clientHost, apiVersion) => this.#target.connect({ clientId, clientHost, apiVersion, connection: stand }),
+        authentication,
+        brokerFor: (clientId, clientHost, apiVersion) => {
+          const access = this.#accessOf(authentication.user)
+          return this.#target.connect({ clientId, clientHost, apiVersion, access, connection: stand })
+        },
         own: (api, body) => this.#users && refuseChangesOfGiven(this.#users, api, body),
         now: () => this.#options.clock.monotonic()
       },
@@ -249,6 +263,11 @@ export class Listener extends Emitter<ListenerEvents> implements AsyncDisposable
     const { id, clientHost } = connection
     this.emit('connection', { id, clientHost })
     if (this.#closing) connection.close()
+  }
+
+  #accessOf(user: string | undefined): ClientAccess {
+    const principal = user === undefined ? anonymous : `User:${user}`
+    return { principal, ...(this.#rules && { rules: this.#rules }) }
   }
 
   #left(connection: ServerConnection, reason: KafkaError | undefined): void {

@@ -9,15 +9,21 @@ import {
 import type { RequestOf, ResponseOf } from '../../protocol/message.js'
 import type { AlterUserScramCredentials } from '../../protocol/messages/alter-user-scram-credentials.js'
 import type { LocalBroker } from '../local-broker.js'
+import type { RequestContext } from '../request-context.js'
 
 type Request = RequestOf<typeof AlterUserScramCredentials>
 type Response = ResponseOf<typeof AlterUserScramCredentials>
 
 /** Makes, changes and removes users. Of what clients send, only the two keys are kept: a salted password would let in whoever finds it. */
-export async function alterUserScramCredentials(node: LocalBroker, request: Request): Promise<Response> {
+export async function alterUserScramCredentials(node: LocalBroker, request: Request, { user }: RequestContext): Promise<Response> {
   const valid = request.upsertions.filter(upsertion => !problemOfUpsertion(upsertion))
   const keys = new Map(await Promise.all(valid.map(async upsertion => [upsertion, await keysOf(upsertion)] as const)))
-  return node.change(() => decide(node.metadata.scramCredentials, request, keys, node.configs.number('millrace.max.users')))
+  const most = node.configs.number('millrace.max.users')
+  return node.change(() => {
+    const credentials = node.metadata.scramCredentials
+    if (user === undefined) return decide(credentials, request, keys, most)
+    return node.userMakers.decide(user, credentials, request, allowed => decide(credentials, allowed, keys, most))
+  })
 }
 
 async function keysOf({ mechanism, saltedPassword }: ScramUpsertion): Promise<ScramKeys> {

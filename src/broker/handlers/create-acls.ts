@@ -1,9 +1,14 @@
+import { createAcls as decide, noAuthorizer } from '../../authorizer/change-acls.js'
+import type { MaybePromise } from '../../common/deferred.js'
 import type { RequestOf, ResponseOf } from '../../protocol/message.js'
 import type { CreateAcls } from '../../protocol/messages/create-acls.js'
 import type { LocalBroker } from '../local-broker.js'
-import { noAuthorizer } from './no-authorizer.js'
+import type { RequestContext } from '../request-context.js'
 
-/** Says that nobody's access is restricted here. */
-export function createAcls(_node: LocalBroker, { creations }: RequestOf<typeof CreateAcls>): ResponseOf<typeof CreateAcls> {
-  return { results: creations.map(() => noAuthorizer) }
+type Request = RequestOf<typeof CreateAcls>
+
+/** Adds ACLs, which hold from the next request on. */
+export function createAcls(node: LocalBroker, request: Request, context: RequestContext): MaybePromise<ResponseOf<typeof CreateAcls>> {
+  if (!context.hasAcls) return { results: request.creations.map(() => noAuthorizer) }
+  return node.change(() => decide(node.metadata, request, node))
 }

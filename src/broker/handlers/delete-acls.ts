@@ -1,9 +1,14 @@
+import { deleteAcls as decide, noAuthorizer } from '../../authorizer/change-acls.js'
+import type { MaybePromise } from '../../common/deferred.js'
 import type { RequestOf, ResponseOf } from '../../protocol/message.js'
 import type { DeleteAcls } from '../../protocol/messages/delete-acls.js'
 import type { LocalBroker } from '../local-broker.js'
-import { noAuthorizer } from './no-authorizer.js'
+import type { RequestContext } from '../request-context.js'
 
-/** Says that nobody's access is restricted here. */
-export function deleteAcls(_node: LocalBroker, { filters }: RequestOf<typeof DeleteAcls>): ResponseOf<typeof DeleteAcls> {
-  return { filterResults: filters.map(() => ({ ...noAuthorizer, matchingAcls: [] })) }
+type Request = RequestOf<typeof DeleteAcls>
+
+/** Removes ACLs, which hold no longer from the next request on. */
+export function deleteAcls(node: LocalBroker, request: Request, context: RequestContext): MaybePromise<ResponseOf<typeof DeleteAcls>> {
+  if (!context.hasAcls) return { filterResults: request.filters.map(() => ({ ...noAuthorizer, matchingAcls: [] })) }
+  return node.change(() => decide(node.metadata, request))
 }

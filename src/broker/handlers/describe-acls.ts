@@ -1,9 +1,12 @@
-import type { ResponseOf } from '../../protocol/message.js'
+import { describeAcls as describe, noAuthorizer } from '../../authorizer/change-acls.js'
+import type { RequestOf, ResponseOf } from '../../protocol/message.js'
 import type { DescribeAcls } from '../../protocol/messages/describe-acls.js'
 import type { LocalBroker } from '../local-broker.js'
-import { noAuthorizer } from './no-authorizer.js'
+import type { RequestContext } from '../request-context.js'
 
-/** Says that nobody's access is restricted here. */
-export function describeAcls(_node: LocalBroker): ResponseOf<typeof DescribeAcls> {
-  return { ...noAuthorizer, resources: [] }
+type Request = RequestOf<typeof DescribeAcls>
+
+/** Tells ACLs. */
+export function describeAcls(node: LocalBroker, request: Request, context: RequestContext): ResponseOf<typeof DescribeAcls> {
+  return context.hasAcls ? describe(node.metadata, request) : { ...noAuthorizer, resources: [] }
 }

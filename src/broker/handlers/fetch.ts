@@ -1,4 +1,4 @@
-import { isPromise, type MaybePromise } from '../../common/deferred.js'
+import { isPromise, type MaybePromise, whenThere } from '../../common/deferred.js'
 import { release } from '../../common/lease.js'
 import { zeroUuid } from '../../common/uuid.js'
 import { errorNumber } from '../../errors.js'
@@ -22,6 +22,7 @@ const unknownSession = errorNumber('FETCH_SESSION_ID_NOT_FOUND')
 const [newSession, noSession] = [0, -1]
 const readCommitted = 1
 const unknownPartition = errorNumber('UNKNOWN_TOPIC_OR_PARTITION')
+const topicDenied = errorNumber('TOPIC_AUTHORIZATION_FAILED')
 const offsetOutOfRange = errorNumber('OFFSET_OUT_OF_RANGE')
 
 /**
@@ -30,8 +31,34 @@ const offsetOutOfRange = errorNumber('OFFSET_OUT_OF_RANGE')
  */
 export function fetch(node: LocalBroker, request: Request, context: RequestContext, signal?: AbortSignal): MaybePromise<Response> {
   if (isIncremental(request)) return { throttleTimeMs: 0, errorCode: unknownSession, sessionId: 0, responses: [] }
-  if (context.connection) countAsReader(node, request, context as RemoteClient)
-  const round = new FetchRound(node, request, signal)
+  return whenThere(deniedIn(node, request, context), denied => fetchAllowed(node, request, denied, context, signal))
+}
+
+type Denied = ReadonlySet<string> | undefined
+
+/** The names of those topics that the client may not read; undefined where it may read all. */
+function deniedIn(node: LocalBroker, request: Request, { access }: RequestContext): MaybePromise<Denied> {
+  if (!access) return undefined
+  const { topics, replicaId = -1, replicaState } = request
+  const names = topics.flatMap(({ topic: name = '', topicId = zeroUuid }) => {
+    return topicId === zeroUuid ? name : (node.findTopic(name, topicId)?.name ?? [])
+  })
+  const denied = (allowed: ReadonlySet<string>) => new Set(names.filter(name => !allowed.has(name)))
+  // Replicas read what they are told to keep.
+  if (replicaId >= 0 || (replicaState?.replicaId ?? -1) >= 0)
+    return whenThere(access.mayCluster('clusterAction'), isBroker => (isBroker ? undefined : new Set(names)))
+  return whenThere(access.during('Fetch').which('read', 'topic', names), denied)
+}
+
+function fetchAllowed(
+  node: LocalBroker,
+  request: Request,
+  denied: Denied,
+  context: RequestContext,
+  signal: AbortSignal | undefined
+): MaybePromise<Response> {
+  if (context.connection) countAsReader(node, request, denied, context as RemoteClient)
+  const round = new FetchRound(node, request, denied, signal)
   const { maxWaitMs } = request
   const answer = () => (round.isComplete || maxWaitMs <= 0 ? round.response() : round.wait(node.clock.monotonic() + maxWaitMs))
   const read = round.read()
@@ -44,12 +71,12 @@ function isIncremental({ sessionEpoch = noSession }: Request): boolean {
 }
 
 /** What a client over the wire fetches is kept for it, and for a while after it has fallen silent. */
-function countAsReader(node: LocalBroker, { topics, maxWaitMs }: Request, client: RemoteClient): void {
+function countAsReader(node: LocalBroker, { topics, maxWaitMs }: Request, denied: Denied, client: RemoteClient): void {
   const until = node.clock.monotonic() + Math.max(0, maxWaitMs) + node.quietReaderMs
   let hasMoved = false
   for (const { topic: name = '', topicId = zeroUuid, partitions } of topics) {
     const topic = node.findTopic(name, topicId)
-    if (!topic) continue
+    if (!topic || denied?.has(topic.name)) continue
     for (const { partition, fetchOffset } of partitions)
       if (topic.partitions[partition]?.backlog.fetchedBy(client, fetchOffset, until)) hasMoved = true
   }
@@ -68,6 +95,7 @@ interface Reading {
 class FetchRound {
   readonly #node: LocalBroker
   readonly #request: Request
+  readonly #denied: Denied
   readonly #signal: AbortSignal | undefined
   readonly #readings: Reading[] = []
   /** Which is read next. */
@@ -75,16 +103,19 @@ class FetchRound {
   #hasError = false
   #bytes = 0
 
-  constructor(node: LocalBroker, request: Request, signal: AbortSignal | undefined) {
+  constructor(node: LocalBroker, request: Request, denied: Denied, signal: AbortSignal | undefined) {
     this.#node = node
     this.#request = request
+    this.#denied = denied
     this.#signal = signal
     for (const { topic: name = '', topicId = zeroUuid, partitions } of request.topics) {
       const topic = node.findTopic(name, topicId)
       for (const wanted of partitions) {
-        const partition = topic?.partitions[wanted.partition]
+        const isDenied = denied?.has(topic?.name ?? name) === true
+        const partition = isDenied ? undefined : topic?.partitions[wanted.partition]
         const reading: Reading = { partition, wanted, upTo: -1, answer: undefined }
-        if (!partition) this.#refuse(reading, topic ? unknownPartition : node.unknownTopicError(topicId))
+        if (isDenied) this.#refuse(reading, topicDenied)
+        else if (!partition) this.#refuse(reading, topic ? unknownPartition : node.unknownTopicError(topicId))
         this.#readings.push(reading)
       }
     }
@@ -127,7 +158,7 @@ class FetchRound {
   /** A new reading of all, which takes the place of this one; what was read is given back. */
   #again(): FetchRound {
     for (const { answer } of this.#readings) if (answer?.records) release(answer.records)
-    return new FetchRound(this.#node, this.#request, this.#signal)
+    return new FetchRound(this.#node, this.#request, this.#denied, this.#signal)
   }
 
   response(): Response {

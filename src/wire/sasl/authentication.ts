@@ -22,6 +22,11 @@ export class Authentication {
     return this.#credentials === undefined || this.#exchange?.user !== undefined
   }
 
+  /** Who the client is, once that is proved. */
+  get user(): string | undefined {
+    return this.#exchange?.user
+  }
+
   /** Whether what comes next is a bare token in a frame: the way of SaslHandshake version 0. */
   get expectsRawToken(): boolean {
     return this.#raw && !this.isComplete

@@ -1,0 +1,167 @@
+import type { Clock } from '../common/clock.js'
+import { isPromise, type MaybePromise, whenThere } from '../common/deferred.js'
+import { shown } from '../common/options.js'
+import { KafkaError } from '../errors.js'
+import type { AclStore } from '../metadata/acls.js'
+import {
+  type AccessRules,
+  type AclResourceType,
+  type AuthorizedOperation,
+  type AuthorizeRequest,
+  aclOperations,
+  aclResourceTypes,
+  clusterName
+} from '../protocol/access.js'
+import { allowedByAcls, allowedSomewhere } from './acl-rules.js'
+
+/** Who asks. */
+export interface Asker {
+  readonly principal: string
+  readonly host: string
+  readonly clientId: string
+}
+
+/** What an access needs of the node. */
+export interface AccessParts {
+  readonly acls: Pick<AclStore, 'all' | 'matching'>
+  readonly clock: Clock
+  /** Tells of an `authorize` function that failed. */
+  readonly tell: (error: unknown, during: string) => void
+}
+
+/** So many questions of one client are put to an `authorize` function at the same time. */
+const mostAtOnce = 64
+
+/** The operations that each kind of resource has. */
+const operationsOf: { readonly [T in AclResourceType]?: readonly AuthorizedOperation[] } = {
+  topic: ['read', 'write', 'create', 'delete', 'alter', 'describe', 'describeConfigs', 'alterConfigs'],
+  group: ['read', 'delete', 'describe', 'describeConfigs', 'alterConfigs'],
+  cluster: ['create', 'alter', 'describe', 'clusterAction', 'describeConfigs', 'alterConfigs', 'idempotentWrite']
+}
+
+/** What one client may do. The answers are here at once, unless the rules have an `authorize` function that takes its time. */
+export class Access {
+  readonly #asker: Asker
+  readonly #rules: AccessRules
+  readonly #parts: AccessParts
+  readonly #api: string
+
+  constructor(asker: Asker, rules: AccessRules, parts: AccessParts, api = '') {
+    this.#asker = asker
+    this.#rules = rules
+    this.#parts = parts
+    this.#api = api
+  }
+
+  /** The same access while this API is used. */
+  during(api: string): Access {
+    return this.#rules.authorize ? new Access(this.#asker, this.#rules, this.#parts, api) : this
+  }
+
+  may(operation: AuthorizedOperation, type: AclResourceType, name: string): MaybePromise<boolean> {
+    if (!this.#mayByAcls(operation, type, name)) return false
+    return this.#rules.authorize ? this.#ask(operation, type, name) : true
+  }
+
+  /** Whether something may be done with the cluster itself. */
+  mayCluster(operation: AuthorizedOperation): MaybePromise<boolean> {
+    return this.may(operation, 'cluster', clusterName)
+  }
+
+  /** Those of the names with whose resources this may be done. */
+  which(operation: AuthorizedOperation, type: AclResourceType, names: Iterable<string>): MaybePromise<ReadonlySet<string>> {
+    const allowed = new Set<string>()
+    for (const name of names) if (this.#mayByAcls(operation, type, name)) allowed.add(name)
+    if (!this.#rules.authorize || allowed.size === 0) return allowed
+    const asked = [...allowed]
+    const answers = this.#askAll(asked.map(name => () => this.#ask(operation, type, name)))
+    return whenThere(answers, all => new Set(asked.filter((_, i) => all[i])))
+  }
+
+  /** Whether there may be a resource of the type with which this may be done. `existing` are put to an `authorize` function, one by one. */
+  maySomewhere(operation: AuthorizedOperation, type: AclResourceType, existing: Iterable<string>): MaybePromise<boolean> {
+    const { acls, allowEveryoneIfNoAclFound, authorize } = this.#rules
+    if (acls && !allowedSomewhere(this.#parts.acls, this.#question(operation, type), allowEveryoneIfNoAclFound)) return false
+    return authorize ? this.#mayOneOf(operation, type, existing) : true
+  }
+
+  /** All that may be done with a resource, as the sum of 2 to the power of the number of each operation. */
+  operationsOn(type: AclResourceType, name: string): MaybePromise<number> {
+    const operations = operationsOf[type] ?? []
+    const answers = this.#askAll(operations.map(operation => () => this.may(operation, type, name)))
+    return whenThere(answers, all => operations.reduce((sum, operation, i) => (all[i] ? sum + 2 ** aclOperations[operation] : sum), 0))
+  }
+
+  #mayByAcls(operation: AuthorizedOperation, type: AclResourceType, name: string): boolean {
+    const { acls, allowEveryoneIfNoAclFound } = this.#rules
+    return !acls || allowedByAcls(this.#parts.acls, this.#question(operation, type), name, allowEveryoneIfNoAclFound)
+  }
+
+  #question(operation: AuthorizedOperation, type: AclResourceType) {
+    const { principal, host } = this.#asker
+    return { principal, host, operation: aclOperations[operation], resourceType: aclResourceTypes[type] }
+  }
+
+  async #mayOneOf(operation: AuthorizedOperation, type: AclResourceType, names: Iterable<string>): Promise<boolean> {
+    for (const name of names) if (await this.may(operation, type, name)) return true
+    return false
+  }
+
+  /** All answers, in order; not more than a few questions are open at the same time. */
+  #askAll(questions: readonly (() => MaybePromise<boolean>)[]): MaybePromise<boolean[]> {
+    const answers: boolean[] = []
+    const pending: Promise<void>[] = []
+    let next = 0
+    const goOn = (): Promise<void> | undefined => {
+      while (next < questions.length) {
+        const place = next++
+        const answer = questions[place]()
+        if (isPromise(answer))
+          return answer.then(allowed => {
+            answers[place] = allowed
+            return goOn()
+          })
+        answers[place] = answer
+      }
+    }
+    while (next < questions.length && pending.length < mostAtOnce) {
+      const waiting = goOn()
+      if (waiting) pending.push(waiting)
+    }
+    return pending.length === 0 ? answers : Promise.all(pending).then(() => answers)
+  }
+
+  /** Asks the `authorize` function. One that fails, takes too long or says neither yes nor no is told, and counts as no. */
+  #ask(operation: AuthorizedOperation, type: AclResourceType, name: string): MaybePromise<boolean> {
+    const { principal, host, clientId } = this.#asker
+    const request: AuthorizeRequest = { principal, host, clientId, api: this.#api, operation, resource: { type, name } }
+    try {
+      const answer: unknown = this.#rules.authorize!(request)
+      if (!isPromise(answer)) return expectAnswer(answer)
+      return this.#inTime(answer)
+        .then(expectAnswer)
+        .catch(error => this.#failed(error, request))
+    } catch (error) {
+      return this.#failed(error, request)
+    }
+  }
+
+  #failed(error: unknown, { principal, operation, resource }: AuthorizeRequest): false {
+    this.#parts.tell(error, `\`authorize\`, asked whether ${principal} may ${operation} the ${resource.type} \`${resource.name}\``)
+    return false
+  }
+
+  #inTime(answer: Promise<unknown>): Promise<unknown> {
+    const { authorizeTimeoutMs } = this.#rules
+    return new Promise((resolve, reject) => {
+      const late = () => reject(new KafkaError('REQUEST_TIMED_OUT', `\`authorize\` took longer than ${authorizeTimeoutMs} ms`))
+      const timer = this.#parts.clock.setTimer(authorizeTimeoutMs, late, { givesUp: true })
+      answer.then(resolve, reject).finally(() => timer.cancel())
+    })
+  }
+}
+
+function expectAnswer(answer: unknown): boolean {
+  if (typeof answer === 'boolean') return answer
+  throw new TypeError(`Expected \`authorize\` to return true or false, got ${shown(answer)}`)
+}

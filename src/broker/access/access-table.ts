@@ -1,0 +1,192 @@
+import type { MaybePromise } from '../../common/deferred.js'
+import { KafkaError } from '../../errors.js'
+import type { Api, ResponseOf } from '../../protocol/message.js'
+import { AlterConfigs } from '../../protocol/messages/alter-configs.js'
+import { AlterUserScramCredentials } from '../../protocol/messages/alter-user-scram-credentials.js'
+import { ApiVersions } from '../../protocol/messages/api-versions.js'
+import { CreateAcls } from '../../protocol/messages/create-acls.js'
+import { CreatePartitions } from '../../protocol/messages/create-partitions.js'
+import { CreateTopics } from '../../protocol/messages/create-topics.js'
+import { DeleteAcls } from '../../protocol/messages/delete-acls.js'
+import { DeleteGroups } from '../../protocol/messages/delete-groups.js'
+import { DeleteRecords } from '../../protocol/messages/delete-records.js'
+import { DeleteTopics } from '../../protocol/messages/delete-topics.js'
+import { DescribeAcls } from '../../protocol/messages/describe-acls.js'
+import { DescribeCluster } from '../../protocol/messages/describe-cluster.js'
+import { DescribeConfigs } from '../../protocol/messages/describe-configs.js'
+import { DescribeGroups } from '../../protocol/messages/describe-groups.js'
+import { DescribeLogDirs } from '../../protocol/messages/describe-log-dirs.js'
+import { DescribeTopicPartitions } from '../../protocol/messages/describe-topic-partitions.js'
+import { DescribeUserScramCredentials } from '../../protocol/messages/describe-user-scram-credentials.js'
+import { Fetch } from '../../protocol/messages/fetch.js'
+import { FindCoordinator } from '../../protocol/messages/find-coordinator.js'
+import { Heartbeat } from '../../protocol/messages/heartbeat.js'
+import { IncrementalAlterConfigs } from '../../protocol/messages/incremental-alter-configs.js'
+import { InitProducerId } from '../../protocol/messages/init-producer-id.js'
+import { JoinGroup } from '../../protocol/messages/join-group.js'
+import { LeaveGroup } from '../../protocol/messages/leave-group.js'
+import { ListConfigResources } from '../../protocol/messages/list-config-resources.js'
+import { ListGroups } from '../../protocol/messages/list-groups.js'
+import { ListOffsets } from '../../protocol/messages/list-offsets.js'
+import { Metadata } from '../../protocol/messages/metadata.js'
+import { OffsetCommit } from '../../protocol/messages/offset-commit.js'
+import { OffsetDelete } from '../../protocol/messages/offset-delete.js'
+import { OffsetFetch } from '../../protocol/messages/offset-fetch.js'
+import { OffsetForLeaderEpoch } from '../../protocol/messages/offset-for-leader-epoch.js'
+import { Produce } from '../../protocol/messages/produce.js'
+import { SyncGroup } from '../../protocol/messages/sync-group.js'
+import { alterConfigsGuard, clusterGuard, describeClusterGuard, describeConfigsGuard, initProducerIdGuard } from './cluster-guards.js'
+import {
+  deleteGroupsGuard,
+  describeGroupsGuard,
+  findCoordinatorGuard,
+  joinGroupGuard,
+  listGroupsGuard,
+  memberGuard,
+  offsetCommitGuard,
+  offsetDeleteGuard,
+  offsetFetchGuard
+} from './group-guards.js'
+import { clusterDenied, type Guard, type Guarded, groupDenied } from './guard.js'
+import {
+  createPartitionsGuard,
+  createTopicsGuard,
+  deleteRecordsGuard,
+  deleteTopicsGuard,
+  describeTopicPartitionsGuard,
+  listOffsetsGuard,
+  metadataGuard,
+  offsetForLeaderEpochGuard,
+  produceGuard
+} from './topic-guards.js'
+
+/*
+ * Kafka's table of rights: what each API takes. `open` stands for APIs that take none, and for Fetch, whose handler
+ * asks for each partition that it reads (read on the topic). An API that is missing here is refused to every client
+ * that may not do everything.
+ *
+ *     Produce                       write on the topic; write on the transactional id
+ *     ListOffsets, Metadata,        describe on the topic; Metadata that makes a topic, create on it or the cluster
+ *       DescribeTopicPartitions
+ *     OffsetForLeaderEpoch          describe on the topic, or clusterAction
+ *     CreateTopics                  create on the topic or the cluster; describeConfigs, to be told its configs
+ *     CreatePartitions              alter on the topic
+ *     DeleteTopics                  delete on the topic or the cluster, describe to be told that it exists
+ *     DeleteRecords                 delete on the topic
+ *     FindCoordinator               describe on the group or transactional id
+ *     JoinGroup, SyncGroup,         read on the group
+ *       Heartbeat, LeaveGroup
+ *     OffsetCommit                  read on the group, and on the topic
+ *     OffsetFetch                   describe on the group, and on the topic
+ *     OffsetDelete                  delete on the group, read on the topic
+ *     DescribeGroups, ListGroups    describe on the group; ListGroups, or on the cluster
+ *     DeleteGroups                  delete on the group
+ *     DescribeConfigs               describeConfigs on the topic or group, and on the cluster for a broker
+ *     AlterConfigs,                 alterConfigs likewise
+ *       IncrementalAlterConfigs
+ *     InitProducerId                idempotentWrite on the cluster, or write on any topic; write on the transactional id
+ *     DescribeAcls, DescribeLogDirs,  describe on the cluster
+ *       DescribeUserScramCredentials
+ *     CreateAcls, DeleteAcls,       alter on the cluster
+ *       AlterUserScramCredentials
+ *     ListConfigResources           describeConfigs on the cluster
+ */
+
+// biome-ignore lint/suspicious/noExplicitAny: the table holds guards of all kinds; `guard` made sure that each fits its API
+const guards = new Map<number, Guard<any>>()
+
+function guard<A extends Api>(api: A, by: Guard<A>): void {
+  guards.set(api.key, by)
+}
+
+function open<A extends Api>({ request, answer }: Guarded<A>): MaybePromise<ResponseOf<A>> {
+  return answer(request)
+}
+
+const deniedMessage = 'Not authorized for the cluster'
+
+guard(ApiVersions, open)
+guard(Fetch, open)
+guard(Produce, produceGuard)
+guard(ListOffsets, listOffsetsGuard)
+guard(Metadata, metadataGuard)
+guard(DescribeTopicPartitions, describeTopicPartitionsGuard)
+guard(OffsetForLeaderEpoch, offsetForLeaderEpochGuard)
+guard(CreateTopics, createTopicsGuard)
+guard(CreatePartitions, createPartitionsGuard)
+guard(DeleteTopics, deleteTopicsGuard)
+guard(DeleteRecords, deleteRecordsGuard)
+guard(FindCoordinator, findCoordinatorGuard)
+guard(JoinGroup, joinGroupGuard)
+guard(
+  SyncGroup,
+  memberGuard<typeof SyncGroup>(() => ({ errorCode: groupDenied, assignment: new Uint8Array(0) }))
+)
+guard(
+  Heartbeat,
+  memberGuard<typeof Heartbeat>(() => ({ errorCode: groupDenied }))
+)
+guard(
+  LeaveGroup,
+  memberGuard<typeof LeaveGroup>(() => ({ errorCode: groupDenied, members: [] }))
+)
+guard(OffsetCommit, offsetCommitGuard)
+guard(OffsetFetch, offsetFetchGuard)
+guard(OffsetDelete, offsetDeleteGuard)
+guard(DescribeGroups, describeGroupsGuard)
+guard(ListGroups, listGroupsGuard)
+guard(DeleteGroups, deleteGroupsGuard)
+guard(DescribeConfigs, describeConfigsGuard)
+guard(AlterConfigs, alterConfigsGuard<typeof AlterConfigs>)
+guard(IncrementalAlterConfigs, alterConfigsGuard<typeof IncrementalAlterConfigs>)
+guard(InitProducerId, initProducerIdGuard)
+guard(DescribeCluster, describeClusterGuard)
+guard(
+  DescribeLogDirs,
+  clusterGuard<typeof DescribeLogDirs>('describe', () => ({ errorCode: clusterDenied, results: [] }))
+)
+guard(
+  ListConfigResources,
+  clusterGuard<typeof ListConfigResources>('describeConfigs', () => ({ errorCode: clusterDenied, configResources: [] }))
+)
+guard(
+  DescribeUserScramCredentials,
+  clusterGuard<typeof DescribeUserScramCredentials>('describe', () => ({
+    errorCode: clusterDenied,
+    errorMessage: deniedMessage,
+    results: []
+  }))
+)
+guard(
+  AlterUserScramCredentials,
+  clusterGuard<typeof AlterUserScramCredentials>('alter', ({ deletions, upsertions }) => {
+    const names = [...new Set([...deletions, ...upsertions].map(({ name }) => name))]
+    return { results: names.map(user => ({ user, errorCode: clusterDenied, errorMessage: deniedMessage })) }
+  })
+)
+guard(
+  DescribeAcls,
+  clusterGuard<typeof DescribeAcls>('describe', () => ({ errorCode: clusterDenied, errorMessage: deniedMessage, resources: [] }))
+)
+guard(
+  CreateAcls,
+  clusterGuard<typeof CreateAcls>('alter', ({ creations }) => {
+    return { results: creations.map(() => ({ errorCode: clusterDenied, errorMessage: deniedMessage })) }
+  })
+)
+guard(
+  DeleteAcls,
+  clusterGuard<typeof DeleteAcls>('alter', ({ filters }) => {
+    return { filterResults: filters.map(() => ({ errorCode: clusterDenied, errorMessage: deniedMessage, matchingAcls: [] })) }
+  })
+)
+
+/** Answers a client that may not do everything: as far as it may, and with errors for the rest. */
+export function answerGuarded<A extends Api>(api: A, guarded: Guarded<A>): MaybePromise<ResponseOf<A>> {
+  const by: Guard<A> | undefined = guards.get(api.key)
+  if (!by) throw new KafkaError('CLUSTER_AUTHORIZATION_FAILED', `${api.name} is for clients that may do everything`)
+  return by(guarded)
+}
+
+/** The APIs that have an entry in the table. */
+export const guardedApis: ReadonlySet<number> = new Set(guards.keys())

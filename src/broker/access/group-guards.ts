@@ -1,0 +1,214 @@
+import { whenThere } from '../../common/deferred.js'
+import { zeroUuid } from '../../common/uuid.js'
+import { KafkaError } from '../../errors.js'
+import type { Api, RequestOf, ResponseOf } from '../../protocol/message.js'
+import type { DeleteGroups } from '../../protocol/messages/delete-groups.js'
+import type { DescribeGroups } from '../../protocol/messages/describe-groups.js'
+import type { FindCoordinator } from '../../protocol/messages/find-coordinator.js'
+import type { JoinGroup } from '../../protocol/messages/join-group.js'
+import type { ListGroups } from '../../protocol/messages/list-groups.js'
+import type { OffsetCommit } from '../../protocol/messages/offset-commit.js'
+import type { OffsetDelete } from '../../protocol/messages/offset-delete.js'
+import type { OffsetFetch } from '../../protocol/messages/offset-fetch.js'
+import { operationsNotAsked } from '../authorized-operations.js'
+import { type Guard, type Guarded, groupDenied, inOrder, parted, topicDenied, transactionalIdDenied } from './guard.js'
+
+/** For requests of members of a group, whose response is an error and little else. */
+export function memberGuard<A extends Api>(refused: (request: RequestOf<A>, apiVersion: number) => ResponseOf<A>): Guard<A> {
+  return ({ access, request, context, answer }) => {
+    const { groupId } = request as object as { readonly groupId: string }
+    return whenThere(access.may('read', 'group', groupId), isAllowed =>
+      isAllowed ? answer(request) : refused(request, context.apiVersion)
+    )
+  }
+}
+
+/** From this version on the protocol of an answer may be null. */
+const nullableProtocolVersion = 7
+
+export const joinGroupGuard: Guard<typeof JoinGroup> = memberGuard((_request, apiVersion) => ({
+  errorCode: groupDenied,
+  protocolName: apiVersion >= nullableProtocolVersion ? null : '',
+  leader: '',
+  memberId: '',
+  members: []
+}))
+
+export const offsetCommitGuard: Guard<typeof OffsetCommit> = async ({ access, node, request, answer }) => {
+  type Topic = (typeof request.topics)[number]
+  const refuseWith =
+    (errorCode: number) =>
+    ({ name = '', topicId = zeroUuid, partitions }: Topic) => {
+      return { name, topicId, partitions: partitions.map(({ partitionIndex }) => ({ partitionIndex, errorCode })) }
+    }
+  if (!(await access.may('read', 'group', request.groupId))) return { topics: request.topics.map(refuseWith(groupDenied)) }
+  const nameOf = ({ name = '', topicId = zeroUuid }: Topic) => (topicId === zeroUuid ? name : node.findTopic('', topicId)?.name)
+  const allowed = await access.which(
+    'read',
+    'topic',
+    request.topics.flatMap(topic => nameOf(topic) ?? [])
+  )
+  const passes = (topic: Topic) => {
+    const name = nameOf(topic)
+    return name === undefined || allowed.has(name)
+  }
+  const passed = request.topics.filter(passes)
+  const response = passed.length === 0 && request.topics.length > 0 ? { topics: [] } : await answer({ ...request, topics: passed })
+  return { ...response, topics: inOrder(request.topics, passes, response.topics, refuseWith(topicDenied)) }
+}
+
+export const offsetDeleteGuard: Guard<typeof OffsetDelete> = async ({ access, request, answer }) => {
+  if (!(await access.may('delete', 'group', request.groupId))) return { errorCode: groupDenied, topics: [] }
+  const allowed = await access.which(
+    'read',
+    'topic',
+    request.topics.map(({ name }) => name)
+  )
+  const passes = ({ name }: { readonly name: string }) => allowed.has(name)
+  const response = await answer({ ...request, topics: request.topics.filter(passes) })
+  if (response.errorCode !== 0) return response
+  const topics = inOrder(request.topics, passes, response.topics, ({ name, partitions }) => ({
+    name,
+    partitions: partitions.map(({ partitionIndex }) => ({ partitionIndex, errorCode: topicDenied }))
+  }))
+  return { ...response, topics }
+}
+
+type OffsetsRequest = RequestOf<typeof OffsetFetch>
+type GroupRequest = NonNullable<OffsetsRequest['groups']>[number]
+type GroupResponse = NonNullable<ResponseOf<typeof OffsetFetch>['groups']>[number]
+
+/** Before this version a request asked for one group, at its top. */
+const manyGroupsVersion = 8
+/** Before this version an answer had errors of partitions only. */
+const topErrorVersion = 2
+
+export const offsetFetchGuard: Guard<typeof OffsetFetch> = async guarded => {
+  const { access, request, context, answer } = guarded
+  const { groups = [], groupId = '', topics = [] } = request
+  if (groups.length > 0 || (context.apiVersion >= manyGroupsVersion && groupId === ''))
+    return { groups: await Promise.all(groups.map(group => offsetsOf(guarded, group))) }
+  if (!(await access.may('describe', 'group', groupId))) {
+    const denied = context.apiVersion < topErrorVersion ? (topics ?? []).map(unfetched(groupDenied)) : []
+    return { errorCode: groupDenied, topics: denied }
+  }
+  if (topics === null) {
+    const response = await answer(request)
+    const shown = await access.which(
+      'describe',
+      'topic',
+      (response.topics ?? []).map(({ name }) => name)
+    )
+    return { ...response, topics: response.topics?.filter(({ name }) => shown.has(name)) }
+  }
+  const allowed = await access.which(
+    'describe',
+    'topic',
+    topics.map(({ name }) => name)
+  )
+  const passes = ({ name }: { readonly name: string }) => allowed.has(name)
+  const response = await answer({ ...request, topics: topics.filter(passes) })
+  if (response.errorCode !== 0) return response
+  return { ...response, topics: inOrder(topics, passes, response.topics ?? [], unfetched(topicDenied)) }
+}
+
+async function offsetsOf({ access, node, request, answer }: Guarded<typeof OffsetFetch>, group: GroupRequest): Promise<GroupResponse> {
+  const { groupId, topics } = group
+  if (!(await access.may('describe', 'group', groupId))) return { groupId, errorCode: groupDenied, topics: [] }
+  type Topic = NonNullable<GroupRequest['topics']>[number]
+  const nameOf = ({ name = '', topicId = zeroUuid }: Topic) => (topicId === zeroUuid ? name : node.findTopic('', topicId)?.name)
+  const ask = async (wanted: GroupRequest) => (await answer({ ...request, groups: [wanted] })).groups![0]
+  if (topics === null) {
+    const response = await ask(group)
+    const shown = await access.which(
+      'describe',
+      'topic',
+      response.topics.map(({ name = '' }) => name)
+    )
+    return { ...response, topics: response.topics.filter(({ name = '' }) => shown.has(name)) }
+  }
+  const allowed = await access.which(
+    'describe',
+    'topic',
+    topics.flatMap(topic => nameOf(topic) ?? [])
+  )
+  const passes = (topic: Topic) => {
+    const name = nameOf(topic)
+    return name === undefined || allowed.has(name)
+  }
+  const response = await ask({ ...group, topics: topics.filter(passes) })
+  if (response.errorCode !== 0) return response
+  return { ...response, topics: inOrder(topics, passes, response.topics, unfetched(topicDenied)) }
+}
+
+function unfetched(errorCode: number) {
+  return ({ name = '', topicId = zeroUuid, partitionIndexes }: { name?: string; topicId?: string; partitionIndexes: number[] }) => {
+    const partitions = partitionIndexes.map(partitionIndex => {
+      return { partitionIndex, committedOffset: -1, committedLeaderEpoch: -1, metadata: '', errorCode }
+    })
+    return { name, topicId, partitions }
+  }
+}
+
+const keyTypes = { group: 0, transaction: 1, share: 2 } as const
+
+export const findCoordinatorGuard: Guard<typeof FindCoordinator> = async ({ access, request, context, answer }) => {
+  const { key = '', keyType = keyTypes.group, coordinatorKeys = [] } = request
+  const isGroup = keyType === keyTypes.group
+  if (keyType === keyTypes.share && !(await access.mayCluster('clusterAction')))
+    throw new KafkaError('CLUSTER_AUTHORIZATION_FAILED', 'Coordinators of share groups are told to brokers only')
+  if (!isGroup && keyType !== keyTypes.transaction) return answer(request)
+  const errorCode = isGroup ? groupDenied : transactionalIdDenied
+  const nobody = { nodeId: -1, host: '', port: -1 }
+  const asksOnTop = coordinatorKeys.length === 0 && (key !== '' || context.apiVersion < 4)
+  const allowed = await access.which('describe', isGroup ? 'group' : 'transactionalId', asksOnTop ? [key] : coordinatorKeys)
+  if (asksOnTop) {
+    if (allowed.has(key)) return answer(request)
+    const errorMessage = KafkaError.fromNumber(errorCode).message
+    return { errorCode, errorMessage, ...nobody, coordinators: [{ key, errorCode, errorMessage, ...nobody }] }
+  }
+  const [passed, denied] = parted(coordinatorKeys, each => allowed.has(each))
+  const answered = passed.length === 0 && denied.length > 0 ? { coordinators: [] } : await answer({ ...request, coordinatorKeys: passed })
+  const coordinators = inOrder(
+    coordinatorKeys,
+    each => allowed.has(each),
+    answered.coordinators ?? [],
+    each => {
+      return { key: each, errorCode, errorMessage: null, ...nobody }
+    }
+  )
+  return { ...answered, coordinators }
+}
+
+export const describeGroupsGuard: Guard<typeof DescribeGroups> = async ({ access, request, answer }) => {
+  const allowed = await access.which('describe', 'group', request.groups)
+  const passes = (groupId: string) => allowed.has(groupId)
+  const response = await answer({ ...request, groups: request.groups.filter(passes) })
+  for (const group of response.groups)
+    if ((group.authorizedOperations ?? operationsNotAsked) !== operationsNotAsked)
+      group.authorizedOperations = await access.operationsOn('group', group.groupId)
+  const refuse = (groupId: string) => {
+    return { errorCode: groupDenied, groupId, groupState: '', protocolType: '', protocolData: '', members: [] }
+  }
+  return { ...response, groups: inOrder(request.groups, passes, response.groups, refuse) }
+}
+
+/** Who may describe the cluster sees all groups; anybody else sees those that may be described. */
+export const listGroupsGuard: Guard<typeof ListGroups> = async ({ access, request, answer }) => {
+  const response = await answer(request)
+  if (await access.mayCluster('describe')) return response
+  const shown = await access.which(
+    'describe',
+    'group',
+    response.groups.map(({ groupId }) => groupId)
+  )
+  return { ...response, groups: response.groups.filter(({ groupId }) => shown.has(groupId)) }
+}
+
+export const deleteGroupsGuard: Guard<typeof DeleteGroups> = async ({ access, request, answer }) => {
+  const allowed = await access.which('delete', 'group', request.groupsNames)
+  const passes = (groupId: string) => allowed.has(groupId)
+  const response = await answer({ groupsNames: request.groupsNames.filter(passes) })
+  const results = inOrder(request.groupsNames, passes, response.results, groupId => ({ groupId, errorCode: groupDenied }))
+  return { ...response, results }
+}
