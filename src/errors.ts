@@ -95,6 +95,7 @@ const protocolErrors = {
   INCONSISTENT_TOPIC_ID: [103, true, "The topic id does not match the log's"],
   INCONSISTENT_CLUSTER_ID: [104, false, 'The cluster id does not match'],
   TRANSACTIONAL_ID_NOT_FOUND: [105, false, 'There is no such transactional id'],
+  FETCH_SESSION_TOPIC_ID_ERROR: [106, true, 'The fetch session names topics by id here and by name there'],
   FENCED_MEMBER_EPOCH: [110, false, 'The member epoch is fenced; the member must join again'],
   UNRELEASED_INSTANCE_ID: [111, false, 'The group instance id is still in use by another member'],
   UNSUPPORTED_ASSIGNOR: [112, false, 'The assignor is not supported by the group'],

@@ -1,4 +1,5 @@
 import { errorNumber } from '../errors.js'
+import type { EpochEnd } from '../log/leader-epochs.js'
 import type { Partition } from './partition.js'
 
 const fenced = errorNumber('FENCED_LEADER_EPOCH')
@@ -14,4 +15,9 @@ export function leaderEpochError(partition: Partition, currentLeaderEpoch: numbe
   if (partition.log.isStopped && partition.log.segmentCount === 0) return storageError
   if (currentLeaderEpoch < 0 || currentLeaderEpoch === partition.leaderEpoch) return 0
   return currentLeaderEpoch < partition.leaderEpoch ? fenced : unknown
+}
+
+/** Where the log of a leader epoch ends, for a log that ends at `logEnd`. A leader that has written nothing yet still has an epoch, which ends where its log does. */
+export function epochEnd({ log, leaderEpoch }: Partition, epoch: number, logEnd: number): EpochEnd {
+  return epoch === leaderEpoch ? { epoch, endOffset: logEnd } : log.leaderEpochs.endOffsetFor(epoch, logEnd)
 }

@@ -34,6 +34,7 @@ import { defaultMemoryBytes, leastMemoryBytes, Memory } from './backlog/memory.j
 import { BrokerNews } from './broker-news.js'
 import { DelayedFetches } from './delayed-fetch.js'
 import type { BrokerEvents } from './events.js'
+import { FetchSessions } from './fetch-sessions.js'
 import { groupOptionsOf, openGroupHost, usedGroupPartitions } from './group-storage.js'
 import { Housekeeping } from './housekeeping.js'
 import { LogCleaner } from './log-cleaner.js'
@@ -92,6 +93,7 @@ export class LocalBroker {
   /** Decided state: what exists. `topics` is what of it is open here. */
   readonly metadata: ClusterMetadata
   readonly delayedFetches: DelayedFetches
+  readonly fetchSessions: FetchSessions
   readonly events: Emitter<BrokerEvents>
   readonly maxFetchBytes: number
   /** So long after its last fetch a client over the wire still counts as a reader. */
@@ -128,6 +130,8 @@ export class LocalBroker {
     this.#directory = parts.directory
     this.#store = parts.store
     this.delayedFetches = new DelayedFetches(parts.clock)
+    const maxSessions = parts.configs.number('max.incremental.fetch.session.cache.slots')
+    this.fetchSessions = new FetchSessions(parts.clock, parts.random, maxSessions)
     this.#turns = turnsOf(parts.clock)
     this.#foretold = new ForetoldExpiry(parts.clock, parts.metadata, parts.configs, event => parts.news.tell('recordsExpiring', event))
     this.quietReaderMs = parts.configs.number('millrace.reader.quiet.ms')

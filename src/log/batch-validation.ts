@@ -173,7 +173,9 @@ function checkRecords(bytes: Uint8Array, options: CompleteLogOptions, now: numbe
   if (target !== compression || (compression !== 'none' && !isConsecutive)) {
     return { bytes: rebuilt(bytes, target, stampsTime ? now : undefined), recordCount, maxTimestamp: newTimestamp, restamp: false }
   }
-  return { bytes, recordCount, maxTimestamp: newTimestamp, restamp: stampsTime || maxTimestampAt(bytes, 0) !== newTimestamp }
+  // As in Kafka, a batch that says that its time is that of the append loses the bit that says so.
+  const restamp = stampsTime || (attributes & attribute.logAppendTime) !== 0 || maxTimestampAt(bytes, 0) !== newTimestamp
+  return { bytes, recordCount, maxTimestamp: newTimestamp, restamp }
 }
 
 interface RecordsSummary {
@@ -192,7 +194,6 @@ function recordsOf(bytes: Uint8Array, options: CompleteLogOptions, now: number, 
 }
 
 function walkRecords(bytes: Uint8Array, needsKeys: boolean, oldest: number, newest: number): RecordsSummary {
-  const hasAppendTime = (attributesAt(bytes, 0) & attribute.logAppendTime) !== 0
   const baseOffset = baseOffsetAt(bytes, 0)
   let errors: RecordError[] | undefined
   let badTime = false
@@ -205,9 +206,6 @@ function walkRecords(bytes: Uint8Array, needsKeys: boolean, oldest: number, newe
     if (timestamp > maxTimestamp) maxTimestamp = timestamp
     if (needsKeys && cursor.keyLength < 0) {
       errors = noted(errors, recordCount, 'A compacted topic cannot take a record without a key')
-    } else if (hasAppendTime) {
-      badTime = true
-      errors = noted(errors, recordCount, 'A producer must not set the timestamp type to LogAppendTime')
     } else if (timestamp !== -1 && (timestamp < oldest || timestamp > newest)) {
       badTime = true
       errors = noted(errors, recordCount, `The timestamp ${timestamp} is out of range, it must lie between ${oldest} and ${newest}`)

@@ -48,6 +48,7 @@ const ownConfigs: readonly BrokerConfig[] = [
     'How long a client over the wire that fetches without a group still counts as a reader, so that producers wait for it, after its last fetch.',
     { min: 0 }
   ),
+  own('max.incremental.fetch.session.cache.slots', 'int', 1000, 'How many fetch sessions of clients there may be; 0 for none.', { min: 0 }),
   own('num.partitions', 'int', 1, 'How many partitions a topic gets when that is not said.', { min: 1 }),
   own('default.replication.factor', 'int', 1, 'How many replicas a partition gets when that is not said.', { min: 1 }),
   own('fetch.max.bytes', 'int', 55 * mebibyte, 'The most that one fetch returns.', { min: 1024 }),

@@ -205,13 +205,4 @@ describe('Fetch', () => {
     await node.close()
     await settled
   })
-
-  it('knows no sessions', async () => {
-    const { client } = await openNode()
-    await createTopic(client, 'orders')
-    expect(await client.request(Fetch, { ...fetchRequest('orders', [0]), sessionId: 0, sessionEpoch: 0 })).toMatchObject({
-      sessionId: 0,
-      errorCode: 0
-    })
-  })
 })

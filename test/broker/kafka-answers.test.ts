@@ -6,7 +6,6 @@ import { DeleteTopics } from '../../src/protocol/messages/delete-topics.js'
 import { DescribeCluster } from '../../src/protocol/messages/describe-cluster.js'
 import { DescribeConfigs } from '../../src/protocol/messages/describe-configs.js'
 import { DescribeTopicPartitions } from '../../src/protocol/messages/describe-topic-partitions.js'
-import { Fetch } from '../../src/protocol/messages/fetch.js'
 import { IncrementalAlterConfigs } from '../../src/protocol/messages/incremental-alter-configs.js'
 import { Metadata } from '../../src/protocol/messages/metadata.js'
 import { createInternalTopic, createTopic, openNode, withError } from './helpers.js'
@@ -86,27 +85,6 @@ describe('a name that a request has twice', () => {
     ])
     const deleted = await client.request(DeleteTopics, { topics: [{ name: 'users' }, { name: 'users' }], timeoutMs: 1 })
     expect(deleted.responses.map(withError)).toMatchObject([{ name: 'users', error: 'INVALID_REQUEST' }])
-  })
-})
-
-describe('a fetch that goes on with a session', () => {
-  it('is told that there is none, since none is ever given', async () => {
-    const { client } = await openNode()
-    await createTopic(client, 'orders')
-    const ask = async (sessionId: number, sessionEpoch: number) => {
-      const request = { maxWaitMs: 0, minBytes: 1, sessionId, sessionEpoch, topics: [] }
-      const { errorCode = 0 } = await client.request(Fetch, request)
-      return withError({ errorCode }).error
-    }
-    expect(await ask(77, 3)).toBe('FETCH_SESSION_ID_NOT_FOUND')
-    expect(await ask(0, 5)).toBe('FETCH_SESSION_ID_NOT_FOUND')
-    for (const [id, epoch] of [
-      [0, 0],
-      [0, -1],
-      [77, 0],
-      [77, -1]
-    ])
-      expect(await ask(id, epoch)).toBe('NONE')
   })
 })
 

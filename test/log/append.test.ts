@@ -182,12 +182,6 @@ describe('an append refuses', () => {
     log.append(batchAt(noon * 2, 'any'))
   })
 
-  it('a batch whose producer claims the time of the append', async () => {
-    const log = await openLog()
-    const append = () => log.append(batchOf([{ value: 'a' }], { logAppendTime: noon }))
-    expect(recordErrorsOf(append)).toMatchObject({ code: 'INVALID_TIMESTAMP', errors: [[0, expect.stringContaining('LogAppendTime')]] })
-  })
-
   it('what it does not know how to compress', async () => {
     const log = await openLog({ compressionType: 'zstd' })
     const code = await codeOf(() => log.append(batch('a')))
@@ -196,6 +190,15 @@ describe('an append refuses', () => {
 })
 
 describe('an append rewrites', () => {
+  it('the claim of a producer that the time is that of the append, as Kafka does', async () => {
+    const log = await openLog()
+    log.append(batchOf([{ value: 'a' }, { value: 'b' }], { logAppendTime: noon }))
+    const [stored] = batchesIn(await log.read(0, 1000))
+    expect(stored.timestampType).toBe('CreateTime')
+    expect(stored.maxTimestamp).toBe(noon)
+    stored.verify()
+  })
+
   it('the time of all records where the log stamps it, with a new checksum', async () => {
     const log = await openLog({ messageTimestampType: 'LogAppendTime' })
     const info = log.append(batchAt(5, 'a', 'b'))

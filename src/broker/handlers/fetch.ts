@@ -7,10 +7,10 @@ import type { RequestOf, ResponseOf } from '../../protocol/message.js'
 import type { Fetch } from '../../protocol/messages/fetch.js'
 import type { RemoteClient } from '../backlog/remote-readers.js'
 import type { WaitOutcome } from '../delayed-fetch.js'
-import { leaderEpochError } from '../leader-epoch-check.js'
+import { epochEnd, leaderEpochError } from '../leader-epoch-check.js'
 import type { LocalBroker } from '../local-broker.js'
 import type { Partition } from '../partition.js'
-import type { RequestContext } from '../request-context.js'
+import { newestVersion, type RequestContext } from '../request-context.js'
 
 type Request = RequestOf<typeof Fetch>
 type Response = ResponseOf<typeof Fetch>
@@ -19,18 +19,29 @@ type Wanted = Request['topics'][number]['partitions'][number]
 
 const nothing = new Uint8Array(0)
 const unknownSession = errorNumber('FETCH_SESSION_ID_NOT_FOUND')
+const wrongEpoch = errorNumber('INVALID_FETCH_SESSION_EPOCH')
+const wrongNaming = errorNumber('FETCH_SESSION_TOPIC_ID_ERROR')
 const [newSession, noSession] = [0, -1]
+const firstVersionWithIds = 13
 const readCommitted = 1
 const unknownPartition = errorNumber('UNKNOWN_TOPIC_OR_PARTITION')
 const topicDenied = errorNumber('TOPIC_AUTHORIZATION_FAILED')
+const unknownId = errorNumber('UNKNOWN_TOPIC_ID')
 const offsetOutOfRange = errorNumber('OFFSET_OUT_OF_RANGE')
 
 /**
  * Reads from each partition in the order of the request; waits while there is less than `minBytes`, up to `maxWaitMs`. The bytes in the answer
- * are lent by the log. There are no fetch sessions: every answer has session id 0, which clients take as "none".
+ * are lent by the log. A client that asks for a fetch session (KIP-227) then only tells and is told what has changed.
  */
 export function fetch(node: LocalBroker, request: Request, context: RequestContext, signal?: AbortSignal): MaybePromise<Response> {
-  if (isIncremental(request)) return { throttleTimeMs: 0, errorCode: unknownSession, sessionId: 0, responses: [] }
+  const { sessionId = 0, sessionEpoch = noSession } = request
+  if (sessionEpoch === noSession && sessionId === 0) return fetchAll(node, request, context, signal)
+  return sessionEpoch === newSession || sessionEpoch === noSession
+    ? beginSession(node, request, context, signal)
+    : goOnWithSession(node, request, context, signal)
+}
+
+function fetchAll(node: LocalBroker, request: Request, context: RequestContext, signal?: AbortSignal): MaybePromise<Response> {
   return whenThere(deniedIn(node, request, context), denied => fetchAllowed(node, request, denied, context, signal))
 }
 
@@ -65,9 +76,53 @@ function fetchAllowed(
   return isPromise(read) ? read.then(answer) : answer()
 }
 
-/** Whether the request goes on with a session, of which none was ever given. */
-function isIncremental({ sessionEpoch = noSession }: Request): boolean {
-  return sessionEpoch !== newSession && sessionEpoch !== noSession
+/** A request that names all that is wanted ends the session that it has, and may begin another. */
+async function beginSession(node: LocalBroker, request: Request, context: RequestContext, signal?: AbortSignal): Promise<Response> {
+  const { fetchSessions } = node
+  const { sessionId = 0, sessionEpoch, topics } = request
+  if (sessionId !== 0) fetchSessions.end(sessionId)
+  const response = await fetchAll(node, request, context, signal)
+  const session = sessionEpoch === newSession ? fetchSessions.begin(topics, namesById(topics, context)) : undefined
+  if (!session) return response
+  return { ...response, sessionId: session.id, responses: session.news(response.responses, true) }
+}
+
+/** A request of a session: what it says goes over what the session remembers, and the answer has what the client does not know. */
+async function goOnWithSession(node: LocalBroker, request: Request, context: RequestContext, signal?: AbortSignal): Promise<Response> {
+  const { fetchSessions } = node
+  const { sessionId = 0, sessionEpoch, topics, forgottenTopicsData = [] } = request
+  const session = fetchSessions.get(sessionId)
+  if (!session) return sessionError(unknownSession)
+  if (session.epoch !== sessionEpoch) return sessionError(wrongEpoch)
+  // A request in process that names nothing has no way of naming.
+  const isMute = context.apiVersion === newestVersion && topics.length + forgottenTopicsData.length === 0
+  const usesTopicIds = isMute ? session.usesTopicIds : namesById([...topics, ...forgottenTopicsData], context)
+  if (usesTopicIds !== session.usesTopicIds) return sessionError(wrongNaming)
+  if (!fetchSessions.goOn(session, topics, forgottenTopicsData)) return sessionError(unknownSession)
+  if (session.size === 0) {
+    fetchSessions.end(sessionId)
+    return { throttleTimeMs: 0, errorCode: 0, sessionId: 0, responses: [] }
+  }
+  const { epoch } = session
+  const response = await fetchAll(node, { ...request, topics: session.topics }, context, signal)
+  if (session.epoch === epoch) return { ...response, sessionId, responses: session.news(response.responses, false) }
+  // The client has gone on meanwhile, on another connection.
+  releaseAll(response)
+  return sessionError(wrongEpoch)
+}
+
+function sessionError(errorCode: number): Response {
+  return { throttleTimeMs: 0, errorCode, sessionId: 0, responses: [] }
+}
+
+/** Whether a request names its topics by their ids; in process there is no version that says it. */
+function namesById(topics: readonly { readonly topicId?: string }[], { apiVersion }: RequestContext): boolean {
+  if (apiVersion !== newestVersion) return apiVersion >= firstVersionWithIds
+  return topics.some(({ topicId = zeroUuid }) => topicId !== zeroUuid)
+}
+
+function releaseAll({ responses }: Response): void {
+  for (const { partitions } of responses) for (const { records } of partitions) if (records) release(records)
 }
 
 /** What a client over the wire fetches is kept for it, and for a while after it has fallen silent. */
@@ -100,7 +155,8 @@ class FetchRound {
   readonly #readings: Reading[] = []
   /** Which is read next. */
   #next = 0
-  #hasError = false
+  /** Something is to be told at once. */
+  #isDecided = false
   #bytes = 0
 
   constructor(node: LocalBroker, request: Request, denied: Denied, signal: AbortSignal | undefined) {
@@ -115,7 +171,7 @@ class FetchRound {
         const partition = isDenied ? undefined : topic?.partitions[wanted.partition]
         const reading: Reading = { partition, wanted, upTo: -1, answer: undefined }
         if (isDenied) this.#refuse(reading, topicDenied)
-        else if (!partition) this.#refuse(reading, topic ? unknownPartition : node.unknownTopicError(topicId))
+        else if (!partition) this.#refuse(reading, topic ? unknownPartition : name === '' ? unknownId : node.unknownTopicError(topicId))
         this.#readings.push(reading)
       }
     }
@@ -123,7 +179,7 @@ class FetchRound {
 
   /** Whether the answer need not wait. */
   get isComplete(): boolean {
-    return this.#hasError || this.#bytes >= this.#request.minBytes || this.#readings.length === 0
+    return this.#isDecided || this.#bytes >= this.#request.minBytes || this.#readings.length === 0
   }
 
   /** Reads what has not been read, or in vain and has grown since; without waiting as long as the logs do not. */
@@ -188,10 +244,12 @@ class FetchRound {
   }
 
   #readFrom(reading: Reading, partition: Partition): MaybePromise<void> {
-    const { fetchOffset, currentLeaderEpoch = -1, partitionMaxBytes } = reading.wanted
+    const { fetchOffset, currentLeaderEpoch = -1, lastFetchedEpoch = -1, partitionMaxBytes } = reading.wanted
     const epochError = leaderEpochError(partition, currentLeaderEpoch)
     if (epochError !== 0) return this.#refuse(reading, epochError)
-    if (fetchOffset < partition.logStartOffset || fetchOffset > partition.logEndOffset) return this.#refuse(reading, offsetOutOfRange)
+    if (fetchOffset < partition.logStartOffset) return this.#refuse(reading, offsetOutOfRange)
+    if (lastFetchedEpoch >= 0 && this.#hasDiverged(reading, partition, lastFetchedEpoch)) return
+    if (fetchOffset > partition.logEndOffset) return this.#refuse(reading, offsetOutOfRange)
     const upTo = this.#limitOf(partition)
     reading.upTo = upTo
     partition.backlog.wasRead = true
@@ -208,6 +266,17 @@ class FetchRound {
     } catch (error) {
       this.#fail(reading, partition, error)
     }
+  }
+
+  /** Where what the client has read last is no longer in the log, it is told up to where it is (KIP-595). */
+  #hasDiverged(reading: Reading, partition: Partition, lastFetchedEpoch: number): boolean {
+    const { epoch, endOffset } = epochEnd(partition, lastFetchedEpoch, partition.logEndOffset)
+    if (endOffset < 0) this.#refuse(reading, offsetOutOfRange)
+    else if (epoch < lastFetchedEpoch || endOffset < reading.wanted.fetchOffset) {
+      this.#isDecided = true
+      reading.answer = { ...answerWith(partition, nothing, null), divergingEpoch: { epoch, endOffset } }
+    }
+    return reading.answer !== undefined
   }
 
   #take(reading: Reading, partition: Partition, records: Uint8Array): MaybePromise<void> {
@@ -237,7 +306,7 @@ class FetchRound {
     const { partition, wanted } = reading
     const isKnown = partition !== undefined && errorCode !== unknownPartition
     const isOutOfRange = errorCode === offsetOutOfRange
-    this.#hasError = true
+    this.#isDecided = true
     reading.answer = {
       partitionIndex: wanted.partition,
       errorCode,

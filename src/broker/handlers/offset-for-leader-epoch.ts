@@ -2,7 +2,7 @@ import { zeroUuid } from '../../common/uuid.js'
 import { errorNumber } from '../../errors.js'
 import type { RequestOf, ResponseOf } from '../../protocol/message.js'
 import type { OffsetForLeaderEpoch } from '../../protocol/messages/offset-for-leader-epoch.js'
-import { leaderEpochError } from '../leader-epoch-check.js'
+import { epochEnd, leaderEpochError } from '../leader-epoch-check.js'
 import type { LocalBroker } from '../local-broker.js'
 import type { Partition } from '../partition.js'
 
@@ -23,13 +23,6 @@ export function offsetForLeaderEpoch(node: LocalBroker, request: Request): Respo
 function endOf(partition: Partition | undefined, { partition: index, currentLeaderEpoch = -1, leaderEpoch }: Wanted): PartitionResponse {
   const errorCode = partition ? leaderEpochError(partition, currentLeaderEpoch) : errorNumber('UNKNOWN_TOPIC_OR_PARTITION')
   if (!partition || errorCode !== 0) return { errorCode, partition: index, leaderEpoch: -1, endOffset: -1 }
-  const end = partition.log.leaderEpochs.endOffsetFor(leaderEpoch, partition.highWatermark)
-  // A leader that has written nothing yet still has an epoch, which ends where its log does.
-  const isCurrent = leaderEpoch === partition.leaderEpoch
-  return {
-    errorCode: 0,
-    partition: index,
-    leaderEpoch: isCurrent ? leaderEpoch : end.epoch,
-    endOffset: isCurrent ? partition.highWatermark : end.endOffset
-  }
+  const end = epochEnd(partition, leaderEpoch, partition.highWatermark)
+  return { errorCode: 0, partition: index, leaderEpoch: end.epoch, endOffset: end.endOffset }
 }

@@ -6,7 +6,7 @@ import type { AppendInfo } from '../../log/log-types.js'
 import { isInternalTopic } from '../../metadata/topic-name.js'
 import type { RequestOf, ResponseOf } from '../../protocol/message.js'
 import type { Produce } from '../../protocol/messages/produce.js'
-import { attribute, attributesAt, headerBytes, isTransactional } from '../../record/batch-header.js'
+import { attribute, attributesAt, batchSizeAt, currentMagic, field, headerBytes, isTransactional } from '../../record/batch-header.js'
 import type { LocalBroker } from '../local-broker.js'
 import type { Partition } from '../partition.js'
 import { newestVersion, type RequestContext } from '../request-context.js'
@@ -69,6 +69,7 @@ async function settled(response: Promise<PartitionResponse>, responses: Partitio
   responses[place] = await response
 }
 
+const corrupt = errorNumber('CORRUPT_MESSAGE')
 const unknownPartition = errorNumber('UNKNOWN_TOPIC_OR_PARTITION')
 
 function appendTo(
@@ -81,6 +82,12 @@ function appendTo(
 ): MaybePromise<PartitionResponse> {
   if (records === null || records.length < headerBytes)
     return refused(partition.partition, errorNumber('INVALID_RECORD'), 'Expected one batch of records for each partition')
+  const size = batchSizeAt(records, 0)
+  if (size < records.length && size >= headerBytes) {
+    const isBatch = nextBatchAt(records, size)
+    if (isBatch === undefined) return refused(partition.partition, corrupt, `What follows the batch of ${size} bytes is no batch`)
+    if (!isBatch) return appendTo(node, partition, records.subarray(0, size), timeoutMs, context, signal)
+  }
   if (isInternalTopic(partition.topic)) return refused(partition.partition, errorNumber('INVALID_TOPIC_EXCEPTION'))
   if (context.apiVersion < firstVersionWithZstd && (attributesAt(records, 0) & attribute.codecMask) === zstdId)
     return refused(partition.partition, errorNumber('UNSUPPORTED_COMPRESSION_TYPE'))
@@ -101,6 +108,22 @@ function appendTo(
     return failed(node, partition, error)
   }
 }
+
+/**
+ * Whether a whole batch begins at `position`; false where there is a part of one at most, which Kafka passes over, and undefined where what
+ * is there can be none.
+ */
+function nextBatchAt(records: Uint8Array, position: number): boolean | undefined {
+  const left = records.length - position
+  if (left < leastBytesToTell) return false
+  const size = batchSizeAt(records, position)
+  if (size < leastBatchBytes || records[position + field.magic] > currentMagic) return undefined
+  return size <= left
+}
+
+/** Up to the magic byte, and the smallest batch that Kafka ever had. */
+const leastBytesToTell = 17
+const leastBatchBytes = 26
 
 function append(node: LocalBroker, partition: Partition, records: Uint8Array, context: RequestContext): MaybePromise<PartitionResponse> {
   try {
