@@ -48,10 +48,11 @@ it.concurrent.each(examples)(
   60_000
 )
 
-const programs = [...readFileSync(join(root, 'README.md'), 'utf8').matchAll(/^```ts\n(import .*?)^```$/gms)].map(([, program]) => program)
+const papers = ['README.md', 'docs/using.md', 'docs/flow.md'].map(name => readFileSync(join(root, name), 'utf8')).join('\n')
+const programs = new Set([...papers.matchAll(/^```ts\n(import .*?)^```$/gms)].map(([, program]) => program))
 
-it.each(programs)(
-  'the programs of the README run as they stand: %#',
+it.each([...programs])(
+  'the programs of the README and the docs run as they stand: %#',
   async program => {
     // It has to lie within the package for `millrace` to be found.
     const path = join(root, `test/.tmp/readme-${process.pid}.ts`)

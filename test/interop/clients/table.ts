@@ -6,7 +6,7 @@ import type { Check } from './client-round.js'
 import { codecs } from './client-round.js'
 import { clients } from './clients.js'
 
-/** Writes into the README which client passes what: npx tsx test/interop/clients/table.ts. */
+/** Writes into docs/clients.md which client passes what: npx tsx test/interop/clients/table.ts. */
 const lines = ['| client | version | checks passed | what was checked |', '|---|---|---|---|']
 for (const client of clients) {
   const why = await client.missing()
@@ -23,8 +23,8 @@ for (const client of clients) {
   lines.push(`| ${client.name} | ${(await client.version()).replace(/^v/, '')} | ${passed.length} of ${checks.length} | ${shown(checks)} |`)
   console.log(lines.at(-1))
 }
-const readme = new URL('../../../README.md', import.meta.url)
-writeFileSync(readme, readFileSync(readme, 'utf8').replace(/\| client \|[\s\S]*?\n(?=\n)/, `${lines.join('\n')}\n`))
+const page = new URL('../../../docs/clients.md', import.meta.url)
+writeFileSync(page, readFileSync(page, 'utf8').replace(/\| client \|[\s\S]*?\n(?=\n)/, `${lines.join('\n')}\n`))
 process.exit(0)
 
 /** What was checked; checks that differ in their last word, a codec, are told together. */
