@@ -4,7 +4,8 @@ import type { Storage, StorageFile } from '../../src/storage/storage.js'
 /** A storage that answers every call with a promise, some turns later, and can be told to fail: memory with a disk's manners. */
 export class DelayedStorage implements Storage {
   readonly durable: boolean
-  readonly inner = memoryStorage()
+  readonly inner: ReturnType<typeof memoryStorage>
+  #hasCrashed = false
   /** When set, appends of bytes fail with it. */
   failure: Error | undefined
   /** Called before each append is applied; it may return a promise to hold it up. */
@@ -12,12 +13,24 @@ export class DelayedStorage implements Storage {
   /** Called before each read. */
   beforeRead: (() => Promise<void>) | undefined
 
-  constructor(options: { durable?: boolean } = {}) {
+  constructor(options: { durable?: boolean } = {}, inner = memoryStorage()) {
     this.durable = options.durable ?? false
+    this.inner = inner
+  }
+
+  /** What is under way does not happen any more, and is never answered. Returns the storage as the next owner finds it. */
+  crash(): DelayedStorage {
+    this.#hasCrashed = true
+    return new DelayedStorage({ durable: this.durable }, this.inner)
+  }
+
+  async #turns(count: number): Promise<void> {
+    await turns(count)
+    if (this.#hasCrashed) await new Promise(() => {})
   }
 
   async open(name: string): Promise<StorageFile> {
-    await turns(2)
+    await this.#turns(2)
     const file = this.inner.open(name)
     const storage = this
     let length = file.length
@@ -30,7 +43,7 @@ export class DelayedStorage implements Storage {
         length += bytes.length
         const append = last.then(async () => {
           await storage.beforeAppend?.()
-          await turns(3)
+          await storage.#turns(3)
           if (storage.failure) throw storage.failure
           file.append(bytes)
         })
@@ -39,12 +52,12 @@ export class DelayedStorage implements Storage {
       },
       async read(position, maxBytes) {
         await storage.beforeRead?.()
-        await turns(2)
+        await storage.#turns(2)
         return file.read(position, maxBytes)
       },
       async truncate(to) {
         await last
-        await turns(1)
+        await storage.#turns(1)
         file.truncate(to)
         length = file.length
       },
@@ -53,33 +66,33 @@ export class DelayedStorage implements Storage {
       },
       async close() {
         await last
-        await turns(1)
+        await storage.#turns(1)
         file.close()
       }
     }
   }
 
   async list(folder: string): Promise<string[]> {
-    await turns(1)
+    await this.#turns(1)
     return this.inner.list(folder)
   }
 
   async remove(name: string): Promise<void> {
-    await turns(100)
+    await this.#turns(100)
     this.inner.remove(name)
   }
 
   async rename(from: string, to: string): Promise<void> {
-    await turns(1)
+    await this.#turns(1)
     this.inner.rename(from, to)
   }
 
   async syncFolder(): Promise<void> {
-    await turns(1)
+    await this.#turns(1)
   }
 
   async close(): Promise<void> {
-    await turns(1)
+    await this.#turns(1)
   }
 }
 
