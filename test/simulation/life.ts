@@ -9,11 +9,13 @@ import type { SimulatedDisk } from '../../src/testing/simulated-disk.js'
 import type { VirtualClock } from '../../src/testing/virtual-clock.js'
 import { checkPartition, readAll } from './check.js'
 import { type Model, type Sent, TopicModel, Violation } from './model.js'
+import { type Audience, LifeReader } from './readers.js'
 
 export interface LifeParts {
   readonly disk: SimulatedDisk
   readonly random: Random
   readonly model: Model
+  readonly audiences: readonly Audience[]
   readonly clock: VirtualClock
   /** Whether what is acknowledged is synced. */
   readonly isDurable: boolean
@@ -60,10 +62,37 @@ export class Life {
     return opening
   }
 
+  /** Whoever reads in this life. */
+  readonly readers: LifeReader[] = []
+
+  /** A member joins a group, and stays until the end of this life, or leaves before. */
+  join(audience: Audience): LifeReader {
+    const reader = new LifeReader(audience, `reader-${this.readers.length}`, {
+      ...this.#parts,
+      cluster: this.cluster,
+      isOver: () => this.isOver
+    })
+    this.readers.push(reader)
+    return reader
+  }
+
+  /** Throws what a reader has found to be wrong. */
+  checkReaders(): void {
+    for (const { violation } of this.readers) if (violation) throw violation
+  }
+
+  async #joinOrLeave(): Promise<void> {
+    const { random, audiences } = this.#parts
+    if (this.readers.length < 4) this.join(audiences[randomInteger(random, audiences.length)])
+    else if (random.next() < 0.3)
+      await this.#attempt('a reader leaves', () => this.readers[randomInteger(random, this.readers.length)].close())
+  }
+
   /** Starts something, chosen by chance; its promise never rejects but for a violation. */
   act(): Promise<void> {
     const { random, model } = this.#parts
     const topics = model.presentTopics
+    if (random.next() < 0.07) return this.#joinOrLeave()
     const dice = topics.length === 0 ? 0 : random.next() * 100
     const topic = topics[randomInteger(random, topics.length)]
     if (dice < 4) return this.#create()
@@ -223,7 +252,10 @@ export class Life {
   async #passTime(): Promise<void> {
     const ms = [100, 10_000, 90_000, 600_000][randomInteger(this.#parts.random, 4)]
     this.#parts.note(`${ms} ms pass`)
-    await this.#parts.clock.advance(ms)
+    const { clock } = this.#parts
+    passing.set(clock, (passing.get(clock) ?? 0) + 1)
+    await clock.advance(ms)
+    passing.set(clock, (passing.get(clock) ?? 0) - 1)
   }
 
   /** Reads a partition while all goes on: what was acknowledged before must be there. */
@@ -296,6 +328,9 @@ export class Life {
   }
 }
 
+/** How many set a clock forward by more than others wait. */
+const passing = new WeakMap<VirtualClock, number>()
+
 export async function settled(clock: VirtualClock, promises: readonly Promise<unknown>[], isCut: () => boolean): Promise<boolean> {
   let open = promises.length
   let violation: unknown
@@ -309,8 +344,8 @@ export async function settled(clock: VirtualClock, promises: readonly Promise<un
     )
   }
   await clock.advance(0)
-  for (let round = 0; open > 0 && !isCut() && !violation; round++) {
-    if (round > 400) throw new Violation('Something never ends')
+  for (let round = 0; open > 0 && !isCut() && !violation; ) {
+    if (!passing.get(clock) && round++ > 400) throw new Violation('Something never ends')
     await clock.advance(50)
   }
   if (violation) throw violation

@@ -6,6 +6,7 @@ import { VirtualClock } from '../../src/testing/virtual-clock.js'
 import { checkCommits, checkLookups, checkPartition, readAll } from './check.js'
 import { Life, settled } from './life.js'
 import { type Found, Model, TopicModel, Violation } from './model.js'
+import { Audience } from './readers.js'
 
 /** How a life ended, which decides what the next one must find. */
 type End = 'nothing' | 'close' | 'process' | 'power'
@@ -49,6 +50,7 @@ class Simulation {
   readonly #random: Random
   readonly #disk: SimulatedDisk
   readonly #model = new Model()
+  readonly #audiences = ['readers', 'others'].map(name => new Audience(name))
   readonly #options: SimulationOptions
   readonly #tally: Tally = {
     lives: 0,
@@ -89,7 +91,10 @@ class Simulation {
     if (before !== 'nothing' && this.#chance(0.15)) await this.#failToOpen(isDurable)
     const life = await this.#open(isDurable)
     await this.#check(life, before, isDurable)
-    if (isLast) return this.#end(life, 'close', false)
+    if (isLast) {
+      await this.#readToTheEnd(life)
+      return this.#end(life, 'close', false)
+    }
     const faultsBefore = this.#disk.faultsMet
     const steps = 3 + randomInteger(this.#random, 25)
     const troubleAt = randomInteger(this.#random, steps)
@@ -103,11 +108,38 @@ class Simulation {
         return this.#end(life, this.#crashKind(), false)
       }
       await life.wait(actions)
+      life.checkReaders()
     }
     if (this.#disk.hasStopped) return this.#end(life, this.#crashKind(), true)
     const hasFailed = this.#disk.faultsMet > faultsBefore
     this.#disk.mend()
     return this.#end(life, this.#chance(0.4) ? 'close' : this.#crashKind(), hasFailed)
+  }
+
+  /** At last every group gets all that there is and that it has not got before. */
+  async #readToTheEnd(life: Life): Promise<void> {
+    for (const audience of this.#audiences) life.join(audience)
+    for (let round = 0; this.#missing().length > 0; round++) {
+      life.checkReaders()
+      if (round === 60) throw new Violation(`At the end something is missing: ${this.#missing().join(', ')}`)
+      await this.#clock.advance(1000)
+    }
+    life.checkReaders()
+    await this.#settled(Promise.all(life.readers.map(reader => reader.close())))
+    life.checkReaders()
+  }
+
+  #missing(): string[] {
+    const missing: string[] = []
+    for (const topic of this.#model.presentTopics) {
+      for (const partition of topic.isCompacted ? [] : topic.partitions.keys()) {
+        for (const audience of this.#audiences) {
+          const offset = audience.missing(topic, partition, topic.partitions[partition].startOffset, Number.POSITIVE_INFINITY)
+          if (offset !== undefined) missing.push(`${offset} of ${topic.name}-${partition} to ${audience.groupId}`)
+        }
+      }
+    }
+    return missing
   }
 
   /** At last the disk lies: a bit of a partition's file is not what was written. What is read of that partition is right all the same, or refused. */
@@ -182,7 +214,19 @@ class Simulation {
     const storage = this.#disk.mount({ syncEachAppend: isDurable, maxSyncWriteBytes, extendAheadBytes })
     const note = (line: string) => this.#note(line)
     const count = (what: 'compactions' | 'removals' | 'tornTails') => void this.#tally[what]++
-    return Life.open({ disk: this.#disk, random: this.#random, model: this.#model, clock: this.#clock, isDurable, note, count }, storage)
+    return Life.open(
+      {
+        disk: this.#disk,
+        random: this.#random,
+        model: this.#model,
+        audiences: this.#audiences,
+        clock: this.#clock,
+        isDurable,
+        note,
+        count
+      },
+      storage
+    )
   }
 
   /** Opens while the disk fails or stops: this ends with a clear error, or well; and does no harm. */
@@ -235,6 +279,7 @@ class Simulation {
     await this.#clock.advance(0)
     this.#observeStarts(life)
     this.#note(`=== crash: ${kind}`)
+    if (kind === 'power' && !this.#wasDurable) for (const audience of this.#audiences) audience.lostPower()
     if (kind === 'power') this.#tally.powerCuts++
     else this.#tally.crashes++
     return kind
