@@ -91,6 +91,7 @@ const protocolErrors = {
   RESOURCE_NOT_FOUND: [91, false, 'There is no such resource'],
   DUPLICATE_RESOURCE: [92, false, 'The request names a resource twice'],
   UNACCEPTABLE_CREDENTIAL: [93, false, 'The credential is not acceptable'],
+  INVALID_UPDATE_VERSION: [95, false, 'The feature cannot have this level'],
   UNKNOWN_TOPIC_ID: [100, true, 'There is no topic with this id'],
   INCONSISTENT_TOPIC_ID: [103, true, "The topic id does not match the log's"],
   INCONSISTENT_CLUSTER_ID: [104, false, 'The cluster id does not match'],

@@ -1,5 +1,7 @@
 import type { Api } from '../protocol/message.js'
 import { AlterConfigs } from '../protocol/messages/alter-configs.js'
+import { AlterPartitionReassignments } from '../protocol/messages/alter-partition-reassignments.js'
+import { AlterReplicaLogDirs } from '../protocol/messages/alter-replica-log-dirs.js'
 import { AlterUserScramCredentials } from '../protocol/messages/alter-user-scram-credentials.js'
 import { ApiVersions } from '../protocol/messages/api-versions.js'
 import { CreateAcls } from '../protocol/messages/create-acls.js'
@@ -14,8 +16,11 @@ import { DescribeCluster } from '../protocol/messages/describe-cluster.js'
 import { DescribeConfigs } from '../protocol/messages/describe-configs.js'
 import { DescribeGroups } from '../protocol/messages/describe-groups.js'
 import { DescribeLogDirs } from '../protocol/messages/describe-log-dirs.js'
+import { DescribeProducers } from '../protocol/messages/describe-producers.js'
+import { DescribeQuorum } from '../protocol/messages/describe-quorum.js'
 import { DescribeTopicPartitions } from '../protocol/messages/describe-topic-partitions.js'
 import { DescribeUserScramCredentials } from '../protocol/messages/describe-user-scram-credentials.js'
+import { ElectLeaders } from '../protocol/messages/elect-leaders.js'
 import { Fetch } from '../protocol/messages/fetch.js'
 import { FindCoordinator } from '../protocol/messages/find-coordinator.js'
 import { Heartbeat } from '../protocol/messages/heartbeat.js'
@@ -26,6 +31,7 @@ import { LeaveGroup } from '../protocol/messages/leave-group.js'
 import { ListConfigResources } from '../protocol/messages/list-config-resources.js'
 import { ListGroups } from '../protocol/messages/list-groups.js'
 import { ListOffsets } from '../protocol/messages/list-offsets.js'
+import { ListPartitionReassignments } from '../protocol/messages/list-partition-reassignments.js'
 import { Metadata } from '../protocol/messages/metadata.js'
 import { OffsetCommit } from '../protocol/messages/offset-commit.js'
 import { OffsetDelete } from '../protocol/messages/offset-delete.js'
@@ -33,8 +39,11 @@ import { OffsetFetch } from '../protocol/messages/offset-fetch.js'
 import { OffsetForLeaderEpoch } from '../protocol/messages/offset-for-leader-epoch.js'
 import { Produce } from '../protocol/messages/produce.js'
 import { SyncGroup } from '../protocol/messages/sync-group.js'
+import { UpdateFeatures } from '../protocol/messages/update-features.js'
 import type { Handler } from './handler.js'
 import { alterConfigs } from './handlers/alter-configs.js'
+import { alterPartitionReassignments } from './handlers/alter-partition-reassignments.js'
+import { alterReplicaLogDirs } from './handlers/alter-replica-log-dirs.js'
 import { alterUserScramCredentials } from './handlers/alter-user-scram-credentials.js'
 import { apiVersions } from './handlers/api-versions.js'
 import { createAcls } from './handlers/create-acls.js'
@@ -49,8 +58,11 @@ import { describeCluster } from './handlers/describe-cluster.js'
 import { describeConfigs } from './handlers/describe-configs.js'
 import { describeGroups } from './handlers/describe-groups.js'
 import { describeLogDirs } from './handlers/describe-log-dirs.js'
+import { describeProducers } from './handlers/describe-producers.js'
+import { describeQuorum } from './handlers/describe-quorum.js'
 import { describeTopicPartitions } from './handlers/describe-topic-partitions.js'
 import { describeUserScramCredentials } from './handlers/describe-user-scram-credentials.js'
+import { electLeaders } from './handlers/elect-leaders.js'
 import { fetch } from './handlers/fetch.js'
 import { findCoordinator } from './handlers/find-coordinator.js'
 import { heartbeat } from './handlers/heartbeat.js'
@@ -61,6 +73,7 @@ import { leaveGroup } from './handlers/leave-group.js'
 import { listConfigResources } from './handlers/list-config-resources.js'
 import { listGroups } from './handlers/list-groups.js'
 import { listOffsets } from './handlers/list-offsets.js'
+import { listPartitionReassignments } from './handlers/list-partition-reassignments.js'
 import { metadata } from './handlers/metadata.js'
 import { offsetCommit } from './handlers/offset-commit.js'
 import { offsetDelete } from './handlers/offset-delete.js'
@@ -68,6 +81,7 @@ import { offsetFetch } from './handlers/offset-fetch.js'
 import { offsetForLeaderEpoch } from './handlers/offset-for-leader-epoch.js'
 import { produce } from './handlers/produce.js'
 import { syncGroup } from './handlers/sync-group.js'
+import { updateFeatures } from './handlers/update-features.js'
 
 // biome-ignore lint/suspicious/noExplicitAny: the table holds handlers of all kinds; `serve` made sure that each fits its API
 const handlers: (Handler<any> | undefined)[] = []
@@ -111,6 +125,13 @@ serve(AlterUserScramCredentials, alterUserScramCredentials)
 serve(DescribeAcls, describeAcls)
 serve(CreateAcls, createAcls)
 serve(DeleteAcls, deleteAcls)
+serve(AlterPartitionReassignments, alterPartitionReassignments)
+serve(AlterReplicaLogDirs, alterReplicaLogDirs)
+serve(DescribeProducers, describeProducers)
+serve(DescribeQuorum, describeQuorum)
+serve(ElectLeaders, electLeaders)
+serve(ListPartitionReassignments, listPartitionReassignments)
+serve(UpdateFeatures, updateFeatures)
 serve(ApiVersions, apiVersions(served))
 
 /** Who answers an API on a node; undefined for one that it does not serve. */

@@ -10,6 +10,7 @@ import { zeroUuid } from '../common/uuid.js'
 import { GroupCoordinator } from '../coordinator/group/group-coordinator.js'
 import { errorNumber, errorNumberOf, KafkaError } from '../errors.js'
 import type { AppendOrigin } from '../log/batch-validation.js'
+import type { Log } from '../log/log.js'
 import { deletesOldSegments } from '../log/log-options.js'
 import { BrokerConfigs, type ConfigValues } from '../metadata/broker-configs.js'
 import { BrokerLoggers } from '../metadata/broker-loggers.js'
@@ -104,6 +105,7 @@ export class LocalBroker {
   readonly userMakers = new UserMakers()
   readonly #store: TopicStore
   readonly #metadataHost: StateHost
+  readonly #metadataLog: Log
   readonly #directory: LogDirectory
   readonly #news: BrokerNews
   readonly #housekeeping: Housekeeping
@@ -127,6 +129,7 @@ export class LocalBroker {
     this.events = parts.news.events
     this.#news = parts.news
     this.#metadataHost = parts.metadataHost
+    this.#metadataLog = parts.metadataLog
     this.#directory = parts.directory
     this.#store = parts.store
     this.delayedFetches = new DelayedFetches(parts.clock)
@@ -223,7 +226,7 @@ export class LocalBroker {
       await decide(store.followLogs(metadata))
       for (const folder of await directory.setAsideStrays()) news.tell('straySetAside', { folder })
       directory.start()
-      const served = { storage, configs, metadata, news, metadataHost, directory, store, readers, maxMemoryBytes }
+      const served = { storage, configs, metadata, metadataLog: log, news, metadataHost, directory, store, readers, maxMemoryBytes }
       const parts = { nodeId, clusterId, clock, random, ...served }
       const broker = new LocalBroker(parts)
       try {
@@ -255,6 +258,12 @@ export class LocalBroker {
   /** Where clients elsewhere find this node, as Metadata tells it; set by a listener. */
   get endpoint(): { readonly host: string; readonly port: number } {
     return this.#endpoint
+  }
+
+  /** How far the log of the cluster's metadata is. */
+  get quorum(): { readonly leaderEpoch: number; readonly logEndOffset: number } {
+    const { leaderEpochs, logEndOffset } = this.#metadataLog
+    return { leaderEpoch: leaderEpochs.latest?.epoch ?? 0, logEndOffset }
   }
 
   advertise(host: string, port: number): void {
@@ -482,6 +491,7 @@ interface Parts {
   readonly metadata: ClusterMetadata
   readonly news: BrokerNews
   readonly metadataHost: StateHost
+  readonly metadataLog: Log
   readonly directory: LogDirectory
   readonly store: TopicStore
   readonly readers: LiveReaders

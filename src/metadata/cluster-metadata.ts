@@ -72,6 +72,11 @@ export class ClusterMetadata {
     return this.#topics
   }
 
+  /** The levels of features that a Kafka on the directory finds. */
+  get features(): ReadonlyMap<string, number> {
+    return this.#features
+  }
+
   /** The users that clients made. */
   get scramCredentials(): ScramCredentials {
     return this.#scramCredentials

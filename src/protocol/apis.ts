@@ -1,5 +1,7 @@
 import type { Api } from './message.js'
 import { AlterConfigs } from './messages/alter-configs.js'
+import { AlterPartitionReassignments } from './messages/alter-partition-reassignments.js'
+import { AlterReplicaLogDirs } from './messages/alter-replica-log-dirs.js'
 import { AlterUserScramCredentials } from './messages/alter-user-scram-credentials.js'
 import { ApiVersions } from './messages/api-versions.js'
 import { CreateAcls } from './messages/create-acls.js'
@@ -14,8 +16,11 @@ import { DescribeCluster } from './messages/describe-cluster.js'
 import { DescribeConfigs } from './messages/describe-configs.js'
 import { DescribeGroups } from './messages/describe-groups.js'
 import { DescribeLogDirs } from './messages/describe-log-dirs.js'
+import { DescribeProducers } from './messages/describe-producers.js'
+import { DescribeQuorum } from './messages/describe-quorum.js'
 import { DescribeTopicPartitions } from './messages/describe-topic-partitions.js'
 import { DescribeUserScramCredentials } from './messages/describe-user-scram-credentials.js'
+import { ElectLeaders } from './messages/elect-leaders.js'
 import { Fetch } from './messages/fetch.js'
 import { FindCoordinator } from './messages/find-coordinator.js'
 import { Heartbeat } from './messages/heartbeat.js'
@@ -26,6 +31,7 @@ import { LeaveGroup } from './messages/leave-group.js'
 import { ListConfigResources } from './messages/list-config-resources.js'
 import { ListGroups } from './messages/list-groups.js'
 import { ListOffsets } from './messages/list-offsets.js'
+import { ListPartitionReassignments } from './messages/list-partition-reassignments.js'
 import { Metadata } from './messages/metadata.js'
 import { OffsetCommit } from './messages/offset-commit.js'
 import { OffsetDelete } from './messages/offset-delete.js'
@@ -35,6 +41,7 @@ import { Produce } from './messages/produce.js'
 import { SaslAuthenticate } from './messages/sasl-authenticate.js'
 import { SaslHandshake } from './messages/sasl-handshake.js'
 import { SyncGroup } from './messages/sync-group.js'
+import { UpdateFeatures } from './messages/update-features.js'
 
 /** The APIs that millrace speaks, by their number. */
 export const apis: readonly Api[] = [
@@ -63,15 +70,22 @@ export const apis: readonly Api[] = [
   DeleteAcls,
   DescribeConfigs,
   AlterConfigs,
+  AlterReplicaLogDirs,
   DescribeLogDirs,
   SaslAuthenticate,
   CreatePartitions,
   DeleteGroups,
+  ElectLeaders,
   IncrementalAlterConfigs,
+  AlterPartitionReassignments,
+  ListPartitionReassignments,
   OffsetDelete,
   DescribeUserScramCredentials,
   AlterUserScramCredentials,
+  DescribeQuorum,
+  UpdateFeatures,
   DescribeCluster,
+  DescribeProducers,
   ListConfigResources,
   DescribeTopicPartitions
 ]

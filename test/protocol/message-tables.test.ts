@@ -71,7 +71,14 @@ describe('the tables of messages', () => {
       DeleteGroups: '0-2',
       IncrementalAlterConfigs: '0-1',
       OffsetDelete: '0-0',
-      DescribeCluster: '0-2'
+      DescribeCluster: '0-2',
+      AlterReplicaLogDirs: '1-2',
+      ElectLeaders: '0-2',
+      AlterPartitionReassignments: '0-1',
+      ListPartitionReassignments: '0-0',
+      DescribeQuorum: '0-2',
+      UpdateFeatures: '0-2',
+      DescribeProducers: '0-0'
     }
     const actual = Object.fromEntries(
       apis.filter(({ name }) => name in expected).map(({ name, versions }) => [name, `${versions.min}-${versions.max}`])

@@ -2,6 +2,8 @@ import type { MaybePromise } from '../../common/deferred.js'
 import { KafkaError } from '../../errors.js'
 import type { Api, ResponseOf } from '../../protocol/message.js'
 import { AlterConfigs } from '../../protocol/messages/alter-configs.js'
+import { AlterPartitionReassignments } from '../../protocol/messages/alter-partition-reassignments.js'
+import { AlterReplicaLogDirs } from '../../protocol/messages/alter-replica-log-dirs.js'
 import { AlterUserScramCredentials } from '../../protocol/messages/alter-user-scram-credentials.js'
 import { ApiVersions } from '../../protocol/messages/api-versions.js'
 import { CreateAcls } from '../../protocol/messages/create-acls.js'
@@ -16,8 +18,11 @@ import { DescribeCluster } from '../../protocol/messages/describe-cluster.js'
 import { DescribeConfigs } from '../../protocol/messages/describe-configs.js'
 import { DescribeGroups } from '../../protocol/messages/describe-groups.js'
 import { DescribeLogDirs } from '../../protocol/messages/describe-log-dirs.js'
+import { DescribeProducers } from '../../protocol/messages/describe-producers.js'
+import { DescribeQuorum } from '../../protocol/messages/describe-quorum.js'
 import { DescribeTopicPartitions } from '../../protocol/messages/describe-topic-partitions.js'
 import { DescribeUserScramCredentials } from '../../protocol/messages/describe-user-scram-credentials.js'
+import { ElectLeaders } from '../../protocol/messages/elect-leaders.js'
 import { Fetch } from '../../protocol/messages/fetch.js'
 import { FindCoordinator } from '../../protocol/messages/find-coordinator.js'
 import { Heartbeat } from '../../protocol/messages/heartbeat.js'
@@ -28,6 +33,7 @@ import { LeaveGroup } from '../../protocol/messages/leave-group.js'
 import { ListConfigResources } from '../../protocol/messages/list-config-resources.js'
 import { ListGroups } from '../../protocol/messages/list-groups.js'
 import { ListOffsets } from '../../protocol/messages/list-offsets.js'
+import { ListPartitionReassignments } from '../../protocol/messages/list-partition-reassignments.js'
 import { Metadata } from '../../protocol/messages/metadata.js'
 import { OffsetCommit } from '../../protocol/messages/offset-commit.js'
 import { OffsetDelete } from '../../protocol/messages/offset-delete.js'
@@ -35,6 +41,7 @@ import { OffsetFetch } from '../../protocol/messages/offset-fetch.js'
 import { OffsetForLeaderEpoch } from '../../protocol/messages/offset-for-leader-epoch.js'
 import { Produce } from '../../protocol/messages/produce.js'
 import { SyncGroup } from '../../protocol/messages/sync-group.js'
+import { UpdateFeatures } from '../../protocol/messages/update-features.js'
 import { alterConfigsGuard, clusterGuard, describeClusterGuard, describeConfigsGuard, initProducerIdGuard } from './cluster-guards.js'
 import {
   deleteGroupsGuard,
@@ -53,6 +60,7 @@ import {
   createTopicsGuard,
   deleteRecordsGuard,
   deleteTopicsGuard,
+  describeProducersGuard,
   describeTopicPartitionsGuard,
   listOffsetsGuard,
   metadataGuard,
@@ -85,10 +93,11 @@ import {
  *     AlterConfigs,                 alterConfigs likewise
  *       IncrementalAlterConfigs
  *     InitProducerId                idempotentWrite on the cluster, or write on any topic; write on the transactional id
+ *     DescribeProducers             read on the topic
  *     DescribeAcls, DescribeLogDirs,  describe on the cluster
- *       DescribeUserScramCredentials
+ *       DescribeUserScramCredentials, DescribeQuorum, ListPartitionReassignments
  *     CreateAcls, DeleteAcls,       alter on the cluster
- *       AlterUserScramCredentials
+ *       AlterUserScramCredentials, AlterReplicaLogDirs, AlterPartitionReassignments, ElectLeaders, UpdateFeatures
  *     ListConfigResources           describeConfigs on the cluster
  */
 
@@ -179,6 +188,47 @@ guard(
   clusterGuard<typeof DeleteAcls>('alter', ({ filters }) => {
     return { filterResults: filters.map(() => ({ errorCode: clusterDenied, errorMessage: deniedMessage, matchingAcls: [] })) }
   })
+)
+
+guard(DescribeProducers, describeProducersGuard)
+guard(
+  DescribeQuorum,
+  clusterGuard<typeof DescribeQuorum>('describe', () => ({ errorCode: clusterDenied, errorMessage: deniedMessage, topics: [] }))
+)
+guard(
+  ElectLeaders,
+  clusterGuard<typeof ElectLeaders>('alter', ({ topicPartitions }) => {
+    const error = { errorCode: clusterDenied, errorMessage: deniedMessage }
+    const results = (topicPartitions ?? []).map(({ topic, partitions }) => {
+      return { topic, partitionResult: partitions.map(partitionId => ({ partitionId, ...error })) }
+    })
+    return { errorCode: clusterDenied, replicaElectionResults: results }
+  })
+)
+guard(
+  AlterReplicaLogDirs,
+  clusterGuard<typeof AlterReplicaLogDirs>('alter', ({ dirs }) => {
+    const refused = ({ name, partitions }: { name: string; partitions: number[] }) => {
+      return { topicName: name, partitions: partitions.map(partitionIndex => ({ partitionIndex, errorCode: clusterDenied })) }
+    }
+    return { results: dirs.flatMap(({ topics }) => topics.map(refused)) }
+  })
+)
+guard(
+  AlterPartitionReassignments,
+  clusterGuard<typeof AlterPartitionReassignments>('alter', () => {
+    return { errorCode: clusterDenied, errorMessage: deniedMessage, responses: [] }
+  })
+)
+guard(
+  ListPartitionReassignments,
+  clusterGuard<typeof ListPartitionReassignments>('describe', () => {
+    return { errorCode: clusterDenied, errorMessage: deniedMessage, topics: [] }
+  })
+)
+guard(
+  UpdateFeatures,
+  clusterGuard<typeof UpdateFeatures>('alter', () => ({ errorCode: clusterDenied, errorMessage: deniedMessage }))
 )
 
 /** Answers a client that may not do everything: as far as it may, and with errors for the rest. */

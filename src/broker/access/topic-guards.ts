@@ -7,6 +7,7 @@ import type { CreatePartitions } from '../../protocol/messages/create-partitions
 import type { CreateTopics } from '../../protocol/messages/create-topics.js'
 import type { DeleteRecords } from '../../protocol/messages/delete-records.js'
 import type { DeleteTopics } from '../../protocol/messages/delete-topics.js'
+import type { DescribeProducers } from '../../protocol/messages/describe-producers.js'
 import type { DescribeTopicPartitions } from '../../protocol/messages/describe-topic-partitions.js'
 import type { ListOffsets } from '../../protocol/messages/list-offsets.js'
 import type { Metadata } from '../../protocol/messages/metadata.js'
@@ -245,4 +246,17 @@ export const deleteTopicsGuard: Guard<typeof DeleteTopics> = async ({ access, no
   }
   const refused = [...denied.map(({ name = null, topicId }) => refuse(name, topicId)), ...deniedNames.map(name => refuse(name))]
   return { ...response, responses: [...response.responses, ...refused] }
+}
+
+export const describeProducersGuard: Guard<typeof DescribeProducers> = async ({ access, request, answer }) => {
+  type Topic = (typeof request.topics)[number]
+  const names = request.topics.map(({ name }) => name)
+  const allowed = await access.which('read', 'topic', names)
+  const passes = ({ name }: Topic) => allowed.has(name)
+  const refuse = ({ name, partitionIndexes }: Topic) => {
+    const partitions = partitionIndexes.map(partitionIndex => ({ partitionIndex, errorCode: topicDenied, activeProducers: [] }))
+    return { name, partitions }
+  }
+  const response = await answer({ ...request, topics: request.topics.filter(passes) })
+  return { ...response, topics: inOrder(request.topics, passes, response.topics, refuse) }
 }
