@@ -3,12 +3,13 @@ import type { BrokerEvents } from './broker/events.js'
 import { LocalBroker } from './broker/local-broker.js'
 import type { Topic } from './broker/topic.js'
 import { oncePerSubject, subjectOf, troubleTexts } from './broker/trouble.js'
+import { checkedBrokers } from './client/checked-brokers.js'
 import { CallMark } from './common/call-mark.js'
 import { type Clock, expectClock, systemClock } from './common/clock.js'
 import { type CloseOptions, closeTimeoutMs, Deadline, lastStep, unlimited } from './common/closing.js'
 import { Emitter } from './common/emitter.js'
-import { expectKnownKeys, shown } from './common/options.js'
-import { type Random, systemRandom } from './common/random.js'
+import { expectFunction, expectFunctions, expectKnownKeys, expectString, isPlainObject, shown } from './common/options.js'
+import { expectRandom, type Random, systemRandom } from './common/random.js'
 import { turnsOf } from './common/turns.js'
 import { Warnings } from './common/warnings.js'
 import { Consumer } from './consumer/consumer.js'
@@ -95,7 +96,8 @@ export class Cluster extends Emitter<ClusterEvents> implements AsyncDisposable {
 
   /** Use `Cluster.open`, or `connect` of `millrace/wire`. */
   constructor(parts: ClusterParts) {
-    super()
+    super(clusterEvents)
+    expectFunctions('parts', parts, ['brokersFor', 'close'], 'what a cluster is made of (`await Cluster.open()` makes one)')
     this.#parts = parts
     this.#news = parts.node && newsOf(parts.node)
   }
@@ -107,9 +109,13 @@ export class Cluster extends Emitter<ClusterEvents> implements AsyncDisposable {
       throw new TypeError(
         `Expected \`storage\` to be a storage, fileStorage('./data') of millrace/file for one, got ${shown(options.storage)}`
       )
+    if (options.configs !== undefined && !isPlainObject(options.configs))
+      throw new TypeError(`Expected \`configs\` to be an object of values by config name, got ${shown(options.configs)}`)
+    if (options.intercept !== undefined) expectFunction('intercept', options.intercept)
     const { storage = memoryStorage(), configs = {}, nodeId = 0, clock = systemClock, random = systemRandom, intercept } = options
     const { maxMemoryBytes, backlog } = options
     expectClock(clock)
+    expectRandom(random)
     let node: LocalBroker
     try {
       const given = { ...configs, ...backlogConfigs(backlog) }
@@ -133,7 +139,7 @@ export class Cluster extends Emitter<ClusterEvents> implements AsyncDisposable {
         // What stands in between may change what it sees.
         const broker = node.connect({ clientId, access: ownerAccess, origin: intercept ? 'client' : 'producer' })
         const brokers: Brokers = { any: () => broker, byId: id => (id === nodeId ? broker : undefined) }
-        return intercept ? intercept(brokers, clientId) : brokers
+        return intercept ? interceptedBy(intercept, brokers, clientId) : brokers
       },
       async close() {
         try {
@@ -149,7 +155,7 @@ export class Cluster extends Emitter<ClusterEvents> implements AsyncDisposable {
 
   /** A producer of this cluster. Throws a `TypeError` for a wrong option. */
   producer(options: ProducerOptions = {}): Producer {
-    const producer = new Producer(this.#clientParts(options.clientId), this.#withTopicCreation(options))
+    const producer = new Producer(this.#clientParts('a producer', options), this.#withTopicCreation(options))
     producer.once('closed', () => this.#others.delete(producer))
     return this.#keep(producer, this.#others)
   }
@@ -158,7 +164,7 @@ export class Cluster extends Emitter<ClusterEvents> implements AsyncDisposable {
   consumer<const T extends TopicSelector = string, K = Uint8Array, V = Uint8Array>(
     options: ConsumerOptions<T, K, V> = {}
   ): Consumer<T, K, V> {
-    const parts = this.#clientParts(options.clientId)
+    const parts = this.#clientParts('a consumer', options)
     const consumer = new Consumer<T, K, V>(parts, this.#withTopicCreation({ checkCrcs: !this.#isInMemory, ...options }))
     consumer.once('closed', () => this.#consumers.delete(consumer))
     return this.#keep(consumer, this.#consumers)
@@ -166,7 +172,7 @@ export class Cluster extends Emitter<ClusterEvents> implements AsyncDisposable {
 
   /** Manages topics, configs, groups and offsets. */
   admin(options: AdminOptions = {}): Admin {
-    const admin: Admin = new Admin({ ...this.#clientParts(options.clientId), onClosed: () => this.#others.delete(admin) }, options)
+    const admin: Admin = new Admin({ ...this.#clientParts('an admin', options), onClosed: () => this.#others.delete(admin) }, options)
     return this.#keep(admin, this.#others)
   }
 
@@ -180,6 +186,7 @@ export class Cluster extends Emitter<ClusterEvents> implements AsyncDisposable {
    * cluster is not in this process.
    */
   topic(name: string): Topic {
+    if (typeof name !== 'string') throw new TypeError(`Expected \`name\` to be the name of a topic, got ${shown(name)}`)
     const topic = this.topics.get(name)
     if (!topic) throw new KafkaError('UNKNOWN_TOPIC_OR_PARTITION', `There is no topic \`${name}\` in this process`, { topic: name })
     return topic
@@ -255,7 +262,11 @@ export class Cluster extends Emitter<ClusterEvents> implements AsyncDisposable {
     for (const client of this.#closingNow) client.close({ timeoutMs: clientsShare(timeoutMs) }).catch(() => {})
   }
 
-  #clientParts(clientId = 'millrace') {
+  /** `what` is the client that these are for. */
+  #clientParts(what: string, options: { readonly clientId?: string }) {
+    if (!isPlainObject(options)) throw new TypeError(`Expected the options of ${what} to be an object, got ${shown(options)}`)
+    const { clientId = 'millrace' } = options
+    expectString('clientId', clientId)
     if (this.#closing) throw new KafkaError('CLOSED', 'The cluster is closed')
     return {
       brokers: this.#parts.brokersFor(clientId),
@@ -282,6 +293,33 @@ export class Cluster extends Emitter<ClusterEvents> implements AsyncDisposable {
     clients.add(client)
     return client
   }
+}
+
+/** Every event of a cluster, so that a misspelt one is told. */
+const clusterEvents = Object.keys({
+  group: true,
+  topicCreated: true,
+  partitionsAdded: true,
+  topicConfigured: true,
+  topicDeleted: true,
+  segmentsRemoved: true,
+  recordsLost: true,
+  recordsExpiring: true,
+  offsetsExpiring: true,
+  compacted: true,
+  logRecovered: true,
+  tornTail: true,
+  partitionStopped: true,
+  straySetAside: true,
+  fenced: true,
+  error: true,
+  closed: true
+} satisfies Record<keyof ClusterEvents, true>)
+
+function interceptedBy(intercept: NonNullable<ClusterOptions['intercept']>, brokers: Brokers, clientId: string): Brokers {
+  const given = intercept(brokers, clientId)
+  expectFunctions('intercept', given, ['any', 'byId'], 'a function that returns brokers, those that it is given for instance')
+  return checkedBrokers(given)
 }
 
 interface Client {

@@ -174,6 +174,8 @@ export class KafkaError extends Error {
   readonly line?: number
 
   constructor(code: ErrorCode, message?: string, detail: KafkaErrorDetail = {}) {
+    if (!Object.hasOwn(errors, code))
+      throw new TypeError(`Expected \`code\` to be an error code, 'MESSAGE_TOO_LARGE' for one, got \`${String(code)}\``)
     super(message ?? errors[code][2], detail.cause === undefined ? undefined : { cause: detail.cause })
     this.code = code
     this.retriable = errors[code][1]
@@ -186,6 +188,8 @@ export class KafkaError extends Error {
 
   /** The error behind a non-zero error number of a response. */
   static fromNumber(number: number, message?: string | null, detail?: KafkaErrorDetail): KafkaError {
+    if (!Number.isInteger(number))
+      throw new TypeError(`Expected \`number\` to be an error number of Kafka's, an integer, got \`${String(number)}\``)
     return new KafkaError(errorCodeOf(number), message || undefined, detail)
   }
 }

@@ -123,7 +123,7 @@ function filterOf(filter: AclFilter): RequestOf<typeof DescribeAcls> {
   const known = ['resourceType', 'resourceName', 'pattern', 'principal', 'host', 'operation', 'permission']
   expectKnownKeys('a filter of ACLs', filter, known)
   const { resourceType, resourceName = null, pattern, principal = null, host = null, operation, permission } = filter
-  for (const [name, value] of Object.entries({ resourceName, principal, host })) if (value !== null) expectString(name, value)
+  for (const name of ['resourceName', 'principal', 'host'] as const) if (filter[name] !== undefined) expectString(name, filter[name])
   return {
     resourceTypeFilter: resourceType === undefined ? any : numberOf('resourceType', resourceType, aclResourceTypes),
     resourceNameFilter: resourceName,

@@ -1,8 +1,8 @@
-import type { CallOptions, RetryOptions } from '../client/retry.js'
-import type { Clock } from '../common/clock.js'
+import { type CallOptions, expectBackoffs, expectCallOptions, type RetryOptions } from '../client/retry.js'
+import { type Clock, expectClock } from '../common/clock.js'
 import { type CloseOptions, closeTimeoutMs, endOf } from '../common/closing.js'
-import { expectInteger, expectKnownKeys, expectString, shown } from '../common/options.js'
-import type { Random } from '../common/random.js'
+import { expectBoolean, expectFunctions, expectInteger, expectList, expectOneOf, expectOptions, expectString } from '../common/options.js'
+import { expectRandom, type Random } from '../common/random.js'
 import { KafkaError } from '../errors.js'
 import type { Brokers } from '../protocol/broker.js'
 import { DescribeCluster } from '../protocol/messages/describe-cluster.js'
@@ -20,6 +20,16 @@ export interface AdminOptions extends RetryOptions {
   /** Milliseconds that a call may take with all its retries, where it does not say otherwise. Default: 60000. */
   readonly timeoutMs?: number
 }
+
+const largestInt32 = 2 ** 31 - 1
+const nonNegative = (name: string, value: unknown) => expectInteger(name, value, 0)
+const adminChecks = {
+  clientId: expectString,
+  timeoutMs: (name: string, value: unknown) => expectInteger(name, value, 1),
+  retryBackoffMs: nonNegative,
+  retryBackoffMaxMs: nonNegative
+}
+const expectIsolationLevel = (name: string, value: unknown) => expectOneOf(name, value, ['readUncommitted', 'readCommitted'])
 
 /** What every call of an admin takes. */
 export type AdminCallOptions = CallOptions
@@ -61,11 +71,11 @@ export class Admin {
 
   /** Use `cluster.admin()`. Throws a `TypeError` for a wrong option. */
   constructor(parts: AdminParts, options: AdminOptions = {}) {
-    expectKnownKeys('admin', options, ['clientId', 'timeoutMs', 'retryBackoffMs', 'retryBackoffMaxMs'])
-    if (options.clientId !== undefined) expectString('clientId', options.clientId)
-    if (options.timeoutMs !== undefined) expectInteger('timeoutMs', options.timeoutMs, 1)
-    if (options.retryBackoffMs !== undefined) expectInteger('retryBackoffMs', options.retryBackoffMs, 0)
-    if (options.retryBackoffMaxMs !== undefined) expectInteger('retryBackoffMaxMs', options.retryBackoffMaxMs, 0)
+    expectFunctions('parts.brokers', parts?.brokers, ['any', 'byId'], 'brokers (`cluster.admin()` brings them along)')
+    expectClock(parts.clock)
+    expectRandom(parts.random)
+    expectOptions('admin', options, adminChecks)
+    expectBackoffs(options)
     this.#brokers = parts.brokers
     this.#clock = parts.clock
     this.#onClosed = parts.onClosed
@@ -80,72 +90,103 @@ export class Admin {
 
   /** Creates topics, each on its own: one that is refused does not keep the others from being created. */
   createTopics(wanted: readonly (topics.NewTopic | string)[], options: topics.CreateTopicsOptions = {}): Promise<topics.CreatedTopic[]> {
-    if (!Array.isArray(wanted)) throw new TypeError(`Expected \`topics\` to be an array of topics, got ${shown(wanted)}`)
+    expectCallOptions('createTopics', options, { validateOnly: expectBoolean })
+    expectList('topics', wanted, 'topics')
     const named = wanted.map(topic => (typeof topic === 'string' ? { name: topic } : topic))
+    for (const topic of named) topics.expectNewTopic(topic)
     return topics.createTopics(this.#context, named, options)
   }
 
   /** Deletes topics with all that is in them. Raises UNKNOWN_TOPIC_OR_PARTITION, TOPIC_DELETION_DISABLED, … */
-  deleteTopics(names: readonly string[], options: AdminCallOptions = {}): Promise<void> {
+  async deleteTopics(names: readonly string[], options: AdminCallOptions = {}): Promise<void> {
+    expectCallOptions('deleteTopics', options)
+    topics.expectNames('names', names)
     return topics.deleteTopics(this.#context, names, options)
   }
 
   /** All topics but the internal ones. */
-  listTopics(options: topics.ListTopicsOptions = {}): Promise<topics.TopicListing[]> {
+  async listTopics(options: topics.ListTopicsOptions = {}): Promise<topics.TopicListing[]> {
+    expectCallOptions('listTopics', options, { includeInternal: expectBoolean })
     return topics.listTopics(this.#context, options)
   }
 
   /** Who has the partitions of these topics. Raises UNKNOWN_TOPIC_OR_PARTITION. */
-  describeTopics(names: readonly string[], options: AdminCallOptions = {}): Promise<topics.TopicDescription[]> {
+  async describeTopics(names: readonly string[], options: AdminCallOptions = {}): Promise<topics.TopicDescription[]> {
+    expectCallOptions('describeTopics', options)
+    topics.expectNames('names', names)
     return topics.describeTopics(this.#context, names, options)
   }
 
   /** Gives a topic more partitions, `count` in all. Keys may go to other partitions from then on. Raises INVALID_PARTITIONS. */
-  createPartitions(topic: string, count: number, options: AdminCallOptions = {}): Promise<void> {
+  async createPartitions(topic: string, count: number, options: AdminCallOptions = {}): Promise<void> {
+    expectCallOptions('createPartitions', options)
+    topics.expectName('topic', topic)
+    expectInteger('count', count, -largestInt32, largestInt32)
     return topics.createPartitions(this.#context, topic, count, options)
   }
 
   /** What a topic or a broker is configured to, and where each value comes from. */
-  describeConfigs(resource: configs.ConfigResource, options: AdminCallOptions = {}): Promise<configs.ConfigEntry[]> {
+  async describeConfigs(resource: configs.ConfigResource, options: AdminCallOptions = {}): Promise<configs.ConfigEntry[]> {
+    expectCallOptions('describeConfigs', options)
+    configs.expectResource(resource)
     return configs.describeConfigs(this.#context, resource, options)
   }
 
   /** Changes the configs that are named and leaves the others; `null` takes one back to its default. All or none. Raises INVALID_CONFIG. */
-  alterConfigs(resource: configs.ConfigResource, changes: configs.ConfigChanges, options: configs.AlterConfigsOptions = {}): Promise<void> {
+  async alterConfigs(
+    resource: configs.ConfigResource,
+    changes: configs.ConfigChanges,
+    options: configs.AlterConfigsOptions = {}
+  ): Promise<void> {
+    expectCallOptions('alterConfigs', options, { validateOnly: expectBoolean })
+    configs.expectResource(resource)
+    configs.expectChanges(changes)
     return configs.alterConfigs(this.#context, resource, changes, options)
   }
 
   /** All groups of the cluster. */
-  listGroups(options: groups.ListGroupsOptions = {}): Promise<groups.GroupListing[]> {
+  async listGroups(options: groups.ListGroupsOptions = {}): Promise<groups.GroupListing[]> {
+    expectCallOptions('listGroups', options, { states: groups.expectStates })
     return groups.listGroups(this.#context, options)
   }
 
   /** State, members and assignments of groups. Raises GROUP_ID_NOT_FOUND. */
-  describeGroups(groupIds: readonly string[], options: AdminCallOptions = {}): Promise<groups.GroupDescription[]> {
+  async describeGroups(groupIds: readonly string[], options: AdminCallOptions = {}): Promise<groups.GroupDescription[]> {
+    expectCallOptions('describeGroups', options)
+    groups.expectGroupIds(groupIds)
     return groups.describeGroups(this.#context, groupIds, options)
   }
 
   /** Deletes groups with their offsets. Raises NON_EMPTY_GROUP, GROUP_ID_NOT_FOUND. */
-  deleteGroups(groupIds: readonly string[], options: AdminCallOptions = {}): Promise<void> {
+  async deleteGroups(groupIds: readonly string[], options: AdminCallOptions = {}): Promise<void> {
+    expectCallOptions('deleteGroups', options)
+    groups.expectGroupIds(groupIds)
     return groups.deleteGroups(this.#context, groupIds, options)
   }
 
   /** The offsets that a group has committed. */
-  listGroupOffsets(groupId: string, options: AdminCallOptions = {}): Promise<groupOffsets.GroupOffset[]> {
+  async listGroupOffsets(groupId: string, options: AdminCallOptions = {}): Promise<groupOffsets.GroupOffset[]> {
+    expectCallOptions('listGroupOffsets', options)
+    expectString('groupId', groupId)
     return groupOffsets.listGroupOffsets(this.#context, groupId, options)
   }
 
   /** Commits other offsets for a group that has no members, and returns them. Raises NON_EMPTY_GROUP. */
-  resetGroupOffsets(groupId: string, options: groupOffsets.ResetOffsetsOptions): Promise<groupOffsets.GroupOffset[]> {
+  async resetGroupOffsets(groupId: string, options: groupOffsets.ResetOffsetsOptions): Promise<groupOffsets.GroupOffset[]> {
+    expectString('groupId', groupId)
+    groupOffsets.expectResetOptions(options)
     return groupOffsets.resetGroupOffsets(this.#context, groupId, options)
   }
 
   /** Forgets what a group has committed for topics or partitions. Raises GROUP_SUBSCRIBED_TO_TOPIC, GROUP_ID_NOT_FOUND. */
-  deleteGroupOffsets(
+  async deleteGroupOffsets(
     groupId: string,
     partitions: readonly (string | offsets.TopicPartition)[],
     options: AdminCallOptions = {}
   ): Promise<void> {
+    expectCallOptions('deleteGroupOffsets', options)
+    expectString('groupId', groupId)
+    offsets.expectPartitions(partitions)
     return groupOffsets.deleteGroupOffsets(this.#context, groupId, partitions, options)
   }
 
@@ -155,6 +196,9 @@ export class Admin {
     at: offsets.OffsetSpec,
     options: offsets.ListOffsetsOptions = {}
   ): Promise<offsets.ListedOffset[]> {
+    expectCallOptions('listOffsets', options, { isolationLevel: expectIsolationLevel })
+    offsets.expectPartitions(partitions)
+    offsets.expectOffsetSpec('at', at)
     const wanted = await this.#context.call(options, limits => offsets.partitionsOf(this.#context, partitions, limits))
     return offsets.listOffsets(
       this.#context,
@@ -164,10 +208,12 @@ export class Admin {
   }
 
   /** Deletes all records before an offset of each partition; returns where the logs start now. Raises OFFSET_OUT_OF_RANGE. */
-  deleteRecords(
+  async deleteRecords(
     records: readonly offsets.RecordsBefore[],
     options: AdminCallOptions = {}
   ): Promise<(offsets.TopicPartition & { readonly logStartOffset: number })[]> {
+    expectCallOptions('deleteRecords', options)
+    offsets.expectRecordsBefore(records)
     return offsets.deleteRecords(this.#context, records, options)
   }
 
@@ -175,22 +221,26 @@ export class Admin {
    * Adds ACLs: who may do what, for listeners whose `acls` are on. One that is there already is left as it is. Each on its own. Raises INVALID_REQUEST,
    * POLICY_VIOLATION (there are `millrace.max.acls` already), CLUSTER_AUTHORIZATION_FAILED, and SECURITY_DISABLED from a cluster elsewhere that has none.
    */
-  createAcls(created: readonly acls.NewAcl[], options: AdminCallOptions = {}): Promise<void> {
+  async createAcls(created: readonly acls.NewAcl[], options: AdminCallOptions = {}): Promise<void> {
+    expectCallOptions('createAcls', options)
     return acls.createAcls(this.#context, created, options)
   }
 
   /** The ACLs that fit a filter; all of them without one. Raises CLUSTER_AUTHORIZATION_FAILED, SECURITY_DISABLED. */
-  describeAcls(filter: acls.AclFilter = {}, options: AdminCallOptions = {}): Promise<acls.Acl[]> {
+  async describeAcls(filter: acls.AclFilter = {}, options: AdminCallOptions = {}): Promise<acls.Acl[]> {
+    expectCallOptions('describeAcls', options)
     return acls.describeAcls(this.#context, filter, options)
   }
 
   /** Removes the ACLs that fit any of the filters, and returns them. An empty filter fits all. Raises as `createAcls` does. */
-  deleteAcls(filters: readonly acls.AclFilter[], options: AdminCallOptions = {}): Promise<acls.Acl[]> {
+  async deleteAcls(filters: readonly acls.AclFilter[], options: AdminCallOptions = {}): Promise<acls.Acl[]> {
+    expectCallOptions('deleteAcls', options)
     return acls.deleteAcls(this.#context, filters, options)
   }
 
   /** Which cluster this is, and its brokers. */
   async describeCluster(options: AdminCallOptions = {}): Promise<ClusterDescription> {
+    expectCallOptions('describeCluster', options)
     const request = { includeClusterAuthorizedOperations: false }
     const response = await this.#context.call(options, limits => this.#context.ask(DescribeCluster, request, limits))
     if (response.errorCode !== 0) throw KafkaError.fromNumber(response.errorCode, response.errorMessage)

@@ -1,8 +1,9 @@
-import { expectInteger } from '../common/options.js'
+import { expectInteger, expectKnownKeys, isPlainObject, shown } from '../common/options.js'
 import { KafkaError } from '../errors.js'
 import type { ResponseOf } from '../protocol/message.js'
 import { DescribeConfigs } from '../protocol/messages/describe-configs.js'
 import { IncrementalAlterConfigs } from '../protocol/messages/incremental-alter-configs.js'
+import { expectConfigValue } from '../record/topic.js'
 import type { AdminCallOptions } from './admin.js'
 import type { AdminContext } from './admin-context.js'
 
@@ -76,11 +77,26 @@ function topicOf(resource: ConfigResource): string | undefined {
   return 'topic' in resource ? resource.topic : undefined
 }
 
+export function expectResource(resource: ConfigResource): void {
+  if (typeof resource === 'string') return
+  if (!isPlainObject(resource))
+    throw new TypeError(`Expected \`resource\` to be the name of a topic, { topic } or { broker }, got ${shown(resource)}`)
+  expectKnownKeys('a resource', resource, ['topic', 'broker'])
+  const { topic, broker } = resource as { readonly topic?: unknown; readonly broker?: unknown }
+  if ((topic === undefined) === (broker === undefined)) throw new TypeError('Expected `resource` to have one of `topic` and `broker`')
+  if (topic === undefined) expectInteger('resource.broker', broker, 0, 2 ** 31 - 1)
+  else if (typeof topic !== 'string') throw new TypeError(`Expected \`resource.topic\` to be the name of a topic, got ${shown(topic)}`)
+}
+
+export function expectChanges(changes: ConfigChanges): void {
+  if (!isPlainObject(changes)) throw new TypeError(`Expected \`changes\` to be an object of values by config name, got ${shown(changes)}`)
+  for (const [name, value] of Object.entries(changes)) if (value !== null) expectConfigValue(`changes['${name}']`, value)
+}
+
 function addressOf(resource: ConfigResource): { resourceType: number; resourceName: string } {
   const topic = topicOf(resource)
   if (topic !== undefined) return { resourceType: topicType, resourceName: topic }
   const { broker } = resource as { readonly broker: number }
-  expectInteger('broker', broker, 0)
   return { resourceType: brokerType, resourceName: String(broker) }
 }
 

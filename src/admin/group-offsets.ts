@@ -1,3 +1,5 @@
+import { expectCallOptions } from '../client/retry.js'
+import { shown } from '../common/options.js'
 import { zeroUuid } from '../common/uuid.js'
 import { errorNumber, KafkaError } from '../errors.js'
 import type { ResponseOf } from '../protocol/message.js'
@@ -7,7 +9,7 @@ import { OffsetDelete } from '../protocol/messages/offset-delete.js'
 import { OffsetFetch } from '../protocol/messages/offset-fetch.js'
 import type { AdminCallOptions } from './admin.js'
 import { type AdminContext, throwFailures } from './admin-context.js'
-import { byTopic, listOffsets, partitionsOf, type TopicPartition } from './partition-offsets.js'
+import { byTopic, expectPartitions, isDate, listOffsets, partitionsOf, type TopicPartition } from './partition-offsets.js'
 
 export interface GroupOffset extends TopicPartition {
   /** Of the next record that the group will read. */
@@ -25,6 +27,17 @@ export interface ResetOffsetsOptions extends AdminCallOptions {
    * moved into the range of offsets that the partition holds.
    */
   readonly to: 'earliest' | 'latest' | Date | number
+}
+
+export function expectResetOptions(options: ResetOffsetsOptions): void {
+  expectCallOptions('resetGroupOffsets', options, { partitions: (_, value) => expectPartitions(value), to: expectTarget })
+  expectTarget('to', options.to)
+}
+
+function expectTarget(name: string, to: unknown): void {
+  if (to === 'earliest' || to === 'latest' || isDate(to)) return
+  if (Number.isSafeInteger(to) && (to as number) >= 0) return
+  throw new TypeError(`Expected \`${name}\` to be 'earliest', 'latest', a Date or an offset, got ${shown(to)}`)
 }
 
 export async function listGroupOffsets(context: AdminContext, groupId: string, options: AdminCallOptions): Promise<GroupOffset[]> {

@@ -1,3 +1,4 @@
+import { expectList, expectString } from '../common/options.js'
 import { KafkaError } from '../errors.js'
 import type { ResponseOf } from '../protocol/message.js'
 import { DeleteGroups } from '../protocol/messages/delete-groups.js'
@@ -35,6 +36,16 @@ export interface MemberDescription {
   readonly clientId: string
   readonly clientHost: string
   readonly assignment: readonly TopicPartitions[]
+}
+
+export function expectGroupIds(groupIds: readonly string[]): void {
+  expectList('groupIds', groupIds, 'group ids')
+  for (const groupId of groupIds) expectString('groupIds', groupId)
+}
+
+export function expectStates(name: string, states: unknown): void {
+  expectList(name, states, 'states of groups')
+  for (const state of states as unknown[]) expectString(name, state)
 }
 
 export async function listGroups(context: AdminContext, options: ListGroupsOptions): Promise<GroupListing[]> {

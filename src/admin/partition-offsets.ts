@@ -1,4 +1,4 @@
-import { expectInteger } from '../common/options.js'
+import { expectInteger, expectList, shown } from '../common/options.js'
 import { errorCodeOf, errorNumber, KafkaError } from '../errors.js'
 import type { Broker } from '../protocol/broker.js'
 import { DeleteRecords } from '../protocol/messages/delete-records.js'
@@ -38,6 +38,39 @@ export interface RecordsBefore extends TopicPartition {
 
 const specialTimestamps = { latest: -1, earliest: -2, maxTimestamp: -3 } as const
 
+export function expectPartitions(partitions: unknown): void {
+  expectList('partitions', partitions, 'topic names and of { topic, partition }')
+  for (const entry of partitions as unknown[]) if (typeof entry !== 'string') expectPartition(entry)
+}
+
+function expectPartition(given: unknown): void {
+  const entry = given as Partial<TopicPartition> | null | undefined
+  if (typeof entry?.topic !== 'string') throw new TypeError(`Expected partitions as { topic, partition }, got ${shown(given)}`)
+  expectInteger('partition', entry.partition, 0, 2 ** 31 - 1)
+}
+
+export function expectRecordsBefore(records: readonly RecordsBefore[]): void {
+  expectList('records', records, '{ topic, partition, before }')
+  for (const entry of records) {
+    expectPartition(entry)
+    if (entry.before === 'highWatermark') continue
+    if (typeof entry.before === 'number') expectInteger('before', entry.before, 0)
+    else throw new TypeError(`Expected \`before\` to be an offset or 'highWatermark', got ${shown(entry.before)}`)
+  }
+}
+
+export function expectOffsetSpec(name: string, spec: unknown): void {
+  if (spec === 'earliest' || spec === 'latest' || spec === 'maxTimestamp' || isDate(spec)) return
+  if (Number.isSafeInteger(spec) && (spec as number) >= 0) return
+  const expected = "'earliest', 'latest', 'maxTimestamp', a Date or milliseconds since 1970"
+  throw new TypeError(`Expected \`${name}\` to be ${expected}, got ${shown(spec)}`)
+}
+
+/** A date with a time that records can have. */
+export function isDate(value: unknown): value is Date {
+  return value instanceof Date && value.getTime() >= 0
+}
+
 export async function listOffsets(
   context: AdminContext,
   wanted: readonly (TopicPartition & { readonly spec: OffsetSpec })[],
@@ -62,7 +95,6 @@ export async function deleteRecords(
   wanted: readonly RecordsBefore[],
   options: AdminCallOptions
 ): Promise<(TopicPartition & { readonly logStartOffset: number })[]> {
-  for (const { before } of wanted) if (before !== 'highWatermark') expectInteger('before', before, 0)
   return perLeader(context, wanted, options, async (leader, items, { signal }) => {
     const partitionOf = ({ partition, before }: RecordsBefore) => ({
       partitionIndex: partition,

@@ -1,4 +1,5 @@
 import { createAnywhere } from '../client/topic-creation.js'
+import { expectInteger, expectKnownKeys, expectList, shown } from '../common/options.js'
 import { zeroUuid } from '../common/uuid.js'
 import { KafkaError } from '../errors.js'
 import type { ResponseOf } from '../protocol/message.js'
@@ -67,6 +68,34 @@ export interface PartitionDescription {
   readonly leaderEpoch: number
   readonly replicas: readonly number[]
   readonly inSyncReplicas: readonly number[]
+}
+
+/** Checks a topic to create as far as no cluster need be asked; names and numbers that no topic can have are the cluster's matter. */
+export function expectNewTopic(topic: NewTopic): void {
+  if (typeof topic !== 'object' || topic === null)
+    throw new TypeError(`Expected \`topics\` to hold names, typed topics or { name, partitions, … }, got ${shown(topic)}`)
+  expectKnownKeys('a new topic', topic, newTopicNames)
+  expectName('name', topic.name)
+  if (topic.partitions !== undefined) expectInteger('partitions', topic.partitions, -largestInt32, largestInt32)
+  if (topic.replicationFactor !== undefined) expectInteger('replicationFactor', topic.replicationFactor, -largestInt16, largestInt16)
+  describedConfigs(topic)
+}
+
+/** The last two are those of a typed topic. */
+const newTopicNames = ['name', 'partitions', 'replicationFactor', 'configs', 'keep', 'backlog', 'key', 'value']
+const largestInt16 = 2 ** 15 - 1
+const largestInt32 = 2 ** 31 - 1
+
+export function expectNames(what: string, names: readonly string[]): void {
+  expectList(what, names, 'topic names')
+  for (const name of names) expectName(what, name)
+}
+
+export function expectName(what: string, name: unknown): void {
+  if (typeof name === 'string') return
+  const given = (name as { readonly name?: unknown } | null | undefined)?.name
+  const hint = typeof given === 'string' ? `; its name is ${shown(given)}` : ''
+  throw new TypeError(`Expected the name of a topic as \`${what}\`, got ${shown(name)}${hint}`)
 }
 
 export async function createTopics(

@@ -1,3 +1,5 @@
+import { expectList, expectString, shown } from '../common/options.js'
+
 /** One partition of one topic. */
 export interface TopicPartition {
   readonly topic: string
@@ -42,6 +44,16 @@ export interface Assignor {
   userData?(assigned: readonly TopicPartition[] | null, generationId: number): Uint8Array | null
   /** Each member's partitions; every member has an entry. Topics that are not in `topics` are left out. */
   assign(topics: ReadonlyMap<string, TopicShape>, members: readonly AssignorMember[]): Map<string, TopicPartition[]>
+}
+
+/** Checks what an assignor is called with. */
+export function expectAssignArguments(topics: ReadonlyMap<string, TopicShape>, members: readonly AssignorMember[]): void {
+  if (typeof topics?.get !== 'function') throw new TypeError(`Expected \`topics\` to be a Map of topics by name, got ${shown(topics)}`)
+  expectList('members', members, 'members')
+  for (const member of members) {
+    expectString('members[].memberId', member?.memberId)
+    expectList('members[].topics', member.topics, 'topic names')
+  }
 }
 
 /** Texts in the order of their UTF-16 units, which is how Java compares strings. */

@@ -1,4 +1,4 @@
-import type { Assignor, AssignorMember } from './assignor.js'
+import { type Assignor, type AssignorMember, expectAssignArguments } from './assignor.js'
 import type { PartitionTable } from './partition-table.js'
 import { assignSticky, namedAssignment } from './sticky.js'
 import type { Claim } from './sticky-claims.js'
@@ -14,6 +14,7 @@ export const cooperativeStickyAssignor: Assignor = {
   cooperative: true,
   userData: (_, generationId) => encodeCooperativeUserData(generationId),
   assign(topics, members) {
+    expectAssignArguments(topics, members)
     const { table, shares } = assignSticky(topics, members, claimOf)
     const transferring = shares.transferring ?? findTransfers(table, shares.partitions)
     const kept = shares.partitions.map((partitions, member) => partitions.filter(number => transferring.get(number) !== member))

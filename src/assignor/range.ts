@@ -3,6 +3,7 @@ import {
   type AssignorMember,
   compareMembers,
   compareText,
+  expectAssignArguments,
   subscribedTopics,
   type TopicPartition,
   type TopicShape
@@ -18,6 +19,7 @@ export const rangeAssignor: Assignor = {
   name: 'range',
   cooperative: false,
   assign(topics, members) {
+    expectAssignArguments(topics, members)
     const assignment = new Map<string, TopicPartition[]>()
     for (const member of members) assignment.set(member.memberId, [])
     const splits = subscribedTopics(topics, members).map(([topic, shape]) => new TopicSplit(topic, shape, members, assignment))

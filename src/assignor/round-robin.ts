@@ -1,4 +1,4 @@
-import { type Assignor, compareMembers, subscribedTopics, type TopicPartition } from './assignor.js'
+import { type Assignor, compareMembers, expectAssignArguments, subscribedTopics, type TopicPartition } from './assignor.js'
 
 /**
  * Deals out all partitions of all topics, one after the other, to the members in turn; a member that does not subscribe to the topic is
@@ -8,6 +8,7 @@ export const roundRobinAssignor: Assignor = {
   name: 'roundrobin',
   cooperative: false,
   assign(topics, members) {
+    expectAssignArguments(topics, members)
     const assignment = new Map<string, TopicPartition[]>()
     for (const member of members) assignment.set(member.memberId, [])
     const circle = [...members].sort(compareMembers).map(member => ({ memberId: member.memberId, topics: new Set(member.topics) }))

@@ -1,4 +1,4 @@
-import type { Assignor, AssignorMember, TopicPartition, TopicShape } from './assignor.js'
+import { type Assignor, type AssignorMember, expectAssignArguments, type TopicPartition, type TopicShape } from './assignor.js'
 import { PartitionTable } from './partition-table.js'
 import { type ClaimOf, weighClaims } from './sticky-claims.js'
 import { assignEqually, type StickyAssignment } from './sticky-equal.js'
@@ -14,6 +14,7 @@ export const stickyAssignor: Assignor = {
   cooperative: false,
   userData: (assigned, generationId) => (assigned ? encodeStickyUserData(assigned, generationId) : null),
   assign(topics, members) {
+    expectAssignArguments(topics, members)
     const { table, shares } = assignSticky(topics, members, member => decodeStickyUserData(member.userData))
     return namedAssignment(table, shares.partitions)
   }

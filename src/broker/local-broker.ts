@@ -1,10 +1,10 @@
 import { Access } from '../authorizer/access.js'
-import { type Clock, systemClock } from '../common/clock.js'
+import { type Clock, expectClock, systemClock } from '../common/clock.js'
 import { type CloseOptions, closeTimeoutMs, endOf, unlimited } from '../common/closing.js'
 import { isPromise, type MaybePromise } from '../common/deferred.js'
 import type { Emitter } from '../common/emitter.js'
-import { expectInteger, expectKnownKeys } from '../common/options.js'
-import { type Random, systemRandom } from '../common/random.js'
+import { expectFunctions, expectInteger, expectKnownKeys, expectOneOf, expectString } from '../common/options.js'
+import { expectRandom, type Random, systemRandom } from '../common/random.js'
 import { type Turns, turnsOf } from '../common/turns.js'
 import { zeroUuid } from '../common/uuid.js'
 import { GroupCoordinator } from '../coordinator/group/group-coordinator.js'
@@ -175,6 +175,9 @@ export class LocalBroker {
   static async open(options: LocalBrokerOptions): Promise<LocalBroker> {
     expectKnownKeys('a broker', options, ['storage', 'clock', 'random', 'nodeId', 'configs', 'maxMemoryBytes'])
     const { storage, clock = systemClock, random = systemRandom, nodeId = 0, configs: given = {} } = options
+    expectFunctions('storage', storage, storageFunctions, 'a storage, memoryStorage() for one')
+    expectClock(clock)
+    expectRandom(random)
     expectInteger('nodeId', nodeId, 0, 2 ** 31 - 1)
     const { maxMemoryBytes = defaultMemoryBytes() } = options
     expectInteger('maxMemoryBytes', maxMemoryBytes, leastMemoryBytes)
@@ -267,6 +270,8 @@ export class LocalBroker {
   }
 
   advertise(host: string, port: number): void {
+    expectString('host', host)
+    expectInteger('port', port, 0, 65535)
     this.#endpoint = { host, port }
   }
 
@@ -281,6 +286,11 @@ export class LocalBroker {
 
   /** The waist, for one client. */
   connect(client: ClientIdentity): Broker {
+    expectKnownKeys('a client', client, ['clientId', 'clientHost', 'apiVersion', 'origin', 'connection', 'access'])
+    if (typeof client.clientId !== 'string') expectString('clientId', client.clientId)
+    if (client.clientHost !== undefined) expectString('clientHost', client.clientHost)
+    if (client.apiVersion !== undefined) expectInteger('apiVersion', client.apiVersion, 0, 2 ** 15 - 1)
+    if (client.origin !== undefined) expectOneOf('origin', client.origin, origins)
     const { clientId, clientHost = '/in-process', apiVersion = newestVersion, origin = 'client', connection } = client
     const standing = client.access && this.#standingOf(client.access, clientId, clientHost)
     const context: RequestContext = { clientId, clientHost, apiVersion, origin, ...standing, ...(connection && { connection }) }
@@ -465,6 +475,8 @@ export class LocalBroker {
   }
 }
 
+const storageFunctions = ['open', 'list', 'remove', 'rename', 'syncFolder', 'close']
+const origins: readonly AppendOrigin[] = ['client', 'producer', 'coordinator', 'replica']
 /** After these a group may have other members, topics or partitions than before. */
 const changesReaders: ReadonlySet<string> = new Set(['rebalanced', 'empty', 'dead'])
 const unexpected = errorNumber('UNKNOWN_SERVER_ERROR')

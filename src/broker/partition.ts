@@ -1,4 +1,5 @@
 import { isPromise, type MaybePromise } from '../common/deferred.js'
+import { expectBytes } from '../common/options.js'
 import { KafkaError } from '../errors.js'
 import type { AppendOrigin } from '../log/batch-validation.js'
 import type { Log } from '../log/log.js'
@@ -83,6 +84,7 @@ export class Partition {
    * with a `KafkaError` when the batch is refused. The bytes are borrowed until it returns.
    */
   append(batch: Uint8Array, origin: AppendOrigin = 'client'): MaybePromise<AppendInfo> {
+    expectBytes('batch', batch)
     if (isClient(origin) && isTransactional(batch))
       throw new KafkaError(
         'INVALID_TXN_STATE',

@@ -1,6 +1,7 @@
 import { firstToAbort, type MergedSignal } from '../common/abort.js'
 import { type Clock, sleep } from '../common/clock.js'
 import { abortable } from '../common/deferred.js'
+import { expectInteger, expectNotAbove, expectOptions, expectSignal } from '../common/options.js'
 import type { Random } from '../common/random.js'
 import { KafkaError } from '../errors.js'
 
@@ -12,12 +13,32 @@ export interface RetryOptions {
   readonly retryBackoffMaxMs?: number
 }
 
+/** Refuses a first wait that is longer than the longest, where both are given. */
+export function expectBackoffs({ retryBackoffMs, retryBackoffMaxMs }: RetryOptions): void {
+  expectNotAbove('retryBackoffMs', retryBackoffMs, 'retryBackoffMaxMs', retryBackoffMaxMs)
+}
+
+/** The longest wait: its default gives way to a first wait that is longer. */
+export function longestBackoffMs({ retryBackoffMs = 100, retryBackoffMaxMs }: RetryOptions): number {
+  return retryBackoffMaxMs ?? Math.max(1000, retryBackoffMs)
+}
+
 /** What bounds a call: a time limit of its own and a signal of the caller's. */
 export interface CallOptions {
   /** Ends the call early: it rejects with the signal's reason. */
   readonly signal?: AbortSignal
   /** Milliseconds after which the call gives up with REQUEST_TIMED_OUT. */
   readonly timeoutMs?: number
+}
+
+const callChecks = {
+  signal: expectSignal,
+  timeoutMs: (name: string, value: unknown) => expectInteger(name, value, 1)
+}
+
+/** Checks the options of a call, with those that only this one has. */
+export function expectCallOptions(what: string, options: CallOptions, more: Parameters<typeof expectOptions>[2] = {}): void {
+  expectOptions(what, options, { ...callChecks, ...more })
 }
 
 const jitter = 0.2
@@ -33,7 +54,7 @@ export class Backoff {
     this.#clock = clock
     this.#random = random
     this.#firstMs = options.retryBackoffMs ?? 100
-    this.#longestMs = options.retryBackoffMaxMs ?? 1000
+    this.#longestMs = longestBackoffMs(options)
   }
 
   /** Milliseconds to wait before the try after `failures` (1 or more) failed ones. */

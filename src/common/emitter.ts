@@ -1,5 +1,6 @@
 import { EventEmitter } from 'eventemitter3'
 import { tellRejection } from './foreign.js'
+import { didYouMean, expectFunction } from './options.js'
 import { reasonOf, Warnings } from './warnings.js'
 
 type Listener<E extends EventEmitter.ValidEventTypes, N extends EventEmitter.EventNames<E>> = EventEmitter.EventListener<E, N>
@@ -11,14 +12,23 @@ const done = Promise.resolve()
  * An emitter whose listeners cannot harm whoever emits. They are called a moment later, in order and before anybody who waits for a promise
  * of that moment: nothing is half done then, so they may call whatever they like. What a listener throws, or rejects with, becomes an
  * `error` event; where nobody listens to that, or it was a listener of `error`, a warning of the process.
+ *
+ * Listening for an event that there is not, or with what is no function, throws a `TypeError`.
  */
 export abstract class Emitter<E extends EventEmitter.ValidEventTypes> extends EventEmitter<E> {
   readonly #guards = new WeakMap<AnyListener, AnyListener>()
   readonly #guarded = new WeakMap<AnyListener, AnyListener>()
   readonly #warnings = new Warnings()
+  readonly #names: readonly string[] | undefined
   #waiting: { readonly event: EventEmitter.EventNames<E>; readonly args: unknown[] }[] = []
   /** The event that is being told. */
   #current: PropertyKey = ''
+
+  /** `names` are the events that there are. Default: any. */
+  constructor(names?: readonly string[]) {
+    super()
+    this.#names = names
+  }
 
   /** Tells an event a moment later. Returns whether anybody listens. */
   override emit<N extends EventEmitter.EventNames<E>>(event: N, ...args: EventEmitter.EventArgs<E, N>): boolean {
@@ -28,14 +38,16 @@ export abstract class Emitter<E extends EventEmitter.ValidEventTypes> extends Ev
   }
 
   override on<N extends EventEmitter.EventNames<E>>(event: N, listener: Listener<E, N>, context?: unknown): this {
+    this.#expectEvent(event, listener)
     return super.on(event, this.#guard(listener), context)
   }
 
   override addListener<N extends EventEmitter.EventNames<E>>(event: N, listener: Listener<E, N>, context?: unknown): this {
-    return super.on(event, this.#guard(listener), context)
+    return this.on(event, listener, context)
   }
 
   override once<N extends EventEmitter.EventNames<E>>(event: N, listener: Listener<E, N>, context?: unknown): this {
+    this.#expectEvent(event, listener)
     return super.once(event, this.#guard(listener), context)
   }
 
@@ -64,6 +76,14 @@ export abstract class Emitter<E extends EventEmitter.ValidEventTypes> extends Ev
 
   /** The arguments of the `error` event that tells of it. */
   protected abstract errorArgs(error: unknown, who: string): unknown[]
+
+  #expectEvent(event: unknown, listener: unknown): void {
+    expectFunction('listener', listener)
+    if (this.#names === undefined || this.#names.includes(event as string)) return
+    throw new TypeError(
+      `There is no event \`${String(event)}\`; ${didYouMean(String(event), this.#names)}there are ${this.#names.join(', ')}`
+    )
+  }
 
   #emitError(error: unknown, who: string): boolean {
     const emit = this.emit as (event: string, ...args: unknown[]) => boolean

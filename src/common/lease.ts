@@ -1,4 +1,5 @@
 import { markAsUntransferable } from './host.js'
+import { expectBytes } from './options.js'
 
 /**
  * Bytes that are lent. A storage may hand out views of memory that it would like to use again (touching fresh memory costs more
@@ -35,6 +36,7 @@ export function isShared({ buffer }: Uint8Array): boolean {
 
 /** Says that nobody will read `view` again. Does nothing for bytes that were not lent, or were released before. */
 export function release(view: Uint8Array): void {
+  expectBytes('view', view)
   const returned = (view as Lent)[onRelease]
   if (returned === undefined) return
   ;(view as Lent)[onRelease] = undefined

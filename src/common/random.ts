@@ -1,3 +1,5 @@
+import { shown } from './options.js'
+
 /** Where all of millrace takes its chance from, so that a seed replays a run. */
 export interface Random {
   /** A number in [0, 1). */
@@ -9,6 +11,7 @@ export const systemRandom: Random = { next: () => Math.random() }
 
 /** The same chance for the same seed: a 32-bit mulberry generator. Not for secrets. */
 export function seededRandom(seed: number): Random {
+  if (!Number.isSafeInteger(seed)) throw new TypeError(`Expected \`seed\` to be an integer, got ${shown(seed)}`)
   let state = seed | 0
   return {
     next() {
@@ -18,6 +21,12 @@ export function seededRandom(seed: number): Random {
       return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296
     }
   }
+}
+
+/** Checks chance that a user gave. */
+export function expectRandom(random: Random): void {
+  if (typeof random?.next === 'function') return
+  throw new TypeError(`Expected \`random\` to have a function \`next\`, got ${shown(random)} without one`)
 }
 
 /** A whole number in [0, limit). */

@@ -25,6 +25,20 @@ export interface ConsumerEvents {
   closed: () => void
 }
 
+/** Every event of a consumer, so that a misspelt one is told. */
+export const consumerEvents: readonly string[] = Object.keys({
+  rebalanced: true,
+  assigned: true,
+  revoked: true,
+  lost: true,
+  committed: true,
+  rejected: true,
+  offsetReset: true,
+  recordsMissed: true,
+  error: true,
+  closed: true
+} satisfies Record<keyof ConsumerEvents, true>)
+
 export interface OffsetReset extends TopicPartition {
   /** Where reading goes on. */
   readonly offset: number

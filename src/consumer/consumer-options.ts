@@ -1,9 +1,20 @@
 import type { Assignor, TopicPartition } from '../assignor/assignor.js'
 import { cooperativeStickyAssignor } from '../assignor/cooperative-sticky.js'
 import { rangeAssignor } from '../assignor/range.js'
-import { expectFunction, expectInteger, expectKnownKeys, expectOneOf, expectString, givenOptions, shown } from '../common/options.js'
+import { expectBackoffs, longestBackoffMs } from '../client/retry.js'
+import {
+  expectBoolean,
+  expectFunction,
+  expectInteger,
+  expectKnownKeys,
+  expectNotAbove,
+  expectOneOf,
+  expectString,
+  givenOptions,
+  shown
+} from '../common/options.js'
 import { bytes, type Serde } from '../record/serde.js'
-import type { TypedTopic } from '../record/topic.js'
+import { expectSerde, type TypedTopic } from '../record/topic.js'
 import type { ConsumerBatch } from './consumer-batch.js'
 import type { ConsumerRecord } from './consumer-record.js'
 import { type AutoOffsetReset, expectAutoOffsetReset } from './offset-reset.js'
@@ -174,8 +185,6 @@ const largestInt32 = 2 ** 31 - 1
 
 /** Checks what a user gave, once, and fills in the rest. Throws a `TypeError` that names the option. */
 export function consumerSettings<T extends TopicSelector, K, V>(options: ConsumerOptions<T, K, V>): ConsumerSettings {
-  if (typeof options !== 'object' || options === null)
-    throw new TypeError(`Expected the consumer's options to be an object, got ${shown(options)}`)
   expectKnownKeys('consumer', options, Object.keys(defaults))
   const given = givenOptions(options)
   for (const name of ['groupId', 'groupInstanceId', 'clientId'] as const) if (name in given) expectString(name, given[name])
@@ -183,24 +192,26 @@ export function consumerSettings<T extends TopicSelector, K, V>(options: Consume
   for (const [name, minimum] of Object.entries(smallest) as [keyof ConsumerOptions, number][])
     if (name in given) expectInteger(name, given[name], minimum, largestInt32)
   for (const name of ['onAssigned', 'onRevoked', 'onLost'] as const) if (name in given) expectFunction(name, given[name])
-  for (const name of ['autoCommit', 'allowAutoTopicCreation', 'checkCrcs'] as const)
-    if (name in given) expectOneOf(name, given[name], [true, false])
+  for (const name of ['autoCommit', 'allowAutoTopicCreation', 'checkCrcs'] as const) if (name in given) expectBoolean(name, given[name])
   if (given.autoOffsetReset !== undefined) expectAutoOffsetReset(given.autoOffsetReset)
   if (given.isolationLevel !== undefined) expectOneOf('isolationLevel', given.isolationLevel, ['read_uncommitted', 'read_committed'])
   if (given.rejection !== undefined && typeof given.rejection !== 'function') expectOneOf('rejection', given.rejection, ['fail', 'skip'])
-  for (const name of ['key', 'value'] as const) if (name in given) expectFunction(`${name}.deserialize`, given[name]?.deserialize)
+  for (const name of ['key', 'value'] as const) if (name in given) expectSerde(name, given[name], 'deserialize')
   if (given.assignors !== undefined) expectAssignors(given.assignors)
   const settings = { ...defaults, ...given } as typeof defaults & ConsumerOptions
   if (settings.autoCommit && settings.groupId === undefined)
     throw new TypeError('Expected a `groupId` along with `autoCommit`: offsets are committed to a group')
   if (settings.groupInstanceId !== undefined && settings.groupId === undefined)
     throw new TypeError('Expected a `groupId` along with `groupInstanceId`')
+  expectBackoffs(given)
+  expectNotAbove('fetchMinBytes', settings.fetchMinBytes, 'fetchMaxBytes', settings.fetchMaxBytes)
   if (settings.heartbeatIntervalMs >= settings.sessionTimeoutMs && settings.groupId !== undefined)
     throw new TypeError(
       `Expected \`heartbeatIntervalMs\` to be below \`sessionTimeoutMs\`, got ${settings.heartbeatIntervalMs} and ${settings.sessionTimeoutMs}`
     )
   return {
     ...settings,
+    retryBackoffMaxMs: longestBackoffMs(given),
     autoCommit: settings.autoCommit ?? settings.groupId !== undefined,
     rebalanceTimeoutMs: settings.rebalanceTimeoutMs ?? settings.maxPollIntervalMs
   } as ConsumerSettings

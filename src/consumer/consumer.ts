@@ -1,12 +1,15 @@
 import type { TopicPartition } from '../assignor/assignor.js'
 import { CallMark } from '../common/call-mark.js'
+import { expectClock } from '../common/clock.js'
 import { closeTimeoutMs } from '../common/closing.js'
 import { Emitter } from '../common/emitter.js'
-import { expectInteger, expectKnownKeys, shown } from '../common/options.js'
+import { expectFunctions, expectInteger, expectOptions, expectSignal, shown } from '../common/options.js'
+import { expectRandom } from '../common/random.js'
+import { expectTopicName } from '../record/topic.js'
 import type { OffsetToCommit } from './assigned-partition.js'
 import { BatchLoop } from './batch-loop.js'
 import type { CommittedOffset } from './committer.js'
-import type { ConsumerEvents } from './consumer-events.js'
+import { type ConsumerEvents, consumerEvents } from './consumer-events.js'
 import { type BatchOf, type ConsumerOptions, consumerSettings, type KeysOf, type RecordOf, type ValuesOf } from './consumer-options.js'
 import { type ConsumerParts, Consumption } from './consumption.js'
 import type { LoopOptions, RecordIterator } from './loop-reader.js'
@@ -57,7 +60,10 @@ export class Consumer<T extends TopicSelector = string, K = Uint8Array, V = Uint
 
   /** Use `cluster.consumer(options)`. */
   constructor(parts: ConsumerParts, options: ConsumerOptions<T, K, V> = {}) {
-    super()
+    super(consumerEvents)
+    expectFunctions('parts.brokers', parts?.brokers, ['any', 'byId'], 'brokers (`cluster.consumer()` brings them along)')
+    expectClock(parts.clock)
+    expectRandom(parts.random)
     const settings = consumerSettings(options)
     this.#consumption = new Consumption(parts, settings, {
       consumer: this,
@@ -104,7 +110,8 @@ export class Consumer<T extends TopicSelector = string, K = Uint8Array, V = Uint
    * Joins the group, or takes the partitions, now rather than with the first record; resolves once it is known where to read. What is
    * sent after that is read, even where reading starts at the latest offset.
    */
-  start(options: { readonly signal?: AbortSignal } = {}): Promise<void> {
+  async start(options: { readonly signal?: AbortSignal } = {}): Promise<void> {
+    expectOptions('start', options, signalOnly)
     return this.#consumption.start(options.signal)
   }
 
@@ -128,6 +135,7 @@ export class Consumer<T extends TopicSelector = string, K = Uint8Array, V = Uint
   /** Reads just these partitions, without sharing them; offsets can still be committed to `groupId`. Throws a `TypeError` after `subscribe`. */
   assign(partitions: readonly TopicPartition[]): void {
     expectPartitions(partitions)
+    for (const { topic } of partitions) expectTopicName(topic)
     this.#consumption.assign(partitions)
   }
 
@@ -157,10 +165,11 @@ export class Consumer<T extends TopicSelector = string, K = Uint8Array, V = Uint
   // ---- positions
 
   /** Goes on reading at this offset of a partition. */
-  seek({ topic, partition, offset }: PartitionOffset): void {
-    expectInteger('offset', offset, 0)
-    const [assigned] = this.#select([{ topic, partition }])
-    this.#consumption.jump(assigned, offset)
+  seek(to: PartitionOffset): void {
+    expectPartition(to)
+    expectInteger('offset', to.offset, 0)
+    const [assigned] = this.#select([to])
+    this.#consumption.jump(assigned, to.offset)
   }
 
   /** Goes on at the first record that there is. Default: in all partitions that are assigned. */
@@ -180,8 +189,9 @@ export class Consumer<T extends TopicSelector = string, K = Uint8Array, V = Uint
   }
 
   /** The offset of the next record to be handed out; undefined while it is not known. */
-  position({ topic, partition }: TopicPartition): number | undefined {
-    const [{ position }] = this.#select([{ topic, partition }])
+  position(of: TopicPartition): number | undefined {
+    expectPartition(of)
+    const [{ position }] = this.#select([of])
     return position < 0 ? undefined : position
   }
 
@@ -227,11 +237,12 @@ export class Consumer<T extends TopicSelector = string, K = Uint8Array, V = Uint
    * waits for may still commit.
    */
   async commit(offsets?: readonly OffsetToCommit[], options: { readonly signal?: AbortSignal } = {}): Promise<void> {
+    expectOptions('commit', options, signalOnly)
     this.#consumption.expectCommits()
     this.#expectGroup('commit')
     if (offsets !== undefined) {
       expectPartitions(offsets)
-      for (const { offset } of offsets) expectInteger('offset', offset, 0)
+      for (const offset of offsets) expectOffsetToCommit(offset)
       return this.#consumption.commitGiven(offsets, options)
     }
     await this.#consumption.commitAll(options)
@@ -319,17 +330,28 @@ export class Consumer<T extends TopicSelector = string, K = Uint8Array, V = Uint
 }
 
 function loopOptions(options: LoopOptions = {}): LoopOptions {
-  expectKnownKeys('a loop', options, ['signal'])
+  expectOptions('a loop', options, signalOnly)
   return options
 }
 
 function expectPartitions(partitions: readonly TopicPartition[]): void {
   if (!Array.isArray(partitions)) throw new TypeError(`Expected a list of partitions, got ${shown(partitions)}`)
-  for (const entry of partitions) {
-    if (typeof entry?.topic !== 'string') throw new TypeError(`Expected partitions as { topic, partition }, got ${shown(entry)}`)
-    expectInteger('partition', entry.partition, 0)
-  }
+  for (const entry of partitions) expectPartition(entry)
 }
+
+function expectPartition(entry: TopicPartition): void {
+  if (typeof entry?.topic !== 'string') throw new TypeError(`Expected partitions as { topic, partition }, got ${shown(entry)}`)
+  expectInteger('partition', entry.partition, 0, 2 ** 31 - 1)
+}
+
+function expectOffsetToCommit({ offset, leaderEpoch, metadata }: OffsetToCommit): void {
+  expectInteger('offset', offset, 0)
+  if (leaderEpoch !== undefined) expectInteger('leaderEpoch', leaderEpoch, -1, 2 ** 31 - 1)
+  if (metadata !== undefined && typeof metadata !== 'string')
+    throw new TypeError(`Expected \`metadata\` to be a string, got ${shown(metadata)}`)
+}
+
+const signalOnly = { signal: expectSignal }
 
 function partitionOffset({ topic, partition, offset }: FoundOffset): PartitionOffset {
   return { topic, partition, offset }

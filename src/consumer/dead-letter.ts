@@ -1,5 +1,4 @@
 import type { Field, HeaderField } from '../record/record.js'
-import { expectTopicName } from '../record/topic.js'
 import type { ConsumerRecord } from './consumer-record.js'
 import type { RejectedRecord } from './rejection.js'
 import type { TopicSerdes } from './subscription.js'
@@ -30,7 +29,6 @@ export function deadLetterSink<K, V>(deadLetter: DeadLetter<K, V>, serdesOf: (to
     }
   }
   const { topic, producer } = deadLetter
-  expectTopicName(topic)
   return async (record, error) => {
     const isRejected = 'error' in record
     const serdes = serdesOf(record.topic)

@@ -28,7 +28,7 @@ export class Handling<I> {
     this.#attempts = retry ? (retry.attempts ?? 3) : 1
     this.#backoff = new Backoff(clock, random, {
       retryBackoffMs: retry?.backoffMs ?? 100,
-      retryBackoffMaxMs: retry?.maxBackoffMs ?? 10_000
+      retryBackoffMaxMs: retry?.maxBackoffMs ?? Math.max(10_000, retry?.backoffMs ?? 0)
     })
     this.#firstTry = Object.freeze({ attempt: 1, signal })
   }

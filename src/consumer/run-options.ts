@@ -1,4 +1,5 @@
-import { expectFunction, expectInteger, expectKnownKeys, expectOneOf, shown } from '../common/options.js'
+import { expectFunction, expectInteger, expectKnownKeys, expectNotAbove, expectOneOf, expectSignal, shown } from '../common/options.js'
+import { expectTopicName } from '../record/topic.js'
 import type { ConsumerBatch } from './consumer-batch.js'
 import type { ConsumerRecord } from './consumer-record.js'
 import type { DeadLetter } from './dead-letter.js'
@@ -41,10 +42,11 @@ export interface RunOptions<K = Uint8Array, V = Uint8Array, R = ConsumerRecord<K
 const names = ['eachRecord', 'eachBatch', 'concurrency', 'orderBy', 'retry', 'deadLetter', 'signal']
 
 export function expectRunOptions<K, V, R, B>(options: RunOptions<K, V, R, B>): void {
-  if (typeof options !== 'object' || options === null)
-    throw new TypeError(`Expected the options of run to be an object, got ${shown(options)}`)
+  if (typeof options === 'function')
+    throw new TypeError('Expected the options of run to be an object, got a function; a handler goes into it as `{ eachRecord: handler }`')
   expectKnownKeys('run', options, names)
-  const { eachRecord, eachBatch, concurrency, orderBy, retry, deadLetter } = options
+  const { eachRecord, eachBatch, concurrency, orderBy, retry, deadLetter, signal } = options
+  if (signal !== undefined) expectSignal('signal', signal)
   if ((eachRecord === undefined) === (eachBatch === undefined)) throw new TypeError('Expected one of `eachRecord` and `eachBatch`')
   if (eachRecord !== undefined) expectFunction('eachRecord', eachRecord)
   if (eachBatch !== undefined) expectFunction('eachBatch', eachBatch)
@@ -57,10 +59,12 @@ export function expectRunOptions<K, V, R, B>(options: RunOptions<K, V, R, B>): v
     if (retry.attempts !== undefined) expectInteger('retry.attempts', retry.attempts, 1)
     if (retry.backoffMs !== undefined) expectInteger('retry.backoffMs', retry.backoffMs, 0)
     if (retry.maxBackoffMs !== undefined) expectInteger('retry.maxBackoffMs', retry.maxBackoffMs, 0)
+    expectNotAbove('retry.backoffMs', retry.backoffMs, 'retry.maxBackoffMs', retry.maxBackoffMs)
   }
   if (deadLetter === undefined || typeof deadLetter === 'function') return
   if (typeof deadLetter !== 'object' || deadLetter === null)
     throw new TypeError(`Expected \`deadLetter\` to be { topic, producer } or a function, got ${shown(deadLetter)}`)
   expectKnownKeys('deadLetter', deadLetter, ['topic', 'producer'])
+  expectTopicName(deadLetter.topic, 'deadLetter.topic')
   expectFunction('deadLetter.producer.send', deadLetter.producer?.send)
 }

@@ -1,6 +1,6 @@
-import { expectFunction, shown } from '../common/options.js'
+import { shown } from '../common/options.js'
 import type { Serde } from '../record/serde.js'
-import { type AnyTopic, expectTopicName } from '../record/topic.js'
+import { type AnyTopic, expectTopic } from '../record/topic.js'
 
 /** What a consumer may subscribe to: a topic by name or with its types, or all topics whose names match a pattern. */
 export type TopicSelector = string | RegExp | AnyTopic
@@ -59,14 +59,5 @@ export function expectSelectors(name: string, selectors: readonly TopicSelector[
   if (!Array.isArray(selectors) || selectors.length === 0) {
     throw new TypeError(`Expected \`${name}\` to be a non-empty list of topic names, typed topics or patterns, got ${shown(selectors)}`)
   }
-  for (const selector of selectors) {
-    if (selector instanceof RegExp) continue
-    if (typeof selector !== 'object' || selector === null) {
-      expectTopicName(selector)
-      continue
-    }
-    expectTopicName(selector.name)
-    expectFunction(`${selector.name}.key.deserialize`, selector.key?.deserialize)
-    expectFunction(`${selector.name}.value.deserialize`, selector.value?.deserialize)
-  }
+  for (const selector of selectors) if (!(selector instanceof RegExp)) expectTopic(name, selector, 'deserialize')
 }

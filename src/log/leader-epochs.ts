@@ -1,3 +1,5 @@
+import { expectInteger, expectList, shown } from '../common/options.js'
+
 /** From `startOffset` on, batches were written under leader `epoch`. */
 export interface LeaderEpoch {
   readonly epoch: number
@@ -29,6 +31,8 @@ export class LeaderEpochs {
 
   /** Notes that a batch of `epoch` starts at `startOffset`. Entries that contradict the new one go. Returns whether anything has changed. */
   assign(epoch: number, startOffset: number): boolean {
+    expectEpoch(epoch)
+    expectInteger('startOffset', startOffset, 0)
     if (epoch < 0) return false
     const latest = this.latest
     if (latest && latest.epoch === epoch && startOffset >= latest.startOffset) return false
@@ -39,6 +43,11 @@ export class LeaderEpochs {
 
   /** Takes in what was noted before. */
   restore(entries: readonly LeaderEpoch[]): void {
+    expectList('entries', entries, '{ epoch, startOffset }')
+    for (const entry of entries) {
+      expectEpoch(entry?.epoch)
+      expectInteger('startOffset', entry.startOffset, 0)
+    }
     this.#entries = [...entries]
   }
 
@@ -47,6 +56,8 @@ export class LeaderEpochs {
    * known ones ends where the first of these starts; one newer than all is unknown.
    */
   endOffsetFor(epoch: number, logEndOffset: number): EpochEnd {
+    expectEpoch(epoch)
+    expectInteger('logEndOffset', logEndOffset, 0)
     const latest = this.latest
     if (epoch < 0 || !latest || epoch > latest.epoch) return unknownEnd
     if (epoch === latest.epoch) return { epoch, endOffset: logEndOffset }
@@ -56,17 +67,20 @@ export class LeaderEpochs {
 
   /** The epoch under which `offset` was written, or -1. */
   epochOf(offset: number): number {
+    expectInteger('offset', offset, -1)
     const current = this.#indexAt(offset)
     return current < 0 ? -1 : this.#entries[current].epoch
   }
 
   /** The log was cut at `endOffset`. */
   truncateFromEnd(endOffset: number): void {
+    expectInteger('endOffset', endOffset, 0)
     while (this.latest && this.latest.startOffset >= endOffset) this.#entries.pop()
   }
 
   /** The log now starts at `startOffset`: the epoch there starts with it. */
   truncateFromStart(startOffset: number): void {
+    expectInteger('startOffset', startOffset, 0)
     const current = this.#indexAt(startOffset)
     if (current < 0) return
     this.#entries.splice(0, current + 1, { epoch: this.#entries[current].epoch, startOffset })
@@ -81,4 +95,9 @@ export class LeaderEpochs {
     while (index >= 0 && this.#entries[index].startOffset > offset) index--
     return index
   }
+}
+
+function expectEpoch(epoch: unknown): void {
+  if (Number.isInteger(epoch) && Math.abs(epoch as number) < 2 ** 31) return
+  throw new TypeError(`Expected \`epoch\` to be an integer of 32 bits, got ${shown(epoch)}`)
 }

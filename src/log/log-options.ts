@@ -1,4 +1,4 @@
-import { expectFraction, expectInteger, expectKnownKeys, expectOneOf } from '../common/options.js'
+import { expectFraction, expectInteger, expectKnownKeys, expectNotAbove, expectOneOf } from '../common/options.js'
 
 /**
  * How a log behaves. The names are those of Kafka's topic configs, camelCased, and so are the defaults, but for the size of a log that is kept
@@ -107,6 +107,10 @@ export function completeLogOptions(given: LogOptions, defaults: CompleteLogOptio
   expectFraction('minCleanableDirtyRatio', complete.minCleanableDirtyRatio)
   expectInteger('minCompactionLagMs', complete.minCompactionLagMs, 0)
   expectInteger('maxCompactionLagMs', complete.maxCompactionLagMs, -1)
+  if (complete.maxCompactionLagMs >= 0 && complete.minCompactionLagMs > complete.maxCompactionLagMs) {
+    const { minCompactionLagMs, maxCompactionLagMs } = complete
+    expectNotAbove('minCompactionLagMs', minCompactionLagMs, 'maxCompactionLagMs', maxCompactionLagMs)
+  }
   expectInteger('deleteRetentionMs', complete.deleteRetentionMs, 0)
   expectInteger('maxMessageBytes', complete.maxMessageBytes, 0, maxInt32)
   expectOneOf('compressionType', complete.compressionType, ['producer', 'uncompressed', 'gzip', 'snappy', 'lz4', 'zstd'])

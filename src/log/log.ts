@@ -2,10 +2,18 @@ import { systemClock } from '../common/clock.js'
 import { type CloseOptions, closeTimeoutMs, endOf, unlimited } from '../common/closing.js'
 import { isPromise, type MaybePromise } from '../common/deferred.js'
 import { release } from '../common/lease.js'
-import { expectInteger, shown } from '../common/options.js'
+import { expectBytes, expectInteger, shown } from '../common/options.js'
 import { KafkaError } from '../errors.js'
 import type { Storage } from '../storage/storage.js'
 import { AbortedTransactions } from './aborted-transactions.js'
+import {
+  expectAppendOptions,
+  expectCompactOptions,
+  expectLogPlace,
+  expectOffset,
+  expectOpenOptions,
+  expectReadOptions
+} from './arguments.js'
 import { BatchChain } from './batch-chain.js'
 import { type CompactionReport, type CompactOptions, Compactor } from './compaction/compactor.js'
 import type { Dirtiness } from './compaction/dirtiness.js'
@@ -77,6 +85,8 @@ export class Log {
    * crash explains raises `CORRUPT_MESSAGE`, naming the file and the position, and changes nothing.
    */
   static async open(storage: Storage, folder: string, openOptions: LogOpenOptions = {}): Promise<Log> {
+    expectLogPlace(storage, folder)
+    expectOpenOptions(openOptions)
     const options = optionsIn(openOptions, storage)
     const { clock = systemClock, logStartOffset = 0, recoveryPoint, isClean = false } = openOptions
     if (storage.prepare) await storage.prepare()
@@ -227,6 +237,8 @@ export class Log {
    * `KAFKA_STORAGE_ERROR`.
    */
   append(batch: Uint8Array, options: AppendOptions = noOptions): MaybePromise<AppendInfo> {
+    expectBytes('batch', batch)
+    if (options !== noOptions) expectAppendOptions(options)
     this.#state.expectOpen()
     return append(this.#state, batch, options)
   }
@@ -237,14 +249,14 @@ export class Log {
    * The bytes are lent (`release`): nobody writes to them or transfers their memory. Checksums are left to whoever decodes them (`RecordBatch.verify`), as in Kafka. Raises `OFFSET_OUT_OF_RANGE` below `logStartOffset` and above `logEndOffset`, `CORRUPT_MESSAGE` for
    * damage that stands in the way, and `KAFKA_STORAGE_ERROR` when the storage fails.
    */
-  read(
-    offset: number,
-    maxBytes: number,
-    { upTo, minOneBatch = true, checkCrcs = false }: ReadOptions = noOptions
-  ): MaybePromise<Uint8Array> {
-    this.#expectReadable()
+  read(offset: number, maxBytes: number, options: ReadOptions = noOptions): MaybePromise<Uint8Array> {
+    if (!Number.isNaN(offset)) expectOffset('offset', offset)
     if (typeof maxBytes !== 'number' || Number.isNaN(maxBytes))
       throw new TypeError(`Expected \`maxBytes\` to be a number, got ${shown(maxBytes)}`)
+    if (maxBytes < 0) throw new TypeError(`Expected \`maxBytes\` to be a non-negative number, got ${shown(maxBytes)}`)
+    if (options !== noOptions) expectReadOptions(options)
+    const { upTo, minOneBatch = true, checkCrcs = false } = options
+    this.#expectReadable()
     const { logStartOffset, logEndOffset, segments } = this.#state
     if (!(offset >= logStartOffset && offset <= logEndOffset)) throw this.#state.outOfRange(offset)
     const limit = upTo !== undefined && upTo < logEndOffset ? upTo : logEndOffset
@@ -274,12 +286,16 @@ export class Log {
 
   /** The aborted transactions, ordered by their first offset, whose batches are passed over by readers of `bytes`, which were read at `offset`. */
   abortedTransactions(offset: number, bytes: Uint8Array): MaybePromise<readonly AbortedTransaction[]> {
+    expectOffset('offset', offset)
+    expectBytes('bytes', bytes)
     const aborted = this.#aborted.within(offset, bytes)
     return isPromise(aborted) ? aborted.catch(error => this.#failRead(error)) : aborted
   }
 
   /** The first record whose timestamp is at or after `timestamp` (ms since 1970); `undefined` when there is none. */
   async offsetForTimestamp(timestamp: number): Promise<TimestampedOffset | undefined> {
+    if (typeof timestamp !== 'number' || Number.isNaN(timestamp))
+      throw new TypeError(`Expected \`timestamp\` to be milliseconds since 1970, a number, got ${shown(timestamp)}`)
     this.#expectReadable()
     const { segments, logStartOffset } = this.#state
     return segments.holding(held => offsetOfTimestamp(held, timestamp, logStartOffset)).catch(error => this.#failRead(error))
@@ -293,6 +309,7 @@ export class Log {
 
   /** Moves the high watermark up, never beyond the end of the log. Returns whether it moved. */
   advanceHighWatermark(offset: number): boolean {
+    expectOffset('offset', offset)
     const target = Math.min(offset, this.#state.logEndOffset)
     if (!(target > this.#state.highWatermark)) return false
     this.#state.highWatermark = target
@@ -316,6 +333,7 @@ export class Log {
    * Nothing happens when the log starts there or later already. Raises `OFFSET_OUT_OF_RANGE` above the high watermark.
    */
   deleteRecordsBefore(offset: number): MaybePromise<void> {
+    if (!Number.isNaN(offset)) expectOffset('offset', offset)
     this.#state.expectOpen()
     return deleteRecordsBefore(this.#state, offset)
   }
@@ -334,6 +352,9 @@ export class Log {
    * active segment goes too when all of it lies before `offset`, and ends when a part of it does, so that this can go later. Returns the bytes that are gone.
    */
   removeBefore(offset: number, bytes: number): MaybePromise<number> {
+    expectOffset('offset', offset)
+    if (typeof bytes !== 'number' || !(bytes >= 0))
+      throw new TypeError(`Expected \`bytes\` to be a number that is not negative, got ${shown(bytes)}`)
     this.#state.expectOpen()
     return this.#state.isReadOnly || this.#state.failures.final ? 0 : removeBefore(this.#state, offset, bytes)
   }
@@ -358,6 +379,7 @@ export class Log {
 
   /** Bytes of the batches that hold `offset` and all that comes after it; somewhat more where the index is too coarse to tell. */
   bytesFrom(offset: number): number {
+    expectOffset('offset', offset)
     const { segments, logEndOffset } = this.#state
     return offset >= logEndOffset ? 0 : segments.bytesFrom(offset)
   }
@@ -373,7 +395,8 @@ export class Log {
    * is left alone, and offsets never change. Tombstones stay for `deleteRetentionMs`. Reads and appends go on meanwhile. Returns what was done, undefined
    * for nothing.
    */
-  async compact(options?: CompactOptions): Promise<CompactionReport | undefined> {
+  async compact(options: CompactOptions = noOptions): Promise<CompactionReport | undefined> {
+    expectCompactOptions(options)
     this.#state.expectOpen()
     return this.#state.isReadOnly ? undefined : this.#compactor.compact(options)
   }

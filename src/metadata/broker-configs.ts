@@ -1,4 +1,4 @@
-import { shown } from '../common/options.js'
+import { didYouMean, isPlainObject, shown } from '../common/options.js'
 import { isOwnConfig } from '../record/backlog-quota.js'
 import { type ConfigRule, type ConfigType, configProblem, configSource, numberOf } from './config-value.js'
 import { type TopicConfig, topicConfigs } from './topic-config-table.js'
@@ -111,13 +111,17 @@ export class BrokerConfigs {
 
   /** Throws a `TypeError` for a name that does not exist or a value that does not fit. */
   constructor(given: ConfigValues, durable: boolean) {
+    if (!isPlainObject(given)) throw new TypeError(`Expected \`configs\` to be an object of values by config name, got ${shown(given)}`)
     const inherited = topicConfigs.flatMap(config => (config.synonym === undefined ? [] : [inheritedBy(config, config.synonym, durable)]))
     this.all = [...ownConfigs, ...inherited].sort((a, b) => (a.name < b.name ? -1 : 1))
     this.durable = durable
     this.#byName = new Map(this.all.map(config => [config.name, config]))
     for (const [name, value] of Object.entries(given)) {
       const config = this.#byName.get(name)
-      if (!config || config.isTold) throw new TypeError(`Unknown config \`${name}\`; there are ${[...this.#byName.keys()].join(', ')}`)
+      if (!config || config.isTold)
+        throw new TypeError(
+          `Unknown config \`${name}\`; ${didYouMean(name, [...this.#byName.keys()])}there are ${[...this.#byName.keys()].join(', ')}`
+        )
       const problem = configProblem(config, String(value))
       if (problem) throw new TypeError(`Expected the config \`${name}\` to fit, got ${shown(value)}: it ${problem}`)
       this.#given.set(name, String(value))

@@ -1,3 +1,4 @@
+import { didYouMean } from '../common/options.js'
 import { isOwnConfig } from '../record/backlog-quota.js'
 import { configProblem, numberOf } from './config-value.js'
 import { type TopicConfig, topicConfigs } from './topic-config-table.js'
@@ -26,7 +27,10 @@ export function contradictionIn(given: ReadonlyMap<string, string>): string | un
  */
 export function topicConfigProblem(name: string, value: string, isRemote = false): string | undefined {
   const config = byName.get(name)
-  if (!config) return `There is no topic config \`${name}\` here; there are ${topicConfigs.map(known => known.name).join(', ')}`
+  if (!config) {
+    const names = topicConfigs.map(known => known.name)
+    return `There is no topic config \`${name}\` here; ${didYouMean(name, names)}there are ${names.join(', ')}`
+  }
   const rule = isRemote && config.minForClients !== undefined ? { ...config, min: config.minForClients } : config
   const problem = configProblem(rule, value)
   return problem === undefined ? undefined : `Topic config \`${name}\` is \`${value}\`: ${problem}`

@@ -1,4 +1,13 @@
-import { expectFunction, expectInteger, expectKnownKeys, expectOneOf, expectString, givenOptions } from '../common/options.js'
+import { expectBackoffs, longestBackoffMs } from '../client/retry.js'
+import {
+  expectBoolean,
+  expectFunction,
+  expectInteger,
+  expectKnownKeys,
+  expectOneOf,
+  expectString,
+  givenOptions
+} from '../common/options.js'
 import { type CompressionType, codecOf } from '../record/compression/codec.js'
 import type { Partitioner } from './partitioner.js'
 
@@ -94,11 +103,20 @@ export function producerSettings(options: ProducerOptions): ProducerSettings {
     throw new TypeError(`Expected \`deliveryTimeoutMs\` to be more than \`lingerMs\`, ${lingerMs}, got \`${deliveryTimeoutMs}\``)
   }
   expectInteger('requestTimeoutMs', settings.requestTimeoutMs, 1, 2 ** 31 - 1)
+  // Where only one of the two is given, a request ends with the time for delivery.
+  if (given.requestTimeoutMs !== undefined && given.deliveryTimeoutMs !== undefined) {
+    const { lingerMs, requestTimeoutMs, deliveryTimeoutMs } = settings
+    if (deliveryTimeoutMs < lingerMs + requestTimeoutMs)
+      throw new TypeError(
+        `Expected \`deliveryTimeoutMs\` to be at least \`lingerMs\` and \`requestTimeoutMs\` together, ${lingerMs + requestTimeoutMs}, got \`${deliveryTimeoutMs}\``
+      )
+  }
   expectInteger('retryBackoffMs', settings.retryBackoffMs, 0)
   expectInteger('retryBackoffMaxMs', settings.retryBackoffMaxMs, 0)
+  expectBackoffs(given)
   expectInteger('maxBlockMs', settings.maxBlockMs, 0)
   expectInteger('metadataMaxAgeMs', settings.metadataMaxAgeMs, 0)
-  expectOneOf('allowAutoTopicCreation', settings.allowAutoTopicCreation, [true, false])
+  expectBoolean('allowAutoTopicCreation', settings.allowAutoTopicCreation)
   if (settings.partitioner !== undefined) expectFunction('partitioner', settings.partitioner)
-  return { ...settings, acks: settings.acks === 'all' ? -1 : settings.acks }
+  return { ...settings, retryBackoffMaxMs: longestBackoffMs(given), acks: settings.acks === 'all' ? -1 : settings.acks }
 }

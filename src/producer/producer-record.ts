@@ -1,5 +1,6 @@
 import { copyBytes, isDetached } from '../common/bytes.js'
-import { shown } from '../common/options.js'
+import { isPromise } from '../common/deferred.js'
+import { expectFunction, shown } from '../common/options.js'
 import { KafkaError } from '../errors.js'
 import type { Field, HeaderField } from '../record/record.js'
 import type { AnyTopic, KeyOf, SendableOf, ValueOf } from '../record/topic.js'
@@ -48,7 +49,7 @@ export function serializedKey(topic: AnyTopic | string, record: AnyRecord): Fiel
 export function serializedValue(topic: AnyTopic | string, record: AnyRecord): Field {
   const value = record.value
   if (value === null) return null
-  if (value === undefined) throw new TypeError(`${recordFor(topic)} needs a \`value\`, got \`undefined\`; \`null\` makes it a tombstone`)
+  if (value === undefined) throw missingValue(topic, record)
   if (typeof topic === 'string') return plainField(topic, 'value', value)
   return serialized(topic, 'value', value)
 }
@@ -64,6 +65,7 @@ function serialized(topic: AnyTopic, what: 'key' | 'value', given: unknown): Fie
   try {
     field = topic[what].serialize(given)
   } catch (error) {
+    expectFunction(`${topic.name}.${what}.serialize`, topic[what]?.serialize)
     const reason = error instanceof Error ? error.message : String(error)
     const message = `The ${what} of a record for \`${topic.name}\` does not fit: ${reason}`
     if (error instanceof TypeError) throw new TypeError(message, { cause: error })
@@ -146,8 +148,13 @@ export function notARecord(topic: AnyTopic | string, given: unknown): TypeError 
   return new TypeError(`Expected a record for \`${nameOf(topic)}\` to be an object, \`{ key, value, … }\`, got ${shown(given)}`)
 }
 
-function recordFor(topic: AnyTopic | string): string {
-  return `A record for \`${nameOf(topic)}\``
+function missingValue(topic: AnyTopic | string, record: AnyRecord): TypeError {
+  const text = `A record for \`${nameOf(topic)}\` needs a \`value\`, got \`undefined\`; \`null\` makes it a tombstone`
+  if (isPromise(record)) return new TypeError(`${text}. The record is a promise: an \`await\` is missing`)
+  const names = Object.keys(record)
+  if (names.length === 0) return new TypeError(text)
+  const given = names.slice(0, 5).map(name => `\`${name.slice(0, 30)}\``)
+  return new TypeError(`${text}. The record has ${given.join(', ')}${names.length > 5 ? ', …' : ''}`)
 }
 
 export function nameOf(topic: AnyTopic | string): string {

@@ -1,15 +1,15 @@
 import { MetadataCache } from '../client/metadata-cache.js'
-import type { Clock } from '../common/clock.js'
+import { type Clock, expectClock } from '../common/clock.js'
 import { closeTimeoutMs, Deadline, lastStep } from '../common/closing.js'
 import { datesOf } from '../common/dates.js'
 import { abortable, isPromise } from '../common/deferred.js'
 import { Emitter } from '../common/emitter.js'
-import { shown } from '../common/options.js'
-import type { Random } from '../common/random.js'
+import { expectFunctions, expectOptions, expectSignal, shown } from '../common/options.js'
+import { expectRandom, type Random } from '../common/random.js'
 import { Stretch, turnsOf } from '../common/turns.js'
 import { KafkaError } from '../errors.js'
 import type { Brokers } from '../protocol/broker.js'
-import { type AnyTopic, expectTopicName } from '../record/topic.js'
+import { type AnyTopic, expectTopic } from '../record/topic.js'
 import { Accumulator } from './accumulator.js'
 import { Admission } from './admission.js'
 import { type ProducerOptions, type ProducerSettings, producerSettings } from './options.js'
@@ -17,7 +17,7 @@ import type { PartitionQueue } from './partition-queue.js'
 import { StickyPartitioner } from './partitioner.js'
 import { type PendingAppend, PendingRecord, PendingRecords } from './pending-append.js'
 import type { ProducerBatch } from './producer-batch.js'
-import type { ProducerRecordOf } from './producer-record.js'
+import { nameOf, type ProducerRecordOf } from './producer-record.js'
 import { BatchReceipt, type RecordMetadata, RecordReceipt, type SendBatchResult } from './receipt.js'
 import { Sender } from './sender.js'
 import { progress, TopicWriter } from './topic-writer.js'
@@ -115,7 +115,10 @@ export class Producer extends Emitter<ProducerEvents> implements AsyncDisposable
   #closing: Promise<void> | undefined
 
   constructor(parts: ProducerParts, options: ProducerOptions = {}) {
-    super()
+    super(producerEvents)
+    expectFunctions('parts.brokers', parts?.brokers, ['any', 'byId'], 'brokers (`cluster.producer()` brings them along)')
+    expectClock(parts.clock)
+    expectRandom(parts.random)
     const settings = producerSettings(options)
     const { brokers, clock, random } = parts
     this.#settings = settings
@@ -201,6 +204,7 @@ export class Producer extends Emitter<ProducerEvents> implements AsyncDisposable
    * promises. Rejects only with the signal's reason.
    */
   async flush(options: SendOptions = {}): Promise<void> {
+    expectSendOptions('flush', options)
     const { signal } = options
     signal?.throwIfAborted()
     this.#accumulator.hurry()
@@ -254,11 +258,14 @@ export class Producer extends Emitter<ProducerEvents> implements AsyncDisposable
   /** What writes to the topic, after a look at what stands before any record. */
   #writerFor(topic: AnyTopic | string, options: SendOptions | undefined): TopicWriter {
     if (this.#closing) throw new KafkaError('CLOSED', 'The producer is closed')
-    options?.signal?.throwIfAborted()
+    if (options !== undefined) {
+      expectSendOptions('send', options)
+      options.signal?.throwIfAborted()
+    }
     const name = typeof topic === 'string' ? topic : topic?.name
     const last = this.#lastWriter
     if (last !== undefined && last.topic === name) return last
-    const writer = this.#writers.get(name) ?? this.#newWriter(name)
+    const writer = this.#writers.get(name) ?? this.#newWriter(topic)
     this.#lastWriter = writer
     return writer
   }
@@ -273,8 +280,9 @@ export class Producer extends Emitter<ProducerEvents> implements AsyncDisposable
     }
   }
 
-  #newWriter(topic: string): TopicWriter {
-    expectTopicName(topic)
+  #newWriter(given: AnyTopic | string): TopicWriter {
+    expectTopic('topic', given, 'serialize')
+    const topic = nameOf(given)
     const { partitioner, maxRequestSize, batchSize } = this.#settings
     const sticky = new StickyPartitioner(this.#random, batchSize)
     const writer = new TopicWriter(topic, { accumulator: this.#accumulator, sticky, partitioner, maxRequestSize })
@@ -320,3 +328,17 @@ export class Producer extends Emitter<ProducerEvents> implements AsyncDisposable
     return [error]
   }
 }
+
+const sendOptions = { signal: expectSignal }
+
+function expectSendOptions(what: string, options: SendOptions): void {
+  expectOptions(what, options, sendOptions)
+}
+
+const producerEvents = Object.keys({
+  delivered: true,
+  failed: true,
+  retry: true,
+  error: true,
+  closed: true
+} satisfies Record<keyof ProducerEvents, true>)

@@ -1,5 +1,6 @@
 import { textLength, writeInt16, writeInt32, writeInt64, writeText as writeUtf8 } from '../common/bytes.js'
 import { crc32c } from '../common/crc32c.js'
+import { expectBoolean, expectInteger, expectKnownKeys, expectString, shown } from '../common/options.js'
 import { varintSize, varlongSize, writeVarint, writeVarlong } from '../common/varint.js'
 import { KafkaError } from '../errors.js'
 import { attribute, currentMagic, field, headerBytes, lengthPrefixBytes, noProducerId, noSequence, noTimestamp } from './batch-header.js'
@@ -39,6 +40,7 @@ export interface BatchStamp {
 const defaultInitialBytes = 16 * 1024
 /** The format's own limit: an int32 counts the bytes. */
 const largestBatch = 2 ** 31 - 1
+const largestDelta = 2 ** 31 - 1
 /** Up to here a loop over char codes is faster than a call out of JavaScript. */
 const shortText = 28
 /** Up to here a loop over bytes is faster than `set`. */
@@ -70,6 +72,9 @@ export class BatchBuilder {
   readonly #gathered = new TextRecords()
 
   constructor(options: BatchBuilderOptions = {}) {
+    expectKnownKeys('a batch builder', options, ['compression', 'initialBytes'])
+    if (options.compression !== undefined) expectString('compression', options.compression)
+    if (options.initialBytes !== undefined) expectInteger('initialBytes', options.initialBytes, 0, largestBatch)
     this.#compression = options.compression ?? 'none'
     if (this.#compression !== 'none') codecOf(this.#compression)
     this.#bytes = new Uint8Array(Math.max(options.initialBytes ?? defaultInitialBytes, headerBytes))
@@ -77,6 +82,9 @@ export class BatchBuilder {
 
   /** The bytes that a record can take at most, wherever it stands in a batch. */
   static sizeOf(key: Field, value: Field, headers: readonly HeaderField[] = noHeaders): number {
+    if (!isField(key)) throw notAField('key', key)
+    if (!isField(value)) throw notAField('value', value)
+    if (headers !== noHeaders) expectHeaders(headers)
     return mostRecordOverhead + mostBytes(key) + mostBytes(value) + mostHeadersSize(headers)
   }
 
@@ -112,7 +120,8 @@ export class BatchBuilder {
 
   /** Adds a record with the next offset. */
   append(timestamp: number, key: Field, value: Field, headers: readonly HeaderField[] = noHeaders): void {
-    if (this.#gathered.isInVain || headers.length > 0 || !isGatheredText(key) || !isGatheredText(value))
+    if (!Number.isSafeInteger(timestamp)) throw notATimestamp(timestamp)
+    if (this.#gathered.isInVain || !Array.isArray(headers) || headers.length > 0 || !isGatheredText(key) || !isGatheredText(value))
       return this.appendAt(this.#lastOffsetDelta + 1, timestamp, key, value, headers)
     const units = (key === null ? 0 : key.length) + (value === null ? 0 : value.length)
     if (!this.#gathered.hasRoomFor(timestamp, units)) this.#encodeGathered()
@@ -123,6 +132,11 @@ export class BatchBuilder {
 
   /** Adds a record at an offset of its own, relative to the base offset. Offsets must grow. */
   appendAt(offsetDelta: number, timestamp: number, key: Field, value: Field, headers: readonly HeaderField[] = noHeaders): void {
+    if (!Number.isSafeInteger(timestamp)) throw notATimestamp(timestamp)
+    if (!isField(key)) throw notAField('key', key)
+    if (!isField(value)) throw notAField('value', value)
+    if (!(Number.isInteger(offsetDelta) && offsetDelta >= 0 && offsetDelta <= largestDelta)) throw notADelta(offsetDelta)
+    if (headers !== noHeaders) expectHeaders(headers)
     this.#encodeGathered()
     this.#count(offsetDelta, timestamp)
     this.#encode(offsetDelta, timestamp, key, value, headers)
@@ -212,6 +226,7 @@ export class BatchBuilder {
 
   /** The finished batch. The bytes are the builder's own: they hold until it is reset. */
   build(stamp: BatchStamp = noStamp): Uint8Array {
+    if (stamp !== noStamp) expectStamp(stamp)
     this.#encodeGathered()
     if (this.#compression === 'none' || this.#recordCount === 0) return this.#withHeader(this.#bytes.subarray(0, this.#position), stamp)
     this.#packedSize = this.#compress()
@@ -220,6 +235,7 @@ export class BatchBuilder {
 
   /** What was built, once more, in memory of its own: for while another holds the first and may change its header. */
   copy(stamp: BatchStamp = noStamp): Uint8Array {
+    if (stamp !== noStamp) expectStamp(stamp)
     const isPlain = this.#compression === 'none' || this.#recordCount === 0
     return this.#withHeader(isPlain ? this.#bytes.slice(0, this.#position) : this.#packed.slice(0, this.#packedSize), stamp)
   }
@@ -263,6 +279,7 @@ export class BatchBuilder {
    * in milliseconds since 1970 after which its tombstones may go: it stands where else the base timestamp does, and the others count from it.
    */
   reset(deleteHorizon?: number): void {
+    if (deleteHorizon !== undefined) expectInteger('deleteHorizon', deleteHorizon, 0)
     this.#deleteHorizon = deleteHorizon
     this.#position = headerBytes
     this.#sizeAtMost = headerBytes
@@ -284,6 +301,60 @@ function textSize(text: string | null): number {
   if (text === null) return 1
   const length = textLength(text)
   return varintSize(length) + length
+}
+
+function isField(given: unknown): boolean {
+  return given === null || typeof given === 'string' || given instanceof Uint8Array
+}
+
+function notAField(name: string, given: unknown): TypeError {
+  return new TypeError(`Expected \`${name}\` to be a string, a Uint8Array or null, got ${shown(given)}`)
+}
+
+function notADelta(given: unknown): TypeError {
+  return new TypeError(`Expected \`offsetDelta\` to be an integer from 0 to ${largestDelta}, got ${shown(given)}`)
+}
+
+function notATimestamp(given: unknown): TypeError {
+  return new TypeError(`Expected \`timestamp\` to be an integer, milliseconds since 1970 or -1 for none, got ${shown(given)}`)
+}
+
+function expectHeaders(headers: readonly HeaderField[]): void {
+  if (!Array.isArray(headers)) throw new TypeError(`Expected \`headers\` to be an array of { key, value }, got ${shown(headers)}`)
+  for (const header of headers) {
+    if (typeof header?.key !== 'string')
+      throw new TypeError(`Expected \`headers\` to hold { key, value } with a string as key, got ${shown(header)}`)
+    if (!isField(header.value)) throw notAField(`headers[].value`, header.value)
+  }
+}
+
+const int16 = [-1, 2 ** 15 - 1] as const
+const int32 = [-1, 2 ** 31 - 1] as const
+const int64 = [-1, Number.MAX_SAFE_INTEGER] as const
+const stampRanges: { readonly [N in keyof BatchStamp]-?: readonly [number, number] | 'boolean' } = {
+  baseOffset: [0, Number.MAX_SAFE_INTEGER],
+  leaderEpoch: int32,
+  producerId: int64,
+  producerEpoch: int16,
+  baseSequence: int32,
+  transactional: 'boolean',
+  control: 'boolean',
+  logAppendTime: int64,
+  lastOffsetDelta: [0, largestDelta]
+}
+export const stampNames: readonly string[] = Object.keys(stampRanges)
+
+/** Checks what is to stand in a header. Batches are many, so it makes nothing. */
+export function expectStamp(stamp: BatchStamp): void {
+  if (stamp?.constructor !== Object) expectKnownKeys('a batch', stamp, stampNames)
+  for (const name in stamp) {
+    const range = stampRanges[name as keyof BatchStamp]
+    const value: unknown = stamp[name as keyof BatchStamp]
+    if (range === undefined) return expectKnownKeys('a batch', stamp, stampNames)
+    if (value === undefined) continue
+    if (range === 'boolean') expectBoolean(name, value)
+    else expectInteger(name, value, range[0], range[1])
+  }
 }
 
 function mostBytes(content: Field): number {

@@ -1,7 +1,8 @@
 import { readInt16, readInt32, readInt64 } from '../common/bytes.js'
 import { crc32c } from '../common/crc32c.js'
+import { expectBytes, expectInteger, expectKnownKeys, isPlainObject, shown } from '../common/options.js'
 import { KafkaError } from '../errors.js'
-import { BatchBuilder, type BatchBuilderOptions, type BatchStamp } from './batch-builder.js'
+import { BatchBuilder, type BatchBuilderOptions, type BatchStamp, expectStamp, stampNames } from './batch-builder.js'
 import {
   attribute,
   attributesAt,
@@ -24,6 +25,7 @@ import { checkedBatchSize, RecordCursor, type RecordCursorOptions } from './reco
 /** How `RecordBatch.of` makes a batch. */
 export interface RecordBatchOptions extends BatchBuilderOptions, BatchStamp {}
 
+const batchOptionNames = ['compression', 'initialBytes', ...stampNames]
 const largestSequence = 2 ** 31 - 1
 
 /**
@@ -41,23 +43,36 @@ export class RecordBatch {
 
   /** The whole batch that starts at `position`. Throws a `KafkaError` with `CORRUPT_MESSAGE` when it is not all there, or not of magic 2. */
   constructor(bytes: Uint8Array, position = 0) {
+    expectBytes('bytes', bytes)
+    expectInteger('position', position, 0)
     const size = checkedBatchSize(bytes, position)
     this.bytes = position === 0 && size === bytes.length ? bytes : bytes.subarray(position, position + size)
   }
 
   /** A new batch with these records. */
   static of(records: Iterable<RecordFields>, options: RecordBatchOptions = {}): RecordBatch {
-    const builder = new BatchBuilder(options)
+    if (typeof records !== 'object' || typeof records?.[Symbol.iterator] !== 'function')
+      throw new TypeError(`Expected \`records\` to be an array or another iterable, got ${shown(records)}`)
+    expectKnownKeys('a batch', options, batchOptionNames)
+    const { compression, initialBytes, ...stamp } = options
+    const builder = new BatchBuilder({
+      ...(compression !== undefined && { compression }),
+      ...(initialBytes !== undefined && { initialBytes })
+    })
+    expectStamp(stamp)
     let baseOffset = options.baseOffset
     let nextOffset = baseOffset ?? 0
-    for (const { offset = nextOffset, timestamp = -1, key = null, value = null, headers } of records) {
+    for (const record of records) {
+      if (!isPlainObject(record)) throw new TypeError(`Expected \`records\` to hold { key, value, … }, got ${shown(record)}`)
+      const { offset = nextOffset, timestamp = -1, key = null, value = null, headers } = record
+      expectInteger('offset', offset, 0)
       baseOffset ??= offset
       if (offset < nextOffset && builder.recordCount > 0)
         throw new TypeError(`Expected offsets to grow, got ${offset} before ${nextOffset}`)
       builder.appendAt(offset - baseOffset, timestamp, key, value, headers)
       nextOffset = offset + 1
     }
-    return new RecordBatch(builder.build({ ...options, baseOffset }))
+    return new RecordBatch(builder.build({ ...stamp, ...(baseOffset !== undefined && { baseOffset }) }))
   }
 
   get sizeInBytes(): number {
@@ -169,7 +184,12 @@ export class RecordBatch {
 }
 
 /** The whole batches that stand back to back in `bytes`; an incomplete one at the end, which a fetch may bring, is left out. */
-export function* batchesIn(bytes: Uint8Array): Generator<RecordBatch, void, undefined> {
+export function batchesIn(bytes: Uint8Array): Generator<RecordBatch, void, undefined> {
+  expectBytes('bytes', bytes)
+  return eachBatchIn(bytes)
+}
+
+function* eachBatchIn(bytes: Uint8Array): Generator<RecordBatch, void, undefined> {
   let position = 0
   while (bytes.length - position >= lengthPrefixBytes) {
     const size = batchSizeAt(bytes, position)

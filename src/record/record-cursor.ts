@@ -1,6 +1,6 @@
 import { copyBytes, readInt32, readText } from '../common/bytes.js'
 import { keepUntransferred } from '../common/lease.js'
-import { expectInteger } from '../common/options.js'
+import { expectBytes, expectInteger, expectKnownKeys } from '../common/options.js'
 import { encodedSize, readVarint, readVarlong } from '../common/varint.js'
 import { KafkaError } from '../errors.js'
 import {
@@ -76,6 +76,7 @@ export class RecordCursor {
   #timestampStep = 1
 
   constructor(options: RecordCursorOptions = {}) {
+    expectKnownKeys('a record cursor', options, ['maxDecompressedBytes'])
     const { maxDecompressedBytes = defaultMaxDecompressedBytes } = options
     expectInteger('maxDecompressedBytes', maxDecompressedBytes, 1, 2 ** 31 - 1)
     this.#maxDecompressedBytes = maxDecompressedBytes
@@ -83,6 +84,8 @@ export class RecordCursor {
 
   /** Stands before the first record of the whole batch at `position`. Decompresses it if need be. */
   reset(bytes: Uint8Array, position: number): void {
+    expectBytes('bytes', bytes)
+    expectInteger('position', position, 0)
     this.#count = 0
     this.#remaining = 0
     const size = checkedBatchSize(bytes, position)

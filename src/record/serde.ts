@@ -1,5 +1,5 @@
 import { copyBytes, readInt32, readInt64, readText, writeInt32, writeInt64 } from '../common/bytes.js'
-import { shown } from '../common/options.js'
+import { expectFunction, shown } from '../common/options.js'
 import { KafkaError } from '../errors.js'
 import { issuesText, type StandardSchema, validate } from './standard-schema.js'
 
@@ -58,6 +58,8 @@ export const bytes: Serde<Uint8Array> = {
  * ```
  */
 export function nullable<T>(serde: Serde<T>): Serde<T | null> {
+  expectFunction('serde.serialize', serde?.serialize)
+  expectFunction('serde.deserialize', serde?.deserialize)
   return serde as Serde<T | null>
 }
 
@@ -66,12 +68,24 @@ export function json<T = unknown>(): Serde<T>
 /** JSON that a Standard Schema validator (zod, valibot, arktype, …) checks before it is written and after it is read; see `validated`. */
 export function json<Output>(schema: StandardSchema<unknown, Output>): Serde<Output>
 export function json<T>(schema?: StandardSchema<unknown, T>): Serde<T> {
-  return schema ? validated(plainJson as Serde<T>, schema) : (plainJson as Serde<T>)
+  if (schema !== undefined) expectSchema(schema)
+  return schema !== undefined ? validated(plainJson as Serde<T>, schema) : (plainJson as Serde<T>)
+}
+
+function jsonText(value: unknown): string | undefined {
+  try {
+    return JSON.stringify(value)
+  } catch (error) {
+    // A bigint, or an object within itself.
+    if (error instanceof TypeError)
+      throw new TypeError(`Expected a value that JSON can hold, got ${shown(value)}: ${error.message}`, { cause: error })
+    throw error
+  }
 }
 
 const plainJson: Serde<unknown> = {
   serialize(value) {
-    const text = JSON.stringify(value)
+    const text = jsonText(value)
     if (text === undefined) throw unexpected('a value that JSON can hold', value)
     return text
   },
@@ -152,6 +166,9 @@ export const uuid: Serde<string> = {
 export function validated<Output>(serde: Serde<unknown>, schema: StandardSchema<unknown, Output>): Serde<Output>
 export function validated<T, Output>(serde: Serde<T>, schema: StandardSchema<unknown, Output>): Serde<Output>
 export function validated<Output>(serde: Serde<unknown>, schema: StandardSchema<unknown, Output>): Serde<Output> {
+  expectFunction('serde.serialize', serde?.serialize)
+  expectFunction('serde.deserialize', serde?.deserialize)
+  expectSchema(schema)
   const checked: Serde<Output> = {
     serialize(value) {
       const { issues } = validate(schema, value)
@@ -169,6 +186,11 @@ export function validated<Output>(serde: Serde<unknown>, schema: StandardSchema<
 }
 
 for (const serde of [string, bytes, plainJson, int32, int64, float64, uuid]) inPlace.add(serde)
+
+function expectSchema(schema: StandardSchema<unknown, unknown>): void {
+  if (typeof schema?.['~standard']?.validate === 'function') return
+  throw new TypeError(`Expected \`schema\` to be a Standard Schema (zod, valibot, arktype, …), got ${shown(schema)}`)
+}
 
 function unexpected(what: string, value: unknown): TypeError {
   return new TypeError(`Expected ${what}, got ${shown(value)}`)

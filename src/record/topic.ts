@@ -1,7 +1,7 @@
-import { expectFunction, expectInteger, expectKnownKeys, shown } from '../common/options.js'
+import { expectInteger, expectKnownKeys, isPlainObject, shown } from '../common/options.js'
 import { type BacklogQuota, backlogConfigs } from './backlog-quota.js'
 import { type Keep, withKeep } from './keep.js'
-import { bytes, type Serde } from './serde.js'
+import { bytes, json, type Serde } from './serde.js'
 
 /** What `topic` takes; all optional. */
 export interface TopicOptions<K, V> {
@@ -56,8 +56,8 @@ export function topic<K = Uint8Array, V = Uint8Array, const N extends string = s
   expectKnownKeys('topic', options, ['key', 'value', 'partitions', 'configs', 'keep', 'backlog'])
   const { key = bytes as unknown as Serde<K>, value = bytes as unknown as Serde<V>, partitions } = options
   for (const [what, serde] of [['key', key] as const, ['value', value] as const]) {
-    expectFunction(`${what}.serialize`, serde?.serialize)
-    expectFunction(`${what}.deserialize`, serde?.deserialize)
+    expectSerde(what, serde, 'serialize')
+    expectSerde(what, serde, 'deserialize')
   }
   if (partitions !== undefined) expectInteger('partitions', partitions, 1)
   const configs = describedConfigs(options)
@@ -70,6 +70,7 @@ export function describedConfigs({
   keep,
   backlog
 }: Pick<TopicOptions<unknown, unknown>, 'configs' | 'keep' | 'backlog'>): TopicConfigs | undefined {
+  expectConfigs(configs)
   const kept = withKeep(keep, configs)
   return backlog === undefined ? kept : { ...kept, ...backlogConfigs(backlog) }
 }
@@ -79,6 +80,38 @@ export function asTopic(given: AnyTopic | string): AnyTopic {
   return typeof given === 'string' ? topic(given) : given
 }
 
+/** Configs are an object of texts, numbers and booleans; which there are is the cluster's matter. */
+export function expectConfigs(configs: unknown): void {
+  if (configs === undefined) return
+  if (!isPlainObject(configs)) throw new TypeError(`Expected \`configs\` to be an object of values by config name, got ${shown(configs)}`)
+  for (const [name, value] of Object.entries(configs)) expectConfigValue(`configs['${name}']`, value)
+}
+
+export function expectConfigValue(name: string, value: unknown): void {
+  if (typeof value === 'string' || typeof value === 'boolean' || (typeof value === 'number' && Number.isFinite(value))) return
+  throw new TypeError(`Expected \`${name}\` to be a string, a finite number or a boolean, got ${shown(value)}`)
+}
+
+/** Throws a `TypeError` unless this is a serde, as far as it is used. */
+export function expectSerde(name: string, serde: unknown, use: 'serialize' | 'deserialize'): void {
+  const found = (serde as Partial<Serde<unknown>> | null | undefined)?.[use]
+  if (typeof found === 'function') return
+  const call = serde === json ? '; call it, `json()`' : ''
+  throw new TypeError(
+    `Expected \`${name}\` to be a serde such as \`string\` or \`json()\`, with a function \`${name}.${use}\`, got ${shown(serde)}${call}`
+  )
+}
+
+/** Throws a `TypeError` unless this is the name of a topic or what `topic` returned, as far as it is used. */
+export function expectTopic(name: string, given: unknown, use: 'serialize' | 'deserialize'): void {
+  if (typeof given !== 'object' || given === null) return expectTopicName(given)
+  const described = given as Partial<AnyTopic>
+  if (described.name === undefined)
+    throw new TypeError(`Expected a topic name, or what \`topic()\` returns, as \`${name}\`, got ${shown(given)}`)
+  expectTopicName(described.name)
+  for (const what of ['key', 'value'] as const) expectSerde(`${described.name}.${what}`, described[what], use)
+}
+
 const longestTopicName = 249
 
 /** Whether Kafka takes a name for a topic: up to 249 of `a-z A-Z 0-9 . _ -`, but not "." or "..". */
@@ -86,9 +119,11 @@ export function isTopicName(name: unknown): name is string {
   return typeof name === 'string' && name.length <= longestTopicName && /^[a-zA-Z0-9._-]+$/.test(name) && name !== '.' && name !== '..'
 }
 
-export function expectTopicName(name: unknown): void {
+/** `what` says where it stands, where the call has several. */
+export function expectTopicName(name: unknown, what?: string): void {
   if (isTopicName(name)) return
+  const place = what === undefined ? '' : ` as \`${what}\``
   throw new TypeError(
-    `Expected a topic name of at most ${longestTopicName} letters, digits, dots, underscores and dashes, other than "." and "..", got ${shown(name)}`
+    `Expected a topic name of at most ${longestTopicName} letters, digits, dots, underscores and dashes, other than "." and ".."${place}, got ${shown(name)}`
   )
 }

@@ -1,5 +1,5 @@
 import { lend } from '../common/lease.js'
-import { expectInteger, expectKnownKeys } from '../common/options.js'
+import { expectInteger, expectKnownKeys, expectString } from '../common/options.js'
 import { ChunkPool, leastPieceBytes, maxChunkBytes, minChunkBytes } from './chunk-pool.js'
 import type { Storage, StorageFile } from './storage.js'
 
@@ -50,6 +50,7 @@ export class MemoryStorage implements Storage {
   }
 
   open(name: string): StorageFile {
+    expectString('name', name)
     const { folder, last } = this.#parentOf(name, true)
     let content = folder.get(last)
     if (content instanceof Map) throw new Error(`\`${name}\` is a folder`)
@@ -61,16 +62,20 @@ export class MemoryStorage implements Storage {
   }
 
   list(folder: string): string[] {
+    if (folder !== '') expectString('folder', folder)
     const found = folder === '' ? this.#root : this.#find(folder)
     return found instanceof Map ? [...found.keys()] : []
   }
 
   remove(name: string): void {
+    expectString('name', name)
     const entry = this.#detach(name)
     if (entry) discard(entry)
   }
 
   rename(from: string, to: string): void {
+    expectString('from', from)
+    expectString('to', to)
     if (from === to) return
     const entry = this.#detach(from)
     if (!entry) throw new Error(`There is no \`${from}\` to rename`)

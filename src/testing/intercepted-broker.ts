@@ -1,7 +1,7 @@
-import { type Clock, sleep, systemClock } from '../common/clock.js'
+import { type Clock, expectClock, sleep, systemClock } from '../common/clock.js'
 import { abortable, type Deferred, deferred } from '../common/deferred.js'
-import { expectFunction, expectInteger } from '../common/options.js'
-import { type ErrorCode, KafkaError, type ProtocolErrorCode } from '../errors.js'
+import { expectFunction, expectFunctions, expectInteger, shown } from '../common/options.js'
+import { type ErrorCode, errorNumberOf, KafkaError, type ProtocolErrorCode } from '../errors.js'
 import type { Broker, Brokers } from '../protocol/broker.js'
 import type { Api, RequestOf, ResponseOf } from '../protocol/message.js'
 import { fabricatedResponse } from './fabricated-response.js'
@@ -59,12 +59,16 @@ export class InterceptedBroker implements Broker, Brokers {
 
   /** `clock` is what delays go by. Default: the clock of the machine. */
   constructor(inner: Broker | Brokers, clock: Clock = systemClock) {
+    if (typeof (inner as Partial<Brokers> | null | undefined)?.byId !== 'function')
+      expectFunctions('inner', inner, ['request'], 'a broker, or brokers')
+    expectClock(clock)
     this.#inner = inner
     this.#clock = clock
   }
 
   /** Begins a rule for the requests of an api. */
   on<A extends Api>(api: A): RuleBuilder<A> {
+    expectApi(api)
     const add = (rule: Rule) => {
       this.#rules.add(rule)
       return () => this.#rules.delete(rule)
@@ -76,6 +80,7 @@ export class InterceptedBroker implements Broker, Brokers {
   seen(): readonly SeenRequest[]
   seen<A extends Api>(api: A): readonly SeenRequest<A>[]
   seen(api?: Api): readonly SeenRequest[] {
+    if (api !== undefined) expectApi(api)
     return api ? this.#seen.filter(each => each.api === api) : [...this.#seen]
   }
 
@@ -170,18 +175,22 @@ export class RuleBuilder<A extends Api> {
 
   /** The request rejects with this error, as if there were no connection; the broker does not see it. */
   fail(error: ErrorCode | Error): Interception {
+    const failure = error instanceof Error ? error : new KafkaError(error)
     return this.do(async () => {
-      throw typeof error === 'string' ? new KafkaError(error) : error
+      throw failure
     })
   }
 
   /** The response says this error of everything asked for; the broker does not see the request. */
   answer(code: ProtocolErrorCode): Interception {
+    if (code !== 'UNKNOWN_SERVER_ERROR' && errorNumberOf(new KafkaError(code)) < 0)
+      throw new TypeError(`Expected \`code\` to be an error that stands in responses, got ${shown(code)}; \`fail\` raises any`)
     return this.do(async request => fabricatedResponse(this.#api, request, code))
   }
 
   /** The request reaches the broker so many milliseconds later. */
   delay(ms: number): Interception {
+    expectInteger('ms', ms, 0)
     return this.do(async (request, forward, signal) => {
       await sleep(this.#clock, ms, signal)
       return forward(request)
@@ -190,6 +199,7 @@ export class RuleBuilder<A extends Api> {
 
   /** The response reaches the client so many milliseconds later. */
   delayResponse(ms: number): Interception {
+    expectInteger('ms', ms, 0)
     return this.do(async (request, forward, signal) => {
       const response = await forward(request)
       await sleep(this.#clock, ms, signal)
@@ -233,11 +243,15 @@ export class RuleBuilder<A extends Api> {
 
   /** The broker gets another request. */
   rewriteRequest(rewrite: (request: RequestOf<A>) => RequestOf<A>): Interception {
-    return this.do(async (request, forward) => forward(rewrite(request)))
+    expectFunction('rewrite', rewrite)
+    return this.do(async (request, forward) =>
+      forward(expectMessage('rewrite', `the request to send, of ${this.#api.name}`, rewrite(request)))
+    )
   }
 
   /** The client gets another response. */
   rewriteResponse(rewrite: (response: ResponseOf<A>, request: RequestOf<A>) => ResponseOf<A>): Interception {
+    expectFunction('rewrite', rewrite)
     return this.do(async (request, forward) => rewrite(await forward(request), request))
   }
 
@@ -258,7 +272,9 @@ export class RuleBuilder<A extends Api> {
       count++
       return true
     }
-    const remove = this.#add({ api: this.#api, step: step as unknown as Step<never>, takes: takes as (request: never) => boolean })
+    const api = this.#api
+    const checked: Step<A> = async (...args) => expectMessage('step', `the response to ${api.name}`, await step(...args))
+    const remove = this.#add({ api, step: checked as unknown as Step<never>, takes: takes as (request: never) => boolean })
     return {
       get count() {
         return count
@@ -295,7 +311,10 @@ class Gate {
       get heldCount() {
         return waiting.size
       },
-      held: (count = 1) => this.#held(count),
+      held: async (count = 1) => {
+        expectInteger('count', count, 1)
+        return this.#held(count)
+      },
       release: () => this.#open(),
       remove: () => rule.remove()
     }
@@ -312,6 +331,17 @@ class Gate {
     this.#isOpen = true
     for (const opened of this.#waiting) opened.resolve()
   }
+}
+
+function expectApi(api: Api): void {
+  if (typeof api?.key === 'number' && typeof api.name === 'string') return
+  throw new TypeError(`Expected \`api\` to be an API of millrace/testing, \`Produce\` for one, got ${shown(api)}`)
+}
+
+/** Code of the user's that forgets to return what it has is told here, not where somebody misses it. */
+function expectMessage<M>(who: string, what: string, given: M): M {
+  if (typeof given === 'object' && given !== null) return given
+  throw new TypeError(`Expected \`${who}\` to return ${what}, got ${shown(given)}; return what it was given, or what \`forward\` gives`)
 }
 
 function isBrokers(inner: Broker | Brokers): inner is Brokers {

@@ -1,4 +1,15 @@
-import { type Random, randomInteger } from '../common/random.js'
+import {
+  expectBoolean,
+  expectBytes,
+  expectInteger,
+  expectKnownKeys,
+  expectOneOf,
+  expectOptions,
+  expectString,
+  givenOptions,
+  shown
+} from '../common/options.js'
+import { expectRandom, type Random, randomInteger } from '../common/random.js'
 import { KafkaError } from '../errors.js'
 import type { Storage } from '../storage/storage.js'
 import { DiskContent } from './disk-content.js'
@@ -36,6 +47,20 @@ export interface MountOptions {
   readonly extendAheadBytes?: number
 }
 
+const size = (name: string, value: unknown) => expectInteger(name, value, 0)
+const mountChecks = { syncEachAppend: expectBoolean, maxSyncWriteBytes: size, extendAheadBytes: size }
+const operations: readonly DiskOperation[] = ['open', 'append', 'read', 'truncate', 'sync', 'list', 'remove', 'rename', 'syncFolder']
+const faultChecks = {
+  operation: (name: string, value: unknown) => expectOneOf(name, value as DiskOperation, operations),
+  name: expectPattern,
+  code: (name: string, value: unknown) => expectOneOf(name, value, ['EIO', 'ENOSPC']),
+  after: size
+}
+
+function expectPattern(name: string, value: unknown): void {
+  if (!(value instanceof RegExp)) throw new TypeError(`Expected \`${name}\` to be a regular expression, got ${shown(value)}`)
+}
+
 /**
  * A disk that remembers what was synced. `mount` gives a `Storage` on it; `crash` ends that storage at once and leaves on the disk what a real one
  * might: all that was synced, and of the rest whichever sectors and names happened to get there. Then it can be mounted again.
@@ -66,21 +91,32 @@ export class SimulatedDisk {
   #faultsMet = 0
 
   constructor(options: SimulatedDiskOptions) {
+    expectKnownKeys('a simulated disk', options, ['random', 'capacityBytes'])
+    expectRandom(options.random)
+    const { capacityBytes } = options
+    if (capacityBytes !== undefined && capacityBytes !== Number.POSITIVE_INFINITY) expectInteger('capacityBytes', capacityBytes, 0)
     this.random = options.random
     this.capacityBytes = options.capacityBytes ?? Number.POSITIVE_INFINITY
   }
 
   /** A storage on this disk. One at a time: the one before stops working. */
   mount(options: MountOptions = {}): Storage {
+    expectOptions('mount', options, mountChecks)
     this.#openFiles.clear()
     this.#mount++
     this.#stopAt = Number.POSITIVE_INFINITY
     this.#root.loseProcess()
-    return new MountedDisk(this, this.#mount, { syncEachAppend: false, maxSyncWriteBytes: 1024, extendAheadBytes: 4096, ...options })
+    return new MountedDisk(this, this.#mount, {
+      syncEachAppend: false,
+      maxSyncWriteBytes: 1024,
+      extendAheadBytes: 4096,
+      ...givenOptions(options)
+    })
   }
 
   /** Makes the next operation that fits fail. Faults are used up one by one. */
   fail(fault: DiskFault): void {
+    expectOptions('a fault', fault, faultChecks)
     this.#faults.push({ fault, left: fault.after ?? 0 })
   }
 
@@ -96,6 +132,7 @@ export class SimulatedDisk {
 
   /** Lets the disk stop by itself after so many more operations: from then on every call fails, until `crash` and `mount`. */
   stopAfter(operations: number): void {
+    expectInteger('operations', operations, 0)
     this.#stopAt = this.operationCount + operations
   }
 
@@ -109,6 +146,7 @@ export class SimulatedDisk {
    * `'power'` what was not synced is there or not, sector by sector, and of the names changed since their folder was synced the first few.
    */
   crash(kind: 'process' | 'power'): void {
+    expectOneOf('kind', kind, ['process', 'power'])
     for (const file of this.#openFiles) file.abandon(this.random)
     this.#openFiles.clear()
     this.#mount++
@@ -119,6 +157,7 @@ export class SimulatedDisk {
 
   /** Flips one bit of a file, chosen by chance, as a failing disk may; returns where, or undefined when no file fits. */
   flipBit(name: RegExp): { readonly name: string; readonly position: number; readonly bit: number } | undefined {
+    expectPattern('name', name)
     const candidates = [...this.#root.files()].filter(([path, content]) => name.test(path) && content.length > 0)
     if (candidates.length === 0) return undefined
     const [path, content] = candidates[randomInteger(this.random, candidates.length)]
@@ -130,6 +169,8 @@ export class SimulatedDisk {
 
   /** Puts a file on the disk, as if it had always been there. */
   put(name: string, bytes: Uint8Array): void {
+    expectString('name', name)
+    expectBytes('bytes', bytes)
     const content = this.create(name)
     content.truncate(0)
     content.append(bytes)
@@ -144,6 +185,7 @@ export class SimulatedDisk {
 
   /** A copy of what is in a file. */
   content(name: string): Uint8Array | undefined {
+    expectString('name', name)
     const entry = this.#entry(name)
     return entry instanceof DiskContent ? entry.read(0, entry.length) : undefined
   }

@@ -1,5 +1,6 @@
 import type { MaybePromise } from '../common/deferred.js'
 import { release } from '../common/lease.js'
+import { expectFunction, expectFunctions } from '../common/options.js'
 import type { Storage, StorageFile } from '../storage/storage.js'
 
 /** How the contract suite gets at the storage under test. */
@@ -24,6 +25,8 @@ export interface ContractCase {
  * ```
  */
 export function storageContract(subject: StorageUnderTest): ContractCase[] {
+  expectFunctions('subject', subject, ['open'], 'a way to open the storage under test')
+  if (subject.reopen !== undefined) expectFunction('reopen', subject.reopen)
   const cases: ContractCase[] = []
   const rule = (name: string, check: (storage: Storage) => Promise<void>) => {
     cases.push({

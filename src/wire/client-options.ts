@@ -1,9 +1,9 @@
 import { type Clock, expectClock, systemClock } from '../common/clock.js'
-import { expectInteger, expectKnownKeys, expectOneOf, expectString, givenOptions, shown } from '../common/options.js'
-import { type Random, systemRandom } from '../common/random.js'
+import { expectInteger, expectKnownKeys, expectNotAbove, expectOneOf, expectString, givenOptions, shown } from '../common/options.js'
+import { expectRandom, type Random, systemRandom } from '../common/random.js'
 import type { Endpoint } from './endpoints.js'
 import { type SaslClientOptions, saslMechanisms } from './sasl/sasl-options.js'
-import type { TlsOptions } from './tls-options.js'
+import { expectTls, type TlsOptions } from './tls-options.js'
 
 /** How to reach the brokers of a cluster. */
 export interface RemoteBrokersOptions {
@@ -67,12 +67,20 @@ export function checkRemoteOptions(given: RemoteBrokersOptions): CheckedRemoteOp
   }
   for (const address of options.brokers) parseAddress(address)
   expectClock(options.clock)
+  expectRandom(options.random)
+  expectTls(options.tls)
   expectString('clientId', options.clientId)
-  if (options.sasl) expectOneOf('sasl.mechanism', options.sasl.mechanism, saslMechanisms)
-  if (options.sasl) expectString('sasl.username', options.sasl.username)
-  if (options.sasl) expectString('sasl.password', options.sasl.password)
+  if (options.sasl !== undefined) {
+    expectKnownKeys('sasl', options.sasl, ['mechanism', 'username', 'password'])
+    expectOneOf('sasl.mechanism', options.sasl.mechanism, saslMechanisms)
+    expectString('sasl.username', options.sasl.username)
+    expectString('sasl.password', options.sasl.password)
+  }
   for (const name of numbers) expectInteger(name, options[name], 1)
-  return options
+  expectNotAbove('reconnectBackoffMs', given.reconnectBackoffMs, 'reconnectBackoffMaxMs', given.reconnectBackoffMaxMs)
+  // The default of the longest wait gives way to a first one that is longer.
+  const reconnectBackoffMaxMs = given.reconnectBackoffMaxMs ?? Math.max(remoteDefaults.reconnectBackoffMaxMs, options.reconnectBackoffMs)
+  return { ...options, reconnectBackoffMaxMs }
 }
 
 const numbers = [
@@ -86,6 +94,7 @@ const numbers = [
 
 /** Reads `host:port`, `[::1]:port`. */
 export function parseAddress(address: string): Endpoint {
+  if (typeof address !== 'string') throw new TypeError(`Expected a broker as \`host:port\`, got ${shown(address)}`)
   const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^:[\]/\s]+)):(\d{1,5})$/.exec(address)
   const port = Number(match?.[3])
   if (!match || port < 1 || port > 65535) throw new TypeError(`Expected a broker as \`host:port\`, got ${shown(address)}`)

@@ -1,4 +1,5 @@
 import { Cluster } from '../cluster.js'
+import { expectSignal, isPlainObject, shown } from '../common/options.js'
 import { ApiVersions } from '../protocol/messages/api-versions.js'
 import { type ConnectOptions, checkRemoteOptions } from './client-options.js'
 import { RemoteBrokers } from './remote-brokers.js'
@@ -15,7 +16,11 @@ import { RemoteBrokers } from './remote-brokers.js'
  * Rejects with NETWORK_EXCEPTION when none of the brokers can be reached, and SASL_AUTHENTICATION_FAILED when they do not let us in. Later
  * failures are met by connecting again. Kafka 3.0 and newer are spoken to.
  */
-export async function connect({ signal, ...options }: ConnectOptions): Promise<Cluster> {
+export async function connect(given: ConnectOptions): Promise<Cluster> {
+  if (!isPlainObject(given))
+    throw new TypeError(`Expected the options of connect to be an object, { brokers: ['host:port'] }, got ${shown(given)}`)
+  const { signal, ...options } = given
+  if (signal !== undefined) expectSignal('signal', signal)
   const checked = checkRemoteOptions(options)
   const opened = new Set<RemoteBrokers>()
   const brokersFor = (clientId: string) => {

@@ -1,3 +1,4 @@
+import { expectInteger } from '../common/options.js'
 import type { Api } from '../protocol/message.js'
 
 /** A request on its way through a listener. */
@@ -43,5 +44,6 @@ export const noAnswer: Interception = new Interception(undefined)
 
 /** Only the first bytes of the answer are sent; then the connection is closed. */
 export function cutAnswer(bytes: number): Interception {
+  expectInteger('bytes', bytes, 0)
   return new Interception(bytes)
 }

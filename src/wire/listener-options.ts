@@ -1,6 +1,16 @@
 import type { Clock } from '../common/clock.js'
 import { expectClock, systemClock } from '../common/clock.js'
-import { expectFunction, expectInteger, expectKnownKeys, expectOneOf, expectString, givenOptions, shown } from '../common/options.js'
+import {
+  didYouMean,
+  expectFunction,
+  expectInteger,
+  expectKnownKeys,
+  expectOneOf,
+  expectString,
+  givenOptions,
+  isPlainObject,
+  shown
+} from '../common/options.js'
 import type { AccessRules, Authorize } from '../protocol/access.js'
 import { apis } from '../protocol/apis.js'
 import type { Intercept } from './intercept.js'
@@ -97,10 +107,19 @@ export function checkListenOptions(given: ListenOptions): CheckedListenOptions {
   expectInteger('stallTimeoutMs', options.stallTimeoutMs, 1)
   if (options.advertisedHost !== undefined) expectString('advertisedHost', options.advertisedHost)
   if (options.advertisedPort !== undefined) expectInteger('advertisedPort', options.advertisedPort, 1, 65535)
+  if (options.tls !== undefined && !isPlainObject(options.tls))
+    throw new TypeError(`Expected \`tls\` to be an object of TLS options with \`key\` and \`cert\`, got ${shown(options.tls)}`)
+  if (options.tls !== undefined && !identities.some(name => options.tls?.[name] !== undefined))
+    throw new TypeError('Expected `tls` to have `key` and `cert`, or `pfx`: without them no client can connect')
   if (options.sasl !== undefined) checkSasl(options.sasl)
+  if (options.maxVersions !== undefined && !isPlainObject(options.maxVersions))
+    throw new TypeError(`Expected \`maxVersions\` to be an object of versions by API name, got ${shown(options.maxVersions)}`)
   for (const [name, version] of Object.entries(options.maxVersions ?? {})) {
-    if (!apiNames.includes(name)) throw new TypeError(`Expected \`maxVersions\` to name APIs, got ${shown(name)}`)
-    expectInteger(`maxVersions.${name}`, version, -1)
+    if (!apiNames.includes(name))
+      throw new TypeError(
+        `Expected \`maxVersions\` to name APIs, got ${shown(name)}; ${didYouMean(name, apiNames)}there are ${apiNames.join(', ')}`
+      )
+    expectInteger(`maxVersions.${name}`, version, -1, 2 ** 15 - 1)
   }
   if (options.intercept !== undefined) expectFunction('intercept', options.intercept)
   for (const name of ['acls', 'allowEveryoneIfNoAclFound'] as const)
@@ -124,9 +143,13 @@ export function accessRules(options: CheckedListenOptions, given: ListenOptions)
   return { acls: hasAcls, superUsers: new Set(names), allowEveryoneIfNoAclFound, authorizeTimeoutMs, ...(authorize && { authorize }) }
 }
 
-function checkSasl({ mechanisms, ...rest }: SaslServerOptions): void {
-  expectKnownKeys('sasl', rest, ['users'])
-  if (typeof rest.users !== 'object' || rest.users === null) {
+/** What a server proves with who it is. */
+const identities = ['cert', 'pfx', 'SNICallback', 'secureContext'] as const
+
+function checkSasl(sasl: SaslServerOptions): void {
+  expectKnownKeys('sasl', sasl, ['users', 'mechanisms'])
+  const { mechanisms, ...rest } = sasl
+  if (!isPlainObject(rest.users)) {
     throw new TypeError(`Expected \`sasl.users\` to be passwords by user name, or Users, got ${shown(rest.users)}`)
   }
   if (mechanisms === undefined) return

@@ -4,6 +4,7 @@ import type { Timer } from '../common/clock.js'
 import { closeTimeoutMs } from '../common/closing.js'
 import { deferred } from '../common/deferred.js'
 import { Emitter } from '../common/emitter.js'
+import { expectFunction, shown } from '../common/options.js'
 import { KafkaError } from '../errors.js'
 import { type AccessRules, anonymous, type ClientAccess } from '../protocol/access.js'
 import type { Broker } from '../protocol/broker.js'
@@ -73,8 +74,11 @@ export interface ListenerCloseOptions {
  * connection, and a `disconnected` event says why. See {@link ListenOptions} for the limits.
  */
 export async function listen(target: Connectable | NodeOwner, options: ListenOptions = {}): Promise<Listener> {
+  if (typeof target !== 'object' || target === null)
+    throw new TypeError(`Expected a cluster, or a node, to listen for, got ${shown(target)}`)
   const node = 'connect' in target ? target : target.node
   if (!node) throw new TypeError('Expected a cluster with a node in this process: one elsewhere has its own listeners')
+  expectFunction('connect', node.connect)
   const checked = checkListenOptions(options)
   const { sasl, maxVersions } = checked
   const users = sasl && (sasl.users instanceof Users ? sasl.users : await Users.of(sasl.users))
@@ -85,6 +89,8 @@ export async function listen(target: Connectable | NodeOwner, options: ListenOpt
   await listener.start()
   return listener
 }
+
+const listenerEvents = Object.keys({ connection: true, disconnected: true, error: true } satisfies Record<keyof ListenerEvents, true>)
 
 /** Connections that have not proved who they are share a sixteenth of the memory for requests. */
 const strangersShare = 16
@@ -116,7 +122,7 @@ export class Listener extends Emitter<ListenerEvents> implements AsyncDisposable
     users: Users | undefined,
     served: ServedApis
   ) {
-    super()
+    super(listenerEvents)
     this.#target = target
     this.#options = options
     this.#rules = rules
@@ -273,7 +279,7 @@ export class Listener extends Emitter<ListenerEvents> implements AsyncDisposable
   #left(connection: ServerConnection, reason: KafkaError | undefined): void {
     this.#connections.delete(connection)
     const { id, clientHost } = connection
-    if (reason?.code === 'UNKNOWN_SERVER_ERROR') this.emit('error', reason.cause)
+    if (reason?.code === 'UNKNOWN_SERVER_ERROR') this.tellFailure(reason.cause, 'a request of a client')
     this.emit('disconnected', { id, clientHost, reason })
   }
 

@@ -1,5 +1,7 @@
 import { concatBytes, writeInt32 } from '../common/bytes.js'
 import { release } from '../common/lease.js'
+import { shown } from '../common/options.js'
+import { reasonOf } from '../common/warnings.js'
 import { errorNumber, KafkaError } from '../errors.js'
 import type { Broker } from '../protocol/broker.js'
 import { readMessage, writeMessage } from '../protocol/codec.js'
@@ -104,11 +106,21 @@ export class RequestServer {
   async #exchange(api: Api, header: RequestHeader, body: object): Promise<Answer | typeof never | undefined> {
     const response = await this.#intercepted(api, header, body)
     if (api === Produce && (body as { acks: number }).acks === 0) return expectSuccess(response)
-    if (!(response instanceof Interception)) return { ...framed(api, header, response), ...ending(api, response, this.#context) }
+    if (!(response instanceof Interception)) return { ...this.#framed(api, header, response), ...ending(api, response, this.#context) }
     if (response.answerBytes === undefined) return never
     const whole = concatBytes(framed(api, header, await this.#ask(api, header, body)).pieces)
     const end = new KafkaError('NETWORK_EXCEPTION', 'The connection was closed in mid-answer, as asked for')
     return { pieces: [whole.subarray(0, response.answerBytes)], end }
+  }
+
+  /** What was made up for the node may be no response at all. */
+  #framed(api: Api, header: RequestHeader, response: object): Answer {
+    if (!this.#context.intercept) return framed(api, header, response)
+    try {
+      return framed(api, header, response)
+    } catch (error) {
+      throw notAnAnswer(api, `one in which ${reasonOf(error)}`)
+    }
   }
 
   #intercepted(api: Api, header: RequestHeader, body: object): object | Promise<object> {
@@ -117,7 +129,10 @@ export class RequestServer {
     const { connectionId, signal } = this.#requester
     const { apiVersion, clientId } = header
     const exchange: Exchange = { api, apiVersion, clientId: clientId ?? '', connectionId, body, signal }
-    return intercept(exchange, async () => this.#ask(api, header, body))
+    return answerOf(
+      api,
+      intercept(exchange, async () => this.#ask(api, header, body))
+    )
   }
 
   #ask(api: Api, header: RequestHeader, body: object): object | Promise<object> {
@@ -183,6 +198,18 @@ export class RequestServer {
     const response = this.#context.served.describeOwnRange(errorNumber('UNSUPPORTED_VERSION'))
     return framed(ApiVersions, { ...header, apiVersion: 0 }, response)
   }
+}
+
+async function answerOf(api: Api, given: Promise<object> | object): Promise<object> {
+  const answer = await given
+  if (typeof answer !== 'object' || answer === null) throw notAnAnswer(api, shown(answer))
+  return answer
+}
+
+function notAnAnswer(api: Api, given: string): TypeError {
+  return new TypeError(
+    `Expected \`intercept\` to return a response to ${api.name}: what \`answer()\` gives, one made up, \`noAnswer\` or \`cutAnswer(…)\`, got ${given}`
+  )
 }
 
 const beforeAuthentication: readonly Api[] = [ApiVersions, SaslHandshake, SaslAuthenticate]

@@ -1,3 +1,5 @@
+import { isPlainObject, shown } from '../common/options.js'
+
 type Pem = string | Uint8Array
 type Many<T> = T | readonly T[]
 
@@ -39,4 +41,10 @@ export interface TlsOptions {
   readonly sessionTimeout?: number | undefined
   /** Listener: milliseconds that a handshake may take. Default: `stallTimeoutMs`. */
   readonly handshakeTimeout?: number | undefined
+}
+
+/** Checks that TLS is asked for as a whole; what stands in the options is checked by Node. */
+export function expectTls(tls: unknown): void {
+  if (typeof tls === 'boolean' || isPlainObject(tls)) return
+  throw new TypeError(`Expected \`tls\` to be a boolean or an object of TLS options, got ${shown(tls)}`)
 }

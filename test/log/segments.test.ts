@@ -305,7 +305,7 @@ describe('looking up a time', () => {
 describe('options', () => {
   it('are checked, and take effect when they change', async () => {
     await expect(openLog({ segmentBytes: 0 })).rejects.toThrow('Expected `segmentBytes` to be an integer from 1 to 2147483647, got `0`')
-    await expect(openLog({ cleanupPolicy: 'none' as 'delete' })).rejects.toThrow('Expected `cleanupPolicy` to be one of')
+    await expect(openLog({ cleanupPolicy: 'nothing' as 'delete' })).rejects.toThrow('Expected `cleanupPolicy` to be one of')
     await expect(openLog({ retentionByte: 1 } as object)).rejects.toThrow('Unknown option `retentionByte` of a log')
     const log = await openLog()
     expect(log.options).toMatchObject({ segmentBytes: 8 * 1024 * 1024, retentionBytes: 64 * 1024 * 1024 })

@@ -74,7 +74,7 @@ describe('a serde', () => {
     ['int32', int32, 1.5, 'Expected an integer of 32 bits, got `1.5`'],
     ['int32', int32, '1', "Expected an integer of 32 bits, got `'1'`"],
     ['int64', int64, 2 ** 53, 'Expected a safe integer, got `9007199254740992`'],
-    ['int64', int64, 1n, 'Expected a safe integer, got `1`'],
+    ['int64', int64, 1n, 'Expected a safe integer, got `1n`'],
     ['float64', float64, '1', "Expected a number, got `'1'`"],
     ['uuid', uuid, 'no', "Expected a UUID, got `'no'`"],
     ['json', json(), undefined, 'Expected a value that JSON can hold, got `undefined`'],

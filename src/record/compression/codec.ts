@@ -1,3 +1,4 @@
+import { expectFunctions, expectOneOf } from '../../common/options.js'
 import { KafkaError } from '../../errors.js'
 import { gzip } from './gzip.js'
 import { lz4 } from './lz4.js'
@@ -52,6 +53,8 @@ export function codecOf(type: CompressionType): Codec {
 
 /** Adds a codec to the process, or puts it in the place of the one that had its type. */
 export function registerCodec(codec: Codec): void {
+  expectFunctions('codec', codec, ['compress', 'decompress'], 'a codec')
+  expectOneOf('codec.type', codec.type, compressionTypes.slice(1))
   codecs.set(codec.type, codec)
 }
 

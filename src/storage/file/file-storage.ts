@@ -4,7 +4,7 @@ import { dirname, join, relative, resolve } from 'node:path'
 import { systemClock, type Timer } from '../../common/clock.js'
 import { type CloseOptions, closeTimeoutMs, endOf } from '../../common/closing.js'
 import { harmless } from '../../common/foreign.js'
-import { expectInteger, expectKnownKeys, expectOneOf, expectString } from '../../common/options.js'
+import { expectInteger, expectKnownKeys, expectOneOf, expectString, givenOptions } from '../../common/options.js'
 import { KafkaError } from '../../errors.js'
 import { ChunkPool } from '../chunk-pool.js'
 import type { Storage, StorageFile } from '../storage.js'
@@ -126,7 +126,7 @@ export class FileStorage implements Storage {
   constructor(directory: string, options: FileStorageOptions = {}) {
     expectString('directory', directory)
     expectKnownKeys('fileStorage', options, Object.keys(defaults))
-    this.#options = { ...defaults, ...options }
+    this.#options = { ...defaults, ...givenOptions(options) }
     expectOneOf('durability', this.#options.durability, ['os', 'interval', 'always'])
     expectInteger('syncIntervalMs', this.#options.syncIntervalMs, 1)
     expectInteger('maxOpenFiles', this.#options.maxOpenFiles, 8)
@@ -180,6 +180,7 @@ export class FileStorage implements Storage {
   }
 
   open(name: string): StorageFile {
+    expectString('name', name)
     const path = this.#path(name)
     if (!this.#options.readOnly) this.#expectOwned()
     try {
@@ -206,6 +207,7 @@ export class FileStorage implements Storage {
   }
 
   list(folder: string): string[] {
+    if (folder !== '') expectString('folder', folder)
     const path = this.#path(folder)
     try {
       return readdirSync(path).filter(name => folder !== '' || !name.startsWith(lockName))
@@ -217,6 +219,7 @@ export class FileStorage implements Storage {
 
   /** In the thread pool, since a large file takes the file system its time. */
   async remove(name: string): Promise<void> {
+    expectString('name', name)
     const path = this.#pathToWrite(name)
     try {
       // Who has it open may go on reading, so its descriptor must not be closed and opened again.
@@ -240,6 +243,8 @@ export class FileStorage implements Storage {
   }
 
   rename(from: string, to: string): void {
+    expectString('from', from)
+    expectString('to', to)
     const path = this.#pathToWrite(from)
     const target = this.#path(to)
     try {
@@ -256,6 +261,7 @@ export class FileStorage implements Storage {
   }
 
   async syncFolder(folder: string): Promise<void> {
+    if (folder !== '') expectString('folder', folder)
     const path = this.#path(folder)
     try {
       const handle = await open(path, 'r')

@@ -1,8 +1,10 @@
 import { randomBytes } from 'node:crypto'
-import { expectInteger, expectString } from '../../common/options.js'
+import { expectBytes, expectInteger, expectOneOf, expectString, isPlainObject, shown } from '../../common/options.js'
 import type { ScramMechanism } from './sasl-options.js'
 import { credentialOf, type ScramCredential, saltPassword } from './scram-keys.js'
 
+/** Each login with PLAIN costs so many. */
+const mostIterations = 1_000_000
 const mechanisms: readonly ScramMechanism[] = ['SCRAM-SHA-256', 'SCRAM-SHA-512']
 
 /**
@@ -14,6 +16,8 @@ export class Users {
   readonly #users = new Map<string, Map<ScramMechanism, ScramCredential>>()
 
   static async of(passwords: Readonly<Record<string, string>>): Promise<Users> {
+    if (!isPlainObject(passwords))
+      throw new TypeError(`Expected \`passwords\` to be an object of passwords by user name, got ${shown(passwords)}`)
     const users = new Users()
     await Promise.all(Object.entries(passwords).map(([name, password]) => users.add(name, password)))
     return users
@@ -27,7 +31,7 @@ export class Users {
   async add(name: string, password: string, iterations = 4096): Promise<void> {
     expectString('name', name)
     expectString('password', password)
-    expectInteger('iterations', iterations, 4096)
+    expectInteger('iterations', iterations, 4096, mostIterations)
     await Promise.all(
       mechanisms.map(async mechanism => {
         const salt = randomBytes(24)
@@ -37,15 +41,21 @@ export class Users {
   }
 
   get(name: string, mechanism: ScramMechanism): ScramCredential | undefined {
+    expectText('name', name)
+    expectOneOf('mechanism', mechanism, mechanisms)
     return this.#users.get(name)?.get(mechanism)
   }
 
   /** All credentials of a user. */
   of(name: string): ReadonlyMap<ScramMechanism, ScramCredential> {
+    expectText('name', name)
     return this.#users.get(name) ?? new Map()
   }
 
   set(name: string, mechanism: ScramMechanism, credential: ScramCredential): void {
+    expectString('name', name)
+    expectOneOf('mechanism', mechanism, mechanisms)
+    expectCredential(credential)
     const credentials = this.#users.get(name) ?? new Map()
     credentials.set(mechanism, credential)
     this.#users.set(name, credentials)
@@ -53,10 +63,22 @@ export class Users {
 
   /** Removes a user's credential, or with no mechanism given the user. Returns whether there was one. */
   remove(name: string, mechanism?: ScramMechanism): boolean {
+    expectString('name', name)
+    if (mechanism !== undefined) expectOneOf('mechanism', mechanism, mechanisms)
     const credentials = this.#users.get(name)
     if (!credentials) return false
     if (mechanism !== undefined && !credentials.delete(mechanism)) return false
     if (mechanism === undefined || credentials.size === 0) this.#users.delete(name)
     return true
   }
+}
+
+/** A client may come with an empty name, which nobody has. */
+function expectText(what: string, given: unknown): void {
+  if (typeof given !== 'string') expectString(what, given)
+}
+
+function expectCredential(credential: ScramCredential): void {
+  for (const name of ['salt', 'storedKey', 'serverKey'] as const) expectBytes(`credential.${name}`, credential?.[name])
+  expectInteger('credential.iterations', credential.iterations, 1, mostIterations)
 }

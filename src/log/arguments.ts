@@ -1,0 +1,80 @@
+import { expectClock } from '../common/clock.js'
+import {
+  expectBoolean,
+  expectFunction,
+  expectFunctions,
+  expectInteger,
+  expectKnownKeys,
+  expectOneOf,
+  expectOptions,
+  expectSignal,
+  expectString,
+  isPlainObject,
+  shown
+} from '../common/options.js'
+import type { Storage } from '../storage/storage.js'
+import type { AppendOrigin } from './batch-validation.js'
+import type { CompactOptions } from './compaction/compactor.js'
+import type { AppendOptions, LogOpenOptions, ReadOptions } from './log-types.js'
+
+/*
+ * The checks of what users hand to a log. Appends and reads are many, so their checks make nothing.
+ */
+
+const origins: readonly AppendOrigin[] = ['client', 'producer', 'coordinator', 'replica']
+const largestEpoch = 2 ** 31 - 1
+
+/** Any whole number will do: one outside of the log is told as such. */
+export function expectOffset(name: string, value: unknown): void {
+  if (typeof value === 'number' && (Number.isInteger(value) || value === Number.POSITIVE_INFINITY)) return
+  throw new TypeError(`Expected \`${name}\` to be an offset, an integer, got ${shown(value)}`)
+}
+
+export function expectLogPlace(storage: Storage, folder: string): void {
+  expectFunctions('storage', storage, ['open', 'list', 'remove', 'rename', 'syncFolder', 'close'], 'a storage, memoryStorage() for one')
+  expectString('folder', folder)
+}
+
+/** Checks what is not checked as an option of the log, or as an offset of it. */
+export function expectOpenOptions(options: LogOpenOptions): void {
+  if (!isPlainObject(options)) throw new TypeError(`Expected the options of a log to be an object, got ${shown(options)}`)
+  if (options.clock !== undefined) expectClock(options.clock)
+  for (const name of ['autoHighWatermark', 'isClean'] as const) if (options[name] !== undefined) expectBoolean(name, options[name])
+  for (const name of callbacks) if (options[name] !== undefined) expectFunction(name, options[name])
+}
+
+const callbacks = ['onRoll', 'saveRecoveryPoint', 'onFailure', 'onDamage', 'onSegmentsRemoved', 'keepFrom'] as const
+
+export function expectAppendOptions(options: AppendOptions): void {
+  if (options?.constructor !== Object) expectKnownKeys('append', options, appendNames)
+  for (const name in options) {
+    const value = options[name as keyof AppendOptions]
+    if (name !== 'leaderEpoch' && name !== 'origin') expectKnownKeys('append', options, appendNames)
+    if (value === undefined) continue
+    if (name === 'leaderEpoch') expectInteger(name, value, -1, largestEpoch)
+    else expectOneOf(name, value as AppendOrigin, origins)
+  }
+}
+
+const appendNames = ['leaderEpoch', 'origin']
+
+export function expectReadOptions(options: ReadOptions): void {
+  if (options?.constructor !== Object) expectKnownKeys('read', options, readNames)
+  for (const name in options) {
+    const value = options[name as keyof ReadOptions]
+    if (name !== 'upTo' && name !== 'minOneBatch' && name !== 'checkCrcs') expectKnownKeys('read', options, readNames)
+    if (value === undefined) continue
+    if (name === 'upTo') expectOffset(name, value)
+    else expectBoolean(name, value)
+  }
+}
+
+const readNames = ['upTo', 'minOneBatch', 'checkCrcs']
+
+export function expectCompactOptions(options: CompactOptions): void {
+  expectOptions('compact', options, {
+    force: expectBoolean,
+    maxKeyBytes: (name, value) => expectInteger(name, value, 1),
+    signal: expectSignal
+  })
+}
