@@ -4,8 +4,10 @@ import type { KafkaError } from '../errors.js'
 import type { Log } from '../log/log.js'
 import { compacts, type LogOptions } from '../log/log-options.js'
 import type { LogOpenOptions } from '../log/log-types.js'
+import { ProducerRoom } from '../log/producer-room.js'
 import type { BrokerConfigs } from '../metadata/broker-configs.js'
 import { type ClusterMetadata, type PartitionState, partitionRecord, resourceType, type TopicState } from '../metadata/cluster-metadata.js'
+import { limitOf } from '../metadata/limits.js'
 import type { MetadataRecord } from '../metadata/records.js'
 import { logOptionsOf } from '../metadata/topic-configs.js'
 import type { LiveReaders } from './backlog/live-readers.js'
@@ -30,12 +32,14 @@ export class TopicStore {
   onRoll: (() => void) | undefined
   readonly #surroundings: Surroundings
   readonly #turns: Turns
+  readonly #producerRoom: ProducerRoom
   readonly #topics = new Map<string, Topic>()
   readonly #byId = new Map<string, Topic>()
 
   constructor(surroundings: Surroundings) {
     this.#surroundings = surroundings
     this.#turns = turnsOf(surroundings.clock)
+    this.#producerRoom = new ProducerRoom(limitOf(surroundings.configs, 'millrace.max.producers'))
   }
 
   get topics(): ReadonlyMap<string, Topic> {
@@ -136,6 +140,7 @@ export class TopicStore {
           news.tell('recordsLost', { ...where, ...loss, records: loss.to - loss.from, reason })
       },
       keepFrom: () => backlog.keepFrom(),
+      producerRoom: this.#producerRoom,
       onFailure: failure => news.failed(failure, `writing to ${folder}`),
       onDamage: damage => news.failed(damage, `reading ${folder}`)
     }

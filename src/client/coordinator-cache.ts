@@ -36,7 +36,11 @@ export class CoordinatorCache {
     this.#brokers.learn?.([{ nodeId, host, port }])
     const broker = this.#brokers.byId(nodeId)
     if (!broker) throw new KafkaError('COORDINATOR_NOT_AVAILABLE')
+    if (this.#nodeIds.size >= mostGroups) this.#nodeIds.clear()
     this.#nodeIds.set(groupId, nodeId)
     return broker
   }
 }
+
+/** So many are remembered; then they are asked for anew. */
+const mostGroups = 10_000

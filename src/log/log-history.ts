@@ -7,6 +7,7 @@ import { EpochReplay } from './epoch-replay.js'
 import { leaderEpochFile, pathIn } from './file-names.js'
 import { LeaderEpochs } from './leader-epochs.js'
 import type { LogFolder } from './log-folder.js'
+import type { ProducerRoom } from './producer-room.js'
 import { decodeProducerSnapshot, encodeProducerSnapshot } from './producer-snapshot.js'
 import { type ProducerEntry, ProducerState } from './producer-state.js'
 import { readSmallFile, renewSmallFile, writeSmallFile } from './small-file.js'
@@ -21,7 +22,7 @@ const keptSnapshots = 2
  */
 export class LogHistory {
   readonly leaderEpochs = new LeaderEpochs()
-  readonly producers = new ProducerState()
+  readonly producers: ProducerState
   readonly transactions: TransactionIndex
   readonly #storage: Storage
   readonly #folder: string
@@ -37,7 +38,8 @@ export class LogHistory {
   #hasMissedMarkers = false
   #isAbortedKnown = true
 
-  constructor(storage: Storage, folder: string, damage: DamageReports) {
+  constructor(storage: Storage, folder: string, damage: DamageReports, producerRoom?: ProducerRoom) {
+    this.producers = new ProducerState(producerRoom)
     this.#storage = storage
     this.#folder = folder
     this.#damage = damage

@@ -2,6 +2,7 @@ import type { Clock } from '../common/clock.js'
 import type { KafkaError } from '../errors.js'
 import type { AppendOrigin } from './batch-validation.js'
 import type { LogOptions } from './log-options.js'
+import type { ProducerRoom } from './producer-room.js'
 
 /** What `Log.open` takes besides the options that can change later. */
 export interface LogOpenOptions extends LogOptions {
@@ -40,6 +41,8 @@ export interface LogOpenOptions extends LogOptions {
    * Records from this offset on are not removed for their size; asked when that is about to happen. Must not throw. Default: none are kept.
    */
   readonly keepFrom?: () => number
+  /** Shared by logs, to bound how many producers they remember together. Default: 100000 for this log alone. @internal */
+  readonly producerRoom?: ProducerRoom
 }
 
 /** What a log tells its owner. */

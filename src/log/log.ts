@@ -434,6 +434,7 @@ export class Log {
         failures.end(error)
       }
     }
+    state.history.producers.leaveRoom()
     await segments.close()
   }
 
@@ -460,7 +461,7 @@ function partsOf(storage: Storage, folder: string, openOptions: LogOpenOptions, 
   if (recoveryPoint !== undefined) expectInteger('recoveryPoint', recoveryPoint, 0)
   if (compactedUpTo !== undefined) expectInteger('firstDirtyOffset', compactedUpTo, 0)
   const damage = new DamageReports(onDamage)
-  const history = new LogHistory(storage, folder, damage)
+  const history = new LogHistory(storage, folder, damage, openOptions.producerRoom)
   const { leaderEpochs } = history
   const chain = new BatchChain({ isChecked: storage.durable, leaderEpochs, damage, compactedUpTo }, options)
   chain.startOffset = logStartOffset
@@ -482,6 +483,7 @@ function optionsIn(openOptions: LogOpenOptions, storage: Storage): CompleteLogOp
     onFailure,
     onDamage,
     saveRecoveryPoint,
+    producerRoom,
     ...options
   } = openOptions
   return completeLogOptions(options, storage.durable ? durableLogDefaults : memoryLogDefaults)

@@ -13,6 +13,7 @@ import {
 } from '../record/batch-header.js'
 import { controlTypeOf, coordinatorEpochOf } from '../record/control-record.js'
 import { RecordCursor } from '../record/record-cursor.js'
+import { ProducerRoom } from './producer-room.js'
 import type { AbortedTransaction } from './transaction-index.js'
 
 /** A batch that an idempotent producer wrote, as far as it is remembered. */
@@ -60,6 +61,15 @@ export class ProducerState {
   readonly #entries = new Map<number, MutableEntry>()
   /** Those with a transaction under way. */
   readonly #open = new Set<MutableEntry>()
+  #room: ProducerRoom
+
+  constructor(room = new ProducerRoom()) {
+    this.#room = room
+  }
+
+  get size(): number {
+    return this.#entries.size
+  }
 
   /** All producers that are known. */
   get entries(): Iterable<ProducerEntry> {
@@ -117,6 +127,7 @@ export class ProducerState {
     const timestamp = maxTimestampAt(bytes, position)
     let entry = this.#entries.get(producerId)
     if (!entry) {
+      this.#room.take(this)
       entry = { producerId, epoch, batches: [], lastTimestamp: timestamp, coordinatorEpoch: -1, transactionStart: -1 }
       this.#entries.set(producerId, entry)
     }
@@ -157,6 +168,7 @@ export class ProducerState {
 
   /** Takes in what a snapshot knows of a producer. */
   restore(entry: ProducerEntry): void {
+    if (!this.#entries.has(entry.producerId)) this.#room.take(this)
     const restored = { ...entry, batches: [...entry.batches] }
     this.#entries.set(entry.producerId, restored)
     if (restored.transactionStart >= 0) this.#open.add(restored)
@@ -165,15 +177,39 @@ export class ProducerState {
   /** Forgets producers that wrote nothing for `expirationMs`. */
   expire(now: number, expirationMs: number): void {
     for (const { producerId, lastTimestamp, transactionStart } of this.#entries.values()) {
-      if (now - lastTimestamp >= expirationMs && transactionStart < 0) this.#entries.delete(producerId)
+      if (now - lastTimestamp >= expirationMs && transactionStart < 0) this.#forget(producerId)
     }
+  }
+
+  /** Forgets the producers whose last batches are furthest back in the log, but for those with a transaction under way. */
+  forgetOldest(count: number): void {
+    const idle = [...this.#entries.values()].filter(({ transactionStart }) => transactionStart < 0)
+    idle.sort((a, b) => lastOffsetOf(a) - lastOffsetOf(b))
+    for (const { producerId } of idle.slice(0, count)) this.#forget(producerId)
+  }
+
+  #forget(producerId: number): void {
+    this.#entries.delete(producerId)
+    this.#room.give(this, 1)
+  }
+
+  /** Counts no longer among those that share the room: the log is closed. */
+  leaveRoom(): void {
+    this.#room.leave(this)
+    this.#room = new ProducerRoom()
   }
 
   /** Forgets everything, before it is built anew from what is left of a log. */
   clear(): void {
+    const { size } = this
     this.#entries.clear()
+    this.#room.give(this, size)
     this.#open.clear()
   }
+}
+
+function lastOffsetOf({ batches }: ProducerEntry): number {
+  return batches.at(-1)?.lastOffset ?? -1
 }
 
 /** The sequence number that comes `count` after another. */

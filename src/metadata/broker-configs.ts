@@ -38,6 +38,10 @@ const ownConfigs: readonly BrokerConfig[] = [
   limit('millrace.max.groups', 'How many groups there may be'),
   limit('millrace.max.members', 'How many members all groups may have together'),
   limit('millrace.max.partitions', 'How many partitions there may be in all'),
+  limit(
+    'millrace.max.producers',
+    'How many producers all partitions remember together, beyond which those that wrote longest ago are forgotten'
+  ),
   own('millrace.max.partitions.per.topic', 'int', 50_000, 'How many partitions a topic may have.', { min: 1 }),
   own('millrace.max.topics', 'int', 50_000, 'How many topics there may be.', { min: 0 }),
   own('millrace.max.users', 'int', 10_000, 'How many users clients may make.', { min: 0 }),

@@ -17,6 +17,7 @@ const derived = {
   'millrace.max.groups': { share: 1 / 16, bytesEach: 2 * 1024, most: 50_000 },
   'millrace.max.members': { share: 1 / 8, bytesEach: 5 * 1024, most: 50_000 },
   'millrace.max.committed.offsets': { share: 1 / 8, bytesEach: 512, most: 500_000 },
+  'millrace.max.producers': { share: 1 / 16, bytesEach: 768, most: 500_000 },
   // They are kept twice: for the groups as they are, and as they are stored.
   'millrace.max.group.bytes': { share: 1 / 8, bytesEach: 2, most: 64 * 1024 * 1024 }
 } as const satisfies { readonly [config: string]: Derived }

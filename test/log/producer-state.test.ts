@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { writeInt16, writeInt32, writeInt64 } from '../../src/common/bytes.js'
+import { ProducerRoom } from '../../src/log/producer-room.js'
 import { decodeProducerSnapshot, encodeProducerSnapshot } from '../../src/log/producer-snapshot.js'
 import { ProducerState, sequenceAfter } from '../../src/log/producer-state.js'
 import { field, headerBytes } from '../../src/record/batch-header.js'
@@ -168,5 +169,49 @@ describe('a snapshot of producers', () => {
       expect(() => decodeProducerSnapshot(damaged), `byte ${i}`).toThrow(corrupt)
       expect(() => decodeProducerSnapshot(bytes.subarray(0, i)), `the first ${i} bytes`).toThrow(corrupt)
     }
+  })
+})
+
+describe('the room for producers', () => {
+  const note = (state: ProducerState, id: number, offset: number, attributes = 0) =>
+    state.note(header({ id, sequence: 0, offset, attributes }))
+
+  it('lets the log that remembers most forget those that wrote longest ago', () => {
+    const room = new ProducerRoom(100)
+    const [busy, quiet] = [new ProducerState(room), new ProducerState(room)]
+    note(quiet, 1, 0)
+    note(busy, 5, 0)
+    for (let id = 1000; id < 3000; id++) {
+      note(busy, id, 2 * id)
+      note(busy, 5, 2 * id + 1)
+      expect(busy.size + quiet.size).toBeLessThanOrEqual(100)
+    }
+    expect(quiet.get(1)).toBeDefined()
+    expect(busy.get(5)).toBeDefined()
+    expect(busy.get(2999)).toBeDefined()
+    expect(busy.get(1000)).toBeUndefined()
+  })
+
+  it('keeps producers with a transaction under way', () => {
+    const state = new ProducerState(new ProducerRoom(10))
+    note(state, 1, 0, 0x10)
+    for (let id = 1000; id < 1100; id++) note(state, id, id)
+    expect(state.get(1)?.transactionStart).toBe(0)
+    expect(state.size).toBeLessThanOrEqual(10)
+  })
+
+  it('is given back by producers that expire, are cleared, or whose log is closed', () => {
+    const room = new ProducerRoom(10)
+    const state = new ProducerState(room)
+    for (const end of [() => state.expire(10_000_000, 1), () => state.clear()]) {
+      for (let id = 0; id < 10; id++) note(state, id, id)
+      end()
+      expect(state.size).toBe(0)
+    }
+    const closed = new ProducerState(room)
+    for (let id = 0; id < 10; id++) note(closed, id, id)
+    closed.leaveRoom()
+    for (let id = 0; id < 10; id++) note(state, id, id)
+    expect([state.size, closed.size]).toEqual([10, 10])
   })
 })

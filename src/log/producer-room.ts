@@ -1,0 +1,44 @@
+import type { ProducerState } from './producer-state.js'
+
+/** For a log by itself. */
+const defaultMost = 100_000
+
+/**
+ * Bounds how many producers the logs that share it remember, together: a client may write with a new producer id each time. Beyond that those that wrote
+ * longest ago are forgotten, as if they had expired, by the logs that remember most.
+ */
+export class ProducerRoom {
+  readonly #most: number
+  readonly #states = new Set<ProducerState>()
+  #count = 0
+
+  constructor(most = defaultMost) {
+    this.#most = most
+  }
+
+  /** Makes room for one more producer of a log, and takes it. */
+  take(state: ProducerState): void {
+    if (this.#count >= this.#most) this.#forgetSome()
+    this.#states.add(state)
+    this.#count++
+  }
+
+  /** Takes back room for so many. */
+  give(state: ProducerState, count: number): void {
+    this.#count -= count
+    if (state.size === 0) this.#states.delete(state)
+  }
+
+  leave(state: ProducerState): void {
+    if (this.#states.delete(state)) this.#count -= state.size
+  }
+
+  /** An eighth goes at once, so that it is seldom looked for. */
+  #forgetSome(): void {
+    const kept = this.#most - Math.ceil(this.#most / 8)
+    for (const state of [...this.#states].sort((a, b) => b.size - a.size)) {
+      if (this.#count <= kept) return
+      state.forgetOldest(Math.min(Math.ceil(state.size / 2), this.#count - kept))
+    }
+  }
+}
