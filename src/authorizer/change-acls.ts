@@ -106,7 +106,6 @@ function aclOf({ resourcePatternType = patternType.literal, ...rest }: Creation)
     throw invalid(`The resource of the type cluster is called ${clusterName}, not \`${resourceName}\``)
   if (resourceName === '') throw invalid('The name of the resource is empty')
   if (!/^[^:]+:/s.test(principal)) throw invalid(`Expected a principal like \`User:ann\`, got \`${principal}\``)
-  if (host === '') throw invalid('The host is empty; `*` stands for all hosts')
   for (const text of [resourceName, principal, host])
     if (text.length > longestText) throw new KafkaError('POLICY_VIOLATION', `Names in ACLs have at most ${longestText} characters`)
   return { resourceType, resourceName, patternType: resourcePatternType, principal, host, operation, permissionType }

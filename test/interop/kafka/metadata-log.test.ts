@@ -36,3 +36,28 @@ it.skipIf(await missingKafka())(
   },
   60_000
 )
+
+it.skipIf(await missingKafka())(
+  'Kafka reads ACLs in the metadata log, and that they were removed',
+  async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'millrace-'))
+    const cluster = await Cluster.open({ storage: fileStorage(folder) })
+    const admin = cluster.admin()
+    const resource = { topic: 'orders-' }
+    await admin.createAcls([
+      { resource, pattern: 'prefixed', principal: 'User:ann', host: '10.0.0.1', operation: 'write', permission: 'deny' }
+    ])
+    await admin.deleteAcls([{}])
+    await cluster.close()
+    const dumped = await dumpLogSegment(join(folder, '__cluster_metadata-0/00000000000000000000.log'), '--cluster-metadata-decoder')
+    await rm(folder, { recursive: true })
+    const [added, removed] = [...dumped.matchAll(/payload: (\{.*\})$/gm)].map(([, json]) => JSON.parse(json)).slice(-2)
+    const numbers = { resourceType: 2, patternType: 4, operation: 4, permissionType: 2 }
+    expect(added).toMatchObject({
+      type: 'ACCESS_CONTROL_ENTRY_RECORD',
+      data: { resourceName: 'orders-', principal: 'User:ann', host: '10.0.0.1', ...numbers }
+    })
+    expect(removed).toMatchObject({ type: 'REMOVE_ACCESS_CONTROL_ENTRY_RECORD', data: { id: added.data.id } })
+  },
+  60_000
+)
