@@ -45,6 +45,7 @@ import { MetadataSnapshots } from './metadata-snapshot.js'
 import { nodeIdentity } from './node-identity.js'
 import { isOwnRecord, replayOwnConfigs, saveOwnConfigs } from './own-topic-configs.js'
 import { ProducerIds } from './producer-ids.js'
+import { RemoteWrites } from './remote-writes.js'
 import { newestVersion, type RequestContext } from './request-context.js'
 import { StateHost, type StateHostOptions } from './state-host.js'
 import type { Topic } from './topic.js'
@@ -293,7 +294,8 @@ export class LocalBroker {
     if (client.origin !== undefined) expectOneOf('origin', client.origin, origins)
     const { clientId, clientHost = '/in-process', apiVersion = newestVersion, origin = 'client', connection } = client
     const standing = client.access && this.#standingOf(client.access, clientId, clientHost)
-    const context: RequestContext = { clientId, clientHost, apiVersion, origin, ...standing, ...(connection && { connection }) }
+    const remote = connection && { connection, writes: new RemoteWrites(this.#turns) }
+    const context: RequestContext = { clientId, clientHost, apiVersion, origin, ...standing, ...remote }
     return { request: (api, body, signal) => this.#request(api, body, context, signal), answersAborted: true }
   }
 

@@ -1,5 +1,6 @@
 import type { Access } from '../authorizer/access.js'
 import type { AppendOrigin } from '../log/batch-validation.js'
+import type { RemoteWrites } from './remote-writes.js'
 
 /** Who asks, and in which version of the API: what a handler knows besides the request itself. */
 export interface RequestContext {
@@ -18,6 +19,8 @@ export interface RequestContext {
   readonly user?: string
   /** Stands for the connection of a client that is not in this process. */
   readonly connection?: object
+  /** Lets such a client wait for its turn. */
+  readonly writes?: RemoteWrites
 }
 
 /** The version of a request that never was encoded: newer than any, so that `apiVersion >= n` reads as it should. */

@@ -64,6 +64,11 @@ export class Turns {
   #isSettling = false
   #isForcing = false
   #isLooping = false
+  /** When those whom the event loop has called in this round have had their time; 0 when none has asked. */
+  #roundEnd = 0
+  readonly #onRound = () => {
+    this.#roundEnd = 0
+  }
   readonly #onSettled = () => {
     this.#isSettling = false
     this.#isRunning = false
@@ -109,6 +114,18 @@ export class Turns {
     if (now <= this.#sliceEnd || (this.#queue.length === 0 && now <= this.#loopEnd)) return false
     if (now > this.#sliceEnd + overdueMs) this.#forceLater()
     return true
+  }
+
+  /** As `yieldWhenOver`, for those whom the event loop calls, like sockets: it may call many of them in one round, each with much to do. */
+  yieldWhenCalled(): Promise<void> | undefined {
+    const now = this.#time()
+    if (this.#roundEnd === 0) {
+      this.#roundEnd = now + loopMs
+      afterLoop(this.#onRound)
+    }
+    if (now <= this.#roundEnd) return this.isOver(now) ? this.yield() : undefined
+    if (this.#loopEnd === 0 || this.#loopEnd > this.#roundEnd) this.#loopEnd = this.#roundEnd
+    return this.yield()
   }
 
   /** A promise of the next turn when the slice is over, else undefined. */

@@ -5,6 +5,7 @@ import { closeTimeoutMs } from '../common/closing.js'
 import { deferred } from '../common/deferred.js'
 import { Emitter } from '../common/emitter.js'
 import { expectFunction, shown } from '../common/options.js'
+import { turnsOf } from '../common/turns.js'
 import { KafkaError } from '../errors.js'
 import { type AccessRules, anonymous, type ClientAccess } from '../protocol/access.js'
 import type { Broker } from '../protocol/broker.js'
@@ -261,7 +262,8 @@ export class Listener extends Emitter<ListenerEvents> implements AsyncDisposable
           return this.#target.connect({ clientId, clientHost, apiVersion, access, connection: stand })
         },
         own: (api, body) => this.#users && refuseChangesOfGiven(this.#users, api, body),
-        now: () => this.#options.clock.monotonic()
+        now: () => this.#options.clock.monotonic(),
+        turns: turnsOf(this.#options.clock)
       },
       reason => this.#left(connection, reason)
     )

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net'
 import { onAbort } from '../common/abort.js'
+import type { Turns } from '../common/turns.js'
 import { KafkaError } from '../errors.js'
 import type { Api } from '../protocol/message.js'
 import { Fetch } from '../protocol/messages/fetch.js'
@@ -18,6 +19,7 @@ export interface ConnectionContext extends RequestContext {
   readonly strangersBudget: ByteBudget
   readonly maxRequestBytes: number
   readonly now: () => number
+  readonly turns: Turns
 }
 
 /** The address of a client, as Kafka shows it. */
@@ -182,6 +184,9 @@ export class ServerConnection {
       this.#held = next.reserved
       this.#heldFrom = next.from
       try {
+        const turn = this.#context.turns.yieldWhenCalled()
+        if (turn) await turn
+        if (this.#ended) break
         const answer = await this.#server.answer(next.frame)
         if (answer === never) await this.#hang()
         else if (answer) await this.#send(answer)

@@ -52,7 +52,14 @@ export function produce(node: LocalBroker, request: Request, context: RequestCon
     responses[t] = { name: topic?.name ?? name, topicId: topic?.id ?? topicId, partitionResponses }
   }
   const response: Response = { responses, throttleTimeMs: 0 }
-  return pending ? Promise.all(pending).then(() => response) : response
+  const answer = pending ? Promise.all(pending).then(() => response) : response
+  return context.writes ? context.writes.answer(answer, bytesOf(request)) : answer
+}
+
+function bytesOf({ topicData }: Request): number {
+  let bytes = 0
+  for (const { partitionData } of topicData) for (const { records } of partitionData) bytes += records?.length ?? 0
+  return bytes
 }
 
 /** Refuses the whole request: for its acks, or since it has transactional batches and names no transactional id. */
