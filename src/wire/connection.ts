@@ -43,6 +43,10 @@ export class Connection {
   #correlationId = 0
   #failure: KafkaError | undefined
   #idle: Timer | undefined
+  /** When to authenticate again, by the monotonic clock: before the session ends. */
+  #reauthenticateAt = Number.POSITIVE_INFINITY
+  /** Requests that wait while the connection authenticates again, in their order. */
+  #held: (() => void)[] | undefined
 
   private constructor(endpoint: Endpoint, socket: Socket, options: ConnectionOptions, onEnd: (connection: Connection) => void) {
     this.endpoint = endpoint
@@ -121,6 +125,66 @@ export class Connection {
     timeoutMs: number = this.#options.requestTimeoutMs,
     signal?: AbortSignal
   ): Promise<ResponseOf<A>> {
+    if (this.#mustAuthenticate()) return this.#sendLater(api, version, body, timeoutMs, signal)
+    return this.#send(api, version, body, timeoutMs, signal)
+  }
+
+  /** Begins to authenticate again when it is time to. Returns whether a request has to wait for that. */
+  #mustAuthenticate(): boolean {
+    if (this.#held) return true
+    const due = this.#reauthenticateAt
+    if (due === Number.POSITIVE_INFINITY || this.#failure || this.#options.clock.monotonic() < due) return false
+    this.#held = []
+    void this.#reauthenticate()
+    return true
+  }
+
+  /** The requests under way go on; those that are made meanwhile wait, as the broker would not answer them. */
+  async #reauthenticate(): Promise<void> {
+    const { clock, connectTimeoutMs } = this.#options
+    const timedOut = new KafkaError(
+      'REQUEST_TIMED_OUT',
+      `${shownEndpoint(this.endpoint)}: no new authentication within ${connectTimeoutMs} ms`
+    )
+    try {
+      await within(clock, connectTimeoutMs, timedOut, () => this.#authenticate())
+    } catch (error) {
+      this.#end(error instanceof KafkaError ? error : networkFailure(this.endpoint, (error as Error).message, error))
+    }
+    const held = this.#held ?? []
+    this.#held = undefined
+    for (const send of held) send()
+  }
+
+  #sendLater<A extends Api>(
+    api: A,
+    version: number,
+    body: RequestOf<A>,
+    timeoutMs: number,
+    signal: AbortSignal | undefined
+  ): Promise<ResponseOf<A>> {
+    const { promise, resolve } = deferred<ResponseOf<A>>()
+    let isGivenUp = false
+    this.#held?.push(() => {
+      if (!isGivenUp) resolve(this.#send(api, version, body, timeoutMs, signal))
+    })
+    if (!signal) return promise
+    return new Promise((done, failed) => {
+      const stopListening = onAbort(signal, () => {
+        isGivenUp = true
+        failed(signal.reason)
+      })
+      promise.then(done, failed).finally(stopListening)
+    })
+  }
+
+  #send<A extends Api>(
+    api: A,
+    version: number,
+    body: RequestOf<A>,
+    timeoutMs: number = this.#options.requestTimeoutMs,
+    signal?: AbortSignal
+  ): Promise<ResponseOf<A>> {
     if (signal?.aborted) return Promise.reject(signal.reason)
     if (this.#failure) return Promise.reject(this.#failure)
     const correlationId = this.#correlationId
@@ -182,27 +246,35 @@ export class Connection {
   /** What the broker speaks, and who we are. */
   async #introduce(): Promise<void> {
     this.#versions = await this.#askVersions(ApiVersions.versions.max)
-    const { sasl } = this.#options
+    await this.#authenticate()
+  }
+
+  /** Proves who we are: when the connection opens, and before the session ends that the broker allowed. */
+  async #authenticate(): Promise<void> {
+    const { sasl, clock, random } = this.#options
     if (!sasl) return
-    const handshake = await this.send(SaslHandshake, 1, { mechanism: sasl.mechanism })
+    const handshake = await this.#send(SaslHandshake, 1, { mechanism: sasl.mechanism })
     if (handshake.errorCode !== 0) {
       throw KafkaError.fromNumber(handshake.errorCode, `The broker offers ${handshake.mechanisms.join(', ') || 'no SASL mechanism'}`)
     }
     const exchange = clientExchange(sasl)
+    const version = commonVersion(SaslAuthenticate, this.#versions.get(SaslAuthenticate.key), {})
     let challenge: Uint8Array = new Uint8Array(0)
-    for (;;) {
-      const authBytes = await exchange.next(challenge)
-      if (!authBytes) return
-      const answer = await this.request(SaslAuthenticate, { authBytes })
+    let lifetimeMs = 0
+    for (let authBytes = await exchange.next(challenge); authBytes; authBytes = await exchange.next(challenge)) {
+      const answer = await this.#send(SaslAuthenticate, version, { authBytes })
       if (answer.errorCode !== 0) throw KafkaError.fromNumber(answer.errorCode, answer.errorMessage)
       challenge = answer.authBytes
+      lifetimeMs = answer.sessionLifetimeMs ?? 0
     }
+    const share = earliestReauth + (latestReauth - earliestReauth) * random.next()
+    this.#reauthenticateAt = lifetimeMs > 0 ? clock.monotonic() + lifetimeMs * share : Number.POSITIVE_INFINITY
   }
 
   /** A broker that does not know our version of the question says so in version 0, with the range that it knows. */
   async #askVersions(version: number): Promise<ReadonlyMap<number, VersionRange>> {
     const software = { clientSoftwareName: 'millrace', clientSoftwareVersion: '0' }
-    const { errorCode, apiKeys } = await this.send(ApiVersions, version, software)
+    const { errorCode, apiKeys } = await this.#send(ApiVersions, version, software)
     const ranges = new Map(apiKeys.map(({ apiKey, minVersion: min, maxVersion: max }) => [apiKey, { min, max }]))
     if (errorCode === 0) return ranges
     const known = ranges.get(ApiVersions.key)
@@ -267,6 +339,7 @@ export class Connection {
       pending.timer?.cancel()
       pending.reject(failure)
     }
+    for (const send of this.#held?.splice(0) ?? []) send()
     this.#onEnd(this)
   }
 }
@@ -275,6 +348,10 @@ export class Connection {
 function isAnswered(api: Api, body: object): boolean {
   return api.key !== 0 || (body as { acks: number }).acks !== 0
 }
+
+/** The parts of a session's lifetime between which a client authenticates again, as Java's does; chance spreads many clients. */
+const earliestReauth = 0.85
+const latestReauth = 0.95
 
 const unsupportedVersion = 35
 

@@ -32,6 +32,11 @@ export interface ListenOptions {
   /** Who may come in. Default: everybody. */
   readonly sasl?: SaslServerOptions
   /**
+   * Milliseconds after which clients have to authenticate again (KIP-368), as Kafka's `connections.max.reauth.ms`: clients are told, and a connection that
+   * asks for anything else after that time is closed. Only together with `sasl`. Default: 0, never.
+   */
+  readonly connectionsMaxReauthMs?: number
+  /**
    * The cluster's ACLs decide what each client may do, as Kafka's `StandardAuthorizer` decides: what no ACL allows is refused. ACLs are made by
    * `cluster.admin().createAcls`, by `kafka-acls`, and by every client that may alter the cluster. Default: `true` where `superUsers` or
    * `allowEveryoneIfNoAclFound` is given, else `false`: then whoever is let in may do everything, but cannot change the users of others.
@@ -81,6 +86,7 @@ const listenDefaults = Object.freeze({
   maxInFlightBytes: 256 * 1024 * 1024,
   idleTimeoutMs: 600_000,
   stallTimeoutMs: 30_000,
+  connectionsMaxReauthMs: 0,
   superUsers: [] as readonly string[],
   authorizeTimeoutMs: 5000,
   clock: systemClock
@@ -112,6 +118,9 @@ export function checkListenOptions(given: ListenOptions): CheckedListenOptions {
   if (options.tls !== undefined && !identities.some(name => options.tls?.[name] !== undefined))
     throw new TypeError('Expected `tls` to have `key` and `cert`, or `pfx`: without them no client can connect')
   if (options.sasl !== undefined) checkSasl(options.sasl)
+  expectInteger('connectionsMaxReauthMs', options.connectionsMaxReauthMs, 0)
+  if (options.connectionsMaxReauthMs > 0 && options.sasl === undefined)
+    throw new TypeError('Expected `connectionsMaxReauthMs` only together with `sasl`: without it no client authenticates')
   if (options.maxVersions !== undefined && !isPlainObject(options.maxVersions))
     throw new TypeError(`Expected \`maxVersions\` to be an object of versions by API name, got ${shown(options.maxVersions)}`)
   for (const [name, version] of Object.entries(options.maxVersions ?? {})) {

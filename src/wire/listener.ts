@@ -14,7 +14,7 @@ import type { Endpoint } from './endpoints.js'
 import { FetchShare } from './fetch-share.js'
 import { FrameMemory } from './frame-memory.js'
 import { accessRules, type CheckedListenOptions, checkListenOptions, type ListenOptions } from './listener-options.js'
-import { Authentication } from './sasl/authentication.js'
+import { Authentication, type AuthenticationRules } from './sasl/authentication.js'
 import { credentials, refuseChangesOfGiven } from './sasl/credentials.js'
 import { saslMechanisms } from './sasl/sasl-options.js'
 import type { ScramCredential } from './sasl/scram-keys.js'
@@ -102,6 +102,7 @@ export class Listener extends Emitter<ListenerEvents> implements AsyncDisposable
   readonly #options: CheckedListenOptions
   readonly #rules: AccessRules | undefined
   readonly #users: Users | undefined
+  readonly #authenticationRules: AuthenticationRules
   readonly #served: ServedApis
   readonly #budget: ByteBudget
   readonly #strangersBudget: ByteBudget
@@ -128,6 +129,12 @@ export class Listener extends Emitter<ListenerEvents> implements AsyncDisposable
     this.#options = options
     this.#rules = rules
     this.#users = users
+    this.#authenticationRules = {
+      credentials: users && credentials(users, target),
+      mechanisms: options.sasl?.mechanisms ?? saslMechanisms,
+      maxReauthMs: options.connectionsMaxReauthMs,
+      clock: options.clock
+    }
     this.#served = served
     this.#budget = new ByteBudget(options.maxInFlightBytes)
     this.#strangersBudget = new ByteBudget(Math.ceil(options.maxInFlightBytes / strangersShare))
@@ -240,10 +247,9 @@ export class Listener extends Emitter<ListenerEvents> implements AsyncDisposable
   }
 
   #serve(socket: Socket): void {
-    const mechanisms = this.#options.sasl?.mechanisms ?? saslMechanisms
     // The node keeps it for a while; the connection itself may go.
     const stand = {}
-    const authentication = new Authentication(this.#users && credentials(this.#users, this.#target), mechanisms)
+    const authentication = new Authentication(this.#authenticationRules)
     const connection = new ServerConnection(
       this.#nextId++,
       socket,

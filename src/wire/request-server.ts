@@ -86,9 +86,8 @@ export class RequestServer {
     const api = served.find(header.apiKey, header.apiVersion)
     if (!api) return this.#refuseVersion(header)
     if (includesVersion(api.flexible, header.apiVersion)) skipTagged(reader)
-    if (!authentication.isComplete && !beforeAuthentication.includes(api)) {
-      throw new KafkaError('ILLEGAL_SASL_STATE', `${api.name} was asked before authentication`)
-    }
+    const refusal = authentication.refusal(api)
+    if (refusal) throw refusal
     this.#current = api
     try {
       if (api === Fetch) await this.#room()
@@ -106,7 +105,7 @@ export class RequestServer {
   async #exchange(api: Api, header: RequestHeader, body: object): Promise<Answer | typeof never | undefined> {
     const response = await this.#intercepted(api, header, body)
     if (api === Produce && (body as { acks: number }).acks === 0) return expectSuccess(response)
-    if (!(response instanceof Interception)) return { ...this.#framed(api, header, response), ...ending(api, response, this.#context) }
+    if (!(response instanceof Interception)) return { ...this.#framed(api, header, response), ...ending(this.#context) }
     if (response.answerBytes === undefined) return never
     const whole = concatBytes(framed(api, header, await this.#ask(api, header, body)).pieces)
     const end = new KafkaError('NETWORK_EXCEPTION', 'The connection was closed in mid-answer, as asked for')
@@ -212,7 +211,6 @@ function notAnAnswer(api: Api, given: string): TypeError {
   )
 }
 
-const beforeAuthentication: readonly Api[] = [ApiVersions, SaslHandshake, SaslAuthenticate]
 const softwareName = /^[a-zA-Z0-9](?:[a-zA-Z0-9\-.]*[a-zA-Z0-9])?$/
 /** Ten times the partitions that a client could reasonably ask for at once. */
 const maxElements = 100_000
@@ -244,11 +242,9 @@ function expectSuccess(response: object): undefined {
 }
 
 /** Who did not prove who he is gets to know it, and then has to go; who asked for another mechanism may ask again. */
-function ending(api: Api, response: object, { authentication }: RequestContext): { end?: KafkaError } {
-  if ((api !== SaslAuthenticate && api !== SaslHandshake) || authentication.isComplete) return {}
-  const { errorCode } = response as { errorCode: number }
-  if (errorCode === 0 || errorCode === errorNumber('UNSUPPORTED_SASL_MECHANISM')) return {}
-  return { end: KafkaError.fromNumber(errorCode) }
+function ending({ authentication }: RequestContext): { end?: KafkaError } {
+  const { failure } = authentication
+  return failure ? { end: failure } : {}
 }
 
 function isValidSoftware(version: number, body: object): boolean {

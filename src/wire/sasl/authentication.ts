@@ -1,59 +1,155 @@
+import type { Clock } from '../../common/clock.js'
 import { errorNumber, errorNumberOf, KafkaError } from '../../errors.js'
-import type { ResponseOf } from '../../protocol/message.js'
-import type { SaslAuthenticate } from '../../protocol/messages/sasl-authenticate.js'
-import type { SaslHandshake } from '../../protocol/messages/sasl-handshake.js'
+import type { Api, ResponseOf } from '../../protocol/message.js'
+import { ApiVersions } from '../../protocol/messages/api-versions.js'
+import { SaslAuthenticate } from '../../protocol/messages/sasl-authenticate.js'
+import { SaslHandshake } from '../../protocol/messages/sasl-handshake.js'
 import type { Credentials } from './credentials.js'
 import type { SaslMechanism } from './sasl-options.js'
 import { type ServerExchange, serverExchange } from './server-exchange.js'
 
-/** How far a connection has come in proving who it is. Without credentials to ask for, it is through from the start. */
-export class Authentication {
-  readonly #credentials: Credentials | undefined
-  readonly #mechanisms: readonly SaslMechanism[]
-  #exchange: ServerExchange | undefined
-  #raw = false
+/** Fixed for all connections of a listener. */
+export interface AuthenticationRules {
+  /** Undefined: clients need not say who they are. */
+  readonly credentials: Credentials | undefined
+  readonly mechanisms: readonly SaslMechanism[]
+  /** Milliseconds after which a client has to authenticate again; 0: never. */
+  readonly maxReauthMs: number
+  readonly clock: Clock
+}
 
-  constructor(credentials: Credentials | undefined, mechanisms: readonly SaslMechanism[]) {
-    this.#credentials = credentials
-    this.#mechanisms = mechanisms
+/** A client that has proved who it is. */
+interface Session {
+  readonly user: string
+  readonly mechanism: SaslMechanism
+  /** By the monotonic clock. Infinity: the session lasts as long as its connection. */
+  readonly endsAt: number
+}
+
+/**
+ * Who the client of one connection is. A session may end (KIP-368): the client then has to
+ * authenticate again, as the same user and by the same mechanism, before it asks for more.
+ */
+export class Authentication {
+  readonly #rules: AuthenticationRules
+  #session: Session | undefined
+  /** The exchange that is under way. */
+  #exchange: ServerExchange | undefined
+  #mechanism: SaslMechanism = 'PLAIN'
+  #raw = false
+  #lastReauthAt = Number.NEGATIVE_INFINITY
+  #failure: KafkaError | undefined
+
+  constructor(rules: AuthenticationRules) {
+    this.#rules = rules
   }
 
   get isComplete(): boolean {
-    return this.#credentials === undefined || this.#exchange?.user !== undefined
+    return this.#rules.credentials === undefined || this.#session !== undefined
   }
 
   /** Who the client is, once that is proved. */
   get user(): string | undefined {
-    return this.#exchange?.user
+    return this.#session?.user
   }
 
   /** Whether what comes next is a bare token in a frame: the way of SaslHandshake version 0. */
   get expectsRawToken(): boolean {
-    return this.#raw && !this.isComplete
+    return this.#raw && this.#exchange !== undefined
+  }
+
+  /** Why the connection ends, if it does: the client did not prove who it is. */
+  get failure(): KafkaError | undefined {
+    return this.#failure
+  }
+
+  /** Why an API may not be asked at this moment; undefined when it may. */
+  refusal(api: Api): KafkaError | undefined {
+    if (!this.isComplete) {
+      if (beforeAuthentication.includes(api)) return undefined
+      return new KafkaError('ILLEGAL_SASL_STATE', `${api.name} was asked before authentication`)
+    }
+    if (this.#exchange) {
+      if (api === SaslAuthenticate) return undefined
+      return new KafkaError('ILLEGAL_SASL_STATE', `${api.name} was asked while the client authenticated again`)
+    }
+    if (api === SaslHandshake || !this.#session || this.#rules.clock.monotonic() < this.#session.endsAt) return undefined
+    return new KafkaError(
+      'SASL_AUTHENTICATION_FAILED',
+      `${api.name} was asked after the session of User:${this.#session.user} had ended: the client has to authenticate again in time`
+    )
   }
 
   handshake(mechanism: string, version: number): ResponseOf<typeof SaslHandshake> {
-    const mechanisms = [...this.#mechanisms]
-    if (!this.#credentials || this.#exchange) return { errorCode: errorNumber('ILLEGAL_SASL_STATE'), mechanisms }
-    const chosen = this.#mechanisms.find(each => each === mechanism)
-    if (!chosen) return { errorCode: errorNumber('UNSUPPORTED_SASL_MECHANISM'), mechanisms }
-    this.#exchange = serverExchange(chosen, this.#credentials)
+    const mechanisms = [...this.#rules.mechanisms]
+    const answer = (code: 'ILLEGAL_SASL_STATE' | 'UNSUPPORTED_SASL_MECHANISM') => ({ errorCode: errorNumber(code), mechanisms })
+    const { credentials, clock } = this.#rules
+    if (!credentials) return answer('ILLEGAL_SASL_STATE')
+    if (this.#exchange) {
+      this.#failure = new KafkaError('ILLEGAL_SASL_STATE', 'A handshake came in the middle of an authentication')
+      return answer('ILLEGAL_SASL_STATE')
+    }
+    if (this.#session && (version === 0 || clock.monotonic() - this.#lastReauthAt < minReauthIntervalMs))
+      return answer('ILLEGAL_SASL_STATE')
+    const chosen = this.#rules.mechanisms.find(each => each === mechanism)
+    if (!chosen) return answer('UNSUPPORTED_SASL_MECHANISM')
+    if (this.#session) this.#lastReauthAt = clock.monotonic()
+    this.#exchange = serverExchange(chosen, credentials)
+    this.#mechanism = chosen
     this.#raw = version === 0
     return { errorCode: 0, mechanisms }
   }
 
   async authenticate(token: Uint8Array): Promise<ResponseOf<typeof SaslAuthenticate>> {
     const none = new Uint8Array(0)
-    if (!this.#exchange || this.#raw || this.isComplete) return { errorCode: errorNumber('ILLEGAL_SASL_STATE'), authBytes: none }
+    if (!this.#exchange || this.#raw) {
+      const errorMessage = this.isComplete
+        ? 'The client is authenticated: a SaslHandshake has to come first'
+        : 'A SaslHandshake has to come first'
+      if (!this.isComplete) this.#failure = new KafkaError('ILLEGAL_SASL_STATE', errorMessage)
+      return { errorCode: errorNumber('ILLEGAL_SASL_STATE'), errorMessage, authBytes: none }
+    }
     try {
-      return { errorCode: 0, authBytes: await this.#exchange.step(token) }
+      const authBytes = await this.#step(this.#exchange, token)
+      return { errorCode: 0, authBytes, sessionLifetimeMs: this.#exchange ? 0 : this.#lifetimeMs() }
     } catch (error) {
-      const { message } = error as Error
-      return { errorCode: errorNumberOf(error), errorMessage: `Authentication failed: ${message}`, authBytes: none }
+      const errorMessage = `Authentication failed: ${(error as Error).message}`
+      this.#failure = new KafkaError(error instanceof KafkaError ? error.code : 'UNKNOWN_SERVER_ERROR', errorMessage, { cause: error })
+      return { errorCode: errorNumberOf(error), errorMessage, authBytes: none }
     }
   }
 
   rawToken(token: Uint8Array): Promise<Uint8Array> {
-    return this.#exchange?.step(token) ?? Promise.reject(new KafkaError('ILLEGAL_SASL_STATE'))
+    return this.#exchange ? this.#step(this.#exchange, token) : Promise.reject(new KafkaError('ILLEGAL_SASL_STATE'))
   }
+
+  async #step(exchange: ServerExchange, token: Uint8Array): Promise<Uint8Array> {
+    const before = this.#session
+    if (before && before.mechanism !== this.#mechanism) {
+      throw refused(`A client that authenticated by ${before.mechanism} cannot authenticate again by ${this.#mechanism}`)
+    }
+    const authBytes = await exchange.step(token)
+    const { user } = exchange
+    if (user === undefined) return authBytes
+    if (before && before.user !== user) throw refused(`A client that is User:${before.user} cannot become User:${user}`)
+    const { clock, maxReauthMs } = this.#rules
+    const endsAt = maxReauthMs === 0 ? Number.POSITIVE_INFINITY : clock.monotonic() + maxReauthMs
+    this.#session = { user, mechanism: this.#mechanism, endsAt }
+    this.#exchange = undefined
+    return authBytes
+  }
+
+  /** For how long the session goes on, as a client is told; 0: for ever. */
+  #lifetimeMs(): number {
+    const endsAt = this.#session?.endsAt ?? Number.POSITIVE_INFINITY
+    return endsAt === Number.POSITIVE_INFINITY ? 0 : Math.max(1, Math.floor(endsAt - this.#rules.clock.monotonic()))
+  }
+}
+
+const beforeAuthentication: readonly Api[] = [ApiVersions, SaslHandshake, SaslAuthenticate]
+/** As Kafka's: a client that authenticates without end would only keep the node busy. */
+const minReauthIntervalMs = 1000
+
+function refused(reason: string): KafkaError {
+  return new KafkaError('SASL_AUTHENTICATION_FAILED', reason)
 }
