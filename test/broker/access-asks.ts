@@ -1,6 +1,8 @@
 import { errorCodeOf } from '../../src/errors.js'
 import type { Broker } from '../../src/protocol/broker.js'
 import { AlterConfigs } from '../../src/protocol/messages/alter-configs.js'
+import { AlterPartitionReassignments } from '../../src/protocol/messages/alter-partition-reassignments.js'
+import { AlterReplicaLogDirs } from '../../src/protocol/messages/alter-replica-log-dirs.js'
 import { AlterUserScramCredentials } from '../../src/protocol/messages/alter-user-scram-credentials.js'
 import { CreateAcls } from '../../src/protocol/messages/create-acls.js'
 import { CreatePartitions } from '../../src/protocol/messages/create-partitions.js'
@@ -12,8 +14,11 @@ import { DescribeAcls } from '../../src/protocol/messages/describe-acls.js'
 import { DescribeConfigs } from '../../src/protocol/messages/describe-configs.js'
 import { DescribeGroups } from '../../src/protocol/messages/describe-groups.js'
 import { DescribeLogDirs } from '../../src/protocol/messages/describe-log-dirs.js'
+import { DescribeProducers } from '../../src/protocol/messages/describe-producers.js'
+import { DescribeQuorum } from '../../src/protocol/messages/describe-quorum.js'
 import { DescribeTopicPartitions } from '../../src/protocol/messages/describe-topic-partitions.js'
 import { DescribeUserScramCredentials } from '../../src/protocol/messages/describe-user-scram-credentials.js'
+import { ElectLeaders } from '../../src/protocol/messages/elect-leaders.js'
 import { Fetch } from '../../src/protocol/messages/fetch.js'
 import { FindCoordinator } from '../../src/protocol/messages/find-coordinator.js'
 import { Heartbeat } from '../../src/protocol/messages/heartbeat.js'
@@ -23,6 +28,7 @@ import { JoinGroup } from '../../src/protocol/messages/join-group.js'
 import { LeaveGroup } from '../../src/protocol/messages/leave-group.js'
 import { ListConfigResources } from '../../src/protocol/messages/list-config-resources.js'
 import { ListOffsets } from '../../src/protocol/messages/list-offsets.js'
+import { ListPartitionReassignments } from '../../src/protocol/messages/list-partition-reassignments.js'
 import { Metadata } from '../../src/protocol/messages/metadata.js'
 import { OffsetCommit } from '../../src/protocol/messages/offset-commit.js'
 import { OffsetDelete } from '../../src/protocol/messages/offset-delete.js'
@@ -30,6 +36,7 @@ import { OffsetFetch } from '../../src/protocol/messages/offset-fetch.js'
 import { OffsetForLeaderEpoch } from '../../src/protocol/messages/offset-for-leader-epoch.js'
 import { Produce } from '../../src/protocol/messages/produce.js'
 import { SyncGroup } from '../../src/protocol/messages/sync-group.js'
+import { UpdateFeatures } from '../../src/protocol/messages/update-features.js'
 import { batch, fetchRequest, produceRequest } from './helpers.js'
 
 /** What asking needs to know of the cluster that is asked. */
@@ -307,5 +314,52 @@ export const accessTable: [
     client => client.request(DeleteAcls, { filters: [{ ...anyAcl, hostFilter: 'none' }] }),
     clusterError,
     [['alter cluster kafka-cluster']]
+  ],
+  [
+    'DescribeProducers',
+    client => client.request(DescribeProducers, { topics: [{ name: 'orders', partitionIndexes: [0] }] }),
+    topicError,
+    [['read topic orders']]
+  ],
+  [
+    'DescribeQuorum',
+    client => client.request(DescribeQuorum, { topics: [{ topicName: '__cluster_metadata', partitions: [{ partitionIndex: 0 }] }] }),
+    clusterError,
+    [['describe cluster kafka-cluster']]
+  ],
+  [
+    'ElectLeaders',
+    client => client.request(ElectLeaders, { topicPartitions: [{ topic: 'orders', partitions: [0] }] }),
+    clusterError,
+    [['alter cluster kafka-cluster']],
+    ['ELECTION_NOT_NEEDED']
+  ],
+  [
+    'AlterReplicaLogDirs',
+    client => client.request(AlterReplicaLogDirs, { dirs: [{ path: '/none', topics: [{ name: 'orders', partitions: [0] }] }] }),
+    clusterError,
+    [['alter cluster kafka-cluster']],
+    ['LOG_DIR_NOT_FOUND']
+  ],
+  [
+    'AlterPartitionReassignments',
+    client =>
+      client.request(AlterPartitionReassignments, { topics: [{ name: 'orders', partitions: [{ partitionIndex: 0, replicas: null }] }] }),
+    clusterError,
+    [['alter cluster kafka-cluster']],
+    ['NO_REASSIGNMENT_IN_PROGRESS']
+  ],
+  [
+    'ListPartitionReassignments',
+    client => client.request(ListPartitionReassignments, {}),
+    clusterError,
+    [['describe cluster kafka-cluster']]
+  ],
+  [
+    'UpdateFeatures',
+    client => client.request(UpdateFeatures, { featureUpdates: [{ feature: 'none', maxVersionLevel: 1 }], validateOnly: true }),
+    clusterError,
+    [['alter cluster kafka-cluster']],
+    ['INVALID_UPDATE_VERSION']
   ]
 ]

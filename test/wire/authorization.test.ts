@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
+import { encodeSubscription } from '../../src/assignor/consumer-protocol.js'
 import { Cluster } from '../../src/cluster.js'
 import { errorCodeOf } from '../../src/errors.js'
 import type { AuthorizeRequest } from '../../src/protocol/access.js'
@@ -10,7 +11,9 @@ import { AlterUserScramCredentials } from '../../src/protocol/messages/alter-use
 import { CreateAcls } from '../../src/protocol/messages/create-acls.js'
 import { DeleteAcls } from '../../src/protocol/messages/delete-acls.js'
 import { DescribeAcls } from '../../src/protocol/messages/describe-acls.js'
+import { JoinGroup } from '../../src/protocol/messages/join-group.js'
 import { Metadata } from '../../src/protocol/messages/metadata.js'
+import { SyncGroup } from '../../src/protocol/messages/sync-group.js'
 import { fileStorage } from '../../src/storage/file/file-storage.js'
 import { connect } from '../../src/wire/connect.js'
 import { Connection } from '../../src/wire/connection.js'
@@ -293,4 +296,29 @@ it('options of access control are checked where they are given', async () => {
     [{ acls: false, allowEveryoneIfNoAclFound: true }, /allowEveryoneIfNoAclFound/]
   ]
   for (const [options, message] of wrong) await expect(listen(cluster, options as ListenOptions)).rejects.toThrow(message)
+})
+
+describe('a group whose members may not read a topic', () => {
+  it('does not hold up the producers of that topic, and one of a member that may read it does', async () => {
+    const { cluster, listener } = await open({ superUsers: ['admin'] })
+    const admin = cluster.admin()
+    await admin.createAcls([{ resource: { group: '*' }, principal: 'User:ann', operation: 'read' }])
+    const readersOf = () => cluster.node!.backlog.readers.of('secret', 0, 0, 1, []).map(({ name }) => name)
+    const ann = await comeIn(listener, 'ann')
+    const joinWith = async (groupId: string) => {
+      const { memberId } = await joinGroup(ann, groupId, '')
+      const { generationId = -1 } = await joinGroup(ann, groupId, memberId)
+      await ann.request(SyncGroup, { groupId, generationId, memberId, protocolType: 'consumer', protocolName: 'range', assignments: [] })
+    }
+    await joinWith('denied')
+    expect(readersOf()).toEqual([])
+    await admin.createAcls([{ resource: { topic: 'secret' }, principal: 'User:ann', operation: 'read' }])
+    await joinWith('allowed')
+    expect(readersOf()).toEqual(['the group `allowed`'])
+  })
+
+  function joinGroup(client: Connection, groupId: string, memberId: string) {
+    const protocols = [{ name: 'range', metadata: encodeSubscription({ topics: ['secret'] }) }]
+    return client.request(JoinGroup, { groupId, sessionTimeoutMs: 10_000, memberId, protocolType: 'consumer', protocols })
+  }
 })

@@ -1,5 +1,6 @@
 import { whenThere } from '../../common/deferred.js'
 import { zeroUuid } from '../../common/uuid.js'
+import { topicsAskedFor } from '../../coordinator/group/asked-topics.js'
 import { KafkaError } from '../../errors.js'
 import type { Api, RequestOf, ResponseOf } from '../../protocol/message.js'
 import type { DeleteGroups } from '../../protocol/messages/delete-groups.js'
@@ -11,7 +12,7 @@ import type { OffsetCommit } from '../../protocol/messages/offset-commit.js'
 import type { OffsetDelete } from '../../protocol/messages/offset-delete.js'
 import type { OffsetFetch } from '../../protocol/messages/offset-fetch.js'
 import { operationsNotAsked } from '../authorized-operations.js'
-import { type Guard, type Guarded, groupDenied, inOrder, parted, topicDenied, transactionalIdDenied } from './guard.js'
+import { clusterDenied, type Guard, type Guarded, groupDenied, inOrder, parted, topicDenied, transactionalIdDenied } from './guard.js'
 
 /** For requests of members of a group, whose response is an error and little else. */
 export function memberGuard<A extends Api>(refused: (request: RequestOf<A>, apiVersion: number) => ResponseOf<A>): Guard<A> {
@@ -26,13 +27,30 @@ export function memberGuard<A extends Api>(refused: (request: RequestOf<A>, apiV
 /** From this version on the protocol of an answer may be null. */
 const nullableProtocolVersion = 7
 
-export const joinGroupGuard: Guard<typeof JoinGroup> = memberGuard((_request, apiVersion) => ({
+const joinsAsMember: Guard<typeof JoinGroup> = memberGuard((_request, apiVersion) => ({
   errorCode: groupDenied,
   protocolName: apiVersion >= nullableProtocolVersion ? null : '',
   leader: '',
   memberId: '',
   members: []
 }))
+
+/** As Kafka, takes in a member that subscribes to topics that it may not read; but the group is no reader of them then. */
+export const joinGroupGuard: Guard<typeof JoinGroup> = guarded => {
+  const { access, node, request } = guarded
+  const { groupId } = request
+  const { readers } = node.backlog
+  const asked = topicsAskedFor(request)
+  const join = (joining: RequestOf<typeof JoinGroup>) =>
+    whenThere(access.which('read', 'topic', asked), readable => {
+      readers.rights.joins(groupId, asked, readable)
+      return whenThere(guarded.answer(joining), response => {
+        if (response.errorCode !== 0 && node.groups.liveTopics(groupId) === undefined) readers.rights.forget(groupId)
+        return response
+      })
+    })
+  return joinsAsMember({ ...guarded, answer: join })
+}
 
 export const offsetCommitGuard: Guard<typeof OffsetCommit> = async ({ access, node, request, answer }) => {
   type Topic = (typeof request.topics)[number]
@@ -155,13 +173,15 @@ const keyTypes = { group: 0, transaction: 1, share: 2 } as const
 export const findCoordinatorGuard: Guard<typeof FindCoordinator> = async ({ access, request, context, answer }) => {
   const { key = '', keyType = keyTypes.group, coordinatorKeys = [] } = request
   const isGroup = keyType === keyTypes.group
-  if (keyType === keyTypes.share && !(await access.mayCluster('clusterAction')))
-    throw new KafkaError('CLUSTER_AUTHORIZATION_FAILED', 'Coordinators of share groups are told to brokers only')
-  if (!isGroup && keyType !== keyTypes.transaction) return answer(request)
-  const errorCode = isGroup ? groupDenied : transactionalIdDenied
+  const isShare = keyType === keyTypes.share
+  if (!isGroup && !isShare && keyType !== keyTypes.transaction) return answer(request)
+  const errorCode = isGroup ? groupDenied : isShare ? clusterDenied : transactionalIdDenied
   const nobody = { nodeId: -1, host: '', port: -1 }
   const asksOnTop = coordinatorKeys.length === 0 && (key !== '' || context.apiVersion < 4)
-  const allowed = await access.which('describe', isGroup ? 'group' : 'transactionalId', asksOnTop ? [key] : coordinatorKeys)
+  const keys = asksOnTop ? [key] : coordinatorKeys
+  const allowed = isShare
+    ? new Set((await access.mayCluster('clusterAction')) ? keys : [])
+    : await access.which('describe', isGroup ? 'group' : 'transactionalId', keys)
   if (asksOnTop) {
     if (allowed.has(key)) return answer(request)
     const errorMessage = KafkaError.fromNumber(errorCode).message

@@ -1,3 +1,4 @@
+import { GroupRights } from './group-rights.js'
 import { identityOf, type RemoteReading } from './remote-readers.js'
 
 /** Who reads: a consumer of this process, by itself or as a member of a group. */
@@ -83,6 +84,7 @@ export class LiveReaders {
   readonly now: () => number
   /** Set by the node, whose groups are opened after its topics. */
   groups: GroupProgress | undefined
+  readonly rights: GroupRights = new GroupRights()
   readonly #local = new Map<string, Map<number, Set<Registered>>>()
   /** The topics of the groups that are live, and the other way round. */
   readonly #topicsOf = new Map<string, ReadonlySet<string>>()
@@ -122,7 +124,8 @@ export class LiveReaders {
   /** Follows a group that has changed. */
   groupChanged(groupId: string): void {
     const before = this.#topicsOf.get(groupId)
-    const topics = this.groups?.liveTopics(groupId)
+    const subscribed = this.groups?.liveTopics(groupId)
+    const topics = subscribed && this.rights.readable(groupId, subscribed)
     this.#followMembers(groupId, topics ? (this.groups?.liveMembers(groupId) ?? []) : [])
     if (before) for (const topic of before) if (!topics?.has(topic)) this.#forget(groupId, topic)
     if (topics) {
@@ -135,6 +138,7 @@ export class LiveReaders {
     } else {
       this.#topicsOf.delete(groupId)
       this.#lastMarks.delete(groupId)
+      this.rights.forget(groupId)
     }
     this.onMoved()
   }
