@@ -21,7 +21,7 @@ import type { MetadataRecord } from '../metadata/records.js'
 import type { ScramCredentialState } from '../metadata/scram-credentials.js'
 import { groupOffsetsTopic } from '../metadata/topic-name.js'
 import { anonymous, type ClientAccess } from '../protocol/access.js'
-import type { Broker } from '../protocol/broker.js'
+import { type Broker, tellFate } from '../protocol/broker.js'
 import type { Api, RequestOf, ResponseOf } from '../protocol/message.js'
 import { Fetch } from '../protocol/messages/fetch.js'
 import { Produce } from '../protocol/messages/produce.js'
@@ -296,7 +296,7 @@ export class LocalBroker {
     const standing = client.access && this.#standingOf(client.access, clientId, clientHost)
     const remote = connection && { connection, writes: new RemoteWrites(this.#turns) }
     const context: RequestContext = { clientId, clientHost, apiVersion, origin, ...standing, ...remote }
-    return { request: (api, body, signal) => this.#request(api, body, context, signal), answersAborted: true }
+    return { request: (api, body, signal) => this.#request(api, body, context, signal) }
   }
 
   /** What follows for a client from who it is, and from the rules of the door that it came in by. */
@@ -459,7 +459,10 @@ export class LocalBroker {
     }
     if (!isPromise(response)) return response
     // What may go wrong with one of these stands in its response.
-    if (seesToItself) return response
+    if (seesToItself) {
+      if (signal) tellFate(signal, response)
+      return response
+    }
     const answered = response.catch(error => {
       throw signal?.aborted && error === signal.reason ? error : this.#failed(api, error)
     })

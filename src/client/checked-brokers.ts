@@ -29,7 +29,6 @@ function checkedBroker(broker: Broker): Broker {
       throw new TypeError(
         `Expected the broker of \`intercept\` to answer ${api.name} with a response, got ${shown(response)}; return what the broker that it stands before gives`
       )
-    },
-    answersAborted: broker.answersAborted ?? false
+    }
   }
 }

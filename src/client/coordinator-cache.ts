@@ -3,11 +3,20 @@ import type { Broker, Brokers } from '../protocol/broker.js'
 import { FindCoordinator } from '../protocol/messages/find-coordinator.js'
 
 const keyTypeGroup = 0
+const noNode = -1
+
+interface Known {
+  /** -1 where what was known proved wrong. */
+  readonly nodeId: number
+  /** The question that this answers, or the last one that was asked before it proved wrong: answers to earlier ones count for nothing. */
+  readonly number: number
+}
 
 /** What one client knows about which broker coordinates which group. */
 export class CoordinatorCache {
   readonly #brokers: Brokers
-  readonly #nodeIds = new Map<string, number>()
+  readonly #known = new Map<string, Known>()
+  #askedCount = 0
 
   constructor(brokers: Brokers) {
     this.#brokers = brokers
@@ -15,17 +24,19 @@ export class CoordinatorCache {
 
   /** The coordinator of a group; asks when it is not known. Rejects with COORDINATOR_NOT_AVAILABLE, …; try again when it is retriable. */
   async ofGroup(groupId: string, signal?: AbortSignal): Promise<Broker> {
-    const nodeId = this.#nodeIds.get(groupId)
-    const known = nodeId === undefined ? undefined : this.#brokers.byId(nodeId)
+    const nodeId = this.#known.get(groupId)?.nodeId ?? noNode
+    const known = nodeId === noNode ? undefined : this.#brokers.byId(nodeId)
     return known ?? (await this.#find(groupId, signal))
   }
 
   /** Says that what is known proved wrong: a request was answered NOT_COORDINATOR, or not at all. */
   forget(groupId: string): void {
-    this.#nodeIds.delete(groupId)
+    // Of the answers that are under way, none is newer than what proved wrong.
+    if (this.#known.has(groupId)) this.#known.set(groupId, { nodeId: noNode, number: this.#askedCount })
   }
 
   async #find(groupId: string, signal?: AbortSignal): Promise<Broker> {
+    const number = ++this.#askedCount
     const response = await this.#brokers
       .any()
       .request(FindCoordinator, { key: groupId, keyType: keyTypeGroup, coordinatorKeys: [groupId] }, signal)
@@ -36,8 +47,8 @@ export class CoordinatorCache {
     this.#brokers.learn?.([{ nodeId, host, port }])
     const broker = this.#brokers.byId(nodeId)
     if (!broker) throw new KafkaError('COORDINATOR_NOT_AVAILABLE')
-    if (this.#nodeIds.size >= mostGroups) this.#nodeIds.clear()
-    this.#nodeIds.set(groupId, nodeId)
+    if (this.#known.size >= mostGroups) this.#known.clear()
+    if (number > (this.#known.get(groupId)?.number ?? 0)) this.#known.set(groupId, { nodeId, number })
     return broker
   }
 }

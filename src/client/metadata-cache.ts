@@ -51,9 +51,16 @@ interface Known {
   readonly expiresAt: number
 }
 
+/** A request that is under way. */
+interface Asking {
+  /** Its number, in the order of asking. */
+  readonly number: number
+  readonly answer: Promise<Response>
+}
+
 /**
  * What one client knows about topics and who leads their partitions. Reading it is synchronous and cheap (`topic`); `ensure` fills it, and
- * `forget` says that it proved wrong, so that the next `ensure` asks again.
+ * `forget` says that it proved wrong, so that the next `ensure` asks again. Answers count in the order of asking, not of arrival.
  */
 export class MetadataCache {
   readonly #brokers: Brokers
@@ -63,7 +70,16 @@ export class MetadataCache {
   readonly #unknownTopicRetries: number
   readonly #known = new Map<string, Known>()
   readonly #names = new Map<string, string>()
-  readonly #inFlight = new Map<string, Promise<Response>>()
+  /** The requests that others may join, by what they ask. */
+  readonly #inFlight = new Map<string, Asking>()
+  #askedCount = 0
+  #underWay = 0
+  /** The latest request that told of a topic, and the latest that was sent before it was forgotten; kept while any request is under way. */
+  readonly #told = new Map<string, number>()
+  readonly #forgotten = new Map<string, number>()
+  /** The latest request that told where brokers are, and that told of all topics. */
+  #toldBrokers = 0
+  #toldAll = 0
 
   constructor(brokers: Brokers, options: MetadataCacheOptions) {
     this.#brokers = brokers
@@ -97,6 +113,8 @@ export class MetadataCache {
   forget(topic: string): void {
     const known = this.#known.get(topic)
     if (known) this.#known.set(topic, { topic: known.topic, expiresAt: 0 })
+    // What is under way was asked before: it may show what has just proved wrong.
+    if (this.#underWay > 0) this.#forgotten.set(topic, this.#askedCount)
   }
 
   /**
@@ -137,29 +155,64 @@ export class MetadataCache {
     })
   }
 
-  /** One request; the same question asked twice at once goes out once. */
+  /** One request; the same question asked twice at once goes out once, unless a topic in it was forgotten in between. */
   async #ask(names: readonly string[] | null, allowAutoTopicCreation: boolean, signal?: AbortSignal): Promise<Response> {
     signal?.throwIfAborted()
     const question = names === null ? 'all' : JSON.stringify([allowAutoTopicCreation, ...names])
-    let answer = this.#inFlight.get(question)
-    if (!answer) {
-      answer = this.#request(names, allowAutoTopicCreation).finally(() => this.#inFlight.delete(question))
-      this.#inFlight.set(question, answer)
+    let asking = this.#inFlight.get(question)
+    if (!asking || this.#isOutdated(asking.number, names)) {
+      const number = ++this.#askedCount
+      const answer = this.#request(number, names, allowAutoTopicCreation).finally(() => {
+        if (this.#inFlight.get(question)?.number === number) this.#inFlight.delete(question)
+      })
+      asking = { number, answer }
+      this.#inFlight.set(question, asking)
     }
-    return abortable(answer, signal)
+    return abortable(asking.answer, signal)
   }
 
-  async #request(names: readonly string[] | null, allowAutoTopicCreation: boolean): Promise<Response> {
+  /** Whether a topic that a request asked for has been forgotten since. */
+  #isOutdated(number: number, names: readonly string[] | null): boolean {
+    for (const name of names ?? this.#forgotten.keys()) if (number <= (this.#forgotten.get(name) ?? 0)) return true
+    return false
+  }
+
+  async #request(number: number, names: readonly string[] | null, allowAutoTopicCreation: boolean): Promise<Response> {
     const topics = names?.map(name => ({ topicId: zeroUuid, name })) ?? null
-    const response = await this.#brokers.any().request(Metadata, { topics, allowAutoTopicCreation })
-    if (response.errorCode) throw KafkaError.fromNumber(response.errorCode)
-    this.#brokers.learn?.(response.brokers)
-    if (names === null) this.#dropAllBut(response)
-    for (const topic of response.topics) this.#take(topic)
-    return response
+    this.#underWay++
+    try {
+      const response = await this.#brokers.any().request(Metadata, { topics, allowAutoTopicCreation })
+      if (response.errorCode) throw KafkaError.fromNumber(response.errorCode)
+      this.#takeAll(response, number, names === null)
+      return response
+    } finally {
+      this.#underWay--
+      if (this.#underWay === 0) {
+        this.#told.clear()
+        this.#forgotten.clear()
+      }
+    }
   }
 
-  #take({ errorCode, name, topicId = zeroUuid, isInternal = false, partitions }: Response['topics'][number]): void {
+  #takeAll(response: Response, number: number, isAll: boolean): void {
+    if (number > this.#toldBrokers) {
+      this.#toldBrokers = number
+      this.#brokers.learn?.(response.brokers)
+    }
+    if (isAll) this.#dropAllBut(response, number)
+    for (const topic of response.topics) {
+      if (topic.name === null || this.#isTold(topic.name, number)) continue
+      if (this.#underWay > 1) this.#told.set(topic.name, number)
+      this.#take(topic, number)
+    }
+  }
+
+  /** Whether a request that was sent later has told of a topic. */
+  #isTold(name: string, number: number): boolean {
+    return number < Math.max(this.#told.get(name) ?? 0, this.#known.has(name) ? 0 : this.#toldAll)
+  }
+
+  #take({ errorCode, name, topicId = zeroUuid, isInternal = false, partitions }: Response['topics'][number], number: number): void {
     if (name === null) return
     if (errorCode === errorNumber('UNKNOWN_TOPIC_OR_PARTITION')) return this.#drop(name)
     if (errorCode !== 0) return
@@ -167,7 +220,7 @@ export class MetadataCache {
     const isSameTopic = before?.id === topicId
     if (before && !isSameTopic) this.#drop(name)
     const byNumber: PartitionMetadata[] = []
-    let expiresAt = this.#clock.monotonic() + this.#maxAgeMs
+    let expiresAt = this.#isOutdated(number, [name]) ? 0 : this.#clock.monotonic() + this.#maxAgeMs
     for (const { partitionIndex, leaderId, leaderEpoch = -1 } of partitions) {
       const earlier = isSameTopic ? before.partitions[partitionIndex] : undefined
       const isOutdated = earlier !== undefined && leaderEpoch >= 0 && leaderEpoch < earlier.leaderEpoch
@@ -178,9 +231,10 @@ export class MetadataCache {
     if (topicId !== zeroUuid) this.#names.set(topicId, name)
   }
 
-  #dropAllBut(response: Response): void {
+  #dropAllBut(response: Response, number: number): void {
     const existing = new Set(response.topics.map(topic => topic.name))
-    for (const name of this.#known.keys()) if (!existing.has(name)) this.#drop(name)
+    for (const name of this.#known.keys()) if (!existing.has(name) && !this.#isTold(name, number)) this.#drop(name)
+    this.#toldAll = Math.max(this.#toldAll, number)
   }
 
   #drop(name: string): void {

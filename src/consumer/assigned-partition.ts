@@ -94,6 +94,8 @@ export class AssignedPartition implements TopicPartition {
   /** Fetched and not yet being read; at most one, so that a slow reader does not gather more. */
   #fetched: FetchedRecords | undefined
   #reading: FetchedRecords | undefined
+  /** The number of the fetch that was sent last. */
+  #fetch = -1
   /** `jumps` when the fetch under way was sent; -1 when none is. */
   #fetchingJumps = -1
   #isPaused = false
@@ -331,7 +333,8 @@ export class AssignedPartition implements TopicPartition {
   }
 
   /** A fetch is sent. Returns what it asks for: the same object while nothing has changed, since most partitions have nothing new. */
-  startFetch(currentLeaderEpoch: number, partitionMaxBytes: number): FetchEntry {
+  startFetch(fetch: number, currentLeaderEpoch: number, partitionMaxBytes: number): FetchEntry {
+    this.#fetch = fetch
     this.#fetchingJumps = this.#jumps
     const { partition } = this
     const fetchOffset = this.#fetchOffset
@@ -341,9 +344,14 @@ export class AssignedPartition implements TopicPartition {
     return this.#entry
   }
 
+  /** Whether that fetch is under way, and the partition has not jumped since: no other may bring its records. */
+  isFetchedBy(fetch: number): boolean {
+    return this.isBeingFetched && this.#fetch === fetch
+  }
+
   /** The fetch was answered, or given up. */
-  endFetch(): void {
-    this.#fetchingJumps = -1
+  endFetch(fetch: number): void {
+    if (this.#fetch === fetch) this.#fetchingJumps = -1
   }
 
   /** A fetch told where the log starts and ends. */

@@ -4,7 +4,7 @@ import type { Clock, Timer } from '../common/clock.js'
 import { release } from '../common/lease.js'
 import { type Absentee, type Turns, turnsOf } from '../common/turns.js'
 import { errorCodeOf, errorNumber, KafkaError } from '../errors.js'
-import type { Broker, Brokers } from '../protocol/broker.js'
+import { type Broker, type Brokers, tellsFate } from '../protocol/broker.js'
 import type { RequestOf, ResponseOf } from '../protocol/message.js'
 import { Fetch } from '../protocol/messages/fetch.js'
 import { type AssignedPartition, isSameTopic } from './assigned-partition.js'
@@ -44,13 +44,11 @@ export interface FetcherContext {
 interface Node {
   readonly id: number
   controller: AbortController
-  /** Grows with every fetch, so that the answer to one that was given up is known as such. */
-  fetches: number
+  /** The number of the last fetch; the answer to another counts for nothing. */
+  fetch: number
   isFetching: boolean
-  /** Whether the fetch under way ends at once when it is aborted; elsewhere it holds a connection until its broker answers. */
-  endsAborted: boolean
-  /** Fetches that were given up and that the broker has yet to answer. */
-  givenUp: number
+  /** Fetches that were given up and that the broker has yet to answer: elsewhere they hold a connection. */
+  leftBehind: Set<number>
   /** The fetch under way is to be given up as soon as another that was given up has been answered. */
   isDue: boolean
   /** What the fetch under way is for. */
@@ -105,6 +103,7 @@ export class Fetcher implements Absentee {
   readonly #context: FetcherContext
   readonly #owner: FetcherOwner
   readonly #nodes = new Map<number, Node>()
+  #fetchCount = 0
   readonly #turns: Turns
   #isPumpDue = false
   #timer: Timer | undefined
@@ -166,19 +165,20 @@ export class Fetcher implements Absentee {
   }
 
   #giveUp(node: Node): void {
-    if (node.endsAborted) {
+    // A node in this process ends a fetch at once.
+    if (tellsFate(node.controller.signal)) {
       this.#answered(node)
       node.controller.abort(new KafkaError('CLOSED', 'The fetch was given up for another'))
       node.controller = new AbortController()
-    } else if (node.givenUp < mostGivenUp) {
+    } else if (node.leftBehind.size < mostGivenUp) {
+      node.leftBehind.add(node.fetch)
       this.#answered(node)
-      node.givenUp++
     } else node.isDue = true
   }
 
   /** A fetch that was given up has been answered, so that another may be. */
-  #cameBack(node: Node): void {
-    node.givenUp--
+  #cameBack(node: Node, fetch: number): void {
+    if (!node.leftBehind.delete(fetch)) return
     if (!node.isFetching) this.#look()
     else if (node.isDue) this.restart()
   }
@@ -187,7 +187,7 @@ export class Fetcher implements Absentee {
     node.isFetching = false
     node.isDue = false
     this.#turns.returned(this)
-    for (const partition of node.asked) partition.endFetch()
+    for (const partition of node.asked) partition.endFetch(node.fetch)
     node.asked = []
   }
 
@@ -215,7 +215,7 @@ export class Fetcher implements Absentee {
     this.#turns.returned(this)
     for (const node of this.#nodes.values()) {
       node.isFetching = false
-      node.fetches++
+      node.fetch = ++this.#fetchCount
       node.controller.abort(new KafkaError('CLOSED'))
     }
   }
@@ -274,7 +274,7 @@ export class Fetcher implements Absentee {
   /** Fetches for the partitions of which nothing is in hand. Where there is no room at all, one batch comes at a time. */
   #fetchPatiently(node: Node, room: number): void {
     // It may have to be given up itself, and must not take that from seeks.
-    if (node.givenUp > 0) return
+    if (node.leftBehind.size > 0) return
     const wanted = room > 0 ? node.wanted : node.wanted.filter(({ bufferedBytes }) => bufferedBytes === 0)
     if (wanted.length === 0) return
     this.#fetch(node, wanted, Math.max(room, 1), false)
@@ -301,17 +301,8 @@ export class Fetcher implements Absentee {
     let node = this.#nodes.get(id)
     if (!node) {
       const controller = new AbortController()
-      const state = {
-        isFetching: false,
-        endsAborted: true,
-        givenUp: 0,
-        isDue: false,
-        isStale: false,
-        isResting: false,
-        hasFull: false,
-        isPatient: false
-      }
-      node = { id, controller, fetches: 0, asked: [], wanted: [], rest: new Rest(), ...state }
+      const state = { isFetching: false, isDue: false, isStale: false, isResting: false, hasFull: false, isPatient: false }
+      node = { id, controller, fetch: 0, leftBehind: new Set(), asked: [], wanted: [], rest: new Rest(), ...state }
       this.#nodes.set(id, node)
     }
     return node
@@ -320,23 +311,21 @@ export class Fetcher implements Absentee {
   #fetch(node: Node, partitions: AssignedPartition[], room: number, isPassing: boolean): void {
     const broker = this.#context.brokers.byId(node.id)
     if (!broker) return this.#refresh([...new Set(partitions.map(({ topic }) => topic))])
-    const fetch = ++node.fetches
-    const endsAborted = broker.answersAborted === true
+    const fetch = ++this.#fetchCount
+    node.fetch = fetch
     node.isFetching = true
-    node.endsAborted = endsAborted
     node.isStale = false
     node.isPatient = false
     node.asked = partitions
     this.#turns.left(this)
     // Never answered at once: whoever asks is in the midst of reading.
-    this.#ask(broker, this.#request(partitions, room, isPassing), node.controller.signal).then(
+    this.#ask(broker, this.#request(fetch, partitions, room, isPassing), node.controller.signal).then(
       response => {
-        if (node.fetches !== fetch || !node.isFetching) {
+        if (node.fetch !== fetch || !node.isFetching) {
           releaseAll(response)
-          if (!endsAborted) this.#cameBack(node)
-          return
+          return this.#cameBack(node, fetch)
         }
-        this.#take(response, node.asked)
+        this.#take(response, node)
         this.#answered(node)
         node.rest.succeeded()
         node.isResting = !node.isStale
@@ -344,10 +333,7 @@ export class Fetcher implements Absentee {
         this.#pump()
       },
       error => {
-        if (node.fetches !== fetch || !node.isFetching) {
-          if (!endsAborted) this.#cameBack(node)
-          return
-        }
+        if (node.fetch !== fetch || !node.isFetching) return this.#cameBack(node, fetch)
         this.#answered(node)
         this.#rest(node.rest)
         this.#owner.onTrouble(error)
@@ -364,7 +350,7 @@ export class Fetcher implements Absentee {
     return broker.request(Fetch, request, signal)
   }
 
-  #request(partitions: AssignedPartition[], room: number, isPassing: boolean): FetchRequest {
+  #request(fetch: number, partitions: AssignedPartition[], room: number, isPassing: boolean): FetchRequest {
     const { metadata, settings } = this.#context
     const topics: FetchRequest['topics'] = []
     let entry: FetchRequest['topics'][number] | undefined
@@ -376,7 +362,7 @@ export class Fetcher implements Absentee {
       }
       partition.belongTo(entry.topicId)
       const leaderEpoch = metadata.partition(topic, partition.partition)?.leaderEpoch ?? -1
-      entry.partitions.push(partition.startFetch(leaderEpoch, settings.maxPartitionFetchBytes))
+      entry.partitions.push(partition.startFetch(fetch, leaderEpoch, settings.maxPartitionFetchBytes))
     }
     return {
       maxWaitMs: isPassing ? 0 : settings.fetchMaxWaitMs,
@@ -392,18 +378,18 @@ export class Fetcher implements Absentee {
     return this.#context.metadata.nameOf(topicId) ?? asked.find(partition => partition.topicId === topicId)?.topic ?? ''
   }
 
-  #take(response: FetchResponse, asked: readonly AssignedPartition[]): void {
+  #take(response: FetchResponse, { fetch, asked }: Node): void {
     if (response.errorCode) this.#owner.onTrouble(KafkaError.fromNumber(response.errorCode))
     for (const { topic = '', topicId, partitions } of response.responses) {
       const name = topic || this.#nameOf(topicId, asked)
       for (const answer of partitions) {
         const partition = this.#context.assignment.get(name, answer.partitionIndex)
         // Another fetch has taken its place if it jumped, went away, or came back meanwhile.
-        if (partition === undefined || !partition.isBeingFetched) {
+        if (partition === undefined || !partition.isFetchedBy(fetch)) {
           if (answer.records) release(answer.records)
           continue
         }
-        partition.endFetch()
+        partition.endFetch(fetch)
         if (answer.errorCode !== ok) this.#onError(partition, answer)
         else this.#takePartition(partition, answer)
       }

@@ -1,5 +1,5 @@
 import type { MaybePromise } from '../common/deferred.js'
-import type { Broker } from '../protocol/broker.js'
+import { type Broker, tellsFate } from '../protocol/broker.js'
 import type { RequestOf, ResponseOf } from '../protocol/message.js'
 import { Produce } from '../protocol/messages/produce.js'
 import type { PartitionQueue } from './partition-queue.js'
@@ -17,8 +17,6 @@ export class ProduceCall {
   /** Time of the monotonic clock after which the response is no longer waited for. */
   deadline = 0
   controller: AbortController | undefined
-  /** Whether the leader tells the fate of a call that was aborted. */
-  readonly answersAborted: boolean
   /** Its place in the list of calls under way; -1 when it is not in it. */
   slot = -1
   sizeInBytes: number
@@ -33,7 +31,6 @@ export class ProduceCall {
   constructor(leader: Broker, leaderId: number, acks: number, queue: PartitionQueue, batch: ProducerBatch, records: Uint8Array) {
     const { topic: name, topicId, partition: index } = queue
     this.#leader = leader
-    this.answersAborted = leader.answersAborted ?? false
     this.leaderId = leaderId
     this.isAlone = queue.isHeld
     this.queues = [queue]
@@ -41,6 +38,11 @@ export class ProduceCall {
     this.sizeInBytes = records.length
     this.#topicData = [{ name, topicId, partitionData: [{ index, records }] }]
     this.#body = { transactionalId: null, acks, timeoutMs: 0, topicData: this.#topicData }
+  }
+
+  /** Whether its promise tells what becomes of the batches although it is aborted. */
+  get tellsFate(): boolean {
+    return this.controller !== undefined && tellsFate(this.controller.signal)
   }
 
   get topics(): string[] {

@@ -390,7 +390,7 @@ export class Sender implements TurnTaker {
     const now = this.#clock.monotonic()
     this.#accumulator.expire(now, (queue, batch) => this.#expire(queue, batch))
     // Nobody wants to know any more: what waits at the leader is called back.
-    for (const call of this.#calls) if (call.answersAborted && call.batches.every(batch => batch.isDone)) call.controller?.abort(givenUp())
+    for (const call of this.#calls) if (call.tellsFate && call.batches.every(batch => batch.isDone)) call.controller?.abort(givenUp())
     const late = this.#calls.filter(call => call.deadline <= now)
     for (const call of late) this.#giveUp(call)
     let next = this.#accumulator.nextDeadline
@@ -405,10 +405,11 @@ export class Sender implements TurnTaker {
    */
   #giveUp(call: ProduceCall): void {
     call.deadline = Number.POSITIVE_INFINITY
-    if (!call.answersAborted) this.#takeOff(call)
+    const { tellsFate } = call
+    if (!tellsFate) this.#takeOff(call)
     const error = new KafkaError('REQUEST_TIMED_OUT', `The broker did not answer within ${this.#settings.requestTimeoutMs} ms`)
     call.controller?.abort(error)
-    if (!call.answersAborted) this.#failAll(call, error)
+    if (!tellsFate) this.#failAll(call, error)
   }
 
   #expire(queue: PartitionQueue, batch: ProducerBatch): void {

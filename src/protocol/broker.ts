@@ -11,15 +11,31 @@ export interface Broker {
    * Sends one request and resolves with its response, or returns it where it is there at once. Errors about data stand in the response, per
    * topic and partition, as Kafka's error numbers; the promise rejects when there is no response: the broker is closed or out of reach
    * (`KafkaError`), or the signal aborted. The message, with the bytes in it, is borrowed until the promise settles: before that nobody may change or
-   * reuse them, also when the signal aborts, and after that the broker neither reads nor writes them.
+   * reuse them, also when the signal aborts, and after that the broker neither reads nor writes them. Whoever stands between passes the signal on.
    */
   request<A extends Api>(api: A, body: RequestOf<A>, signal?: AbortSignal): MaybePromise<ResponseOf<A>>
-  /**
-   * Whether the promise of an aborted Produce request tells its fate: it rejects where nothing was appended and nothing ever will be, and otherwise is
-   * answered, once the append has ended. Who aborts one then waits for that, instead of sending the batches a second time. Default: `false`, as over a
-   * network.
-   */
-  readonly answersAborted?: boolean
+}
+
+/** By signal: how many Produce and Fetch requests are under way that a node in this process works on. */
+const telling = new WeakMap<AbortSignal, number>()
+
+/**
+ * Says that a request tells its fate when its signal aborts. A Fetch ends at once; a Produce request rejects where nothing was appended and nothing ever will be,
+ * and otherwise is answered once the append has ended. That goes by the signal, which whoever stands between passes on.
+ */
+export function tellFate(signal: AbortSignal, response: Promise<unknown>): void {
+  telling.set(signal, (telling.get(signal) ?? 0) + 1)
+  const end = () => {
+    const left = (telling.get(signal) as number) - 1
+    if (left === 0) telling.delete(signal)
+    else telling.set(signal, left)
+  }
+  response.then(end, end)
+}
+
+/** Whether the request with this signal will tell its fate if it is aborted now. Over a network, none does. */
+export function tellsFate(signal: AbortSignal): boolean {
+  return telling.has(signal)
 }
 
 /** The brokers of a cluster as one client sees them. Which of them to ask is learnt from Metadata and FindCoordinator. */

@@ -1,4 +1,5 @@
 import { concatBytes, writeInt16, writeInt32, writeInt64, writeText } from '../common/bytes.js'
+import { givenBack } from '../common/poison.js'
 
 /** Bytes of at least this length are referred to, not copied: below it a copy costs less than a piece of its own. */
 const longBytes = 1024
@@ -20,6 +21,7 @@ export class MessageWriter {
 
   /** Begins anew, in the same memory. */
   reset(): this {
+    givenBack(this.#bytes)
     this.#start = this.#end = this.#piecesLength = 0
     this.#pieces = []
     return this

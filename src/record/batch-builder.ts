@@ -1,6 +1,7 @@
 import { textLength, writeInt16, writeInt32, writeInt64, writeText as writeUtf8 } from '../common/bytes.js'
 import { crc32c } from '../common/crc32c.js'
 import { expectBoolean, expectInteger, expectKnownKeys, expectString, shown } from '../common/options.js'
+import { givenBack } from '../common/poison.js'
 import { varintSize, varlongSize, writeVarint, writeVarlong } from '../common/varint.js'
 import { KafkaError } from '../errors.js'
 import { attribute, currentMagic, field, headerBytes, lengthPrefixBytes, noProducerId, noSequence, noTimestamp } from './batch-header.js'
@@ -280,6 +281,8 @@ export class BatchBuilder {
    */
   reset(deleteHorizon?: number): void {
     if (deleteHorizon !== undefined) expectInteger('deleteHorizon', deleteHorizon, 0)
+    givenBack(this.#bytes)
+    givenBack(this.#packed)
     this.#deleteHorizon = deleteHorizon
     this.#position = headerBytes
     this.#sizeAtMost = headerBytes

@@ -1,6 +1,7 @@
 import { copyBytes, readInt32, readText } from '../common/bytes.js'
 import { keepUntransferred } from '../common/lease.js'
 import { expectBytes, expectInteger, expectKnownKeys } from '../common/options.js'
+import { givenBack } from '../common/poison.js'
 import { encodedSize, readVarint, readVarlong } from '../common/varint.js'
 import { KafkaError } from '../errors.js'
 import {
@@ -88,6 +89,7 @@ export class RecordCursor {
     expectInteger('position', position, 0)
     this.#count = 0
     this.#remaining = 0
+    givenBack(this.#unpacked)
     const size = checkedBatchSize(bytes, position)
     const attributes = attributesAt(bytes, position)
     const count = recordCountAt(bytes, position)

@@ -1,3 +1,5 @@
+import { givenBack } from '../common/poison.js'
+
 export const minChunkBytes = 4 * 1024
 export const maxChunkBytes = 1024 * 1024
 
@@ -34,7 +36,9 @@ export class ChunkPool {
     this.#free.clear()
   }
 
+  /** Takes a chunk back that nobody writes to and that no view is lent of. Its next taker overwrites it. */
   give(bytes: Uint8Array): void {
+    givenBack(bytes)
     // What was transferred against the rules is gone.
     if (bytes.length === 0) return
     if (bytes.length > this.#largestChunk || this.freeBytes + bytes.length > this.#maxFreeBytes) return

@@ -1,3 +1,5 @@
+import { givenBack } from '../common/poison.js'
+
 /**
  * Memory for frames that arrive in several pieces, used again and again by all connections of a listener: memory that is touched for the first time
  * costs more than what is done with it, and the collector starts to work whenever some tens of megabytes of it were given out.
@@ -15,7 +17,9 @@ export class FrameMemory {
   }
 
   /** Takes back the memory of a frame that nobody will look at again. Does nothing for bytes that are not from here. */
-  give({ buffer }: Uint8Array): void {
+  give(frame: Uint8Array): void {
+    givenBack(frame)
+    const { buffer } = frame
     if (!this.#lent.delete(buffer as ArrayBuffer) || buffer.byteLength === 0) return
     this.#spare.push(buffer as ArrayBuffer)
     if (this.#spare.length <= mostSpare) return

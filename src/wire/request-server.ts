@@ -1,6 +1,7 @@
 import { concatBytes, writeInt32 } from '../common/bytes.js'
 import { release } from '../common/lease.js'
 import { shown } from '../common/options.js'
+import { givenBack, isPoisoning } from '../common/poison.js'
 import { reasonOf } from '../common/warnings.js'
 import { errorNumber, KafkaError } from '../errors.js'
 import type { Broker } from '../protocol/broker.js'
@@ -95,7 +96,9 @@ export class RequestServer {
       if (api === Fetch) this.#weigh(body as RequestOf<typeof Fetch>, reader.elementCount)
       const answer = await this.#exchange(api, header, body)
       // The node has borrowed the records until now; whoever intercepts requests may keep them.
-      if (api === Produce && !this.#context.intercept) this.#context.frameMemory.give(frame)
+      if (this.#context.intercept) return answer
+      if (api === Produce) this.#context.frameMemory.give(frame)
+      else if (isPoisoning()) return withGivenBack(answer, frame)
       return answer
     } finally {
       this.#current = undefined
@@ -220,6 +223,19 @@ const heavy = 64 * 1024
 const longestHeavyWaitMs = 1000
 /** A client may ask under many names; only so many are remembered. */
 const maxBrokers = 64
+
+/** The answer, after which nobody may look at the frame of the request any more. */
+function withGivenBack(answer: Answer | typeof never | undefined, frame: Uint8Array): typeof answer {
+  if (answer === undefined || answer === never) return answer
+  const { sent } = answer
+  return {
+    ...answer,
+    sent() {
+      sent?.()
+      givenBack(frame)
+    }
+  }
+}
 
 function framed(api: Api, { apiVersion, correlationId }: RequestHeader, response: object): Answer {
   const writer = beginResponse(api, apiVersion, correlationId)

@@ -6,6 +6,7 @@ import type { Broker } from '../../src/protocol/broker.js'
 import type { RequestOf, ResponseOf } from '../../src/protocol/message.js'
 import { DeleteTopics } from '../../src/protocol/messages/delete-topics.js'
 import { Metadata } from '../../src/protocol/messages/metadata.js'
+import { VirtualClock } from '../../src/testing/virtual-clock.js'
 import { createTopic, openNode } from '../broker/helpers.js'
 
 type Request = RequestOf<typeof Metadata>
@@ -150,5 +151,89 @@ describe('the metadata that a client knows', () => {
     expect(await ended).toMatchObject({ message: 'enough' })
     expect(await failing(cache.refresh(['orders'], { signal: controller.signal }))).toMatchObject({ message: 'enough' })
     expect(clock.timerCount).toBe(timersOfTheNode)
+  })
+})
+
+/** A cache whose requests are answered when a test says so, with a topic as the test has it. */
+function answeringCache() {
+  const open: ((topics: Partial<Response['topics'][number]>[]) => void)[] = []
+  const learnt: string[] = []
+  const broker = {
+    request: (_api: unknown, _body: Request) =>
+      new Promise(resolve => {
+        const hosts = [{ nodeId: 0, host: `host-${open.length}`, port: 9092 }]
+        open.push(topics =>
+          resolve({ errorCode: 0, brokers: hosts, topics: topics.map(topic => ({ errorCode: 0, name: 'orders', ...topic })) })
+        )
+      })
+  } as unknown as Broker
+  const brokers = { any: () => broker, byId: () => broker, learn: ([{ host }]: readonly { host: string }[]) => void learnt.push(host) }
+  const cache = new MetadataCache(brokers, { clock: new VirtualClock(), random: seededRandom(1) })
+  return { cache, open, learnt }
+}
+
+const led = (leaderId: number, leaderEpoch = -1) => [{ partitionIndex: 0, leaderId, leaderEpoch }] as never
+const settle = () => new Promise(setImmediate)
+
+describe('an answer that comes late', () => {
+  it('to a question that was asked earlier changes nothing', async () => {
+    const { cache, open, learnt } = answeringCache()
+    const first = cache.refresh(['orders'])
+    const second = cache.refresh(['orders', 'orders'])
+    open[1]([{ topicId: 'new', partitions: led(2) }])
+    await second
+    open[0]([{ topicId: 'old', partitions: led(1) }])
+    await first
+    expect(cache.topic('orders')).toMatchObject({ id: 'new', partitions: [{ leaderId: 2 }] })
+    expect(cache.nameOf('old')).toBeUndefined()
+    expect(learnt).toEqual(['host-1'])
+  })
+
+  it('does not bring back a topic that was deleted meanwhile', async () => {
+    const { cache, open } = answeringCache()
+    const first = cache.refresh(['orders'])
+    const all = cache.all()
+    open[1]([])
+    await all
+    open[0]([{ topicId: 'old', partitions: led(1) }])
+    await first
+    expect(cache.topic('orders')).toBeUndefined()
+  })
+
+  it('does not take away a topic that was created meanwhile', async () => {
+    const { cache, open } = answeringCache()
+    const all = cache.all()
+    const second = cache.refresh(['orders'])
+    open[1]([{ topicId: 'new', partitions: led(2) }])
+    await second
+    open[0]([])
+    await all
+    expect(cache.topic('orders')).toMatchObject({ id: 'new' })
+  })
+
+  it('does not count as news of what was forgotten after it was asked', async () => {
+    const { cache, open } = answeringCache()
+    const first = cache.refresh(['orders'])
+    cache.forget('orders')
+    const again = cache.ensure(['orders'])
+    await settle()
+    expect(open, 'asked again, instead of waiting for the same answer').toHaveLength(2)
+    open[0]([{ topicId: 'a', partitions: led(1) }])
+    await first
+    expect(cache.ensure(['orders']), 'what is known is outdated').toBeDefined()
+    open[1]([{ topicId: 'a', partitions: led(2) }])
+    await again
+    expect(cache.partition('orders', 0)?.leaderId).toBe(2)
+    expect(cache.ensure(['orders'])).toBeUndefined()
+  })
+
+  it('in the order of asking counts as before', async () => {
+    const { cache, open } = answeringCache()
+    const first = cache.refresh(['orders'])
+    const second = cache.refresh(['orders', 'orders'])
+    open[0]([{ topicId: 'a', partitions: led(1) }])
+    open[1]([{ topicId: 'a', partitions: led(2) }])
+    await Promise.all([first, second])
+    expect(cache.partition('orders', 0)?.leaderId).toBe(2)
   })
 })

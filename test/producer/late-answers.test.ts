@@ -6,7 +6,7 @@ import { seededRandom } from '../../src/common/random.js'
 import { KafkaError } from '../../src/errors.js'
 import type { ProducerOptions } from '../../src/producer/options.js'
 import { Producer } from '../../src/producer/producer.js'
-import type { Brokers } from '../../src/protocol/broker.js'
+import type { Broker, Brokers } from '../../src/protocol/broker.js'
 import { CreateTopics } from '../../src/protocol/messages/create-topics.js'
 import { Metadata } from '../../src/protocol/messages/metadata.js'
 import { Produce } from '../../src/protocol/messages/produce.js'
@@ -84,6 +84,22 @@ describe('a request that times out while the disk still writes it', () => {
     goOn()
     expect([await slow, await next]).toMatchObject([{ offset: 1 }, { offset: 2 }])
     expect(await values()).toEqual(['first', 'slow', 'next'])
+  })
+
+  it('is waited for in the same way behind an interceptor that knows nothing of it', async () => {
+    const { clock, node, hang, values } = await hangingDisk()
+    const direct = node.connect({ clientId: 'test' })
+    const wrapped: Broker = { request: async (api, body, signal) => direct.request(api, body, signal) }
+    const brokers = { any: () => wrapped, byId: () => wrapped }
+    const sender = new Producer({ brokers, clock, random: seededRandom(1) }, { requestTimeoutMs: 1000, retryBackoffMs: 10 })
+    await sender.send('orders', { value: 'first' })
+    const goOn = hang()
+    const slow = sender.send('orders', { value: 'slow' })
+    await clock.advance(5000)
+    expect(await stateOf(slow)).toBe('pending')
+    goOn()
+    expect(await slow).toMatchObject({ offset: 1 })
+    expect(await values()).toEqual(['first', 'slow'])
   })
 
   it.each([

@@ -155,13 +155,14 @@ describe('a connection of a listener', () => {
 
   it('gives lent record bytes back when the socket has taken them', async () => {
     const released = deferred()
-    const records = lend(new Uint8Array(3_000_000).fill(7), () => released.resolve())
+    const expected = new Uint8Array(3_000_000).fill(7)
+    const records = lend(expected.slice(), () => released.resolve())
     const node = new ScriptedNode().answer(Fetch, () => fetchResponse(records))
     await using listener = await listen(node)
     using client = await RawClient.connect(listener.port)
     client.request(Fetch, 12, fetchRequest)
     const { body } = await client.response(Fetch, 12)
-    expect(equalBytes(body.responses[0].partitions[0].records as Uint8Array, records)).toBe(true)
+    expect(equalBytes(body.responses[0].partitions[0].records as Uint8Array, expected)).toBe(true)
     await released.promise
   })
 

@@ -1,4 +1,5 @@
 import { closeSync, constants, openSync } from 'node:fs'
+import { descriptorClosed } from '../../common/poison.js'
 
 export interface HandlePoolOptions {
   readonly maxOpenFiles: number
@@ -67,7 +68,7 @@ export class HandlePool {
     handle.pins--
     if (handle.pins > 0 || !handle.isReleased) return
     this.#released.delete(handle)
-    closeSync(handle.fd)
+    close(handle)
   }
 
   /** Opens a file that is about to lose its name, and keeps it open until `release`. */
@@ -80,7 +81,7 @@ export class HandlePool {
     const handle = this.#open.get(owner)
     if (!handle) return
     this.#open.delete(owner)
-    if (handle.pins === 0) return closeSync(handle.fd)
+    if (handle.pins === 0) return close(handle)
     handle.isReleased = true
     this.#released.add(handle)
   }
@@ -112,4 +113,10 @@ export class HandlePool {
       if (this.#open.size < this.#options.maxOpenFiles) return
     }
   }
+}
+
+/** From here on the number may belong to another file. */
+function close({ fd }: Handle): void {
+  closeSync(fd)
+  descriptorClosed()
 }
