@@ -141,6 +141,7 @@ export class TopicStore {
       },
       keepFrom: () => backlog.keepFrom(),
       producerRoom: this.#producerRoom,
+      onRoom: news.foundRoom,
       onFailure: failure => news.failed(failure, `writing to ${folder}`),
       onDamage: damage => news.failed(damage, `reading ${folder}`)
     }

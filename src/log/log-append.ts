@@ -208,6 +208,7 @@ function whenWritten(
 }
 
 function publish(log: LogState, segment: Segment, readableBytes: number, nextOffset: number): void {
+  log.failures.succeeded()
   segment.publish(readableBytes, nextOffset)
   log.logEndOffset = nextOffset
   if (log.autoHighWatermark) log.highWatermark = nextOffset

@@ -61,7 +61,7 @@ export class LogState {
     this.clock = openOptions.clock ?? systemClock
     this.dates = datesOf(this.clock)
     // The options themselves are not kept: a thousand logs would feel it.
-    const { onRoll, saveRecoveryPoint, onSegmentsRemoved, onFailure, keepFrom } = openOptions
+    const { onRoll, saveRecoveryPoint, onSegmentsRemoved, onFailure, onRoom, keepFrom } = openOptions
     this.events = {
       saveRecoveryPoint,
       // Without an answer nothing is removed.
@@ -72,7 +72,7 @@ export class LogState {
     this.autoHighWatermark = openOptions.autoHighWatermark ?? true
     this.#options = options
     this.chain = chain
-    this.failures = new WriteFailures(folder, onFailure && harmless('onFailure', onFailure))
+    this.failures = new WriteFailures(folder, onFailure && harmless('onFailure', onFailure), onRoom && harmless('onRoom', onRoom))
     this.segments = new SegmentList(segments, this.failures.behind)
     this.history = history
     this.flusher = new LogFlusher(storage, folder, history, openOptions.recoveryPoint ?? 0, {

@@ -30,6 +30,8 @@ export interface LogOpenOptions extends LogOptions {
    * process.
    */
   readonly onFailure?: (failure: KafkaError) => void
+  /** Called a moment after the first write that succeeded where there was no room on the disk before. What it throws becomes a warning of the process. */
+  readonly onRoom?: () => void
   /**
    * Called a moment after a place was found to be damaged, once for each: with a CORRUPT_MESSAGE that names `file` and `position`, or `line`. What can be
    * made anew from the batches is; the batches themselves stay as they are. What it throws becomes a warning of the process.

@@ -481,6 +481,7 @@ function optionsIn(openOptions: LogOpenOptions, storage: Storage): CompleteLogOp
     onSegmentsRemoved,
     keepFrom,
     onFailure,
+    onRoom,
     onDamage,
     saveRecoveryPoint,
     producerRoom,

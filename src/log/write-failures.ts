@@ -7,11 +7,15 @@ export class WriteFailures {
   final: KafkaError | undefined
   /** Why the last write failed, where there was only no room for it: what it has left must be cut away before the next. */
   lackOfRoom: KafkaError | undefined
+  /** With what all writes fail until one succeeds: there is no room. */
+  #shortage: KafkaError | undefined
   readonly #folder: string
+  readonly #onRoom: (() => void) | undefined
   readonly #onFailure: ((failure: KafkaError) => void) | undefined
 
-  /** `onFailure` is told of a final failure that nobody waits for. */
-  constructor(folder: string, onFailure: ((failure: KafkaError) => void) | undefined) {
+  /** `onFailure` is told of a final failure that nobody waits for, `onRoom` of the first write that succeeds where there was no room before. */
+  constructor(folder: string, onFailure?: (failure: KafkaError) => void, onRoom?: () => void) {
+    this.#onRoom = onRoom
     this.#folder = folder
     this.#onFailure = onFailure
   }
@@ -24,8 +28,16 @@ export class WriteFailures {
   readonly ofWrite = (cause: unknown): KafkaError => {
     if (this.final || !isLackOfRoom(cause)) return this.end(cause)
     const message = `There was no room for a write to the log \`${this.#folder}\`: ${reasonOf(cause)}`
-    this.lackOfRoom ??= new KafkaError('KAFKA_STORAGE_ERROR', message, { cause })
+    this.#shortage ??= new KafkaError('KAFKA_STORAGE_ERROR', message, { cause })
+    this.lackOfRoom ??= this.#shortage
     return this.lackOfRoom
+  }
+
+  /** A write has succeeded. */
+  succeeded(): void {
+    if (this.#shortage === undefined) return
+    this.#shortage = undefined
+    this.#onRoom?.()
   }
 
   /** Something failed that nobody waits for. */

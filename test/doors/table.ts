@@ -562,6 +562,7 @@ export const doors: readonly Door[] = [
         onRoll: opt(func),
         saveRecoveryPoint: opt(func),
         onFailure: opt(func),
+        onRoom: opt(func),
         onDamage: opt(func),
         onSegmentsRemoved: opt(func),
         keepFrom: opt(func)

@@ -57,6 +57,29 @@ describe('a producer whose broker has a full disk', () => {
     await passing(clock, cluster.close())
   })
 
+  it('tells the node of it once, for all partitions and tries, until there was room again', async () => {
+    const disk = new SimulatedDisk({ random: seededRandom(1) })
+    const cluster = await Cluster.open({ storage: disk.mount() })
+    const events: string[] = []
+    cluster.on('error', ({ error }) => events.push((error as Error).message))
+    await cluster.admin().createTopic({ name: 't', partitions: 3 })
+    const partitions = cluster.topic('t').partitions
+    const produce = async (value: string) => {
+      for (const { partition } of partitions) await producer.send('t', { partition, value }).catch(() => {})
+    }
+    const producer = cluster.producer({ deliveryTimeoutMs: 40, requestTimeoutMs: 20, retryBackoffMs: 1, retryBackoffMaxMs: 2 })
+    await produce('a')
+    for (let round = 1; round <= 2; round++) {
+      disk.capacityBytes = 0
+      for (let i = 0; i < 3; i++) await produce('b')
+      expect(events.filter(message => message.includes('There was no room'))).toHaveLength(round)
+      disk.capacityBytes = Number.POSITIVE_INFINITY
+      await producer.send('t', { partition: 0, value: 'c' })
+    }
+    expect(events).toHaveLength(2)
+    await cluster.close()
+  })
+
   it('is told so when its own buffer has been full for too long', async () => {
     const disk = new SimulatedDisk({ random: seededRandom(1) })
     const cluster = await Cluster.open({ storage: disk.mount() })
