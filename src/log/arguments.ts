@@ -43,7 +43,7 @@ export function expectOpenOptions(options: LogOpenOptions): void {
   for (const name of callbacks) if (options[name] !== undefined) expectFunction(name, options[name])
 }
 
-const callbacks = ['onRoll', 'saveRecoveryPoint', 'onFailure', 'onDamage', 'onSegmentsRemoved', 'keepFrom'] as const
+const callbacks = ['onRoll', 'saveRecoveryPoint', 'onFailure', 'onRoom', 'onDamage', 'onSegmentsRemoved', 'keepFrom'] as const
 
 export function expectAppendOptions(options: AppendOptions): void {
   if (options?.constructor !== Object) expectKnownKeys('append', options, appendNames)
