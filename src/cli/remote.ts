@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import type { Cluster } from '../cluster.js'
 import { connect } from '../wire/connect.js'
-import { type SaslMechanism, saslMechanisms } from '../wire/sasl/sasl-options.js'
+import { type PasswordMechanism, passwordMechanisms } from '../wire/sasl/sasl-options.js'
 import { type Invocation, type Option, UsageError } from './command.js'
 
 /** The options of all commands that talk to a broker. */
@@ -16,8 +16,9 @@ export const remoteOptions: Readonly<Record<string, Option>> = {
 export function connectAsGiven(invocation: Invocation): Promise<Cluster> {
   const brokers = invocation.list('broker').flatMap(list => list.split(','))
   if (brokers.length === 0) throw new UsageError('--broker HOST:PORT is missing')
-  const mechanism = (invocation.text('mechanism') ?? 'PLAIN') as SaslMechanism
-  if (!saslMechanisms.includes(mechanism)) throw new UsageError(`--mechanism is one of ${saslMechanisms.join(', ')}, not '${mechanism}'`)
+  const mechanism = (invocation.text('mechanism') ?? 'PLAIN') as PasswordMechanism
+  if (!passwordMechanisms.includes(mechanism))
+    throw new UsageError(`--mechanism is one of ${passwordMechanisms.join(', ')}, not '${mechanism}'`)
   const sasl = invocation.text('sasl')
   const ca = invocation.text('ca')
   return connect({

@@ -1,5 +1,14 @@
 import { type Clock, expectClock, systemClock } from '../common/clock.js'
-import { expectInteger, expectKnownKeys, expectNotAbove, expectOneOf, expectString, givenOptions, shown } from '../common/options.js'
+import {
+  expectFunction,
+  expectInteger,
+  expectKnownKeys,
+  expectNotAbove,
+  expectOneOf,
+  expectString,
+  givenOptions,
+  shown
+} from '../common/options.js'
 import { expectRandom, type Random, systemRandom } from '../common/random.js'
 import type { Endpoint } from './endpoints.js'
 import { type SaslClientOptions, saslMechanisms } from './sasl/sasl-options.js'
@@ -71,10 +80,15 @@ export function checkRemoteOptions(given: RemoteBrokersOptions): CheckedRemoteOp
   expectTls(options.tls)
   expectString('clientId', options.clientId)
   if (options.sasl !== undefined) {
-    expectKnownKeys('sasl', options.sasl, ['mechanism', 'username', 'password'])
     expectOneOf('sasl.mechanism', options.sasl.mechanism, saslMechanisms)
-    expectString('sasl.username', options.sasl.username)
-    expectString('sasl.password', options.sasl.password)
+    if (options.sasl.mechanism === 'OAUTHBEARER') {
+      expectKnownKeys('sasl', options.sasl, ['mechanism', 'token'])
+      expectFunction('sasl.token', options.sasl.token)
+    } else {
+      expectKnownKeys('sasl', options.sasl, ['mechanism', 'username', 'password'])
+      expectString('sasl.username', options.sasl.username)
+      expectString('sasl.password', options.sasl.password)
+    }
   }
   for (const name of numbers) expectInteger(name, options[name], 1)
   expectNotAbove('reconnectBackoffMs', given.reconnectBackoffMs, 'reconnectBackoffMaxMs', given.reconnectBackoffMaxMs)

@@ -20,7 +20,19 @@ export {
 } from './listener.js'
 export type { ListenOptions } from './listener-options.js'
 export { type RemoteBrokers, remoteBrokers } from './remote-brokers.js'
-export type { SaslClientOptions, SaslMechanism, SaslServerOptions, ScramMechanism } from './sasl/sasl-options.js'
+export type {
+  OAuthBearerServerOptions,
+  OAuthBearerToken,
+  PasswordMechanism,
+  SaslClientOptions,
+  SaslMechanism,
+  SaslPasswordOptions,
+  SaslServerOptions,
+  SaslTokenOptions,
+  ScramMechanism,
+  TokenContext,
+  TokenOwner
+} from './sasl/sasl-options.js'
 export type { ScramCredential } from './sasl/scram-keys.js'
 export { Users } from './sasl/users.js'
 export type { MaxVersions } from './served-apis.js'

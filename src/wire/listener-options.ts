@@ -14,7 +14,7 @@ import {
 import type { AccessRules, Authorize } from '../protocol/access.js'
 import { apis } from '../protocol/apis.js'
 import type { Intercept } from './intercept.js'
-import { type SaslServerOptions, saslMechanisms } from './sasl/sasl-options.js'
+import { type OAuthBearerServerOptions, type SaslMechanism, type SaslServerOptions, saslMechanisms } from './sasl/sasl-options.js'
 import type { MaxVersions } from './served-apis.js'
 import type { TlsOptions } from './tls-options.js'
 
@@ -156,16 +156,33 @@ export function accessRules(options: CheckedListenOptions, given: ListenOptions)
 const identities = ['cert', 'pfx', 'SNICallback', 'secureContext'] as const
 
 function checkSasl(sasl: SaslServerOptions): void {
-  expectKnownKeys('sasl', sasl, ['users', 'mechanisms'])
-  const { mechanisms, ...rest } = sasl
-  if (!isPlainObject(rest.users)) {
-    throw new TypeError(`Expected \`sasl.users\` to be passwords by user name, or Users, got ${shown(rest.users)}`)
+  expectKnownKeys('sasl', sasl, ['users', 'oauthBearer', 'mechanisms'])
+  const { mechanisms, users, oauthBearer } = sasl
+  if (oauthBearer !== undefined) checkOAuthBearer(oauthBearer)
+  if (!isPlainObject(users) && (users !== undefined || oauthBearer === undefined)) {
+    throw new TypeError(`Expected \`sasl.users\` to be passwords by user name, or Users, got ${shown(users)}`)
   }
   if (mechanisms === undefined) return
   if (!Array.isArray(mechanisms) || mechanisms.length === 0) {
     throw new TypeError(`Expected \`sasl.mechanisms\` to be a list of at least one, got ${shown(mechanisms)}`)
   }
   for (const mechanism of mechanisms) expectOneOf('sasl.mechanisms', mechanism, saslMechanisms)
+  if (mechanisms.includes('OAUTHBEARER') && oauthBearer === undefined)
+    throw new TypeError('Expected `sasl.oauthBearer` beside the mechanism OAUTHBEARER: a function that validates tokens')
+}
+
+function checkOAuthBearer(given: OAuthBearerServerOptions): void {
+  if (!isPlainObject(given)) throw new TypeError(`Expected \`sasl.oauthBearer\` to be an object with \`validate\`, got ${shown(given)}`)
+  expectKnownKeys('sasl.oauthBearer', given, ['validate', 'timeoutMs', 'scope', 'openidConfiguration'])
+  expectFunction('sasl.oauthBearer.validate', given.validate)
+  if (given.timeoutMs !== undefined) expectInteger('sasl.oauthBearer.timeoutMs', given.timeoutMs, 1)
+  for (const name of ['scope', 'openidConfiguration'] as const)
+    if (given[name] !== undefined) expectString(`sasl.oauthBearer.${name}`, given[name])
+}
+
+/** The mechanisms that a listener offers. */
+export function mechanismsOf({ mechanisms, users, oauthBearer }: SaslServerOptions): readonly SaslMechanism[] {
+  return mechanisms ?? saslMechanisms.filter(each => (each === 'OAUTHBEARER' ? oauthBearer : users) !== undefined)
 }
 
 const apiNames = apis.map(({ name }) => name)

@@ -13,10 +13,9 @@ import { ByteBudget } from './byte-budget.js'
 import type { Endpoint } from './endpoints.js'
 import { FetchShare } from './fetch-share.js'
 import { FrameMemory } from './frame-memory.js'
-import { accessRules, type CheckedListenOptions, checkListenOptions, type ListenOptions } from './listener-options.js'
+import { accessRules, type CheckedListenOptions, checkListenOptions, type ListenOptions, mechanismsOf } from './listener-options.js'
 import { Authentication, type AuthenticationRules } from './sasl/authentication.js'
 import { credentials, refuseChangesOfGiven } from './sasl/credentials.js'
-import { saslMechanisms } from './sasl/sasl-options.js'
 import type { ScramCredential } from './sasl/scram-keys.js'
 import { Users } from './sasl/users.js'
 import { ServedApis } from './served-apis.js'
@@ -82,7 +81,7 @@ export async function listen(target: Connectable | NodeOwner, options: ListenOpt
   expectFunction('connect', node.connect)
   const checked = checkListenOptions(options)
   const { sasl, maxVersions } = checked
-  const users = sasl && (sasl.users instanceof Users ? sasl.users : await Users.of(sasl.users))
+  const users = sasl && (sasl.users instanceof Users ? sasl.users : await Users.of(sasl.users ?? {}))
   const served = await ServedApis.of(node.connect({ clientId: 'listener', clientHost: '/listener', apiVersion: 4 }), {
     ...(maxVersions && { maxVersions })
   })
@@ -129,11 +128,14 @@ export class Listener extends Emitter<ListenerEvents> implements AsyncDisposable
     this.#options = options
     this.#rules = rules
     this.#users = users
+    const { sasl, clock } = options
+    const tell = (error: unknown) => this.tellFailure(error, '`sasl.oauthBearer.validate`')
     this.#authenticationRules = {
       credentials: users && credentials(users, target),
-      mechanisms: options.sasl?.mechanisms ?? saslMechanisms,
+      mechanisms: sasl ? mechanismsOf(sasl) : [],
+      tokens: sasl?.oauthBearer && { options: sasl.oauthBearer, clock, tell },
       maxReauthMs: options.connectionsMaxReauthMs,
-      clock: options.clock
+      clock
     }
     this.#served = served
     this.#budget = new ByteBudget(options.maxInFlightBytes)
@@ -249,7 +251,7 @@ export class Listener extends Emitter<ListenerEvents> implements AsyncDisposable
   #serve(socket: Socket): void {
     // The node keeps it for a while; the connection itself may go.
     const stand = {}
-    const authentication = new Authentication(this.#authenticationRules)
+    const authentication = new Authentication(this.#authenticationRules, clientHostOf(socket))
     const connection = new ServerConnection(
       this.#nextId++,
       socket,

@@ -9,7 +9,7 @@ import { SaslHandshake } from '../../src/protocol/messages/sasl-handshake.js'
 import { Connection } from '../../src/wire/connection.js'
 import { listen } from '../../src/wire/listener.js'
 import { clientExchange } from '../../src/wire/sasl/client-exchange.js'
-import { type SaslMechanism, saslMechanisms } from '../../src/wire/sasl/sasl-options.js'
+import { type PasswordMechanism, passwordMechanisms } from '../../src/wire/sasl/sasl-options.js'
 import { serverExchange } from '../../src/wire/sasl/server-exchange.js'
 import { Users } from '../../src/wire/sasl/users.js'
 import { selfSigned } from './certificate.js'
@@ -19,10 +19,10 @@ import { ScriptedNode } from './scripted-node.js'
 const heartbeat = { groupId: 'g', generationId: 1, memberId: 'm' }
 const text = (value: string) => new TextEncoder().encode(value)
 const node = () => new ScriptedNode().answer(Heartbeat, () => ({ errorCode: 0 })).answer(Metadata, () => ({ brokers: [], topics: [] }))
-const connectTo = (port: number, mechanism: SaslMechanism, username: string, password: string) =>
+const connectTo = (port: number, mechanism: PasswordMechanism, username: string, password: string) =>
   Connection.open({ host: '127.0.0.1', port }, { sasl: { mechanism, username, password } })
 
-describe.each(saslMechanisms)('a listener that asks for %s', mechanism => {
+describe.each(passwordMechanisms)('a listener that asks for %s', mechanism => {
   it('lets in who knows the password', async () => {
     await using listener = await listen(node(), { sasl: { users: { 'a,l=ice': 'secret', bob: 'pässwörd' }, mechanisms: [mechanism] } })
     for (const [name, password] of [

@@ -10,7 +10,7 @@ import { DescribeUserScramCredentials } from '../../src/protocol/messages/descri
 import { fileStorage } from '../../src/storage/file/file-storage.js'
 import { Connection } from '../../src/wire/connection.js'
 import { listen } from '../../src/wire/listener.js'
-import { type SaslMechanism, type ScramMechanism, saslMechanisms } from '../../src/wire/sasl/sasl-options.js'
+import { type PasswordMechanism, passwordMechanisms, type ScramMechanism } from '../../src/wire/sasl/sasl-options.js'
 import { credentialOf, saltPassword } from '../../src/wire/sasl/scram-keys.js'
 
 type Alter = RequestOf<typeof AlterUserScramCredentials>
@@ -24,7 +24,7 @@ async function upsertion(name: string, mechanism: ScramMechanism, password: stri
   return { name, mechanism: numberOf[mechanism], iterations, salt, saltedPassword }
 }
 
-const comeIn = (port: number, mechanism: SaslMechanism, username: string, password: string) =>
+const comeIn = (port: number, mechanism: PasswordMechanism, username: string, password: string) =>
   Connection.open({ host: '127.0.0.1', port }, { sasl: { mechanism, username, password } })
 
 /** Changes users as alice, and tells how that went for each. */
@@ -42,7 +42,7 @@ describe('users whom clients make', () => {
     const both = [await upsertion('carol', 'SCRAM-SHA-256', 'new')]
     expect(await alter(listener.port, { upsertions: both })).toEqual([['carol', 0]])
     expect(await alter(listener.port, { upsertions: [await upsertion('carol', 'SCRAM-SHA-512', 'new')] })).toEqual([['carol', 0]])
-    for (const mechanism of saslMechanisms) (await comeIn(listener.port, mechanism, 'carol', 'new')).close()
+    for (const mechanism of passwordMechanisms) (await comeIn(listener.port, mechanism, 'carol', 'new')).close()
     expect(await alter(listener.port, { deletions: [{ name: 'carol', mechanism: 1 }] })).toEqual([['carol', 0]])
     ;(await comeIn(listener.port, 'SCRAM-SHA-512', 'carol', 'new')).close()
     const refused = { code: 'SASL_AUTHENTICATION_FAILED' }

@@ -1,10 +1,12 @@
 import type { Clock } from '../../common/clock.js'
+import { reasonOf } from '../../common/warnings.js'
 import { errorNumber, errorNumberOf, KafkaError } from '../../errors.js'
 import type { Api, ResponseOf } from '../../protocol/message.js'
 import { ApiVersions } from '../../protocol/messages/api-versions.js'
 import { SaslAuthenticate } from '../../protocol/messages/sasl-authenticate.js'
 import { SaslHandshake } from '../../protocol/messages/sasl-handshake.js'
 import type { Credentials } from './credentials.js'
+import { OAuthServer, type TokenRules } from './oauth-server.js'
 import type { SaslMechanism } from './sasl-options.js'
 import { type ServerExchange, serverExchange } from './server-exchange.js'
 
@@ -13,6 +15,8 @@ export interface AuthenticationRules {
   /** Undefined: clients need not say who they are. */
   readonly credentials: Credentials | undefined
   readonly mechanisms: readonly SaslMechanism[]
+  /** Needed where one of them is OAUTHBEARER. */
+  readonly tokens: TokenRules | undefined
   /** Milliseconds after which a client has to authenticate again; 0: never. */
   readonly maxReauthMs: number
   readonly clock: Clock
@@ -32,6 +36,7 @@ interface Session {
  */
 export class Authentication {
   readonly #rules: AuthenticationRules
+  readonly #clientHost: string
   #session: Session | undefined
   /** The exchange that is under way. */
   #exchange: ServerExchange | undefined
@@ -40,8 +45,9 @@ export class Authentication {
   #lastReauthAt = Number.NEGATIVE_INFINITY
   #failure: KafkaError | undefined
 
-  constructor(rules: AuthenticationRules) {
+  constructor(rules: AuthenticationRules, clientHost: string) {
     this.#rules = rules
+    this.#clientHost = clientHost
   }
 
   get isComplete(): boolean {
@@ -67,7 +73,9 @@ export class Authentication {
   refusal(api: Api): KafkaError | undefined {
     if (!this.isComplete) {
       if (beforeAuthentication.includes(api)) return undefined
-      return new KafkaError('ILLEGAL_SASL_STATE', `${api.name} was asked before authentication`)
+      // Some clients take the refusal of their token for its acceptance.
+      const refused = this.#exchange?.refusal
+      return refused ? failureOf(refused) : new KafkaError('ILLEGAL_SASL_STATE', `${api.name} was asked before authentication`)
     }
     if (this.#exchange) {
       if (api === SaslAuthenticate) return undefined
@@ -94,7 +102,7 @@ export class Authentication {
     const chosen = this.#rules.mechanisms.find(each => each === mechanism)
     if (!chosen) return answer('UNSUPPORTED_SASL_MECHANISM')
     if (this.#session) this.#lastReauthAt = clock.monotonic()
-    this.#exchange = serverExchange(chosen, credentials)
+    this.#exchange = this.#exchangeFor(chosen, credentials)
     this.#mechanism = chosen
     this.#raw = version === 0
     return { errorCode: 0, mechanisms }
@@ -113,14 +121,19 @@ export class Authentication {
       const authBytes = await this.#step(this.#exchange, token)
       return { errorCode: 0, authBytes, sessionLifetimeMs: this.#exchange ? 0 : this.#lifetimeMs() }
     } catch (error) {
-      const errorMessage = `Authentication failed: ${(error as Error).message}`
-      this.#failure = new KafkaError(error instanceof KafkaError ? error.code : 'UNKNOWN_SERVER_ERROR', errorMessage, { cause: error })
-      return { errorCode: errorNumberOf(error), errorMessage, authBytes: none }
+      this.#failure = failureOf(error)
+      return { errorCode: errorNumberOf(error), errorMessage: `Authentication failed: ${reasonOf(error)}`, authBytes: none }
     }
   }
 
   rawToken(token: Uint8Array): Promise<Uint8Array> {
     return this.#exchange ? this.#step(this.#exchange, token) : Promise.reject(new KafkaError('ILLEGAL_SASL_STATE'))
+  }
+
+  #exchangeFor(mechanism: SaslMechanism, credentials: Credentials): ServerExchange {
+    if (mechanism !== 'OAUTHBEARER') return serverExchange(mechanism, credentials)
+    if (!this.#rules.tokens) throw new KafkaError('UNSUPPORTED_SASL_MECHANISM')
+    return new OAuthServer(this.#rules.tokens, this.#clientHost)
   }
 
   async #step(exchange: ServerExchange, token: Uint8Array): Promise<Uint8Array> {
@@ -129,11 +142,11 @@ export class Authentication {
       throw refused(`A client that authenticated by ${before.mechanism} cannot authenticate again by ${this.#mechanism}`)
     }
     const authBytes = await exchange.step(token)
-    const { user } = exchange
+    const { user, expiresAtMs = Number.POSITIVE_INFINITY } = exchange
     if (user === undefined) return authBytes
     if (before && before.user !== user) throw refused(`A client that is User:${before.user} cannot become User:${user}`)
     const { clock, maxReauthMs } = this.#rules
-    const endsAt = maxReauthMs === 0 ? Number.POSITIVE_INFINITY : clock.monotonic() + maxReauthMs
+    const endsAt = clock.monotonic() + Math.min(maxReauthMs || Number.POSITIVE_INFINITY, expiresAtMs - clock.now())
     this.#session = { user, mechanism: this.#mechanism, endsAt }
     this.#exchange = undefined
     return authBytes
@@ -149,6 +162,13 @@ export class Authentication {
 const beforeAuthentication: readonly Api[] = [ApiVersions, SaslHandshake, SaslAuthenticate]
 /** As Kafka's: a client that authenticates without end would only keep the node busy. */
 const minReauthIntervalMs = 1000
+
+/** Why the connection ends: with more than the client is told. */
+function failureOf(error: unknown): KafkaError {
+  const { cause } = error as { cause?: unknown }
+  const text = `Authentication failed: ${reasonOf(error)}${cause === undefined ? '' : ` (${reasonOf(cause)})`}`
+  return new KafkaError(error instanceof KafkaError ? error.code : 'UNKNOWN_SERVER_ERROR', text, { cause: cause ?? error })
+}
 
 function refused(reason: string): KafkaError {
   return new KafkaError('SASL_AUTHENTICATION_FAILED', reason)

@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto'
 import { readText, textBytes } from '../../common/bytes.js'
 import { KafkaError } from '../../errors.js'
-import type { SaslClientOptions, ScramMechanism } from './sasl-options.js'
+import { areExtensions, isToken, tokenAcknowledgement, writeTokenMessage } from './oauth-messages.js'
+import type { SaslClientOptions, SaslPasswordOptions, SaslTokenOptions, ScramMechanism } from './sasl-options.js'
 import { clientProof, credentialOf, saltPassword, sameBytes, serverSignature } from './scram-keys.js'
 import { base64, channelBinding, escapeName, fromBase64, gs2Header, invalidScram, scramField, scramFields } from './scram-messages.js'
 
@@ -12,14 +13,58 @@ export interface ClientExchange {
 }
 
 export function clientExchange(options: SaslClientOptions): ClientExchange {
+  if (options.mechanism === 'OAUTHBEARER') return new TokenClient(options)
   return options.mechanism === 'PLAIN' ? new PlainClient(options) : new ScramClient(options.mechanism, options)
 }
 
+class TokenClient implements ClientExchange {
+  readonly #options: SaslTokenOptions
+  #step = 0
+
+  constructor(options: SaslTokenOptions) {
+    this.#options = options
+  }
+
+  async next(challenge: Uint8Array): Promise<Uint8Array | undefined> {
+    switch (this.#step++) {
+      case 0:
+        return this.#first()
+      case 1:
+        // A broker says nothing to a valid token, and to another why it is refused.
+        return challenge.length === 0 ? undefined : tokenAcknowledgement
+      default:
+        throw new KafkaError('SASL_AUTHENTICATION_FAILED', 'The broker refused the token, and then went on')
+    }
+  }
+
+  async #first(): Promise<Uint8Array> {
+    const given: unknown = await this.#options.token()
+    const { value, extensions } = (typeof given === 'string' ? { value: given } : (given ?? {})) as {
+      value?: unknown
+      extensions?: unknown
+    }
+    // A token is a secret, which no message repeats.
+    if (!isToken(value)) {
+      throw new KafkaError(
+        'SASL_AUTHENTICATION_FAILED',
+        'Expected `sasl.token` to give a token, which is made of letters, digits and -._~+/, or { value, extensions }'
+      )
+    }
+    if (extensions !== undefined && !areExtensions(extensions)) {
+      throw new KafkaError(
+        'SASL_AUTHENTICATION_FAILED',
+        'Expected the extensions of `sasl.token` to be printable strings by keys of letters only, none of which is `auth`'
+      )
+    }
+    return writeTokenMessage(value, extensions)
+  }
+}
+
 class PlainClient implements ClientExchange {
-  readonly #options: SaslClientOptions
+  readonly #options: SaslPasswordOptions
   #said = false
 
-  constructor(options: SaslClientOptions) {
+  constructor(options: SaslPasswordOptions) {
     this.#options = options
   }
 
@@ -32,12 +77,12 @@ class PlainClient implements ClientExchange {
 
 class ScramClient implements ClientExchange {
   readonly #mechanism: ScramMechanism
-  readonly #options: SaslClientOptions
+  readonly #options: SaslPasswordOptions
   readonly #nonce = base64(randomBytes(24))
   #step = 0
   #expectedSignature: Uint8Array = new Uint8Array(0)
 
-  constructor(mechanism: ScramMechanism, options: SaslClientOptions) {
+  constructor(mechanism: ScramMechanism, options: SaslPasswordOptions) {
     this.#mechanism = mechanism
     this.#options = options
   }

@@ -2,7 +2,7 @@ import { createHmac, randomBytes } from 'node:crypto'
 import { readText, textBytes } from '../../common/bytes.js'
 import { KafkaError } from '../../errors.js'
 import type { Credentials } from './credentials.js'
-import type { SaslMechanism, ScramMechanism } from './sasl-options.js'
+import type { PasswordMechanism, ScramMechanism } from './sasl-options.js'
 import { credentialOf, type ScramCredential, saltPassword, sameBytes, serverSignature, verifyProof } from './scram-keys.js'
 import { base64, fromBase64, invalidScram, scramField, scramFields, unescapeName } from './scram-messages.js'
 
@@ -10,11 +10,15 @@ import { base64, fromBase64, invalidScram, scramField, scramFields, unescapeName
 export interface ServerExchange {
   /** Who the client is, once that is proved. */
   readonly user: string | undefined
+  /** When the proof ceases to be one, in milliseconds since 1970, if it does. */
+  readonly expiresAtMs?: number | undefined
+  /** Why the proof was refused, where the client has to acknowledge that before the exchange fails. */
+  readonly refusal?: KafkaError | undefined
   /** Takes the next token of the client. Rejects with SASL_AUTHENTICATION_FAILED. */
   step(token: Uint8Array): Promise<Uint8Array>
 }
 
-export function serverExchange(mechanism: SaslMechanism, credentials: Credentials): ServerExchange {
+export function serverExchange(mechanism: PasswordMechanism, credentials: Credentials): ServerExchange {
   return mechanism === 'PLAIN' ? new PlainServer(credentials) : new ScramServer(mechanism, credentials)
 }
 

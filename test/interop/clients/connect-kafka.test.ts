@@ -8,7 +8,7 @@ import { bytes, json, string } from '../../../src/record/serde.js'
 import { topic } from '../../../src/record/topic.js'
 import { connect } from '../../../src/wire/connect.js'
 import { remoteBrokers } from '../../../src/wire/remote-brokers.js'
-import { type ScramMechanism, saslMechanisms } from '../../../src/wire/sasl/sasl-options.js'
+import { passwordMechanisms, type ScramMechanism } from '../../../src/wire/sasl/sasl-options.js'
 import { saltPassword } from '../../../src/wire/sasl/scram-keys.js'
 import { type KafkaBroker, kafkaTool, missingKafka, startKafkaBroker } from '../kafka/apache-kafka.js'
 import { codecs } from './client-round.js'
@@ -34,7 +34,7 @@ describe.skipIf(await missingKafka())('connect(), to Apache Kafka 4.3', () => {
       listeners: `${listeners},SECURED://${secured}`,
       'advertised.listeners': `PLAINTEXT://${address},SECURED://${secured}`,
       'listener.security.protocol.map': 'PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SECURED:SASL_PLAINTEXT',
-      'sasl.enabled.mechanisms': saslMechanisms.join(','),
+      'sasl.enabled.mechanisms': passwordMechanisms.join(','),
       'listener.name.secured.plain.sasl.jaas.config': `${jaas}.plain.PlainLoginModule required user_alice="secret";`,
       'listener.name.secured.scram-sha-256.sasl.jaas.config': `${jaas}.scram.ScramLoginModule required;`,
       'listener.name.secured.scram-sha-512.sasl.jaas.config': `${jaas}.scram.ScramLoginModule required;`
@@ -99,7 +99,7 @@ describe.skipIf(await missingKafka())('connect(), to Apache Kafka 4.3', () => {
     expect(read.trim().split('\n')).toEqual(['from here', 'from Java'])
   })
 
-  it.each(saslMechanisms)('comes in by %s', async mechanism => {
+  it.each(passwordMechanisms)('comes in by %s', async mechanism => {
     const password = 'secret'
     const username = mechanism === 'PLAIN' ? 'alice' : `bob-${mechanism}`
     if (mechanism !== 'PLAIN') await makeUser(kafka.address, mechanism, username, password)
