@@ -37,6 +37,7 @@ export class ProgressReport {
         partition,
         mark: () => this.#markOf(assigned),
         fetched: () => assigned.fetchOffset,
+        handled: () => (autoCommit ? assigned.handled : this.#markOf(assigned)),
         commitSoon: () => {
           if (autoCommit && assigned.handled > assigned.committed) this.#owner.commitSoon()
         },

@@ -14,6 +14,8 @@ export interface ReadPartition extends TopicPartition {
   mark(): number
   /** The offset below which the consumer has fetched everything; -1 while that is not known. */
   fetched(): number
+  /** Where the mark will be once what was handled is committed, where handling is what commits it; -1 while that is not known. */
+  handled(): number
   /** Commits what was handled beyond the mark, where handling is what commits it. */
   commitSoon(): void
   /** Calls back whenever the mark may have moved, until it is called with undefined. */

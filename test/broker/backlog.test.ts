@@ -34,6 +34,7 @@ function reader(topic: string, partition = 0, mark = 0, clientId = 'slow') {
     mark: () => reading.at,
     fetched: () => reading.at,
     commitSoon: () => void reading.commits++,
+    handled: () => reading.at,
     deleted: () => {},
     watch: () => {}
   }

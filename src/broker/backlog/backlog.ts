@@ -12,6 +12,9 @@ const lookIntervalMs = 50
 /** The answer must be on its way before whoever waits for it gives up. */
 const mostMarginMs = 2000
 
+/** Even where the quota refuses, a batch waits for so long until what was handled is committed. */
+const commitMs = 1000
+
 /** Why there is no room, and who could make some. */
 interface Shortage {
   readonly reason: string
@@ -62,19 +65,18 @@ export class Backlog {
     signal: AbortSignal | undefined,
     append: () => MaybePromise<T>
   ): MaybePromise<T> {
-    if (backlog.held.length === 0) {
-      const shortage = this.#shortage(backlog, bytes)
-      if (!shortage) return append()
-      if (backlog.quota.policy === 'producer_exception')
-        throw new KafkaError('POLICY_VIOLATION', `The batch was refused: ${shortage.reason}`, backlog)
-    }
+    const isHeld = backlog.held.length > 0
+    const isRefusing = backlog.quota.policy === 'producer_exception'
+    const shortage = isRefusing || !isHeld ? this.#shortage(backlog, bytes) : undefined
+    if (!shortage && !isHeld) return append()
+    if (shortage && isRefusing && !mayWait(shortage, backlog, bytes)) throw refusal(shortage, backlog)
     if (signal?.aborted) return Promise.reject(signal.reason)
     return new Promise<T>((resolve, reject) => {
       const heldAt = this.#clock.monotonic()
       const held: HeldBatch = {
         bytes,
         heldAt,
-        deadline: heldAt + timeoutMs - Math.min(mostMarginMs, timeoutMs / 4),
+        deadline: heldAt + Math.min(timeoutMs - Math.min(mostMarginMs, timeoutMs / 4), isRefusing ? commitMs : timeoutMs),
         append: () => {
           unlisten?.()
           try {
@@ -186,6 +188,10 @@ export class Backlog {
     const late = held.filter(({ deadline }) => deadline <= now)
     for (const batch of late) {
       this.#remove(backlog, batch)
+      if (shortage && backlog.quota.policy === 'producer_exception') {
+        batch.refuse(refusal(shortage, backlog))
+        continue
+      }
       const text = `The batch was held for ${Math.round(now - batch.heldAt)} ms and not appended: ${shortage?.reason}`
       batch.refuse(new KafkaError('REQUEST_TIMED_OUT', text, backlog))
     }
@@ -210,6 +216,15 @@ export class Backlog {
     // A process whose producer waits must not exit.
     this.#timer = this.#clock.setTimer(Math.max(0, time - this.#clock.monotonic()), onTime, { keepAlive: true, givesUp: true })
   }
+}
+
+/** Whether all that is missing is a commit of what was handled, which takes a moment. */
+function mayWait({ slowest }: Shortage, backlog: PartitionBacklog, bytes: number): boolean {
+  return slowest !== undefined && slowest.reader.handled > slowest.reader.hardMark && backlog.fitsOnceCommitted(bytes)
+}
+
+function refusal({ reason }: Shortage, backlog: PartitionBacklog): KafkaError {
+  return new KafkaError('POLICY_VIOLATION', `The batch was refused: ${reason}`, backlog)
 }
 
 function nameOf({ topic, partition }: { readonly topic: string; readonly partition: number }): string {

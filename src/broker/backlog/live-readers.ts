@@ -17,6 +17,8 @@ export interface ReadPartition {
   mark(): number
   /** The offset below which it has fetched everything, so that it does not need the log for it; -1 while that is not known. */
   fetched(): number
+  /** Where the mark will be once that is done; -1 while it is not known. */
+  handled(): number
   /** Makes the mark follow what was handled, where that takes a commit. */
   commitSoon(): void
   /** Calls back whenever the mark may have moved, until it is called with undefined. */
@@ -37,6 +39,8 @@ export interface LiveReader {
    * died.
    */
   readonly hardMark: number
+  /** Where that will be once a consumer of this process has committed what it has handled. */
+  readonly handled: number
   /** The offset below which it has fetched everything. */
   readonly fetched: number
   /** The consumer of this process that decides it; undefined where that is elsewhere. */
@@ -180,7 +184,7 @@ export class LiveReaders {
       const mark = within(offset, start, end)
       if (!isUnique) {
         const name = `the client \`${client.clientId}\` at ${client.clientHost}`
-        readers.push({ name, groupId: undefined, mark, hardMark: mark, fetched: mark, reading: undefined })
+        readers.push({ name, groupId: undefined, mark, hardMark: mark, handled: mark, fetched: mark, reading: undefined })
       } else if (members[0].partitions.has(keyOf(topic, partition))) byMembers.set(members[0].groupId, mark)
     }
     return byMembers
@@ -253,7 +257,7 @@ export class LiveReaders {
     mark = committed >= 0 ? committed : (this.#lastMarks.get(groupId)?.get(keyOf(topic, partition)) ?? fetched ?? start)
     mark = within(mark, start, end)
     const hardMark = Math.max(mark, fetched ?? mark)
-    return { name, groupId, mark, hardMark, fetched: hardMark, reading: undefined }
+    return { name, groupId, mark, hardMark, handled: hardMark, fetched: hardMark, reading: undefined }
   }
 
   #gone(entry: Registered): void {
@@ -284,7 +288,8 @@ export class LiveReaders {
 const noMembers: ReadonlyMap<string, number> = new Map()
 
 function localReader(name: string, groupId: string | undefined, mark: number, reading: ReadPartition): LiveReader {
-  return { name, groupId, mark, hardMark: mark, fetched: Math.max(mark, reading.fetched()), reading }
+  const handled = Math.max(mark, reading.handled())
+  return { name, groupId, mark, hardMark: mark, handled, fetched: Math.max(mark, reading.fetched()), reading }
 }
 
 function keyOf(topic: string, partition: number): string {

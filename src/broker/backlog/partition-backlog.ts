@@ -162,6 +162,14 @@ export class PartitionBacklog {
     return undefined
   }
 
+  /** Whether a batch fits behind those that wait, once the consumers of this process have committed what they have handled. */
+  fitsOnceCommitted(bytes: number): boolean {
+    const reader = leastOf(this.#liveReaders(), 'handled')
+    const unread = reader ? this.log.bytesFrom(reader.handled) : 0
+    const before = this.held.reduce((sum, held) => sum + held.bytes, unread)
+    return before === 0 || before + bytes <= this.#quota.limitBytes
+  }
+
   /** Refuses all batches that wait. */
   refuseHeld(error: unknown): void {
     for (const batch of this.held.splice(0)) batch.refuse(error)
@@ -184,7 +192,7 @@ export class PartitionBacklog {
   }
 }
 
-function leastOf(readers: readonly LiveReader[], what: 'mark' | 'hardMark'): LiveReader | undefined {
+function leastOf(readers: readonly LiveReader[], what: 'mark' | 'hardMark' | 'handled'): LiveReader | undefined {
   let least: LiveReader | undefined
   for (const reader of readers) if (!least || reader[what] < least[what]) least = reader
   return least
