@@ -6,6 +6,7 @@ import { CreateTopics } from '../protocol/messages/create-topics.js'
 import { isOwnConfig } from '../record/backlog-quota.js'
 import type { AnyTopic } from '../record/topic.js'
 import type { EnsureOptions, MetadataCache } from './metadata-cache.js'
+import { compareWithDescription, markCompared } from './topic-description.js'
 
 const clusterDefault = -1
 
@@ -21,7 +22,12 @@ export function ensureTopic(
 ): MaybePromise<void> {
   if (typeof topic === 'string') return metadata.ensure([topic], options)
   const isDescribed = topic.partitions !== undefined || topic.configs !== undefined
-  if (!isDescribed || options.allowAutoTopicCreation === false || metadata.topic(topic.name)) return metadata.ensure([topic.name], options)
+  if (!isDescribed) return metadata.ensure([topic.name], options)
+  if (options.allowAutoTopicCreation === false || metadata.topic(topic.name)) {
+    const ensured = metadata.ensure([topic.name], options)
+    if (isPromise(ensured)) return ensured.then(() => compareWithDescription(topic, brokers, metadata))
+    return compareWithDescription(topic, brokers, metadata)
+  }
   return ensureDescribed(topic, brokers, metadata, options)
 }
 
@@ -29,15 +35,18 @@ async function ensureDescribed(topic: AnyTopic, brokers: Brokers, metadata: Meta
   try {
     const known = metadata.ensure([topic.name], { ...options, allowAutoTopicCreation: false, unknownTopicRetries: 0 })
     if (isPromise(known)) await known
+    compareWithDescription(topic, brokers, metadata)
     return
   } catch (error) {
     if (!(error instanceof KafkaError && error.code === 'UNKNOWN_TOPIC_OR_PARTITION')) throw error
   }
-  await createTopic(topic, brokers, options.signal)
+  if (await createTopic(topic, brokers, options.signal)) markCompared(topic, metadata)
   await metadata.ensure([topic.name], options)
+  compareWithDescription(topic, brokers, metadata)
 }
 
-async function createTopic({ name, partitions, configs = {} }: AnyTopic, brokers: Brokers, signal?: AbortSignal): Promise<void> {
+/** Returns whether the topic was created here: somebody else may have been quicker. */
+async function createTopic({ name, partitions, configs = {} }: AnyTopic, brokers: Brokers, signal?: AbortSignal): Promise<boolean> {
   const wanted = {
     name,
     numPartitions: partitions ?? clusterDefault,
@@ -47,10 +56,10 @@ async function createTopic({ name, partitions, configs = {} }: AnyTopic, brokers
   const ask = (request: Request) => Promise.resolve(brokers.any().request(CreateTopics, request, signal))
   const { topics } = await createAnywhere({ topics: [wanted] }, ask)
   const created = topics.find(topic => topic.name === name)
-  if (!created?.errorCode) return
+  if (!created?.errorCode) return true
   const error = KafkaError.fromNumber(created.errorCode, created.errorMessage, { topic: name })
-  // Somebody else was quicker.
   if (error.code !== 'TOPIC_ALREADY_EXISTS') throw error
+  return false
 }
 
 type Request = RequestOf<typeof CreateTopics>

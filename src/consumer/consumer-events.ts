@@ -20,7 +20,7 @@ export interface ConsumerEvents {
   offsetReset: (event: OffsetReset) => void
   /** Records were removed before this consumer has read them. Where nobody listens, the process warns once per topic. */
   recordsMissed: (event: RecordsMissed) => void
-  /** Something failed: what is fatal also ends the loop; the rest is tried again. */
+  /** Something failed: what is fatal also ends the loop; the rest is tried again. Where nobody listens, the process warns once of each. */
   error: (error: unknown) => void
   closed: () => void
 }

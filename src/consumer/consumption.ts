@@ -10,7 +10,7 @@ import { abortable, deferred, type MaybePromise } from '../common/deferred.js'
 import { afterLoop } from '../common/host.js'
 import type { Random } from '../common/random.js'
 import { turnsOf } from '../common/turns.js'
-import { Warnings } from '../common/warnings.js'
+import { reasonOf, Warnings } from '../common/warnings.js'
 import { KafkaError } from '../errors.js'
 import type { Brokers } from '../protocol/broker.js'
 import { type AssignedPartition, isSameTopic, type OffsetToCommit, type PendingCommit } from './assigned-partition.js'
@@ -518,12 +518,17 @@ export class Consumption implements ReaderOwner {
   // ---- what goes wrong
 
   #trouble(error: unknown): void {
-    if (!this.#ended.signal.aborted) this.#emit('error', error)
+    if (this.#ended.signal.aborted || this.#emit('error', error)) return
+    this.#warnings.warn(
+      `A consumer met an error and tries again: ${reasonOf(error)}`,
+      error instanceof KafkaError ? error.code : 'CONSUMER_ERROR',
+      error
+    )
   }
 
   #failPartition(partition: AssignedPartition, error: unknown): void {
     partition.rest.stop()
-    this.#trouble(error)
+    if (!this.#ended.signal.aborted) this.#emit('error', error)
     this.#ready.reject(error)
     this.#slot.reader?.fail(error)
   }

@@ -1,4 +1,5 @@
 import { MetadataCache } from '../client/metadata-cache.js'
+import { compareWithDescription } from '../client/topic-description.js'
 import { type Clock, expectClock } from '../common/clock.js'
 import { closeTimeoutMs, Deadline, lastStep } from '../common/closing.js'
 import { datesOf } from '../common/dates.js'
@@ -109,6 +110,7 @@ export class Producer extends Emitter<ProducerEvents> implements AsyncDisposable
   readonly #writers = new Map<string, TopicWriter>()
   /** The one that was asked for last; most sends go to the same topic as the one before. */
   #lastWriter: TopicWriter | undefined
+  #lastTopic: AnyTopic | string | undefined
   readonly #stretch: Stretch
   #lookAgainAt: number
   #deadline: Deadline | undefined
@@ -262,10 +264,10 @@ export class Producer extends Emitter<ProducerEvents> implements AsyncDisposable
       expectSendOptions('send', options)
       options.signal?.throwIfAborted()
     }
-    const name = typeof topic === 'string' ? topic : topic?.name
-    const last = this.#lastWriter
-    if (last !== undefined && last.topic === name) return last
-    const writer = this.#writers.get(name) ?? this.#newWriter(topic)
+    if (topic === this.#lastTopic && this.#lastWriter !== undefined) return this.#lastWriter
+    const writer = this.#writers.get(typeof topic === 'string' ? topic : topic?.name) ?? this.#newWriter(topic)
+    if (typeof topic !== 'string') compareWithDescription(topic, this.#brokers, this.#metadata)
+    this.#lastTopic = topic
     this.#lastWriter = writer
     return writer
   }
