@@ -266,7 +266,7 @@ export class Log {
       const bytes = segments.read(request)
       return isPromise(bytes) ? this.#readUncut(bytes, request) : bytes
     } catch (error) {
-      return this.#failRead(error)
+      return this.#failRead(error, offset)
     }
   }
 
@@ -278,7 +278,7 @@ export class Log {
       if (cuts === this.#state.cuts) return bytes
       release(bytes)
     } catch (error) {
-      if (cuts === this.#state.cuts) this.#failRead(error)
+      if (cuts === this.#state.cuts) this.#failRead(error, request.offset)
     }
     const { offset, maxBytes, upTo, minOneBatch, checkCrcs } = request
     return this.read(offset, maxBytes, { upTo, minOneBatch, checkCrcs })
@@ -447,11 +447,26 @@ export class Log {
     if (this.isStopped && this.segmentCount === 0) throw this.failure
   }
 
-  #failRead(cause: unknown): never {
+  /** The owner of the directory, another process, has removed the segment in which `offset` stood: the log starts after it. */
+  #passRemoved(offset: number): never {
+    const { segments } = this.#state
+    const { nextOffset } = segments.at(segments.indexOf(offset)) as Segment
+    this.#state.logStartOffset = Math.max(this.#state.logStartOffset, nextOffset)
+    throw this.#state.outOfRange(offset)
+  }
+
+  #failRead(cause: unknown, offset?: number): never {
     this.#state.expectOpen()
+    if (offset !== undefined && this.#state.storage.readOnly && isGone(cause)) this.#passRemoved(offset)
     if (cause instanceof KafkaError && cause.code !== 'STORAGE_FAILED') throw this.#state.chain.damage.tell(cause)
     throw new KafkaError('KAFKA_STORAGE_ERROR', `The log \`${this.folder}\` could not be read: ${reasonOf(cause)}`, { cause })
   }
+}
+
+/** Whether a file is no longer there. */
+function isGone(error: unknown): boolean {
+  if (!(error instanceof Error)) return false
+  return (error as { code?: unknown }).code === 'ENOENT' || isGone(error.cause)
 }
 
 /** What the segments of a log share. */

@@ -263,6 +263,25 @@ describe('a directory', () => {
     await close()
   })
 
+  it('tells an onlooker that records are gone whose segments the owner has removed', async () => {
+    const directory = newDirectory()
+    const { client, node, close } = await open(directory)
+    await createTopic(client, 'orders', 1, { 'segment.bytes': '1048576' })
+    for (let i = 0; i < 16; i++) await produce(client, 'orders', 0, batch('x'.repeat(600_000)))
+    const onlooker = await open(directory, { readOnly: true, maxOpenFiles: 8 })
+    // Others take the place of its first open files.
+    for (let offset = 0; offset < 16; offset++) await fetch(onlooker.client, 'orders', [0], { offset })
+    await client.request(DeleteRecords, { topics: [{ name: 'orders', partitions: [{ partitionIndex: 0, offset: 2 }] }], timeoutMs: 1000 })
+    await node.housekeeping()
+    for (const offset of [0, 1]) {
+      expect(await fetch(onlooker.client, 'orders', [0], { offset })).toMatchObject([{ error: 'OFFSET_OUT_OF_RANGE' }])
+    }
+    expect(await fetch(onlooker.client, 'orders', [0], { offset: 2 })).toMatchObject([{ error: 'NONE', logStartOffset: 2 }])
+    expect(onlooker.events.filter(([name]) => name === 'error')).toEqual([])
+    await onlooker.close()
+    await close()
+  })
+
   it('drops what was committed for a topic whose deletion a crash has cut short', async () => {
     const directory = newDirectory()
     const { client, close } = await open(directory)
