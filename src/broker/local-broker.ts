@@ -103,7 +103,8 @@ export class LocalBroker {
   readonly producerIds: ProducerIds
   readonly groups: GroupCoordinator
   readonly backlog: Backlog
-  readonly userMakers = new UserMakers()
+  /** Who made which user, at doors without an authorizer. */
+  readonly userMakers: UserMakers = new UserMakers()
   readonly #store: TopicStore
   readonly #metadataHost: StateHost
   readonly #metadataLog: Log
@@ -300,13 +301,14 @@ export class LocalBroker {
   }
 
   /** What follows for a client from who it is, and from the rules of the door that it came in by. */
-  #standingOf({ principal, rules }: ClientAccess, clientId: string, clientHost: string): Partial<RequestContext> {
-    if (!rules) return principal === anonymous ? {} : { user: principal.slice(principal.indexOf(':') + 1) }
-    if (rules.superUsers.has(principal)) return { hasAcls: rules.acls }
+  #standingOf({ principal, rules, isGivenUser }: ClientAccess, clientId: string, clientHost: string): Partial<RequestContext> {
+    const given = isGivenUser && { isGivenUser }
+    if (!rules) return { ...given, ...(principal !== anonymous && { user: principal.slice(principal.indexOf(':') + 1) }) }
+    if (rules.superUsers.has(principal)) return { ...given, hasAcls: rules.acls }
     const { clock, metadata } = this
     const asker = { principal, host: clientHost.replace(/^\//, ''), clientId }
     const tell = (error: unknown, during: string) => this.tell(error, during)
-    return { hasAcls: rules.acls, access: new Access(asker, rules, { acls: metadata.acls, clock, tell }) }
+    return { ...given, hasAcls: rules.acls, access: new Access(asker, rules, { acls: metadata.acls, clock, tell }) }
   }
 
   /** What is kept of a user whom clients made, by Kafka's numbers of the mechanisms; for listeners, who ask for proof. */

@@ -17,6 +17,8 @@ export interface RequestContext {
   readonly hasAcls?: boolean
   /** The user that the client came in as at a door without an authorizer: it may change its own password, and nobody else's. */
   readonly user?: string
+  /** Whether a user of this name is given by the program, so that no client can change it. */
+  readonly isGivenUser?: (name: string) => boolean
   /** Stands for the connection of a client that is not in this process. */
   readonly connection?: object
   /** Lets such a client wait for its turn. */

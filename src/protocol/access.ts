@@ -77,4 +77,6 @@ export interface ClientAccess {
   readonly principal: string
   /** Absent at a door that has none: there, who is let in may do everything. */
   readonly rules?: AccessRules
+  /** Whether a user of this name is given by the program, which alone can change it. Default: none is. */
+  readonly isGivenUser?: (name: string) => boolean
 }

@@ -15,7 +15,7 @@ import { FetchShare } from './fetch-share.js'
 import { FrameMemory } from './frame-memory.js'
 import { accessRules, type CheckedListenOptions, checkListenOptions, type ListenOptions, mechanismsOf } from './listener-options.js'
 import { Authentication, type AuthenticationRules } from './sasl/authentication.js'
-import { credentials, refuseChangesOfGiven } from './sasl/credentials.js'
+import { credentials } from './sasl/credentials.js'
 import type { ScramCredential } from './sasl/scram-keys.js'
 import { Users } from './sasl/users.js'
 import { ServedApis } from './served-apis.js'
@@ -269,7 +269,6 @@ export class Listener extends Emitter<ListenerEvents> implements AsyncDisposable
           const access = this.#accessOf(authentication.user)
           return this.#target.connect({ clientId, clientHost, apiVersion, access, connection: stand })
         },
-        own: (api, body) => this.#users && refuseChangesOfGiven(this.#users, api, body),
         now: () => this.#options.clock.monotonic(),
         turns: turnsOf(this.#options.clock)
       },
@@ -283,7 +282,9 @@ export class Listener extends Emitter<ListenerEvents> implements AsyncDisposable
 
   #accessOf(user: string | undefined): ClientAccess {
     const principal = user === undefined ? anonymous : `User:${user}`
-    return { principal, ...(this.#rules && { rules: this.#rules }) }
+    const users = this.#users
+    const isGivenUser = (name: string) => users !== undefined && users.of(name).size > 0
+    return { principal, isGivenUser, ...(this.#rules && { rules: this.#rules }) }
   }
 
   #left(connection: ServerConnection, reason: KafkaError | undefined): void {

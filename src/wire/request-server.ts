@@ -31,8 +31,6 @@ export interface RequestContext {
   readonly authentication: Authentication
   /** The node, for a client of this name that asks in this version. */
   readonly brokerFor: (clientId: string, clientHost: string, apiVersion: number) => Broker
-  /** Answers an API that the listener serves by itself; undefined for all others. */
-  readonly own: (api: Api, body: object) => object | undefined
 }
 
 /** Who asks. */
@@ -138,7 +136,7 @@ export class RequestServer {
   }
 
   #ask(api: Api, header: RequestHeader, body: object): object | Promise<object> {
-    const { served, authentication, own } = this.#context
+    const { served, authentication } = this.#context
     switch (api) {
       case ApiVersions:
         return isValidSoftware(header.apiVersion, body) ? served.describe() : served.describeOwnRange(errorNumber('INVALID_REQUEST'))
@@ -147,7 +145,7 @@ export class RequestServer {
       case SaslAuthenticate:
         return authentication.authenticate((body as { authBytes: Uint8Array }).authBytes)
       default:
-        return own(api, body) ?? this.#askNode(api, header, body)
+        return this.#askNode(api, header, body)
     }
   }
 

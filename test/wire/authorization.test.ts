@@ -209,6 +209,8 @@ describe('a listener without an authorizer', () => {
     const { listener } = await open({ superUsers: ['admin'] })
     const [ann, admin] = [await comeIn(listener, 'ann'), await comeIn(listener, 'admin')]
     expect(await alter(ann, { upsertions: [await upsertion('carol', 'carols')] })).toEqual(['CLUSTER_AUTHORIZATION_FAILED'])
+    expect(await alter(ann, { upsertions: [await upsertion('admin', 'anns')] })).toEqual(['CLUSTER_AUTHORIZATION_FAILED'])
+    expect(await alter(admin, { upsertions: [await upsertion('admin', 'anns')] })).toEqual(['UNACCEPTABLE_CREDENTIAL'])
     expect(await alter(admin, { upsertions: [await upsertion('carol', 'carols')] })).toEqual([0])
     expect(await alter(admin, { upsertions: [await upsertion('carol', 'new')] })).toEqual([0])
   })

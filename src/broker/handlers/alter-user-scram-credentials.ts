@@ -1,4 +1,5 @@
 import { textBytes } from '../../common/bytes.js'
+import { errorNumber } from '../../errors.js'
 import {
   alterUserScramCredentials as decide,
   problemOfUpsertion,
@@ -15,7 +16,15 @@ type Request = RequestOf<typeof AlterUserScramCredentials>
 type Response = ResponseOf<typeof AlterUserScramCredentials>
 
 /** Makes, changes and removes users. Of what clients send, only the two keys are kept: a salted password would let in whoever finds it. */
-export async function alterUserScramCredentials(node: LocalBroker, request: Request, { user }: RequestContext): Promise<Response> {
+export async function alterUserScramCredentials(node: LocalBroker, request: Request, context: RequestContext): Promise<Response> {
+  const { user, isGivenUser = () => false } = context
+  const names = [...new Set([...request.deletions, ...request.upsertions].map(({ name }) => name))]
+  // Nothing of it is done: a change of such a user would have no effect, and would look as if it had.
+  const given = names.filter(isGivenUser)
+  if (given.length > 0) {
+    const errorMessage = `The listener was given ${given.join(', ')}, whom only its program can change`
+    return { results: names.map(name => ({ user: name, errorCode: errorNumber('UNACCEPTABLE_CREDENTIAL'), errorMessage })) }
+  }
   const valid = request.upsertions.filter(upsertion => !problemOfUpsertion(upsertion))
   const keys = new Map(await Promise.all(valid.map(async upsertion => [upsertion, await keysOf(upsertion)] as const)))
   const most = node.configs.number('millrace.max.users')

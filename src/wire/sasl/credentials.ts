@@ -1,6 +1,3 @@
-import { errorNumber } from '../../errors.js'
-import type { Api, RequestOf, ResponseOf } from '../../protocol/message.js'
-import { AlterUserScramCredentials } from '../../protocol/messages/alter-user-scram-credentials.js'
 import type { ScramMechanism } from './sasl-options.js'
 import type { ScramCredential } from './scram-keys.js'
 import type { Users } from './users.js'
@@ -27,17 +24,3 @@ export function credentials(given: Users, keeper: UserKeeper): Credentials {
 }
 
 const mechanisms: Readonly<Record<number, ScramMechanism>> = { 1: 'SCRAM-SHA-256', 2: 'SCRAM-SHA-512' }
-
-/**
- * The answer to a request that would change a user whom the listener was given: nothing of it is done, as it would have no effect and would look as if
- * it had. Undefined for all other requests.
- */
-export function refuseChangesOfGiven(given: Users, api: Api, body: object): ResponseOf<typeof AlterUserScramCredentials> | undefined {
-  if (api !== AlterUserScramCredentials) return undefined
-  const { deletions, upsertions } = body as RequestOf<typeof AlterUserScramCredentials>
-  const names = [...new Set([...deletions, ...upsertions].map(({ name }) => name))]
-  const refused = names.filter(name => given.of(name).size > 0)
-  if (refused.length === 0) return undefined
-  const errorMessage = `The listener was given ${refused.join(', ')}, whom only its program can change`
-  return { results: names.map(user => ({ user, errorCode: errorNumber('UNACCEPTABLE_CREDENTIAL'), errorMessage })) }
-}
