@@ -1,4 +1,4 @@
-import { appendFileSync, cpSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import { appendFileSync, cpSync, mkdirSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { verifyDirectory } from '../../src/cli/verify/verify-directory.js'
@@ -6,6 +6,7 @@ import { readInt32, writeInt32, writeInt64 } from '../../src/common/bytes.js'
 import { crc32c } from '../../src/common/crc32c.js'
 import { Log } from '../../src/log/log.js'
 import { encodeProducerSnapshot } from '../../src/log/producer-snapshot.js'
+import { encodeMetadataRecord } from '../../src/metadata/records.js'
 import { BatchBuilder } from '../../src/record/batch-builder.js'
 import { transactionMarkerBatch } from '../../src/record/control-record.js'
 import { RecordBatch } from '../../src/record/record-batch.js'
@@ -139,18 +140,71 @@ describe('verify', () => {
     expect(await problemsIn(zeros)).toEqual([expect.stringMatching(/500 zeros follow the last batch$/)])
   })
 
-  it('finds offsets that come again, and says which are missing', async () => {
+  it('finds offsets that come again', async () => {
     const again = damaged(path => {
       const last = filesOf(path, '.log').at(-1)!
       appendFileSync(last, readFileSync(last).subarray(0, readInt32(readFileSync(last), 8) + 12))
     })
     expect(await problemsIn(again)).toEqual([expect.stringMatching(/offset \d+ comes again, 200 was due$/)])
-    const missing = damaged(path => {
-      for (const suffix of ['.log', '.index', '.timeindex']) rmSync(filesOf(path, suffix)[1])
+  })
+
+  const removeMiddle = (path: string) => {
+    for (const suffix of ['.log', '.index', '.timeindex']) rmSync(filesOf(path, suffix)[1])
+  }
+
+  it.each<[string, (path: string) => void, RegExp]>([
+    [
+      'a middle segment is missing',
+      removeMiddle,
+      /^orders-0\/0{20}\.log: position \d+: its batches end here, and the offsets \d+ to \d+ are missing/
+    ],
+    [
+      'a middle segment is empty',
+      path => {
+        truncateSync(filesOf(path, '.log')[1], 0)
+        for (const suffix of ['.index', '.timeindex']) truncateSync(filesOf(path, suffix)[1], 0)
+      },
+      /^orders-0\/\d+\.log: position 0: it is empty, and the offsets \d+ to \d+ are missing before the next segment/
+    ],
+    [
+      'a stray segment has a huge name',
+      path => writeFileSync(join(path, '00009000000000000000.log'), ''),
+      /^orders-0\/\d+\.log: position \d+: its batches end here, and the offsets 200 to 8999999999999999 are missing before the next segment, 0{4}90{15}\.log$/
+    ]
+  ])('takes it for damage that %s, with file and position', async (_, damage, message) => {
+    const directory = damaged(damage)
+    expect(await problemsIn(directory)).toContainEqual(expect.stringMatching(message))
+    expect((await millrace(['verify', directory])).code).toBe(1)
+  })
+
+  it.each<[string, (directory: string, end: number) => void]>([
+    ['compaction', (directory, end) => writeFileSync(join(directory, 'cleaner-offset-checkpoint'), `0\n1\norders 0 ${end}\n`)],
+    ['deletion', (directory, end) => writeFileSync(join(directory, 'log-start-offset-checkpoint'), `0\n1\norders 0 ${end}\n`)]
+  ])('takes offsets that %s explains for no damage, up to there', async (_, explain) => {
+    let end = 0
+    const directory = damaged(path => {
+      end = Number(filesOf(path, '.log')[2].slice(-24, -4))
+      removeMiddle(path)
     })
-    const { problems, notes } = await verifyDirectory(missing)
-    expect(problems).toEqual([])
-    expect(notes).toEqual([{ file: 'orders-0', message: expect.stringMatching(/^\d+ offsets are missing, as compaction leaves it$/) }])
+    explain(directory, end)
+    expect(await problemsIn(directory)).toEqual([])
+    explain(directory, end - 1)
+    expect(await problemsIn(directory)).toHaveLength(1)
+  })
+
+  it('takes the missing offsets of a compacted topic for no damage before its checkpoint is written', async () => {
+    const directory = damaged(removeMiddle)
+    const metadata = join(directory, '__cluster_metadata-0')
+    mkdirSync(metadata)
+    const compacts = encodeMetadataRecord({
+      type: 'config',
+      resourceType: 2,
+      resourceName: 'orders',
+      name: 'cleanup.policy',
+      value: 'compact'
+    })
+    writeFileSync(join(metadata, '00000000000000000000.log'), RecordBatch.of([{ value: compacts }]).bytes)
+    expect(await problemsIn(directory)).toEqual([])
   })
 
   it('finds records that do not fit their batch, even under a right checksum', async () => {

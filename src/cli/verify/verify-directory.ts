@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import { basename, dirname, join, relative, resolve } from 'node:path'
 import { propertiesIn } from '../look/checkpoint-files.js'
+import { compactedTopics } from '../look/compacted-topics.js'
 import { checkpointsIn, partitionFolderAt, partitionFolders } from '../look/data-directory.js'
 import { type Finding, Findings } from './findings.js'
 import { verifyOffsets, verifyPartition, verifyWhole } from './verify-partition.js'
@@ -30,6 +31,9 @@ const checkpointNames = [
   'cleaner-offset-checkpoint'
 ]
 
+/** Kafka's own topics that are tables. */
+const alwaysCompacted: ReadonlySet<string> = new Set(['__consumer_offsets', '__transaction_state', '__share_group_state'])
+
 /**
  * Holds every file of a data directory, or of one partition's folder, against the others, without touching any: another process may have them open.
  * Memory does not grow with what is in them.
@@ -48,12 +52,20 @@ export async function verifyDirectory(path: string, { signal, patienceMs = 200 }
   if (!single) verifyWhole(join(directory, 'meta.properties'), propertiesIn, reporter)
   const top = single ? dirname(directory) : directory
   const cleaned = checkpointsIn(top, 'cleaner-offset-checkpoint')
+  const starts = checkpointsIn(top, 'log-start-offset-checkpoint')
+  let compacted: ReadonlySet<string> | undefined
   const isClean = existsSync(join(top, '.kafka_cleanshutdown'))
   const recoveryPoints = checkpointsIn(top, 'recovery-point-offset-checkpoint')
   const total = { partitions: 0, segments: 0, batches: 0, records: 0, bytes: 0 }
   for (const folder of folders) {
     const safeUpTo = isClean ? Number.POSITIVE_INFINITY : (recoveryPoints.get(basename(folder.path)) ?? 0)
-    const { logEndOffset, missingOffsets, unreadableBatches, ...counts } = await verifyPartition(folder, safeUpTo, reporter)
+    const name = basename(folder.path)
+    const explanations = {
+      logStartOffset: starts.get(name) ?? 0,
+      compactedUpTo: cleaned.get(name) ?? 0,
+      isCompacted: async () => alwaysCompacted.has(folder.topic) || (compacted ??= await compactedTopics(top, signal)).has(folder.topic)
+    }
+    const { logEndOffset, missingOffsets, unreadableBatches, ...counts } = await verifyPartition(folder, safeUpTo, explanations, reporter)
     total.partitions++
     for (const name of Object.keys(counts) as (keyof typeof counts)[]) total[name] += counts[name]
     for (const [name, entries] of checkpoints) {
@@ -64,8 +76,7 @@ export async function verifyDirectory(path: string, { signal, patienceMs = 200 }
     }
     if (unreadableBatches > 0)
       findings.note(basename(folder.path), `the records of ${unreadableBatches} batches were not looked at: this Node has no zstd`)
-    if (missingOffsets > 0 && !cleaned.has(basename(folder.path)))
-      findings.note(basename(folder.path), `${missingOffsets} offsets are missing, as compaction leaves it`)
+    if (missingOffsets > 0 && !cleaned.has(name)) findings.note(name, `${missingOffsets} offsets are missing, as compaction leaves it`)
   }
   return { ...total, problems: findings.problems, notes: findings.notes }
 }

@@ -1,5 +1,5 @@
 import { existsSync, readdirSync } from 'node:fs'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import type { PartitionOffset } from '../../log/checkpoint.js'
 import { LeaderEpochs } from '../../log/leader-epochs.js'
@@ -18,7 +18,7 @@ export interface PartitionSummary {
   readonly records: number
   readonly bytes: number
   readonly logEndOffset: number
-  /** Offsets between the first and the last that no batch has, as compaction leaves them. */
+  /** Offsets between the first and the last that no batch has, as compaction leaves them; 0 where nothing explains them, which is a problem. */
   readonly missingOffsets: number
   /** Batches whose records could not be looked at, because this version of Node lacks their compression. */
   readonly unreadableBatches: number
@@ -30,8 +30,23 @@ interface Reporter {
   readonly patience: Patience
 }
 
+/** What explains that offsets are missing. */
+export interface Explanations {
+  /** Records before this offset were deleted. */
+  readonly logStartOffset: number
+  /** Records before this offset were compacted. */
+  readonly compactedUpTo: number
+  /** Whether the topic is compacted. */
+  readonly isCompacted: () => Promise<boolean>
+}
+
 /** Reads all files of a partition through; what is wrong goes to `reporter`. All before `safeUpTo`, and all of it when that is infinite, is finished. */
-export async function verifyPartition(folder: PartitionFolder, safeUpTo: number, reporter: Reporter): Promise<PartitionSummary> {
+export async function verifyPartition(
+  folder: PartitionFolder,
+  safeUpTo: number,
+  explanations: Explanations,
+  reporter: Reporter
+): Promise<PartitionSummary> {
   const names = readdirSync(folder.path)
   const walk = new PartitionWalk(folder, safeUpTo, reporter)
   const segments = segmentFiles(folder.path)
@@ -47,12 +62,27 @@ export async function verifyPartition(folder: PartitionFolder, safeUpTo: number,
       if (isAlone(path)) reporter.problem(path, 'it has no log beside it')
     }
   }
-  return walk.summary()
+  const { logStartOffset, compactedUpTo, isCompacted } = explanations
+  const unexplained = walk.gaps.filter(({ end }) => end > Math.max(logStartOffset, compactedUpTo))
+  if (unexplained.length === 0 || (await isCompacted())) return walk.summary()
+  for (const { file, position, reason } of unexplained) reporter.problem(file, `position ${position}: ${reason}`)
+  return { ...walk.summary(), missingOffsets: 0 }
+}
+
+/** Offsets that no batch has. */
+interface Gap {
+  readonly file: string
+  readonly position: number
+  /** The offset after the missing ones. */
+  readonly end: number
+  readonly reason: string
 }
 
 function isAlone(index: string): boolean {
   return existsSync(index) && !existsSync(index.replace(/[a-z]+$/, 'log'))
 }
+
+const mostGaps = 1000
 
 /** Follows the batches of a partition from segment to segment: their offsets grow, their leader epochs are those of the checkpoint. */
 class PartitionWalk implements SegmentVisitor {
@@ -68,6 +98,9 @@ class PartitionWalk implements SegmentVisitor {
   #unreadable = 0
   /** Undefined before the first segment. */
   #nextOffset: number | undefined
+  /** Where the batches of the last segment end. */
+  #endPosition = 0
+  readonly #gaps: Gap[] = []
 
   constructor(folder: PartitionFolder, safeUpTo: number, reporter: Reporter) {
     this.#reporter = reporter
@@ -80,6 +113,10 @@ class PartitionWalk implements SegmentVisitor {
     return this.#reporter.patience
   }
 
+  get gaps(): readonly Gap[] {
+    return this.#gaps
+  }
+
   get nextOffset(): number {
     return this.#nextOffset ?? 0
   }
@@ -87,16 +124,18 @@ class PartitionWalk implements SegmentVisitor {
   async segment(segment: SegmentFile, isLast: boolean): Promise<void> {
     const expected = this.#nextOffset ?? segment.baseOffset
     if (segment.baseOffset < expected) this.problem(segment.path, `it begins before offset ${expected}, where the segment before it ends`)
-    this.#missing += Math.max(0, segment.baseOffset - expected)
+    if (segment.baseOffset > expected) this.#noteGapBefore(segment, expected)
     this.#nextOffset = Math.max(expected, segment.baseOffset)
     this.#segment = segment
     this.#isLast = isLast
     this.#counts.segments++
+    this.#endPosition = 0
     try {
       await verifySegment(segment, this)
     } catch (error) {
       // Retention may have taken it meanwhile.
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+      this.#nextOffset = undefined
     }
   }
 
@@ -126,8 +165,12 @@ class PartitionWalk implements SegmentVisitor {
     if (baseOffset < expected) {
       this.problem(this.#segment.path, `position ${position}: offset ${baseOffset} comes again, ${expected} was due`)
     }
-    this.#missing += Math.max(0, baseOffset - expected)
+    if (baseOffset > expected) {
+      this.#missing += baseOffset - expected
+      this.#gap(this.#segment.path, position, baseOffset, `the offsets ${expected} to ${baseOffset - 1} are missing before it`)
+    }
     this.#nextOffset = Math.max(expected, lastOffset + 1)
+    this.#endPosition = position + sizeInBytes
     this.#counts.batches++
     this.#counts.records += Math.max(0, recordCount)
     this.#counts.bytes += sizeInBytes
@@ -139,6 +182,25 @@ class PartitionWalk implements SegmentVisitor {
       this.problem(this.#epochsPath, `offset ${baseOffset} has epoch ${known} in it and epoch ${batch.leaderEpoch} in the log`)
       this.#epochs = undefined
     }
+  }
+
+  /** The segment before ends early, is empty or is missing; or this one is a stray. */
+  #noteGapBefore({ baseOffset, path }: SegmentFile, expected: number): void {
+    this.#missing += baseOffset - expected
+    const offsets = `the offsets ${expected} to ${baseOffset - 1} are missing before the next segment, ${basename(path)}`
+    const isEmpty = this.#endPosition === 0
+    this.#gap(
+      this.#segment.path,
+      this.#endPosition,
+      baseOffset,
+      isEmpty ? `it is empty, and ${offsets}` : `its batches end here, and ${offsets}`
+    )
+  }
+
+  /** Of a compacted log there may be millions, which compaction explains: only the last ones are kept, as it works from the start. */
+  #gap(file: string, position: number, end: number, reason: string): void {
+    this.#gaps.push({ file, position, end, reason })
+    if (this.#gaps.length > 2 * mostGaps) this.#gaps.splice(0, mostGaps)
   }
 
   summary(): PartitionSummary {
