@@ -274,7 +274,8 @@ export class Cluster extends Emitter<ClusterEvents> implements AsyncDisposable {
       random: this.#parts.random,
       news: this.#news,
       readers: this.#parts.node?.backlog.readers,
-      heldBecause: (topic: string, partition: number) => this.#parts.node?.heldBecause(topic, partition)
+      heldBecause: (topic: string, partition: number) => this.#parts.node?.heldBecause(topic, partition),
+      damageAt: async (topic: string, partition: number, offset: number) => this.#parts.node?.damageAt(topic, partition, offset)
     }
   }
 

@@ -142,6 +142,8 @@ export function errorCodeOf(number: number): ProtocolErrorCode {
 export interface KafkaErrorDetail {
   readonly topic?: string
   readonly partition?: number
+  /** The offset at which it happened. */
+  readonly offset?: number
   /** The damaged file, by its name in the storage. */
   readonly file?: string
   /** Where in the file, in bytes. */
@@ -166,6 +168,8 @@ export class KafkaError extends Error {
   readonly retriable: boolean
   readonly topic?: string
   readonly partition?: number
+  /** The offset at which it happened, where the error is about one. */
+  readonly offset?: number
   /** The damaged file, by its name in the storage, where the error is about one. */
   readonly file?: string
   /** Where in `file` the damage begins, in bytes. */
@@ -181,6 +185,7 @@ export class KafkaError extends Error {
     this.retriable = errors[code][1]
     if (detail.topic !== undefined) this.topic = detail.topic
     if (detail.partition !== undefined) this.partition = detail.partition
+    if (detail.offset !== undefined) this.offset = detail.offset
     if (detail.file !== undefined) this.file = detail.file
     if (detail.position !== undefined) this.position = detail.position
     if (detail.line !== undefined) this.line = detail.line

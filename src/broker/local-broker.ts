@@ -3,6 +3,7 @@ import { type Clock, expectClock, systemClock } from '../common/clock.js'
 import { type CloseOptions, closeTimeoutMs, endOf, unlimited } from '../common/closing.js'
 import { isPromise, type MaybePromise } from '../common/deferred.js'
 import type { Emitter } from '../common/emitter.js'
+import { release } from '../common/lease.js'
 import { expectFunctions, expectInteger, expectKnownKeys, expectOneOf, expectString } from '../common/options.js'
 import { expectRandom, type Random, systemRandom } from '../common/random.js'
 import { type Turns, turnsOf } from '../common/turns.js'
@@ -335,6 +336,17 @@ export class LocalBroker {
   heldBecause(topic: string, partition: number): string | undefined {
     const found = this.topics.get(topic)?.partitions[partition]
     return found && this.backlog.reasonFor(found.backlog)
+  }
+
+  /** The damage that stands at an offset of a partition, with file and position; undefined where there is none. */
+  async damageAt(topic: string, partition: number, offset: number): Promise<KafkaError | undefined> {
+    try {
+      const bytes = await this.topics.get(topic)?.partitions[partition]?.log.read(offset, 1, { checkCrcs: true })
+      if (bytes) release(bytes)
+      return undefined
+    } catch (error) {
+      return error instanceof KafkaError && error.file !== undefined ? error : undefined
+    }
   }
 
   /** The number to answer with for what was thrown; what nobody foresaw, and a storage that fails, is told as an `error` event as well. */

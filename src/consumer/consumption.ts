@@ -51,6 +51,8 @@ export interface ConsumerParts {
   readonly metadata?: MetadataCache
   /** News from a node in this process. Default: none. */
   readonly news?: ClusterNews
+  /** Where a node in this process finds damage at an offset, in its own files. Default: nobody knows. */
+  readonly damageAt?: (topic: string, partition: number, offset: number) => Promise<KafkaError | undefined>
   /** The node in this process that is told how far its readers are. Default: nobody is. */
   readonly readers?: ReaderReports
 }
@@ -137,7 +139,7 @@ export class Consumption implements ReaderOwner {
       ...settings,
       brokers,
       metadata: this.metadata,
-      onMissing: error => this.#trouble(error)
+      onMissing: error => this.#missing(error)
     })
     this.#backoff = new Backoff(clock, random, settings)
     const logEndOffset = (topic: string, partition: number) => parts.news?.logEndOffset?.(topic, partition)
@@ -158,7 +160,17 @@ export class Consumption implements ReaderOwner {
     const onTrouble = (error: unknown) => this.#trouble(error)
     const onFailed = (partition: AssignedPartition, error: unknown) => this.#failPartition(partition, error)
     this.#fetcher = new Fetcher(
-      { brokers, clock, settings, metadata: this.metadata, backoff: this.#backoff, assignment: this.assignment, lag, logEndOffset },
+      {
+        brokers,
+        clock,
+        settings,
+        metadata: this.metadata,
+        backoff: this.#backoff,
+        assignment: this.assignment,
+        lag,
+        logEndOffset,
+        damageAt: parts.damageAt
+      },
       {
         onFetched: partition => {
           this.assignment.ready(partition)
@@ -516,6 +528,13 @@ export class Consumption implements ReaderOwner {
   }
 
   // ---- what goes wrong
+
+  /** Waiting for a topic that does not exist looks like waiting for records. */
+  #missing(error: KafkaError): void {
+    if (this.#ended.signal.aborted || this.#emit('error', error)) return
+    const text = `${error.message}; the consumer waits until somebody creates it. It creates topics itself where \`allowAutoTopicCreation\`, and the cluster's \`auto.create.topics.enable\`, are on`
+    this.#warnings.warn(text, 'UNKNOWN_TOPIC_OR_PARTITION')
+  }
 
   #trouble(error: unknown): void {
     if (this.#ended.signal.aborted || this.#emit('error', error)) return

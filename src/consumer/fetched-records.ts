@@ -21,6 +21,21 @@ export interface AbortedTransaction {
   readonly firstOffset: number
 }
 
+/** The first batch of a fetch is damaged. */
+export class DamagedBatch extends KafkaError {
+  /** The offset of what comes after it, as far as its bytes tell. */
+  readonly nextOffset: number
+
+  constructor(cause: KafkaError, nextOffset: number) {
+    super(cause.code, cause.message, { cause })
+    this.nextOffset = nextOffset
+  }
+}
+
+function nextOffsetIn(bytes: Uint8Array, next: number, damaged: number): number {
+  return bytes.length - next >= headerBytes ? baseOffsetAt(bytes, next) : lastOffsetAt(bytes, damaged) + 1
+}
+
 /**
  * The records of one partition out of one fetch, walked in order: from the offset that was asked for, without control records and, when
  * only committed records are wanted, without those of aborted transactions. The cursor stands at the current record.
@@ -72,7 +87,7 @@ export class FetchedRecords {
       } catch (error) {
         // What comes before a damaged batch is handed out; the next fetch begins with it.
         if (size > 0) break
-        throw error
+        throw new DamagedBatch(error as KafkaError, nextOffsetIn(bytes, end, size))
       }
       // The checksum leaves the base offset out, so only its order tells that it is damaged.
       if (size > 0 && baseOffsetAt(bytes, size) < endOffset) throw new KafkaError('CORRUPT_MESSAGE', 'The offsets of a fetch go back')

@@ -10,7 +10,7 @@ import { Fetch } from '../protocol/messages/fetch.js'
 import { type AssignedPartition, isSameTopic } from './assigned-partition.js'
 import type { Assignment } from './assignment.js'
 import type { ConsumerSettings } from './consumer-options.js'
-import { FetchedRecords } from './fetched-records.js'
+import { DamagedBatch, FetchedRecords } from './fetched-records.js'
 import type { ReaderLag } from './reader-turn.js'
 import { Rest } from './rest.js'
 
@@ -36,6 +36,8 @@ export interface FetcherContext {
   readonly assignment: Assignment
   readonly settings: ConsumerSettings
   readonly lag: ReaderLag
+  /** Where a node in this process finds damage at an offset, in its own files. */
+  readonly damageAt?: ((topic: string, partition: number, offset: number) => Promise<KafkaError | undefined>) | undefined
   /** Where a partition of a node in this process ends; undefined for one elsewhere. */
   readonly logEndOffset: (topic: string, partition: number) => number | undefined
 }
@@ -406,8 +408,7 @@ export class Fetcher implements Absentee {
       const { fetchOffset, cursor } = partition
       partition.took(new FetchedRecords(records, fetchOffset, cursor, answer.abortedTransactions ?? null, checkCrcs))
     } catch (error) {
-      const { topic, partition: number } = partition
-      this.#fail(partition, new KafkaError('CORRUPT_MESSAGE', (error as Error).message, { topic, partition: number, cause: error }))
+      this.#failDamaged(partition, error)
       return
     }
     this.#owner.onFetched(partition)
@@ -426,9 +427,30 @@ export class Fetcher implements Absentee {
       if (!moved.has(error.code) && partition.rest.failures === 0) this.#owner.onTrouble(error)
       this.#rest(partition.rest)
       this.#refresh([topic])
-    } else {
+    } else if (error.code === 'CORRUPT_MESSAGE') this.#failDamaged(partition, error)
+    else this.#fail(partition, error)
+  }
+
+  /** Ends the reading of a partition at damage, once it is known where that stands. */
+  #failDamaged(partition: AssignedPartition, cause: unknown): void {
+    const { jumps, fetchOffset } = partition
+    partition.rest.stop()
+    void this.#damaged(partition, cause).then(error => {
+      const isStill = this.#context.assignment.has(partition) && partition.jumps === jumps && partition.fetchOffset === fetchOffset
+      if (!isStill || this.#closing.signal.aborted) return
+      partition.rest.restart()
       this.#fail(partition, error)
-    }
+    })
+  }
+
+  async #damaged({ topic, partition, fetchOffset: offset }: AssignedPartition, cause: unknown): Promise<KafkaError> {
+    const found = await this.#context.damageAt?.(topic, partition, offset).catch(() => undefined)
+    const { file, position, line } = found ?? {}
+    const next = cause instanceof DamagedBatch && cause.nextOffset > offset ? cause.nextOffset : offset + 1
+    const advice = `To go on after it, \`seek\` beyond the damage, to offset ${next} for instance`
+    const message = `${topic}-${partition} is damaged at offset ${offset}: ${found?.message ?? (cause as Error).message}. ${advice}`
+    const place = { ...(file !== undefined && { file }), ...(position !== undefined && { position }), ...(line !== undefined && { line }) }
+    return new KafkaError('CORRUPT_MESSAGE', message, { topic, partition, offset, ...place, cause: found ?? cause })
   }
 
   /** Ends the reading of a partition. What was fetched before comes first; asking again afterwards shows whether it is still so. */

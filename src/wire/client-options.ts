@@ -80,6 +80,7 @@ export function checkRemoteOptions(given: RemoteBrokersOptions): CheckedRemoteOp
   expectTls(options.tls)
   expectString('clientId', options.clientId)
   if (options.sasl !== undefined) {
+    expectKnownKeys('sasl', options.sasl, ['mechanism', 'token', 'username', 'password'])
     expectOneOf('sasl.mechanism', options.sasl.mechanism, saslMechanisms)
     if (options.sasl.mechanism === 'OAUTHBEARER') {
       expectKnownKeys('sasl', options.sasl, ['mechanism', 'token'])

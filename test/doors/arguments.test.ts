@@ -160,6 +160,7 @@ const ofTheNode = new Set<string>([
   'LocalBroker.errorNumberFor',
   'LocalBroker.tell',
   'LocalBroker.change',
+  'LocalBroker.damageAt',
   'LocalBroker.controllerContextFor',
   'BatchBuilder.hasRoomFor',
   'Partition.follow',

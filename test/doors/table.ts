@@ -853,6 +853,7 @@ export const doors: readonly Door[] = [
         allowEveryoneIfNoAclFound: opt(flag),
         authorize: opt(func),
         authorizeTimeoutMs: positive,
+        connectionsMaxReauthMs: ms,
         clock: opt(clock)
       })
     )
