@@ -74,17 +74,23 @@ export class Connection {
     const all = { ...remoteDefaults, ...options }
     const timedOut = new KafkaError('REQUEST_TIMED_OUT', `No connection to ${shownEndpoint(endpoint)} within ${all.connectTimeoutMs} ms`)
     let socket: Socket | undefined
+    let [isConnected, hasAnswered] = [false, false]
     const opening = async () => {
       socket = newSocket(endpoint, all.tls)
       await connected(socket, all.tls)
+      isConnected = true
       const connection = new Connection(endpoint, socket, all, onEnd)
-      await connection.#introduce()
+      await connection.#introduce(() => {
+        hasAnswered = true
+      })
       return connection
     }
     try {
       return await abortable(within(all.clock, all.connectTimeoutMs, timedOut, opening), signal)
     } catch (error) {
       socket?.destroy()
+      const refusal = all.tls && !hasAnswered ? tlsRefusal(error, all.tls, isConnected) : undefined
+      if (refusal !== undefined && !signal?.aborted) throw networkFailure(endpoint, refusal, error)
       throw error instanceof KafkaError || signal?.aborted ? error : networkFailure(endpoint, (error as Error).message, error)
     }
   }
@@ -244,8 +250,9 @@ export class Connection {
   }
 
   /** What the broker speaks, and who we are. */
-  async #introduce(): Promise<void> {
+  async #introduce(answered: () => void): Promise<void> {
     this.#versions = await this.#askVersions(ApiVersions.versions.max)
+    answered()
     await this.#authenticate()
   }
 
@@ -390,6 +397,28 @@ async function within<T>(clock: Clock, timeoutMs: number, reason: KafkaError, ac
   } finally {
     timer.cancel()
   }
+}
+
+/**
+ * Words for a broker that closes a TLS connection before it answers. One that wants another client certificate says so by an alert, in TLS 1.3
+ * after the handshake; or it only closes the connection, as brokers in Node do. Undefined for all other failures.
+ */
+function tlsRefusal(error: unknown, tls: true | object, isConnected: boolean): string | undefined {
+  const failure = error as { code?: string; cause?: { code?: string } }
+  const { code = '' } = failure.code === 'NETWORK_EXCEPTION' ? (failure.cause ?? failure) : failure
+  const alert = /ALERT_(.*CERTIFICATE.*|UNKNOWN_CA|ACCESS_DENIED|HANDSHAKE_FAILURE)$/.exec(code)?.[1]
+  const isClosed = code === 'ECONNRESET' || code === 'EPIPE' || (isConnected && code === 'NETWORK_EXCEPTION')
+  if (alert === undefined && !isClosed) return undefined
+  const { cert, pfx } = tls as ListOfIdentities
+  const isShown = cert !== undefined || pfx !== undefined
+  const advice = isShown ? 'it may not trust our certificate' : 'it may ask for a certificate (`tls.cert` and `tls.key`)'
+  if (alert !== undefined) return `the broker refused the TLS handshake (${alert.toLowerCase().replaceAll('_', ' ')}); ${advice}`
+  return `the broker closed it before it answered; ${advice}${isConnected ? '' : ', or not speak TLS on this port'}`
+}
+
+interface ListOfIdentities {
+  readonly cert?: unknown
+  readonly pfx?: unknown
 }
 
 export function shownEndpoint({ host, port }: Endpoint): string {

@@ -16,7 +16,7 @@ import { apis } from '../protocol/apis.js'
 import type { Intercept } from './intercept.js'
 import { type OAuthBearerServerOptions, type SaslMechanism, type SaslServerOptions, saslMechanisms } from './sasl/sasl-options.js'
 import type { MaxVersions } from './served-apis.js'
-import type { TlsOptions } from './tls-options.js'
+import { expectClientAuth, type TlsOptions } from './tls-options.js'
 
 export interface ListenOptions {
   /** The address to bind to. Default: `'127.0.0.1'`, so that nobody outside the machine gets in unasked. */
@@ -117,6 +117,7 @@ export function checkListenOptions(given: ListenOptions): CheckedListenOptions {
     throw new TypeError(`Expected \`tls\` to be an object of TLS options with \`key\` and \`cert\`, got ${shown(options.tls)}`)
   if (options.tls !== undefined && !identities.some(name => options.tls?.[name] !== undefined))
     throw new TypeError('Expected `tls` to have `key` and `cert`, or `pfx`: without them no client can connect')
+  if (options.tls !== undefined) expectClientAuth(options.tls)
   if (options.sasl !== undefined) checkSasl(options.sasl)
   expectInteger('connectionsMaxReauthMs', options.connectionsMaxReauthMs, 0)
   if (options.connectionsMaxReauthMs > 0 && options.sasl === undefined)

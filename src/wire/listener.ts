@@ -1,15 +1,17 @@
 import { createServer, type Server, type Socket } from 'node:net'
-import { createServer as createTlsServer, type TlsOptions as NodeTlsOptions } from 'node:tls'
+import { createServer as createTlsServer, type TlsOptions as NodeTlsOptions, type TLSSocket } from 'node:tls'
 import type { Timer } from '../common/clock.js'
 import { closeTimeoutMs } from '../common/closing.js'
 import { deferred } from '../common/deferred.js'
 import { Emitter } from '../common/emitter.js'
 import { expectFunction, shown } from '../common/options.js'
 import { turnsOf } from '../common/turns.js'
+import { reasonOf } from '../common/warnings.js'
 import { KafkaError } from '../errors.js'
 import { type AccessRules, anonymous, type ClientAccess } from '../protocol/access.js'
 import type { Broker } from '../protocol/broker.js'
 import { ByteBudget } from './byte-budget.js'
+import { serverTlsOptions, userOfCertificate } from './client-certificate.js'
 import type { Endpoint } from './endpoints.js'
 import { FetchShare } from './fetch-share.js'
 import { FrameMemory } from './frame-memory.js'
@@ -20,6 +22,7 @@ import type { ScramCredential } from './sasl/scram-keys.js'
 import { Users } from './sasl/users.js'
 import { ServedApis } from './served-apis.js'
 import { clientHostOf, ServerConnection } from './server-connection.js'
+import type { TlsOptions } from './tls-options.js'
 
 /** What can be listened for: a node in this process, or a cluster that has one. */
 export interface Connectable {
@@ -142,9 +145,9 @@ export class Listener extends Emitter<ListenerEvents> implements AsyncDisposable
     this.#strangersBudget = new ByteBudget(Math.ceil(options.maxInFlightBytes / strangersShare))
     this.#fetchShare = new FetchShare(this.#budget)
     const { tls, stallTimeoutMs: handshakeTimeout } = options
-    this.#server = tls ? createTlsServer({ handshakeTimeout, ...(tls as NodeTlsOptions) }) : createServer()
+    this.#server = tls ? createTlsServer({ handshakeTimeout, ...(serverTlsOptions(tls) as NodeTlsOptions) }) : createServer()
     this.#server.on('connection', socket => this.#admit(socket))
-    if (tls) this.#server.on('secureConnection', socket => this.#serve(socket))
+    if (tls) this.#server.on('secureConnection', socket => this.#identify(socket, tls))
     if (tls) this.#server.on('tlsClientError', (error, socket) => this.#turnedAway(socket, `TLS: ${error.message}`))
     this.#server.on('error', error => this.emit('error', error))
   }
@@ -243,12 +246,27 @@ export class Listener extends Emitter<ListenerEvents> implements AsyncDisposable
     else this.#serve(socket)
   }
 
+  #identify(socket: TLSSocket, tls: TlsOptions): void {
+    let user: string | undefined
+    try {
+      const certificate = { raw: socket.getPeerCertificate()?.raw, isTrusted: socket.authorized, distrust: socket.authorizationError }
+      user = userOfCertificate(certificate, tls, error => this.tellFailure(error, '`tls.userOfCertificate`'))
+    } catch (error) {
+      socket.on('error', () => {})
+      socket.destroy()
+      this.#turnedAway(socket, `TLS: ${reasonOf(error)}`)
+      return
+    }
+    this.#serve(socket, user)
+  }
+
   #turnedAway(socket: Socket, why: string): void {
     const reason = new KafkaError('NETWORK_EXCEPTION', why)
     if (!this.#closing) this.emit('disconnected', { id: this.#nextId++, clientHost: clientHostOf(socket), reason })
   }
 
-  #serve(socket: Socket): void {
+  /** `certifiedUser` is who the client is by its certificate. */
+  #serve(socket: Socket, certifiedUser?: string): void {
     // The node keeps it for a while; the connection itself may go.
     const stand = {}
     const authentication = new Authentication(this.#authenticationRules, clientHostOf(socket))
@@ -266,7 +284,7 @@ export class Listener extends Emitter<ListenerEvents> implements AsyncDisposable
         endpoint: () => this.#endpoint,
         authentication,
         brokerFor: (clientId, clientHost, apiVersion) => {
-          const access = this.#accessOf(authentication.user)
+          const access = this.#accessOf(authentication.user ?? certifiedUser)
           return this.#target.connect({ clientId, clientHost, apiVersion, access, connection: stand })
         },
         now: () => this.#options.clock.monotonic(),

@@ -1,4 +1,4 @@
-import { isPlainObject, shown } from '../common/options.js'
+import { expectFunction, expectOneOf, isPlainObject, shown } from '../common/options.js'
 
 type Pem = string | Uint8Array
 type Many<T> = T | readonly T[]
@@ -17,7 +17,18 @@ export interface TlsOptions {
   /** `key` and `cert` in one PKCS 12 file. */
   readonly pfx?: Many<Pem | { readonly buf: Pem; readonly passphrase?: string | undefined }> | undefined
   readonly passphrase?: string | undefined
-  /** Listener: asks clients for a certificate. Default: `false`. */
+  /**
+   * Listener: whether clients have to show a certificate that one of `ca` has signed, as Kafka's `ssl.client.auth`. Without `sasl`, its subject is the
+   * user, `User:CN=ann,O=Acme`. `'requested'`: who shows none is `User:ANONYMOUS`. Default: `'required'` with `requestCert`, else `'none'`.
+   */
+  readonly clientAuth?: 'none' | 'requested' | 'required' | undefined
+  /**
+   * Listener: the user for whom a trusted certificate stands, given its subject as Kafka writes it, `CN=ann,O=Acme`, and the certificate in DER:
+   * `subject => /^CN=([^,]+)/.exec(subject)?.[1]`. `undefined` refuses the client, as does throwing, which the listener emits as `error`. Default: the
+   * subject.
+   */
+  readonly userOfCertificate?: ((subject: string, certificate: Uint8Array) => string | undefined) | undefined
+  /** Listener: asks clients for a certificate; see `clientAuth`. Default: `false`. */
   readonly requestCert?: boolean | undefined
   /** Refuses a peer whose certificate no trusted authority has signed. Default: `true`. */
   readonly rejectUnauthorized?: boolean | undefined
@@ -48,3 +59,17 @@ export function expectTls(tls: unknown): void {
   if (typeof tls === 'boolean' || isPlainObject(tls)) return
   throw new TypeError(`Expected \`tls\` to be a boolean or an object of TLS options, got ${shown(tls)}`)
 }
+
+/** Checks how a listener asks clients for certificates. */
+export function expectClientAuth(tls: TlsOptions): void {
+  const { clientAuth, userOfCertificate } = tls
+  if (clientAuth !== undefined) expectOneOf('tls.clientAuth', clientAuth, ['none', 'requested', 'required'])
+  if (userOfCertificate !== undefined) expectFunction('tls.userOfCertificate', userOfCertificate)
+  if (clientAuth !== undefined && tls.requestCert !== undefined)
+    throw new TypeError('Expected either `tls.clientAuth` or `tls.requestCert`, got both')
+  if (clientAuth === undefined || clientAuth === 'none') return
+  if (!authorities.some(name => tls[name] !== undefined))
+    throw new TypeError('Expected `tls.ca` beside `tls.clientAuth`: without it, whoever has a certificate of any public authority comes in')
+}
+
+const authorities = ['ca', 'pfx', 'SNICallback', 'secureContext'] as const

@@ -3,11 +3,11 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-/** A fresh key and certificate for localhost, or undefined where there is no openssl. */
-export function selfSigned(): { readonly key: Buffer; readonly cert: Buffer } | undefined {
+/** A fresh key and certificate, by default for localhost, or undefined where there is no openssl. */
+export function selfSigned(subject = '/CN=localhost'): { readonly key: Buffer; readonly cert: Buffer } | undefined {
   const folder = mkdtempSync(join(tmpdir(), 'certificate-'))
   const [key, cert] = [join(folder, 'key.pem'), join(folder, 'cert.pem')]
-  const names = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1']
+  const names = ['-utf8', '-subj', subject, '-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1']
   try {
     execFileSync(
       'openssl',
