@@ -82,6 +82,9 @@ export class Partition {
   /**
    * Adds one batch as the leader: offsets and leader epoch are stamped, the high watermark moves on, and waiting fetches wake. Throws or rejects
    * with a `KafkaError` when the batch is refused. The bytes are borrowed until it returns.
+   *
+   * It asks for no room: what groups store and the markers of transactions come this way, and readers could never make room if those were held. Batches of
+   * producers come through Produce, where the backlog quota of the topic decides; send with a producer where you want that.
    */
   append(batch: Uint8Array, origin: AppendOrigin = 'client'): MaybePromise<AppendInfo> {
     expectBytes('batch', batch)

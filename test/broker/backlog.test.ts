@@ -4,6 +4,7 @@ import { release } from '../../src/common/lease.js'
 import { zeroUuid } from '../../src/common/uuid.js'
 import type { Broker } from '../../src/protocol/broker.js'
 import { DeleteTopics } from '../../src/protocol/messages/delete-topics.js'
+import { OffsetCommit } from '../../src/protocol/messages/offset-commit.js'
 import { Produce } from '../../src/protocol/messages/produce.js'
 import { MemoryStorage } from '../../src/storage/memory.js'
 import type { VirtualClock } from '../../src/testing/virtual-clock.js'
@@ -203,6 +204,22 @@ describe('the memory of a node', () => {
     expect(errorMessage).toMatch(
       /the memory of the cluster, 8388608 bytes \(`maxMemoryBytes`\), is used up; furthest behind: the consumer `slow` is/
     )
+  })
+
+  it('is not asked for by what groups commit, which readers need to make room', async () => {
+    await open(8 * mebibyte)
+    await createTopic(client, 'bus')
+    reader('bus')
+    let held: ReturnType<typeof send> | undefined
+    while (node.topics.get('bus')!.partitions[0].backlog.held.length === 0) {
+      held = send('bus', 400 * kibibyte)
+      await Promise.race([held, settle()])
+    }
+    const partitions = [{ partitionIndex: 0, committedOffset: 1, committedMetadata: '' }]
+    const { topics } = await client.request(OffsetCommit, { groupId: 'g', memberId: '', topics: [{ name: 'bus', partitions }] })
+    expect(topics[0].partitions[0].errorCode).toBe(0)
+    await clock.advance(8000)
+    expect((await held)?.error).toBe('REQUEST_TIMED_OUT')
   })
 
   it('is made by removing what every live reader has read, the largest partition first', async () => {
