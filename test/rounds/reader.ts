@@ -388,7 +388,11 @@ export class Reader {
     const hands = records.map(record => this.#take(record))
     const left = this.leavesLoop
     this.leavesLoop = undefined
-    await this.#work()
+    await this.#work().catch(error => {
+      this.#leaveGone(hands)
+      throw error
+    })
+    if (left !== undefined) this.#leaveGone(hands)
     if (left === 'committed' && this.audience.groupId) await this.commit()
     if (left !== undefined) {
       this.#note(`leaves its loop at ${records[0].topic}-${records[0].partition}/${records[0].offset}, ${left}`)
@@ -421,6 +425,7 @@ export class Reader {
       error => {
         const { attempts, hasDeadLetter } = this.options
         if ((attempts === 1 || tried) && !hasDeadLetter) this.#tries.delete(place)
+        this.#leaveGone(hands)
         throw error
       }
     )
@@ -435,6 +440,11 @@ export class Reader {
       this.#count(hand)
       if (hand === hands.at(-1)) this.#tries.delete(place)
     }
+  }
+
+  /** The failure tells of what was in hand when its topic was deleted: it cannot come again. */
+  #leaveGone(hands: readonly (Hand | undefined)[]): void {
+    for (const hand of hands) if (hand && !hand.line.isCurrent) this.audience.of(hand.line).excused.add(hand.offset)
   }
 
   async #work(): Promise<void> {

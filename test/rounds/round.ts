@@ -133,7 +133,7 @@ class Round {
     const line = this.#truth.lineNow(topic, partition)
     for (const reader of this.#readers) {
       const tenure = reader.tenures.get(line.name)
-      if (tenure?.line !== line || tenure.base < 0) continue
+      if (tenure?.line !== line || tenure.base < 0 || reader.isLeaving) continue
       const gap = reader.audience.of(line).firstGap(tenure.base, logStartOffset)
       if (gap !== undefined) this.complain(`${reader.name} has yet to read ${gap} of ${line.name}, which was removed for its size`)
     }
