@@ -1,6 +1,6 @@
 import { assert } from '../common/assert.js'
 import { type Deferred, deferred } from '../common/deferred.js'
-import { BatchBuilder } from '../record/batch-builder.js'
+import { appendChecked, BatchBuilder } from '../record/batch-builder.js'
 import { headerBytes } from '../record/batch-header.js'
 import type { CompressionType } from '../record/compression/codec.js'
 import type { Field, HeaderField } from '../record/record.js'
@@ -153,7 +153,7 @@ export class ProducerBatch {
 
   append(receipt: Receipt, index: number, timestamp: number, key: Field, value: Field, headers: readonly HeaderField[]): void {
     const position = this.#builder.recordCount
-    this.#builder.append(timestamp, key, value, headers)
+    appendChecked(this.#builder, timestamp, key, value, headers)
     if (receipt !== this.#lastReceipt) {
       this.#lastReceipt = receipt
       const run = this.#runCount++

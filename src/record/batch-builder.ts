@@ -53,6 +53,9 @@ const mostHeaderOverhead = 5 + 5
 const noHeaders: readonly HeaderField[] = []
 const noStamp: BatchStamp = {}
 
+/** As `append` of a builder, for records that were looked at before: a second look would take a fifth of the time that a record takes. */
+export let appendChecked: (builder: BatchBuilder, timestamp: number, key: Field, value: Field, headers: readonly HeaderField[]) => void
+
 /**
  * Puts records into a batch as they come: each is encoded once, where it will stay. `build` adds the header and the checksum.
  * The buffer is kept from batch to batch, so a builder is meant to be used again: append, build, hand the bytes over, reset.
@@ -71,6 +74,10 @@ export class BatchBuilder {
   #maxTimestamp = noTimestamp
   /** The last records, where they are still to be encoded. */
   readonly #gathered = new TextRecords()
+
+  static {
+    appendChecked = (builder, timestamp, key, value, headers) => builder.#append(timestamp, key, value, headers)
+  }
 
   constructor(options: BatchBuilderOptions = {}) {
     expectKnownKeys('a batch builder', options, ['compression', 'initialBytes'])
@@ -121,9 +128,13 @@ export class BatchBuilder {
 
   /** Adds a record with the next offset. */
   append(timestamp: number, key: Field, value: Field, headers: readonly HeaderField[] = noHeaders): void {
-    if (!Number.isSafeInteger(timestamp)) throw notATimestamp(timestamp)
-    if (this.#gathered.isInVain || !Array.isArray(headers) || headers.length > 0 || !isGatheredText(key) || !isGatheredText(value))
-      return this.appendAt(this.#lastOffsetDelta + 1, timestamp, key, value, headers)
+    expectRecord(timestamp, key, value, headers)
+    this.#append(timestamp, key, value, headers)
+  }
+
+  #append(timestamp: number, key: Field, value: Field, headers: readonly HeaderField[]): void {
+    if (this.#gathered.isInVain || headers.length > 0 || !isGatheredText(key) || !isGatheredText(value))
+      return this.#appendAt(this.#lastOffsetDelta + 1, timestamp, key, value, headers)
     const units = (key === null ? 0 : key.length) + (value === null ? 0 : value.length)
     if (!this.#gathered.hasRoomFor(timestamp, units)) this.#encodeGathered()
     this.#gathered.add(timestamp, units, key, value)
@@ -133,11 +144,13 @@ export class BatchBuilder {
 
   /** Adds a record at an offset of its own, relative to the base offset. Offsets must grow. */
   appendAt(offsetDelta: number, timestamp: number, key: Field, value: Field, headers: readonly HeaderField[] = noHeaders): void {
-    if (!Number.isSafeInteger(timestamp)) throw notATimestamp(timestamp)
-    if (!isField(key)) throw notAField('key', key)
-    if (!isField(value)) throw notAField('value', value)
+    expectRecord(timestamp, key, value, headers)
     if (!(Number.isInteger(offsetDelta) && offsetDelta >= 0 && offsetDelta <= largestDelta)) throw notADelta(offsetDelta)
-    if (headers !== noHeaders) expectHeaders(headers)
+    this.#appendAt(offsetDelta, timestamp, key, value, headers)
+  }
+
+  #appendAt(offsetDelta: number, timestamp: number, key: Field, value: Field, headers: readonly HeaderField[]): void {
+    if (offsetDelta > largestDelta) throw notADelta(offsetDelta)
     this.#encodeGathered()
     this.#count(offsetDelta, timestamp)
     this.#encode(offsetDelta, timestamp, key, value, headers)
@@ -304,6 +317,13 @@ function textSize(text: string | null): number {
   if (text === null) return 1
   const length = textLength(text)
   return varintSize(length) + length
+}
+
+function expectRecord(timestamp: number, key: Field, value: Field, headers: readonly HeaderField[]): void {
+  if (!Number.isSafeInteger(timestamp)) throw notATimestamp(timestamp)
+  if (!isField(key)) throw notAField('key', key)
+  if (!isField(value)) throw notAField('value', value)
+  if (headers !== noHeaders) expectHeaders(headers)
 }
 
 function isField(given: unknown): boolean {
