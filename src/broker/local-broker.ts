@@ -292,7 +292,8 @@ export class LocalBroker {
     expectKnownKeys('a client', client, ['clientId', 'clientHost', 'apiVersion', 'origin', 'connection', 'access'])
     if (typeof client.clientId !== 'string') expectString('clientId', client.clientId)
     if (client.clientHost !== undefined) expectString('clientHost', client.clientHost)
-    if (client.apiVersion !== undefined) expectInteger('apiVersion', client.apiVersion, 0, 2 ** 15 - 1)
+    const { apiVersion: given } = client
+    if (given !== undefined && given !== newestVersion) expectInteger('apiVersion', given, 0, 2 ** 15 - 1)
     if (client.origin !== undefined) expectOneOf('origin', client.origin, origins)
     const { clientId, clientHost = '/in-process', apiVersion = newestVersion, origin = 'client', connection } = client
     const standing = client.access && this.#standingOf(client.access, clientId, clientHost)

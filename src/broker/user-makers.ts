@@ -1,11 +1,14 @@
 import { errorNumber } from '../errors.js'
 import type { MetadataDecision } from '../metadata/cluster-metadata.js'
 import type { ScramCredentials } from '../metadata/scram-credentials.js'
+import { anonymous } from '../protocol/access.js'
 import type { RequestOf, ResponseOf } from '../protocol/message.js'
 import type { AlterUserScramCredentials } from '../protocol/messages/alter-user-scram-credentials.js'
 
 type Request = RequestOf<typeof AlterUserScramCredentials>
 type Response = ResponseOf<typeof AlterUserScramCredentials>
+
+const nobody = anonymous.slice('User:'.length)
 
 const refusal = {
   errorCode: errorNumber('CLUSTER_AUTHORIZATION_FAILED'),
@@ -29,6 +32,8 @@ export class UserMakers {
   ): MetadataDecision<Response> {
     for (const name of this.#makers.keys()) if (!credentials.has(name)) this.#makers.delete(name)
     const isAllowed = ({ name }: { readonly name: string }) => {
+      // A user of this name would be taken for nobody, who changes what it likes.
+      if (name === nobody) return false
       return !credentials.has(name) || name === user || this.#makers.get(name) === user
     }
     const deletions = request.deletions.filter(isAllowed)

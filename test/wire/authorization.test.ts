@@ -196,6 +196,7 @@ describe('a listener without an authorizer', () => {
     expect(await alter(zed, { upsertions: [await upsertion('carol', 'stolen')] })).toEqual(denied)
     expect(await alter(zed, { upsertions: [{ ...(await upsertion('carol', 'stolen')), mechanism: 2 }] })).toEqual(denied)
     expect(await alter(zed, { deletions: [{ name: 'carol', mechanism: 1 }] })).toEqual(denied)
+    expect(await alter(zed, { upsertions: [await upsertion('ANONYMOUS', 'nobodys')] })).toEqual(denied)
     const carol = await comeIn(listener, 'carol')
     await expect(comeIn(listener, 'carol', 'stolen')).rejects.toMatchObject({ code: 'SASL_AUTHENTICATION_FAILED' })
     expect(await alter(carol, { upsertions: [await upsertion('carol', 'new')] })).toEqual([0])
