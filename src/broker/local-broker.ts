@@ -318,6 +318,11 @@ export class LocalBroker {
     return this.metadata.scramCredentials.get(user)
   }
 
+  /** The names of the users whom clients made. */
+  scramUsers(): Iterable<string> {
+    return this.metadata.scramCredentials.keys()
+  }
+
   /** The topic by its id when one is given, else by its name. */
   findTopic(name: string, topicId: string): Topic | undefined {
     return topicId === zeroUuid ? this.#store.topics.get(name) : this.#store.byId(topicId)

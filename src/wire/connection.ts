@@ -3,7 +3,7 @@ import { connect as connectTls, type ConnectionOptions as NodeTlsOptions } from 
 import { onAbort } from '../common/abort.js'
 import type { Clock, Timer } from '../common/clock.js'
 import { abortable, type Deferred, deferred } from '../common/deferred.js'
-import { KafkaError } from '../errors.js'
+import { errorNumber, KafkaError } from '../errors.js'
 import { readMessage, writeMessage } from '../protocol/codec.js'
 import type { Api, RequestOf, ResponseOf, VersionRange } from '../protocol/message.js'
 import { MessageReader } from '../protocol/message-reader.js'
@@ -42,6 +42,10 @@ export class Connection {
   #versions: ReadonlyMap<number, VersionRange> = new Map()
   #correlationId = 0
   #failure: KafkaError | undefined
+  #isIntroduced = false
+  /** Whether anything that was asked after the introduction was answered. */
+  #wasAnswered = false
+  #hasHeard = false
   #idle: Timer | undefined
   /** When to authenticate again, by the monotonic clock: before the session ends. */
   #reauthenticateAt = Number.POSITIVE_INFINITY
@@ -57,7 +61,7 @@ export class Connection {
     socket.setNoDelay(true)
     socket.on('data', chunk => this.#take(chunk))
     socket.on('error', error => this.#end(networkFailure(endpoint, error.message, error)))
-    socket.on('end', () => this.#end(networkFailure(endpoint, 'the broker closed it')))
+    socket.on('end', () => this.#closedByBroker())
     socket.on('close', () => this.#end(networkFailure(endpoint, 'it was closed')))
   }
 
@@ -83,6 +87,7 @@ export class Connection {
       await connection.#introduce(() => {
         hasAnswered = true
       })
+      connection.#isIntroduced = true
       return connection
     }
     try {
@@ -233,6 +238,18 @@ export class Connection {
     })
   }
 
+  /**
+   * A broker that wants credentials answers ApiVersions and closes the connection at whatever else is asked, without a word. So the first
+   * question that it leaves open is one of whether that is so.
+   */
+  #closedByBroker(): void {
+    const isDeaf = !this.#hasHeard && !this.#options.tls
+    const hint = isDeaf ? ' before it said anything: it may speak TLS on this port (`tls`)' : ''
+    const failure = networkFailure(this.endpoint, `the broker closed it${hint}`)
+    const isSilent = !this.#options.sasl && this.#isIntroduced && !this.#wasAnswered && this.#pending.length > 0
+    this.#end(failure, isSilent ? Connection.saslRefusal(this.endpoint, this.#options) : undefined)
+  }
+
   /** Ends the connection; what is still to be answered rejects with `reason`. */
   close(reason: KafkaError = new KafkaError('CLOSED', 'The connection is closed')): void {
     this.#end(reason)
@@ -262,7 +279,12 @@ export class Connection {
     if (!sasl) return
     const handshake = await this.#send(SaslHandshake, 1, { mechanism: sasl.mechanism })
     if (handshake.errorCode !== 0) {
-      throw KafkaError.fromNumber(handshake.errorCode, `The broker offers ${handshake.mechanisms.join(', ') || 'no SASL mechanism'}`)
+      const offered = `The broker offers ${handshake.mechanisms.join(', ') || 'no SASL mechanism'}`
+      const wantsNone = handshake.errorCode === errorNumber('ILLEGAL_SASL_STATE')
+      throw KafkaError.fromNumber(
+        handshake.errorCode,
+        wantsNone ? 'The broker asks for no credentials on this port: leave out `sasl`' : offered
+      )
     }
     const exchange = clientExchange(sasl)
     const version = commonVersion(SaslAuthenticate, this.#versions.get(SaslAuthenticate.key), {})
@@ -292,6 +314,11 @@ export class Connection {
   }
 
   #take(chunk: Uint8Array): void {
+    if (!this.#hasHeard && isTlsAlert(chunk)) {
+      this.#end(networkFailure(this.endpoint, 'the broker speaks TLS on this port: give `tls`'))
+      return
+    }
+    this.#hasHeard = true
     try {
       for (const frame of this.#frames.push(chunk)) this.#answer(frame)
     } catch (error) {
@@ -308,6 +335,7 @@ export class Connection {
       throw new KafkaError('NETWORK_EXCEPTION', `${shownEndpoint(this.endpoint)} answered out of order`)
     }
     pending.timer?.cancel()
+    if (this.#isIntroduced) this.#wasAnswered = true
     if (this.#pending.length === 0) this.#rest()
     const { api } = pending
     const version = api === ApiVersions && readsAsVersion0(reader) ? 0 : pending.version
@@ -337,17 +365,43 @@ export class Connection {
     return new KafkaError('REQUEST_TIMED_OUT', `${shownEndpoint(this.endpoint)} did not answer ${api.name} within ${timeoutMs} ms`)
   }
 
-  #end(failure: KafkaError): void {
+  #end(failure: KafkaError, better?: Promise<KafkaError | undefined>): void {
     if (this.#failure) return
     this.#failure = failure
     this.#idle?.cancel()
     this.#socket.destroy()
-    for (const pending of this.#pending.splice(0)) {
-      pending.timer?.cancel()
-      pending.reject(failure)
+    const unanswered = this.#pending.splice(0)
+    for (const { timer } of unanswered) timer?.cancel()
+    const reject = (reason: KafkaError) => {
+      for (const pending of unanswered) pending.reject(reason)
     }
+    if (better) void better.then(reason => reject(reason ?? failure))
+    else reject(failure)
     for (const send of this.#held?.splice(0) ?? []) send()
     this.#onEnd(this)
+  }
+
+  /** What the broker says of SASL, to a client that has no credentials for it. */
+  async #refusal(): Promise<KafkaError | undefined> {
+    const { errorCode, mechanisms } = await this.send(SaslHandshake, 1, { mechanism: '' })
+    if (errorCode !== errorNumber('UNSUPPORTED_SASL_MECHANISM')) return undefined
+    const message = `${shownEndpoint(this.endpoint)} takes no client without credentials: give \`sasl\` with one of ${mechanisms.join(', ')}`
+    return new KafkaError('SASL_AUTHENTICATION_FAILED', message)
+  }
+
+  /** Asks a broker that has closed a connection whether it wants credentials; on a connection of its own, as none survives the answer. */
+  static async saslRefusal(endpoint: Endpoint, options: ConnectionOptions): Promise<KafkaError | undefined> {
+    try {
+      const connection = await Connection.open(endpoint, options)
+      try {
+        return await connection.#refusal()
+      } finally {
+        connection.close()
+      }
+    } catch {
+      // It says nothing: the connection has failed as any other does.
+      return undefined
+    }
   }
 }
 
@@ -370,6 +424,11 @@ function readsAsVersion0(reader: MessageReader): boolean {
   return errorCode === unsupportedVersion
 }
 
+/** Whether this is how a TLS server complains of a client that does not speak TLS. */
+function isTlsAlert(chunk: Uint8Array): boolean {
+  return chunk[0] === 0x15 && chunk[1] === 0x03
+}
+
 function newSocket({ host, port }: Endpoint, tls: ConnectionOptions['tls']): Socket {
   if (!tls) return connectTcp({ host, port })
   const servername = isIP(host) ? {} : { servername: host }
@@ -378,13 +437,23 @@ function newSocket({ host, port }: Endpoint, tls: ConnectionOptions['tls']): Soc
 
 function connected(socket: Socket, tls: ConnectionOptions['tls']): Promise<void> {
   return new Promise((resolve, reject) => {
+    const failed = (error: NodeJS.ErrnoException) => reject(tls && isNoTls(error) ? noTls(error) : error)
     socket.once(tls ? 'secureConnect' : 'connect', () => {
-      socket.off('error', reject)
+      socket.off('error', failed)
       resolve()
     })
-    socket.once('error', reject)
+    socket.once('error', failed)
     socket.once('close', () => reject(new Error('it was closed')))
   })
+}
+
+/** How it looks when the other side answers a TLS handshake with something else. */
+function isNoTls({ code = '' }: NodeJS.ErrnoException): boolean {
+  return code === 'ERR_SSL_WRONG_VERSION_NUMBER'
+}
+
+function noTls(cause: Error): Error {
+  return new Error(`there was no TLS handshake (${cause.message}); the broker may not speak TLS on this port`, { cause })
 }
 
 const timeout = { keepAlive: true, givesUp: true }

@@ -37,6 +37,11 @@ export interface ListenOptions {
    */
   readonly connectionsMaxReauthMs?: number
   /**
+   * Milliseconds after which a client hears that it could not be authenticated, as Kafka's `connection.failed.authentication.delay.ms`. Clients at
+   * one address hear it so far apart, up to 2 seconds late. 0: at once. Default: 100.
+   */
+  readonly connectionFailedAuthenticationDelayMs?: number
+  /**
    * The cluster's ACLs decide what each client may do, as Kafka's `StandardAuthorizer` decides: what no ACL allows is refused. ACLs are made by
    * `cluster.admin().createAcls`, by `kafka-acls`, and by every client that may alter the cluster. Default: `true` where `superUsers` or
    * `allowEveryoneIfNoAclFound` is given, else `false`: then whoever is let in may do everything, but cannot change the users of others.
@@ -87,6 +92,7 @@ const listenDefaults = Object.freeze({
   idleTimeoutMs: 600_000,
   stallTimeoutMs: 30_000,
   connectionsMaxReauthMs: 0,
+  connectionFailedAuthenticationDelayMs: 100,
   superUsers: [] as readonly string[],
   authorizeTimeoutMs: 5000,
   clock: systemClock
@@ -120,6 +126,7 @@ export function checkListenOptions(given: ListenOptions): CheckedListenOptions {
   if (options.tls !== undefined) expectClientAuth(options.tls)
   if (options.sasl !== undefined) checkSasl(options.sasl)
   expectInteger('connectionsMaxReauthMs', options.connectionsMaxReauthMs, 0)
+  expectInteger('connectionFailedAuthenticationDelayMs', options.connectionFailedAuthenticationDelayMs, 0, 60_000)
   if (options.connectionsMaxReauthMs > 0 && options.sasl === undefined)
     throw new TypeError('Expected `connectionsMaxReauthMs` only together with `sasl`: without it no client authenticates')
   if (options.maxVersions !== undefined && !isPlainObject(options.maxVersions))

@@ -18,6 +18,7 @@ import { FrameMemory } from './frame-memory.js'
 import { accessRules, type CheckedListenOptions, checkListenOptions, type ListenOptions, mechanismsOf } from './listener-options.js'
 import { Authentication, type AuthenticationRules } from './sasl/authentication.js'
 import { credentials } from './sasl/credentials.js'
+import { FailureDelay } from './sasl/failure-delay.js'
 import type { ScramCredential } from './sasl/scram-keys.js'
 import { Users } from './sasl/users.js'
 import { ServedApis } from './served-apis.js'
@@ -36,6 +37,8 @@ export interface Connectable {
   }): Broker
   /** What the node keeps of a user whom clients made (AlterUserScramCredentials), by Kafka's numbers of the mechanisms. */
   scramCredentials?(user: string): ReadonlyMap<number, ScramCredential> | undefined
+  /** The names of these users, so that the answer to an unknown name can look like that to one of them. */
+  scramUsers?(): Iterable<string>
 }
 
 /** Something that may have such a node in this process: a `Cluster`. */
@@ -138,6 +141,7 @@ export class Listener extends Emitter<ListenerEvents> implements AsyncDisposable
       mechanisms: sasl ? mechanismsOf(sasl) : [],
       tokens: sasl?.oauthBearer && { options: sasl.oauthBearer, clock, tell },
       maxReauthMs: options.connectionsMaxReauthMs,
+      failureDelay: new FailureDelay(clock, options.connectionFailedAuthenticationDelayMs),
       clock
     }
     this.#served = served
@@ -148,7 +152,7 @@ export class Listener extends Emitter<ListenerEvents> implements AsyncDisposable
     this.#server = tls ? createTlsServer({ handshakeTimeout, ...(serverTlsOptions(tls) as NodeTlsOptions) }) : createServer()
     this.#server.on('connection', socket => this.#admit(socket))
     if (tls) this.#server.on('secureConnection', socket => this.#identify(socket, tls))
-    if (tls) this.#server.on('tlsClientError', (error, socket) => this.#turnedAway(socket, `TLS: ${error.message}`))
+    if (tls) this.#server.on('tlsClientError', (error, socket) => this.#turnedAway(socket, tlsTrouble(error)))
     this.#server.on('error', error => this.emit('error', error))
   }
 
@@ -333,6 +337,12 @@ const closeGraceMs = 5000
 
 function peerOf({ remoteAddress, remotePort }: Socket): string {
   return `${remoteAddress} ${remotePort}`
+}
+
+/** Why there is no TLS with a client. */
+function tlsTrouble({ message, code }: NodeJS.ErrnoException): string {
+  const isPlain = code === 'ERR_SSL_WRONG_VERSION_NUMBER' || code === 'ERR_SSL_PACKET_LENGTH_TOO_LONG' || code === 'ERR_SSL_HTTP_REQUEST'
+  return isPlain ? `TLS: the client does not speak it, as this port does (${message})` : `TLS: ${message}`
 }
 
 function timedOut(what: string, option: string, limitMs: number): KafkaError {

@@ -68,7 +68,9 @@ export class RemoteBrokers implements Brokers {
       return broker.request(api, body, signal)
     }
     const addresses = [...new Set(this.#all().map(({ endpoint }) => shownEndpoint(endpoint)))].join(', ')
-    throw new KafkaError('NETWORK_EXCEPTION', `No broker can be reached: ${addresses}`, { cause: failures[0] })
+    const [failure, ...others] = failures
+    const why = failure instanceof Error && others.length === 0 ? ` (${failure.message})` : ''
+    throw new KafkaError('NETWORK_EXCEPTION', `No broker can be reached: ${addresses}${why}`, { cause: failure })
   }
 
   #candidates(): RemoteBroker[] {

@@ -63,6 +63,7 @@ export class ServerConnection {
   #asking: (() => void) | undefined
   #busy = false
   #hanging = false
+  #hasHeard = false
   #ended = false
   #closing = false
   #reason: KafkaError | undefined
@@ -132,6 +133,11 @@ export class ServerConnection {
 
   #take(chunk: Uint8Array): void {
     if (this.#ended) return
+    if (!this.#hasHeard && isTlsHandshake(chunk)) {
+      this.#end(new KafkaError('INVALID_REQUEST', 'The client speaks TLS, and this port does not (`tls`)'))
+      return
+    }
+    this.#hasHeard = true
     try {
       for (const frame of this.#frames.push(chunk)) {
         this.#waiting.push({ frame, reserved: this.#reserved, from: this.#reservedFrom })
@@ -270,4 +276,9 @@ export class ServerConnection {
     for (const waiting of this.#waiting.splice(0)) waiting.from.give(waiting.reserved)
     this.#writer.end()
   }
+}
+
+/** Whether a connection begins as one of TLS does: as a size of a request these bytes would mean 369 million. */
+function isTlsHandshake(chunk: Uint8Array): boolean {
+  return chunk[0] === 0x16 && chunk[1] === 0x03
 }

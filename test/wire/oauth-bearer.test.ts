@@ -47,7 +47,8 @@ afterEach(async () => {
 async function open(oauthBearer: Partial<OAuthBearerServerOptions> = {}, options: ListenOptions = {}) {
   const clock = new VirtualClock()
   const node = new ScriptedNode().answer(Heartbeat, () => ({ errorCode: 0 }))
-  const listener = await listen(node, { sasl: { oauthBearer: { validate, ...oauthBearer } }, clock, ...options })
+  const atOnce = { connectionFailedAuthenticationDelayMs: 0 }
+  const listener = await listen(node, { sasl: { oauthBearer: { validate, ...oauthBearer } }, clock, ...atOnce, ...options })
   ends.push(() => listener.close())
   const [reasons, errors]: [string[], string[]] = [[], []]
   listener.on('disconnected', ({ reason }) => reason && reasons.push(`${reason.code}: ${reason.message}`))

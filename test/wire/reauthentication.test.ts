@@ -26,7 +26,13 @@ afterEach(async () => {
 async function open(node: ScriptedNode, options: ListenOptions = {}) {
   const clock = new VirtualClock()
   const users = await Users.of({ alice: 'secret', bob: 'secret' })
-  const listener = await listen(node, { sasl: { users }, connectionsMaxReauthMs: 10_000, clock, ...options })
+  const listener = await listen(node, {
+    sasl: { users },
+    connectionsMaxReauthMs: 10_000,
+    clock,
+    connectionFailedAuthenticationDelayMs: 0,
+    ...options
+  })
   ends.push(() => listener.close())
   const reasons: string[] = []
   listener.on('disconnected', ({ reason }) => reasons.push(`${reason?.code}: ${reason?.message}`))

@@ -9,6 +9,7 @@ import { SaslHandshake } from '../../src/protocol/messages/sasl-handshake.js'
 import { Connection } from '../../src/wire/connection.js'
 import { listen } from '../../src/wire/listener.js'
 import { clientExchange } from '../../src/wire/sasl/client-exchange.js'
+import { credentials } from '../../src/wire/sasl/credentials.js'
 import { type PasswordMechanism, passwordMechanisms } from '../../src/wire/sasl/sasl-options.js'
 import { serverExchange } from '../../src/wire/sasl/server-exchange.js'
 import { Users } from '../../src/wire/sasl/users.js'
@@ -117,7 +118,7 @@ describe('SCRAM', () => {
 
   it('refuses a server that does not know the password', async () => {
     const client = clientExchange({ mechanism: 'SCRAM-SHA-256', username: 'alice', password: 'secret' })
-    const server = serverExchange('SCRAM-SHA-256', await users)
+    const server = serverExchange('SCRAM-SHA-256', credentials(await users, {}))
     const first = await server.step((await client.next(new Uint8Array(0))) as Uint8Array)
     await server.step((await client.next(first)) as Uint8Array)
     await expect(client.next(text('v=AAAA'))).rejects.toThrow('could not prove')
@@ -125,7 +126,7 @@ describe('SCRAM', () => {
 
   it('does not tell who is a user: a name that nobody has is given a salt as well, and always the same', async () => {
     const saltOf = async (name: string) => {
-      const first = await serverExchange('SCRAM-SHA-256', await users).step(text(`n,,n=${name},r=abc`))
+      const first = await serverExchange('SCRAM-SHA-256', credentials(await users, {})).step(text(`n,,n=${name},r=abc`))
       return /s=([^,]+),i=4096$/.exec(new TextDecoder().decode(first))?.[1]
     }
     const salts = [await saltOf('alice'), await saltOf('bob'), await saltOf('carol')]
@@ -137,7 +138,7 @@ describe('SCRAM', () => {
   it.each(['', 'n,,', 'n,,n=alice', 'p=tls-unique,,n=alice,r=abc', 'n,,n=al=ice,r=abc', 'n,a=bob,n=alice,r=abc', '\0\0', 'n,,n=alice,r='])(
     'refuses %j',
     async message => {
-      await expect(serverExchange('SCRAM-SHA-256', await users).step(text(message))).rejects.toMatchObject({
+      await expect(serverExchange('SCRAM-SHA-256', credentials(await users, {})).step(text(message))).rejects.toMatchObject({
         code: 'SASL_AUTHENTICATION_FAILED'
       })
     }
@@ -152,7 +153,7 @@ describe('SCRAM', () => {
     ['a short proof', (final: string) => final.replace(/p=.*/, 'p=AAAA')]
   ])('refuses a last message with %s', async (_, change) => {
     const client = clientExchange({ mechanism: 'SCRAM-SHA-256', username: 'alice', password: 'secret' })
-    const server = serverExchange('SCRAM-SHA-256', await users)
+    const server = serverExchange('SCRAM-SHA-256', credentials(await users, {}))
     const first = await server.step((await client.next(new Uint8Array(0))) as Uint8Array)
     const final = new TextDecoder().decode((await client.next(first)) as Uint8Array)
     await expect(server.step(text(change(final)))).rejects.toMatchObject({ code: 'SASL_AUTHENTICATION_FAILED' })

@@ -6,6 +6,7 @@ import { ApiVersions } from '../../protocol/messages/api-versions.js'
 import { SaslAuthenticate } from '../../protocol/messages/sasl-authenticate.js'
 import { SaslHandshake } from '../../protocol/messages/sasl-handshake.js'
 import type { Credentials } from './credentials.js'
+import type { FailureDelay } from './failure-delay.js'
 import { OAuthServer, type TokenRules } from './oauth-server.js'
 import type { SaslMechanism } from './sasl-options.js'
 import { type ServerExchange, serverExchange } from './server-exchange.js'
@@ -20,6 +21,8 @@ export interface AuthenticationRules {
   /** Milliseconds after which a client has to authenticate again; 0: never. */
   readonly maxReauthMs: number
   readonly clock: Clock
+  /** Holds back what clients hear that failed: who guesses passwords has to wait for each answer. */
+  readonly failureDelay: FailureDelay
 }
 
 /** A client that has proved who it is. */
@@ -75,7 +78,9 @@ export class Authentication {
       if (beforeAuthentication.includes(api)) return undefined
       // Some clients take the refusal of their token for its acceptance.
       const refused = this.#exchange?.refusal
-      return refused ? failureOf(refused) : new KafkaError('ILLEGAL_SASL_STATE', `${api.name} was asked before authentication`)
+      return refused
+        ? failureOf(refused)
+        : new KafkaError('ILLEGAL_SASL_STATE', `${api.name} was asked before authentication: the client has given no credentials`)
     }
     if (this.#exchange) {
       if (api === SaslAuthenticate) return undefined
@@ -121,13 +126,18 @@ export class Authentication {
       const authBytes = await this.#step(this.#exchange, token)
       return { errorCode: 0, authBytes, sessionLifetimeMs: this.#exchange ? 0 : this.#lifetimeMs() }
     } catch (error) {
+      await this.#rules.failureDelay.of(this.#clientHost)
       this.#failure = failureOf(error)
       return { errorCode: errorNumberOf(error), errorMessage: `Authentication failed: ${reasonOf(error)}`, authBytes: none }
     }
   }
 
   rawToken(token: Uint8Array): Promise<Uint8Array> {
-    return this.#exchange ? this.#step(this.#exchange, token) : Promise.reject(new KafkaError('ILLEGAL_SASL_STATE'))
+    if (!this.#exchange) return Promise.reject(new KafkaError('ILLEGAL_SASL_STATE'))
+    return this.#step(this.#exchange, token).catch(async error => {
+      await this.#rules.failureDelay.of(this.#clientHost)
+      throw error
+    })
   }
 
   #exchangeFor(mechanism: SaslMechanism, credentials: Credentials): ServerExchange {

@@ -1,26 +1,36 @@
 import type { ScramMechanism } from './sasl-options.js'
 import type { ScramCredential } from './scram-keys.js'
+import { StandIn } from './stand-in.js'
 import type { Users } from './users.js'
 
 /** Where authentication finds what is kept of a user's password. */
 export interface Credentials {
   of(name: string): ReadonlyMap<ScramMechanism, ScramCredential>
+  /** What looks like it, for a name that there is not. */
+  standIn(name: string): ReadonlyMap<ScramMechanism, ScramCredential>
 }
 
 /** Who keeps the users whom clients made. */
 interface UserKeeper {
   scramCredentials?(user: string): ReadonlyMap<number, ScramCredential> | undefined
+  /** The names of these users. */
+  scramUsers?(): Iterable<string>
 }
 
 /** Those whom a listener was given come first, as they stand; all others are those whom the node keeps. */
 export function credentials(given: Users, keeper: UserKeeper): Credentials {
-  return {
-    of(name) {
-      const own = given.of(name)
-      if (own.size > 0) return own
-      return new Map([...(keeper.scramCredentials?.(name) ?? [])].map(([number, credential]) => [mechanisms[number], credential]))
-    }
+  const kept = (name: string) =>
+    new Map([...(keeper.scramCredentials?.(name) ?? [])].map(([number, credential]) => [mechanisms[number], credential]))
+  const of = (name: string) => {
+    const own = given.of(name)
+    return own.size > 0 ? own : kept(name)
   }
+  function* all() {
+    for (const name of given.names) yield given.of(name)
+    for (const name of keeper.scramUsers?.() ?? []) yield kept(name)
+  }
+  const standIn = new StandIn(all)
+  return { of, standIn: name => standIn.of(name) }
 }
 
 const mechanisms: Readonly<Record<number, ScramMechanism>> = { 1: 'SCRAM-SHA-256', 2: 'SCRAM-SHA-512' }

@@ -1,4 +1,4 @@
-import { createHmac, randomBytes } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import { readText, textBytes } from '../../common/bytes.js'
 import { KafkaError } from '../../errors.js'
 import type { Credentials } from './credentials.js'
@@ -35,8 +35,10 @@ class PlainServer implements ServerExchange {
     const parts = readText(token, 0, token.length).split('\0')
     if (parts.length !== 3 || this.user !== undefined) throw refused('Expected an authorization id, a user name and a password')
     const [authorizationId, name, password] = parts
-    const known = [...this.#credentials.of(name)][0]
-    const [mechanism, credential] = known ?? (['SCRAM-SHA-256', stranger(name)] as const)
+    // Both are looked up each time: what is known costs no more than what is not.
+    const [known] = this.#credentials.of(name)
+    const [unknown] = this.#credentials.standIn(name)
+    const [mechanism, credential] = known ?? unknown
     const salted = await inTurn(() => saltPassword(mechanism, password, credential.salt, credential.iterations))
     const { storedKey } = credentialOf(mechanism, salted, credential.salt, credential.iterations)
     if (!known || !sameBytes(storedKey, credential.storedKey)) throw refused('Invalid user name or password')
@@ -83,9 +85,11 @@ class ScramServer implements ServerExchange {
     this.#name = unescapeName(scramField(fields, 'n'))
     if (match[1] && unescapeName(match[1]) !== this.#name) throw refused('The authorization id must be the user name')
     this.#credential = this.#credentials.of(this.#name).get(this.#mechanism)
+    const standIn = this.#credentials.standIn(this.#name)
+    const [anyOther] = standIn.values()
     this.#serverNonce = base64(randomBytes(24))
     this.#channelBinding = base64(textBytes(text.slice(0, text.length - match[2].length)))
-    const { salt, iterations } = this.#credential ?? stranger(this.#name)
+    const { salt, iterations } = this.#credential ?? standIn.get(this.#mechanism) ?? anyOther
     const answer = `r=${scramField(fields, 'r')}${this.#serverNonce},s=${base64(salt)},i=${iterations}`
     this.#firstMessages = `${match[2]},${answer}`
     return answer
@@ -106,15 +110,6 @@ class ScramServer implements ServerExchange {
     return `v=${base64(serverSignature(this.#mechanism, this.#credential.serverKey, authMessage))}`
   }
 }
-
-/** Stands in for a user that does not exist, so that the answer takes as long, and looks the same, each time: a name has its salt. */
-function stranger(name: string): ScramCredential {
-  const salt = createHmac('sha256', secret).update(name).digest().subarray(0, 24)
-  return { salt, iterations: 4096, storedKey: noKey, serverKey: noKey }
-}
-
-const secret = randomBytes(32)
-const noKey = new Uint8Array(32)
 
 function refused(reason: string): KafkaError {
   return new KafkaError('SASL_AUTHENTICATION_FAILED', reason)
