@@ -13,7 +13,7 @@ const done = Promise.resolve()
  * of that moment: nothing is half done then, so they may call whatever they like. What a listener throws, or rejects with, becomes an
  * `error` event; where nobody listens to that, or it was a listener of `error`, a warning of the process.
  *
- * Listening for an event that there is not, or with what is no function, throws a `TypeError`.
+ * Listening with what is no function throws a `TypeError`; for an event that there is not, the process gets a warning.
  */
 export abstract class Emitter<E extends EventEmitter.ValidEventTypes> extends EventEmitter<E> {
   readonly #guards = new WeakMap<AnyListener, AnyListener>()
@@ -80,9 +80,8 @@ export abstract class Emitter<E extends EventEmitter.ValidEventTypes> extends Ev
   #expectEvent(event: unknown, listener: unknown): void {
     expectFunction('listener', listener)
     if (this.#names === undefined || this.#names.includes(event as string)) return
-    throw new TypeError(
-      `There is no event \`${String(event)}\`; ${didYouMean(String(event), this.#names)}there are ${this.#names.join(', ')}`
-    )
+    const text = `There is no event \`${String(event)}\`; ${didYouMean(String(event), this.#names)}there are ${this.#names.join(', ')}`
+    this.#warnings.warn(text, 'UNKNOWN_EVENT')
   }
 
   #emitError(error: unknown, who: string): boolean {

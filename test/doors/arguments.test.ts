@@ -154,6 +154,7 @@ const takesNothing = new Set([
 /** Methods that only the library itself calls: what they are given has been checked at another door. */
 const ofTheNode = new Set<string>([
   'LocalBroker.scramCredentials',
+  'LocalBroker.scramUsers',
   'LocalBroker.findTopic',
   'LocalBroker.unknownTopicError',
   'LocalBroker.heldBecause',

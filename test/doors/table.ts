@@ -245,7 +245,7 @@ export const doors: readonly Door[] = [
     door(
       `Emitter.${name}`,
       (w, event: never, listener: never) => w.cluster[name](event, listener),
-      place('event', nothing, 'closed'),
+      place('event', anything, 'closed'),
       place('listener', func, () => () => {})
     )
   ),
@@ -854,6 +854,7 @@ export const doors: readonly Door[] = [
         authorize: opt(func),
         authorizeTimeoutMs: positive,
         connectionsMaxReauthMs: ms,
+        connectionFailedAuthenticationDelayMs: ms,
         clock: opt(clock)
       })
     )
