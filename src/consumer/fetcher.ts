@@ -1,6 +1,7 @@
 import type { MetadataCache } from '../client/metadata-cache.js'
 import type { Backoff } from '../client/retry.js'
 import type { Clock, Timer } from '../common/clock.js'
+import { isPromise } from '../common/deferred.js'
 import { release } from '../common/lease.js'
 import { type Absentee, type Turns, turnsOf } from '../common/turns.js'
 import { errorCodeOf, errorNumber, KafkaError } from '../errors.js'
@@ -49,6 +50,8 @@ interface Node {
   /** The number of the last fetch; the answer to another counts for nothing. */
   fetch: number
   isFetching: boolean
+  /** Its answer came at once, and is about to be taken. */
+  isAnswered: boolean
   /** Fetches that were given up and that the broker has yet to answer: elsewhere they hold a connection. */
   leftBehind: Set<number>
   /** The fetch under way is to be given up as soon as another that was given up has been answered. */
@@ -167,8 +170,8 @@ export class Fetcher implements Absentee {
   }
 
   #giveUp(node: Node): void {
-    // A node in this process ends a fetch at once.
-    if (tellsFate(node.controller.signal)) {
+    // A node in this process ends a fetch at once, or has answered it already.
+    if (node.isAnswered || tellsFate(node.controller.signal)) {
       this.#answered(node)
       node.controller.abort(new KafkaError('CLOSED', 'The fetch was given up for another'))
       node.controller = new AbortController()
@@ -303,7 +306,15 @@ export class Fetcher implements Absentee {
     let node = this.#nodes.get(id)
     if (!node) {
       const controller = new AbortController()
-      const state = { isFetching: false, isDue: false, isStale: false, isResting: false, hasFull: false, isPatient: false }
+      const state = {
+        isFetching: false,
+        isAnswered: false,
+        isDue: false,
+        isStale: false,
+        isResting: false,
+        hasFull: false,
+        isPatient: false
+      }
       node = { id, controller, fetch: 0, leftBehind: new Set(), asked: [], wanted: [], rest: new Rest(), ...state }
       this.#nodes.set(id, node)
     }
@@ -321,7 +332,7 @@ export class Fetcher implements Absentee {
     node.asked = partitions
     this.#turns.left(this)
     // Never answered at once: whoever asks is in the midst of reading.
-    this.#ask(broker, this.#request(fetch, partitions, room, isPassing), node.controller.signal).then(
+    this.#ask(node, broker, this.#request(fetch, partitions, room, isPassing)).then(
       response => {
         if (node.fetch !== fetch || !node.isFetching) {
           releaseAll(response)
@@ -348,8 +359,11 @@ export class Fetcher implements Absentee {
   }
 
   /** What stands between may be the user's, and throw. */
-  async #ask(broker: Broker, request: FetchRequest, signal: AbortSignal): Promise<FetchResponse> {
-    return broker.request(Fetch, request, signal)
+  async #ask(node: Node, broker: Broker, request: FetchRequest): Promise<FetchResponse> {
+    node.isAnswered = false
+    const response = broker.request(Fetch, request, node.controller.signal)
+    node.isAnswered = !isPromise(response)
+    return response
   }
 
   #request(fetch: number, partitions: AssignedPartition[], room: number, isPassing: boolean): FetchRequest {
