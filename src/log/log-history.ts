@@ -154,9 +154,9 @@ export class LogHistory {
     this.#knowsEpochs = true
   }
 
-  /** The log was cut at `endOffset`: goes back to a snapshot before it. Returns from where on the batches have to be noted again. */
+  /** The log was cut at `endOffset`, -1 where nothing is kept: goes back to a snapshot before it. Returns from where on the batches have to be noted again. */
   async cutAt(endOffset: number): Promise<number> {
-    this.forgetEpochsFrom(endOffset)
+    this.forgetEpochsFrom(Math.max(endOffset, 0))
     const beyond = this.#snapshots.filter(offset => offset > endOffset)
     this.#snapshots = this.#snapshots.filter(offset => offset <= endOffset)
     for (const offset of beyond) await this.#storage.remove(this.#snapshotPath(offset))
