@@ -190,10 +190,11 @@ function recordsOf(bytes: Uint8Array, options: CompleteLogOptions, now: number, 
   const oldest = stampsTime || messageTimestampBeforeMaxMs < 0 ? Number.NEGATIVE_INFINITY : now - messageTimestampBeforeMaxMs
   const newest = stampsTime || messageTimestampAfterMaxMs < 0 ? Number.POSITIVE_INFINITY : dates.latest() + messageTimestampAfterMaxMs
   const needsKeys = compacts(options)
-  return walkRecords(bytes, needsKeys, oldest, newest)
+  return walkRecords(bytes, needsKeys, oldest, newest, stampsTime)
 }
 
-function walkRecords(bytes: Uint8Array, needsKeys: boolean, oldest: number, newest: number): RecordsSummary {
+function walkRecords(bytes: Uint8Array, needsKeys: boolean, oldest: number, newest: number, stampsTime: boolean): RecordsSummary {
+  const hasAppendTime = (attributesAt(bytes, 0) & attribute.logAppendTime) !== 0
   const baseOffset = baseOffsetAt(bytes, 0)
   let errors: RecordError[] | undefined
   let badTime = false
@@ -206,6 +207,10 @@ function walkRecords(bytes: Uint8Array, needsKeys: boolean, oldest: number, newe
     if (timestamp > maxTimestamp) maxTimestamp = timestamp
     if (needsKeys && cursor.keyLength < 0) {
       errors = noted(errors, recordCount, 'A compacted topic cannot take a record without a key')
+    } else if (hasAppendTime && (stampsTime || timestamp === -1)) {
+      // Kafka lets it pass only where the time of the producer counts, and is there.
+      badTime = true
+      errors = noted(errors, recordCount, 'A producer must not set the timestamp type to LogAppendTime')
     } else if (timestamp !== -1 && (timestamp < oldest || timestamp > newest)) {
       badTime = true
       errors = noted(errors, recordCount, `The timestamp ${timestamp} is out of range, it must lie between ${oldest} and ${newest}`)

@@ -179,9 +179,12 @@ export function produceCases(stage: Stage): void {
   })
 
   it('leaves it to the log to say when a record was appended', async () => {
-    const name = fresh('stamped')
-    await stage.client.createTopic(name, 1, { 'message.timestamp.type': 'LogAppendTime' })
-    expect(await stage.client.produce(name, 0, stamped({ logAppendTime: Date.now() }))).toMatchObject({ error: 'NONE', baseOffset: 0 })
+    const [stamping, keeping] = [fresh('stamping'), fresh('keeping')]
+    await stage.client.createTopic(stamping, 1, { 'message.timestamp.type': 'LogAppendTime' })
+    await stage.client.createTopic(keeping)
+    const claiming = stamped({ logAppendTime: Date.now() })
+    expect(await stage.client.produce(stamping, 0, claiming)).toMatchObject({ error: 'INVALID_TIMESTAMP' })
+    expect(await stage.client.produce(keeping, 0, claiming)).toMatchObject({ error: 'NONE' })
   })
 
   it.each(codecs)('stamps batches in %s of a topic with LogAppendTime, and their checksum still fits', async codec => {
