@@ -39,6 +39,16 @@ const operationsOf: { readonly [T in AclResourceType]?: readonly AuthorizedOpera
   cluster: ['create', 'alter', 'describe', 'clusterAction', 'describeConfigs', 'alterConfigs', 'idempotentWrite']
 }
 
+/** Operations as one number: the sum of 2 to the power of the number of each. */
+function sumOf(operations: readonly AuthorizedOperation[]): number {
+  return operations.reduce((sum, operation) => sum + 2 ** aclOperations[operation], 0)
+}
+
+/** All operations that a kind of resource has, as `Access.operationsOn` tells them. */
+export function allOperationsOn(type: AclResourceType): number {
+  return sumOf(operationsOf[type] ?? [])
+}
+
 /** What one client may do. The answers are here at once, unless the rules have an `authorize` function that takes its time. */
 export class Access {
   readonly #asker: Asker
@@ -89,7 +99,7 @@ export class Access {
   operationsOn(type: AclResourceType, name: string): MaybePromise<number> {
     const operations = operationsOf[type] ?? []
     const answers = this.#askAll(operations.map(operation => () => this.may(operation, type, name)))
-    return whenThere(answers, all => operations.reduce((sum, operation, i) => (all[i] ? sum + 2 ** aclOperations[operation] : sum), 0))
+    return whenThere(answers, all => sumOf(operations.filter((_, i) => all[i])))
   }
 
   #mayByAcls(operation: AuthorizedOperation, type: AclResourceType, name: string): boolean {

@@ -1,6 +1,6 @@
 import { errorNumber } from '../errors.js'
 import type { MetadataDecision } from '../metadata/cluster-metadata.js'
-import type { ScramCredentials } from '../metadata/scram-credentials.js'
+import { type ScramCredentials, usersIn } from '../metadata/scram-credentials.js'
 import { anonymous } from '../protocol/access.js'
 import type { RequestOf, ResponseOf } from '../protocol/message.js'
 import type { AlterUserScramCredentials } from '../protocol/messages/alter-user-scram-credentials.js'
@@ -41,7 +41,7 @@ export class UserMakers {
     const { response, records } = decide({ deletions, upsertions })
     for (const record of records)
       if (record.type === 'userScramCredential' && !credentials.has(record.name)) this.#makers.set(record.name, user)
-    const refused = [...new Set([...request.deletions, ...request.upsertions].filter(each => !isAllowed(each)).map(({ name }) => name))]
+    const refused = usersIn(request).filter(name => !isAllowed({ name }))
     const results = [...response.results, ...refused.map(name => ({ user: name, ...refusal }))]
     return { response: { ...response, results }, records }
   }

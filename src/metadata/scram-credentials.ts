@@ -33,16 +33,21 @@ type Alter = RequestOf<typeof AlterUserScramCredentials>
 export type ScramUpsertion = Alter['upsertions'][number]
 export type ScramKeys = Pick<ScramCredentialState, 'storedKey' | 'serverKey'>
 
+/** The users that a request changes, each once. */
+export function usersIn({ deletions, upsertions }: Alter): string[] {
+  return [...new Set([...deletions, ...upsertions].map(({ name }) => name))]
+}
+
 /** Decides on changes of users (KIP-554): all changes of a user are made, or none. `keys` are those of each upsertion that is valid by itself. */
 export function alterUserScramCredentials(
   credentials: ScramCredentials,
-  { deletions, upsertions }: Alter,
+  request: Alter,
   keys: ReadonlyMap<ScramUpsertion, ScramKeys>,
   mostUsers: number = Number.POSITIVE_INFINITY
 ): MetadataDecision<ResponseOf<typeof AlterUserScramCredentials>> {
-  const changes = [...deletions, ...upsertions]
+  const { deletions, upsertions } = request
   const errors = new Map<string, { errorCode: number; errorMessage: string }>()
-  for (const name of repeatedIn(changes.map(({ name }) => name)))
+  for (const name of repeatedIn([...deletions, ...upsertions].map(({ name }) => name)))
     errors.set(name, failure('DUPLICATE_RESOURCE', 'A user is changed twice in one request'))
   for (const { name, mechanism } of deletions) {
     const problem = problemOfUser(name, mechanism)
@@ -64,8 +69,7 @@ export function alterUserScramCredentials(
     const found = keys.get(upsertion)
     if (found && !errors.has(name)) records.push({ type: 'userScramCredential', name, mechanism, salt, iterations, ...found })
   }
-  const names = [...new Set(changes.map(({ name }) => name))]
-  return { response: { results: names.map(user => ({ user, errorCode: 0, ...errors.get(user) })) }, records }
+  return { response: { results: usersIn(request).map(user => ({ user, errorCode: 0, ...errors.get(user) })) }, records }
 }
 
 export function problemOfUpsertion({ name, mechanism, iterations, salt, saltedPassword }: ScramUpsertion) {

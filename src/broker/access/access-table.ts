@@ -1,5 +1,6 @@
 import type { MaybePromise } from '../../common/deferred.js'
 import { KafkaError } from '../../errors.js'
+import { usersIn } from '../../metadata/scram-credentials.js'
 import type { Api, ResponseOf } from '../../protocol/message.js'
 import { AlterConfigs } from '../../protocol/messages/alter-configs.js'
 import { AlterPartitionReassignments } from '../../protocol/messages/alter-partition-reassignments.js'
@@ -168,9 +169,8 @@ guard(
 )
 guard(
   AlterUserScramCredentials,
-  clusterGuard<typeof AlterUserScramCredentials>('alter', ({ deletions, upsertions }) => {
-    const names = [...new Set([...deletions, ...upsertions].map(({ name }) => name))]
-    return { results: names.map(user => ({ user, errorCode: clusterDenied, errorMessage: deniedMessage })) }
+  clusterGuard<typeof AlterUserScramCredentials>('alter', request => {
+    return { results: usersIn(request).map(user => ({ user, errorCode: clusterDenied, errorMessage: deniedMessage })) }
   })
 )
 guard(

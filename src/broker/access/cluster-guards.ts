@@ -1,6 +1,7 @@
 import type { Access } from '../../authorizer/access.js'
 import { whenThere } from '../../common/deferred.js'
 import { KafkaError } from '../../errors.js'
+import { resourceType } from '../../metadata/cluster-metadata.js'
 import type { AclResourceType, AuthorizedOperation } from '../../protocol/access.js'
 import type { Api, RequestOf, ResponseOf } from '../../protocol/message.js'
 import type { AlterConfigs } from '../../protocol/messages/alter-configs.js'
@@ -17,13 +18,13 @@ export function clusterGuard<A extends Api>(operation: AuthorizedOperation, refu
     whenThere(access.mayCluster(operation), isAllowed => (isAllowed ? answer(request) : refused(request)))
 }
 
-/** What each kind of resource with configs takes, by Kafka's numbers of the kinds. */
+/** The right that each kind of resource with configs takes. */
 const configKinds: ReadonlyMap<number, { readonly type: AclResourceType; readonly errorCode: number }> = new Map([
-  [2, { type: 'topic', errorCode: topicDenied }],
-  [4, { type: 'cluster', errorCode: clusterDenied }],
-  [8, { type: 'cluster', errorCode: clusterDenied }],
-  [16, { type: 'cluster', errorCode: clusterDenied }],
-  [32, { type: 'group', errorCode: groupDenied }]
+  [resourceType.topic, { type: 'topic', errorCode: topicDenied }],
+  [resourceType.broker, { type: 'cluster', errorCode: clusterDenied }],
+  [resourceType.brokerLogger, { type: 'cluster', errorCode: clusterDenied }],
+  [resourceType.clientMetrics, { type: 'cluster', errorCode: clusterDenied }],
+  [resourceType.group, { type: 'group', errorCode: groupDenied }]
 ])
 
 interface ConfigResource {

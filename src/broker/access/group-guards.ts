@@ -12,7 +12,18 @@ import type { OffsetCommit } from '../../protocol/messages/offset-commit.js'
 import type { OffsetDelete } from '../../protocol/messages/offset-delete.js'
 import type { OffsetFetch } from '../../protocol/messages/offset-fetch.js'
 import { operationsNotAsked } from '../authorized-operations.js'
-import { clusterDenied, type Guard, type Guarded, groupDenied, inOrder, parted, topicDenied, transactionalIdDenied } from './guard.js'
+import {
+  clusterDenied,
+  type Guard,
+  type Guarded,
+  groupDenied,
+  inOrder,
+  namesOf,
+  parted,
+  passing,
+  topicDenied,
+  transactionalIdDenied
+} from './guard.js'
 
 /** For requests of members of a group, whose response is an error and little else. */
 export function memberGuard<A extends Api>(refused: (request: RequestOf<A>, apiVersion: number) => ResponseOf<A>): Guard<A> {
@@ -52,6 +63,11 @@ export const joinGroupGuard: Guard<typeof JoinGroup> = guarded => {
   return joinsAsMember({ ...guarded, answer: join })
 }
 
+/** A topic without a name and an id has an empty name, which may be refused like any other. */
+function named<T extends { readonly name?: string }>(topic: T): T & { readonly name: string } {
+  return { ...topic, name: topic.name ?? '' }
+}
+
 export const offsetCommitGuard: Guard<typeof OffsetCommit> = async ({ access, node, request, answer }) => {
   type Topic = (typeof request.topics)[number]
   const refuseWith =
@@ -60,19 +76,11 @@ export const offsetCommitGuard: Guard<typeof OffsetCommit> = async ({ access, no
       return { name, topicId, partitions: partitions.map(({ partitionIndex }) => ({ partitionIndex, errorCode })) }
     }
   if (!(await access.may('read', 'group', request.groupId))) return { topics: request.topics.map(refuseWith(groupDenied)) }
-  const nameOf = ({ name = '', topicId = zeroUuid }: Topic) => (topicId === zeroUuid ? name : node.findTopic('', topicId)?.name)
-  const allowed = await access.which(
-    'read',
-    'topic',
-    request.topics.flatMap(topic => nameOf(topic) ?? [])
-  )
-  const passes = (topic: Topic) => {
-    const name = nameOf(topic)
-    return name === undefined || allowed.has(name)
-  }
-  const passed = request.topics.filter(passes)
-  const response = passed.length === 0 && request.topics.length > 0 ? { topics: [] } : await answer({ ...request, topics: passed })
-  return { ...response, topics: inOrder(request.topics, passes, response.topics, refuseWith(topicDenied)) }
+  const topics = request.topics.map(named)
+  const passes = passing(node, await access.which('read', 'topic', namesOf(node, topics)))
+  const passed = topics.filter(passes)
+  const response = passed.length === 0 && topics.length > 0 ? { topics: [] } : await answer({ ...request, topics: passed })
+  return { ...response, topics: inOrder(topics, passes, response.topics, refuseWith(topicDenied)) }
 }
 
 export const offsetDeleteGuard: Guard<typeof OffsetDelete> = async ({ access, request, answer }) => {
@@ -131,12 +139,10 @@ export const offsetFetchGuard: Guard<typeof OffsetFetch> = async guarded => {
 }
 
 async function offsetsOf({ access, node, request, answer }: Guarded<typeof OffsetFetch>, group: GroupRequest): Promise<GroupResponse> {
-  const { groupId, topics } = group
+  const { groupId } = group
   if (!(await access.may('describe', 'group', groupId))) return { groupId, errorCode: groupDenied, topics: [] }
-  type Topic = NonNullable<GroupRequest['topics']>[number]
-  const nameOf = ({ name = '', topicId = zeroUuid }: Topic) => (topicId === zeroUuid ? name : node.findTopic('', topicId)?.name)
   const ask = async (wanted: GroupRequest) => (await answer({ ...request, groups: [wanted] })).groups![0]
-  if (topics === null) {
+  if (group.topics === null) {
     const response = await ask(group)
     const shown = await access.which(
       'describe',
@@ -145,15 +151,8 @@ async function offsetsOf({ access, node, request, answer }: Guarded<typeof Offse
     )
     return { ...response, topics: response.topics.filter(({ name = '' }) => shown.has(name)) }
   }
-  const allowed = await access.which(
-    'describe',
-    'topic',
-    topics.flatMap(topic => nameOf(topic) ?? [])
-  )
-  const passes = (topic: Topic) => {
-    const name = nameOf(topic)
-    return name === undefined || allowed.has(name)
-  }
+  const topics = group.topics.map(named)
+  const passes = passing(node, await access.which('describe', 'topic', namesOf(node, topics)))
   const response = await ask({ ...group, topics: topics.filter(passes) })
   if (response.errorCode !== 0) return response
   return { ...response, topics: inOrder(topics, passes, response.topics, unfetched(topicDenied)) }

@@ -1,6 +1,8 @@
 import type { Access } from '../../authorizer/access.js'
 import type { MaybePromise } from '../../common/deferred.js'
+import { zeroUuid } from '../../common/uuid.js'
 import { errorNumber } from '../../errors.js'
+import type { AuthorizedOperation } from '../../protocol/access.js'
 import type { Api, RequestOf, ResponseOf } from '../../protocol/message.js'
 import type { LocalBroker } from '../local-broker.js'
 import type { RequestContext } from '../request-context.js'
@@ -34,4 +36,47 @@ export function parted<T>(entries: readonly T[], passes: (entry: T) => boolean):
 export function inOrder<T, R>(entries: readonly T[], passes: (entry: T) => boolean, answered: readonly R[], refuse: (entry: T) => R): R[] {
   const answers = answered.values()
   return entries.flatMap(entry => (passes(entry) ? (answers.next().value ?? []) : [refuse(entry)]))
+}
+
+/** The name of a topic that is named by name or id; undefined for an id that there is not, which tells nothing. */
+export function nameOf(node: LocalBroker, name: string | null | undefined, topicId: string = zeroUuid): string | undefined {
+  return topicId === zeroUuid ? (name ?? undefined) : node.findTopic('', topicId)?.name
+}
+
+interface NamedTopic {
+  readonly name?: string | null
+  readonly topicId?: string
+}
+
+export function* namesOf(node: LocalBroker, topics: Iterable<NamedTopic>): Generator<string> {
+  for (const { name, topicId } of topics) {
+    const found = nameOf(node, name, topicId)
+    if (found !== undefined) yield found
+  }
+}
+
+/** Tells which topics are left to the node: those that are allowed, and those of which only the node knows that they are none. */
+export function passing(node: LocalBroker, allowed: ReadonlySet<string>): (topic: NamedTopic) => boolean {
+  return ({ name, topicId }) => {
+    const found = nameOf(node, name, topicId)
+    return found === undefined || allowed.has(found)
+  }
+}
+
+type TopicIn<M> = M extends { readonly topics: readonly (infer T)[] } ? T : never
+
+/** For requests that name topics: the node answers for those on which the operation is allowed, `refuse` for the others. */
+export function topicsGuard<A extends Api>(
+  operation: AuthorizedOperation,
+  nameOfTopic: (topic: TopicIn<RequestOf<A>>) => string,
+  refuse: (topic: TopicIn<RequestOf<A>>) => TopicIn<ResponseOf<A>>
+): Guard<A> {
+  return async ({ access, request, answer }) => {
+    const { topics } = request as object as { readonly topics: readonly TopicIn<RequestOf<A>>[] }
+    const allowed = await access.which(operation, 'topic', topics.map(nameOfTopic))
+    const passes = (topic: TopicIn<RequestOf<A>>) => allowed.has(nameOfTopic(topic))
+    const response = await answer({ ...request, topics: topics.filter(passes) })
+    const { topics: answered } = response as object as { readonly topics: readonly TopicIn<ResponseOf<A>>[] }
+    return { ...response, topics: inOrder(topics, passes, answered, refuse) }
+  }
 }

@@ -15,20 +15,18 @@ import type { OffsetForLeaderEpoch } from '../../protocol/messages/offset-for-le
 import type { Produce } from '../../protocol/messages/produce.js'
 import { isTransactional } from '../../record/batch-header.js'
 import { operationsNotAsked } from '../authorized-operations.js'
-import type { LocalBroker } from '../local-broker.js'
-import { type Guard, type Guarded, inOrder, parted, topicDenied, transactionalIdDenied } from './guard.js'
-
-/** The name of a topic that is named by name or id; undefined for an id that there is not, which tells nothing. */
-function nameOf(node: LocalBroker, name: string | null | undefined, topicId: string = zeroUuid): string | undefined {
-  return topicId === zeroUuid ? (name ?? undefined) : node.findTopic('', topicId)?.name
-}
-
-function* namesOf(node: LocalBroker, topics: Iterable<{ readonly name?: string | null; readonly topicId?: string }>): Generator<string> {
-  for (const { name, topicId } of topics) {
-    const found = nameOf(node, name, topicId)
-    if (found !== undefined) yield found
-  }
-}
+import {
+  type Guard,
+  type Guarded,
+  inOrder,
+  nameOf,
+  namesOf,
+  parted,
+  passing,
+  topicDenied,
+  topicsGuard,
+  transactionalIdDenied
+} from './guard.js'
 
 export const produceGuard: Guard<typeof Produce> = guarded => {
   const { access, request } = guarded
@@ -48,10 +46,7 @@ function hasTransaction(topicData: readonly ProducedTopic[]): boolean {
 function produceTopics({ access, node, request, answer }: Guarded<typeof Produce>): ReturnType<Guard<typeof Produce>> {
   const { topicData } = request
   return whenThere(access.which('write', 'topic', namesOf(node, topicData)), allowed => {
-    const passes = ({ name, topicId }: ProducedTopic) => {
-      const found = nameOf(node, name, topicId)
-      return found === undefined || allowed.has(found)
-    }
+    const passes = passing(node, allowed)
     if (topicData.every(passes)) return answer(request)
     return whenThere(answer({ ...request, topicData: topicData.filter(passes) }), response => ({
       ...response,
@@ -67,53 +62,37 @@ function unproduced({ name = '', topicId = zeroUuid, partitionData }: ProducedTo
   return { name, topicId, partitionResponses }
 }
 
-export const listOffsetsGuard: Guard<typeof ListOffsets> = async ({ access, request, answer }) => {
-  const allowed = await access.which(
-    'describe',
-    'topic',
-    request.topics.map(({ name }) => name)
-  )
-  const passes = ({ name }: { readonly name: string }) => allowed.has(name)
-  const response = await answer({ ...request, topics: request.topics.filter(passes) })
-  const topics = inOrder(request.topics, passes, response.topics, ({ name, partitions }) => ({
+export const listOffsetsGuard = topicsGuard<typeof ListOffsets>(
+  'describe',
+  ({ name }) => name,
+  ({ name, partitions }) => ({
     name,
     partitions: partitions.map(({ partitionIndex }) => {
       return { partitionIndex, errorCode: topicDenied, timestamp: -1, offset: -1, leaderEpoch: -1 }
     })
-  }))
-  return { ...response, topics }
-}
+  })
+)
 
-export const offsetForLeaderEpochGuard: Guard<typeof OffsetForLeaderEpoch> = async ({ access, request, answer }) => {
-  if (await access.mayCluster('clusterAction')) return answer(request)
-  const allowed = await access.which(
-    'describe',
-    'topic',
-    request.topics.map(({ topic }) => topic)
-  )
-  const passes = ({ topic }: { readonly topic: string }) => allowed.has(topic)
-  const response = await answer({ ...request, topics: request.topics.filter(passes) })
-  const topics = inOrder(request.topics, passes, response.topics, ({ topic, partitions }) => ({
+const epochsGuard = topicsGuard<typeof OffsetForLeaderEpoch>(
+  'describe',
+  ({ topic }) => topic,
+  ({ topic, partitions }) => ({
     topic,
     partitions: partitions.map(({ partition }) => ({ partition, errorCode: topicDenied, leaderEpoch: -1, endOffset: -1 }))
-  }))
-  return { ...response, topics }
-}
+  })
+)
 
-export const deleteRecordsGuard: Guard<typeof DeleteRecords> = async ({ access, request, answer }) => {
-  const allowed = await access.which(
-    'delete',
-    'topic',
-    request.topics.map(({ name }) => name)
-  )
-  const passes = ({ name }: { readonly name: string }) => allowed.has(name)
-  const response = await answer({ ...request, topics: request.topics.filter(passes) })
-  const topics = inOrder(request.topics, passes, response.topics, ({ name, partitions }) => ({
+export const offsetForLeaderEpochGuard: Guard<typeof OffsetForLeaderEpoch> = async guarded =>
+  (await guarded.access.mayCluster('clusterAction')) ? guarded.answer(guarded.request) : epochsGuard(guarded)
+
+export const deleteRecordsGuard = topicsGuard<typeof DeleteRecords>(
+  'delete',
+  ({ name }) => name,
+  ({ name, partitions }) => ({
     name,
     partitions: partitions.map(({ partitionIndex }) => ({ partitionIndex, lowWatermark: -1, errorCode: topicDenied }))
-  }))
-  return { ...response, topics }
-}
+  })
+)
 
 type MetadataTopic = NonNullable<RequestOf<typeof Metadata>['topics']>[number]
 type MetadataAnswer = ResponseOf<typeof Metadata>['topics'][number]
@@ -248,15 +227,11 @@ export const deleteTopicsGuard: Guard<typeof DeleteTopics> = async ({ access, no
   return { ...response, responses: [...response.responses, ...refused] }
 }
 
-export const describeProducersGuard: Guard<typeof DescribeProducers> = async ({ access, request, answer }) => {
-  type Topic = (typeof request.topics)[number]
-  const names = request.topics.map(({ name }) => name)
-  const allowed = await access.which('read', 'topic', names)
-  const passes = ({ name }: Topic) => allowed.has(name)
-  const refuse = ({ name, partitionIndexes }: Topic) => {
-    const partitions = partitionIndexes.map(partitionIndex => ({ partitionIndex, errorCode: topicDenied, activeProducers: [] }))
-    return { name, partitions }
-  }
-  const response = await answer({ ...request, topics: request.topics.filter(passes) })
-  return { ...response, topics: inOrder(request.topics, passes, response.topics, refuse) }
-}
+export const describeProducersGuard = topicsGuard<typeof DescribeProducers>(
+  'read',
+  ({ name }) => name,
+  ({ name, partitionIndexes }) => ({
+    name,
+    partitions: partitionIndexes.map(partitionIndex => ({ partitionIndex, errorCode: topicDenied, activeProducers: [] }))
+  })
+)

@@ -5,7 +5,8 @@ import {
   problemOfUpsertion,
   type ScramKeys,
   type ScramUpsertion,
-  scramHashes
+  scramHashes,
+  usersIn
 } from '../../metadata/scram-credentials.js'
 import type { RequestOf, ResponseOf } from '../../protocol/message.js'
 import type { AlterUserScramCredentials } from '../../protocol/messages/alter-user-scram-credentials.js'
@@ -18,7 +19,7 @@ type Response = ResponseOf<typeof AlterUserScramCredentials>
 /** Makes, changes and removes users. Of what clients send, only the two keys are kept: a salted password would let in whoever finds it. */
 export async function alterUserScramCredentials(node: LocalBroker, request: Request, context: RequestContext): Promise<Response> {
   const { user, isGivenUser = () => false } = context
-  const names = [...new Set([...request.deletions, ...request.upsertions].map(({ name }) => name))]
+  const names = usersIn(request)
   // Nothing of it is done: a change of such a user would have no effect, and would look as if it had.
   const given = names.filter(isGivenUser)
   if (given.length > 0) {

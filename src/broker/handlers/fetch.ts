@@ -5,6 +5,7 @@ import { errorNumber } from '../../errors.js'
 import type { AbortedTransaction } from '../../log/transaction-index.js'
 import type { RequestOf, ResponseOf } from '../../protocol/message.js'
 import type { Fetch } from '../../protocol/messages/fetch.js'
+import { nameOf, topicDenied } from '../access/guard.js'
 import type { RemoteClient } from '../backlog/remote-readers.js'
 import type { WaitOutcome } from '../delayed-fetch.js'
 import { epochEnd, leaderEpochError } from '../leader-epoch-check.js'
@@ -25,7 +26,6 @@ const [newSession, noSession] = [0, -1]
 const firstVersionWithIds = 13
 const readCommitted = 1
 const unknownPartition = errorNumber('UNKNOWN_TOPIC_OR_PARTITION')
-const topicDenied = errorNumber('TOPIC_AUTHORIZATION_FAILED')
 const unknownId = errorNumber('UNKNOWN_TOPIC_ID')
 const offsetOutOfRange = errorNumber('OFFSET_OUT_OF_RANGE')
 
@@ -51,9 +51,7 @@ type Denied = ReadonlySet<string> | undefined
 function deniedIn(node: LocalBroker, request: Request, { access }: RequestContext): MaybePromise<Denied> {
   if (!access) return undefined
   const { topics, replicaId = -1, replicaState } = request
-  const names = topics.flatMap(({ topic: name = '', topicId = zeroUuid }) => {
-    return topicId === zeroUuid ? name : (node.findTopic(name, topicId)?.name ?? [])
-  })
+  const names = topics.flatMap(({ topic: name = '', topicId }) => nameOf(node, name, topicId) ?? [])
   const denied = (allowed: ReadonlySet<string>) => new Set(names.filter(name => !allowed.has(name)))
   // Replicas read what they are told to keep.
   if (replicaId >= 0 || (replicaState?.replicaId ?? -1) >= 0)
