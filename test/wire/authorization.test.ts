@@ -11,6 +11,7 @@ import { AlterUserScramCredentials } from '../../src/protocol/messages/alter-use
 import { CreateAcls } from '../../src/protocol/messages/create-acls.js'
 import { DeleteAcls } from '../../src/protocol/messages/delete-acls.js'
 import { DescribeAcls } from '../../src/protocol/messages/describe-acls.js'
+import { Fetch } from '../../src/protocol/messages/fetch.js'
 import { JoinGroup } from '../../src/protocol/messages/join-group.js'
 import { Metadata } from '../../src/protocol/messages/metadata.js'
 import { SyncGroup } from '../../src/protocol/messages/sync-group.js'
@@ -237,6 +238,26 @@ describe('a rule of the user’s own', () => {
     }
     expect(asked[0]).toEqual({ principal: 'User:ann', ...orders })
     expect(asked).toHaveLength(4)
+  })
+
+  it('is told the API for whatever a Fetch needs, of a client that fetches as a replica too', async () => {
+    const asked: AuthorizeRequest[] = []
+    const { cluster, listener } = await open({
+      authorize: request => {
+        asked.push(request)
+        return true
+      }
+    })
+    const topics = [{ topicId: cluster.topic('orders').id, partitions: [{ partition: 0, fetchOffset: 0, partitionMaxBytes: 1000 }] }]
+    const client = await comeIn(listener, 'ann')
+    const fetchAs = (replicaId: number) =>
+      client.request(Fetch, { maxWaitMs: 0, minBytes: 1, topics, replicaState: { replicaId, replicaEpoch: -1 } })
+    await fetchAs(-1)
+    await fetchAs(1)
+    expect(asked.map(({ api, operation }) => [api, operation])).toEqual([
+      ['Fetch', 'read'],
+      ['Fetch', 'clusterAction']
+    ])
   })
 
   it('may take its time', async () => {

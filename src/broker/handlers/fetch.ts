@@ -48,7 +48,8 @@ function fetchAll(node: LocalBroker, request: Request, context: RequestContext, 
 type Denied = ReadonlySet<string> | undefined
 
 /** The names of those topics that the client may not read; undefined where it may read all. */
-function deniedIn(node: LocalBroker, request: Request, { access }: RequestContext): MaybePromise<Denied> {
+function deniedIn(node: LocalBroker, request: Request, context: RequestContext): MaybePromise<Denied> {
+  const access = context.access?.during('Fetch')
   if (!access) return undefined
   const { topics, replicaId = -1, replicaState } = request
   const names = topics.flatMap(({ topic: name = '', topicId }) => nameOf(node, name, topicId) ?? [])
@@ -56,7 +57,7 @@ function deniedIn(node: LocalBroker, request: Request, { access }: RequestContex
   // Replicas read what they are told to keep.
   if (replicaId >= 0 || (replicaState?.replicaId ?? -1) >= 0)
     return whenThere(access.mayCluster('clusterAction'), isBroker => (isBroker ? undefined : new Set(names)))
-  return whenThere(access.during('Fetch').which('read', 'topic', names), denied)
+  return whenThere(access.which('read', 'topic', names), denied)
 }
 
 function fetchAllowed(
