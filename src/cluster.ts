@@ -8,7 +8,15 @@ import { CallMark } from './common/call-mark.js'
 import { type Clock, expectClock, systemClock } from './common/clock.js'
 import { type CloseOptions, closeTimeoutMs, Deadline, lastStep, unlimited } from './common/closing.js'
 import { Emitter } from './common/emitter.js'
-import { expectFunction, expectFunctions, expectKnownKeys, expectString, isPlainObject, shown } from './common/options.js'
+import {
+  expectFunction,
+  expectFunctions,
+  expectKnownKeys,
+  expectOptionsObject,
+  expectString,
+  isPlainObject,
+  shown
+} from './common/options.js'
 import { expectRandom, type Random, systemRandom } from './common/random.js'
 import { turnsOf } from './common/turns.js'
 import { Warnings } from './common/warnings.js'
@@ -264,7 +272,7 @@ export class Cluster extends Emitter<ClusterEvents> implements AsyncDisposable {
 
   /** `what` is the client that these are for. */
   #clientParts(what: string, options: { readonly clientId?: string }) {
-    if (!isPlainObject(options)) throw new TypeError(`Expected the options of ${what} to be an object, got ${shown(options)}`)
+    expectOptionsObject(what, options)
     const { clientId = 'millrace' } = options
     expectString('clientId', clientId)
     if (this.#closing) throw new KafkaError('CLOSED', 'The cluster is closed')

@@ -1,4 +1,4 @@
-import { expectKnownKeys, expectOneOf, expectString, shown } from '../common/options.js'
+import { expectKnownKeys, expectList, expectOneOf, expectString, shown } from '../common/options.js'
 import { KafkaError } from '../errors.js'
 import {
   type AclOperation,
@@ -57,7 +57,7 @@ export interface AclFilter {
 }
 
 export async function createAcls(context: AdminContext, acls: readonly NewAcl[], options: AdminCallOptions): Promise<void> {
-  expectArray('acls', acls)
+  expectList('acls', acls, 'ACLs')
   const creations = acls.map(creationOf)
   await context.call(options, async limits => {
     const { results } = await context.ask(CreateAcls, { creations }, limits)
@@ -75,7 +75,7 @@ export async function describeAcls(context: AdminContext, filter: AclFilter, opt
 }
 
 export async function deleteAcls(context: AdminContext, filters: readonly AclFilter[], options: AdminCallOptions): Promise<Acl[]> {
-  expectArray('filters', filters)
+  expectList('filters', filters, 'filters of ACLs')
   const request = { filters: filters.map(filterOf) }
   return context.call(options, async limits => {
     const { filterResults } = await context.ask(DeleteAcls, request, limits)
@@ -84,10 +84,6 @@ export async function deleteAcls(context: AdminContext, filters: readonly AclFil
     const unique = new Map(matching.map(aclOf).map(acl => [JSON.stringify(acl), acl]))
     return [...unique.values()]
   })
-}
-
-function expectArray(name: string, given: unknown): void {
-  if (!Array.isArray(given)) throw new TypeError(`Expected \`${name}\` to be an array, got ${shown(given)}`)
 }
 
 function creationOf(acl: NewAcl): RequestOf<typeof CreateAcls>['creations'][number] {

@@ -1,3 +1,4 @@
+import { expectPartition } from '../client/topic-partition.js'
 import { expectInteger, expectList, shown } from '../common/options.js'
 import { errorCodeOf, errorNumber, KafkaError } from '../errors.js'
 import type { Broker } from '../protocol/broker.js'
@@ -41,12 +42,6 @@ const specialTimestamps = { latest: -1, earliest: -2, maxTimestamp: -3 } as cons
 export function expectPartitions(partitions: unknown): void {
   expectList('partitions', partitions, 'topic names and of { topic, partition }')
   for (const entry of partitions as unknown[]) if (typeof entry !== 'string') expectPartition(entry)
-}
-
-function expectPartition(given: unknown): void {
-  const entry = given as Partial<TopicPartition> | null | undefined
-  if (typeof entry?.topic !== 'string') throw new TypeError(`Expected partitions as { topic, partition }, got ${shown(given)}`)
-  expectInteger('partition', entry.partition, 0, 2 ** 31 - 1)
 }
 
 export function expectRecordsBefore(records: readonly RecordsBefore[]): void {

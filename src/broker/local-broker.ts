@@ -4,13 +4,14 @@ import { type CloseOptions, closeTimeoutMs, endOf, unlimited } from '../common/c
 import { isPromise, type MaybePromise } from '../common/deferred.js'
 import type { Emitter } from '../common/emitter.js'
 import { release } from '../common/lease.js'
-import { expectFunctions, expectInteger, expectKnownKeys, expectOneOf, expectString } from '../common/options.js'
+import { expectInteger, expectKnownKeys, expectOneOf, expectString } from '../common/options.js'
 import { expectRandom, type Random, systemRandom } from '../common/random.js'
 import { type Turns, turnsOf } from '../common/turns.js'
 import { zeroUuid } from '../common/uuid.js'
 import { GroupCoordinator } from '../coordinator/group/group-coordinator.js'
 import { errorNumber, errorNumberOf, KafkaError } from '../errors.js'
-import type { AppendOrigin } from '../log/batch-validation.js'
+import { expectStorage } from '../log/arguments.js'
+import { type AppendOrigin, appendOrigins } from '../log/batch-validation.js'
 import type { Log } from '../log/log.js'
 import { deletesOldSegments } from '../log/log-options.js'
 import { BrokerConfigs, type ConfigValues } from '../metadata/broker-configs.js'
@@ -178,7 +179,7 @@ export class LocalBroker {
   static async open(options: LocalBrokerOptions): Promise<LocalBroker> {
     expectKnownKeys('a broker', options, ['storage', 'clock', 'random', 'nodeId', 'configs', 'maxMemoryBytes'])
     const { storage, clock = systemClock, random = systemRandom, nodeId = 0, configs: given = {} } = options
-    expectFunctions('storage', storage, storageFunctions, 'a storage, memoryStorage() for one')
+    expectStorage(storage)
     expectClock(clock)
     expectRandom(random)
     expectInteger('nodeId', nodeId, 0, 2 ** 31 - 1)
@@ -294,7 +295,7 @@ export class LocalBroker {
     if (client.clientHost !== undefined) expectString('clientHost', client.clientHost)
     const { apiVersion: given } = client
     if (given !== undefined && given !== newestVersion) expectInteger('apiVersion', given, 0, 2 ** 15 - 1)
-    if (client.origin !== undefined) expectOneOf('origin', client.origin, origins)
+    if (client.origin !== undefined) expectOneOf('origin', client.origin, appendOrigins)
     const { clientId, clientHost = '/in-process', apiVersion = newestVersion, origin = 'client', connection } = client
     const standing = client.access && this.#standingOf(client.access, clientId, clientHost)
     const remote = connection && { connection, writes: new RemoteWrites(this.#turns) }
@@ -500,8 +501,6 @@ export class LocalBroker {
   }
 }
 
-const storageFunctions = ['open', 'list', 'remove', 'rename', 'syncFolder', 'close']
-const origins: readonly AppendOrigin[] = ['client', 'producer', 'coordinator', 'replica']
 /** After these a group may have other members, topics or partitions than before. */
 const changesReaders: ReadonlySet<string> = new Set(['rebalanced', 'empty', 'dead'])
 const unexpected = errorNumber('UNKNOWN_SERVER_ERROR')

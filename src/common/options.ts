@@ -85,9 +85,14 @@ export function didYouMean(given: string, known: readonly string[]): string {
   return near === undefined ? '' : `did you mean \`${near}\`? `
 }
 
+/** `what` is that which has the options. */
+export function expectOptionsObject(what: string, given: unknown): void {
+  if (!isPlainObject(given)) throw new TypeError(`Expected the options of ${what} to be an object, got ${shown(given)}`)
+}
+
 /** Refuses options that are no object, and an option that does not exist, which is most often a spelling mistake. */
 export function expectKnownKeys(what: string, given: object, known: readonly string[]): void {
-  if (!isPlainObject(given)) throw new TypeError(`Expected the options of ${what} to be an object, got ${shown(given)}`)
+  expectOptionsObject(what, given)
   for (const key of Object.keys(given)) {
     if (known.includes(key)) continue
     throw new TypeError(`Unknown option \`${key}\` of ${what}; ${didYouMean(key, known)}it has ${known.join(', ')}`)

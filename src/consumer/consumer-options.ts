@@ -13,8 +13,8 @@ import {
   givenOptions,
   shown
 } from '../common/options.js'
-import { bytes, type Serde } from '../record/serde.js'
-import { expectSerde, type TypedTopic } from '../record/topic.js'
+import { bytes, expectSerde, type Serde } from '../record/serde.js'
+import type { TypedTopic } from '../record/topic.js'
 import type { ConsumerBatch } from './consumer-batch.js'
 import type { ConsumerRecord } from './consumer-record.js'
 import { type AutoOffsetReset, expectAutoOffsetReset } from './offset-reset.js'

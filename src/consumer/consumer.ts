@@ -1,4 +1,5 @@
 import type { TopicPartition } from '../assignor/assignor.js'
+import { expectPartition } from '../client/topic-partition.js'
 import { CallMark } from '../common/call-mark.js'
 import { expectClock } from '../common/clock.js'
 import { closeTimeoutMs } from '../common/closing.js'
@@ -337,11 +338,6 @@ function loopOptions(options: LoopOptions = {}): LoopOptions {
 function expectPartitions(partitions: readonly TopicPartition[]): void {
   if (!Array.isArray(partitions)) throw new TypeError(`Expected a list of partitions, got ${shown(partitions)}`)
   for (const entry of partitions) expectPartition(entry)
-}
-
-function expectPartition(entry: TopicPartition): void {
-  if (typeof entry?.topic !== 'string') throw new TypeError(`Expected partitions as { topic, partition }, got ${shown(entry)}`)
-  expectInteger('partition', entry.partition, 0, 2 ** 31 - 1)
 }
 
 function expectOffsetToCommit({ offset, leaderEpoch, metadata }: OffsetToCommit): void {

@@ -7,13 +7,13 @@ import {
   expectKnownKeys,
   expectOneOf,
   expectOptions,
+  expectOptionsObject,
   expectSignal,
   expectString,
-  isPlainObject,
   shown
 } from '../common/options.js'
 import type { Storage } from '../storage/storage.js'
-import type { AppendOrigin } from './batch-validation.js'
+import { type AppendOrigin, appendOrigins } from './batch-validation.js'
 import type { CompactOptions } from './compaction/compactor.js'
 import type { AppendOptions, LogOpenOptions, ReadOptions } from './log-types.js'
 
@@ -21,7 +21,6 @@ import type { AppendOptions, LogOpenOptions, ReadOptions } from './log-types.js'
  * The checks of what users hand to a log. Appends and reads are many, so their checks make nothing.
  */
 
-const origins: readonly AppendOrigin[] = ['client', 'producer', 'coordinator', 'replica']
 const largestEpoch = 2 ** 31 - 1
 
 /** Any whole number will do: one outside of the log is told as such. */
@@ -30,14 +29,18 @@ export function expectOffset(name: string, value: unknown): void {
   throw new TypeError(`Expected \`${name}\` to be an offset, an integer, got ${shown(value)}`)
 }
 
-export function expectLogPlace(storage: Storage, folder: string): void {
+export function expectStorage(storage: Storage): void {
   expectFunctions('storage', storage, ['open', 'list', 'remove', 'rename', 'syncFolder', 'close'], 'a storage, memoryStorage() for one')
+}
+
+export function expectLogPlace(storage: Storage, folder: string): void {
+  expectStorage(storage)
   expectString('folder', folder)
 }
 
 /** Checks what is not checked as an option of the log, or as an offset of it. */
 export function expectOpenOptions(options: LogOpenOptions): void {
-  if (!isPlainObject(options)) throw new TypeError(`Expected the options of a log to be an object, got ${shown(options)}`)
+  expectOptionsObject('a log', options)
   if (options.clock !== undefined) expectClock(options.clock)
   for (const name of ['autoHighWatermark', 'isClean'] as const) if (options[name] !== undefined) expectBoolean(name, options[name])
   for (const name of callbacks) if (options[name] !== undefined) expectFunction(name, options[name])
@@ -52,7 +55,7 @@ export function expectAppendOptions(options: AppendOptions): void {
     if (name !== 'leaderEpoch' && name !== 'origin') expectKnownKeys('append', options, appendNames)
     if (value === undefined) continue
     if (name === 'leaderEpoch') expectInteger(name, value, -1, largestEpoch)
-    else expectOneOf(name, value as AppendOrigin, origins)
+    else expectOneOf(name, value as AppendOrigin, appendOrigins)
   }
 }
 

@@ -26,7 +26,8 @@ import { type CompleteLogOptions, compacts } from './log-options.js'
  * Who brings a batch. A `client` is trusted with nothing; a `producer` is our own, in this process, and brings what its `BatchBuilder` made a moment
  * ago; a `coordinator` is a part of the node that writes to its internal topic; a `replica` copies what a leader has already taken in, offsets included.
  */
-export type AppendOrigin = 'client' | 'producer' | 'coordinator' | 'replica'
+export type AppendOrigin = (typeof appendOrigins)[number]
+export const appendOrigins = ['client', 'producer', 'coordinator', 'replica'] as const
 
 /** What is wrong with one record of a refused batch. */
 export interface RecordError {

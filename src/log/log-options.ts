@@ -107,10 +107,8 @@ export function completeLogOptions(given: LogOptions, defaults: CompleteLogOptio
   expectFraction('minCleanableDirtyRatio', complete.minCleanableDirtyRatio)
   expectInteger('minCompactionLagMs', complete.minCompactionLagMs, 0)
   expectInteger('maxCompactionLagMs', complete.maxCompactionLagMs, -1)
-  if (complete.maxCompactionLagMs >= 0 && complete.minCompactionLagMs > complete.maxCompactionLagMs) {
-    const { minCompactionLagMs, maxCompactionLagMs } = complete
-    expectNotAbove('minCompactionLagMs', minCompactionLagMs, 'maxCompactionLagMs', maxCompactionLagMs)
-  }
+  const { minCompactionLagMs, maxCompactionLagMs } = complete
+  if (maxCompactionLagMs >= 0) expectNotAbove('minCompactionLagMs', minCompactionLagMs, 'maxCompactionLagMs', maxCompactionLagMs)
   expectInteger('deleteRetentionMs', complete.deleteRetentionMs, 0)
   expectInteger('maxMessageBytes', complete.maxMessageBytes, 0, maxInt32)
   expectOneOf('compressionType', complete.compressionType, ['producer', 'uncompressed', 'gzip', 'snappy', 'lz4', 'zstd'])

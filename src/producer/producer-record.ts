@@ -1,8 +1,9 @@
 import { copyBytes, isDetached } from '../common/bytes.js'
 import { isPromise } from '../common/deferred.js'
-import { expectFunction, shown } from '../common/options.js'
+import { shown } from '../common/options.js'
 import { KafkaError } from '../errors.js'
 import type { Field, HeaderField } from '../record/record.js'
+import { expectSerde } from '../record/serde.js'
 import type { AnyTopic, KeyOf, SendableOf, ValueOf } from '../record/topic.js'
 
 /** What a header may hold on its way out; a string stands for its UTF-8 bytes. */
@@ -65,7 +66,7 @@ function serialized(topic: AnyTopic, what: 'key' | 'value', given: unknown): Fie
   try {
     field = topic[what].serialize(given)
   } catch (error) {
-    expectFunction(`${topic.name}.${what}.serialize`, topic[what]?.serialize)
+    expectSerde(`${topic.name}.${what}`, topic[what], 'serialize')
     const reason = error instanceof Error ? error.message : String(error)
     const message = `The ${what} of a record for \`${topic.name}\` does not fit: ${reason}`
     if (error instanceof TypeError) throw new TypeError(message, { cause: error })

@@ -1,5 +1,5 @@
 import { copyBytes, readInt32, readInt64, readText, writeInt32, writeInt64 } from '../common/bytes.js'
-import { expectFunction, shown } from '../common/options.js'
+import { shown } from '../common/options.js'
 import { KafkaError } from '../errors.js'
 import { issuesText, type StandardSchema, validate } from './standard-schema.js'
 
@@ -58,8 +58,7 @@ export const bytes: Serde<Uint8Array> = {
  * ```
  */
 export function nullable<T>(serde: Serde<T>): Serde<T | null> {
-  expectFunction('serde.serialize', serde?.serialize)
-  expectFunction('serde.deserialize', serde?.deserialize)
+  expectWholeSerde('serde', serde)
   return serde as Serde<T | null>
 }
 
@@ -166,8 +165,7 @@ export const uuid: Serde<string> = {
 export function validated<Output>(serde: Serde<unknown>, schema: StandardSchema<unknown, Output>): Serde<Output>
 export function validated<T, Output>(serde: Serde<T>, schema: StandardSchema<unknown, Output>): Serde<Output>
 export function validated<Output>(serde: Serde<unknown>, schema: StandardSchema<unknown, Output>): Serde<Output> {
-  expectFunction('serde.serialize', serde?.serialize)
-  expectFunction('serde.deserialize', serde?.deserialize)
+  expectWholeSerde('serde', serde)
   expectSchema(schema)
   const checked: Serde<Output> = {
     serialize(value) {
@@ -186,6 +184,21 @@ export function validated<Output>(serde: Serde<unknown>, schema: StandardSchema<
 }
 
 for (const serde of [string, bytes, plainJson, int32, int64, float64, uuid]) inPlace.add(serde)
+
+/** Throws a `TypeError` unless this is a serde, as far as it is used. */
+export function expectSerde(name: string, serde: unknown, use: 'serialize' | 'deserialize'): void {
+  const found = (serde as Partial<Serde<unknown>> | null | undefined)?.[use]
+  if (typeof found === 'function') return
+  const call = serde === json ? '; call it, `json()`' : ''
+  throw new TypeError(
+    `Expected \`${name}\` to be a serde such as \`string\` or \`json()\`, with a function \`${name}.${use}\`, got ${shown(serde)}${call}`
+  )
+}
+
+export function expectWholeSerde(name: string, serde: unknown): void {
+  expectSerde(name, serde, 'serialize')
+  expectSerde(name, serde, 'deserialize')
+}
 
 function expectSchema(schema: StandardSchema<unknown, unknown>): void {
   if (typeof schema?.['~standard']?.validate === 'function') return

@@ -1,7 +1,7 @@
 import { expectInteger, expectKnownKeys, isPlainObject, shown } from '../common/options.js'
 import { type BacklogQuota, backlogConfigs } from './backlog-quota.js'
 import { type Keep, withKeep } from './keep.js'
-import { bytes, json, type Serde } from './serde.js'
+import { bytes, expectSerde, expectWholeSerde, type Serde } from './serde.js'
 
 /** What `topic` takes; all optional. */
 export interface TopicOptions<K, V> {
@@ -55,10 +55,8 @@ export function topic<K = Uint8Array, V = Uint8Array, const N extends string = s
   expectTopicName(name)
   expectKnownKeys('topic', options, ['key', 'value', 'partitions', 'configs', 'keep', 'backlog'])
   const { key = bytes as unknown as Serde<K>, value = bytes as unknown as Serde<V>, partitions } = options
-  for (const [what, serde] of [['key', key] as const, ['value', value] as const]) {
-    expectSerde(what, serde, 'serialize')
-    expectSerde(what, serde, 'deserialize')
-  }
+  expectWholeSerde('key', key)
+  expectWholeSerde('value', value)
   if (partitions !== undefined) expectInteger('partitions', partitions, 1)
   const configs = describedConfigs(options)
   return Object.freeze({ name, key, value, ...(partitions !== undefined && { partitions }), ...(configs !== undefined && { configs }) })
@@ -90,16 +88,6 @@ export function expectConfigs(configs: unknown): void {
 export function expectConfigValue(name: string, value: unknown): void {
   if (typeof value === 'string' || typeof value === 'boolean' || (typeof value === 'number' && Number.isFinite(value))) return
   throw new TypeError(`Expected \`${name}\` to be a string, a finite number or a boolean, got ${shown(value)}`)
-}
-
-/** Throws a `TypeError` unless this is a serde, as far as it is used. */
-export function expectSerde(name: string, serde: unknown, use: 'serialize' | 'deserialize'): void {
-  const found = (serde as Partial<Serde<unknown>> | null | undefined)?.[use]
-  if (typeof found === 'function') return
-  const call = serde === json ? '; call it, `json()`' : ''
-  throw new TypeError(
-    `Expected \`${name}\` to be a serde such as \`string\` or \`json()\`, with a function \`${name}.${use}\`, got ${shown(serde)}${call}`
-  )
 }
 
 /** Throws a `TypeError` unless this is the name of a topic or what `topic` returned, as far as it is used. */

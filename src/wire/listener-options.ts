@@ -2,9 +2,11 @@ import type { Clock } from '../common/clock.js'
 import { expectClock, systemClock } from '../common/clock.js'
 import {
   didYouMean,
+  expectBoolean,
   expectFunction,
   expectInteger,
   expectKnownKeys,
+  expectList,
   expectOneOf,
   expectString,
   givenOptions,
@@ -93,7 +95,6 @@ const listenDefaults = Object.freeze({
   stallTimeoutMs: 30_000,
   connectionsMaxReauthMs: 0,
   connectionFailedAuthenticationDelayMs: 100,
-  superUsers: [] as readonly string[],
   authorizeTimeoutMs: 5000,
   clock: systemClock
 })
@@ -101,7 +102,7 @@ const listenDefaults = Object.freeze({
 const known = [
   ...Object.keys(listenDefaults),
   ...['advertisedHost', 'advertisedPort', 'tls', 'sasl', 'maxVersions', 'intercept'],
-  ...['acls', 'allowEveryoneIfNoAclFound', 'authorize']
+  ...['acls', 'superUsers', 'allowEveryoneIfNoAclFound', 'authorize']
 ]
 
 export type CheckedListenOptions = ListenOptions & Required<Pick<ListenOptions, keyof typeof listenDefaults>>
@@ -139,11 +140,11 @@ export function checkListenOptions(given: ListenOptions): CheckedListenOptions {
     expectInteger(`maxVersions.${name}`, version, -1, 2 ** 15 - 1)
   }
   if (options.intercept !== undefined) expectFunction('intercept', options.intercept)
-  for (const name of ['acls', 'allowEveryoneIfNoAclFound'] as const)
-    if (options[name] !== undefined) expectOneOf(name, options[name], [true, false])
-  if (!Array.isArray(options.superUsers))
-    throw new TypeError(`Expected \`superUsers\` to be an array of names, got ${shown(options.superUsers)}`)
-  for (const user of options.superUsers) expectString('superUsers', user)
+  for (const name of ['acls', 'allowEveryoneIfNoAclFound'] as const) if (options[name] !== undefined) expectBoolean(name, options[name])
+  if (options.superUsers !== undefined) {
+    expectList('superUsers', options.superUsers, 'names')
+    for (const user of options.superUsers) expectString('superUsers', user)
+  }
   if (options.authorize !== undefined) expectFunction('authorize', options.authorize)
   expectInteger('authorizeTimeoutMs', options.authorizeTimeoutMs, 1)
   if (options.acls === false && options.allowEveryoneIfNoAclFound !== undefined)
@@ -151,10 +152,10 @@ export function checkListenOptions(given: ListenOptions): CheckedListenOptions {
   return options
 }
 
-/** The rules for clients of a listener; undefined where whoever is let in may do everything. `given` are the options as the caller wrote them. */
-export function accessRules(options: CheckedListenOptions, given: ListenOptions): AccessRules | undefined {
-  const { superUsers, allowEveryoneIfNoAclFound = false, authorize, authorizeTimeoutMs } = options
-  const hasAcls = options.acls ?? (given.superUsers !== undefined || given.allowEveryoneIfNoAclFound !== undefined)
+/** The rules for clients of a listener; undefined where whoever is let in may do everything. */
+export function accessRules(options: CheckedListenOptions): AccessRules | undefined {
+  const { superUsers = [], allowEveryoneIfNoAclFound = false, authorize, authorizeTimeoutMs } = options
+  const hasAcls = options.acls ?? (options.superUsers !== undefined || options.allowEveryoneIfNoAclFound !== undefined)
   if (!hasAcls && !authorize) return undefined
   const names = superUsers.map(user => (user.includes(':') ? user : `User:${user}`))
   return { acls: hasAcls, superUsers: new Set(names), allowEveryoneIfNoAclFound, authorizeTimeoutMs, ...(authorize && { authorize }) }

@@ -91,7 +91,7 @@ export async function listen(target: Connectable | NodeOwner, options: ListenOpt
   const served = await ServedApis.of(node.connect({ clientId: 'listener', clientHost: '/listener', apiVersion: 4 }), {
     ...(maxVersions && { maxVersions })
   })
-  const listener = new Listener(node, checked, accessRules(checked, options), users, served)
+  const listener = new Listener(node, checked, users, served)
   await listener.start()
   return listener
 }
@@ -122,17 +122,11 @@ export class Listener extends Emitter<ListenerEvents> implements AsyncDisposable
   #closing: Promise<void> | undefined
 
   /** @internal */
-  constructor(
-    target: Connectable,
-    options: CheckedListenOptions,
-    rules: AccessRules | undefined,
-    users: Users | undefined,
-    served: ServedApis
-  ) {
+  constructor(target: Connectable, options: CheckedListenOptions, users: Users | undefined, served: ServedApis) {
     super(listenerEvents)
     this.#target = target
     this.#options = options
-    this.#rules = rules
+    this.#rules = accessRules(options)
     this.#users = users
     const { sasl, clock } = options
     const tell = (error: unknown) => this.tellFailure(error, '`sasl.oauthBearer.validate`')
