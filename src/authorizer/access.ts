@@ -1,4 +1,4 @@
-import type { Clock } from '../common/clock.js'
+import { type Clock, within } from '../common/clock.js'
 import { isPromise, type MaybePromise, whenThere } from '../common/deferred.js'
 import { shown } from '../common/options.js'
 import { KafkaError } from '../errors.js'
@@ -163,11 +163,8 @@ export class Access {
 
   #inTime(answer: Promise<unknown>): Promise<unknown> {
     const { authorizeTimeoutMs } = this.#rules
-    return new Promise((resolve, reject) => {
-      const late = () => reject(new KafkaError('REQUEST_TIMED_OUT', `\`authorize\` took longer than ${authorizeTimeoutMs} ms`))
-      const timer = this.#parts.clock.setTimer(authorizeTimeoutMs, late, { givesUp: true })
-      answer.then(resolve, reject).finally(() => timer.cancel())
-    })
+    const late = () => new KafkaError('REQUEST_TIMED_OUT', `\`authorize\` took longer than ${authorizeTimeoutMs} ms`)
+    return within(this.#parts.clock, authorizeTimeoutMs, late, () => answer, false)
   }
 }
 

@@ -112,6 +112,19 @@ export function expectClock(clock: Clock): void {
   }
 }
 
+/** Settles as `act` does; rejects with what `late` makes when that takes longer than `timeoutMs`. */
+export async function within<T>(clock: Clock, timeoutMs: number, late: () => Error, act: () => Promise<T>, keepAlive = true): Promise<T> {
+  let timer: Timer | undefined
+  const overdue = new Promise<never>((_, reject) => {
+    timer = clock.setTimer(timeoutMs, () => reject(late()), { keepAlive, givesUp: true })
+  })
+  try {
+    return await Promise.race([act(), overdue])
+  } finally {
+    timer?.cancel()
+  }
+}
+
 /** Resolves after `delayMs` on the clock; rejects with the signal's reason when it aborts first. */
 export function sleep(clock: Clock, delayMs: number, signal?: AbortSignal, options?: TimerOptions): Promise<void> {
   return new Promise((resolve, reject) => {

@@ -1,7 +1,7 @@
 import { connect as connectTcp, isIP, type Socket } from 'node:net'
 import { connect as connectTls, type ConnectionOptions as NodeTlsOptions } from 'node:tls'
 import { onAbort } from '../common/abort.js'
-import type { Clock, Timer } from '../common/clock.js'
+import { type Timer, within } from '../common/clock.js'
 import { abortable, type Deferred, deferred } from '../common/deferred.js'
 import { errorNumber, KafkaError } from '../errors.js'
 import { readMessage, writeMessage } from '../protocol/codec.js'
@@ -76,7 +76,8 @@ export class Connection {
     signal?: AbortSignal
   ): Promise<Connection> {
     const all = { ...remoteDefaults, ...options }
-    const timedOut = new KafkaError('REQUEST_TIMED_OUT', `No connection to ${shownEndpoint(endpoint)} within ${all.connectTimeoutMs} ms`)
+    const timedOut = () =>
+      new KafkaError('REQUEST_TIMED_OUT', `No connection to ${shownEndpoint(endpoint)} within ${all.connectTimeoutMs} ms`)
     let socket: Socket | undefined
     let [isConnected, hasAnswered] = [false, false]
     const opening = async () => {
@@ -153,10 +154,8 @@ export class Connection {
   /** The requests under way go on; those that are made meanwhile wait, as the broker would not answer them. */
   async #reauthenticate(): Promise<void> {
     const { clock, connectTimeoutMs } = this.#options
-    const timedOut = new KafkaError(
-      'REQUEST_TIMED_OUT',
-      `${shownEndpoint(this.endpoint)}: no new authentication within ${connectTimeoutMs} ms`
-    )
+    const timedOut = () =>
+      new KafkaError('REQUEST_TIMED_OUT', `${shownEndpoint(this.endpoint)}: no new authentication within ${connectTimeoutMs} ms`)
     try {
       await within(clock, connectTimeoutMs, timedOut, () => this.#authenticate())
     } catch (error) {
@@ -175,18 +174,10 @@ export class Connection {
     signal: AbortSignal | undefined
   ): Promise<ResponseOf<A>> {
     const { promise, resolve } = deferred<ResponseOf<A>>()
-    let isGivenUp = false
     this.#held?.push(() => {
-      if (!isGivenUp) resolve(this.#send(api, version, body, timeoutMs, signal))
+      if (!signal?.aborted) resolve(this.#send(api, version, body, timeoutMs, signal))
     })
-    if (!signal) return promise
-    return new Promise((done, failed) => {
-      const stopListening = onAbort(signal, () => {
-        isGivenUp = true
-        failed(signal.reason)
-      })
-      promise.then(done, failed).finally(stopListening)
-    })
+    return abortable(promise, signal)
   }
 
   #send<A extends Api>(
@@ -457,16 +448,6 @@ function noTls(cause: Error): Error {
 }
 
 const timeout = { keepAlive: true, givesUp: true }
-
-async function within<T>(clock: Clock, timeoutMs: number, reason: KafkaError, act: () => Promise<T>): Promise<T> {
-  const { promise, reject } = deferred<never>()
-  const timer = clock.setTimer(timeoutMs, () => reject(reason), timeout)
-  try {
-    return await Promise.race([act(), promise])
-  } finally {
-    timer.cancel()
-  }
-}
 
 /**
  * Words for a broker that closes a TLS connection before it answers. One that wants another client certificate says so by an alert, in TLS 1.3

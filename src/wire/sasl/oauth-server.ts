@@ -1,6 +1,5 @@
 import { textBytes } from '../../common/bytes.js'
-import type { Clock } from '../../common/clock.js'
-import { deferred } from '../../common/deferred.js'
+import { type Clock, within } from '../../common/clock.js'
 import { shown } from '../../common/options.js'
 import { KafkaError } from '../../errors.js'
 import { readTokenMessage } from './oauth-messages.js'
@@ -51,18 +50,20 @@ export class OAuthServer implements ServerExchange {
     const { options, clock, tell } = this.#rules
     const { validate, timeoutMs = defaultTimeoutMs } = options
     const abort = new AbortController()
-    const { promise: late, reject } = deferred<never>()
     const overdue = new KafkaError('REQUEST_TIMED_OUT', `\`sasl.oauthBearer.validate\` took longer than ${timeoutMs} ms`)
-    const timer = clock.setTimer(timeoutMs, () => reject(overdue), { keepAlive: true, givesUp: true })
     const context = { extensions, host: this.#clientHost.slice(1), signal: abort.signal }
     let given: unknown
     try {
-      given = await Promise.race([(async () => validate(token, context))(), late])
+      given = await within(
+        clock,
+        timeoutMs,
+        () => overdue,
+        async () => validate(token, context)
+      )
     } catch (error) {
       if (error === overdue) tell(error)
       throw error
     } finally {
-      timer.cancel()
       abort.abort(overdue)
     }
     if (given === undefined || given === null) throw new Error('the token belongs to nobody')
