@@ -70,6 +70,7 @@ export class MetadataCache {
   readonly #unknownTopicRetries: number
   readonly #known = new Map<string, Known>()
   readonly #names = new Map<string, string>()
+  readonly #compared = new WeakSet<object>()
   /** The requests that others may join, by what they ask. */
   readonly #inFlight = new Map<string, Asking>()
   #askedCount = 0
@@ -92,6 +93,13 @@ export class MetadataCache {
   /** What is known of a topic, however old; undefined before an `ensure` found it. */
   topic(name: string): TopicMetadata | undefined {
     return this.#known.get(name)?.topic
+  }
+
+  /** Marks a description of a topic as compared with the topic. Returns false where it was marked before. */
+  compareOnce(description: object): boolean {
+    if (this.#compared.has(description)) return false
+    this.#compared.add(description)
+    return true
   }
 
   /** The name of the topic with this id, if it is known. */

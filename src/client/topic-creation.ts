@@ -1,4 +1,4 @@
-import { isPromise, type MaybePromise } from '../common/deferred.js'
+import { isPromise, type MaybePromise, whenThere } from '../common/deferred.js'
 import { errorCodeOf, KafkaError } from '../errors.js'
 import type { Brokers } from '../protocol/broker.js'
 import type { RequestOf, ResponseOf } from '../protocol/message.js'
@@ -6,7 +6,7 @@ import { CreateTopics } from '../protocol/messages/create-topics.js'
 import { isOwnConfig } from '../record/backlog-quota.js'
 import type { AnyTopic } from '../record/topic.js'
 import type { EnsureOptions, MetadataCache } from './metadata-cache.js'
-import { compareWithDescription, markCompared } from './topic-description.js'
+import { compareWithDescription, isDescribed } from './topic-description.js'
 
 const clusterDefault = -1
 
@@ -21,28 +21,21 @@ export function ensureTopic(
   options: EnsureOptions = {}
 ): MaybePromise<void> {
   if (typeof topic === 'string') return metadata.ensure([topic], options)
-  const isDescribed = topic.partitions !== undefined || topic.configs !== undefined
-  if (!isDescribed) return metadata.ensure([topic.name], options)
-  if (options.allowAutoTopicCreation === false || metadata.topic(topic.name)) {
-    const ensured = metadata.ensure([topic.name], options)
-    if (isPromise(ensured)) return ensured.then(() => compareWithDescription(topic, brokers, metadata))
-    return compareWithDescription(topic, brokers, metadata)
-  }
-  return ensureDescribed(topic, brokers, metadata, options)
+  const mayCreate = isDescribed(topic) && options.allowAutoTopicCreation !== false && !metadata.topic(topic.name)
+  const ensured = mayCreate ? ensureDescribed(topic, brokers, metadata, options) : metadata.ensure([topic.name], options)
+  return whenThere(ensured, () => compareWithDescription(topic, brokers, metadata))
 }
 
 async function ensureDescribed(topic: AnyTopic, brokers: Brokers, metadata: MetadataCache, options: EnsureOptions): Promise<void> {
   try {
     const known = metadata.ensure([topic.name], { ...options, allowAutoTopicCreation: false, unknownTopicRetries: 0 })
     if (isPromise(known)) await known
-    compareWithDescription(topic, brokers, metadata)
     return
   } catch (error) {
     if (!(error instanceof KafkaError && error.code === 'UNKNOWN_TOPIC_OR_PARTITION')) throw error
   }
-  if (await createTopic(topic, brokers, options.signal)) markCompared(topic, metadata)
+  if (await createTopic(topic, brokers, options.signal)) metadata.compareOnce(topic)
   await metadata.ensure([topic.name], options)
-  compareWithDescription(topic, brokers, metadata)
 }
 
 /** Returns whether the topic was created here: somebody else may have been quicker. */

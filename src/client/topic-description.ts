@@ -1,4 +1,3 @@
-import { isPromise } from '../common/deferred.js'
 import { Warnings } from '../common/warnings.js'
 import type { Brokers } from '../protocol/broker.js'
 import { DescribeConfigs } from '../protocol/messages/describe-configs.js'
@@ -7,17 +6,11 @@ import type { MetadataCache } from './metadata-cache.js'
 
 const topicResource = 2
 
-/** Descriptions that need no look any more. */
-const compared = new WeakMap<MetadataCache, WeakSet<AnyTopic>>()
 const warnings = new Warnings()
 
-/** Marks a topic as compared with its description. Returns whether it was marked already. */
-export function markCompared(topic: AnyTopic, metadata: MetadataCache): boolean {
-  const known = compared.get(metadata) ?? new WeakSet<AnyTopic>()
-  compared.set(metadata, known)
-  if (known.has(topic)) return true
-  known.add(topic)
-  return false
+/** Tells topics that say how many partitions or which configs they want. */
+export function isDescribed({ partitions, configs }: AnyTopic): boolean {
+  return partitions !== undefined || configs !== undefined
 }
 
 /**
@@ -25,9 +18,9 @@ export function markCompared(topic: AnyTopic, metadata: MetadataCache): boolean 
  * created, so that `keep: 'forever'`, for one, keeps nothing of a topic that was there before.
  */
 export function compareWithDescription(topic: AnyTopic, brokers: Brokers, metadata: MetadataCache): void {
-  if (topic.partitions === undefined && topic.configs === undefined) return
+  if (!isDescribed(topic)) return
   const known = metadata.topic(topic.name)
-  if (!known || markCompared(topic, metadata)) return
+  if (!known || !metadata.compareOnce(topic)) return
   const { partitions, configs } = topic
   const found = known.partitions.length
   if (partitions !== undefined && partitions !== found)
@@ -38,8 +31,7 @@ export function compareWithDescription(topic: AnyTopic, brokers: Brokers, metada
 async function compareConfigs(topic: AnyTopic, wanted: NonNullable<AnyTopic['configs']>, brokers: Brokers): Promise<void> {
   const resources = [{ resourceType: topicResource, resourceName: topic.name, configurationKeys: Object.keys(wanted) }]
   try {
-    const answer = brokers.any().request(DescribeConfigs, { resources })
-    const { results } = isPromise(answer) ? await answer : answer
+    const { results } = await brokers.any().request(DescribeConfigs, { resources })
     for (const { name, value } of results[0]?.configs ?? []) {
       if (name in wanted && value !== String(wanted[name])) tell(topic, `${name}=${wanted[name]}`, `${name}=${value}`, 'alterConfigs')
     }

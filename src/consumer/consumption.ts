@@ -529,15 +529,20 @@ export class Consumption implements ReaderOwner {
 
   // ---- what goes wrong
 
+  /** Tells listeners of an error. Returns false where there is none who should hear it. */
+  #isHeard(error: unknown): boolean {
+    return this.#ended.signal.aborted || this.#emit('error', error)
+  }
+
   /** Waiting for a topic that does not exist looks like waiting for records. */
   #missing(error: KafkaError): void {
-    if (this.#ended.signal.aborted || this.#emit('error', error)) return
+    if (this.#isHeard(error)) return
     const text = `${error.message}; the consumer waits until somebody creates it. It creates topics itself where \`allowAutoTopicCreation\`, and the cluster's \`auto.create.topics.enable\`, are on`
     this.#warnings.warn(text, 'UNKNOWN_TOPIC_OR_PARTITION')
   }
 
   #trouble(error: unknown): void {
-    if (this.#ended.signal.aborted || this.#emit('error', error)) return
+    if (this.#isHeard(error)) return
     this.#warnings.warn(
       `A consumer met an error and tries again: ${reasonOf(error)}`,
       error instanceof KafkaError ? error.code : 'CONSUMER_ERROR',
@@ -547,7 +552,7 @@ export class Consumption implements ReaderOwner {
 
   #failPartition(partition: AssignedPartition, error: unknown): void {
     partition.rest.stop()
-    if (!this.#ended.signal.aborted) this.#emit('error', error)
+    this.#isHeard(error)
     this.#ready.reject(error)
     this.#slot.reader?.fail(error)
   }

@@ -20,18 +20,21 @@ const kinds: [string, Options][] = [
 ]
 const ways = ['break', 'throw', 'return'] as const
 
-/** Reads items of one offset each until `offset`, and leaves there. */
-async function leaveAt(loop: AsyncIterable<number>, offset: number, way: string): Promise<void> {
+/** Reads items of one offset each, and leaves at the first that is not below `offset`. Returns it. */
+async function leaveAt(loop: AsyncIterable<number>, offset: number, way: string): Promise<number | undefined> {
+  let left: number | undefined
   try {
     for await (const at of loop) {
       if (at < offset) continue
+      left = at
       if (way === 'throw') throw new Error('cannot handle this')
-      if (way === 'return') return
+      if (way === 'return') return left
       break
     }
   } catch (error) {
     expect(error).toMatchObject({ message: 'cannot handle this' })
   }
+  return left
 }
 
 async function* offsetsOf<T>(items: AsyncIterableIterator<T, undefined>, offsetOf: (item: T) => number) {
@@ -61,14 +64,16 @@ describe.each(kinds)('a consumer %s', (_, options) => {
   it.each(ways)('reads the batch again at which a loop was left by %s', async way => {
     await send(cluster, 'orders', numbered('v', 12), 0)
     await using consumer = textConsumer(cluster, { ...options, maxPollRecords: 3 })
-    await leaveAt(
+    // A busy machine may send the records in more batches than one.
+    const left = await leaveAt(
       offsetsOf(consumer.batches(), ({ baseOffset }) => baseOffset),
       6,
       way
     )
-    expect(consumer.position(first)).toBe(6)
+    expect(left).toBeGreaterThanOrEqual(6)
+    expect(consumer.position(first)).toBe(left)
     for await (const { baseOffset } of consumer.batches()) {
-      expect(baseOffset).toBe(6)
+      expect(baseOffset).toBe(left)
       break
     }
   })
