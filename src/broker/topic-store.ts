@@ -39,7 +39,9 @@ export class TopicStore {
   constructor(surroundings: Surroundings) {
     this.#surroundings = surroundings
     this.#turns = turnsOf(surroundings.clock)
-    this.#producerRoom = new ProducerRoom(limitOf(surroundings.configs, 'millrace.max.producers'))
+    this.#producerRoom = new ProducerRoom(limitOf(surroundings.configs, 'millrace.max.producers'), () =>
+      surroundings.configs.number('producer.id.expiration.ms')
+    )
   }
 
   get topics(): ReadonlyMap<string, Topic> {

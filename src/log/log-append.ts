@@ -179,7 +179,7 @@ function write(
     throw log.failures.ofWrite(error)
   }
   log.nextOffset = nextOffset
-  log.history.note(bytes, 0)
+  log.history.note(bytes, 0, now)
   log.segments.grow(bytes.length)
   segment.note(position, lastOffset, maxTimestamp, now)
   const { namesSynced } = log.flusher

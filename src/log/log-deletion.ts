@@ -11,9 +11,6 @@ import { countBeyondSize, countExpired, type Expired } from './retention.js'
  * Moving the start of a log up: segments go as a whole, the oldest first.
  */
 
-/** How long a producer that writes nothing is remembered, as Kafka's `producer.id.expiration.ms` has it. */
-const producerExpirationMs = 24 * 3_600_000
-
 export function deleteRecordsBefore(log: LogState, offset: number): MaybePromise<void> {
   return log.changes.run(() => {
     log.expectWritable()
@@ -103,7 +100,7 @@ function removeExpired(log: LogState): MaybePromise<number> {
   const { segments } = log
   if (log.failures.final) throw log.failures.final
   const now = log.clock.now()
-  log.history.producers.expire(now, producerExpirationMs)
+  log.history.producers.expire(now)
   const keepFrom = log.events.keepFrom?.() ?? Number.POSITIVE_INFINITY
   const expired = countExpired(segments.all, log.logStartOffset, log.highWatermark, removableUpTo(log, keepFrom), log.options, now)
   if (expired.below + expired.large + expired.old < segments.count) return removeAll(log, expired)

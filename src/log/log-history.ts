@@ -115,10 +115,10 @@ export class LogHistory {
     if (this.leaderEpochs.entries.length !== length) this.#epochsChanged = true
   }
 
-  /** Takes in a batch that is being written. */
-  note(bytes: Uint8Array, position: number): void {
+  /** Takes in a batch that is being written at the date `now`. */
+  note(bytes: Uint8Array, position: number, now: number): void {
     if (this.leaderEpochs.assign(leaderEpochAt(bytes, position), baseOffsetAt(bytes, position))) this.#epochsChanged = true
-    this.#noteProducer(bytes, position)
+    this.#noteProducer(bytes, position, now)
   }
 
   /** Takes in a batch that was written before; batches come in order, and what is known of them already stays as it is. */
@@ -141,8 +141,8 @@ export class LogHistory {
     this.#epochsChanged = true
   }
 
-  #noteProducer(bytes: Uint8Array, position: number): void {
-    const aborted = this.producers.note(bytes, position)
+  #noteProducer(bytes: Uint8Array, position: number, now?: number): void {
+    const aborted = this.producers.note(bytes, position, now)
     if (aborted) this.transactions.add(aborted)
   }
 

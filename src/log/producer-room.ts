@@ -2,18 +2,27 @@ import type { ProducerState } from './producer-state.js'
 
 /** For a log by itself. */
 const defaultMost = 100_000
+/** Kafka's default of `producer.id.expiration.ms`. */
+const defaultExpirationMs = 24 * 3_600_000
 
 /**
  * Bounds how many producers the logs that share it remember, together: a client may write with a new producer id each time. Beyond that those that wrote
- * longest ago are forgotten, as if they had expired, by the logs that remember most.
+ * longest ago are forgotten, as if they had expired, by the logs that remember most. Says as well after which time a producer that writes nothing expires.
  */
 export class ProducerRoom {
   readonly #most: number
+  readonly #expirationMs: () => number
   readonly #states = new Set<ProducerState>()
   #count = 0
 
-  constructor(most = defaultMost) {
+  constructor(most = defaultMost, expirationMs = () => defaultExpirationMs) {
     this.#most = most
+    this.#expirationMs = expirationMs
+  }
+
+  /** How long a producer that writes nothing is remembered. */
+  get expirationMs(): number {
+    return this.#expirationMs()
   }
 
   /** Makes room for one more producer of a log, and takes it. */

@@ -8,6 +8,8 @@ import {
   lastOffsetAt,
   maxTimestampAt,
   noProducerId,
+  noSequence,
+  noTimestamp,
   producerIdAt,
   recordCountAt
 } from '../record/batch-header.js'
@@ -18,6 +20,7 @@ import type { AbortedTransaction } from './transaction-index.js'
 
 /** A batch that an idempotent producer wrote, as far as it is remembered. */
 export interface ProducedBatch {
+  /** -1, as the last sequence, where a coordinator wrote it. */
   readonly baseSequence: number
   readonly lastSequence: number
   readonly baseOffset: number
@@ -44,12 +47,15 @@ interface MutableEntry extends ProducerEntry {
   lastTimestamp: number
   coordinatorEpoch: number
   transactionStart: number
+  /** The date of its last append, or the timestamp where that is later: records may be older than their append. */
+  lastUsed: number
 }
 
 /** Nothing waits between a `reset` and what is read then, so one cursor serves all. */
 const cursor = new RecordCursor()
 /** So many batches of a producer are remembered: as many as a client may have in flight. */
-const rememberedBatches = 5
+export const rememberedBatches = 5
+const noEpoch = -1
 /** Sequence numbers go on at 0 after this one. */
 const lastSequenceNumber = 0x7fffffff
 
@@ -103,24 +109,25 @@ export class ProducerState {
         `Producer ${producerId} has gone on to epoch ${entry.epoch}; this batch is of ${epoch}`
       )
     }
+    if (entry.epoch === noEpoch) return undefined
     if (epoch > entry.epoch) {
       if (baseSequence !== 0) throw outOfOrder(producerId, `a new epoch begins with sequence 0, not ${baseSequence}`)
       return undefined
     }
+    const { batches } = entry
+    // A marker alone tells the epoch: its first batch begins with 0.
+    const expected = batches.length > 0 ? sequenceAfter(batches[batches.length - 1].lastSequence, 1) : 0
+    if (baseSequence === expected) return undefined
     const lastSequence = sequenceAfter(baseSequence, readInt32(bytes, position + field.lastOffsetDelta))
-    const again = entry.batches.find(batch => batch.baseSequence === baseSequence && batch.lastSequence === lastSequence)
-    if (again) return again
-    const last = entry.batches.at(-1)
-    const expected = last ? sequenceAfter(last.lastSequence, 1) : 0
-    if (last && baseSequence !== expected) throw outOfOrder(producerId, `sequence ${baseSequence} comes where ${expected} is next`)
-    return undefined
+    for (const batch of batches) if (batch.baseSequence === baseSequence && batch.lastSequence === lastSequence) return batch
+    throw outOfOrder(producerId, `sequence ${baseSequence} comes where ${expected} is next`)
   }
 
   /**
    * Takes in a batch that was written, with its offsets in it: by a client, by a replica, or long ago when a log is opened. Returns the transaction that
-   * it aborts, if it does.
+   * it aborts, if it does. `now` is the date of its append, where that is known.
    */
-  note(bytes: Uint8Array, position = 0): AbortedTransaction | undefined {
+  note(bytes: Uint8Array, position = 0, now = noTimestamp): AbortedTransaction | undefined {
     const producerId = producerIdAt(bytes, position)
     if (producerId === noProducerId) return undefined
     const epoch = readInt16(bytes, position + field.producerEpoch)
@@ -128,17 +135,20 @@ export class ProducerState {
     let entry = this.#entries.get(producerId)
     if (!entry) {
       this.#room.take(this)
-      entry = { producerId, epoch, batches: [], lastTimestamp: timestamp, coordinatorEpoch: -1, transactionStart: -1 }
+      entry = { producerId, epoch, batches: [], lastTimestamp: timestamp, coordinatorEpoch: -1, transactionStart: -1, lastUsed: now }
       this.#entries.set(producerId, entry)
     }
     if (epoch !== entry.epoch) entry.batches = []
     entry.epoch = epoch
     entry.lastTimestamp = timestamp
+    entry.lastUsed = timestamp > now ? timestamp : now
     const attributes = attributesAt(bytes, position)
     if (attributes & attribute.control) return this.#noteMarker(entry, bytes, position)
     const baseSequence = readInt32(bytes, position + field.baseSequence)
-    const lastSequence = sequenceAfter(baseSequence, readInt32(bytes, position + field.lastOffsetDelta))
-    const [baseOffset, lastOffset] = [baseOffsetAt(bytes, position), lastOffsetAt(bytes, position)]
+    const offsetDelta = readInt32(bytes, position + field.lastOffsetDelta)
+    const lastSequence = baseSequence === noSequence ? noSequence : sequenceAfter(baseSequence, offsetDelta)
+    const baseOffset = baseOffsetAt(bytes, position)
+    const lastOffset = baseOffset + offsetDelta
     entry.batches.push({ baseSequence, lastSequence, baseOffset, lastOffset, timestamp })
     if (entry.batches.length > rememberedBatches) entry.batches.shift()
     if (attributes & attribute.transactional && entry.transactionStart < 0) {
@@ -169,15 +179,16 @@ export class ProducerState {
   /** Takes in what a snapshot knows of a producer. */
   restore(entry: ProducerEntry): void {
     if (!this.#entries.has(entry.producerId)) this.#room.take(this)
-    const restored = { ...entry, batches: [...entry.batches] }
+    const restored = { ...entry, batches: [...entry.batches], lastUsed: entry.lastTimestamp }
     this.#entries.set(entry.producerId, restored)
     if (restored.transactionStart >= 0) this.#open.add(restored)
   }
 
-  /** Forgets producers that wrote nothing for `expirationMs`. */
-  expire(now: number, expirationMs: number): void {
-    for (const { producerId, lastTimestamp, transactionStart } of this.#entries.values()) {
-      if (now - lastTimestamp >= expirationMs && transactionStart < 0) this.#forget(producerId)
+  /** Forgets producers that wrote nothing for as long as the room says, but for those with a transaction under way. */
+  expire(now: number): void {
+    const { expirationMs } = this.#room
+    for (const { producerId, lastUsed, transactionStart } of this.#entries.values()) {
+      if (now - lastUsed >= expirationMs && transactionStart < 0) this.#forget(producerId)
     }
   }
 

@@ -53,6 +53,13 @@ const ownConfigs: readonly BrokerConfig[] = [
     { min: 0 }
   ),
   own('max.incremental.fetch.session.cache.slots', 'int', 1000, 'How many fetch sessions of clients there may be; 0 for none.', { min: 0 }),
+  own(
+    'producer.id.expiration.ms',
+    'int',
+    86_400_000,
+    'How long an idempotent producer that writes nothing to a partition is remembered there.',
+    { min: 1, isDynamic: true }
+  ),
   own('num.partitions', 'int', 1, 'How many partitions a topic gets when that is not said.', { min: 1 }),
   own('default.replication.factor', 'int', 1, 'How many replicas a partition gets when that is not said.', { min: 1 }),
   own('fetch.max.bytes', 'int', 55 * mebibyte, 'The most that one fetch returns.', { min: 1024 }),

@@ -46,7 +46,7 @@ describe('a durable log that was closed', () => {
     expect(Buffer.from(await readSmallFile(storage, name(0, 'index'))).toString('hex')).toBe(
       `00000001${size.toString(16).padStart(8, '0')}`
     )
-    expect((await readSmallFile(storage, name(6, 'snapshot'))).length).toBe(10 + 46)
+    expect((await readSmallFile(storage, name(6, 'snapshot'))).length).toBe(10 + 5 * 46)
   })
 
   it('is opened without a look at its batches, and knows all that it knew', async () => {

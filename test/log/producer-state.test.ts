@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { writeInt16, writeInt32, writeInt64 } from '../../src/common/bytes.js'
 import { ProducerRoom } from '../../src/log/producer-room.js'
-import { decodeProducerSnapshot, encodeProducerSnapshot } from '../../src/log/producer-snapshot.js'
+import { decodeProducerSnapshot, encodeProducerSnapshot, snapshotEntries } from '../../src/log/producer-snapshot.js'
 import { ProducerState, sequenceAfter } from '../../src/log/producer-state.js'
 import { field, headerBytes } from '../../src/record/batch-header.js'
 import { transactionMarkerBatch } from '../../src/record/control-record.js'
@@ -38,7 +38,10 @@ function marker(type: 'COMMIT' | 'ABORT', producerId: number): Uint8Array {
 
 /** A state in which these batches were written, one behind the other. */
 function written(...batches: Header[]): ProducerState {
-  const state = new ProducerState()
+  return writtenTo(new ProducerState(), ...batches)
+}
+
+function writtenTo(state: ProducerState, ...batches: Header[]): ProducerState {
   let offset = 0
   for (const batch of batches) {
     state.note(header({ offset, ...batch }))
@@ -102,9 +105,18 @@ describe('a producer of a partition', () => {
 
   it('is forgotten when it wrote nothing for a time', () => {
     const state = written({ sequence: 0, timestamp: 1000 }, { id: 8, sequence: 0, timestamp: 2000 })
-    state.expire(1000 + 86_400_000, 86_400_000)
+    state.expire(1000 + 86_400_000)
     expect([...state.entries].map(({ producerId }) => producerId)).toEqual([8])
     expect(state.check(header({ sequence: 99 }))).toBeUndefined()
+  })
+
+  it('is not forgotten while it writes, however old its records are', () => {
+    const state = new ProducerState(new ProducerRoom(10, () => 5000))
+    state.note(header({ sequence: 0, timestamp: 1 }), 0, 1_000_000)
+    state.expire(1_004_999)
+    expect(state.get(7)).toMatchObject({ lastTimestamp: 1 })
+    state.expire(1_005_000)
+    expect(state.get(7)).toBeUndefined()
   })
 
   it('is nobody without an id', () => {
@@ -117,6 +129,39 @@ describe('a producer of a partition', () => {
     const state = written({ sequence: 0 }, { epoch: 1, sequence: -1, attributes: 0x30 })
     expect(state.get(7)).toMatchObject({ epoch: 1, batches: [] })
     expect(state.check(header({ epoch: 1, sequence: 0 }))).toBeUndefined()
+    const outOfOrder = expect.objectContaining({ code: 'OUT_OF_ORDER_SEQUENCE_NUMBER' })
+    expect(() => state.check(header({ epoch: 1, sequence: 1 }))).toThrow(outOfOrder)
+  })
+
+  it('may go on anywhere after batches without an epoch, as in Kafka', () => {
+    const state = written({ epoch: -1, sequence: 0 })
+    expect(state.check(header({ epoch: -1, sequence: 7 }))).toBeUndefined()
+    expect(state.check(header({ epoch: 0, sequence: 7 }))).toBeUndefined()
+  })
+
+  it('has no sequence numbers where a coordinator writes for it', () => {
+    const state = written({ sequence: -1, count: 3, attributes: 0x10 })
+    expect(state.get(7)?.batches).toMatchObject([{ baseSequence: -1, lastSequence: -1, lastOffset: 2 }])
+    const again = new ProducerState()
+    for (const entry of decodeProducerSnapshot(encodeProducerSnapshot(state.entries))) again.restore(entry)
+    expect(again.get(7)).toEqual(state.get(7))
+  })
+
+  it('sends the batch that wraps around once more, when later ones have come', () => {
+    const last = 2 ** 31 - 1
+    const state = written({ sequence: last - 1, count: 2 }, { sequence: 0, count: 5 }, { sequence: 5, count: 1 })
+    expect(state.check(header({ sequence: last - 1, count: 2 }))).toMatchObject({ baseOffset: 0, lastOffset: 1 })
+    expect(state.check(header({ sequence: 0, count: 5 }))).toMatchObject({ baseOffset: 2 })
+    expect(() => state.check(header({ sequence: last }))).toThrow(`sequence ${last} comes where 6 is next`)
+  })
+
+  it('remembers nothing of an epoch that is over', () => {
+    const state = written({ sequence: 0, count: 2 }, { epoch: 1, sequence: 0, count: 2 })
+    expect(state.check(header({ epoch: 1, sequence: 0, count: 2 }))).toMatchObject({ baseOffset: 2 })
+    expect(() => state.check(header({ epoch: 0, sequence: 0, count: 2 }))).toThrow(
+      expect.objectContaining({ code: 'INVALID_PRODUCER_EPOCH' })
+    )
+    expect(state.get(7)?.batches).toHaveLength(1)
   })
 })
 
@@ -145,17 +190,27 @@ describe('a snapshot of producers', () => {
     for (const entry of decodeProducerSnapshot(encodeProducerSnapshot(state.entries))) again.restore(entry)
     expect(again.get(7)).toMatchObject({ transactionStart: 0, coordinatorEpoch: -1 })
     expect(again.get(8)).toMatchObject({ transactionStart: -1, coordinatorEpoch: 4 })
-    again.expire(1e15, 1000)
+    again.expire(1e15)
     expect([...again.entries].map(({ producerId }) => producerId)).toEqual([7])
     expect(again.note(marker('ABORT', 7))).toEqual({ producerId: 7, firstOffset: 0, lastOffset: 9, lastStableOffset: 10 })
   })
 
-  it('brings back the last batch of each producer', () => {
+  it('brings back the five last batches of a producer, the last of them last, as Kafka takes the last entry', () => {
+    const state = written(...Array.from({ length: 7 }, (_, i) => ({ sequence: 3 * i, count: 3, timestamp: i })))
+    const bytes = encodeProducerSnapshot(state.entries)
+    expect(snapshotEntries(bytes).map(({ lastSequence }) => lastSequence)).toEqual([8, 11, 14, 17, 20])
+    const [entry] = decodeProducerSnapshot(bytes)
+    expect(entry.batches).toEqual(state.get(7)?.batches)
+    expect(entry.batches).toHaveLength(5)
+  })
+
+  it('brings back the producers as they were', () => {
     const state = written({ sequence: 0, count: 5 }, { sequence: 5, count: 3 }, { id: 8, sequence: 2 ** 31 - 2, count: 4 })
     const again = new ProducerState()
     for (const entry of decodeProducerSnapshot(encodeProducerSnapshot(state.entries))) again.restore(entry)
-    expect(again.get(7)?.batches).toEqual(state.get(7)?.batches.slice(-1))
+    expect(again.get(7)).toEqual(state.get(7))
     expect(again.get(8)).toEqual(state.get(8))
+    expect(again.check(header({ sequence: 0, count: 5 }))).toMatchObject({ baseOffset: 0, lastOffset: 4 })
     expect(again.check(header({ sequence: 5, count: 3 }))).toMatchObject({ baseOffset: 5, lastOffset: 7 })
     expect(again.check(header({ sequence: 8 }))).toBeUndefined()
   })
@@ -203,7 +258,7 @@ describe('the room for producers', () => {
   it('is given back by producers that expire, are cleared, or whose log is closed', () => {
     const room = new ProducerRoom(10)
     const state = new ProducerState(room)
-    for (const end of [() => state.expire(10_000_000, 1), () => state.clear()]) {
+    for (const end of [() => state.expire(1e15), () => state.clear()]) {
       for (let id = 0; id < 10; id++) note(state, id, id)
       end()
       expect(state.size).toBe(0)

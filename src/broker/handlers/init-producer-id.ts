@@ -16,8 +16,12 @@ const warned = new WeakSet<LocalBroker>()
  * Gives an idempotent producer its id. A transactional one is refused with a code that every client takes as final: after
  * UNSUPPORTED_VERSION, librdkafka asks again without end.
  */
-export function initProducerId(node: LocalBroker, { transactionalId }: Request): MaybePromise<Response> {
-  if (transactionalId === '') return refused('INVALID_REQUEST')
+export function initProducerId(
+  node: LocalBroker,
+  { transactionalId, producerId = -1, producerEpoch = -1 }: Request
+): MaybePromise<Response> {
+  // A producer that has an id has an epoch, too (KIP-360).
+  if (transactionalId === '' || (producerId === -1) !== (producerEpoch === -1)) return refused('INVALID_REQUEST')
   if (transactionalId !== null) {
     if (!warned.has(node)) {
       warned.add(node)

@@ -23,6 +23,17 @@ export function idempotenceCases(stage: Stage): void {
     expect(two.producerId).not.toBe(one.producerId)
   })
 
+  it('gives a new id to who has one already, and refuses half of an identity', async () => {
+    const { producerId = 0 } = await newProducer()
+    const init = async (given: { producerId?: number; producerEpoch?: number }) =>
+      withError(await stage.client.node.request(InitProducerId, { transactionalId: null, transactionTimeoutMs: 60_000, ...given }))
+    const again = await init({ producerId, producerEpoch: 0 })
+    expect(again).toMatchObject({ error: 'NONE', producerEpoch: 0 })
+    expect(again.producerId).not.toBe(producerId)
+    expect(await init({ producerId })).toMatchObject({ error: 'INVALID_REQUEST', producerId: -1 })
+    expect(await init({ producerEpoch: 3 })).toMatchObject({ error: 'INVALID_REQUEST', producerId: -1 })
+  })
+
   it('takes a batch that is sent again for the one it has', async () => {
     const { client } = stage
     const name = fresh('again')
