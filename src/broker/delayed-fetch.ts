@@ -6,7 +6,8 @@ import type { Partition } from './partition.js'
 
 /** What a partition calls when something happened to it. */
 export interface AppendListener {
-  appended(bytes: number): void
+  /** `stableBytes` is how many more bytes readers of what is committed may see. */
+  appended(bytes: number, stableBytes: number): void
   ended(): void
 }
 
@@ -42,10 +43,11 @@ export class DelayedFetches {
 
   /**
    * Waits until `missingBytes` have been appended to the partitions, one of them is gone, or it is `deadline`, and resolves with what `goOn` then
-   * gives; rejects when the signal aborts.
+   * gives; rejects when the signal aborts. Where `isStableOnly`, bytes count once the transactions before them are decided.
    */
   wait<T>(
     partitions: readonly Partition[],
+    isStableOnly: boolean,
     missingBytes: number,
     deadline: number,
     signal: AbortSignal | undefined,
@@ -60,7 +62,7 @@ export class DelayedFetches {
           reject(error)
         }
       }
-      const fetch = new DelayedFetch(this, partitions, missingBytes, deadline, signal, settle, reject)
+      const fetch = new DelayedFetch(this, partitions, isStableOnly, missingBytes, deadline, signal, settle, reject)
       this.#waiting.add(fetch)
       for (const partition of partitions) partition.listen(fetch)
       if (signal) this.#listenTo(signal)
@@ -138,11 +140,13 @@ class DelayedFetch implements AppendListener, TurnTaker {
   readonly settle: (outcome: WaitOutcome) => void
   readonly reject: (reason: unknown) => void
   readonly #owner: DelayedFetches
+  readonly #isStableOnly: boolean
   #missingBytes: number
 
   constructor(
     owner: DelayedFetches,
     partitions: readonly Partition[],
+    isStableOnly: boolean,
     missingBytes: number,
     deadline: number,
     signal: AbortSignal | undefined,
@@ -151,6 +155,7 @@ class DelayedFetch implements AppendListener, TurnTaker {
   ) {
     this.#owner = owner
     this.partitions = partitions
+    this.#isStableOnly = isStableOnly
     this.#missingBytes = missingBytes
     this.deadline = deadline
     this.signal = signal
@@ -158,15 +163,15 @@ class DelayedFetch implements AppendListener, TurnTaker {
     this.reject = reject
   }
 
-  appended(bytes: number): void {
+  appended(bytes: number, stableBytes: number): void {
     const before = this.#missingBytes
-    this.#missingBytes -= bytes
+    this.#missingBytes -= this.#isStableOnly ? stableBytes : bytes
     if (before <= 0) this.#owner.grown(bytes)
     else if (this.#missingBytes <= 0) this.#owner.arrived(this)
   }
 
   ended(): void {
-    this.appended(Number.POSITIVE_INFINITY)
+    this.appended(Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY)
   }
 
   resume(): void {

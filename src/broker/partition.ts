@@ -19,6 +19,9 @@ export class Partition {
   /** Who waits for it to grow. Mostly that is one, who comes and goes with every fetch, which a field takes more lightly than a set. */
   #listener: AppendListener | undefined
   readonly #otherListeners = new Set<AppendListener>()
+  /** Bytes that were appended behind the last stable offset. */
+  #undecidedBytes = 0
+  #stableUpTo = 0
   #state: PartitionState
   #isDeleted = false
 
@@ -67,7 +70,7 @@ export class Partition {
 
   /** The offset up to which all transactions are decided. */
   get lastStableOffset(): number {
-    return this.log.highWatermark
+    return this.log.lastStableOffset
   }
 
   /** How many records retention has removed, in this process, before everyone who was to read them had: live readers, and groups that have committed. */
@@ -118,9 +121,21 @@ export class Partition {
   }
 
   #appended(info: AppendInfo, bytes: number): AppendInfo {
-    this.#listener?.appended(bytes)
-    if (this.#otherListeners.size > 0) for (const listener of this.#otherListeners) listener.appended(bytes)
+    const stableBytes = this.#stableBytes(bytes)
+    this.#listener?.appended(bytes, stableBytes)
+    if (this.#otherListeners.size > 0) for (const listener of this.#otherListeners) listener.appended(bytes, stableBytes)
     return info
+  }
+
+  /** How many bytes readers of what is committed may see now that these were appended; to within `indexIntervalBytes` while a transaction is open. */
+  #stableBytes(bytes: number): number {
+    const { lastStableOffset, logEndOffset } = this.log
+    const undecidedBefore = this.#undecidedBytes + bytes
+    if (lastStableOffset >= logEndOffset) this.#undecidedBytes = 0
+    else if (lastStableOffset > this.#stableUpTo) this.#undecidedBytes = Math.min(undecidedBefore - 1, this.log.bytesFrom(lastStableOffset))
+    else this.#undecidedBytes = undecidedBefore
+    this.#stableUpTo = lastStableOffset
+    return undecidedBefore - this.#undecidedBytes
   }
 }
 

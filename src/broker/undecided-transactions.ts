@@ -2,8 +2,8 @@ import { readInt16, readInt64 } from '../common/bytes.js'
 import { release } from '../common/lease.js'
 import type { Log } from '../log/log.js'
 import { transactionStateTopic } from '../metadata/topic-name.js'
-import { transactionMarkerBatch } from '../record/control-record.js'
 import { batchesIn } from '../record/record-batch.js'
+import { endTransaction } from './end-transaction.js'
 import type { Partition } from './partition.js'
 import type { Topic } from './topic.js'
 
@@ -25,7 +25,7 @@ export async function endUndecidedTransactions(topics: ReadonlyMap<string, Topic
       if (transactionStart < 0) continue
       const type = statuses.get(producerId) === prepareCommit ? 'COMMIT' : 'ABORT'
       const marker = { type, producerId, producerEpoch: epoch, coordinatorEpoch: Math.max(0, coordinatorEpoch), timestamp } as const
-      await partition.append(transactionMarkerBatch(marker), 'coordinator')
+      await endTransaction(partition, marker, 1)
     }
   }
 }

@@ -3,6 +3,8 @@ import { isPromise, type MaybePromise } from '../common/deferred.js'
 import { isShared } from '../common/lease.js'
 import { KafkaError } from '../errors.js'
 import {
+  attribute,
+  attributesAt,
   baseOffsetAt,
   batchSizeAt,
   field,
@@ -10,6 +12,7 @@ import {
   lastOffsetAt,
   leaderEpochAt,
   maxTimestampAt,
+  producerIdAt,
   stampBatch
 } from '../record/batch-header.js'
 import { allDone } from './all-done.js'
@@ -179,6 +182,7 @@ function write(
     throw log.failures.ofWrite(error)
   }
   log.nextOffset = nextOffset
+  if (attributesAt(bytes, 0) & attribute.control) log.endsTransaction(producerIdAt(bytes, 0), lastOffset)
   log.history.note(bytes, 0, now)
   log.segments.grow(bytes.length)
   segment.note(position, lastOffset, maxTimestamp, now)

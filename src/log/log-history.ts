@@ -72,12 +72,12 @@ export class LogHistory {
       if (remembered && remembered.offset >= offset) break
       const entries = await this.#read(this.#snapshotPath(offset), decodeProducerSnapshot)
       if (!entries) continue
-      for (const entry of entries) this.producers.restore(entry)
+      this.producers.restoreAll(entries)
       this.#start = offset
       return
     }
     if (!remembered) return
-    for (const entry of remembered.producers) this.producers.restore(entry)
+    this.producers.restoreAll(remembered.producers)
     this.#start = remembered.offset
   }
 

@@ -44,6 +44,9 @@ export class LogState {
   /** How often the end was moved back: segments that were read before hold something else since. */
   cuts = 0
   isClosed = false
+  /** Transactions that have ended, whose markers readers do not see yet; in the order of the markers. */
+  readonly #ending: { readonly firstOffset: number; readonly lastOffset: number }[] = []
+  #lastKnownStable: number | undefined
   #isStopped = false
   /** The size at which it is looked again whether the oldest segments may go, while someone keeps them. */
   boundSizeAt = 0
@@ -126,7 +129,41 @@ export class LogState {
 
   /** Records below this offset are committed, and so are their transactions. */
   get lastStableOffset(): number {
-    return this.highWatermark
+    const { highWatermark } = this
+    let undecided = this.#lastKnownStable ?? this.history.producers.firstOpenOffset
+    if (this.#ending.length > 0) undecided = Math.min(undecided, this.#firstUnseen())
+    return undecided < highWatermark ? Math.max(undecided, this.logStartOffset) : highWatermark
+  }
+
+  /** A marker at `offset` is about to end the transaction of a producer, if it has one. Until it can be read, the transaction counts as open. */
+  endsTransaction(producerId: number, offset: number): void {
+    const firstOffset = this.history.producers.get(producerId)?.transactionStart ?? -1
+    this.#firstUnseen()
+    if (firstOffset >= 0) this.#ending.push({ firstOffset, lastOffset: offset })
+  }
+
+  /** Keeps the last stable offset where it is while what is known of producers is read again. */
+  async keepingStable(reading: () => Promise<void>): Promise<void> {
+    this.#lastKnownStable = this.lastStableOffset
+    try {
+      await reading()
+      this.forgetEnding(this.nextOffset)
+    } finally {
+      this.#lastKnownStable = undefined
+    }
+  }
+
+  /** The log was cut at `offset`. */
+  forgetEnding(offset = 0): void {
+    while (this.#ending.length > 0 && this.#ending[this.#ending.length - 1].lastOffset >= offset) this.#ending.pop()
+  }
+
+  /** Where the first of those transactions begins whose markers cannot be read yet. */
+  #firstUnseen(): number {
+    while (this.#ending.length > 0 && this.#ending[0].lastOffset < this.highWatermark) this.#ending.shift()
+    let first = Number.POSITIVE_INFINITY
+    for (const { firstOffset } of this.#ending) first = Math.min(first, firstOffset)
+    return first
   }
 
   /** All before this offset survives a power cut. */

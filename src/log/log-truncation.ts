@@ -34,6 +34,7 @@ export async function startAnew(log: LogState, offset: number): Promise<void> {
   history.producers.clear()
   history.transactions.forgetBefore(Number.POSITIVE_INFINITY)
   log.endAt(offset)
+  log.forgetEnding()
   await lowerRecoveryPoint(log, 0)
   segments.remove(0, Number.POSITIVE_INFINITY)
   log.logStartOffset = offset
@@ -82,8 +83,11 @@ async function lowerRecoveryPoint(log: LogState, end: number): Promise<void> {
 }
 
 /** Brings what is known of epochs and producers back to what it was when the log ended at `end`. */
-async function rememberUpTo({ segments, history, logStartOffset }: LogState, end: number): Promise<void> {
-  const from = await history.cutAt(end)
-  await replay(segments.all, Math.max(from, logStartOffset), end, (bytes, position) => history.replay(bytes, position))
+async function rememberUpTo(log: LogState, end: number): Promise<void> {
+  const { segments, history, logStartOffset } = log
+  await log.keepingStable(async () => {
+    const from = await history.cutAt(end)
+    await replay(segments.all, Math.max(from, logStartOffset), end, (bytes, position) => history.replay(bytes, position))
+  })
   history.settleEpochs()
 }

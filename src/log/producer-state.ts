@@ -65,7 +65,7 @@ const lastSequenceNumber = 0x7fffffff
  */
 export class ProducerState {
   readonly #entries = new Map<number, MutableEntry>()
-  /** Those with a transaction under way. */
+  /** Those with a transaction under way, in the order in which the transactions began. */
   readonly #open = new Set<MutableEntry>()
   #room: ProducerRoom
 
@@ -85,6 +85,12 @@ export class ProducerState {
   /** Whether a transaction is under way. */
   get hasOpenTransactions(): boolean {
     return this.#open.size > 0
+  }
+
+  /** Where the earliest transaction begins that is under way; infinite when none is. */
+  get firstOpenOffset(): number {
+    for (const { transactionStart } of this.#open) return transactionStart
+    return Number.POSITIVE_INFINITY
   }
 
   get(producerId: number): ProducerEntry | undefined {
@@ -171,17 +177,22 @@ export class ProducerState {
     this.#open.delete(entry)
     if (type === 'COMMIT' || firstOffset < 0) return undefined
     const lastOffset = lastOffsetAt(bytes, position)
-    let lastStableOffset = lastOffset + 1
-    for (const { transactionStart } of this.#open) lastStableOffset = Math.min(lastStableOffset, transactionStart)
-    return { producerId, firstOffset, lastOffset, lastStableOffset }
+    return { producerId, firstOffset, lastOffset, lastStableOffset: Math.min(lastOffset + 1, this.firstOpenOffset) }
   }
 
   /** Takes in what a snapshot knows of a producer. */
   restore(entry: ProducerEntry): void {
-    if (!this.#entries.has(entry.producerId)) this.#room.take(this)
+    const known = this.#entries.get(entry.producerId)
+    if (known) this.#open.delete(known)
+    else this.#room.take(this)
     const restored = { ...entry, batches: [...entry.batches], lastUsed: entry.lastTimestamp }
     this.#entries.set(entry.producerId, restored)
     if (restored.transactionStart >= 0) this.#open.add(restored)
+  }
+
+  /** Takes in a whole snapshot, in whatever order its producers come. */
+  restoreAll(entries: Iterable<ProducerEntry>): void {
+    for (const entry of [...entries].sort((a, b) => a.transactionStart - b.transactionStart)) this.restore(entry)
   }
 
   /** Forgets producers that wrote nothing for as long as the room says, but for those with a transaction under way. */

@@ -197,7 +197,8 @@ class FetchRound {
     const hasChanged = this.#readings.some(reading => this.#isGrown(reading, reading.partition as Partition)) || isAnyDeleted(partitions)
     if (hasChanged) return this.#goOn(partitions, deadline, 'arrived')
     const goOn = (outcome: WaitOutcome) => this.#goOn(partitions, deadline, outcome)
-    return this.#node.delayedFetches.wait(partitions, this.#request.minBytes - this.#bytes, deadline, this.#signal, goOn)
+    const missingBytes = this.#request.minBytes - this.#bytes
+    return this.#node.delayedFetches.wait(partitions, this.#isCommittedOnly, missingBytes, deadline, this.#signal, goOn)
   }
 
   #goOn(partitions: readonly Partition[], deadline: number, outcome: WaitOutcome): MaybePromise<Response> {
