@@ -149,6 +149,7 @@ export class LocalBroker {
       options: groupOptionsOf(parts.configs, this.topics.get(groupOffsetsTopic)),
       openHost: (partition, machine) => openGroupHost(this, partition, machine),
       keepsForever: name => this.#keepsForever(name),
+      topicIdOf: name => this.topics.get(name)?.id,
       onEvent: event => {
         if (event.type === 'offsetsExpiring') this.#news.tell('offsetsExpiring', event)
         else if (changesReaders.has(event.type)) this.backlog.readers.groupChanged(event.groupId)

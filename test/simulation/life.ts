@@ -46,8 +46,6 @@ export class Life {
     cluster.on('straySetAside', ({ folder }) => parts.note(`${folder} is set aside`))
     cluster.on('error', ({ error, during }) => {
       parts.note(`error during ${during}: ${(error as Error).stack}`)
-      // What a group had committed for a topic of this name may then count for the next one, as in Kafka.
-      if (during.includes('dropping offsets')) for (const audience of parts.audiences) audience.mayInherit = true
     })
     const settings = { deliveryTimeoutMs: 3000, requestTimeoutMs: 1000, maxBlockMs: 2000, batchSize: 700, allowAutoTopicCreation: false }
     this.#producers = [

@@ -83,10 +83,6 @@ export interface CommitModel {
   readonly topic: TopicModel
   readonly partition: number
   readonly attempted: Set<number>
-  /** What was tried for former topics of this name. */
-  readonly former: Set<number>
-  /** Whether a power cut may have brought back what was committed for former topics: what was not synced is not promised. */
-  mayInherit: boolean
   acked: number
   durable: number
 }
@@ -105,9 +101,7 @@ export class Model {
     const key = `${group}/${topic.name}/${partition}`
     const known = this.commits.get(key)
     if (known?.topic === topic) return known
-    const former = new Set([...(known?.former ?? []), ...(known?.attempted ?? [])])
-    const mayInherit = known?.mayInherit ?? false
-    const commit = { group, topic, partition, attempted: new Set<number>(), former, mayInherit, acked: -1, durable: -1 }
+    const commit = { group, topic, partition, attempted: new Set<number>(), acked: -1, durable: -1 }
     this.commits.set(key, commit)
     return commit
   }

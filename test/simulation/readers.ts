@@ -17,8 +17,6 @@ export class Audience {
   /** By partition of a topic with its id: before these offsets nothing is promised. */
   readonly #excused = new Map<string, number>()
   readonly #reach = new Map<string, number>()
-  /** Whether offsets that were committed for topics that are gone may still be there. */
-  mayInherit = false
 
   constructor(groupId: string) {
     this.groupId = groupId
@@ -198,7 +196,6 @@ export class LifeReader {
       if (gap !== undefined) throw new Violation(`is handed ${offset} of ${place} after ${next - 1}, and ${gap} is left out`)
     }
     if (next !== undefined) return
-    if (this.#audience.mayInherit) this.#audience.excuse(this.#placeOf(name, partition), offset)
     const gap = this.#audience.missing(topic, partition, 0, offset)
     if (gap !== undefined) throw new Violation(`starts at ${offset} of ${place}, though ${gap} is not handled`)
   }
@@ -215,7 +212,7 @@ export class LifeReader {
   #committed(name: string, partition: number, offset: number): void {
     this.#audience.reached(this.#placeOf(name, partition), offset)
     const topic = this.#topicOf(name)
-    if (!topic || topic.isCompacted || this.#audience.mayInherit) return
+    if (!topic || topic.isCompacted) return
     const gap = this.#audience.missing(topic, partition, 0, offset)
     if (gap !== undefined) throw new Violation(`commits ${offset} of ${name}-${partition}, though ${gap} is not handled`)
   }

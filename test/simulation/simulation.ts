@@ -300,11 +300,6 @@ class Simulation {
   async #check(life: Life, end: End, isDurable: boolean): Promise<void> {
     const onlyDurable = end === 'power'
     const { topics } = life.cluster
-    for (const commit of this.#model.commits.values()) {
-      // What a deletion took with it may be back where it was not synced; but then it goes again, if its topic is not there.
-      if (onlyDurable && !this.#wasDurable && commit.topic.state === 'absent') commit.mayInherit = true
-      if (!topics.has(commit.topic.name)) commit.mayInherit = false
-    }
     this.#wasDurable = isDurable
     for (const [name, topic] of this.#model.topics) {
       const found = topics.get(name)

@@ -17,7 +17,7 @@ export async function deleteTopics(node: LocalBroker, request: Request, { apiVer
   const dropOffsets = async ({ responses }: Response) => {
     const names = responses.flatMap(({ name, errorCode }) => (errorCode === 0 && name !== null ? [name] : []))
     if (names.length === 0) return
-    // The topics are gone whatever becomes of this; offsets that stay behind expire.
+    // The topics are gone whatever becomes of this; offsets that stay behind count for no other topic, by its id.
     await node.groups
       .topicsDeleted(names)
       .catch(error => node.events.emit('error', { error, during: 'dropping offsets of deleted topics' }))

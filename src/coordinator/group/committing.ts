@@ -1,4 +1,5 @@
 import { answer, type Decision, type StateRecord } from '../../common/state-machine.js'
+import { zeroUuid } from '../../common/uuid.js'
 import { errorNumber, type ProtocolErrorCode } from '../../errors.js'
 import type { RequestOf, ResponseOf } from '../../protocol/message.js'
 import type { OffsetCommit } from '../../protocol/messages/offset-commit.js'
@@ -68,7 +69,7 @@ export class OffsetHandler {
     const now = this.#world.clock.now()
     const retentionMs = request.retentionTimeMs ?? -1
     const records: StateRecord[] = []
-    const topics = request.topics.map(({ name = '', topicId, partitions }) => ({
+    const topics = request.topics.map(({ name = '', topicId = zeroUuid, partitions }) => ({
       name,
       topicId,
       partitions: partitions.map(({ partitionIndex, committedOffset, committedLeaderEpoch = -1, committedMetadata }) => {
@@ -83,7 +84,8 @@ export class OffsetHandler {
           leaderEpoch: committedLeaderEpoch,
           metadata,
           commitTimestamp: now,
-          expireTimestamp: retentionMs < 0 ? -1 : now + retentionMs
+          expireTimestamp: retentionMs < 0 ? -1 : now + retentionMs,
+          topicId
         }
         records.push(offsetRecord(request.groupId, name, partitionIndex, offset))
         return { partitionIndex, errorCode: 0 }
@@ -116,11 +118,11 @@ export class OffsetHandler {
   /** What a group has committed for some partitions, for all of some topics, or (`null`) for all. */
   fetch(groupId: string, topics: readonly RequestedTopic[] | null): FetchedTopic[] {
     const { store } = this.#world
-    const wanted = topics ?? Array.from(store.offsets(groupId)?.keys() ?? [], name => ({ name, partitionIndexes: null }))
+    const wanted = topics ?? Array.from(store.currentTopics(groupId), name => ({ name, partitionIndexes: null }))
     return wanted.map(({ name, partitionIndexes }) => ({
       name,
-      partitions: [...(partitionIndexes ?? store.offsets(groupId)?.get(name)?.keys() ?? [])].map(partitionIndex => {
-        const committed = store.offset(groupId, name, partitionIndex)
+      partitions: [...(partitionIndexes ?? store.currentPartitions(groupId, name))].map(partitionIndex => {
+        const committed = store.currentOffset(groupId, name, partitionIndex)
         return {
           partitionIndex,
           committedOffset: committed?.offset ?? -1,
@@ -153,11 +155,11 @@ export class OffsetHandler {
   }
 
   /** Drops what was committed for topics that are gone; true when there is more to drop. */
-  dropTopics(isGone: (topic: string) => boolean): Decision<boolean> {
+  dropTopics(isGone: (topic: string, topicId: string) => boolean): Decision<boolean> {
     const tombstones = new Tombstones()
     for (const groupId of this.#world.store.groupIds()) {
-      for (const [topic, partition] of this.#world.store.offsetsOf(groupId)) {
-        if (isGone(topic) && !tombstones.add(offsetRecord(groupId, topic, partition, null))) return tombstones.andMore()
+      for (const [topic, partition, { topicId }] of this.#world.store.offsetsOf(groupId)) {
+        if (isGone(topic, topicId) && !tombstones.add(offsetRecord(groupId, topic, partition, null))) return tombstones.andMore()
       }
     }
     return { records: tombstones.records, committed: () => false }

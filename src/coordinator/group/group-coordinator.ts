@@ -3,6 +3,7 @@ import { isPromise, type MaybePromise } from '../../common/deferred.js'
 import { microtask } from '../../common/host.js'
 import { type Random, systemRandom } from '../../common/random.js'
 import { answer, type Decision, type Run } from '../../common/state-machine.js'
+import { zeroUuid } from '../../common/uuid.js'
 import { errorNumber, KafkaError } from '../../errors.js'
 import { Alarm } from './alarm.js'
 import {
@@ -39,6 +40,8 @@ export interface GroupCoordinatorParts {
   openHost(partition: number, machine: GroupMachine): MaybePromise<GroupHost>
   /** Whether a topic keeps its records for ever, so that offsets committed for it do not age. Default: none does. */
   keepsForever?(topic: string): boolean
+  /** The id of the topic that has a name at present. Default: not known, and offsets count for any topic of the name. */
+  topicIdOf?(topic: string): string | undefined
   /** Told of what happens to groups, after it has; may ask the coordinator in turn. */
   onEvent?(event: GroupEvent): void
 }
@@ -207,8 +210,12 @@ export class GroupCoordinator {
   }
 
   /** Drops what was committed for all but these topics: a crash may have come between the end of a topic and the end of its offsets. */
-  async keepTopics(topics: { has(name: string): boolean }): Promise<void> {
-    await this.#untilDone(machine => machine.offsets.dropTopics(topic => !topics.has(topic)))
+  async keepTopics(topics: { get(name: string): { readonly id: string } | undefined }): Promise<void> {
+    const isGone = (topic: string, topicId: string) => {
+      const id = topics.get(topic)?.id
+      return id === undefined || (topicId !== zeroUuid && topicId !== id)
+    }
+    await this.#untilDone(machine => machine.offsets.dropTopics(isGone))
   }
 
   /** Drops offsets and groups that have outlived the retention; happens by itself every `offsetsRetentionCheckIntervalMs`. */
@@ -318,7 +325,8 @@ export class GroupCoordinator {
         return host.run(decide)
       },
       emit: event => this.#emit(event),
-      keepsForever: topic => this.#parts.keepsForever?.(topic) ?? false
+      keepsForever: topic => this.#parts.keepsForever?.(topic) ?? false,
+      topicIdOf: topic => this.#parts.topicIdOf?.(topic)
     })
     host = await this.#parts.openHost(partition, machine)
     await host.run(() => machine.loaded())

@@ -36,7 +36,7 @@ export class GroupMachine implements StateMachine {
   readonly offsets: OffsetHandler
 
   constructor({ tally = new GroupTally(), ...world }: Omit<GroupWorld, 'store' | 'tally'> & { readonly tally?: GroupTally }) {
-    this.#store = new GroupStore(tally)
+    this.#store = new GroupStore(tally, world.topicIdOf)
     this.#world = { ...world, tally, store: this.#store }
     this.#groups = new LiveGroups(this.#world)
     this.#rebalancing = new Rebalancing(this.#world, this.#groups)
@@ -120,7 +120,7 @@ export class GroupMachine implements StateMachine {
   }
 
   committedOffset(groupId: string, topic: string, partition: number): number {
-    return this.#store.offset(groupId, topic, partition)?.offset ?? -1
+    return this.#store.currentOffset(groupId, topic, partition)?.offset ?? -1
   }
 
   committedOffsets(topic: string, partition: number): Iterable<[groupId: string, offset: number]> {

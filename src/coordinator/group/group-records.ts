@@ -70,7 +70,9 @@ const groupValue = schema({
 })
 
 const keyType = { oldOffset: 0, offset: 1, group: 2 } as const
-const newestOffsetVersion = 3
+/** The first version with the id of the topic; the newest that Kafka writes. */
+const offsetVersionWithTopicId = 4
+const offsetVersion = 3
 /** The only version with a time of its own at which the offset expires; asked for by OffsetCommit up to version 4. */
 const expiringOffsetVersion = 1
 const newestGroupVersion = 3
@@ -84,6 +86,8 @@ export interface CommittedOffset {
   readonly commitTimestamp: number
   /** When it lapses, in milliseconds since 1970; -1 when that follows from the group's retention. */
   readonly expireTimestamp: number
+  /** The topic that it was committed for; `zeroUuid` where that is not known. Another topic of the same name does not inherit it. */
+  readonly topicId: string
 }
 
 /** What is kept of a group. */
@@ -122,8 +126,8 @@ export type GroupRecord =
 export function offsetRecord(groupId: string, topic: string, partition: number, value: CommittedOffset | null): StateRecord {
   const key = encode(offsetKey, keyType.offset, { group: groupId, topic, partition })
   if (!value) return { key, value: null }
-  const version = value.expireTimestamp >= 0 ? expiringOffsetVersion : newestOffsetVersion
-  return { key, value: encode(offsetValue, version, value) }
+  const version = value.topicId === zeroUuid ? offsetVersion : offsetVersionWithTopicId
+  return { key, value: encode(offsetValue, value.expireTimestamp >= 0 ? expiringOffsetVersion : version, value) }
 }
 
 export function groupRecord(groupId: string, group: GroupMetadata | null): StateRecord {
@@ -160,8 +164,8 @@ export function readGroupRecord(record: StateRecord): GroupRecord | undefined {
 }
 
 function readOffset(value: Uint8Array): CommittedOffset {
-  const { offset, leaderEpoch = -1, metadata, commitTimestamp, expireTimestamp = -1 } = decodeValue(offsetValue, value)
-  return { offset, leaderEpoch, metadata, commitTimestamp, expireTimestamp }
+  const { offset, leaderEpoch = -1, metadata, commitTimestamp, expireTimestamp = -1, topicId = zeroUuid } = decodeValue(offsetValue, value)
+  return { offset, leaderEpoch, metadata, commitTimestamp, expireTimestamp, topicId }
 }
 
 function readGroup(value: Uint8Array): GroupMetadata {

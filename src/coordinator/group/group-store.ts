@@ -1,4 +1,5 @@
 import type { StateRecord } from '../../common/state-machine.js'
+import { zeroUuid } from '../../common/uuid.js'
 import { type CommittedOffset, type GroupMetadata, groupRecord, offsetRecord, readGroupRecord } from './group-records.js'
 import { GroupTally } from './group-tally.js'
 
@@ -14,9 +15,11 @@ export class GroupStore {
   /** The same offsets by topic, then by group. */
   readonly #byTopic = new Map<string, Map<string, ReadonlyMap<number, CommittedOffset>>>()
   readonly #tally: GroupTally
+  readonly #topicIdOf: (topic: string) => string | undefined
 
-  constructor(tally = new GroupTally()) {
+  constructor(tally = new GroupTally(), topicIdOf: (topic: string) => string | undefined = () => undefined) {
     this.#tally = tally
+    this.#topicIdOf = topicIdOf
   }
 
   /** A group exists when it had members, or when somebody commits offsets in its name. */
@@ -41,12 +44,32 @@ export class GroupStore {
     return this.#offsets.get(groupId)?.get(topic)?.get(partition)
   }
 
+  /** The same, unless it was committed for another topic of this name, which was deleted. */
+  currentOffset(groupId: string, topic: string, partition: number): CommittedOffset | undefined {
+    const committed = this.offset(groupId, topic, partition)
+    return committed && this.#isCurrent(topic, committed) ? committed : undefined
+  }
+
+  currentTopics(groupId: string): string[] {
+    return [...(this.#offsets.get(groupId)?.keys() ?? [])].filter(topic => this.currentPartitions(groupId, topic).length > 0)
+  }
+
+  currentPartitions(groupId: string, topic: string): number[] {
+    const partitions = this.#offsets.get(groupId)?.get(topic) ?? []
+    return Array.from(partitions).flatMap(([partition, committed]) => (this.#isCurrent(topic, committed) ? [partition] : []))
+  }
+
   /** The groups that have committed an offset of a partition, with that offset. */
   *committedOffsets(topic: string, partition: number): Generator<[groupId: string, offset: number]> {
     for (const [groupId, partitions] of this.#byTopic.get(topic) ?? []) {
       const committed = partitions.get(partition)
-      if (committed) yield [groupId, committed.offset]
+      if (committed && this.#isCurrent(topic, committed)) yield [groupId, committed.offset]
     }
+  }
+
+  /** The deletion of a topic drops its offsets, unless their log fails just then: those that are left must not count for the next one. */
+  #isCurrent(topic: string, { topicId }: CommittedOffset): boolean {
+    return topicId === zeroUuid || topicId === (this.#topicIdOf(topic) ?? topicId)
   }
 
   replay(record: StateRecord): void {
@@ -104,7 +127,9 @@ export class GroupStore {
         else this.#byTopic.set(topic, new Map([[groupId, partitions]]))
       }
       const before = partitions.get(partition)
-      partitions.set(partition, offset)
+      const topicId = this.#topicIdOf(topic)
+      // All offsets of a topic share the text of its id.
+      partitions.set(partition, topicId === offset.topicId ? { ...offset, topicId } : offset)
       this.#count(before ? 0 : 1, offset.metadata.length - (before?.metadata.length ?? 0))
     } else if (topics && partitions?.has(partition)) {
       this.#count(-1, -(partitions.get(partition)?.metadata.length ?? 0))

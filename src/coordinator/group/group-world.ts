@@ -20,6 +20,8 @@ export interface GroupWorld {
   emit(event: GroupEvent): void
   /** Whether a topic keeps its records for ever, so that offsets committed for it do not age. */
   readonly keepsForever?: ((topic: string) => boolean) | undefined
+  /** The id of the topic that has a name at present; undefined where there is none. */
+  readonly topicIdOf?: ((topic: string) => string | undefined) | undefined
 }
 
 /** What the caller of the coordinator is, as far as groups care. */

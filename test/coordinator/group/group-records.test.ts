@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { zeroUuid } from '../../../src/common/uuid.js'
 import { partitionOfGroup } from '../../../src/coordinator/group/group-partition.js'
 import { groupRecord, offsetRecord, readGroupRecord } from '../../../src/coordinator/group/group-records.js'
 
@@ -8,9 +9,19 @@ const squeezed = (text: string) => text.replaceAll(' ', '')
 
 describe('the record of an offset', () => {
   const key = squeezed('0001 0001 67 0001 74 00000002')
-  const committed = { offset: 300, leaderEpoch: 4, metadata: 'm', commitTimestamp: 1000, expireTimestamp: -1 }
+  const committed = { offset: 300, leaderEpoch: 4, metadata: 'm', commitTimestamp: 1000, expireTimestamp: -1, topicId: zeroUuid }
 
-  it('is what Kafka writes: key 1, value 3', () => {
+  it('is what Kafka writes: key 1, value 4 with the id of the topic', () => {
+    const value = { ...committed, topicId: 'AAECAwQFBgcICQoLDA0ODw' }
+    const record = offsetRecord('g', 't', 2, value)
+    expect(hex(record.key)).toBe(key)
+    expect(hex(record.value)).toBe(
+      squeezed('0004 000000000000012c 00000004 02 6d 00000000000003e8 01 00 10 000102030405060708090a0b0c0d0e0f')
+    )
+    expect(readGroupRecord(record)).toEqual({ type: 'offset', groupId: 'g', topic: 't', partition: 2, value })
+  })
+
+  it('is of version 3 where the id of the topic is not known', () => {
     const record = offsetRecord('g', 't', 2, committed)
     expect(hex(record.key)).toBe(key)
     expect(hex(record.value)).toBe(squeezed('0003 000000000000012c 00000004 0001 6d 00000000000003e8'))
@@ -41,7 +52,7 @@ describe('the record of an offset', () => {
     expect(read(`0002 ${plain}`)).toMatchObject({ value: { ...committed, leaderEpoch: -1 } })
     expect(read('0004 000000000000012c 00000004 02 6d 00000000000003e8 00')).toMatchObject({ value: committed })
     const withId = '0004 000000000000012c 00000004 02 6d 00000000000003e8 01 00 10 000102030405060708090a0b0c0d0e0f'
-    expect(read(withId)).toMatchObject({ value: committed })
+    expect(read(withId)).toMatchObject({ value: { ...committed, topicId: 'AAECAwQFBgcICQoLDA0ODw' } })
     expect(() => read(`0005 ${plain}`)).toThrow(expect.objectContaining({ code: 'UNSUPPORTED_VERSION' }))
     expect(() => read('0003 0000')).toThrow(expect.objectContaining({ code: 'INVALID_REQUEST' }))
   })
