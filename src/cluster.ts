@@ -1,11 +1,12 @@
-import { Admin, type AdminOptions } from './admin/admin.js'
+import { Admin } from './admin/admin.js'
+import type { AdminOptions } from './admin/admin-options.js'
 import type { BrokerEvents } from './broker/events.js'
 import { LocalBroker } from './broker/local-broker.js'
 import type { Topic } from './broker/topic.js'
 import { oncePerSubject, subjectOf, troubleTexts } from './broker/trouble.js'
 import { checkedBrokers } from './client/checked-brokers.js'
 import { CallMark } from './common/call-mark.js'
-import { type Clock, expectClock, systemClock } from './common/clock.js'
+import { type Clock, expectClock } from './common/clock.js'
 import { type CloseOptions, closeTimeoutMs, Deadline, lastStep, unlimited } from './common/closing.js'
 import { Emitter } from './common/emitter.js'
 import {
@@ -18,6 +19,7 @@ import {
   shown
 } from './common/options.js'
 import { expectRandom, type Random, systemRandom } from './common/random.js'
+import { systemClock } from './common/system-clock.js'
 import { turnsOf } from './common/turns.js'
 import { Warnings } from './common/warnings.js'
 import { Consumer } from './consumer/consumer.js'

@@ -60,6 +60,10 @@ describe('the architecture', () => {
     expect(broken).toEqual([])
   })
 
+  it('has no circle between files, types included', () => {
+    expect(circleAmong(files)).toEqual([])
+  })
+
   it('imports modules of Node only in storage/file, record/compression, wire, cli and interop', () => {
     const speaking = files.filter(file => !maySpeakToNode.some(place => place.test(file.path)))
     expect(speaking.flatMap(file => file.imports.filter(({ target }) => target.startsWith('node:')).map(show(file)))).toEqual([])
@@ -98,7 +102,7 @@ describe('the architecture', () => {
   it('takes time, timers and turns of the event loop from common/host.ts and a clock only, where they are real under fake timers', () => {
     const global = /\b(setTimeout|setInterval|setImmediate|queueMicrotask)\b|\bnextTick\(|\b(Date|performance)\.now\(|node:timers/
     const places = files.filter(({ path, code }) => global.test(code) && !path.startsWith('cli/'))
-    expect(places.map(({ path }) => path).sort()).toEqual(['common/clock.ts', 'common/host.ts'])
+    expect(places.map(({ path }) => path).sort()).toEqual(['common/host.ts', 'common/system-clock.ts'])
   })
 
   it('is told in papers that name only files that exist', () => {
@@ -126,6 +130,19 @@ describe('the architecture', () => {
 })
 
 describe('the reader of imports that these rules rest on', () => {
+  it('finds a circle of imports', () => {
+    const file = (path: string, ...targets: string[]) => ({
+      path,
+      code: '',
+      imports: targets.map(target => ({ target: `src/${target}`, type: true, reExport: false }))
+    })
+    expect(circleAmong([file('a.ts', 'b.ts'), file('b.ts', 'c.ts', 'd.ts'), file('c.ts'), file('d.ts', 'b.ts')])).toEqual([
+      'b.ts',
+      'd.ts',
+      'b.ts'
+    ])
+  })
+
   it.each([
     [`import { a } from './a.js'`, [{ target: 'src/log/a.ts', type: false, reExport: false }]],
     [`import type { A } from '../record/a.js'`, [{ target: 'src/record/a.ts', type: true, reExport: false }]],
@@ -188,6 +205,27 @@ function resolved(path: string, specifier: string): string {
   if (!specifier.startsWith('.')) return specifier
   const target = relative(dirname(src), resolve(src, dirname(path), specifier))
   return target.split(sep).join('/').replace(/\.js$/, '.ts')
+}
+
+/** The first circle of imports that is found, as a path that begins and ends with the same file; empty where there is none. */
+function circleAmong(files: readonly SourceFile[]): string[] {
+  const targets = new Map(files.map(({ path, imports }) => [path, imports.map(({ target }) => target.replace(/^src\//, ''))]))
+  const done = new Set<string>()
+  const visit = (path: string, above: readonly string[]): string[] => {
+    if (above.includes(path)) return [...above.slice(above.indexOf(path)), path]
+    if (done.has(path)) return []
+    for (const target of targets.get(path) ?? []) {
+      const circle = visit(target, [...above, path])
+      if (circle.length > 0) return circle
+    }
+    done.add(path)
+    return []
+  }
+  for (const { path } of files) {
+    const circle = visit(path, [])
+    if (circle.length > 0) return circle
+  }
+  return []
 }
 
 /** `log` for `log/segment.ts`; a file directly in src stands for itself. */

@@ -15,8 +15,8 @@ import type { RequestOf } from '../protocol/message.js'
 import { CreateAcls } from '../protocol/messages/create-acls.js'
 import { DeleteAcls } from '../protocol/messages/delete-acls.js'
 import { DescribeAcls } from '../protocol/messages/describe-acls.js'
-import type { AdminCallOptions } from './admin.js'
 import { type AdminContext, throwFailures } from './admin-context.js'
+import type { AdminCallOptions } from './admin-options.js'
 
 /** What an ACL is about, by name; `'*'` stands for all of the kind. The cluster has one name only, so that `'cluster'` says all. */
 export type AclResource =

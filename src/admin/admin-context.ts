@@ -7,7 +7,7 @@ import type { Random } from '../common/random.js'
 import { errorCodeOf, KafkaError, type KafkaErrorDetail } from '../errors.js'
 import type { Broker, Brokers } from '../protocol/broker.js'
 import type { Api, RequestOf, ResponseOf } from '../protocol/message.js'
-import type { AdminOptions } from './admin.js'
+import type { AdminOptions } from './admin-options.js'
 
 /** How long a broker may take for what it has to wait for; the call as a whole has its own limit. */
 export const brokerTimeoutMs = 30_000

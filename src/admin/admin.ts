@@ -1,4 +1,4 @@
-import { type CallOptions, expectBackoffs, expectCallOptions, type RetryOptions } from '../client/retry.js'
+import { expectBackoffs, expectCallOptions } from '../client/retry.js'
 import { type Clock, expectClock } from '../common/clock.js'
 import { type CloseOptions, closeTimeoutMs, endOf } from '../common/closing.js'
 import { expectBoolean, expectFunctions, expectInteger, expectList, expectOneOf, expectOptions, expectString } from '../common/options.js'
@@ -8,18 +8,12 @@ import type { Brokers } from '../protocol/broker.js'
 import { DescribeCluster } from '../protocol/messages/describe-cluster.js'
 import * as acls from './acls.js'
 import { AdminContext } from './admin-context.js'
+import type { AdminCallOptions, AdminOptions } from './admin-options.js'
 import * as configs from './configs.js'
 import * as groupOffsets from './group-offsets.js'
 import * as groups from './groups.js'
 import * as offsets from './partition-offsets.js'
 import * as topics from './topics.js'
-
-export interface AdminOptions extends RetryOptions {
-  /** Shown in the broker's errors and logs. Default: `'millrace'`. */
-  readonly clientId?: string
-  /** Milliseconds that a call may take with all its retries, where it does not say otherwise. Default: 60000. */
-  readonly timeoutMs?: number
-}
 
 const largestInt32 = 2 ** 31 - 1
 const nonNegative = (name: string, value: unknown) => expectInteger(name, value, 0)
@@ -30,9 +24,6 @@ const adminChecks = {
   retryBackoffMaxMs: nonNegative
 }
 const expectIsolationLevel = (name: string, value: unknown) => expectOneOf(name, value, ['readUncommitted', 'readCommitted'])
-
-/** What every call of an admin takes. */
-export type AdminCallOptions = CallOptions
 
 /** What an admin is made of. */
 export interface AdminParts {

@@ -4,8 +4,8 @@ import type { ResponseOf } from '../protocol/message.js'
 import { DescribeConfigs } from '../protocol/messages/describe-configs.js'
 import { IncrementalAlterConfigs } from '../protocol/messages/incremental-alter-configs.js'
 import { expectConfigValue } from '../record/topic.js'
-import type { AdminCallOptions } from './admin.js'
 import type { AdminContext } from './admin-context.js'
+import type { AdminCallOptions } from './admin-options.js'
 
 /** What has configs: a topic, which may be given by its plain name, or a broker, by its node id. */
 export type ConfigResource = string | { readonly topic: string } | { readonly broker: number }

@@ -7,8 +7,8 @@ import { DescribeGroups } from '../protocol/messages/describe-groups.js'
 import { OffsetCommit } from '../protocol/messages/offset-commit.js'
 import { OffsetDelete } from '../protocol/messages/offset-delete.js'
 import { OffsetFetch } from '../protocol/messages/offset-fetch.js'
-import type { AdminCallOptions } from './admin.js'
 import { type AdminContext, throwFailures } from './admin-context.js'
+import type { AdminCallOptions } from './admin-options.js'
 import { byTopic, expectPartitions, isDate, listOffsets, partitionsOf, type TopicPartition } from './partition-offsets.js'
 
 export interface GroupOffset extends TopicPartition {

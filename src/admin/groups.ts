@@ -5,8 +5,8 @@ import { DeleteGroups } from '../protocol/messages/delete-groups.js'
 import { DescribeCluster } from '../protocol/messages/describe-cluster.js'
 import { DescribeGroups } from '../protocol/messages/describe-groups.js'
 import { ListGroups } from '../protocol/messages/list-groups.js'
-import type { AdminCallOptions } from './admin.js'
 import type { AdminContext, Limits } from './admin-context.js'
+import type { AdminCallOptions } from './admin-options.js'
 import { assignmentIn, type TopicPartitions } from './member-assignment.js'
 
 export interface GroupListing {

@@ -4,8 +4,8 @@ import { errorCodeOf, errorNumber, KafkaError } from '../errors.js'
 import type { Broker } from '../protocol/broker.js'
 import { DeleteRecords } from '../protocol/messages/delete-records.js'
 import { ListOffsets } from '../protocol/messages/list-offsets.js'
-import type { AdminCallOptions } from './admin.js'
 import { type AdminContext, brokerTimeoutMs, type Limits, throwFailures } from './admin-context.js'
+import type { AdminCallOptions } from './admin-options.js'
 
 export interface TopicPartition {
   readonly topic: string

@@ -10,8 +10,8 @@ import { Metadata } from '../protocol/messages/metadata.js'
 import type { BacklogQuota } from '../record/backlog-quota.js'
 import type { Keep } from '../record/keep.js'
 import { describedConfigs, type TopicConfigs } from '../record/topic.js'
-import type { AdminCallOptions } from './admin.js'
 import { type AdminContext, brokerTimeoutMs, throwFailures } from './admin-context.js'
+import type { AdminCallOptions } from './admin-options.js'
 
 /** A topic to create; a typed topic is one. */
 export interface NewTopic {

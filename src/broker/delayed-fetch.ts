@@ -2,14 +2,7 @@ import { onAbort } from '../common/abort.js'
 import type { Clock, Timer } from '../common/clock.js'
 import type { MaybePromise } from '../common/deferred.js'
 import { type Turns, type TurnTaker, turnsOf } from '../common/turns.js'
-import type { Partition } from './partition.js'
-
-/** What a partition calls when something happened to it. */
-export interface AppendListener {
-  /** `stableBytes` is how many more bytes readers of what is committed may see. */
-  appended(bytes: number, stableBytes: number): void
-  ended(): void
-}
+import type { AppendListener, Partition } from './partition.js'
 
 /** After so many bytes it is time to look whether the slice of who appends them is over. */
 const bytesPerLook = 64 * 1024

@@ -6,7 +6,7 @@ import type { BrokerConfigs } from '../metadata/broker-configs.js'
 import { createTopics } from '../metadata/create-topics.js'
 import { limitOf } from '../metadata/limits.js'
 import { groupOffsetsTopic } from '../metadata/topic-name.js'
-import type { LocalBroker } from './local-broker.js'
+import type { Node } from './node.js'
 import type { Partition } from './partition.js'
 import { StateHost, type StateLog } from './state-host.js'
 import type { Topic } from './topic.js'
@@ -23,7 +23,7 @@ const configs = {
 } as const
 
 /** Binds the groups of one partition of `__consumer_offsets` to its log. The topic comes into being when a group is first asked for. */
-export async function openGroupHost(node: LocalBroker, partition: number, machine: StateMachine): Promise<StateHost> {
+export async function openGroupHost(node: Node, partition: number, machine: StateMachine): Promise<StateHost> {
   const topic = node.topics.get(groupOffsetsTopic) ?? (await createOffsetsTopic(node))
   const found = topic.partitions[partition]
   if (!found) throw new KafkaError('COORDINATOR_NOT_AVAILABLE', `\`${groupOffsetsTopic}\` has no partition ${partition}`)
@@ -47,7 +47,7 @@ export async function openGroupHost(node: LocalBroker, partition: number, machin
 /** Why logs of groups could not be read; they are not read again each time that somebody asks. */
 const damaged = new WeakMap<Log, KafkaError>()
 
-async function createOffsetsTopic(node: LocalBroker): Promise<Topic> {
+async function createOffsetsTopic(node: Node): Promise<Topic> {
   const wanted = {
     name: groupOffsetsTopic,
     numPartitions: node.groups.options.offsetsTopicPartitions,

@@ -1,11 +1,12 @@
 import { Access } from '../authorizer/access.js'
-import { type Clock, expectClock, systemClock } from '../common/clock.js'
+import { type Clock, expectClock } from '../common/clock.js'
 import { type CloseOptions, closeTimeoutMs, endOf, unlimited } from '../common/closing.js'
 import { isPromise, type MaybePromise } from '../common/deferred.js'
 import type { Emitter } from '../common/emitter.js'
 import { release } from '../common/lease.js'
 import { expectInteger, expectKnownKeys, expectOneOf, expectString } from '../common/options.js'
 import { expectRandom, type Random, systemRandom } from '../common/random.js'
+import { systemClock } from '../common/system-clock.js'
 import { type Turns, turnsOf } from '../common/turns.js'
 import { zeroUuid } from '../common/uuid.js'
 import { GroupCoordinator } from '../coordinator/group/group-coordinator.js'
@@ -20,7 +21,7 @@ import { ClusterMetadata, elections, type MetadataDecision, resourceType } from 
 import type { ControllerContext } from '../metadata/create-topics.js'
 import { MetadataMachine, stateRecord } from '../metadata/metadata-machine.js'
 import type { MetadataRecord } from '../metadata/records.js'
-import type { ScramCredentialState } from '../metadata/scram-credentials.js'
+import type { ScramCredentialState } from '../metadata/scram-state.js'
 import { groupOffsetsTopic } from '../metadata/topic-name.js'
 import { anonymous, type ClientAccess } from '../protocol/access.js'
 import { type Broker, tellFate } from '../protocol/broker.js'
@@ -41,9 +42,11 @@ import { FetchSessions } from './fetch-sessions.js'
 import { groupOptionsOf, openGroupHost, usedGroupPartitions } from './group-storage.js'
 import { Housekeeping } from './housekeeping.js'
 import { LogCleaner } from './log-cleaner.js'
+import { logDirOf } from './log-dir.js'
 import { LogDirectory } from './log-directory.js'
 import { metadataLog } from './metadata-log.js'
 import { MetadataSnapshots } from './metadata-snapshot.js'
+import type { Node } from './node.js'
 import { nodeIdentity } from './node-identity.js'
 import { isOwnRecord, replayOwnConfigs, saveOwnConfigs } from './own-topic-configs.js'
 import { ProducerIds } from './producer-ids.js'
@@ -86,7 +89,7 @@ export interface ClientIdentity {
 }
 
 /** One node of a cluster, in this process: its topics with their logs, and the answers to all that clients ask. */
-export class LocalBroker {
+export class LocalBroker implements Node {
   readonly nodeId: number
   readonly clusterId: string
   readonly clock: Clock
@@ -508,11 +511,6 @@ const unexpected = errorNumber('UNKNOWN_SERVER_ERROR')
 const storageFailed = errorNumber('KAFKA_STORAGE_ERROR')
 const unknownTopic = errorNumber('UNKNOWN_TOPIC_OR_PARTITION')
 const unknownTopicId = errorNumber('UNKNOWN_TOPIC_ID')
-
-/** The name that the place of all logs has for clients. */
-export function logDirOf(storage: Storage): string {
-  return storage.durable ? 'disk' : 'memory'
-}
 
 function closedError(): KafkaError {
   return new KafkaError('CLOSED', 'The broker is closed')

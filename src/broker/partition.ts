@@ -7,7 +7,13 @@ import type { AppendInfo } from '../log/log-types.js'
 import type { PartitionState } from '../metadata/cluster-metadata.js'
 import { isTransactional } from '../record/batch-header.js'
 import type { PartitionBacklog } from './backlog/partition-backlog.js'
-import type { AppendListener } from './delayed-fetch.js'
+
+/** What a partition calls when something happened to it. */
+export interface AppendListener {
+  /** `stableBytes` is how many more bytes readers of what is committed may see. */
+  appended(bytes: number, stableBytes: number): void
+  ended(): void
+}
 
 /** One partition of a topic on this node: its log, who leads it, and who waits for it to grow. */
 export class Partition {

@@ -1,18 +1,18 @@
 import type { MaybePromise } from '../common/deferred.js'
 import type { MetadataDecision } from '../metadata/cluster-metadata.js'
-import type { LocalBroker } from './local-broker.js'
+import type { ControllerNode } from './node.js'
 
 /** How many ids are taken from the cluster at once, as Kafka does: one record for all of them. */
 const blockSize = 1000
 
 /** Gives each producer an id that no other had before, and none will get after a restart. */
 export class ProducerIds {
-  readonly #node: LocalBroker
+  readonly #node: ControllerNode
   #next = 0
   #end = 0
   #taking: Promise<void> | undefined
 
-  constructor(node: LocalBroker) {
+  constructor(node: ControllerNode) {
     this.#node = node
   }
 

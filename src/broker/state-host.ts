@@ -1,6 +1,7 @@
-import { type Clock, systemClock } from '../common/clock.js'
+import type { Clock } from '../common/clock.js'
 import { type Deferred, deferred, isPromise, type MaybePromise } from '../common/deferred.js'
 import type { Decision, ReplayedRecord, StateMachine, StateRecord } from '../common/state-machine.js'
+import { systemClock } from '../common/system-clock.js'
 import { turnsOf } from '../common/turns.js'
 import { KafkaError } from '../errors.js'
 import { BatchBuilder } from '../record/batch-builder.js'

@@ -1,6 +1,7 @@
 import { errorNumber } from '../errors.js'
 import type { MetadataDecision } from '../metadata/cluster-metadata.js'
-import { type ScramCredentials, usersIn } from '../metadata/scram-credentials.js'
+import { usersIn } from '../metadata/scram-credentials.js'
+import type { ScramCredentials } from '../metadata/scram-state.js'
 import { anonymous } from '../protocol/access.js'
 import type { RequestOf, ResponseOf } from '../protocol/message.js'
 import type { AlterUserScramCredentials } from '../protocol/messages/alter-user-scram-credentials.js'

@@ -1,11 +1,18 @@
 import type { MaybePromise } from '../common/deferred.js'
 import type { RecordHeader } from '../record/record.js'
 import type { RecordCursor } from '../record/record-cursor.js'
+import type { TypedTopic } from '../record/topic.js'
 import type { AssignedPartition } from './assigned-partition.js'
 import type { ConsumerRecord } from './consumer-record.js'
 import type { FetchedRecords } from './fetched-records.js'
 import type { ReaderOwner } from './reader.js'
 import { copyHeaders, decodeField, decodeRecord, rejectedRecord } from './record-decoder.js'
+
+/** The batches of the topics `T`: one type per topic, as with `RecordOf`. */
+export type BatchOf<T, K = Uint8Array, V = Uint8Array> =
+  T extends TypedTopic<infer Key, infer Value, infer Name>
+    ? ConsumerBatch<Key, Value, Name>
+    : ConsumerBatch<K, V, T extends string ? T : string>
 
 /**
  * Records of one partition that were fetched together, in order. Iterate it for records, which may be kept; or walk it with `cursor()`,

@@ -15,7 +15,6 @@ import {
 } from '../common/options.js'
 import { bytes, expectSerde, type Serde } from '../record/serde.js'
 import type { TypedTopic } from '../record/topic.js'
-import type { ConsumerBatch } from './consumer-batch.js'
 import type { ConsumerRecord } from './consumer-record.js'
 import { type AutoOffsetReset, expectAutoOffsetReset } from './offset-reset.js'
 import type { Rejection } from './rejection.js'
@@ -30,12 +29,6 @@ export type RecordOf<T, K = Uint8Array, V = Uint8Array> =
   T extends TypedTopic<infer Key, infer Value, infer Name>
     ? ConsumerRecord<Key, Value, Name>
     : ConsumerRecord<K, V, T extends string ? T : string>
-/** The batches of the topics `T`: one type per topic, as with `RecordOf`. */
-export type BatchOf<T, K = Uint8Array, V = Uint8Array> =
-  T extends TypedTopic<infer Key, infer Value, infer Name>
-    ? ConsumerBatch<Key, Value, Name>
-    : ConsumerBatch<K, V, T extends string ? T : string>
-
 /** How to consume. Everything is optional; names and defaults are those of Kafka's consumer. */
 export interface ConsumerOptions<T extends TopicSelector = TopicSelector, K = Uint8Array, V = Uint8Array> {
   /** What to read: names, typed topics, and patterns, which also take in topics that appear later. Default: nothing, until `subscribe` or `assign`. */

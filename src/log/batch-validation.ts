@@ -17,7 +17,8 @@ import {
   producerIdAt,
   recordCountAt
 } from '../record/batch-header.js'
-import { type CompressionType, compressionTypeOf } from '../record/compression/codec.js'
+import type { CompressionType } from '../record/compression/codec.js'
+import { compressionTypeOf } from '../record/compression/codecs.js'
 import { RecordBatch } from '../record/record-batch.js'
 import { RecordCursor } from '../record/record-cursor.js'
 import { type CompleteLogOptions, compacts } from './log-options.js'

@@ -1,6 +1,7 @@
-import { type Clock, systemClock } from '../common/clock.js'
+import type { Clock } from '../common/clock.js'
 import { type Dates, datesOf } from '../common/dates.js'
 import { answerOf, harmless } from '../common/foreign.js'
+import { systemClock } from '../common/system-clock.js'
 import { KafkaError } from '../errors.js'
 import type { Storage } from '../storage/storage.js'
 import type { BatchChain } from './batch-chain.js'

@@ -1,4 +1,9 @@
-import type { ProducerState } from './producer-state.js'
+/** The producers that one log remembers. */
+export interface RememberedProducers {
+  readonly size: number
+  /** Forgets so many of those that wrote longest ago. */
+  forgetOldest(count: number): void
+}
 
 /** For a log by itself. */
 const defaultMost = 100_000
@@ -12,7 +17,7 @@ const defaultExpirationMs = 24 * 3_600_000
 export class ProducerRoom {
   readonly #most: number
   readonly #expirationMs: () => number
-  readonly #states = new Set<ProducerState>()
+  readonly #states = new Set<RememberedProducers>()
   #count = 0
 
   constructor(most = defaultMost, expirationMs = () => defaultExpirationMs) {
@@ -26,19 +31,19 @@ export class ProducerRoom {
   }
 
   /** Makes room for one more producer of a log, and takes it. */
-  take(state: ProducerState): void {
+  take(state: RememberedProducers): void {
     if (this.#count >= this.#most) this.#forgetSome()
     this.#states.add(state)
     this.#count++
   }
 
   /** Takes back room for so many. */
-  give(state: ProducerState, count: number): void {
+  give(state: RememberedProducers, count: number): void {
     this.#count -= count
     if (state.size === 0) this.#states.delete(state)
   }
 
-  leave(state: ProducerState): void {
+  leave(state: RememberedProducers): void {
     if (this.#states.delete(state)) this.#count -= state.size
   }
 

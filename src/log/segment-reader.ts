@@ -1,9 +1,11 @@
 import { isPromise, type MaybePromise } from '../common/deferred.js'
 import { lend, release } from '../common/lease.js'
+import type { KafkaError } from '../errors.js'
 import { baseOffsetAt, batchSizeAt, headerBytes, lastOffsetAt, lengthPrefixBytes } from '../record/batch-header.js'
-import { ChainWalk } from './batch-chain.js'
+import type { StorageFile } from '../storage/storage.js'
+import { type BatchChain, ChainWalk } from './batch-chain.js'
 import { crcFaultAt } from './batch-validation.js'
-import type { Segment } from './segment.js'
+import type { SegmentIndexes } from './segment-indexes.js'
 
 /** What a reader asks of a segment. */
 export interface SegmentRead {
@@ -17,17 +19,35 @@ export interface SegmentRead {
   readonly checkCrcs: boolean
 }
 
+/** A file of batches, with its indexes, as readers see it. */
+export interface ReadableSegment {
+  readonly baseOffset: number
+  /** The offset after the last one that may be read. */
+  readonly nextOffset: number
+  readonly file: StorageFile
+  readonly readableBytes: number
+  readonly indexes: SegmentIndexes
+  readonly chain: BatchChain
+  readonly damage: KafkaError | undefined
+  /** Whether others read it as well. */
+  readonly isHeld: boolean
+  read(request: SegmentRead): MaybePromise<Uint8Array | undefined>
+  rebuildIndexes(cause: 'index'): Promise<void>
+  /** Takes note of damage at a position, and returns the error for it. */
+  damagedAt(position: number, reason: string): KafkaError
+}
+
 const nothing = new Uint8Array(0)
 
 /** Finds in a segment, whose indexes are in memory, the batches that its readers ask for. */
 export class SegmentReader {
-  readonly #segment: Segment
+  readonly #segment: ReadableSegment
   readonly #indexIntervalBytes: number
   /** Where the last read ended, which is where most reads go on. */
   #hintOffset = Number.POSITIVE_INFINITY
   #hintPosition = 0
 
-  constructor(segment: Segment, indexIntervalBytes: number) {
+  constructor(segment: ReadableSegment, indexIntervalBytes: number) {
     this.#segment = segment
     this.#indexIntervalBytes = indexIntervalBytes
   }

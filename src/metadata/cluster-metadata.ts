@@ -2,7 +2,7 @@ import { KafkaError } from '../errors.js'
 import { isOwnConfig } from '../record/backlog-quota.js'
 import { AclStore } from './acls.js'
 import type { MetadataRecord } from './records.js'
-import type { ScramCredentialState, ScramCredentials } from './scram-credentials.js'
+import type { ScramCredentialState, ScramCredentials } from './scram-state.js'
 import { collisionKey } from './topic-name.js'
 
 /** What kinds of things have configs, by Kafka's numbers. */

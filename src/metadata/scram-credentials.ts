@@ -5,17 +5,7 @@ import type { DescribeUserScramCredentials } from '../protocol/messages/describe
 import type { MetadataDecision } from './cluster-metadata.js'
 import type { MetadataRecord } from './records.js'
 import { repeatedIn } from './refusal.js'
-
-/** What is kept of a password (RFC 5802): enough to check it, not enough to pretend to know it. */
-export interface ScramCredentialState {
-  readonly salt: Uint8Array
-  readonly iterations: number
-  readonly storedKey: Uint8Array
-  readonly serverKey: Uint8Array
-}
-
-/** Users by name, and what is kept of each by the number of the mechanism. */
-export type ScramCredentials = ReadonlyMap<string, ReadonlyMap<number, ScramCredentialState>>
+import type { ScramCredentialState, ScramCredentials } from './scram-state.js'
 
 /** The mechanisms of SCRAM by Kafka's numbers, and the hash that each is made with. */
 export const scramHashes: ReadonlyMap<number, 'SHA-256' | 'SHA-512'> = new Map([

@@ -8,7 +8,8 @@ import {
   expectString,
   givenOptions
 } from '../common/options.js'
-import { type CompressionType, codecOf } from '../record/compression/codec.js'
+import type { CompressionType } from '../record/compression/codec.js'
+import { codecOf } from '../record/compression/codecs.js'
 import type { Partitioner } from './partitioner.js'
 
 /** How a producer batches, delivers and waits. Every option may be left out. */

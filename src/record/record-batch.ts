@@ -18,7 +18,8 @@ import {
   producerIdAt,
   recordCountAt
 } from './batch-header.js'
-import { type CompressionType, compressionTypeOf } from './compression/codec.js'
+import type { CompressionType } from './compression/codec.js'
+import { compressionTypeOf } from './compression/codecs.js'
 import type { Record, RecordFields } from './record.js'
 import { checkedBatchSize, RecordCursor, type RecordCursorOptions } from './record-cursor.js'
 

@@ -16,7 +16,7 @@ import {
   maxTimestampAt,
   recordCountAt
 } from './batch-header.js'
-import { compressionTypeOf, decoderOf } from './compression/codec.js'
+import { compressionTypeOf, decoderOf } from './compression/codecs.js'
 import type { Record, RecordHeader } from './record.js'
 
 export interface RecordCursorOptions {

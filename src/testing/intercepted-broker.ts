@@ -1,6 +1,7 @@
-import { type Clock, expectClock, sleep, systemClock } from '../common/clock.js'
+import { type Clock, expectClock, sleep } from '../common/clock.js'
 import { abortable, type Deferred, deferred } from '../common/deferred.js'
 import { expectFunction, expectFunctions, expectInteger, shown } from '../common/options.js'
+import { systemClock } from '../common/system-clock.js'
 import { type ErrorCode, errorNumberOf, KafkaError, type ProtocolErrorCode } from '../errors.js'
 import type { Broker, Brokers } from '../protocol/broker.js'
 import type { Api, RequestOf, ResponseOf } from '../protocol/message.js'

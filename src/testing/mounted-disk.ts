@@ -2,16 +2,40 @@ import { concatBytes } from '../common/bytes.js'
 import { type Random, randomInteger } from '../common/random.js'
 import type { Storage, StorageFile } from '../storage/storage.js'
 import type { DiskContent } from './disk-content.js'
-import { DiskFailure, type MountOptions, type SimulatedDisk } from './simulated-disk.js'
+import { DiskFailure, type DiskOperation } from './disk-failure.js'
+
+export interface MountOptions {
+  /** Whether an append settles only when it is synced, as with durability `'always'`. Default: `false`. */
+  readonly syncEachAppend?: boolean
+  /** Appends up to this many bytes are with the operating system when the call returns, unless others wait; longer ones take their time. Default: 1024. */
+  readonly maxSyncWriteBytes?: number
+  /** By up to so many zeros a file may be longer than what was written to it, when a process ends before it closes it. Default: 4096. */
+  readonly extendAheadBytes?: number
+}
+
+/** The disk behind a storage. */
+export interface Disk {
+  readonly random: Random
+  readonly freeBytes: number
+  /** Throws when the disk refuses the operation. */
+  begin(mount: number, operation: DiskOperation, name: string): void
+  create(name: string): DiskContent
+  opened(file: MountedFile): void
+  closed(file: MountedFile): void
+  list(folder: string): string[]
+  remove(name: string): void
+  rename(from: string, to: string): void
+  syncFolder(folder: string): void
+}
 
 /** The storage that `SimulatedDisk.mount` gives: every call takes some turns, and fails when the disk says so. */
 export class MountedDisk implements Storage {
   readonly durable = true
-  readonly disk: SimulatedDisk
+  readonly disk: Disk
   readonly mount: number
   readonly options: Required<MountOptions>
 
-  constructor(disk: SimulatedDisk, mount: number, options: Required<MountOptions>) {
+  constructor(disk: Disk, mount: number, options: Required<MountOptions>) {
     this.disk = disk
     this.mount = mount
     this.options = options

@@ -10,14 +10,12 @@ import {
   shown
 } from '../common/options.js'
 import { expectRandom, type Random, randomInteger } from '../common/random.js'
-import { KafkaError } from '../errors.js'
 import type { Storage } from '../storage/storage.js'
 import { DiskContent } from './disk-content.js'
+import type { DiskOperation } from './disk-failure.js'
+import { DiskFailure } from './disk-failure.js'
 import { DiskFolder } from './disk-folder.js'
-import { MountedDisk, type MountedFile } from './mounted-disk.js'
-
-/** What a disk can be asked to do, and to fail at. */
-export type DiskOperation = 'open' | 'append' | 'read' | 'truncate' | 'sync' | 'list' | 'remove' | 'rename' | 'syncFolder'
+import { MountedDisk, type MountedFile, type MountOptions } from './mounted-disk.js'
 
 /** One failure to come. */
 export interface DiskFault {
@@ -36,15 +34,6 @@ export interface SimulatedDiskOptions {
   readonly random: Random
   /** How many bytes fit; appends beyond it fail with ENOSPC. Default: no limit. Can be changed at any time. */
   readonly capacityBytes?: number
-}
-
-export interface MountOptions {
-  /** Whether an append settles only when it is synced, as with durability `'always'`. Default: `false`. */
-  readonly syncEachAppend?: boolean
-  /** Appends up to this many bytes are with the operating system when the call returns, unless others wait; longer ones take their time. Default: 1024. */
-  readonly maxSyncWriteBytes?: number
-  /** By up to so many zeros a file may be longer than what was written to it, when a process ends before it closes it. Default: 4096. */
-  readonly extendAheadBytes?: number
 }
 
 const size = (name: string, value: unknown) => expectInteger(name, value, 0)
@@ -301,17 +290,6 @@ export class SimulatedDisk {
       folders.push(this.#folder(path) as DiskFolder)
       if (path === '') return folders
     }
-  }
-}
-
-/** What a simulated disk refuses with: the error that a storage makes of an operating system's. */
-export class DiskFailure extends KafkaError {
-  /** Whether a part of it may have happened. */
-  readonly isPartial: boolean
-
-  constructor(message: string, reason: string, isPartial: boolean) {
-    super('STORAGE_FAILED', message, { cause: Object.assign(new Error(reason), { code: reason }) })
-    this.isPartial = isPartial
   }
 }
 

@@ -1,4 +1,4 @@
-import { type Clock, expectClock, systemClock } from '../common/clock.js'
+import { type Clock, expectClock } from '../common/clock.js'
 import {
   expectFunction,
   expectInteger,
@@ -10,6 +10,7 @@ import {
   shown
 } from '../common/options.js'
 import { expectRandom, type Random, systemRandom } from '../common/random.js'
+import { systemClock } from '../common/system-clock.js'
 import type { Endpoint } from './endpoints.js'
 import { type SaslClientOptions, saslMechanisms } from './sasl/sasl-options.js'
 import { expectTls, type TlsOptions } from './tls-options.js'

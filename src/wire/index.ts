@@ -29,11 +29,10 @@ export type {
   SaslPasswordOptions,
   SaslServerOptions,
   SaslTokenOptions,
-  ScramMechanism,
   TokenContext,
   TokenOwner
 } from './sasl/sasl-options.js'
-export type { ScramCredential } from './sasl/scram-keys.js'
+export type { ScramCredential, ScramMechanism } from './sasl/scram-keys.js'
 export { Users } from './sasl/users.js'
 export type { MaxVersions } from './served-apis.js'
 export type { TlsOptions } from './tls-options.js'

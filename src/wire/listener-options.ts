@@ -1,5 +1,5 @@
 import type { Clock } from '../common/clock.js'
-import { expectClock, systemClock } from '../common/clock.js'
+import { expectClock } from '../common/clock.js'
 import {
   didYouMean,
   expectBoolean,
@@ -13,6 +13,7 @@ import {
   isPlainObject,
   shown
 } from '../common/options.js'
+import { systemClock } from '../common/system-clock.js'
 import type { AccessRules, Authorize } from '../protocol/access.js'
 import { apis } from '../protocol/apis.js'
 import type { Intercept } from './intercept.js'

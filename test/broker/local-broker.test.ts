@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { LocalBroker } from '../../src/broker/local-broker.js'
-import { systemClock } from '../../src/common/clock.js'
 import { seededRandom } from '../../src/common/random.js'
+import { systemClock } from '../../src/common/system-clock.js'
 import { zeroUuid } from '../../src/common/uuid.js'
 import { Fetch } from '../../src/protocol/messages/fetch.js'
 import { Metadata } from '../../src/protocol/messages/metadata.js'

@@ -1,7 +1,8 @@
 import { MessageChannel } from 'node:worker_threads'
 import { describe, expect, it } from 'vitest'
 import { Cluster } from '../../src/cluster.js'
-import { sleep, systemClock, type TimerOptions } from '../../src/common/clock.js'
+import { sleep, type TimerOptions } from '../../src/common/clock.js'
+import { systemClock } from '../../src/common/system-clock.js'
 import { turnsOf } from '../../src/common/turns.js'
 
 /** Keeps the event loop busy, as a long computation or a breakpoint does. */

@@ -1,4 +1,4 @@
-import { codecOf } from '../../src/record/compression/codec.js'
+import { codecOf } from '../../src/record/compression/codecs.js'
 import { portableGzip } from '../../src/record/compression/gzip.js'
 import { zstd } from '../../src/record/compression/zstd.js'
 import { codecContract } from './codec.js'

@@ -10,7 +10,8 @@ import { DescribeUserScramCredentials } from '../../src/protocol/messages/descri
 import { fileStorage } from '../../src/storage/file/file-storage.js'
 import { Connection } from '../../src/wire/connection.js'
 import { listen } from '../../src/wire/listener.js'
-import { type PasswordMechanism, passwordMechanisms, type ScramMechanism } from '../../src/wire/sasl/sasl-options.js'
+import { type PasswordMechanism, passwordMechanisms } from '../../src/wire/sasl/sasl-options.js'
+import type { ScramMechanism } from '../../src/wire/sasl/scram-keys.js'
 import { credentialOf, saltPassword } from '../../src/wire/sasl/scram-keys.js'
 
 type Alter = RequestOf<typeof AlterUserScramCredentials>

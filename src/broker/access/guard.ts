@@ -4,13 +4,13 @@ import { zeroUuid } from '../../common/uuid.js'
 import { errorNumber } from '../../errors.js'
 import type { AuthorizedOperation } from '../../protocol/access.js'
 import type { Api, RequestOf, ResponseOf } from '../../protocol/message.js'
-import type { LocalBroker } from '../local-broker.js'
+import type { Node, TopicNode } from '../node.js'
 import type { RequestContext } from '../request-context.js'
 
 /** A request of a client that may not do everything. */
 export interface Guarded<A extends Api> {
   readonly access: Access
-  readonly node: LocalBroker
+  readonly node: Node
   readonly request: RequestOf<A>
   readonly context: RequestContext
   /** Has the node answer: the request as it is, or what of it the client may ask for. */
@@ -39,7 +39,7 @@ export function inOrder<T, R>(entries: readonly T[], passes: (entry: T) => boole
 }
 
 /** The name of a topic that is named by name or id; undefined for an id that there is not, which tells nothing. */
-export function nameOf(node: LocalBroker, name: string | null | undefined, topicId: string = zeroUuid): string | undefined {
+export function nameOf(node: TopicNode, name: string | null | undefined, topicId: string = zeroUuid): string | undefined {
   return topicId === zeroUuid ? (name ?? undefined) : node.findTopic('', topicId)?.name
 }
 
@@ -48,7 +48,7 @@ interface NamedTopic {
   readonly topicId?: string
 }
 
-export function* namesOf(node: LocalBroker, topics: Iterable<NamedTopic>): Generator<string> {
+export function* namesOf(node: TopicNode, topics: Iterable<NamedTopic>): Generator<string> {
   for (const { name, topicId } of topics) {
     const found = nameOf(node, name, topicId)
     if (found !== undefined) yield found
@@ -56,7 +56,7 @@ export function* namesOf(node: LocalBroker, topics: Iterable<NamedTopic>): Gener
 }
 
 /** Tells which topics are left to the node: those that are allowed, and those of which only the node knows that they are none. */
-export function passing(node: LocalBroker, allowed: ReadonlySet<string>): (topic: NamedTopic) => boolean {
+export function passing(node: TopicNode, allowed: ReadonlySet<string>): (topic: NamedTopic) => boolean {
   return ({ name, topicId }) => {
     const found = nameOf(node, name, topicId)
     return found === undefined || allowed.has(found)

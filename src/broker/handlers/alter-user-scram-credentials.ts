@@ -10,14 +10,14 @@ import {
 } from '../../metadata/scram-credentials.js'
 import type { RequestOf, ResponseOf } from '../../protocol/message.js'
 import type { AlterUserScramCredentials } from '../../protocol/messages/alter-user-scram-credentials.js'
-import type { LocalBroker } from '../local-broker.js'
+import type { ControllerNode } from '../node.js'
 import type { RequestContext } from '../request-context.js'
 
 type Request = RequestOf<typeof AlterUserScramCredentials>
 type Response = ResponseOf<typeof AlterUserScramCredentials>
 
 /** Makes, changes and removes users. Of what clients send, only the two keys are kept: a salted password would let in whoever finds it. */
-export async function alterUserScramCredentials(node: LocalBroker, request: Request, context: RequestContext): Promise<Response> {
+export async function alterUserScramCredentials(node: ControllerNode, request: Request, context: RequestContext): Promise<Response> {
   const { user, isGivenUser = () => false } = context
   const names = usersIn(request)
   // Nothing of it is done: a change of such a user would have no effect, and would look as if it had.

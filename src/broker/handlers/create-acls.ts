@@ -2,13 +2,13 @@ import { createAcls as decide, noAuthorizer } from '../../authorizer/change-acls
 import type { MaybePromise } from '../../common/deferred.js'
 import type { RequestOf, ResponseOf } from '../../protocol/message.js'
 import type { CreateAcls } from '../../protocol/messages/create-acls.js'
-import type { LocalBroker } from '../local-broker.js'
+import type { ControllerNode } from '../node.js'
 import type { RequestContext } from '../request-context.js'
 
 type Request = RequestOf<typeof CreateAcls>
 
 /** Adds ACLs, which hold from the next request on. */
-export function createAcls(node: LocalBroker, request: Request, context: RequestContext): MaybePromise<ResponseOf<typeof CreateAcls>> {
+export function createAcls(node: ControllerNode, request: Request, context: RequestContext): MaybePromise<ResponseOf<typeof CreateAcls>> {
   if (!context.hasAcls) return { results: request.creations.map(() => noAuthorizer) }
   return node.change(() => decide(node.metadata, request, node))
 }

@@ -1,12 +1,12 @@
 import { createTopics as decide } from '../../metadata/create-topics.js'
 import type { RequestOf, ResponseOf } from '../../protocol/message.js'
 import type { CreateTopics } from '../../protocol/messages/create-topics.js'
-import type { LocalBroker } from '../local-broker.js'
+import type { ControllerNode } from '../node.js'
 import type { RequestContext } from '../request-context.js'
 
 type Request = RequestOf<typeof CreateTopics>
 
 /** Creates topics; each is there, with its logs open, when the answer is. */
-export function createTopics(node: LocalBroker, request: Request, context: RequestContext): Promise<ResponseOf<typeof CreateTopics>> {
+export function createTopics(node: ControllerNode, request: Request, context: RequestContext): Promise<ResponseOf<typeof CreateTopics>> {
   return node.change(() => decide(node.metadata, request, node.controllerContextFor(context)))
 }

@@ -3,7 +3,7 @@ import { errorNumber } from '../../errors.js'
 import { isInternalTopic } from '../../metadata/topic-name.js'
 import type { RequestOf, ResponseOf } from '../../protocol/message.js'
 import type { DeleteRecords } from '../../protocol/messages/delete-records.js'
-import type { LocalBroker } from '../local-broker.js'
+import type { TopicNode } from '../node.js'
 import type { Partition } from '../partition.js'
 
 type Response = ResponseOf<typeof DeleteRecords>
@@ -12,7 +12,7 @@ type PartitionResponse = Response['topics'][number]['partitions'][number]
 const highWatermark = -1
 
 /** Deletes all records before an offset: they can no longer be read, and whole segments of them are removed. */
-export async function deleteRecords(node: LocalBroker, request: RequestOf<typeof DeleteRecords>): Promise<Response> {
+export async function deleteRecords(node: TopicNode, request: RequestOf<typeof DeleteRecords>): Promise<Response> {
   const topics: Response['topics'] = []
   for (const { name, partitions } of request.topics) {
     const topic = node.findTopic(name, zeroUuid)
@@ -25,7 +25,7 @@ export async function deleteRecords(node: LocalBroker, request: RequestOf<typeof
   return { throttleTimeMs: 0, topics }
 }
 
-async function deleteFrom(node: LocalBroker, partition: Partition, offset: number): Promise<PartitionResponse> {
+async function deleteFrom(node: TopicNode, partition: Partition, offset: number): Promise<PartitionResponse> {
   if (isInternalTopic(partition.topic)) return refused(partition.partition, errorNumber('INVALID_TOPIC_EXCEPTION'))
   if (partition.log.options.cleanupPolicy === 'compact') return refused(partition.partition, errorNumber('POLICY_VIOLATION'))
   try {

@@ -2,7 +2,7 @@ import { errorNumber } from '../../errors.js'
 import { deleteTopics as decide } from '../../metadata/delete-topics.js'
 import type { RequestOf, ResponseOf } from '../../protocol/message.js'
 import type { DeleteTopics } from '../../protocol/messages/delete-topics.js'
-import type { LocalBroker } from '../local-broker.js'
+import type { Node } from '../node.js'
 import type { RequestContext } from '../request-context.js'
 
 type Request = RequestOf<typeof DeleteTopics>
@@ -12,7 +12,7 @@ type Response = ResponseOf<typeof DeleteTopics>
 const deletionDisabledVersion = 3
 
 /** Deletes topics with all that is in them, and what groups have committed for them. */
-export async function deleteTopics(node: LocalBroker, request: Request, { apiVersion }: RequestContext): Promise<Response> {
+export async function deleteTopics(node: Node, request: Request, { apiVersion }: RequestContext): Promise<Response> {
   // Before another topic can be created under the name: its offsets must not be taken for those of the old one, nor be dropped with them.
   const dropOffsets = async ({ responses }: Response) => {
     const names = responses.flatMap(({ name, errorCode }) => (errorCode === 0 && name !== null ? [name] : []))

@@ -2,13 +2,13 @@ import { errorNumber } from '../../errors.js'
 import type { RequestOf, ResponseOf } from '../../protocol/message.js'
 import type { DescribeCluster } from '../../protocol/messages/describe-cluster.js'
 import { allClusterOperations, operationsNotAsked } from '../authorized-operations.js'
-import type { LocalBroker } from '../local-broker.js'
+import type { NamedNode } from '../node.js'
 
 const brokers = 1
 const controllers = 2
 
 /** Tells who the cluster is: one node, which is its own controller. */
-export function describeCluster(node: LocalBroker, request: RequestOf<typeof DescribeCluster>): ResponseOf<typeof DescribeCluster> {
+export function describeCluster(node: NamedNode, request: RequestOf<typeof DescribeCluster>): ResponseOf<typeof DescribeCluster> {
   const { endpointType = brokers } = request
   if (endpointType !== brokers) {
     return {

@@ -1,13 +1,14 @@
 import type { RequestOf, ResponseOf } from '../../protocol/message.js'
 import type { DescribeLogDirs } from '../../protocol/messages/describe-log-dirs.js'
-import { type LocalBroker, logDirOf } from '../local-broker.js'
+import { logDirOf } from '../log-dir.js'
+import type { TopicNode } from '../node.js'
 import type { Partition } from '../partition.js'
 
 type Request = RequestOf<typeof DescribeLogDirs>
 type Response = ResponseOf<typeof DescribeLogDirs>
 
 /** Tells how much each partition keeps. All of a node's logs are in one place, its storage. */
-export function describeLogDirs(node: LocalBroker, { topics }: Request): Response {
+export function describeLogDirs(node: TopicNode, { topics }: Request): Response {
   const wanted = topics && new Map(topics.map(({ topic, partitions }) => [topic, new Set(partitions)]))
   const described = [...node.topics.values()].flatMap(topic => {
     const partitions = topic.partitions.filter(({ partition }) => !wanted || wanted.get(topic.name)?.has(partition))

@@ -4,14 +4,14 @@ import type { ProducerEntry } from '../../log/producer-state.js'
 import { topicNameProblem } from '../../metadata/topic-name.js'
 import type { RequestOf, ResponseOf } from '../../protocol/message.js'
 import type { DescribeProducers } from '../../protocol/messages/describe-producers.js'
-import type { LocalBroker } from '../local-broker.js'
+import type { TopicNode } from '../node.js'
 
 type Request = RequestOf<typeof DescribeProducers>
 type Response = ResponseOf<typeof DescribeProducers>
 type PartitionResponse = Response['topics'][number]['partitions'][number]
 
 /** Tells which idempotent producers wrote to partitions, and how far they came (KIP-664). */
-export function describeProducers(node: LocalBroker, request: Request): Response {
+export function describeProducers(node: TopicNode, request: Request): Response {
   const topics = request.topics.map(({ name, partitionIndexes }) => {
     const topic = node.findTopic(name, zeroUuid)
     const problem = topicNameProblem(name)

@@ -2,14 +2,14 @@ import { errorNumber } from '../../errors.js'
 import { clusterMetadataTopic } from '../../metadata/topic-name.js'
 import type { RequestOf, ResponseOf } from '../../protocol/message.js'
 import type { DescribeQuorum } from '../../protocol/messages/describe-quorum.js'
-import type { LocalBroker } from '../local-broker.js'
+import type { NamedNode } from '../node.js'
 
 type Request = RequestOf<typeof DescribeQuorum>
 type Response = ResponseOf<typeof DescribeQuorum>
 type PartitionResponse = Response['topics'][number]['partitions'][number]
 
 /** Tells who decides about the cluster's metadata: this node alone. */
-export function describeQuorum(node: LocalBroker, request: Request): Response {
+export function describeQuorum(node: NamedNode, request: Request): Response {
   const topics = request.topics.map(({ topicName, partitions }) => ({
     topicName,
     partitions: partitions.map(({ partitionIndex }) =>
@@ -20,7 +20,7 @@ export function describeQuorum(node: LocalBroker, request: Request): Response {
   return { errorCode: 0, errorMessage: '', topics, nodes: isAsked ? [{ nodeId: node.nodeId, listeners: [] }] : [] }
 }
 
-function quorumOf({ nodeId, quorum, clock }: LocalBroker): PartitionResponse {
+function quorumOf({ nodeId, quorum, clock }: NamedNode): PartitionResponse {
   const now = clock.now()
   const { leaderEpoch, logEndOffset } = quorum
   const self = { replicaId: nodeId, logEndOffset, lastFetchTimestamp: now, lastCaughtUpTimestamp: now }

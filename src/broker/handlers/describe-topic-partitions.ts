@@ -4,7 +4,7 @@ import { isInternalTopic, topicNameProblem } from '../../metadata/topic-name.js'
 import type { RequestOf, ResponseOf } from '../../protocol/message.js'
 import type { DescribeTopicPartitions } from '../../protocol/messages/describe-topic-partitions.js'
 import { allTopicOperations } from '../authorized-operations.js'
-import type { LocalBroker } from '../local-broker.js'
+import type { ControllerNode, TopicNode } from '../node.js'
 
 type Request = RequestOf<typeof DescribeTopicPartitions>
 type Response = ResponseOf<typeof DescribeTopicPartitions>
@@ -13,7 +13,7 @@ type Response = ResponseOf<typeof DescribeTopicPartitions>
 const mostPartitions = 2000
 
 /** Describes topics and their partitions in pages (KIP-966): a page that ends early says with which partition the next one begins. */
-export function describeTopicPartitions(node: LocalBroker, request: Request): Response {
+export function describeTopicPartitions(node: TopicNode & ControllerNode, request: Request): Response {
   const { topics: asked, responsePartitionLimit = mostPartitions, cursor = null } = request
   const names = [...new Set(asked.length > 0 ? asked.map(({ name }) => name) : node.topics.keys())].sort()
   const topics: Response['topics'] = []

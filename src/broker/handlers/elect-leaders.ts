@@ -1,7 +1,7 @@
 import { errorNumber, KafkaError, type ProtocolErrorCode } from '../../errors.js'
 import type { RequestOf, ResponseOf } from '../../protocol/message.js'
 import type { ElectLeaders } from '../../protocol/messages/elect-leaders.js'
-import type { LocalBroker } from '../local-broker.js'
+import type { ControllerNode } from '../node.js'
 
 type Request = RequestOf<typeof ElectLeaders>
 type Response = ResponseOf<typeof ElectLeaders>
@@ -10,7 +10,7 @@ type PartitionResult = Response['replicaElectionResults'][number]['partitionResu
 const [preferred, unclean] = [0, 1]
 
 /** Elects leaders (KIP-460). Each partition that has a log here is led from here, so that no election is ever needed. */
-export function electLeaders(node: LocalBroker, { electionType = preferred, topicPartitions }: Request): Response {
+export function electLeaders(node: ControllerNode, { electionType = preferred, topicPartitions }: Request): Response {
   const isKnown = electionType === preferred || electionType === unclean
   const result = (topic: string, partitionId: number): PartitionResult => {
     if (!isKnown) return refused(partitionId, 'INVALID_REQUEST', `There is no election of type ${electionType}`)

@@ -9,7 +9,7 @@ import { nameOf, topicDenied } from '../access/guard.js'
 import type { RemoteClient } from '../backlog/remote-readers.js'
 import type { WaitOutcome } from '../delayed-fetch.js'
 import { epochEnd, leaderEpochError } from '../leader-epoch-check.js'
-import type { LocalBroker } from '../local-broker.js'
+import type { FetchNode } from '../node.js'
 import type { Partition } from '../partition.js'
 import { newestVersion, type RequestContext } from '../request-context.js'
 
@@ -33,7 +33,7 @@ const offsetOutOfRange = errorNumber('OFFSET_OUT_OF_RANGE')
  * Reads from each partition in the order of the request; waits while there is less than `minBytes`, up to `maxWaitMs`. The bytes in the answer
  * are lent by the log. A client that asks for a fetch session (KIP-227) then only tells and is told what has changed.
  */
-export function fetch(node: LocalBroker, request: Request, context: RequestContext, signal?: AbortSignal): MaybePromise<Response> {
+export function fetch(node: FetchNode, request: Request, context: RequestContext, signal?: AbortSignal): MaybePromise<Response> {
   const { sessionId = 0, sessionEpoch = noSession } = request
   if (sessionEpoch === noSession && sessionId === 0) return fetchAll(node, request, context, signal)
   return sessionEpoch === newSession || sessionEpoch === noSession
@@ -41,14 +41,14 @@ export function fetch(node: LocalBroker, request: Request, context: RequestConte
     : goOnWithSession(node, request, context, signal)
 }
 
-function fetchAll(node: LocalBroker, request: Request, context: RequestContext, signal?: AbortSignal): MaybePromise<Response> {
+function fetchAll(node: FetchNode, request: Request, context: RequestContext, signal?: AbortSignal): MaybePromise<Response> {
   return whenThere(deniedIn(node, request, context), denied => fetchAllowed(node, request, denied, context, signal))
 }
 
 type Denied = ReadonlySet<string> | undefined
 
 /** The names of those topics that the client may not read; undefined where it may read all. */
-function deniedIn(node: LocalBroker, request: Request, context: RequestContext): MaybePromise<Denied> {
+function deniedIn(node: FetchNode, request: Request, context: RequestContext): MaybePromise<Denied> {
   const access = context.access?.during('Fetch')
   if (!access) return undefined
   const { topics, replicaId = -1, replicaState } = request
@@ -61,7 +61,7 @@ function deniedIn(node: LocalBroker, request: Request, context: RequestContext):
 }
 
 function fetchAllowed(
-  node: LocalBroker,
+  node: FetchNode,
   request: Request,
   denied: Denied,
   context: RequestContext,
@@ -76,7 +76,7 @@ function fetchAllowed(
 }
 
 /** A request that names all that is wanted ends the session that it has, and may begin another. */
-async function beginSession(node: LocalBroker, request: Request, context: RequestContext, signal?: AbortSignal): Promise<Response> {
+async function beginSession(node: FetchNode, request: Request, context: RequestContext, signal?: AbortSignal): Promise<Response> {
   const { fetchSessions } = node
   const { sessionId = 0, sessionEpoch, topics } = request
   if (sessionId !== 0) fetchSessions.end(sessionId)
@@ -87,7 +87,7 @@ async function beginSession(node: LocalBroker, request: Request, context: Reques
 }
 
 /** A request of a session: what it says goes over what the session remembers, and the answer has what the client does not know. */
-async function goOnWithSession(node: LocalBroker, request: Request, context: RequestContext, signal?: AbortSignal): Promise<Response> {
+async function goOnWithSession(node: FetchNode, request: Request, context: RequestContext, signal?: AbortSignal): Promise<Response> {
   const { fetchSessions } = node
   const { sessionId = 0, sessionEpoch, topics, forgottenTopicsData = [] } = request
   const session = fetchSessions.get(sessionId)
@@ -125,7 +125,7 @@ function releaseAll({ responses }: Response): void {
 }
 
 /** What a client over the wire fetches is kept for it, and for a while after it has fallen silent. */
-function countAsReader(node: LocalBroker, { topics, maxWaitMs }: Request, denied: Denied, client: RemoteClient): void {
+function countAsReader(node: FetchNode, { topics, maxWaitMs }: Request, denied: Denied, client: RemoteClient): void {
   const until = node.clock.monotonic() + Math.max(0, maxWaitMs) + node.quietReaderMs
   let hasMoved = false
   for (const { topic: name = '', topicId = zeroUuid, partitions } of topics) {
@@ -147,7 +147,7 @@ interface Reading {
 
 /** One reading of all partitions of a request. */
 class FetchRound {
-  readonly #node: LocalBroker
+  readonly #node: FetchNode
   readonly #request: Request
   readonly #denied: Denied
   readonly #signal: AbortSignal | undefined
@@ -158,7 +158,7 @@ class FetchRound {
   #isDecided = false
   #bytes = 0
 
-  constructor(node: LocalBroker, request: Request, denied: Denied, signal: AbortSignal | undefined) {
+  constructor(node: FetchNode, request: Request, denied: Denied, signal: AbortSignal | undefined) {
     this.#node = node
     this.#request = request
     this.#denied = denied

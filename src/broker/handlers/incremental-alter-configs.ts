@@ -5,7 +5,7 @@ import { refusalOf } from '../../metadata/refusal.js'
 import { expectNodeId } from '../../metadata/resource-configs.js'
 import type { RequestOf, ResponseOf } from '../../protocol/message.js'
 import type { IncrementalAlterConfigs } from '../../protocol/messages/incremental-alter-configs.js'
-import type { LocalBroker } from '../local-broker.js'
+import type { ControllerNode } from '../node.js'
 import type { RequestContext } from '../request-context.js'
 
 type Request = RequestOf<typeof IncrementalAlterConfigs>
@@ -15,7 +15,7 @@ type Resource = Request['resources'][number]
 type Result = Response['responses'][number]
 
 /** Changes configs; running logs follow at once. The levels of loggers are the node's own, and are gone with it. */
-export async function incrementalAlterConfigs(node: LocalBroker, request: Request, context: RequestContext): Promise<Response> {
+export async function incrementalAlterConfigs(node: ControllerNode, request: Request, context: RequestContext): Promise<Response> {
   const isLogger = ({ resourceType: type }: Resource) => type === resourceType.brokerLogger
   const loggers = request.resources.filter(isLogger).map(resource => alteredLoggers(node, resource, request.validateOnly ?? false))
   const resources = request.resources.filter(resource => !isLogger(resource))
@@ -24,7 +24,7 @@ export async function incrementalAlterConfigs(node: LocalBroker, request: Reques
   return { ...altered, responses: [...loggers, ...altered.responses] }
 }
 
-function alteredLoggers(node: LocalBroker, { resourceType: type, resourceName, configs }: Resource, validateOnly: boolean): Result {
+function alteredLoggers(node: ControllerNode, { resourceType: type, resourceName, configs }: Resource, validateOnly: boolean): Result {
   try {
     expectNodeId(resourceName, [node.nodeId])
     for (const { name, configOperation: operation, value } of configs) {

@@ -3,21 +3,21 @@ import { Warnings } from '../../common/warnings.js'
 import { errorNumber, type ProtocolErrorCode } from '../../errors.js'
 import type { RequestOf, ResponseOf } from '../../protocol/message.js'
 import type { InitProducerId } from '../../protocol/messages/init-producer-id.js'
-import type { LocalBroker } from '../local-broker.js'
+import type { ProduceNode } from '../node.js'
 
 type Request = RequestOf<typeof InitProducerId>
 type Response = ResponseOf<typeof InitProducerId>
 
 const warnings = new Warnings()
 /** Nodes that have warned: a client may ask without end. */
-const warned = new WeakSet<LocalBroker>()
+const warned = new WeakSet<object>()
 
 /**
  * Gives an idempotent producer its id. A transactional one is refused with a code that every client takes as final: after
  * UNSUPPORTED_VERSION, librdkafka asks again without end.
  */
 export function initProducerId(
-  node: LocalBroker,
+  node: ProduceNode,
   { transactionalId, producerId = -1, producerEpoch = -1 }: Request
 ): MaybePromise<Response> {
   // A producer that has an id has an epoch, too (KIP-360).

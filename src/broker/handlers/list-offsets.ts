@@ -4,7 +4,7 @@ import { errorNumber } from '../../errors.js'
 import type { RequestOf, ResponseOf } from '../../protocol/message.js'
 import type { ListOffsets } from '../../protocol/messages/list-offsets.js'
 import { leaderEpochError } from '../leader-epoch-check.js'
-import type { LocalBroker } from '../local-broker.js'
+import type { TopicNode } from '../node.js'
 import type { Partition } from '../partition.js'
 
 type Request = RequestOf<typeof ListOffsets>
@@ -22,7 +22,7 @@ const earliestPendingUpload = -6
 const readCommitted = 1
 
 /** Finds offsets by time: the first record at or after a timestamp, or the start or end of the log. */
-export function listOffsets(node: LocalBroker, request: Request): MaybePromise<Response> {
+export function listOffsets(node: TopicNode, request: Request): MaybePromise<Response> {
   const pending: Promise<unknown>[] = []
   const topics = request.topics.map(({ name, partitions: wanted }) => {
     const topic = node.findTopic(name, zeroUuid)
@@ -39,7 +39,7 @@ export function listOffsets(node: LocalBroker, request: Request): MaybePromise<R
   return pending.length === 0 ? response : Promise.all(pending).then(() => response)
 }
 
-function lookUp(node: LocalBroker, partition: Partition, wanted: Wanted, committedOnly: boolean): MaybePromise<PartitionResponse> {
+function lookUp(node: TopicNode, partition: Partition, wanted: Wanted, committedOnly: boolean): MaybePromise<PartitionResponse> {
   const { timestamp, currentLeaderEpoch = -1 } = wanted
   const epochError = leaderEpochError(partition, currentLeaderEpoch)
   if (epochError !== 0) return refused(partition.partition, epochError)

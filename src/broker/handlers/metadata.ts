@@ -7,7 +7,7 @@ import { isInternalTopic, topicNameProblem } from '../../metadata/topic-name.js'
 import type { RequestOf, ResponseOf } from '../../protocol/message.js'
 import type { Metadata } from '../../protocol/messages/metadata.js'
 import { allClusterOperations, allTopicOperations, operationsNotAsked } from '../authorized-operations.js'
-import type { LocalBroker } from '../local-broker.js'
+import type { Node } from '../node.js'
 import type { RequestContext } from '../request-context.js'
 
 type Request = RequestOf<typeof Metadata>
@@ -18,7 +18,7 @@ type Wanted = NonNullable<Request['topics']>[number]
 const firstVersionWithIds = 12
 
 /** Tells which topics there are and who leads their partitions. A topic that is asked for by name comes into being where that is allowed. */
-export function metadata(node: LocalBroker, request: Request, context: RequestContext): MaybePromise<Response> {
+export function metadata(node: Node, request: Request, context: RequestContext): MaybePromise<Response> {
   if (context.apiVersion < firstVersionWithIds && request.topics?.some(({ name }) => name === null))
     throw new KafkaError('INVALID_REQUEST', `Metadata by topic id is not known before version ${firstVersionWithIds}`)
   const missing = topicsToCreate(node, request, context)
@@ -26,20 +26,20 @@ export function metadata(node: LocalBroker, request: Request, context: RequestCo
   return create(node, missing).then(failures => answer(node, request, context, failures))
 }
 
-function topicsToCreate(node: LocalBroker, { topics, allowAutoTopicCreation = true }: Request, context: RequestContext): string[] {
+function topicsToCreate(node: Node, { topics, allowAutoTopicCreation = true }: Request, context: RequestContext): string[] {
   const mayCreate = (allowAutoTopicCreation || context.apiVersion < 4) && node.configs.boolean('auto.create.topics.enable')
   if (!mayCreate || !topics) return []
   const names = topics.flatMap(({ name }) => (name === null || node.topics.has(name) || topicNameProblem(name) ? [] : [name]))
   return [...new Set(names)].filter(name => !isInternalTopic(name))
 }
 
-async function create(node: LocalBroker, names: readonly string[]): Promise<Map<string, number>> {
+async function create(node: Node, names: readonly string[]): Promise<Map<string, number>> {
   const topics = names.map(name => ({ name, numPartitions: -1, replicationFactor: -1 }))
   const { topics: created } = await node.change(() => createTopics(node.metadata, { topics }, node.controllerContext))
   return new Map(created.map(({ name, errorCode }) => [name, errorCode]))
 }
 
-function answer(node: LocalBroker, request: Request, context: RequestContext, failures: ReadonlyMap<string, number>): Response {
+function answer(node: Node, request: Request, context: RequestContext, failures: ReadonlyMap<string, number>): Response {
   const { topics, includeClusterAuthorizedOperations, includeTopicAuthorizedOperations } = request
   const operations = includeTopicAuthorizedOperations ? allTopicOperations : operationsNotAsked
   const wantsAll = topics === null || (topics.length === 0 && context.apiVersion === 0)
@@ -56,7 +56,7 @@ function answer(node: LocalBroker, request: Request, context: RequestContext, fa
 }
 
 function topicAsked(
-  node: LocalBroker,
+  node: Node,
   { name, topicId = zeroUuid }: Wanted,
   failures: ReadonlyMap<string, number>,
   operations: number

@@ -3,7 +3,7 @@ import { errorNumber } from '../../errors.js'
 import type { RequestOf, ResponseOf } from '../../protocol/message.js'
 import type { OffsetForLeaderEpoch } from '../../protocol/messages/offset-for-leader-epoch.js'
 import { epochEnd, leaderEpochError } from '../leader-epoch-check.js'
-import type { LocalBroker } from '../local-broker.js'
+import type { TopicNode } from '../node.js'
 import type { Partition } from '../partition.js'
 
 type Request = RequestOf<typeof OffsetForLeaderEpoch>
@@ -12,7 +12,7 @@ type PartitionResponse = Response['topics'][number]['partitions'][number]
 type Wanted = Request['topics'][number]['partitions'][number]
 
 /** Tells where the log of a leader epoch ends, so that a client can see whether records that it has read were lost (KIP-320). */
-export function offsetForLeaderEpoch(node: LocalBroker, request: Request): Response {
+export function offsetForLeaderEpoch(node: TopicNode, request: Request): Response {
   const topics = request.topics.map(({ topic: name, partitions }) => {
     const topic = node.findTopic(name, zeroUuid)
     return { topic: name, partitions: partitions.map(wanted => endOf(topic?.partitions[wanted.partition], wanted)) }

@@ -7,7 +7,7 @@ import { isInternalTopic } from '../../metadata/topic-name.js'
 import type { RequestOf, ResponseOf } from '../../protocol/message.js'
 import type { Produce } from '../../protocol/messages/produce.js'
 import { attribute, attributesAt, batchSizeAt, currentMagic, field, headerBytes, isTransactional } from '../../record/batch-header.js'
-import type { LocalBroker } from '../local-broker.js'
+import type { ProduceNode } from '../node.js'
 import type { Partition } from '../partition.js'
 import { newestVersion, type RequestContext } from '../request-context.js'
 
@@ -25,7 +25,7 @@ const firstVersionWithZstd = 7
  * Appends each batch to its partition's log, each on its own. One replica is all there is, so a batch that was appended has satisfied every kind
  * of acks; in process even acks=0 is answered, and whoever sent it need not look.
  */
-export function produce(node: LocalBroker, request: Request, context: RequestContext, signal?: AbortSignal): MaybePromise<Response> {
+export function produce(node: ProduceNode, request: Request, context: RequestContext, signal?: AbortSignal): MaybePromise<Response> {
   const refusal = refusalOf(request)
   const { topicData } = request
   const responses = new Array<TopicResponse>(topicData.length)
@@ -80,7 +80,7 @@ const corrupt = errorNumber('CORRUPT_MESSAGE')
 const unknownPartition = errorNumber('UNKNOWN_TOPIC_OR_PARTITION')
 
 function appendTo(
-  node: LocalBroker,
+  node: ProduceNode,
   partition: Partition,
   records: Uint8Array | null,
   timeoutMs: number,
@@ -132,7 +132,7 @@ function nextBatchAt(records: Uint8Array, position: number): boolean | undefined
 const leastBytesToTell = 17
 const leastBatchBytes = 26
 
-function append(node: LocalBroker, partition: Partition, records: Uint8Array, context: RequestContext): MaybePromise<PartitionResponse> {
+function append(node: ProduceNode, partition: Partition, records: Uint8Array, context: RequestContext): MaybePromise<PartitionResponse> {
   try {
     const info = partition.append(records, context.origin)
     if (!isPromise(info)) return appended(partition, info)
@@ -149,7 +149,7 @@ function appended(partition: Partition, { baseOffset, logAppendTime, logStartOff
   return { index: partition.partition, errorCode: 0, baseOffset, logAppendTimeMs: logAppendTime, logStartOffset }
 }
 
-function failed(node: LocalBroker, partition: Partition, error: unknown, signal?: AbortSignal): PartitionResponse {
+function failed(node: ProduceNode, partition: Partition, error: unknown, signal?: AbortSignal): PartitionResponse {
   if (partition.isDeleted) return refused(partition.partition, unknownPartition)
   // Nobody waits for the answer any more.
   if (signal?.aborted && error === signal.reason) return refused(partition.partition, errorNumber('REQUEST_TIMED_OUT'))

@@ -1,7 +1,7 @@
 import { errorNumber } from '../../errors.js'
 import type { RequestOf, ResponseOf } from '../../protocol/message.js'
 import type { UpdateFeatures } from '../../protocol/messages/update-features.js'
-import type { LocalBroker } from '../local-broker.js'
+import type { ControllerNode } from '../node.js'
 import type { RequestContext } from '../request-context.js'
 
 type Request = RequestOf<typeof UpdateFeatures>
@@ -11,7 +11,7 @@ type Response = ResponseOf<typeof UpdateFeatures>
 const firstVersionWithoutResults = 2
 
 /** Changes the levels of features (KIP-584). They are those of a new Kafka 4.3 that may open the directory, and stay so. */
-export function updateFeatures(node: LocalBroker, { featureUpdates }: Request, { apiVersion }: RequestContext): Response {
+export function updateFeatures(node: ControllerNode, { featureUpdates }: Request, { apiVersion }: RequestContext): Response {
   const { features } = node.metadata
   const impossible = featureUpdates.find(
     ({ feature, maxVersionLevel, upgradeType = 1 }) => features.get(feature) !== maxVersionLevel || upgradeType < 1 || upgradeType > 3

@@ -18,7 +18,8 @@ import {
   producerIdAt,
   recordCountAt
 } from '../../record/batch-header.js'
-import { type CompressionType, compressionTypeOf } from '../../record/compression/codec.js'
+import type { CompressionType } from '../../record/compression/codec.js'
+import { compressionTypeOf } from '../../record/compression/codecs.js'
 import { RecordCursor } from '../../record/record-cursor.js'
 import type { KeyOffsets } from './key-offsets.js'
 import type { TransactionRemains } from './transaction-remains.js'

@@ -1,5 +1,4 @@
-import type { ScramMechanism } from './sasl-options.js'
-import type { ScramCredential } from './scram-keys.js'
+import type { ScramCredential, ScramMechanism } from './scram-keys.js'
 import { StandIn } from './stand-in.js'
 import type { Users } from './users.js'
 

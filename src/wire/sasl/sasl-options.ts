@@ -1,10 +1,10 @@
+import type { ScramMechanism } from './scram-keys.js'
 import type { Users } from './users.js'
 
 /** The ways of proving who one is that millrace knows. */
 export type SaslMechanism = PasswordMechanism | 'OAUTHBEARER'
 /** Those that need a user name and a password. */
 export type PasswordMechanism = 'PLAIN' | ScramMechanism
-export type ScramMechanism = 'SCRAM-SHA-256' | 'SCRAM-SHA-512'
 
 export const passwordMechanisms: readonly PasswordMechanism[] = ['PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512']
 export const saslMechanisms: readonly SaslMechanism[] = [...passwordMechanisms, 'OAUTHBEARER']

@@ -1,6 +1,8 @@
 import { createHash, createHmac, pbkdf2, timingSafeEqual } from 'node:crypto'
 import { promisify } from 'node:util'
-import type { ScramMechanism } from './sasl-options.js'
+
+/** The ways of proving a password without sending it, one for each hash. */
+export type ScramMechanism = 'SCRAM-SHA-256' | 'SCRAM-SHA-512'
 
 /**
  * The arithmetic of SCRAM (RFC 5802). From a password come two keys, of which a server keeps one hash and the other key:

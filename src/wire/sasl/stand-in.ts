@@ -1,7 +1,6 @@
 import { createHash, createHmac, randomBytes } from 'node:crypto'
 import { concatBytes } from '../../common/bytes.js'
-import type { ScramMechanism } from './sasl-options.js'
-import type { ScramCredential } from './scram-keys.js'
+import type { ScramCredential, ScramMechanism } from './scram-keys.js'
 
 type Credentials = ReadonlyMap<ScramMechanism, ScramCredential>
 

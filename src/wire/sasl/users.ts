@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { expectBytes, expectInteger, expectOneOf, expectString, isPlainObject, shown } from '../../common/options.js'
-import type { ScramMechanism } from './sasl-options.js'
+import type { ScramMechanism } from './scram-keys.js'
 import { credentialOf, type ScramCredential, saltPassword } from './scram-keys.js'
 
 /** Each login with PLAIN costs so many. */

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { type CompressionType, codecOf } from '../../../src/record/compression/codec.js'
+import type { CompressionType } from '../../../src/record/compression/codec.js'
+import { codecOf } from '../../../src/record/compression/codecs.js'
 import { RecordBatch } from '../../../src/record/record-batch.js'
 import { noon } from '../helpers.js'
 import { batchesOf, batchOf, contents, hour, openCompacted, recordsOf, write } from './helpers.js'
