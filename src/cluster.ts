@@ -36,24 +36,24 @@ import { type BacklogQuota, backlogConfigs } from './record/backlog-quota.js'
 import { memoryStorage } from './storage/memory.js'
 import type { Storage } from './storage/storage.js'
 
-/** How to open a cluster in this process. Everything is optional. */
+/** The options of a cluster in this process. All are optional. */
 export interface ClusterOptions {
-  /** Where everything is kept. Default: in memory. The cluster closes it. */
+  /** The storage of logs and metadata. Default: in memory. The cluster closes it. */
   readonly storage?: Storage
   /** Kafka's broker configs by their dotted names, `'num.partitions'` or `'auto.create.topics.enable'` for instance. Default: Kafka's defaults. */
   readonly configs?: ConfigValues
   /** The number of the one node, as clients see it. Default: 0. */
   readonly nodeId?: number
   /**
-   * How much memory the partitions of a cluster in memory may take all together, with what of them is lent to readers, in bytes. Producers are held back when
+   * The most memory that the partitions of a cluster in memory take together, with what of them is lent to readers, in bytes. Producers are held back when
    * readers are so far behind that it is used up. Default: an eighth of the machine's, or of what its container allows; at least 64 MiB, at most 1 GiB.
    */
   readonly maxMemoryBytes?: number
-  /** What happens when readers fall behind, in topics that do not say themselves. */
+  /** The policy for readers that fall behind, in topics that do not say themselves. */
   readonly backlog?: BacklogQuota
-  /** Where time comes from. Default: the clock of the machine. */
+  /** The source of time. Default: the clock of the machine. */
   readonly clock?: Clock
-  /** Where chance comes from. Default: chance that nobody can foretell. */
+  /** The source of randomness. Default: one that cannot be predicted. */
   readonly random?: Random
   /**
    * Stands between a client and the node, to see, delay, change or refuse its requests: `InterceptedBroker` of `millrace/testing`, or tracing of your
@@ -68,12 +68,12 @@ const ownerAccess: ClientAccess = {
   rules: { acls: true, superUsers: new Set(['User:cluster']), allowEveryoneIfNoAclFound: false, authorizeTimeoutMs: 0 }
 }
 
-/** What a cluster tells about its life. `closed` comes last. */
+/** The events of a cluster. `closed` comes last. */
 export interface ClusterEvents extends BrokerEvents {
   closed: () => void
 }
 
-/** What a cluster is made of: a way to its brokers and, when it is in this process, its node. */
+/** The parts of a cluster: a way to its brokers and, when it is in this process, its node. */
 export interface ClusterParts {
   readonly brokersFor: (clientId: string) => Brokers
   readonly clock: Clock
@@ -146,7 +146,7 @@ export class Cluster extends Emitter<ClusterEvents> implements AsyncDisposable {
       clock,
       random,
       brokersFor(clientId) {
-        // What stands in between may change what it sees.
+        // An interceptor may change batches.
         const broker = node.connect({ clientId, access: ownerAccess, origin: intercept ? 'client' : 'producer' })
         const brokers: Brokers = { any: () => broker, byId: id => (id === nodeId ? broker : undefined) }
         return intercept ? interceptedBy(intercept, brokers, clientId) : brokers
@@ -268,7 +268,7 @@ export class Cluster extends Emitter<ClusterEvents> implements AsyncDisposable {
 
   #bringForward(deadline: Deadline, timeoutMs: number): void {
     deadline.limitTo(timeoutMs)
-    // What goes wrong is told to whoever began to close the cluster.
+    // Failures are told by the call that began to close the cluster.
     for (const client of this.#closingNow) client.close({ timeoutMs: clientsShare(timeoutMs) }).catch(() => {})
   }
 
@@ -289,12 +289,12 @@ export class Cluster extends Emitter<ClusterEvents> implements AsyncDisposable {
     }
   }
 
-  /** What was checked when it was taken in has not left the memory of this process since. */
+  /** Batches were checked when they were appended, and have not left the memory of this process since. */
   get #isInMemory(): boolean {
     return this.#parts.node?.storage.durable === false
   }
 
-  /** Where a cluster does not create topics by itself, its typed topics are not created by being used either. */
+  /** A cluster without automatic creation does not create its typed topics on use either. */
   #withTopicCreation<O extends { readonly allowAutoTopicCreation?: boolean }>(options: O): O {
     const isOff = this.#parts.node?.configs.boolean('auto.create.topics.enable') === false
     return isOff ? { allowAutoTopicCreation: false, ...options } : options
@@ -337,7 +337,7 @@ interface Client {
   close(options: CloseOptions): Promise<void>
 }
 
-/** How much of the time that a cluster has to close is its clients': the rest, a quarter and at most five seconds, is the node's and its storage's. */
+/** The share of a cluster's time to close that its clients get: the rest, a quarter and at most five seconds, is the node's and its storage's. */
 function clientsShare(leftMs: number): number {
   return Math.floor(leftMs - Math.min(5000, leftMs / 4))
 }
@@ -376,7 +376,7 @@ function forwardEvents(node: LocalBroker, cluster: Cluster): void {
 
 const topicEvents = ['topicCreated', 'partitionsAdded', 'topicDeleted'] as const
 
-/** What consumers in this process need not wait for a heartbeat or a refresh to learn. */
+/** News that consumers in this process hear at once, without a heartbeat or a refresh. */
 function newsOf(node: LocalBroker): ClusterNews {
   const topicListeners = new Set<() => void>()
   const groupListeners = new Set<(groupId: string) => void>()

@@ -122,7 +122,7 @@ const errors = { ...protocolErrors, ...clientErrors }
 
 /** The name of an error of Kafka's protocol, as it stands in responses. */
 export type ProtocolErrorCode = keyof typeof protocolErrors
-/** What a `KafkaError` can carry as its `code`: Kafka's protocol errors and those that only arise in a client. */
+/** The codes of a `KafkaError`: Kafka's protocol errors and those that only arise in a client. */
 export type ErrorCode = ProtocolErrorCode | keyof typeof clientErrors
 
 const codeByNumber = new Map<number, ProtocolErrorCode>()
@@ -138,7 +138,7 @@ export function errorCodeOf(number: number): ProtocolErrorCode {
   return codeByNumber.get(number) ?? 'UNKNOWN_SERVER_ERROR'
 }
 
-/** Where an error happened, and why. */
+/** The place and the cause of an error. */
 export interface KafkaErrorDetail {
   readonly topic?: string
   readonly partition?: number
@@ -146,7 +146,7 @@ export interface KafkaErrorDetail {
   readonly offset?: number
   /** The damaged file, by its name in the storage. */
   readonly file?: string
-  /** Where in the file, in bytes. */
+  /** The position in the file, in bytes. */
   readonly position?: number
   /** Which line of a text file, from 1. */
   readonly line?: number
@@ -154,7 +154,7 @@ export interface KafkaErrorDetail {
 }
 
 /**
- * What millrace raises when something about data, groups or the cluster goes wrong. Branch on `code`, which is Kafka's own name
+ * The error for faults of data, groups or the cluster. Branch on `code`, which is Kafka's own name
  * for the error; `retriable` says whether the same call may succeed later. A mistake in a call's arguments is a `TypeError` instead.
  *
  * ```ts
@@ -172,7 +172,7 @@ export class KafkaError extends Error {
   readonly offset?: number
   /** The damaged file, by its name in the storage, where the error is about one. */
   readonly file?: string
-  /** Where in `file` the damage begins, in bytes. */
+  /** The position in `file` at which the damage begins, in bytes. */
   readonly position?: number
   /** Which line of `file` is damaged, from 1, where it is a text file. */
   readonly line?: number

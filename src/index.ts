@@ -28,7 +28,7 @@ export { type ClientIdentity, LocalBroker, type LocalBrokerOptions } from './bro
 export { Partition } from './broker/partition.js'
 export { Topic } from './broker/topic.js'
 export { Cluster, type ClusterEvents, type ClusterOptions, type ClusterParts } from './cluster.js'
-// What can be plugged in
+// Parts that can be plugged in
 export type { Clock, Timer, TimerOptions } from './common/clock.js'
 export type { CloseOptions } from './common/closing.js'
 export { release } from './common/lease.js'

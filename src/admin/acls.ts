@@ -18,7 +18,7 @@ import { DescribeAcls } from '../protocol/messages/describe-acls.js'
 import { type AdminContext, throwFailures } from './admin-context.js'
 import type { AdminCallOptions } from './admin-options.js'
 
-/** What an ACL is about, by name; `'*'` stands for all of the kind. The cluster has one name only, so that `'cluster'` says all. */
+/** The resource of an ACL, by name; `'*'` stands for all of the kind. The cluster has one name only, so that `'cluster'` says all. */
 export type AclResource =
   | { readonly topic: string }
   | { readonly group: string }
@@ -32,7 +32,7 @@ export interface NewAcl {
   readonly resource: AclResource
   /** `'prefixed'`: about all resources whose names begin with the one given. Default: `'literal'`. */
   readonly pattern?: AclPatternType
-  /** Whom it is for, as `'User:ann'`; `'User:*'` is everybody. */
+  /** The principal, as `'User:ann'`; `'User:*'` stands for every user. */
   readonly principal: string
   /** The address that the principal comes from. Default: `'*'`, any. */
   readonly host?: string

@@ -9,16 +9,16 @@ import type { Broker, Brokers } from '../protocol/broker.js'
 import type { Api, RequestOf, ResponseOf } from '../protocol/message.js'
 import type { AdminOptions } from './admin-options.js'
 
-/** How long a broker may take for what it has to wait for; the call as a whole has its own limit. */
+/** The longest time that a broker may wait for a result, in ms; the call as a whole has its own limit. */
 export const brokerTimeoutMs = 30_000
 
-/** What bounds one try of a call. It is tried again as a whole, so its parts must not. */
+/** The limits of one try of a call. The call is retried as a whole, so its parts must not be. */
 export interface Limits {
   readonly signal: AbortSignal | undefined
   readonly retry: false
 }
 
-/** What all calls of an admin share: whom to ask, how long, and when to ask again. */
+/** State that all calls of an admin share: brokers, time limits and retries. */
 export class AdminContext {
   readonly brokers: Brokers
   readonly metadata: MetadataCache
@@ -31,7 +31,7 @@ export class AdminContext {
   constructor(brokers: Brokers, clock: Clock, random: Random, options: AdminOptions) {
     this.brokers = brokers
     this.#clock = clock
-    // Whoever administers wants to hear at once that a topic does not exist.
+    // An administrator wants to hear at once that a topic does not exist.
     this.metadata = new MetadataCache(brokers, { clock, random, ...options, unknownTopicRetries: 0 })
     this.#coordinators = new CoordinatorCache(brokers)
     this.#backoff = new Backoff(clock, random, options)

@@ -7,5 +7,5 @@ export interface AdminOptions extends RetryOptions {
   readonly timeoutMs?: number
 }
 
-/** What bounds a call of an admin. */
+/** The limits of a call of an admin. */
 export type AdminCallOptions = CallOptions

@@ -25,7 +25,7 @@ const adminChecks = {
 }
 const expectIsolationLevel = (name: string, value: unknown) => expectOneOf(name, value, ['readUncommitted', 'readCommitted'])
 
-/** What an admin is made of. */
+/** The parts of an admin. */
 export interface AdminParts {
   readonly brokers: Brokers
   readonly clock: Clock
@@ -101,7 +101,7 @@ export class Admin {
     return topics.listTopics(this.#context, options)
   }
 
-  /** Who has the partitions of these topics. Raises UNKNOWN_TOPIC_OR_PARTITION. */
+  /** Describes topics: the leader, replicas and in-sync replicas of each partition. Raises UNKNOWN_TOPIC_OR_PARTITION. */
   async describeTopics(names: readonly string[], options: AdminCallOptions = {}): Promise<topics.TopicDescription[]> {
     expectCallOptions('describeTopics', options)
     topics.expectNames('names', names)
@@ -116,7 +116,7 @@ export class Admin {
     return topics.createPartitions(this.#context, topic, count, options)
   }
 
-  /** What a topic or a broker is configured to, and where each value comes from. */
+  /** Describes the configs of a topic or a broker, with the source of each value. */
   async describeConfigs(resource: configs.ConfigResource, options: AdminCallOptions = {}): Promise<configs.ConfigEntry[]> {
     expectCallOptions('describeConfigs', options)
     configs.expectResource(resource)

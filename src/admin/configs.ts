@@ -7,14 +7,14 @@ import { expectConfigValue } from '../record/topic.js'
 import type { AdminContext } from './admin-context.js'
 import type { AdminCallOptions } from './admin-options.js'
 
-/** What has configs: a topic, which may be given by its plain name, or a broker, by its node id. */
+/** A resource with configs: a topic, which may be given by its plain name, or a broker, by its node id. */
 export type ConfigResource = string | { readonly topic: string } | { readonly broker: number }
 
 export interface ConfigEntry {
   readonly name: string
   /** As Kafka writes it; null where it is secret. */
   readonly value: string | null
-  /** Who set it: the topic itself, the broker for all its topics, or nobody. */
+  /** The place where it was set: the topic itself, the broker for all its topics, or nowhere. */
   readonly source: ConfigSource
   readonly isReadOnly: boolean
   readonly isSensitive: boolean

@@ -15,7 +15,7 @@ export interface GroupOffset extends TopicPartition {
   /** Of the next record that the group will read. */
   readonly offset: number
   readonly leaderEpoch: number
-  /** What was committed along with it. */
+  /** The text that was committed along with it. */
   readonly metadata: string
 }
 
@@ -23,7 +23,7 @@ export interface ResetOffsetsOptions extends AdminCallOptions {
   /** Topics (all of their partitions) or single partitions. Default: all partitions that the group has committed offsets for. */
   readonly partitions?: readonly (string | TopicPartition)[]
   /**
-   * Where to: the start or the end of each partition; the first record at or after a time, or the end when there is none; or an offset, which is
+   * The new position: the start or the end of each partition; the first record at or after a time, or the end when there is none; or an offset, which is
    * moved into the range of offsets that the partition holds.
    */
   readonly to: 'earliest' | 'latest' | Date | number

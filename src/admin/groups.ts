@@ -24,7 +24,7 @@ export interface ListGroupsOptions extends AdminCallOptions {
 }
 
 export interface GroupDescription extends GroupListing {
-  /** How partitions are assigned: the name of the assignor; empty unless the group is stable. */
+  /** The name of the assignor; empty unless the group is stable. */
   readonly assignor: string
   readonly members: readonly MemberDescription[]
 }

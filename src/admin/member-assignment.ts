@@ -7,7 +7,7 @@ export interface TopicPartitions {
   readonly partitions: readonly number[]
 }
 
-/** What the leader of a group of consumers sends to each member, as far as every version of it has it. */
+/** The message of a group's leader to each member: the part that all versions share. */
 const MemberAssignment = schema({
   name: 'MemberAssignment',
   versions: '0',

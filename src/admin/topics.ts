@@ -22,9 +22,9 @@ export interface NewTopic {
   readonly replicationFactor?: number
   /** Kafka's topic configs, by their dotted names. */
   readonly configs?: TopicConfigs
-  /** What of it is kept. Default: what the cluster keeps, which is a week of records unless it is configured otherwise. */
+  /** The records that are kept. Default: as the cluster is configured, which is a week unless changed. */
   readonly keep?: Keep
-  /** What happens when readers fall behind. A cluster that is not of this library does not know it. Default: the cluster's own. */
+  /** The policy for readers that fall behind. A cluster that is not of this library does not know it. Default: the cluster's own. */
   readonly backlog?: BacklogQuota
 }
 
@@ -43,13 +43,13 @@ export interface CreateTopicsOptions extends AdminCallOptions {
 export interface TopicListing {
   readonly name: string
   readonly id: string
-  /** Whether the cluster keeps it for itself, as it does `__consumer_offsets`. */
+  /** True for a topic of the cluster's own, such as `__consumer_offsets`. */
   readonly isInternal: boolean
   readonly partitions: number
 }
 
 export interface ListTopicsOptions extends AdminCallOptions {
-  /** Whether the topics that the cluster keeps for itself are among them. Default: `false`. */
+  /** True to include the cluster's own topics. Default: `false`. */
   readonly includeInternal?: boolean
 }
 
@@ -60,7 +60,7 @@ export interface TopicDescription {
   readonly partitions: readonly PartitionDescription[]
 }
 
-/** Who has a partition; brokers are given by node id. */
+/** The brokers of a partition, by node id. */
 export interface PartitionDescription {
   readonly partition: number
   /** -1 while there is none. */

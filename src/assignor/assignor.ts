@@ -6,23 +6,23 @@ export interface TopicPartition {
   readonly partition: number
 }
 
-/** What an assignor knows of one member of the group: its subscription, as it arrived in JoinGroup. */
+/** One member of the group, as an assignor sees it: its subscription, as it arrived in JoinGroup. */
 export interface AssignorMember {
   readonly memberId: string
   /** The member's lasting name (`group.instance.id`, KIP-345). Default: none, a dynamic member. */
   readonly groupInstanceId?: string | null
   readonly topics: readonly string[]
-  /** What the member held when it joined. Only cooperative members still hold anything then. Default: nothing. */
+  /** The partitions that the member held when it joined. Only cooperative members still hold anything then. Default: nothing. */
   readonly ownedPartitions?: readonly TopicPartition[]
   /** The generation in which it held them; negative or absent when the member did not say. */
   readonly generationId?: number
-  /** Where the member runs (KIP-881). Default: unknown. */
+  /** The rack in which the member runs (KIP-881). Default: unknown. */
   readonly rackId?: string | null
   /** Bytes that the member's assignor attached to its subscription. Default: none. */
   readonly userData?: Uint8Array | null
 }
 
-/** What an assignor knows of one topic. */
+/** One topic, as an assignor sees it. */
 export interface TopicShape {
   readonly partitionCount: number
   /** For each partition the racks that its replicas stand in. Default: unknown. */
@@ -36,11 +36,11 @@ export interface TopicShape {
 export interface Assignor {
   readonly name: string
   /**
-   * Whether members may go on reading during a rebalance and give up only what moves (KIP-429). A group is cooperative when every
+   * True if members may go on reading during a rebalance and give up only what moves (KIP-429). A group is cooperative when every
    * assignor that a member lists is.
    */
   readonly cooperative: boolean
-  /** What a member attaches to its next subscription, given what it was last assigned (`null`: nothing yet) and in which generation. */
+  /** The bytes that a member attaches to its next subscription, given what it was last assigned (`null`: nothing yet) and in which generation. */
   userData?(assigned: readonly TopicPartition[] | null, generationId: number): Uint8Array | null
   /** Each member's partitions; every member has an entry. Topics that are not in `topics` are left out. */
   assign(topics: ReadonlyMap<string, TopicShape>, members: readonly AssignorMember[]): Map<string, TopicPartition[]>

@@ -6,7 +6,7 @@ import { MessageWriter } from '../protocol/message-writer.js'
 import { compareText, type TopicPartition } from './assignor.js'
 
 /**
- * What members of a consumer group tell each other through the coordinator, which does not look inside:
+ * The messages that members of a consumer group send each other through the coordinator, which does not look inside:
  *     subscription, assignment := version: int16, the message at that version
  * A version newer than the newest known is read as the newest: later ones only ever add fields at the end.
  */
@@ -37,7 +37,7 @@ const assignmentSchema = schema({
   }
 })
 
-/** What a member of a consumer group wants and has, as it stands in the metadata of JoinGroup. */
+/** The topics that a member of a consumer group wants and the partitions that it has, as they stand in the metadata of JoinGroup. */
 export interface ConsumerSubscription {
   readonly topics: readonly string[]
   readonly userData?: Uint8Array | null
@@ -49,7 +49,7 @@ export interface ConsumerSubscription {
   readonly rackId?: string | null
 }
 
-/** What a member of a consumer group gets, as it stands in the assignment of SyncGroup. */
+/** The partitions that a member of a consumer group gets, as they stand in the assignment of SyncGroup. */
 export interface ConsumerAssignment {
   readonly partitions: readonly TopicPartition[]
   readonly userData?: Uint8Array | null

@@ -28,7 +28,7 @@ function claimOf(member: AssignorMember): Claim {
   return { partitions, generationId: decodeCooperativeUserData(member.userData) }
 }
 
-/** What one member gains and another loses, with who gains it. */
+/** The partitions that one member gains and another loses, with the member that gains each. */
 function findTransfers(table: PartitionTable, partitions: readonly (readonly number[])[]): Map<number, number> {
   const gained = new Map<number, number>()
   const lost = new Set<number>()

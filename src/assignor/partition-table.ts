@@ -56,7 +56,7 @@ export class PartitionTable {
   }
 }
 
-/** Who can read what without leaving the rack; only made where that matters. */
+/** The members that can read each partition without leaving their rack; only made where that matters. */
 export interface RackTable {
   /** The member's rack, or `null` when it did not say. */
   readonly ofMember: readonly (string | null)[]
@@ -65,7 +65,7 @@ export interface RackTable {
   readonly readerCounts: readonly number[]
 }
 
-/** Whether the member says where it runs and no replica of the partition is there. */
+/** True if the member says where it runs and no replica of the partition is there. */
 export function rackMismatch(racks: RackTable | null, member: number, partition: number): boolean {
   const rack = racks?.ofMember[member]
   return rack ? !racks!.ofPartition[partition].has(rack) : false

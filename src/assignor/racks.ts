@@ -1,5 +1,5 @@
 /**
- * Whether it pays to look at racks (KIP-881): some member says where it runs, some replica stands in such a rack, and not every partition
+ * True if racks can matter (KIP-881): some member says where it runs, some replica stands in such a rack, and not every partition
  * can be read in every rack anyway.
  */
 export function racksMatter(memberRacks: ReadonlySet<string>, partitionRacks: readonly ReadonlySet<string>[]): boolean {

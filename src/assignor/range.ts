@@ -66,7 +66,7 @@ function matchRacksInStep(group: readonly TopicSplit[]): void {
 class TopicSplit {
   readonly members: readonly AssignorMember[]
   readonly rackAware: boolean
-  /** How many partitions have known racks: all, or none when no subscriber says where it runs. */
+  /** The number of partitions that have known racks: all, or none when no subscriber says where it runs. */
   readonly knownRacks: number
   readonly #topic: string
   readonly #racks: readonly ReadonlySet<string>[]
@@ -90,7 +90,7 @@ class TopicSplit {
     this.rackAware = racksMatter(memberRacks, this.#racks)
   }
 
-  /** How many partitions the member may still get. */
+  /** The number of partitions that the member may still get. */
   roomOf(member: AssignorMember): number {
     return Math.max(0, this.#quota + (this.#extras > 0 ? 1 : 0) - (this.#counts.get(member) ?? 0))
   }

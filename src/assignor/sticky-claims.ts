@@ -1,16 +1,16 @@
 import type { AssignorMember, TopicPartition } from './assignor.js'
 import type { PartitionTable } from './partition-table.js'
 
-/** What a member says it held, and since which generation (`null`: it did not say). */
+/** The partitions that a member says it held, and since which generation (`null`: it did not say). */
 export interface Claim {
   readonly partitions: readonly TopicPartition[]
   readonly generationId: number | null
 }
 
-/** Where an assignor finds a member's claim: in its user data, or in the subscription itself. */
+/** Finds the claim of a member: in its user data, or in the subscription itself. */
 export type ClaimOf = (member: AssignorMember) => Claim
 
-/** Who may keep what, once all claims have been weighed against each other. Everything by number in the `PartitionTable`. */
+/** The partitions that each member may keep, after all claims were compared. Everything is given by number in the `PartitionTable`. */
 export interface Claims {
   /** For each member the partitions that it holds rightfully, in the order it named them. */
   readonly owned: readonly Set<number>[]

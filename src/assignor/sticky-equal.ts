@@ -21,7 +21,7 @@ class EqualShares {
   readonly #claims: Claims
   readonly #minQuota: number
   readonly #maxQuota: number
-  /** How many members may still go beyond `minQuota`. */
+  /** The number of members that may still go beyond `minQuota`. */
   #extras: number
   readonly #assigned: number[][]
   readonly #taken: Uint8Array

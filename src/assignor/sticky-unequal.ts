@@ -116,7 +116,7 @@ class BalancedShares {
     return false
   }
 
-  /** How many partitions the topics of a member have. */
+  /** The number of partitions that the topics of a member have. */
   #mostPossible(member: number): number {
     let count = 0
     for (const topic of this.#topics[member]) count += this.#table.starts[topic + 1] - this.#table.starts[topic]
@@ -170,7 +170,7 @@ class BalancedShares {
     this.#order.add(from)
   }
 
-  /** Whether nobody could relieve a member that holds at least two more. */
+  /** True if nobody could relieve a member that holds at least two more. */
   #isBalanced(): boolean {
     if (this.#held[this.#order.least].size >= this.#held[this.#order.most].size - 1) return true
     const heaviest = new Int32Array(this.#table.topicNames.length)

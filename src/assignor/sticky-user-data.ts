@@ -5,7 +5,7 @@ import { partitionsByTopic, topicPartitions } from './consumer-protocol.js'
 import type { Claim } from './sticky-claims.js'
 
 /**
- * What the sticky assignors attach to a subscription. Neither says its version; the length tells.
+ * The user data that the sticky assignors attach to a subscription. Neither says its version; the length tells.
  *     sticky             := previousAssignment: [topic: string, [partition: int32]], generation: int32     (the first form had no generation)
  *     cooperative-sticky := generation: int32
  */
@@ -31,7 +31,7 @@ export function encodeStickyUserData(partitions: readonly TopicPartition[], gene
   return encodeMessage(stickySchema, 1, { previousAssignment, generation })
 }
 
-/** What the bytes claim; what cannot be read claims nothing. */
+/** Decodes a claim; bytes that cannot be read claim nothing. */
 export function decodeStickyUserData(bytes: Uint8Array | null | undefined): Claim {
   if (!bytes || bytes.length === 0) return { partitions: [], generationId: null }
   const newest = decodeOrNull(stickySchema, 1, bytes)

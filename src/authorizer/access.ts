@@ -14,14 +14,14 @@ import {
 } from '../protocol/access.js'
 import { allowedByAcls, allowedSomewhere } from './acl-rules.js'
 
-/** Who asks. */
+/** The client that asks. */
 export interface Asker {
   readonly principal: string
   readonly host: string
   readonly clientId: string
 }
 
-/** What an access needs of the node. */
+/** The parts of the node that an access needs. */
 export interface AccessParts {
   readonly acls: Pick<AclStore, 'all' | 'matching'>
   readonly clock: Clock
@@ -29,7 +29,7 @@ export interface AccessParts {
   readonly tell: (error: unknown, during: string) => void
 }
 
-/** So many questions of one client are put to an `authorize` function at the same time. */
+/** The most questions of one client that are put to an `authorize` function at the same time. */
 const mostAtOnce = 64
 
 /** The operations that each kind of resource has. */
@@ -49,7 +49,7 @@ export function allOperationsOn(type: AclResourceType): number {
   return sumOf(operationsOf[type] ?? [])
 }
 
-/** What one client may do. The answers are here at once, unless the rules have an `authorize` function that takes its time. */
+/** The rights of one client. Answers come without a promise, unless the rules have an asynchronous `authorize` function. */
 export class Access {
   readonly #asker: Asker
   readonly #rules: AccessRules
@@ -73,12 +73,12 @@ export class Access {
     return this.#rules.authorize ? this.#ask(operation, type, name) : true
   }
 
-  /** Whether something may be done with the cluster itself. */
+  /** True if something may be done with the cluster itself. */
   mayCluster(operation: AuthorizedOperation): MaybePromise<boolean> {
     return this.may(operation, 'cluster', clusterName)
   }
 
-  /** Those of the names with whose resources this may be done. */
+  /** The names of the resources on which the operation is allowed. */
   which(operation: AuthorizedOperation, type: AclResourceType, names: Iterable<string>): MaybePromise<ReadonlySet<string>> {
     const allowed = new Set<string>()
     for (const name of names) if (this.#mayByAcls(operation, type, name)) allowed.add(name)
@@ -88,7 +88,7 @@ export class Access {
     return whenThere(answers, all => new Set(asked.filter((_, i) => all[i])))
   }
 
-  /** Whether there may be a resource of the type with which this may be done. `existing` are put to an `authorize` function, one by one. */
+  /** True if there may be a resource of the type with which this may be done. `existing` are put to an `authorize` function, one by one. */
   maySomewhere(operation: AuthorizedOperation, type: AclResourceType, existing: Iterable<string>): MaybePromise<boolean> {
     const { acls, allowEveryoneIfNoAclFound, authorize } = this.#rules
     if (acls && !allowedSomewhere(this.#parts.acls, this.#question(operation, type), allowEveryoneIfNoAclFound)) return false

@@ -15,7 +15,7 @@ const everyone = `User:${wildcard}`
 const { all, read, write, alter, describe, describeConfigs, alterConfigs } = aclOperations
 const deleting = aclOperations.delete
 
-/** Who may do one of these may look at the thing as well. */
+/** Operations that imply the right to describe the resource. */
 const implying: ReadonlyMap<number, ReadonlySet<number>> = new Map<number, ReadonlySet<number>>([
   [describe, new Set<number>([describe, read, write, deleting, alter])],
   [describeConfigs, new Set<number>([describeConfigs, alterConfigs])]

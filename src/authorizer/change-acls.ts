@@ -17,7 +17,7 @@ type Creation = RequestOf<typeof CreateAcls>['creations'][number]
 type Described = ResponseOf<typeof DescribeAcls>['resources'][number]
 type FilterResult = ResponseOf<typeof DeleteAcls>['filterResults'][number]
 
-/** What of a node decides on ACLs. */
+/** The parts of a node that decide on ACLs. */
 export interface AclContext {
   readonly random: Random
   readonly configs: BrokerConfigs
@@ -25,7 +25,7 @@ export interface AclContext {
 
 /** The longest name, principal and host, in characters: together with the number of ACLs, this bounds what they take. */
 const longestText = 1000
-/** How much may be created by one request, in characters: its records stand in one batch. */
+/** The most characters that one request may create: its records stand in one batch. */
 const mostCharacters = 1024 * 1024
 
 /** Decides on new ACLs, each on its own. One that is there already is not added a second time. */
@@ -122,7 +122,7 @@ function newId(acls: ClusterMetadata['acls'], random: Random): string {
   }
 }
 
-/** What a Kafka answers to all that concerns ACLs where no authorizer is set up. */
+/** Kafka's answer to every ACL request where no authorizer is set up. */
 export const noAuthorizer = {
   errorCode: errorNumber('SECURITY_DISABLED'),
   errorMessage: 'No authorizer is configured: whoever is let in may do everything'

@@ -4,11 +4,11 @@ import type { Output } from './output.js'
 /** One word after `millrace`, and what it does. */
 export interface Command {
   readonly name: string
-  /** What follows the name on the command line. */
+  /** The arguments that follow the name on the command line. */
   readonly usage: readonly string[]
   /** One line for the list of commands. */
   readonly summary: string
-  /** What else a user needs to know, as it is printed by `--help`. */
+  /** Further help, as `--help` prints it. */
   readonly details?: string
   readonly options: Readonly<Record<string, Option>>
   /** Resolves with the exit code: 0 for fine, 1 when there is something wrong with what was looked at. */
@@ -16,7 +16,7 @@ export interface Command {
 }
 
 export interface Option {
-  /** What stands for the value in the help; a flag has none. */
+  /** The placeholder for the value in the help; a flag has none. */
   readonly value?: string
   readonly short?: string
   readonly multiple?: boolean
@@ -26,7 +26,7 @@ export interface Option {
 /** A mistake on the command line. Its message is all that the user gets to see. */
 export class UsageError extends Error {}
 
-/** What a command was given. */
+/** The options and arguments of one call of a command. */
 export class Invocation {
   readonly #args: readonly string[]
   readonly #options: Readonly<Record<string, unknown>>

@@ -13,7 +13,7 @@ const onSignal = (signal: NodeJS.Signals) => {
   }, secondChanceMs).unref()
 }
 for (const signal of signals) process.on(signal, onSignal)
-// Whoever reads our output may have seen enough.
+// The reader of our output may close the pipe early.
 process.stdout.on('error', error => process.exit((error as NodeJS.ErrnoException).code === 'EPIPE' ? 0 : 1))
 
 process.exitCode = await run(process.argv.slice(2), { stdout: process.stdout, stderr: process.stderr, signal: ending.signal })

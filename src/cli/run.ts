@@ -68,7 +68,7 @@ export async function run([name, ...words]: readonly string[], { stdout, stderr,
   }
 }
 
-/** What a shell says of a process that a signal ended. */
+/** The exit code that a shell gives to a process that a signal ended. */
 function interrupted({ reason }: AbortSignal): number {
   return reason === 'SIGTERM' ? 143 : 130
 }
@@ -78,7 +78,7 @@ function isMistake(error: unknown): boolean {
   return error instanceof UsageError || (error instanceof TypeError && /^(Expected|Unknown) /.test(error.message))
 }
 
-/** What the world may do to us: KafkaErrors, and errors of the operating system. */
+/** Expected failures: KafkaErrors, and errors of the operating system. */
 function isFailure(error: unknown): boolean {
   return error instanceof KafkaError || typeof (error as NodeJS.ErrnoException).errno === 'number'
 }

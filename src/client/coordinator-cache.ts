@@ -12,7 +12,7 @@ interface Known {
   readonly number: number
 }
 
-/** What one client knows about which broker coordinates which group. */
+/** The coordinators of groups, as one client knows them. */
 export class CoordinatorCache {
   readonly #brokers: Brokers
   readonly #known = new Map<string, Known>()
@@ -53,5 +53,5 @@ export class CoordinatorCache {
   }
 }
 
-/** So many are remembered; then they are asked for anew. */
+/** The most groups that are remembered; others are looked up anew. */
 const mostGroups = 10_000

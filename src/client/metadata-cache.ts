@@ -31,16 +31,16 @@ export interface MetadataCacheOptions extends RetryOptions {
   readonly random: Random
   /** Milliseconds after which a topic is looked up again. Default: 300000, five minutes. */
   readonly metadataMaxAgeMs?: number
-  /** How often a topic that the cluster does not know is looked up again before that is an error: a new topic may take a while to be seen. Default: 4. */
+  /** The number of retries for a topic that the cluster does not know, before that is an error: a new topic may take a while to be seen. Default: 4. */
   readonly unknownTopicRetries?: number
 }
 
 export interface EnsureOptions extends CallOptions {
-  /** Whether a topic that does not exist may come into being by being asked for. Default: `true`. */
+  /** True if the request may create a topic that does not exist. Default: `true`. */
   readonly allowAutoTopicCreation?: boolean
   /** Default: the cache's own `unknownTopicRetries`. */
   readonly unknownTopicRetries?: number
-  /** Whether to try again by itself. `false` for a caller that tries again as a whole. Default: `true`. */
+  /** True to retry by itself. `false` for a caller that tries again as a whole. Default: `true`. */
   readonly retry?: boolean
 }
 
@@ -59,7 +59,7 @@ interface Asking {
 }
 
 /**
- * What one client knows about topics and who leads their partitions. Reading it is synchronous and cheap (`topic`); `ensure` fills it, and
+ * The topics and the leaders of their partitions, as one client knows them. Reading it is synchronous and cheap (`topic`); `ensure` fills it, and
  * `forget` says that it proved wrong, so that the next `ensure` asks again. Answers count in the order of asking, not of arrival.
  */
 export class MetadataCache {
@@ -90,7 +90,7 @@ export class MetadataCache {
     this.#unknownTopicRetries = options.unknownTopicRetries ?? 4
   }
 
-  /** What is known of a topic, however old; undefined before an `ensure` found it. */
+  /** The last known state of a topic, however old; undefined before an `ensure` found it. */
   topic(name: string): TopicMetadata | undefined {
     return this.#known.get(name)?.topic
   }
@@ -121,7 +121,7 @@ export class MetadataCache {
   forget(topic: string): void {
     const known = this.#known.get(topic)
     if (known) this.#known.set(topic, { topic: known.topic, expiresAt: 0 })
-    // What is under way was asked before: it may show what has just proved wrong.
+    // A request under way was sent before: its answer may be as outdated as what is known.
     if (this.#underWay > 0) this.#forgotten.set(topic, this.#askedCount)
   }
 
@@ -179,7 +179,7 @@ export class MetadataCache {
     return abortable(asking.answer, signal)
   }
 
-  /** Whether a topic that a request asked for has been forgotten since. */
+  /** True if a topic that a request asked for has been forgotten since. */
   #isOutdated(number: number, names: readonly string[] | null): boolean {
     for (const name of names ?? this.#forgotten.keys()) if (number <= (this.#forgotten.get(name) ?? 0)) return true
     return false
@@ -215,7 +215,7 @@ export class MetadataCache {
     }
   }
 
-  /** Whether a request that was sent later has told of a topic. */
+  /** True if a request that was sent later has told of a topic. */
   #isTold(name: string, number: number): boolean {
     return number < Math.max(this.#told.get(name) ?? 0, this.#known.has(name) ? 0 : this.#toldAll)
   }
@@ -253,7 +253,7 @@ export class MetadataCache {
   }
 }
 
-/** What is wrong with the topics that were asked for, by name. */
+/** The errors of the topics that were asked for, by name. */
 function failuresIn(response: Response, names: readonly string[]): Map<string, KafkaError> {
   const failures = new Map<string, KafkaError>()
   const answered = new Map(response.topics.map(topic => [topic.name, topic]))

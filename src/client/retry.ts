@@ -5,7 +5,7 @@ import { expectInteger, expectNotAbove, expectOptions, expectSignal } from '../c
 import type { Random } from '../common/random.js'
 import { KafkaError } from '../errors.js'
 
-/** How long a client waits between two tries: longer each time, up to a limit, and never quite the same. */
+/** The backoff between two tries: longer each time, up to a limit, with jitter. */
 export interface RetryOptions {
   /** Milliseconds before the first retry; each further one waits twice as long. Default: 100. */
   readonly retryBackoffMs?: number
@@ -23,7 +23,7 @@ export function longestBackoffMs({ retryBackoffMs = 100, retryBackoffMaxMs }: Re
   return retryBackoffMaxMs ?? Math.max(1000, retryBackoffMs)
 }
 
-/** What bounds a call: a time limit of its own and a signal of the caller's. */
+/** The limits of a call: a time limit of its own and a signal of the caller's. */
 export interface CallOptions {
   /** Ends the call early: it rejects with the signal's reason. */
   readonly signal?: AbortSignal

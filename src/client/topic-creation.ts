@@ -58,7 +58,7 @@ async function createTopic({ name, partitions, configs = {} }: AnyTopic, brokers
 type Request = RequestOf<typeof CreateTopics>
 type Response = ResponseOf<typeof CreateTopics>
 
-/** Whether a topic was refused because a config is not known, in Kafka's words. */
+/** True if a topic was refused because a config is not known, in Kafka's words. */
 function isUnknownConfig({ errorCode, errorMessage }: Response['topics'][number]): boolean {
   return errorCodeOf(errorCode) === 'INVALID_CONFIG' && /unknown/i.test(errorMessage ?? '')
 }

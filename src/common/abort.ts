@@ -11,7 +11,7 @@ const listening = new WeakMap<AbortSignal, Listening>()
  */
 export function onAbort(signal: AbortSignal, callback: () => void): () => void {
   const known = listening.get(signal) ?? listen(signal)
-  // Whoever passes the same function twice is called twice.
+  // A function that is passed twice is called twice.
   const own = () => callback()
   known.callbacks.add(own)
   return () => {

@@ -65,7 +65,7 @@ export function readText(bytes: Uint8Array, start: number, end: number): string 
   return native ? native.utf8Slice.call(bytes, start, end) : decoder.decode(bytes.subarray(start, end))
 }
 
-/** How many bytes a text takes in UTF-8. */
+/** The number of bytes that a text takes in UTF-8. */
 export function textLength(text: string): number {
   return nativeLength ? nativeLength(text) : encoder.encode(text).length
 }
@@ -84,7 +84,7 @@ export function copyBytes(view: Uint8Array): Uint8Array {
   return view.constructor === Uint8Array ? view.slice() : new Uint8Array(view)
 }
 
-/** Whether the memory behind an array was transferred elsewhere, which leaves it empty. */
+/** True if the memory behind an array was transferred elsewhere, which leaves it empty. */
 export function isDetached(bytes: Uint8Array): boolean {
   const { length, buffer } = bytes
   if (length > 0 || buffer.byteLength > 0) return false
@@ -96,7 +96,7 @@ export function isDetached(bytes: Uint8Array): boolean {
   }
 }
 
-/** Whether two byte arrays hold the same bytes. */
+/** True if two byte arrays hold the same bytes. */
 export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
   if (a.length !== b.length) return false
   for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false

@@ -10,7 +10,7 @@ let count = 0
  * everything that it awaits. What was put off to a timer or to an event is not found.
  */
 export class CallMark {
-  /** What would wait for the call. */
+  /** The object that would wait for the call. */
   readonly owner: object
   readonly #name: string
   #calls = 0
@@ -40,7 +40,7 @@ export class CallMark {
     if (--this.#calls === 0) marks.delete(this.#name)
   }
 
-  /** Those that the running code is inside of. */
+  /** The marks of the calls that the running code is inside of. */
   static running(): ReadonlySet<CallMark> {
     const running = new Set<CallMark>()
     for (const name of marks.size > 0 ? callers() : []) {
@@ -50,14 +50,14 @@ export class CallMark {
     return running
   }
 
-  /** Whether the running code is inside of a call that one of these would wait for. */
+  /** True if the running code is inside of a call that one of these would wait for. */
   static isInside(isOwner: (owner: object) => boolean): boolean {
     for (const { owner } of CallMark.running()) if (isOwner(owner)) return true
     return false
   }
 }
 
-/** So many frames are looked at. */
+/** The most frames that are looked at. */
 const mostFrames = 200
 
 interface Frame {
@@ -84,7 +84,7 @@ function callers(): readonly string[] {
     traces.prepareStackTrace = prepareStackTrace
     return Array.isArray(names) ? names : []
   } catch {
-    // Where nobody may change how traces are made, there is nothing to be found in them.
+    // Traces tell nothing where the host does not let us change them.
     return []
   }
 }

@@ -7,10 +7,10 @@ export interface Timer {
 }
 
 export interface TimerOptions {
-  /** Whether a pending timer keeps the process alive. Default: `false`; housekeeping must not hold up an exit. */
+  /** True if a pending timer keeps the process alive. Default: `false`; housekeeping must not hold up an exit. */
   readonly keepAlive?: boolean
   /**
-   * Whether the callback gives up on something, as the end of a timeout does. A process that stood
+   * True if the callback gives up on something, as the end of a timeout does. A process that stood
    * still (a long computation, a breakpoint, SIGSTOP) finds its timers due before it has read what
    * came meanwhile; so when such a timer falls due, the event loop first takes in what is there. If
    * that cancels the timer, the callback is not called. Default: `false`.
@@ -19,7 +19,7 @@ export interface TimerOptions {
 }
 
 /**
- * Where all of millrace takes its time from, so that a test can turn the hands itself (`VirtualClock` in `millrace/testing`).
+ * The source of time for all of millrace, which a test can replace (`VirtualClock` in `millrace/testing`).
  * One clock is passed to `Cluster.open` and on to every part.
  *
  * It has two hands. `now` is the date, which people, NTP and tests set back and forward: it only goes into records, commits and

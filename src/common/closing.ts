@@ -2,7 +2,7 @@ import { KafkaError } from '../errors.js'
 import type { Clock } from './clock.js'
 import { expectInteger, expectKnownKeys } from './options.js'
 
-/** How long closing may take. */
+/** The limit of a call of `close`. */
 export interface CloseOptions {
   /** Milliseconds after which `close` ends, whatever is still under way. Default: 30000. */
   readonly timeoutMs?: number
@@ -59,7 +59,7 @@ export class Deadline {
   }
 }
 
-/** What the last step of a closing may take even when the time is over: it holds nothing that could wait, unless it is the user's. */
+/** The time that the last step of a close gets even when the limit has passed, in ms: only code of the user's could wait there. */
 const leastMs = 100
 
 /** Waits for the last step of a closing with a deadline. */

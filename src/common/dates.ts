@@ -6,7 +6,7 @@ import type { Clock } from './clock.js'
  */
 export class Dates {
   readonly #clock: Clock
-  /** How far the date was ahead of the monotonic clock at first. */
+  /** The initial difference between the date and the monotonic clock. */
   readonly #ahead: number
   #latest: number
 

@@ -20,7 +20,7 @@ export function harmless<A extends unknown[]>(name: string, callback: (...args: 
   }
 }
 
-/** What a function of the user's answers at once; `otherwise` where it throws, which becomes a warning of the process. */
+/** Calls a function of the user's and returns its answer; `otherwise` if it throws, which becomes a warning of the process. */
 export function answerOf<T>(name: string, ask: () => T, otherwise: T): T {
   try {
     return ask()

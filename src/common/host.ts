@@ -30,7 +30,7 @@ interface Port {
 
 const { process, performance, Event, MessageChannel } = globalThis as unknown as Host
 
-/** What Node has beside its global functions, without an import that other platforms would refuse. */
+/** Loads a module of Node, without an import that other platforms would refuse. */
 function nodeModule(name: string): Record<string, unknown> | undefined {
   try {
     return process?.getBuiltinModule?.(name)

@@ -42,7 +42,7 @@ export function keepUntransferred({ buffer }: Uint8Array): void {
   markAsUntransferable?.(buffer)
 }
 
-/** Whether others may read the memory behind a view, so that nobody may write to it. */
+/** True if others may read the memory behind a view, so that nobody may write to it. */
 export function isShared({ buffer }: Uint8Array): boolean {
   return sharedMemory.has(buffer)
 }

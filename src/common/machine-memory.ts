@@ -1,4 +1,4 @@
-/** What of Node's `process` tells about memory; other platforms have none of it. */
+/** The part of Node's `process` that tells about memory; other platforms lack it. */
 interface Platform {
   readonly process?: {
     constrainedMemory?(): number | undefined
@@ -7,7 +7,7 @@ interface Platform {
   }
 }
 
-/** What is taken for the memory of a machine that does not tell. */
+/** The assumed memory of a machine that does not tell. */
 const assumedBytes = 2 * 1024 * 1024 * 1024
 
 /** Bytes of memory that this process could use: those of the machine, or what its container allows. */
@@ -15,7 +15,7 @@ export function machineMemoryBytes(): number {
   const { process } = globalThis as Platform
   const total = process?.getBuiltinModule?.('node:os').totalmem() ?? assumedBytes
   const allowed = process?.constrainedMemory?.() ?? 0
-  // Where nothing is constrained Node says 0, or more than there is.
+  // Node says 0, or more than there is, where nothing is constrained.
   return allowed > 0 ? Math.min(allowed, total) : total
 }
 

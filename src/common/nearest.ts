@@ -15,7 +15,7 @@ export function nearestOf(given: string, known: readonly string[]): string | und
   return nearest
 }
 
-/** What is alike in `lingerMs`, `linger.ms` and `LINGER_MS`. */
+/** The form that `lingerMs`, `linger.ms` and `LINGER_MS` share. */
 function plain(name: string): string {
   return name
     .slice(0, longest)
@@ -25,7 +25,7 @@ function plain(name: string): string {
 
 const longest = 100
 
-/** How many characters have to be added, removed, changed, or swapped with the next one. */
+/** The number of edits between two words: characters added, removed, changed, or swapped with the next. */
 function editDistance(a: string, b: string): number {
   let beforeLast: number[] = []
   let last = Array.from({ length: b.length + 1 }, (_, column) => column)

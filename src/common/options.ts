@@ -117,7 +117,7 @@ export function givenOptions<T extends object>(options: T): T {
   return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as T
 }
 
-/** How a value appears in a message: short, in backticks, and never throwing. */
+/** Formats a value for a message: short, in backticks, never throwing. */
 export function shown(value: unknown): string {
   if (typeof value === 'string') return `\`'${value.length > 60 ? `${value.slice(0, 60)}…` : value}'\``
   if (typeof value === 'function') return `\`a function\``

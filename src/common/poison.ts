@@ -9,7 +9,7 @@ export interface Poison {
   readonly onDescriptorClosed?: () => void
 }
 
-/** What stands in bytes that were given back. */
+/** The byte that overwrites memory that was given back. */
 export const poisonByte = 0xdb
 
 /** Turns the mode on, or off with `undefined`. */

@@ -1,6 +1,6 @@
 import { shown } from './options.js'
 
-/** Where all of millrace takes its chance from, so that a seed replays a run. */
+/** The source of randomness for all of millrace, so that a seed replays a run. */
 export interface Random {
   /** A number in [0, 1). */
   next(): number

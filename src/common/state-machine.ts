@@ -21,7 +21,7 @@ export interface StateMachine {
   snapshot(): Iterable<StateRecord>
 }
 
-/** What a machine decided on a request: what to make permanent, and what to do once it is. */
+/** The decision on a request: records to make permanent, and the step that follows when they are. */
 export interface Decision<T> {
   readonly records: readonly StateRecord[]
   /** Called in the same stretch in which the records have been replayed; gives the answer, or a promise of it that holds nobody else up. */

@@ -1,10 +1,10 @@
 import type { Clock } from './clock.js'
 import { afterLoop, afterPromises, monotonic } from './host.js'
 
-/** How long the one that was resumed last may go on while others wait, in milliseconds. */
+/** The length of a slice while others wait, in milliseconds. */
 const sliceMs = 0.25
 
-/** How long slices follow each other before the event loop goes round, in milliseconds. */
+/** The longest time of consecutive slices before the event loop goes on, in milliseconds. */
 const loopMs = 4
 
 /** A slice that has lasted so much too long does not end by itself: others are resumed beside it. */
@@ -16,19 +16,19 @@ const slowestReadPerMs = 1024
 /** It does not wait for longer than this, in milliseconds. */
 const longestHoldMs = 1000
 
-/** What is resumed when it is its turn. */
+/** A participant, which is resumed in its turn. */
 export interface TurnTaker {
   /** Begins its slice. */
   resume(): void
-  /** Whether it has something to hand out and much to read of one of these topics. Default: no. */
+  /** True if it has something to hand out and much to read of one of these topics. Default: no. */
   isBehind?(topics: readonly string[]): boolean
-  /** What it has written since its last slice, if it is a writer: those who are behind with these topics go first. */
+  /** The topics that it has written since its last slice, if it is a writer: readers behind on these go first. */
   readonly written?: Written
 }
 
-/** What waits for something outside of the process, and goes on by itself when that has come. */
+/** A participant that waits for something outside of the process, and resumes by itself. */
 export interface Absentee {
-  /** Whether it has much to read of one of these topics. */
+  /** True if it has much to read of one of these topics. */
   isBehind(topics: readonly string[]): boolean
 }
 
@@ -56,7 +56,7 @@ export class Turns {
   readonly #time: () => number
   readonly #queue: TurnTaker[] = []
   readonly #absent = new Set<Absentee>()
-  /** Whether a slice has begun and promises have something left to do. */
+  /** True if a slice has begun and promises have something left to do. */
   #isRunning = false
   #isOverdue = false
   #sliceEnd = 0
@@ -94,7 +94,7 @@ export class Turns {
     this.#time = time
   }
 
-  /** Whether nobody waits. */
+  /** True if no participant waits. */
   get isIdle(): boolean {
     return this.#queue.length === 0
   }
@@ -104,7 +104,7 @@ export class Turns {
     return this.#time()
   }
 
-  /** Whether whoever asks has to wait for its next turn. */
+  /** True if the caller has to wait for its next turn. */
   isOver(now: number = this.#time()): boolean {
     if (!this.#isRunning) {
       if (this.#queue.length > 0) return true
@@ -208,7 +208,7 @@ export class Turns {
 const shared = new Turns()
 const virtual = new WeakMap<Clock, Turns>()
 
-/** What all who go by this clock share. Time that is not real is shared by a measure of its own, so that a seed replays a run. */
+/** The turns that all users of a clock share. A clock whose time is not real has a measure of its own, so that a seed replays a run. */
 export function turnsOf(clock: Clock): Turns {
   const { sliceTime } = clock
   if (sliceTime === undefined) return shared
@@ -237,7 +237,7 @@ export class Pace {
     return --this.#left <= 0
   }
 
-  /** Whether the slice is over. */
+  /** True if the slice is over. */
   isOver(): boolean {
     const now = this.#turns.now()
     const spent = now - this.#lookedAt
@@ -249,7 +249,7 @@ export class Pace {
   }
 }
 
-/** How long records are taken in without a pause, in milliseconds. */
+/** The longest time that records are taken in without a pause, in milliseconds. */
 const stretchMs = 1
 const mostItemsPerStretchLook = 32
 
@@ -274,7 +274,7 @@ export class Stretch {
     return --this.#left <= 0
   }
 
-  /** Whether the stretch has lasted long enough. */
+  /** True if the stretch has lasted long enough. */
   isOver(): boolean {
     const now = this.#turns.now()
     if (this.#lookedAt < 0) this.#end = now + stretchMs

@@ -1,4 +1,4 @@
-/** So many different warnings are given by one who warns. */
+/** The most different warnings that one source gives. */
 const mostWarnings = 20
 
 /** Warnings of the process: each once, and not without end. */
@@ -15,7 +15,7 @@ export class Warnings {
   }
 }
 
-/** How a failure reads in a sentence. */
+/** The message of a failure, for use within a sentence. */
 export function reasonOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error)
 }

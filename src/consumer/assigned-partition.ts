@@ -14,7 +14,7 @@ export function partitionKey(topic: string, partition: number): string {
   return `${topic}-${partition}`
 }
 
-/** Whether two ids are of one topic, as far as can be told: some brokers know no ids. */
+/** True if two ids are of one topic, as far as can be told: some brokers know no ids. */
 export function isSameTopic(topicId: string | undefined, other: string | undefined): boolean {
   return topicId === other || topicId === undefined || other === undefined || topicId === zeroUuid || other === zeroUuid
 }
@@ -79,13 +79,13 @@ export class AssignedPartition implements TopicPartition {
   /** Of the topic that its offsets belong to; undefined while unknown. */
   #topicId: string | undefined
   #committed = -1
-  /** What was handled when the group was last told. */
+  /** The position up to which records were handled at the last commit. */
   #reported = -1
   /** The user committed beyond what was handed out: automatic commits wait until what is handled gets there. */
   #floor = -1
   #handled = -1
   #position = -1
-  /** Where the loop that ended last had come to, of which the last record is not handled; -1 when there was none, or a jump since. */
+  /** The position at which the last loop ended, whose last record is not handled; -1 when there was none, or a jump since. */
   #leftAt = -1
   #fetchOffset = -1
   /** Of the last record handed out; -1 while unknown. */
@@ -220,7 +220,7 @@ export class AssignedPartition implements TopicPartition {
 
   /** Goes on at `offset`, from which on nothing counts as handled. */
   jumpTo(offset: number): void {
-    // What the user committed by hand is left alone only until a seek.
+    // A commit by hand holds only until a seek.
     if (this.#committed !== this.#reported) this.#reported = -1
     this.#floor = -1
     this.#goTo(offset)
@@ -261,12 +261,12 @@ export class AssignedPartition implements TopicPartition {
     return this.#isPaused
   }
 
-  /** Whether it is about to go to another member. */
+  /** True if it is about to go to another member. */
   get isRevoking(): boolean {
     return this.#isRevoking
   }
 
-  /** Whether its records may go to the user. */
+  /** True if its records may go to the user. */
   get isFlowing(): boolean {
     return !this.#isPaused && !this.#isRevoking
   }
@@ -286,17 +286,17 @@ export class AssignedPartition implements TopicPartition {
 
   // ---- what is fetched
 
-  /** What is fetched and not yet being read. */
+  /** Records that were fetched and are not yet being read. */
   get fetched(): FetchedRecords | undefined {
     return this.#fetched
   }
 
-  /** What is being read. */
+  /** Records that are being read. */
   get reading(): FetchedRecords | undefined {
     return this.#reading
   }
 
-  /** Whether there is something to read. */
+  /** True if there is something to read. */
   get isReady(): boolean {
     return this.#reading !== undefined || this.#fetched !== undefined
   }
@@ -317,17 +317,17 @@ export class AssignedPartition implements TopicPartition {
     return Math.max(0, logEndOffset - this.#fetchOffset) * this.#bytesPerRecord
   }
 
-  /** Whether its next records may be fetched, were there room for them: it is known from where, and the user may have them. */
+  /** True if its next records may be fetched, were there room for them: it is known from where, and the user may have them. */
   get isFetchable(): boolean {
     return this.#fetchOffset >= 0 && this.isFlowing
   }
 
-  /** Whether records were handed out that are not yet handled. */
+  /** True if records were handed out that are not yet handled. */
   get isInHand(): boolean {
     return this.#handled < this.#position
   }
 
-  /** Whether the fetch under way asks for what comes next. */
+  /** True if the fetch under way asks for what comes next. */
   get isBeingFetched(): boolean {
     return this.#fetchingJumps === this.#jumps
   }
@@ -344,7 +344,7 @@ export class AssignedPartition implements TopicPartition {
     return this.#entry
   }
 
-  /** Whether that fetch is under way, and the partition has not jumped since: no other may bring its records. */
+  /** True if that fetch is under way, and the partition has not jumped since: no other may bring its records. */
   isFetchedBy(fetch: number): boolean {
     return this.isBeingFetched && this.#fetch === fetch
   }
@@ -386,7 +386,7 @@ export class AssignedPartition implements TopicPartition {
     this.#fetchOffset = this.#reading?.endOffset ?? this.#position
   }
 
-  /** What to read next: what is being read, else what has been fetched. */
+  /** The records to read next: those being read, else those that were fetched. */
   take(): FetchedRecords | undefined {
     if (this.#reading === undefined && this.#fetched !== undefined) {
       this.#reading = this.#fetched

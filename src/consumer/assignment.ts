@@ -1,7 +1,7 @@
 import type { TopicPartition } from '../assignor/assignor.js'
 import type { AssignedPartition } from './assigned-partition.js'
 
-/** So many partitions are looked at in little time. */
+/** The number of partitions that are checked without a yield. */
 const mostLookedAt = 64
 
 /** The partitions that a consumer reads at present, and which of them have something to hand out. */
@@ -70,7 +70,7 @@ export class Assignment implements Iterable<AssignedPartition> {
     })
   }
 
-  /** Whether partitions of this topic are read. */
+  /** True if partitions of this topic are read. */
   includes(topic: string): boolean {
     return this.#byTopic.has(topic)
   }
@@ -88,7 +88,7 @@ export class Assignment implements Iterable<AssignedPartition> {
     this.#ready.push(partition)
   }
 
-  /** How many stand in line. */
+  /** The number of partitions in line. */
   get readyCount(): number {
     return this.#ready.length
   }

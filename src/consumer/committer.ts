@@ -38,7 +38,7 @@ export interface CommitOptions extends CallOptions {
   readonly isInRebalance?: boolean
 }
 
-/** So many partitions are committed with one request. */
+/** The most partitions that one request commits. */
 const mostAtOnce = 1000
 
 /** Commits offsets to a group, one request after the other, and reads what has been committed. */
@@ -142,7 +142,7 @@ export class Committer {
     }
   }
 
-  /** Whether a partition does not exist any more, as opposed to the coordinator not having heard of it yet. */
+  /** True if a partition does not exist any more, as opposed to the coordinator not having heard of it yet. */
   #isGone({ open }: CommitRound, { topic = '', partition = -1 }: KafkaError): boolean {
     const commit = open.find(({ given }) => given.topic === topic && given.partition === partition)
     if (this.#metadata.partition(topic, partition) === undefined) return true
@@ -167,7 +167,7 @@ export class Committer {
     }
   }
 
-  /** What the group has committed of these partitions, those without a committed offset left out. */
+  /** The committed offsets of these partitions, those without one left out. */
   async committed(partitions: readonly TopicPartition[], options: CallOptions = {}): Promise<Map<string, CommittedOffset>> {
     if (partitions.length === 0) return new Map()
     const again = (error: unknown) => isRetriable(error) && !isUnknownTopic(error as KafkaError)
@@ -217,7 +217,7 @@ export class Committer {
   }
 }
 
-/** What the newer and the older form of the answer have in common. */
+/** The part that the newer and the older form of the answer share. */
 interface OffsetsOfGroup {
   readonly errorCode?: number
   readonly topics?: readonly {
@@ -240,7 +240,7 @@ interface PartitionToCommit {
   committedMetadata: string
 }
 
-/** What is still to be committed of one call, or of a part of it. */
+/** The rest of the offsets of one commit call, or of a part of it. */
 class CommitRound {
   /** Counts the calls. */
   readonly call: number

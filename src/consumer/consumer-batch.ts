@@ -26,7 +26,7 @@ export class ConsumerBatch<K = Uint8Array, V = Uint8Array, N extends string = st
   /** The offset to go on at, after its last record. */
   readonly endOffset: number
   readonly recordCount: number
-  /** Where the partition ended when this was fetched. */
+  /** The high watermark of the partition at the time of the fetch. */
   readonly highWatermark: number
 
   readonly #partition: AssignedPartition
@@ -35,7 +35,7 @@ export class ConsumerBatch<K = Uint8Array, V = Uint8Array, N extends string = st
   readonly #rejections: Promise<void>[] = []
   #isUsed = false
   #isFinished = false
-  /** How far the shared walk has come: records that it has not handed out. */
+  /** The shared walk over the batch; it knows which records were not handed out. */
   readonly #walk: Walk
 
   constructor(owner: ReaderOwner, partition: AssignedPartition, fetched: FetchedRecords, recordCount: number, endOffset: number) {

@@ -3,7 +3,7 @@ import type { OffsetToCommit } from './assigned-partition.js'
 import type { GenerationInfo } from './group-member.js'
 import type { RejectedRecord } from './rejection.js'
 
-/** What a consumer tells about its life; none of it on the path of a record, except for records that are rejected. */
+/** The events of a consumer. None is emitted per record, except for rejected records. */
 export interface ConsumerEvents {
   /** The member took part in a rebalance of its group. */
   rebalanced: (event: GenerationInfo) => void
@@ -40,7 +40,7 @@ export const consumerEvents: readonly string[] = Object.keys({
 } satisfies Record<keyof ConsumerEvents, true>)
 
 export interface OffsetReset extends TopicPartition {
-  /** Where reading goes on. */
+  /** The offset at which reading goes on. */
   readonly offset: number
   /**
    * `'noCommittedOffset'`: the group, or a consumer without one, starts here. `'outOfRange'`: the offset is not, or no longer, in the log.
@@ -55,7 +55,7 @@ export interface RecordsMissed extends TopicPartition {
   readonly from: number
   /** The offset where reading goes on. When the reason is `'topicDeleted'`: in the topic that was created anew, or -1 while there is none. */
   readonly to: number
-  /** How many offsets were passed over: as many records, unless some were compacted away or belong to transactions. */
+  /** The number of offsets that were passed over: as many records, unless some were compacted away or belong to transactions. */
   readonly count: number
   /**
    * `'removed'`: the log starts later now, by retention, deletion of records or eviction, and reading goes on where `autoOffsetReset` says.

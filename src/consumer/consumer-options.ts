@@ -29,24 +29,24 @@ export type RecordOf<T, K = Uint8Array, V = Uint8Array> =
   T extends TypedTopic<infer Key, infer Value, infer Name>
     ? ConsumerRecord<Key, Value, Name>
     : ConsumerRecord<K, V, T extends string ? T : string>
-/** How to consume. Everything is optional; names and defaults are those of Kafka's consumer. */
+/** The options of a consumer. All are optional; names and defaults are those of Kafka's consumer. */
 export interface ConsumerOptions<T extends TopicSelector = TopicSelector, K = Uint8Array, V = Uint8Array> {
-  /** What to read: names, typed topics, and patterns, which also take in topics that appear later. Default: nothing, until `subscribe` or `assign`. */
+  /** The topics to read: names, typed topics, and patterns, which also take in topics that appear later. Default: nothing, until `subscribe` or `assign`. */
   readonly topics?: readonly T[]
   /** The group to share the topics with, which also remembers offsets. Default: none; the consumer then reads every partition itself and commits nothing. */
   readonly groupId?: string
   /** A lasting name for this member (KIP-345): it may restart within the session timeout without a rebalance, and does not leave on close. Default: none. */
   readonly groupInstanceId?: string
-  /** How this client calls itself to brokers. Default: `'millrace'`. */
+  /** The name of this client, as brokers see it. Default: `'millrace'`. */
   readonly clientId?: string
-  /** How keys are read where a topic is given by name or pattern. Default: `bytes`. */
+  /** The serde of keys where a topic is given by name or pattern. Default: `bytes`. */
   readonly key?: Serde<K>
-  /** How values are read where a topic is given by name or pattern. Default: `bytes`. */
+  /** The serde of values where a topic is given by name or pattern. Default: `bytes`. */
   readonly value?: Serde<V>
-  /** How a group may share its partitions, most wanted first. Default: `[range, cooperative-sticky]`, as in Java. */
+  /** The strategies by which the group may share its partitions, preferred first. Default: `[range, cooperative-sticky]`, as in Java. */
   readonly assignors?: readonly Assignor[]
   /**
-   * Where to start without a committed offset, or when the offset is no longer there. Default: `'latest'`.
+   * The position to start at without a committed offset, or when the offset is no longer there. Default: `'latest'`.
    *
    * - `'earliest'`: at the first record there is.
    * - `'latest'`: after the last one. In process that is the one before the consumer subscribed (was made with `topics`, `subscribe` or
@@ -59,11 +59,11 @@ export interface ConsumerOptions<T extends TopicSelector = TopicSelector, K = Ui
    * An `offsetReset` event tells where reading started, and a `recordsMissed` event how many records were removed before they were read.
    */
   readonly autoOffsetReset?: AutoOffsetReset
-  /** Whether offsets are committed as records are handled. Default: `true` with a `groupId`. */
+  /** True if offsets are committed as records are handled. Default: `true` with a `groupId`. */
   readonly autoCommit?: boolean
   /** Milliseconds between automatic commits; a rebalance, the end of a loop and `close` commit too. Default: 5000. */
   readonly autoCommitIntervalMs?: number
-  /** Whether records of open and aborted transactions are read. Default: `'read_uncommitted'`. */
+  /** True if records of open and aborted transactions are read. Default: `'read_uncommitted'`. */
   readonly isolationLevel?: 'read_uncommitted' | 'read_committed'
   /** Bytes that a broker should gather before it answers. Default: 1. */
   readonly fetchMinBytes?: number
@@ -93,7 +93,7 @@ export interface ConsumerOptions<T extends TopicSelector = TopicSelector, K = Ui
   /** Milliseconds after which topics are looked up again. Default: 300000. */
   readonly metadataMaxAgeMs?: number
   /**
-   * Whether topics that are named in `topics`, `subscribe` or `assign` are created when they do not exist; a typed topic as it describes
+   * True if topics that are named in `topics`, `subscribe` or `assign` are created when they do not exist; a typed topic as it describes
    * itself, others with the cluster's defaults. A topic that this consumer has seen is not created again after somebody deleted it: the
    * consumer waits until somebody else creates it. Default: `true`, but `false` in a process where `auto.create.topics.enable` is off.
    */
@@ -102,9 +102,9 @@ export interface ConsumerOptions<T extends TopicSelector = TopicSelector, K = Ui
   readonly retryBackoffMs?: number
   /** The longest wait in milliseconds. Default: 1000. */
   readonly retryBackoffMaxMs?: number
-  /** Whether the checksum of every batch is checked on arrival. Default: `true`, but `false` where it comes out of this process's memory. */
+  /** True if the checksum of every batch is checked on arrival. Default: `true`, but `false` where it comes out of this process's memory. */
   readonly checkCrcs?: boolean
-  /** What happens to a record that cannot be decoded or is not valid. Default: `'fail'`. */
+  /** The treatment of a record that cannot be decoded or is not valid. Default: `'fail'`. */
   readonly rejection?: Rejection
   /**
    * Called, and awaited, when partitions have been given to this consumer, before it looks up where to start: the place for `seek`. What it throws becomes

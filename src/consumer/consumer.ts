@@ -31,7 +31,7 @@ export interface PartitionOffset extends TopicPartition {
   readonly offset: number
 }
 
-/** How far a consumer is behind in a partition. */
+/** The lag of a consumer in one partition. */
 export interface PartitionLag extends TopicPartition {
   /** Records, or rather offsets, between its position and the end. */
   readonly lag: number
@@ -146,7 +146,7 @@ export class Consumer<T extends TopicSelector = string, K = Uint8Array, V = Uint
     return this.#consumption.assignment.toArray()
   }
 
-  /** What identifies this member in its group at present; undefined outside of a group. */
+  /** The id of this member in its group at present; undefined outside of a group. */
   get memberId(): string | undefined {
     return this.#consumption.member?.committing().memberId || undefined
   }
@@ -197,12 +197,12 @@ export class Consumer<T extends TopicSelector = string, K = Uint8Array, V = Uint
     return position < 0 ? undefined : position
   }
 
-  /** Where these partitions start. Default: those that are assigned. */
+  /** The first offsets of these partitions. Default: those that are assigned. */
   async beginningOffsets(partitions: readonly TopicPartition[] = this.assignment()): Promise<PartitionOffset[]> {
     return (await this.#find(earliest, partitions)).map(partitionOffset)
   }
 
-  /** Where these partitions end: the offset that the next record will get. Default: those that are assigned. */
+  /** The end offsets of these partitions: the offset that the next record will get. Default: those that are assigned. */
   async endOffsets(partitions: readonly TopicPartition[] = this.assignment()): Promise<PartitionOffset[]> {
     return (await this.#find(latest, partitions)).map(partitionOffset)
   }
@@ -213,7 +213,7 @@ export class Consumer<T extends TopicSelector = string, K = Uint8Array, V = Uint
     return this.#find(timestamp, partitions)
   }
 
-  /** How far this consumer is behind the end of each of its partitions. */
+  /** The lag of this consumer in each of its partitions. */
   async lag(): Promise<PartitionLag[]> {
     const ends = await this.endOffsets()
     return ends.flatMap(({ topic, partition, offset }) => {
@@ -250,7 +250,7 @@ export class Consumer<T extends TopicSelector = string, K = Uint8Array, V = Uint
     await this.#consumption.commitAll(options)
   }
 
-  /** What the group has committed; partitions without a committed offset are left out. Default: of the partitions that are assigned. */
+  /** The committed offsets of the group; partitions without a committed offset are left out. Default: of the partitions that are assigned. */
   async committed(partitions: readonly TopicPartition[] = this.assignment()): Promise<CommittedOffset[]> {
     this.#consumption.expectOpen()
     this.#expectGroup('look up committed offsets')

@@ -42,7 +42,7 @@ import { Subscription, type TopicSelector, type TopicSerdes } from './subscripti
 import { TopicSource } from './topic-source.js'
 import type { ClusterNews } from './topic-watch.js'
 
-/** What a consumer stands on; `cluster.consumer()` brings it along. */
+/** The parts that a consumer is made of; `cluster.consumer()` provides them. */
 export interface ConsumerParts {
   readonly brokers: Brokers
   readonly clock: Clock
@@ -51,13 +51,13 @@ export interface ConsumerParts {
   readonly metadata?: MetadataCache
   /** News from a node in this process. Default: none. */
   readonly news?: ClusterNews
-  /** Where a node in this process finds damage at an offset, in its own files. Default: nobody knows. */
+  /** Finds damage at an offset in the files of a node in this process. Default: none is found. */
   readonly damageAt?: (topic: string, partition: number, offset: number) => Promise<KafkaError | undefined>
   /** The node in this process that is told how far its readers are. Default: nobody is. */
   readonly readers?: ReaderReports
 }
 
-/** What users see of a consumer. */
+/** The consumer, as users see it. */
 export interface ConsumptionOwner {
   readonly consumer: object
   readonly emit: Emit
@@ -93,7 +93,7 @@ export class Consumption implements ReaderOwner {
   readonly lookup: OffsetLookup
   readonly committer: Committer | undefined
   subscription = new Subscription([])
-  /** What happens to rejected records when the user has not said. */
+  /** The treatment of rejected records where the options do not say. */
   fallbackRejection: Rejection = 'fail'
 
   readonly #emit: Emit
@@ -302,7 +302,7 @@ export class Consumption implements ReaderOwner {
     return topics
   }
 
-  /** What is read has changed: to a consumer that starts at the latest, what comes from now on is new. */
+  /** The subscription changed: a consumer that starts at the latest reads from here on. */
   #look(isRead: (topic: string) => boolean, candidates: Iterable<string> = []): void {
     const topics = this.#news?.topics
     this.#firstSight.begin(isRead)
@@ -481,7 +481,7 @@ export class Consumption implements ReaderOwner {
     this.#sources.start()
   }
 
-  /** How records of a topic are read, and written again. */
+  /** The serdes of a topic. */
   serdesOf(topic: string): TopicSerdes {
     const { key, value } = this.settings
     return this.subscription.serdesOf(topic, { key, value })
@@ -494,7 +494,7 @@ export class Consumption implements ReaderOwner {
 
   #onReset(reset: OffsetReset): void {
     this.#emit('offsetReset', reset)
-    // What comes from now on is for this group, whoever of it reads it.
+    // Records from here on are for this group, whichever member reads them.
     if (this.settings.autoOffsetReset !== 'earliest') this.#autoCommit.commitSoon()
   }
 
@@ -513,7 +513,7 @@ export class Consumption implements ReaderOwner {
     this.#background(this.#startOffsets.restart(partition, 'topicRecreated', lost, this.#closing.signal))
   }
 
-  /** Whether the topic with this id is still there, as far as that is known. */
+  /** True if the topic with this id is still there, as far as that is known. */
   #exists(topic: string, topicId: string | undefined): boolean {
     const topics = this.#news?.topics
     if (topics) return topics.idOf(topic) !== undefined && isSameTopic(topicId, topics.idOf(topic))

@@ -12,7 +12,7 @@ export interface DeadLetterProducer {
 }
 
 /**
- * Where records go that could not be handled: to a function, which is awaited, or to a topic. There a record keeps its key, value and
+ * The destination of records that could not be handled: a function, which is awaited, or to a topic. There a record keeps its key, value and
  * headers, and gets five more: `dead-letter.topic`, `.partition`, `.offset` and `.timestamp` say where it came from, `.error` what was wrong.
  */
 export type DeadLetter<K = Uint8Array, V = Uint8Array> =

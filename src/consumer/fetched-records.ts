@@ -55,7 +55,7 @@ export class FetchedRecords {
   /** Aborted transactions that start later than what has been walked. */
   readonly #aborted: AbortedTransaction[] | undefined
   readonly #abortedProducers = new Set<number>()
-  /** Where the current batch starts, and where the one after it does. */
+  /** The positions of the current batch and of the next. */
   #batchPosition = 0
   #position = 0
   #isInBatch = false
@@ -70,7 +70,7 @@ export class FetchedRecords {
     checkCrcs: boolean
   ) {
     this.#bytes = bytes
-    // Those of other partitions may have come in the same piece.
+    // Records of other partitions may have come in the same piece.
     keepUntransferred(bytes)
     this.startOffset = startOffset
     this.cursor = cursor
@@ -78,14 +78,14 @@ export class FetchedRecords {
     this.#aborted = aborted?.length ? [...aborted].sort((a, b) => a.firstOffset - b.firstOffset) : undefined
     let size = 0
     let endOffset = startOffset
-    // What follows the last whole batch is the start of one that did not fit.
+    // The rest behind the last whole batch is the start of one that did not fit.
     while (bytes.length - size >= headerBytes) {
       const end = size + batchSizeAt(bytes, size)
       if (end > bytes.length || end < size + lengthPrefixBytes) break
       try {
         if (checkCrcs) new RecordBatch(bytes, size).verify()
       } catch (error) {
-        // What comes before a damaged batch is handed out; the next fetch begins with it.
+        // Batches before a damaged one are handed out; the next fetch begins with the damaged one.
         if (size > 0) break
         throw new DamagedBatch(error as KafkaError, nextOffsetIn(bytes, end, size))
       }

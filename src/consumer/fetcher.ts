@@ -15,7 +15,7 @@ import { DamagedBatch, FetchedRecords } from './fetched-records.js'
 import type { ReaderLag } from './reader-turn.js'
 import { Rest } from './rest.js'
 
-/** What the fetcher tells the consumer. All calls are synchronous, on the path from the append to the waiting loop. */
+/** Callbacks of the fetcher to the consumer. All calls are synchronous, on the path from the append to the waiting loop. */
 export interface FetcherOwner {
   /** A partition has something to hand out. */
   onFetched(partition: AssignedPartition): void
@@ -37,9 +37,9 @@ export interface FetcherContext {
   readonly assignment: Assignment
   readonly settings: ConsumerSettings
   readonly lag: ReaderLag
-  /** Where a node in this process finds damage at an offset, in its own files. */
+  /** Finds damage at an offset in the files of a node in this process. */
   readonly damageAt?: ((topic: string, partition: number, offset: number) => Promise<KafkaError | undefined>) | undefined
-  /** Where a partition of a node in this process ends; undefined for one elsewhere. */
+  /** The end of a partition of a node in this process; undefined for one elsewhere. */
   readonly logEndOffset: (topic: string, partition: number) => number | undefined
 }
 
@@ -56,11 +56,11 @@ interface Node {
   leftBehind: Set<number>
   /** The fetch under way is to be given up as soon as another that was given up has been answered. */
   isDue: boolean
-  /** What the fetch under way is for. */
+  /** The partitions of the fetch under way. */
   asked: AssignedPartition[]
-  /** What the next one will be for. */
+  /** The partitions of the next fetch. */
   wanted: AssignedPartition[]
-  /** Whether it leads partitions of which something is waiting to be read. */
+  /** True if it leads partitions of which something is waiting to be read. */
   hasFull: boolean
   /** The fetch under way waits for some partitions although others are full. */
   isPatient: boolean
@@ -78,10 +78,10 @@ type PartitionResponse = FetchResponse['responses'][number]['partitions'][number
 /** A reader that has had all in hand for so many milliseconds waits for handlers that take long. */
 const idleMs = 5
 
-/** So many fetches that were given up may be outstanding at a broker elsewhere. */
+/** The most abandoned fetches that may be outstanding at a broker elsewhere. */
 const mostGivenUp = 2
 
-/** So many partitions are a moment's work, more may take milliseconds. */
+/** The number of partitions that are handled without a yield: more may take milliseconds. */
 const many = 100
 
 const ok = 0
@@ -286,7 +286,7 @@ export class Fetcher implements Absentee {
     node.isPatient = true
   }
 
-  /** Whether the reader has had all that was fetched in hand for a while. */
+  /** True if the reader has had all that was fetched in hand for a while. */
   #isReaderIdle(): boolean {
     if (this.#context.assignment.readyCount > 0) return false
     const now = this.#context.clock.monotonic()
@@ -358,7 +358,7 @@ export class Fetcher implements Absentee {
     )
   }
 
-  /** What stands between may be the user's, and throw. */
+  /** An interceptor of the user's may throw. */
   async #ask(node: Node, broker: Broker, request: FetchRequest): Promise<FetchResponse> {
     node.isAnswered = false
     const response = broker.request(Fetch, request, node.controller.signal)
@@ -433,7 +433,7 @@ export class Fetcher implements Absentee {
     const number = answer.errorCode
     const error = KafkaError.fromNumber(number, undefined, { topic, partition: partition.partition })
     if (number === offsetOutOfRange) {
-      // What was fetched before comes first, and what is in hand is handled first: asking again shows whether it is still so.
+      // Records fetched before, and those in hand, come first: the next fetch shows whether the error persists.
       if (partition.isReady || partition.isInHand) this.#rest(partition.rest)
       else this.#owner.onOutOfRange(partition, answer.logStartOffset ?? -1)
     } else if ((error.retriable && error.code !== 'CORRUPT_MESSAGE') || errorCodeOf(number) === 'UNKNOWN_SERVER_ERROR') {

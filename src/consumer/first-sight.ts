@@ -7,7 +7,7 @@ export interface TopicAtSight {
   readonly ends: readonly (number | undefined)[]
 }
 
-/** Where to start without a committed offset: at an offset, at the first record, or where `autoOffsetReset` says. */
+/** The position to start at without a committed offset: an offset, the first record, or as `autoOffsetReset` says. */
 export type FirstOffset = number | 'beginning' | 'asConfigured'
 
 /**
@@ -17,11 +17,11 @@ export type FirstOffset = number | 'beginning' | 'asConfigured'
  */
 export class FirstSight {
   readonly #topics = new Map<string, TopicAtSight>()
-  /** Where partitions were left that have gone, by their names. */
+  /** The positions of partitions that were deleted, by their names. */
   readonly #left = new Map<string, { readonly topicId: string | undefined; readonly offset: number }>()
   #isOver = false
 
-  /** Whether topics that are not remembered are new. */
+  /** True if topics that are not remembered are new. */
   get isOver(): boolean {
     return this.#isOver
   }

@@ -23,7 +23,7 @@ import type { Committing } from './committer.js'
 import type { ConsumerSettings } from './consumer-options.js'
 import { Heartbeats } from './heartbeats.js'
 
-/** What a member has its consumer do. The promises are awaited before the member goes on. */
+/** Calls of a member to its consumer. The promises are awaited before the member goes on. */
 export interface GroupMemberOwner {
   /** The topics to ask for, as far as they are known. */
   topics(signal: AbortSignal): Promise<readonly string[]>
@@ -40,13 +40,13 @@ export interface GroupMemberOwner {
   onFatal(error: unknown): void
   /** Something failed and is tried again. */
   onTrouble(error: unknown): void
-  /** Whether the user has had something in hand for too long. `missedMs` is how much too late the question comes. */
+  /** True if the user has had something in hand for too long. `missedMs` is how much too late the question comes. */
   isStuck(missedMs: number): boolean
   /** Resolves when the user asks for the next record. */
   nextPoll(signal: AbortSignal): Promise<void>
 }
 
-/** What came out of a rebalance. */
+/** The result of a rebalance. */
 export interface GenerationInfo {
   readonly memberId: string
   readonly generationId: number
@@ -97,7 +97,7 @@ export class GroupMember {
   #isRejoinWanted = false
   /** From the first JoinGroup of a rebalance until its assignment has come: the group may have moved on before this member knows. */
   #unsettled: Deferred<void> | undefined
-  /** What this member asked for when it joined, and, for the leader, how many partitions the topics of the group had then. */
+  /** The subscription with which this member joined, and, for the leader, the partition counts of the group's topics at that time. */
   #joinedTopics: readonly string[] = []
   #groupTopics = new Map<string, number>()
   #lastAssigned: readonly TopicPartition[] | null = null
@@ -327,7 +327,7 @@ export class GroupMember {
     return decodeAssignment(response.assignment).partitions
   }
 
-  /** What the leader decides for everybody. */
+  /** The assignments that the leader decides. */
   async #assignments(joined: JoinResponse, signal: AbortSignal): Promise<{ memberId: string; assignment: Uint8Array }[]> {
     const members: AssignorMember[] = joined.members.map(({ memberId, groupInstanceId = null, metadata }) => ({
       memberId,
@@ -462,7 +462,7 @@ function sameTexts(a: readonly string[], b: readonly string[]): boolean {
   return a.length === b.length && [...a].sort(compareText).join() === [...b].sort(compareText).join()
 }
 
-/** What a member said of itself. The user's assignor may keep the bytes, which are the coordinator's own where it is in this process. */
+/** The metadata of a member. The user's assignor may keep the bytes, which are the coordinator's own where it is in this process. */
 function subscriptionOf(metadata: Uint8Array): ReturnType<typeof decodeSubscription> {
   const subscription = decodeSubscription(metadata)
   return { ...subscription, userData: subscription.userData && copyBytes(subscription.userData) }

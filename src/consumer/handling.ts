@@ -58,7 +58,7 @@ export class Handling<I> {
       }
     }
     if (giveUp === undefined) throw error
-    // Whoever tries again later may succeed.
+    // A later try may succeed.
     signal.throwIfAborted()
     await giveUp(item, error)
   }

@@ -21,12 +21,12 @@ export interface HandoverContext {
   readonly slot: ReaderSlot
   readonly firstSight: FirstSight
   readonly serdesOf: (topic: string) => TopicSerdes
-  /** Whether the topic of a partition is known not to exist any more, or to have been created anew. */
+  /** True if the topic of a partition is known not to exist any more, or to have been created anew. */
   readonly isGone: (partition: AssignedPartition) => boolean
   /** Aborts when closing no longer waits for listeners. */
   readonly givingUp: AbortSignal
   readonly clock: Clock
-  /** What users see of the consumer. */
+  /** The consumer, as users see it. */
   readonly consumer: object
 }
 
@@ -59,12 +59,12 @@ export class Handover {
     })
   }
 
-  /** Whether a listener of the user's is waited for. */
+  /** True if a listener of the user's is waited for. */
   get isListening(): boolean {
     return this.#mark.isCalled
   }
 
-  /** Whether the running code is inside of one of the user's listeners. */
+  /** True if the running code is inside of one of the user's listeners. */
   isCalling(): boolean {
     return CallMark.running().has(this.#mark)
   }
@@ -222,7 +222,7 @@ export class Handover {
   }
 }
 
-/** What there is of a partition that was not handed to the user: the first offset, and how many records. */
+/** The records of a partition that were not handed out: their first offset, and their number. */
 export function unread(partition: AssignedPartition, reader: Reader | undefined): { readonly from: number; readonly count: number } {
   const { position, ends } = partition
   const taken = reader?.taken?.(partition)

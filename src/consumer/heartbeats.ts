@@ -8,7 +8,7 @@ import type { ConsumerSettings } from './consumer-options.js'
 export interface HeartbeatsOwner {
   identity(): Committing
   onError(error: KafkaError, sent: Committing): void
-  /** Whether the user has had something in hand for too long. `missedMs` is how much too late the question comes. */
+  /** True if the user has had something in hand for too long. `missedMs` is how much too late the question comes. */
   isStuck(missedMs: number): boolean
   onStuck(): void
 }

@@ -12,12 +12,12 @@ import { Runner } from './runner.js'
 interface Task {
   readonly partition: AssignedPartition
   readonly offset: number
-  /** Those of its partition when it was taken: a jump since then means that it no longer counts. */
+  /** The jumps of its partition when it was taken: a jump since then means that it no longer counts. */
   readonly jumps: number
   /** Undefined for one that was rejected. */
   readonly record: ConsumerRecord<unknown, unknown> | undefined
   readonly lane: string
-  /** Whether a handler has, or had, it in hand. */
+  /** True if a handler has, or had, it in hand. */
   isBegun: boolean
   isHandled: boolean
 }
@@ -40,7 +40,7 @@ export class KeyRunner extends Runner {
   #held: Task[] = []
   /** Tasks of paused partitions, which leave room for those of others. */
   #pausedCount = 0
-  /** What was taken of each partition and is not all handled, in order. */
+  /** The batches taken of each partition that are not all handled, in order. */
   readonly #taken = new Map<AssignedPartition, Task[]>()
   /** Partitions with a record that closing cut short: what comes after it counts for nothing. */
   readonly #abandoned = new Set<AssignedPartition>()
@@ -175,7 +175,7 @@ export class KeyRunner extends Runner {
     this.#held = this.#held.filter(task => this.#isHeld(task))
   }
 
-  /** Whether the partition of a task is paused. One that is given up has to leave no gap, paused or not. */
+  /** True if the partition of a task is paused. One that is given up has to leave no gap, paused or not. */
   #isHeld({ partition, jumps }: Task): boolean {
     if (!partition.isPaused || partition.isRevoking || this.isStopping) return false
     return jumps === partition.jumps && this.owner.assignment.has(partition)
@@ -187,7 +187,7 @@ export class KeyRunner extends Runner {
     return (!this.isStopping && !partition.isRevoking) || this.#isGap(task)
   }
 
-  /** Whether a record after this one has been begun, and none before it was left unhandled. */
+  /** True if a record after this one has been begun, and none before it was left unhandled. */
   #isGap({ partition, offset }: Task): boolean {
     if (this.#abandoned.has(partition)) return false
     return this.#takenOf(partition)?.some(later => later.isBegun && later.offset > offset) ?? false

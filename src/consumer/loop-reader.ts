@@ -26,7 +26,7 @@ export interface RecordIterator<T> {
 }
 
 /**
- * What `for await` walks. Written by hand, without an async generator: as long as records are at hand, `next` decodes one and returns a
+ * The iterator behind `for await`. Written by hand, without an async generator: as long as records are at hand, `next` decodes one and returns a
  * promise that is resolved already. When there are none, the fetch that brings some resolves it directly.
  *
  * Asking for the next item is what says that the one before has been handled. Leaving the loop does not: whether by `break` or by a throw
@@ -37,7 +37,7 @@ export abstract class LoopReader<T> implements RecordIterator<T>, Reader {
   readonly #turn: ReaderTurn
   readonly #signal: AbortSignal | undefined
   #unlisten: (() => void) | undefined
-  /** What is being read. */
+  /** Records that are being read. */
   #partition: AssignedPartition | undefined
   #isStarted = false
   #isEnded = false
@@ -82,7 +82,7 @@ export abstract class LoopReader<T> implements RecordIterator<T>, Reader {
     return Promise.resolve({ done: false, value: item })
   }
 
-  /** What `break` and a throw in the loop's body call. */
+  /** Called by `break` and by a throw in the loop's body. */
   async return(): Promise<IteratorReturnResult<undefined>> {
     await this.#end()
     return { done: true, value: undefined }
@@ -100,7 +100,7 @@ export abstract class LoopReader<T> implements RecordIterator<T>, Reader {
     if (this.#isEnded) return
     this.#isInterrupted = true
     this.#failure ??= { error }
-    // Whatever else is to be done is not waited for.
+    // The rest is not awaited.
     if (this.#calls.length > 0) this.#endWith(this.#failure.error)
   }
 
@@ -191,7 +191,7 @@ export abstract class LoopReader<T> implements RecordIterator<T>, Reader {
     if (found === undefined) return this.owner.isWaiting(this)
     if (found instanceof Promise) return this.#goOnAfter(() => found)
     this.#calls.shift()?.resolve(found)
-    // Whoever has asked for more already is done with this one, once it has got it.
+    // A caller that has asked for more already has handled this one as soon as it gets it.
     if (this.#calls.length === 0) return
     this.#isBusy = true
     void done.then(() => {
@@ -251,7 +251,7 @@ export abstract class LoopReader<T> implements RecordIterator<T>, Reader {
     }
   }
 
-  /** What stands at the current record cannot be handed out. Throws when reading must stop there. */
+  /** Handles a current record that cannot be handed out. Throws when reading must stop there. */
   #troubled(partition: AssignedPartition, fetched: FetchedRecords, error: unknown): Promise<void> | undefined {
     const { jumps } = partition
     const { offset } = fetched.cursor

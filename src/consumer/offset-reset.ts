@@ -1,6 +1,6 @@
 import { shown } from '../common/options.js'
 
-/** Where to start without a committed offset, or when the offset is no longer there. */
+/** The position to start at without a committed offset, or when the offset is no longer there. */
 export type AutoOffsetReset = 'earliest' | 'latest' | 'none' | `by_duration:${string}`
 
 const prefix = 'by_duration:'

@@ -4,7 +4,7 @@ import type { FetchedRecords } from './fetched-records.js'
 import type { ReaderOwner } from './reader.js'
 import { Runner } from './runner.js'
 
-/** How `run` makes and handles items: records, or batches. */
+/** The kind of items that `run` handles: records, or batches. */
 export interface ItemHandling {
   /** Handles the item that starts at the current record and moves the partition's position past it. Throws, or rejects, what ends `run`. */
   handle(partition: AssignedPartition, fetched: FetchedRecords): MaybePromise<void>
@@ -63,7 +63,7 @@ export class PartitionRunner extends Runner {
           break
         }
         const handled = this.#call(partition, fetched)
-        // What returns at once is never seen in hand.
+        // A handler that returns synchronously is never in hand.
         if (isPromise(handled)) {
           number = this.handedOut(partition)
           await handled

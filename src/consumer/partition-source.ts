@@ -7,7 +7,7 @@ import type { Handover } from './handover.js'
 import type { Subscription } from './subscription.js'
 import type { ClusterNews } from './topic-watch.js'
 
-/** Where the partitions of a consumer come from: its group, all that its topics have, or the user's own list. */
+/** The source of a consumer's partitions: its group, all partitions of its topics, or the user's own list. */
 export interface PartitionSource {
   /** The membership in the group, where there is one. */
   readonly member?: GroupMember

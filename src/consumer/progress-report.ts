@@ -3,7 +3,7 @@ import type { ConsumerSettings } from './consumer-options.js'
 import type { ReaderReports } from './reader-reports.js'
 
 export interface ProgressReportOwner {
-  /** Whether partitions come from the group. */
+  /** True if partitions come from the group. */
   isMember(): boolean
   /** Commits what was handled, in a moment. */
   commitSoon(): void

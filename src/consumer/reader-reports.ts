@@ -1,10 +1,10 @@
 import type { TopicPartition } from '../assignor/assignor.js'
 
-/** Who reads a partition. */
+/** The reader of a partition. */
 export interface ReaderIdentity {
   readonly clientId: string
   readonly groupId: string | undefined
-  /** Whether the partition is this consumer's share of what its group subscribes to. */
+  /** True if the partition is this consumer's share of what its group subscribes to. */
   readonly isMember: boolean
 }
 
@@ -14,7 +14,7 @@ export interface ReadPartition extends TopicPartition {
   mark(): number
   /** The offset below which the consumer has fetched everything; -1 while that is not known. */
   fetched(): number
-  /** Where the mark will be once what was handled is committed, where handling is what commits it; -1 while that is not known. */
+  /** The committed offset that will follow from the handled records, where commits are automatic; -1 while that is not known. */
   handled(): number
   /** Commits what was handled beyond the mark, where handling is what commits it. */
   commitSoon(): void

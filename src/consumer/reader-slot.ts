@@ -56,7 +56,7 @@ export class ReaderSlot {
     return abortable(this.#polled.promise, signal)
   }
 
-  /** Whether something has been in hand for `maxPollIntervalMs`. */
+  /** True if something has been in hand for `maxPollIntervalMs`. */
   isStuck(now: number, missedMs: number): boolean {
     return this.#stuckWatch.isStuck(this.#reader?.inHand() ?? [], now, missedMs)
   }

@@ -11,7 +11,7 @@ const farBehindBytes = 16 * 1024 * 1024
 /** Nor does one that had, and has fallen so far behind since: what it does itself takes too long. */
 const lostTouchBytes = 256 * 1024 * 1024
 
-/** Whether a reader keeps back writers, by how much it has to read. */
+/** True if a reader keeps back writers, by how much it has to read. */
 export class ReaderLag {
   #isInTouch = false
 

@@ -7,11 +7,11 @@ import type { FetchedRecords } from './fetched-records.js'
 import type { ReaderTurn } from './reader-turn.js'
 import type { RejectedRecord } from './rejection.js'
 
-/** Who hands records to the user: a loop over records or batches, or `run`. A consumer has one at a time. */
+/** Hands records to the user: a loop over records or batches, or `run`. A consumer has one at a time. */
 export interface Reader {
   /** There may be something new to hand out. */
   wake(): void
-  /** What is assigned, paused or positioned has changed: look again before anything else is handed out. */
+  /** Assignment, pauses or positions changed: the reader looks again before it hands out more. */
   interrupt(): void
   /** Ends with an error, which the user gets. */
   fail(error: unknown): void
@@ -19,21 +19,21 @@ export interface Reader {
   close(givingUp: AbortSignal): Promise<void>
   /** Nothing is read any more, and nothing else has been subscribed to: ends, unless the user has something in hand and may yet. */
   unsubscribed(): void
-  /** Whether handlers are at work, which close waits for. */
+  /** True if handlers are at work, which close waits for. */
   readonly isAtWork: boolean
   /** Resolves once the user has finished with what he has in hand of these partitions; undefined when that is nothing. */
   finish(partitions: ReadonlySet<AssignedPartition>): Promise<void> | undefined
   /** Takes what is in hand for handled, because the user commits it. */
   acknowledge(): void
-  /** What it has taken of a partition and not handed to the user, where it takes records ahead: the first offset, and how many. */
+  /** The records of a partition that it has taken ahead and not handed out: their first offset, and their number. */
   taken?(partition: AssignedPartition): { readonly from: number; readonly count: number } | undefined
-  /** What is in hand, as a number that changes when it does, one per unit that can be in hand at once; -1 for nothing. */
+  /** Numbers of the records or batches in hand, one per unit that can be in hand at once; -1 for nothing. */
   inHand(): Iterable<number>
 }
 
-/** What a reader needs of its consumer. */
+/** The parts of a consumer that a reader needs. */
 export interface ReaderOwner {
-  /** What users see of it. */
+  /** The consumer, as users see it. */
   readonly consumer: object
   readonly assignment: Assignment
   readonly settings: ConsumerSettings

@@ -11,18 +11,18 @@ export interface RejectedRecord {
   readonly key: Uint8Array | null
   readonly value: Uint8Array | null
   readonly headers: readonly RecordHeader[]
-  /** What the serde or the validator threw. */
+  /** The error that the serde or the validator threw. */
   readonly error: unknown
 }
 
 /**
- * What happens to a rejected record. `'fail'`: the loop ends with a `RejectedRecordError`; reading stays at the
+ * The treatment of a rejected record. `'fail'`: the loop ends with a `RejectedRecordError`; reading stays at the
  * record, so that the next loop meets it again unless `seek` steps over it. `'skip'`: reading goes
  * on after a `rejected` event. A function: it is handed the record, and awaited before reading goes on; what it throws ends the loop.
  */
 export type Rejection = 'fail' | 'skip' | ((rejected: RejectedRecord) => void | Promise<void>)
 
-/** What a loop ends with at a rejected record, when that is what the user chose: a `KafkaError` DESERIALIZATION that carries the record. */
+/** The error with which a loop ends at a rejected record, where `rejection` is `'fail'`: a `KafkaError` DESERIALIZATION that carries the record. */
 export class RejectedRecordError extends KafkaError {
   readonly record: RejectedRecord
 

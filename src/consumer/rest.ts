@@ -3,7 +3,7 @@ export class Rest {
   #failures = 0
   #until = 0
 
-  /** How often it failed in a row. */
+  /** The number of consecutive failures. */
   get failures(): number {
     return this.#failures
   }
@@ -13,7 +13,7 @@ export class Rest {
     return this.#until
   }
 
-  /** Whether it waits for `restart`, however long that takes. */
+  /** True if it waits for `restart`, however long that takes. */
   get isStopped(): boolean {
     return this.#until === Number.POSITIVE_INFINITY
   }

@@ -4,7 +4,7 @@ import type { ConsumerBatch } from './consumer-batch.js'
 import type { ConsumerRecord } from './consumer-record.js'
 import type { DeadLetter } from './dead-letter.js'
 
-/** What a handler of `run` is told besides its record. */
+/** The second argument of a handler of `run`. */
 export interface HandlerContext {
   /** 1 for the first try, 2 for the first retry, … */
   readonly attempt: number
@@ -13,7 +13,7 @@ export interface HandlerContext {
 }
 
 export interface RetryPolicy {
-  /** How often to try in all, the first time included. Default: 3. */
+  /** The number of tries in all, the first one included. Default: 3. */
   readonly attempts?: number
   /** Milliseconds before the second try; each further wait is twice as long. Default: 100. */
   readonly backoffMs?: number
@@ -21,19 +21,19 @@ export interface RetryPolicy {
   readonly maxBackoffMs?: number
 }
 
-/** What `run` does with records: exactly one of `eachRecord` and `eachBatch`; the rest is optional. */
+/** The options of `run`: exactly one of `eachRecord` and `eachBatch`; the rest is optional. */
 export interface RunOptions<K = Uint8Array, V = Uint8Array, R = ConsumerRecord<K, V>, B = ConsumerBatch<K, V>> {
   /** Called, and awaited, for every record. */
   readonly eachRecord?: (record: R, context: HandlerContext) => unknown
   /** Called, and awaited, for every batch of up to `maxPollRecords` records of one partition. */
   readonly eachBatch?: (batch: B, context: HandlerContext) => unknown
-  /** How many records, or batches, may be in hand at once. Default: 1. */
+  /** The most records, or batches, that may be in hand at once. Default: 1. */
   readonly concurrency?: number
-  /** What is handled in order: the records of each partition, or only those of each key in it, so that one partition too can keep several handlers busy. Default: `'partition'`. */
+  /** The order of handling: the records of each partition, or only those of each key in it, so that one partition too can keep several handlers busy. Default: `'partition'`. */
   readonly orderBy?: 'partition' | 'key'
   /** Tries again, in place, what a handler threw at; later records of the same partition, or key, wait. Default: no retries. */
   readonly retry?: RetryPolicy
-  /** Where to put a record on which all tries failed, or that was rejected (unless `rejection` says otherwise). Default: nowhere; `run` rejects. */
+  /** The destination of a record on which all tries failed, or that was rejected (unless `rejection` says otherwise). Default: nowhere; `run` rejects. */
   readonly deadLetter?: DeadLetter<K, V>
   /** Stops `run`: it rejects with the signal's reason, once handlers have ended and what they did is committed. */
   readonly signal?: AbortSignal

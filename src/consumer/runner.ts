@@ -7,7 +7,7 @@ import type { FetchedRecords } from './fetched-records.js'
 import type { Reader, ReaderOwner } from './reader.js'
 
 /**
- * What is behind `run`, whatever it keeps in order: takes records as handlers become free, and ends when it is closed, its signal aborts,
+ * The engine of `run`, for either order: takes records as handlers become free, and ends when it is closed, its signal aborts,
  * or something fails. It ends only once no handler is at work; then all that was handled is committed, and the rest comes again.
  */
 export abstract class Runner implements Reader {
@@ -17,16 +17,16 @@ export abstract class Runner implements Reader {
   readonly #handlers: AbortController
   #unlisten: (() => void) | undefined
   readonly #done = deferred()
-  /** What the handlers have in hand, by a number of its own. */
+  /** The items that handlers have in hand, by a number of its own. */
   readonly #inHand = new Map<number, AssignedPartition>()
   readonly #finishing: { readonly partitions: ReadonlySet<AssignedPartition>; readonly finished: Deferred<void> }[] = []
-  /** What calls handlers and awaits them. */
+  /** Calls handlers and awaits them. */
   protected readonly mark: CallMark
   /** Handlers that are being called right now and have not returned. */
   protected calls = 0
   #handouts = 0
   #failure: { readonly error: unknown } | undefined
-  /** What is still to be handled is left to whoever reads on: after a failure, or when closing has taken too long. */
+  /** Leaves the unhandled items to the next reader: after a failure, or when closing has taken too long. */
   #hasGivenUp = false
   #isClosing = false
   #isStopping = false
@@ -118,7 +118,7 @@ export abstract class Runner implements Reader {
     return this.#hasGivenUp
   }
 
-  /** How many handlers are at work. */
+  /** The number of handlers at work. */
   protected get activeCount(): number {
     return this.#inHand.size
   }
@@ -126,7 +126,7 @@ export abstract class Runner implements Reader {
   /** Hands out at once what has to be handled even by a runner that is stopping; called whenever a handler becomes free. */
   protected handOutMore(): void {}
 
-  /** Whether records of this partition have to be handled yet, even if it is given up. */
+  /** True if records of this partition have to be handled yet, even if it is given up. */
   protected owes(_partition: AssignedPartition): boolean {
     return false
   }
@@ -151,7 +151,7 @@ export abstract class Runner implements Reader {
     else if (!this.isAtWork) this.owner.isWaiting(this)
   }
 
-  /** Whether records of this partition may still be handed to a handler. */
+  /** True if records of this partition may still be handed to a handler. */
   protected mayHandOut(partition: AssignedPartition): boolean {
     return !this.#isStopping && partition.isFlowing && this.owner.assignment.has(partition)
   }
@@ -207,7 +207,7 @@ export abstract class Runner implements Reader {
   }
 }
 
-/** Whether a handler ended because its signal aborted, or because it asked something of what is closing. */
+/** True if a handler ended because its signal aborted, or because it asked something of what is closing. */
 function isCutShort(error: unknown, reason: unknown): boolean {
   return error === reason || (error as Error | undefined)?.cause === reason || (error instanceof KafkaError && error.code === 'CLOSED')
 }

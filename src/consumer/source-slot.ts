@@ -3,10 +3,10 @@ import type { PartitionSource } from './partition-source.js'
 
 /** The place of the source that a consumer has its partitions from. Another takes it once the one before has given up all that it had. */
 export class SourceSlot {
-  /** What brings partitions, or is giving them up. */
+  /** The current source of partitions, which may be ending. */
   #current: PartitionSource | undefined
   #stopping: Promise<void> | undefined
-  /** What takes its place then. */
+  /** The source that replaces it then. */
   #next: PartitionSource | undefined
   #isStartWanted = false
   #isStarted = false

@@ -39,9 +39,9 @@ export interface StartOffsetsContext {
 /** A place that a partition was read at and that is void. */
 interface LostPlace {
   readonly offset: number
-  /** Where the log started; -1 where that is not known. */
+  /** The start offset of the log; -1 where that is not known. */
   readonly logStartOffset: number
-  /** How many records of a topic that was deleted have not been read, as far as that is known. */
+  /** The number of records that of a topic that was deleted have not been read, as far as that is known. */
   readonly count: number
 }
 
@@ -85,7 +85,7 @@ export class StartOffsets {
   async #attempt(partitions: readonly AssignedPartition[], signal: AbortSignal): Promise<void> {
     const { committer, metadata } = this.#context
     await this.#ensureTopics([...new Set(partitions.map(({ topic }) => topic))], signal)
-    // Whoever shared the partitions out may have seen some that were added since we looked.
+    // The leader of the group may have seen partitions that were added since our last metadata.
     const unseen = partitions.filter(({ topic, partition }) => !metadata.partition(topic, partition)).map(({ topic }) => topic)
     if (unseen.length > 0) await metadata.refresh([...new Set(unseen)], { allowAutoTopicCreation: false, signal })
     const existing = partitions.filter(partition => this.#exists(partition))
@@ -99,7 +99,7 @@ export class StartOffsets {
     await this.#reset(this.#withoutPosition(existing), 'noCommittedOffset', signal)
   }
 
-  /** Those that may be created are asked for apart from those that may not. */
+  /** Topics that may be created are asked for apart from those that may not. */
   async #ensureTopics(topics: readonly string[], signal: AbortSignal): Promise<void> {
     const { metadata, topics: known } = this.#context
     for (const allowAutoTopicCreation of [true, false]) {
@@ -221,7 +221,7 @@ export class StartOffsets {
     return false
   }
 
-  /** Those that still need one: a seek may have been quicker, and what failed waits for the next loop. */
+  /** The partitions that still need one: a seek may have been quicker, and failed ones wait for the next round. */
   #withoutPosition(partitions: readonly AssignedPartition[]): AssignedPartition[] {
     return partitions.filter(partition => partition.position < 0 && !partition.rest.isStopped && this.#owner.isAssigned(partition))
   }

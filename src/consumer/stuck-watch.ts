@@ -8,7 +8,7 @@ export class StuckWatch {
   }
 
   /**
-   * Whether one of the things in hand, given by their numbers, has been there for as long as the limit; -1 stands for nothing. `missedMs`
+   * True if one of the things in hand, given by their numbers, has been there for as long as the limit; -1 stands for nothing. `missedMs`
    * is for how long the process stood still since the last look: that counts for nobody, as nobody could go on.
    */
   isStuck(inHand: Iterable<number>, now: number, missedMs = 0): boolean {

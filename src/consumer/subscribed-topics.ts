@@ -24,7 +24,7 @@ export class SubscribedTopics {
     this.#context = context
   }
 
-  /** Whether a topic that was named did not exist when it was last looked for. */
+  /** True if a topic that was named did not exist when it was last looked for. */
   get areMissing(): boolean {
     return this.#missing.size > 0
   }
@@ -34,7 +34,7 @@ export class SubscribedTopics {
     this.#seen.add(topic)
   }
 
-  /** Whether asking for the topic may create it. */
+  /** True if asking for the topic may create it. */
   mayCreate(topic: string): boolean {
     return this.#context.allowAutoTopicCreation && !this.#seen.has(topic)
   }

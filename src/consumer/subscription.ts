@@ -2,16 +2,16 @@ import { shown } from '../common/options.js'
 import type { Serde } from '../record/serde.js'
 import { type AnyTopic, expectTopic } from '../record/topic.js'
 
-/** What a consumer may subscribe to: a topic by name or with its types, or all topics whose names match a pattern. */
+/** A subscription: a topic by name or with its types, or all topics whose names match a pattern. */
 export type TopicSelector = string | RegExp | AnyTopic
 
-/** How the keys and values of a topic are read. */
+/** The serdes of the keys and values of a topic. */
 export interface TopicSerdes {
   readonly key: Serde<unknown>
   readonly value: Serde<unknown>
 }
 
-/** What a consumer asked for, and how it reads each topic. */
+/** The subscription of a consumer, with the serdes of each topic. */
 export class Subscription {
   /** Topics that were named, in order. */
   readonly names: readonly string[]
@@ -44,7 +44,7 @@ export class Subscription {
     return this.names.includes(topic) || this.matches(topic)
   }
 
-  /** Whether a pattern takes the topic in. */
+  /** True if a pattern takes the topic in. */
   matches(topic: string): boolean {
     return this.#patterns.some(pattern => pattern.test(topic))
   }

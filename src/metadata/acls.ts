@@ -1,4 +1,4 @@
-/** What is said of access by one ACL, with Kafka's numbers for kinds, operations and permissions. */
+/** The content of one ACL, with Kafka's numbers for kinds, operations and permissions. */
 export interface AclState {
   readonly resourceType: number
   readonly resourceName: string
@@ -9,7 +9,7 @@ export interface AclState {
   readonly permissionType: number
 }
 
-/** How the name of an ACL stands for names of resources: for that one, or for all that begin with it. */
+/** The pattern types of ACLs: a name stands for itself, or for all names that begin with it. */
 export const patternType = { unknown: 0, any: 1, match: 2, literal: 3, prefixed: 4 } as const
 
 /** As a literal name it stands for all names; as a host, for all hosts. */
@@ -68,7 +68,7 @@ type MutableAcls = Map<string, Map<string, Set<AclState>>>
 class AclsOfType {
   readonly #literal: MutableAcls = new Map()
   readonly #prefixed: MutableAcls = new Map()
-  /** How many prefixes there are of each length: only these lengths of a name are looked up. */
+  /** The number of prefixes of each length: only these lengths of a name are looked up. */
   readonly #lengths = new Map<number, number>()
 
   add(acl: AclState): void {

@@ -15,7 +15,7 @@ type Resource = Request['resources'][number]
 type Change = Resource['configs'][number]
 type WholeRequest = RequestOf<typeof AlterConfigs>
 
-/** What a change does to a config, by Kafka's numbers. */
+/** The operations on a config, by Kafka's numbers. */
 export const configOperation = { set: 0, delete: 1, append: 2, subtract: 3 } as const
 
 /** Decides on changes of single configs; all changes of a resource are made, or none. */

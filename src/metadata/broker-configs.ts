@@ -102,7 +102,7 @@ export interface ConfigOrigin {
   readonly source: number
 }
 
-/** What was set while the node runs: on itself, and on all brokers. */
+/** The configs that were set while the node runs: on itself, and on all brokers. */
 export interface DynamicConfigs {
   readonly ofNode: () => ReadonlyMap<string, string>
   readonly ofAll: () => ReadonlyMap<string, string>
@@ -111,10 +111,10 @@ export interface DynamicConfigs {
 /** Values by Kafka's dotted names, as a user gives them. */
 export type ConfigValues = { readonly [name: string]: string | number | boolean }
 
-/** What a node is configured to do, and what topics inherit from it. */
+/** The configs of a node, some of which topics inherit. */
 export class BrokerConfigs {
   readonly all: readonly BrokerConfig[]
-  /** Whether what topics hold outlives the process, which decides some of the defaults. */
+  /** True if what topics hold outlives the process, which decides some of the defaults. */
   readonly durable: boolean
   readonly #given = new Map<string, string>()
   readonly #byName: ReadonlyMap<string, BrokerConfig>
@@ -168,18 +168,18 @@ export class BrokerConfigs {
     return this.text(name).trim().toLowerCase() === 'true'
   }
 
-  /** Whether it was given or set, rather than left at its default. */
+  /** True if it was given or set, rather than left at its default. */
   isGiven(name: string | undefined): boolean {
     const config = name === undefined ? undefined : this.#byName.get(name)
     return config !== undefined && (this.origins(config)[0]?.source ?? configSource.default) !== configSource.default
   }
 
-  /** What a topic has that does not set this config itself. */
+  /** The value for a topic that does not set this config itself. */
   topicDefault(config: TopicConfig): string {
     return this.topicOrigins(config)[0]?.value ?? defaultTopicConfig(config, this.durable)
   }
 
-  /** Where the value of a broker config comes from, then what would count without that. Empty where it has none. */
+  /** The source of a broker config's value, then the values that would count without it. Empty where it has none. */
   origins(config: BrokerConfig): ConfigOrigin[] {
     const { name, default: fallback } = config
     const origins = config.isDynamic ? this.#dynamicOrigins(config) : []

@@ -5,10 +5,10 @@ import type { MetadataRecord } from './records.js'
 import type { ScramCredentialState, ScramCredentials } from './scram-state.js'
 import { collisionKey } from './topic-name.js'
 
-/** What kinds of things have configs, by Kafka's numbers. */
+/** The types of resources that have configs, by Kafka's numbers. */
 export const resourceType = { topic: 2, broker: 4, brokerLogger: 8, clientMetrics: 16, group: 32 } as const
 
-/** Those whose configs are kept here by name alone. */
+/** Resources whose configs are kept here by name alone. */
 const keptByName: readonly number[] = [resourceType.broker, resourceType.clientMetrics, resourceType.group]
 
 const noConfigs: ReadonlyMap<string, string> = new Map()
@@ -42,7 +42,7 @@ export interface TopicState {
   readonly id: string
   /** By partition number. */
   readonly partitions: readonly PartitionState[]
-  /** What was set on this topic, by Kafka's dotted names; with the configs that Kafka does not have, which are kept elsewhere. */
+  /** The configs that were set on this topic, by Kafka's dotted names; with the configs that Kafka does not have, which are kept elsewhere. */
   readonly configs: ReadonlyMap<string, string>
 }
 
@@ -58,7 +58,7 @@ export class ClusterMetadata {
   readonly #collisions = new Map<string, string>()
   readonly #features = new Map<string, number>()
   readonly #scramCredentials = new Map<string, Map<number, ScramCredentialState>>()
-  /** What is set on brokers, client metrics and groups: by their type, then by their name. */
+  /** The configs of brokers, client metrics and groups: by their type, then by their name. */
   readonly #configs = new Map(keptByName.map(type => [type, new Map<string, Map<string, string>>()]))
   readonly #acls = new AclStore()
   #nextProducerId = 0
@@ -82,7 +82,7 @@ export class ClusterMetadata {
     return this.#scramCredentials
   }
 
-  /** What is set on a broker (the empty name stands for all), a subscription to client metrics, or a group. */
+  /** The configs of a broker (the empty name stands for all), a subscription to client metrics, or a group. */
   configsOf(type: number, name: string): ReadonlyMap<string, string> {
     return this.#configs.get(type)?.get(name) ?? noConfigs
   }
@@ -92,7 +92,7 @@ export class ClusterMetadata {
     return [...(this.#configs.get(type)?.keys() ?? [])]
   }
 
-  /** Who may do what, for listeners that ask. */
+  /** The ACLs, for listeners that use them. */
   get acls(): Pick<AclStore, 'all' | 'size' | 'has' | 'matching'> {
     return this.#acls
   }
@@ -254,7 +254,7 @@ export function partitionRecord(topicId: string, state: PartitionState): Metadat
   }
 }
 
-/** What the controller decides on a request: the answer, and the records that make it true. */
+/** The controller's decision on a request: the response, and the records that make it true. */
 export interface MetadataDecision<R> {
   readonly response: R
   readonly records: readonly MetadataRecord[]

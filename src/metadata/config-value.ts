@@ -3,7 +3,7 @@ export const configType = { boolean: 1, string: 2, int: 3, short: 4, long: 5, do
 
 export type ConfigType = keyof typeof configType
 
-/** Where a config's value comes from, by Kafka's numbers. */
+/** The sources of a config's value, by Kafka's numbers. */
 export const configSource = {
   topic: 1,
   broker: 2,
@@ -15,7 +15,7 @@ export const configSource = {
   group: 8
 } as const
 
-/** What may stand in a config. */
+/** The type of a config, with its valid values. */
 export interface ConfigRule {
   readonly type: ConfigType
   /** The smallest value that is taken; for numbers. */

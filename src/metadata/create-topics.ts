@@ -12,7 +12,7 @@ import { eachNameOnce, expectOnce, refusalOf, repeatedIn } from './refusal.js'
 import { contradictionIn, shownTopicConfigs, topicConfigProblem } from './topic-configs.js'
 import { clusterMetadataTopic, collisionKey, isInternalTopic, topicNameProblem } from './topic-name.js'
 
-/** What the controller knows besides topics and configs. */
+/** The context of a controller's decision besides topics and configs. */
 export interface ControllerContext {
   readonly random: Random
   /** The nodes that can hold replicas. */
@@ -24,7 +24,7 @@ export interface ControllerContext {
   readonly isRemote?: boolean
 }
 
-/** How many partitions one request may ask for: each one costs memory, and a number mistyped should not cost it all. */
+/** The number of partitions that one request may ask for: each one costs memory, and a number mistyped should not cost it all. */
 export const mostNewPartitions = 10_000
 
 type Request = RequestOf<typeof CreateTopics>

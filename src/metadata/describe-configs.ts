@@ -71,7 +71,7 @@ function configsOf(
   }
 }
 
-/** What was set for all brokers while they run. */
+/** The configs that were set for all brokers while they run. */
 function ofAllBrokers(metadata: ClusterMetadata, configs: BrokerConfigs): Config[] {
   return [...metadata.configsOf(resourceType.broker, '')].flatMap(([name, value]) => {
     const config = configs.find(name)

@@ -22,14 +22,14 @@ const derived = {
   'millrace.max.group.bytes': { share: 1 / 8, bytesEach: 2, most: 64 * 1024 * 1024 }
 } as const satisfies { readonly [config: string]: Derived }
 
-/** What a config allows that was configured, or follows from the memory of the process. */
+/** The value of a limit: as configured, or derived from the memory of the process. */
 export function limitOf(configs: BrokerConfigs, name: keyof typeof derived): number {
   const configured = configs.number(name)
   const { share, bytesEach, most } = derived[name]
   return configured >= 0 ? configured : Math.min(most, Math.floor((heapLimitBytes() * share) / bytesEach))
 }
 
-/** What one request may still add to a cluster. */
+/** The room that is left for additions by one request. */
 export class MetadataRoom {
   readonly #configs: BrokerConfigs
   #topics: number

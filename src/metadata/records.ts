@@ -77,7 +77,7 @@ const RemoveTopicRecord = schema({
   fields: { topicId: uuid() }
 })
 
-/** What a reader of the log must be able to do. */
+/** The features that a reader of the log needs. */
 const FeatureLevelRecord = schema({
   name: 'FeatureLevelRecord',
   versions: '0',
@@ -134,7 +134,7 @@ const RemoveAccessControlEntryRecord = schema({
   fields: { id: uuid() }
 })
 
-/** What stands in `__cluster_metadata`, as objects. */
+/** The records of `__cluster_metadata`, as objects. */
 export type MetadataRecord =
   | ({ readonly type: 'topic' } & SchemaMessage<typeof TopicRecord>)
   | ({ readonly type: 'partition' } & SchemaMessage<typeof PartitionRecord>)

@@ -1,12 +1,12 @@
 import { errorNumberOf, KafkaError } from '../errors.js'
 
-/** How a refusal stands in a response. Whatever else was thrown is thrown on. */
+/** Makes the entry of a response of a refusal. Other errors are thrown on. */
 export function refusalOf(error: unknown): { readonly errorCode: number; readonly errorMessage: string } {
   if (!(error instanceof KafkaError)) throw error
   return { errorCode: errorNumberOf(error), errorMessage: error.message }
 }
 
-/** What a request has more than once: it is not clear then what it wants. */
+/** The entries that a request repeats, which makes them ambiguous. */
 export function repeatedIn<T>(names: Iterable<T>): ReadonlySet<T> {
   const all = new Set<T>()
   const repeated = new Set<T>()

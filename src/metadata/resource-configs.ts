@@ -13,11 +13,11 @@ export interface ConfiguredResource {
   readonly name: string
   /** The word for one of its configs in messages. */
   readonly noun: string
-  /** What is set. */
+  /** The configs that are set. */
   readonly configs: ReadonlyMap<string, string>
-  /** Whether a config is a list; undefined where there is none of this name. */
+  /** True if a config is a list; undefined where there is none of this name. */
   isList(name: string): boolean | undefined
-  /** What counts while the config is not set. */
+  /** The value that counts while the config is not set. */
   valueWithout(name: string): string
   /** Throws what is wrong with a value; null takes the config away. */
   expectValid(name: string, value: string | null): void
@@ -25,10 +25,10 @@ export interface ConfiguredResource {
   expectConsistent?(configs: ReadonlyMap<string, string>): void
 }
 
-/** How many groups, and how many subscriptions to client metrics, may have configs. */
+/** The most groups, and the most subscriptions to client metrics, that may have configs. */
 const mostResources = 10_000
 
-/** What has configs under this type and name. Throws what Kafka answers where there is nothing. */
+/** Finds the configs of a type and name. Throws Kafka's error where there is no such resource. */
 export function configuredResource(metadata: ClusterMetadata, type: number, name: string, context: ControllerContext): ConfiguredResource {
   switch (type) {
     case resourceType.topic:

@@ -1,4 +1,4 @@
-/** What is kept of a password (RFC 5802): enough to check it, not enough to pretend to know it. */
+/** The credential derived from a password (RFC 5802): enough to check it, not enough to log in with. */
 export interface ScramCredentialState {
   readonly salt: Uint8Array
   readonly iterations: number

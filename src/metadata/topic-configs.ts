@@ -14,7 +14,7 @@ export function topicConfig(name: string): TopicConfig | undefined {
   return byName.get(name)
 }
 
-/** What contradicts itself in the configs that a topic is given, if anything; what they leave out has its default. */
+/** Describes a contradiction in the configs of a topic, if there is one; defaults stand in for those left out. */
 export function contradictionIn(given: ReadonlyMap<string, string>): string | undefined {
   const [least, most] = ['min.compaction.lag.ms', 'max.compaction.lag.ms'].map(name => given.get(name) ?? topicConfig(name)?.default ?? '0')
   if (numberOf(least) <= numberOf(most)) return undefined
@@ -36,7 +36,7 @@ export function topicConfigProblem(name: string, value: string, isRemote = false
   return problem === undefined ? undefined : `Topic config \`${name}\` is \`${value}\`: ${problem}`
 }
 
-/** What a topic has when neither it nor the broker says otherwise. */
+/** The default of a topic config. */
 export function defaultTopicConfig(config: TopicConfig, durable: boolean): string {
   return durable ? config.default : (config.inMemory ?? config.default)
 }

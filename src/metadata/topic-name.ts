@@ -6,7 +6,7 @@ export const clusterMetadataTopic = '__cluster_metadata'
 
 const internalTopics: readonly string[] = [groupOffsetsTopic, transactionStateTopic, clusterMetadataTopic, '__share_group_state']
 
-/** Whether a topic is one that the cluster keeps for itself, which clients may read but not write. */
+/** True if a topic is one that the cluster keeps for itself, which clients may read but not write. */
 export function isInternalTopic(name: string): boolean {
   return internalTopics.includes(name)
 }
@@ -18,7 +18,7 @@ export function topicNameProblem(name: string): string | undefined {
 }
 
 /**
- * What two names must not have in common: in the names of metrics dots turn into underscores, so `a.b` and `a_b` cannot exist together.
+ * The form in which two names must differ: in the names of metrics dots turn into underscores, so `a.b` and `a_b` cannot exist together.
  */
 export function collisionKey(name: string): string {
   return name.replaceAll('.', '_')

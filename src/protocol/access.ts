@@ -41,9 +41,9 @@ export const clusterName = 'kafka-cluster'
 /** The principal of clients that did not say who they are. */
 export const anonymous = 'User:ANONYMOUS'
 
-/** Who asks, and for what: what an `authorize` function decides on. */
+/** The question to an `authorize` function: a client, an operation and a resource. */
 export interface AuthorizeRequest {
-  /** Who asks, as Kafka writes it: `User:ann`, and `User:ANONYMOUS` where nobody had to say. */
+  /** The principal, as Kafka writes it: `User:ann`, and `User:ANONYMOUS` without authentication. */
   readonly principal: string
   /** The address that the client comes from. */
   readonly host: string
@@ -60,11 +60,11 @@ export type Authorize = (request: AuthorizeRequest) => boolean | Promise<boolean
 
 /** The rules of a door to a node. */
 export interface AccessRules {
-  /** Whether the cluster's ACLs decide. */
+  /** True if the cluster's ACLs decide. */
   readonly acls: boolean
   /** Principals that may do everything. */
   readonly superUsers: ReadonlySet<string>
-  /** Whether a resource that no ACL is about is open to all. */
+  /** True if a resource that no ACL is about is open to all. */
   readonly allowEveryoneIfNoAclFound: boolean
   /** Decides as well, where there is one. */
   readonly authorize?: Authorize
@@ -72,11 +72,11 @@ export interface AccessRules {
   readonly authorizeTimeoutMs: number
 }
 
-/** Who comes in through a door, and by which rules. */
+/** The principal of a client, and the rules of the listener that it came in by. */
 export interface ClientAccess {
   readonly principal: string
   /** Absent at a door that has none: there, who is let in may do everything. */
   readonly rules?: AccessRules
-  /** Whether a user of this name is given by the program, which alone can change it. Default: none is. */
+  /** True if a user of this name is given by the program, which alone can change it. Default: none is. */
   readonly isGivenUser?: (name: string) => boolean
 }

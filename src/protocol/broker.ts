@@ -33,7 +33,7 @@ export function tellFate(signal: AbortSignal, response: Promise<unknown>): void 
   response.then(end, end)
 }
 
-/** Whether the request with this signal will tell its fate if it is aborted now. Over a network, none does. */
+/** True if the request with this signal will tell its fate if it is aborted now. Over a network, none does. */
 export function tellsFate(signal: AbortSignal): boolean {
   return telling.has(signal)
 }

@@ -34,7 +34,7 @@ export function readMessage<F extends Fields>(reader: MessageReader, schema: Sch
   return planOf(schema, version).read(reader) as MessageOf<F>
 }
 
-/** How to write and read one kind of value in one version. */
+/** Writes and reads one kind of value in one version. */
 interface Plan {
   readonly write: (writer: MessageWriter, value: unknown) => void
   readonly read: (reader: MessageReader) => unknown

@@ -3,7 +3,7 @@ import { KafkaError } from '../errors.js'
 import { type Field, includesVersion } from './message.js'
 import { longestText } from './message-writer.js'
 
-/** How many array elements and tagged fields one message may have unless less is said. A hundred megabytes could otherwise claim fifty million tiny objects. */
+/** The most array elements and tagged fields of one message, unless a caller says less. A hundred megabytes could otherwise claim fifty million tiny objects. */
 const defaultMaxElements = 1_000_000
 
 /** A message being read. Every step is checked against the end of the bytes: what comes from outside may say anything. */
@@ -19,7 +19,7 @@ export class MessageReader {
     this.#maxElements = maxElements
   }
 
-  /** How many array elements and tagged fields there were so far. */
+  /** The number of array elements and tagged fields so far. */
   get elementCount(): number {
     return this.#elementCount
   }

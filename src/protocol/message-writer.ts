@@ -12,7 +12,7 @@ const firstCapacity = 256
  */
 export class MessageWriter {
   #bytes: Uint8Array = new Uint8Array(firstCapacity)
-  /** Where the piece begins that is being written, and where it ends so far. */
+  /** The start of the piece that is being written, and its end so far. */
   #start = 0
   #end = 0
   /** The pieces before it, and how many bytes they hold. */
@@ -31,12 +31,12 @@ export class MessageWriter {
     return this.#piecesLength + this.#end - this.#start
   }
 
-  /** What has been written, in one piece; valid until the next write. */
+  /** The written bytes, in one piece; valid until the next write. */
   bytes(): Uint8Array {
     return this.#pieces.length === 0 ? this.#bytes.subarray(0, this.#end) : concatBytes(this.slices())
   }
 
-  /** What has been written, in order; valid until the next write, and as long as the bytes that were given to `raw` stay as they are. */
+  /** The written pieces, in order; valid until the next write, and as long as the bytes that were given to `raw` stay as they are. */
   slices(): Uint8Array[] {
     return this.#end === this.#start ? [...this.#pieces] : [...this.#pieces, this.#bytes.subarray(this.#start, this.#end)]
   }

@@ -27,7 +27,7 @@ export interface FieldOptions {
   readonly versions?: Versions
   /** The versions in which it may be null. Default: none. */
   readonly nullable?: Versions
-  /** What it is where it is absent; makes the field optional in process. */
+  /** The value of an absent field; makes the field optional in process. */
   readonly default?: unknown
   /** Its number in the tagged section, in the versions given by `tagged`. */
   readonly tag?: number
@@ -61,9 +61,9 @@ export interface Field<T = unknown, P extends 'required' | 'optional' = 'require
   readonly tag: number | undefined
   readonly tagged: VersionRange
   readonly default: unknown
-  /** What an array holds. */
+  /** The element of an array. */
   readonly element: Field | undefined
-  /** What a struct holds. */
+  /** The fields of a struct. */
   readonly fields: Fields | undefined
   readonly [valueType]?: T
   readonly [presence]?: P

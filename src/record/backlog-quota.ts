@@ -1,7 +1,7 @@
 import { expectInteger, expectKnownKeys, expectOneOf, shown } from '../common/options.js'
 
 /**
- * What happens to a batch for which a partition has no room, because live readers have yet to read what is there. The names are those of Apache Pulsar's
+ * The treatment of a batch for which a partition has no room, because live readers have yet to read what is there. The names are those of Apache Pulsar's
  * backlog quotas.
  *
  * - `'producer_request_hold'`: the Produce request waits until readers have made room, or until its time is over: REQUEST_TIMED_OUT, which producers try
@@ -13,7 +13,7 @@ export type BacklogPolicy = 'producer_request_hold' | 'producer_exception' | 'co
 
 export const backlogPolicies: readonly BacklogPolicy[] = ['producer_request_hold', 'producer_exception', 'consumer_backlog_eviction']
 
-/** What bounds the records of a partition that its live readers have yet to read. */
+/** The limit of the records of a partition that its live readers have yet to read. */
 export interface BacklogQuota {
   /** Default: `'producer_request_hold'` in memory, `'consumer_backlog_eviction'` on disk. */
   readonly policy?: BacklogPolicy
@@ -40,7 +40,7 @@ export function backlogConfigs(quota: BacklogQuota | undefined): { readonly [nam
   }
 }
 
-/** Whether a config is one that Kafka does not have. */
+/** True if a config is one that Kafka does not have. */
 export function isOwnConfig(name: string): boolean {
   return name.startsWith('millrace.')
 }

@@ -17,7 +17,7 @@ export interface BatchBuilderOptions {
   readonly initialBytes?: number
 }
 
-/** What stands in the header of a batch besides its records. All optional; left out means "none". */
+/** The fields of a batch's header besides its records. All optional; left out means "none". */
 export interface BatchStamp {
   /** Default: 0, as a producer sends it. */
   readonly baseOffset?: number
@@ -31,7 +31,7 @@ export interface BatchStamp {
   readonly baseSequence?: number
   /** Default: `false`. */
   readonly transactional?: boolean
-  /** Whether the records are control records. Default: `false`. */
+  /** True if the records are control records. Default: `false`. */
   readonly control?: boolean
   /** The time, in milliseconds since 1970, that the log gives to all records. Default: each keeps its own. */
   readonly logAppendTime?: number
@@ -116,7 +116,7 @@ export class BatchBuilder {
     return this.#sizeAtMost
   }
 
-  /** Whether `bytes` more leave the batch within `limit`. Counts to the byte where the upper bound is not enough to tell. */
+  /** True if `bytes` more leave the batch within `limit`. Counts to the byte where the upper bound is not enough to tell. */
   hasRoomFor(bytes: number, limit: number): boolean {
     return this.#sizeAtMost + bytes <= limit || this.measure() + bytes <= limit
   }
@@ -248,7 +248,7 @@ export class BatchBuilder {
     return this.#withHeader(this.#packed.subarray(0, this.#packedSize), stamp)
   }
 
-  /** What was built, once more, in memory of its own: for while another holds the first and may change its header. */
+  /** A second copy of the batch in memory of its own, for use while a borrower of the first may change its header. */
   copy(stamp: BatchStamp = noStamp): Uint8Array {
     if (stamp !== noStamp) expectStamp(stamp)
     const isPlain = this.#compression === 'none' || this.#recordCount === 0

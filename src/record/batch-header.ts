@@ -92,13 +92,13 @@ export function recordCountAt(bytes: Uint8Array, position: number): number {
   return readInt32(bytes, position + field.recordCount)
 }
 
-/** What the log changes in a batch that it takes in; the CRC covers neither field. */
+/** The fields that the log changes in a batch that it takes in; the CRC covers neither field. */
 export function stampBatch(bytes: Uint8Array, position: number, baseOffset: number, leaderEpoch: number): void {
   writeInt64(bytes, position + field.baseOffset, baseOffset)
   writeInt32(bytes, position + field.leaderEpoch, leaderEpoch)
 }
 
-/** Whether the bytes begin with a whole header that has the transactional bit. */
+/** True if the bytes begin with a whole header that has the transactional bit. */
 export function isTransactional(bytes: Uint8Array): boolean {
   return bytes.length >= headerBytes && (attributesAt(bytes, 0) & attribute.transactional) !== 0
 }

@@ -5,7 +5,7 @@ import { BatchBuilder } from './batch-builder.js'
 /** By the number in the key of a control record. */
 const controlTypes = ['ABORT', 'COMMIT', 'LEADER_CHANGE', 'SNAPSHOT_HEADER', 'SNAPSHOT_FOOTER', 'KRAFT_VERSION', 'KRAFT_VOTERS'] as const
 
-/** What a control record says; `'UNKNOWN'` for numbers that a later Kafka may add. */
+/** The kind of a control record; `'UNKNOWN'` for numbers that a later Kafka may add. */
 export type ControlType = (typeof controlTypes)[number] | 'UNKNOWN'
 
 /** The end of a transaction in one partition. */
@@ -41,7 +41,7 @@ export function controlKeyOf(type: Exclude<ControlType, 'UNKNOWN'>): Uint8Array 
   return key
 }
 
-/** What the key of a control record says. */
+/** Decodes the key of a control record. */
 export function controlTypeOf(key: Uint8Array | null): ControlType {
   if (key === null || key.length < 4) throw new KafkaError('INVALID_RECORD', 'A control record has no type')
   const version = readInt16(key, 0)

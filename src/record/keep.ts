@@ -1,7 +1,7 @@
 import { expectInteger, expectKnownKeys, shown } from '../common/options.js'
 
 /**
- * What a topic is to its users, which decides what of it is removed:
+ * The use of a topic, which decides what of it is removed:
  *
  * - `'forever'`: the truth. Nothing is ever removed; neither are the offsets that groups commit for it.
  * - `'latest'`: a table. The last record of each key is kept, and nothing that it replaces; a record without a value deletes its key.

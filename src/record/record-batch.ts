@@ -23,7 +23,7 @@ import { compressionTypeOf } from './compression/codecs.js'
 import type { Record, RecordFields } from './record.js'
 import { checkedBatchSize, RecordCursor, type RecordCursorOptions } from './record-cursor.js'
 
-/** How `RecordBatch.of` makes a batch. */
+/** The options of `RecordBatch.of`. */
 export interface RecordBatchOptions extends BatchBuilderOptions, BatchStamp {}
 
 const batchOptionNames = ['compression', 'initialBytes', ...stampNames]
@@ -118,7 +118,7 @@ export class RecordBatch {
     return this.#has(attribute.transactional)
   }
 
-  /** Whether its record is a mark of a transaction or of the cluster, not of a user. */
+  /** True if its record is a mark of a transaction or of the cluster, not of a user. */
   get isControl(): boolean {
     return this.#has(attribute.control)
   }
@@ -128,7 +128,7 @@ export class RecordBatch {
     return this.#has(attribute.deleteHorizon) ? readInt64(this.bytes, field.baseTimestamp) : undefined
   }
 
-  /** What the timestamps of the records are relative to. */
+  /** The time that the timestamps of the records are relative to. */
   get baseTimestamp(): number {
     return baseTimestampAt(this.bytes, 0)
   }

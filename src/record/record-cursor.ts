@@ -49,7 +49,7 @@ const noBytes = new Uint8Array(0)
  * batch give a `KafkaError` with `CORRUPT_MESSAGE` (the batch) or `INVALID_RECORD` (a record in it).
  */
 export class RecordCursor {
-  /** What the positions of the current record point into. */
+  /** The bytes that the positions of the current record point into. */
   bytes: Uint8Array = noBytes
   offset = -1
   /** Milliseconds since 1970; -1 when the record has none. */
@@ -256,7 +256,7 @@ export class RecordCursor {
 /** As a varint. */
 const nullLength = 1
 
-/** Where the number that was read last ends. */
+/** The end of the number that was read last. */
 let after = 0
 
 function isInRange(timestamp: number): boolean {
@@ -292,7 +292,7 @@ function lengthAt(bytes: Uint8Array, position: number, end: number): number {
   throw invalid(`the length of a field is ${length}`)
 }
 
-/** Where a record's headers end. */
+/** The end of a record's headers. */
 function headersEnd(bytes: Uint8Array, position: number, count: number, end: number): number {
   for (let i = 0; i < count; i++) {
     const keyLength = lengthAt(bytes, position, end)

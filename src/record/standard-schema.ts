@@ -26,7 +26,7 @@ export function validate<Output>(schema: StandardSchema<unknown, Output>, value:
   throw new TypeError(`Expected a schema that validates synchronously, got one of ${schema['~standard'].vendor} that returns a promise`)
 }
 
-/** What is wrong with a value, with the path to each place: "url: Required; user.name: Expected string". */
+/** Lists the issues of a value, with the path to each place: "url: Required; user.name: Expected string". */
 export function issuesText(issues: ReadonlyArray<SchemaIssue>): string {
   return issues
     .map(({ path, message }) => {

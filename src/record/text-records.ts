@@ -5,7 +5,7 @@ import { noTimestamp } from './batch-header.js'
 import type { Field } from './record.js'
 import { mostWritten, recordsModule } from './records-wasm.js'
 
-/** How many records are encoded at a time, at most. */
+/** The number of records that are encoded at a time, at most. */
 const mostRecords = 64
 /** UTF-16 units that their texts may have together. */
 const mostUnits = 16 * 1024
@@ -50,7 +50,7 @@ function makeEncoder(): Encoder | null {
   return { memory: new Uint8Array(buffer), sizes: new Int32Array(buffer, sizesStart, 2 * mostRecords), encode: module.encode }
 }
 
-/** Whether a key or value is best encoded together with those of other records. */
+/** True if a key or value is best encoded together with those of other records. */
 export function isGatheredText(content: Field): content is string | null {
   return content === null || (typeof content === 'string' && content.length <= mostUnitsOfText)
 }
@@ -65,10 +65,10 @@ export class TextRecords {
   #units = 0
   count = 0
   timestamp = noTimestamp
-  /** Whether they could not be encoded together, and others are not likely to be: there was text that is not ASCII. */
+  /** True if they could not be encoded together, and others are not likely to be: there was text that is not ASCII. */
   isInVain = false
 
-  /** Whether a record can join those that are here. */
+  /** True if a record can join those that are here. */
   hasRoomFor(timestamp: number, units: number): boolean {
     return this.count === 0 || (this.count < mostRecords && timestamp === this.timestamp && this.#units + units <= mostUnits)
   }

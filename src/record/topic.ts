@@ -3,19 +3,19 @@ import { type BacklogQuota, backlogConfigs } from './backlog-quota.js'
 import { type Keep, withKeep } from './keep.js'
 import { bytes, expectSerde, expectWholeSerde, type Serde } from './serde.js'
 
-/** What `topic` takes; all optional. */
+/** The options of `topic`; all optional. */
 export interface TopicOptions<K, V> {
-  /** How keys become bytes. Default: `bytes`, which takes bytes or text and gives bytes. */
+  /** The serde of keys. Default: `bytes`, which takes bytes or text and gives bytes. */
   readonly key?: Serde<K>
-  /** How values become bytes. Default: `bytes`. */
+  /** The serde of values. Default: `bytes`. */
   readonly value?: Serde<V>
-  /** How many partitions the topic gets when it is created. Default: the cluster's own default. */
+  /** The number of partitions that the topic gets when it is created. Default: the cluster's own default. */
   readonly partitions?: number
   /** Kafka's topic configs (`retention.ms`, `cleanup.policy`, …) for when it is created. */
   readonly configs?: TopicConfigs
-  /** What of it is kept, for when it is created. Default: what the cluster keeps, which is a week of records unless it is configured otherwise. */
+  /** The records that are kept, applied when the topic is created. Default: as the cluster is configured, which is a week of records unless it is configured otherwise. */
   readonly keep?: Keep
-  /** What happens when readers fall behind, for when it is created. A cluster that is not of this library does not know it. Default: the cluster's own. */
+  /** The policy for readers that fall behind, applied when the topic is created. A cluster that is not of this library does not know it. Default: the cluster's own. */
   readonly backlog?: BacklogQuota
 }
 
@@ -37,7 +37,7 @@ export type AnyTopic = TypedTopic<any, any>
 export type KeyOf<T extends AnyTopic | string> = T extends TypedTopic<infer K, infer _V, infer _N> ? K : Uint8Array
 /** The type of the values of a topic, given as a typed topic or by its plain name. */
 export type ValueOf<T extends AnyTopic | string> = T extends TypedTopic<infer _K, infer V, infer _N> ? V : Uint8Array
-/** What may be sent where `T` is read: a topic of bytes takes text too. */
+/** The type that may be sent where `T` is read: a topic of bytes takes text too. */
 export type SendableOf<T> = Uint8Array extends T ? T | string : T
 
 /**
@@ -102,7 +102,7 @@ export function expectTopic(name: string, given: unknown, use: 'serialize' | 'de
 
 const longestTopicName = 249
 
-/** Whether Kafka takes a name for a topic: up to 249 of `a-z A-Z 0-9 . _ -`, but not "." or "..". */
+/** True if Kafka takes a name for a topic: up to 249 of `a-z A-Z 0-9 . _ -`, but not "." or "..". */
 export function isTopicName(name: unknown): name is string {
   return typeof name === 'string' && name.length <= longestTopicName && /^[a-zA-Z0-9._-]+$/.test(name) && name !== '.' && name !== '..'
 }

@@ -39,7 +39,7 @@ export class ChunkPool {
   /** Takes a chunk back that nobody writes to and that no view is lent of. Its next taker overwrites it. */
   give(bytes: Uint8Array): void {
     givenBack(bytes)
-    // What was transferred against the rules is gone.
+    // A buffer that a borrower transferred is gone.
     if (bytes.length === 0) return
     if (bytes.length > this.#largestChunk || this.freeBytes + bytes.length > this.#maxFreeBytes) return
     const free = this.#free.get(bytes.length)

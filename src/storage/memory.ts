@@ -5,7 +5,7 @@ import type { Storage, StorageFile } from './storage.js'
 
 export interface MemoryStorageOptions {
   /**
-   * How much memory of removed files is kept to be used again, in bytes. Default: 32 MiB. Touching fresh memory costs more than copying a
+   * The memory of removed files that is kept for reuse, in bytes. Default: 32 MiB. Touching fresh memory costs more than copying a
    * record into it; what is beyond this limit goes to the garbage collector.
    */
   readonly maxFreeBytes?: number

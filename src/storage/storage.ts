@@ -9,11 +9,11 @@ import type { KafkaError } from '../errors.js'
  * file and go with their last. Methods that need not wait may return plainly instead of a promise.
  */
 export interface Storage {
-  /** Whether what is written outlives this process. Decides, for one, the default retention. */
+  /** True if what is written outlives this process. Decides, for one, the default retention. */
   readonly durable: boolean
-  /** Whether `append` settles only when the bytes survive a power cut. Default: `false`. */
+  /** True if `append` settles only when the bytes survive a power cut. Default: `false`. */
   readonly syncsAppends?: boolean
-  /** Whether it can be read and not written. Default: `false`. */
+  /** True if it can be read and not written. Default: `false`. */
   readonly readOnly?: boolean
   /**
    * Bytes of this process's memory that files take, with what of removed files is still lent out; it counts against the memory that a cluster may use.

@@ -1,6 +1,6 @@
 import { type Random, randomInteger } from '../common/random.js'
 
-/** What a sync that began at some moment will have made durable when it ends. */
+/** The content that a sync makes durable when it ends. */
 export interface ContentSnapshot {
   readonly bytes: Uint8Array
   readonly length: number

@@ -1,11 +1,11 @@
 import { KafkaError } from '../errors.js'
 
-/** What a disk can be asked to do, and to fail at. */
+/** The operations of a disk, each of which can be made to fail. */
 export type DiskOperation = 'open' | 'append' | 'read' | 'truncate' | 'sync' | 'list' | 'remove' | 'rename' | 'syncFolder'
 
-/** What a simulated disk refuses with: the error that a storage makes of an operating system's. */
+/** The failure of a simulated disk: the error that a storage makes of an operating system's. */
 export class DiskFailure extends KafkaError {
-  /** Whether a part of it may have happened. */
+  /** True if a part of it may have happened. */
   readonly isPartial: boolean
 
   constructor(message: string, reason: string, isPartial: boolean) {

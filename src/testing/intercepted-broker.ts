@@ -14,13 +14,13 @@ export interface SeenRequest<A extends Api = Api> {
   readonly nodeId: number | undefined
   /** As the client sent it; a copy, so that it can be looked at whenever. */
   readonly request: RequestOf<A>
-  /** What the client got: resolves and rejects as its request did. */
+  /** The response to the client: resolves and rejects as its request did. */
   readonly response: Promise<ResponseOf<A>>
 }
 
 /** A rule that is in force. */
 export interface Interception {
-  /** How many requests it has been applied to. */
+  /** The number of requests that it has been applied to. */
   readonly count: number
   /** Ends it. */
   remove(): void
@@ -28,7 +28,7 @@ export interface Interception {
 
 /** A rule that holds requests, or responses, up. */
 export interface Hold extends Interception {
-  /** How many it is holding now. */
+  /** The number of requests that it holds now. */
   readonly heldCount: number
   /** Resolves once it holds at least so many. Default: 1. */
   held(count?: number): Promise<void>
@@ -138,7 +138,7 @@ export class InterceptedBroker implements Broker, Brokers {
 interface Rule {
   readonly api: Api
   readonly step: Step<never>
-  /** Whether it applies to a request; if so, that counts. */
+  /** True if it applies to a request; if so, that counts. */
   takes(request: never): boolean
 }
 
@@ -256,7 +256,7 @@ export class RuleBuilder<A extends Api> {
     return this.do(async (request, forward) => rewrite(await forward(request), request))
   }
 
-  /** Whatever you write: `forward` hands a request on and gives its response. */
+  /** A function of your own: `forward` passes a request on and returns its response. */
   do(
     step: (
       request: RequestOf<A>,
@@ -285,7 +285,7 @@ export class RuleBuilder<A extends Api> {
   }
 }
 
-/** Where requests wait to be let through. */
+/** The requests that wait to be released. */
 class Gate {
   readonly #waiting = new Set<Deferred<void>>()
   readonly #watchers: { readonly count: number; readonly reached: Deferred<void> }[] = []

@@ -5,7 +5,7 @@ import type { DiskContent } from './disk-content.js'
 import { DiskFailure, type DiskOperation } from './disk-failure.js'
 
 export interface MountOptions {
-  /** Whether an append settles only when it is synced, as with durability `'always'`. Default: `false`. */
+  /** True if an append settles only when it is synced, as with durability `'always'`. Default: `false`. */
   readonly syncEachAppend?: boolean
   /** Appends up to this many bytes are with the operating system when the call returns, unless others wait; longer ones take their time. Default: 1024. */
   readonly maxSyncWriteBytes?: number
@@ -79,7 +79,7 @@ export class MountedDisk implements Storage {
 
   close(): void {}
 
-  /** What it takes until the disk answers: so many turns of promises that calls overtake one another. */
+  /** The delay of an answer: a random number of turns of promises, so that calls overtake one another. */
   async turns(): Promise<void> {
     for (let i = randomInteger(this.disk.random, 4); i > 0; i--) await undefined
   }

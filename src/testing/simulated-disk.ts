@@ -23,16 +23,16 @@ export interface DiskFault {
   readonly operation?: DiskOperation
   /** Which files or folders it concerns. Default: any. */
   readonly name?: RegExp
-  /** What the operating system would say. Default: `'EIO'`. */
+  /** The error code of the operating system. Default: `'EIO'`. */
   readonly code?: 'EIO' | 'ENOSPC'
-  /** How many such operations succeed before. Default: 0. */
+  /** The number of such operations that succeed before. Default: 0. */
   readonly after?: number
 }
 
 export interface SimulatedDiskOptions {
   /** Decides what a crash leaves, and how long operations take. */
   readonly random: Random
-  /** How many bytes fit; appends beyond it fail with ENOSPC. Default: no limit. Can be changed at any time. */
+  /** The number of bytes that fit; appends beyond it fail with ENOSPC. Default: no limit. Can be changed at any time. */
   readonly capacityBytes?: number
 }
 
@@ -114,7 +114,7 @@ export class SimulatedDisk {
     this.#faults.length = 0
   }
 
-  /** How many faults have struck. */
+  /** The number of faults that have struck. */
   get faultsMet(): number {
     return this.#faultsMet
   }
@@ -125,7 +125,7 @@ export class SimulatedDisk {
     this.#stopAt = this.operationCount + operations
   }
 
-  /** Whether the disk has stopped. */
+  /** True if the disk has stopped. */
   get hasStopped(): boolean {
     return this.operationCount >= this.#stopAt
   }

@@ -3,7 +3,7 @@ import { release } from '../common/lease.js'
 import { expectFunction, expectFunctions } from '../common/options.js'
 import type { Storage, StorageFile } from '../storage/storage.js'
 
-/** How the contract suite gets at the storage under test. */
+/** Gives the contract suite the storage under test. */
 export interface StorageUnderTest {
   /** A new, empty storage. */
   open(): MaybePromise<Storage>
@@ -18,7 +18,7 @@ export interface ContractCase {
 }
 
 /**
- * What every `Storage` must do for a `Log` to be safe on it, as named cases for any test runner:
+ * The contract of a `Storage`, on which the safety of a `Log` rests, as named cases for any test runner:
  *
  * ```ts
  * for (const { name, run } of storageContract({ open: () => new MyStorage() })) test(name, run)

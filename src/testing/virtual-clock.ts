@@ -41,7 +41,7 @@ export class VirtualClock implements Clock {
     return (this.#sliceTime += msPerLook)
   }
 
-  /** How many timers are set. */
+  /** The number of timers that are set. */
   get timerCount(): number {
     return this.#timers.length
   }

@@ -33,7 +33,7 @@ export interface RequestContext {
   readonly brokerFor: (clientId: string, clientHost: string, apiVersion: number) => Broker
 }
 
-/** Who asks. */
+/** The client that asks. */
 export interface Requester {
   readonly connectionId: number
   readonly clientHost: string

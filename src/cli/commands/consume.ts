@@ -39,7 +39,7 @@ group's other members, and it goes on where the group was. Ends when interrupted
       await show()
       signal.throwIfAborted()
     } catch (error) {
-      // Where nothing else ends it, being interrupted is how it ends.
+      // An interrupt is the regular end where nothing else ends it.
       if (!signal.aborted || untilEnd || count !== Number.POSITIVE_INFINITY) throw error
     }
     return 0
@@ -61,7 +61,7 @@ group's other members, and it goes on where the group was. Ends when interrupted
           break
         }
         await output.flush()
-        // What has been shown counts as read.
+        // Records that were printed count as read.
         if (groupId !== undefined) await consumer.commit([{ topic, partition, offset: next }])
         if (shown >= count || (untilEnd && (await nothingLeft()))) return
       }

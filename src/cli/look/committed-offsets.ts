@@ -9,7 +9,7 @@ import { partitionFolders } from './data-directory.js'
 /** A group as the records of `__consumer_offsets` leave it. */
 export interface StoredGroup {
   readonly groupId: string
-  /** What is known of its members; undefined for a group that only has offsets. */
+  /** Its members; undefined for a group that only has offsets. */
   metadata: GroupMetadata | undefined
   /** Committed offsets by topic and partition. */
   readonly offsets: Map<string, StoredOffset>

@@ -16,7 +16,7 @@ export async function compactedTopics(directory: string, signal?: AbortSignal): 
       for (const batch of batchesIn(contentOf(join(folder, name)) ?? new Uint8Array(0))) noteCompacted(batch, topics)
     for await (const batch of batchesOf(folder, 0, signal)) noteCompacted(batch, topics)
   } catch {
-    // What is wrong with it is told where it is looked at by itself.
+    // Its own damage is told where it is read by itself.
     signal?.throwIfAborted()
   }
   return topics

@@ -90,7 +90,7 @@ export function topicIdOf(folder: string): string | undefined {
   }
 }
 
-/** Where to begin in a segment to find `offset`: at or before its batch. */
+/** A position at or before the batch of `offset`, from which to search. */
 export function positionBefore(segment: SegmentFile, offset: number): number {
   let position = 0
   const bytes = contentOf(filesBeside(segment).index) ?? new Uint8Array(0)

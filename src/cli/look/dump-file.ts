@@ -102,7 +102,7 @@ async function dumpBatches(path: string, { output, records, json, signal }: Dump
   const rest = await reader.remaining()
   if (rest === 0) return problems
   if (await reader.onlyZerosRemain()) {
-    // Whoever is writing makes room ahead.
+    // A writer makes room ahead of its end.
     const message = `the last ${rest} bytes are zeros: room for what comes`
     await (json ? output.json({ type: 'note', message }) : output.line(`NOTE: position ${reader.position}: ${message}`))
     return problems

@@ -1,6 +1,6 @@
 import { readInt32, readInt64 } from '../../common/bytes.js'
 
-/** What the index files beside a log hold; `src/log` draws their formats. */
+/** Entries of the index files beside a log; `src/log` draws their formats. */
 export interface OffsetIndexEntry {
   readonly offset: number
   readonly position: number

@@ -4,7 +4,7 @@ import { clusterMetadataTopic, groupOffsetsTopic } from '../../metadata/topic-na
 import { controlTypeOf } from '../../record/control-record.js'
 import type { Record } from '../../record/record.js'
 
-/** What a record of one of Kafka's own topics says, or undefined where it is a user's record, or of a kind that is not known here. */
+/** The meaning of a record of one of Kafka's own topics; undefined for a user's record, and for a kind that is not known here. */
 export function meaningOf(topic: string, record: Record, isControl: boolean): object | undefined {
   try {
     if (isControl) return { control: controlTypeOf(record.key) }

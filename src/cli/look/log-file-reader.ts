@@ -10,7 +10,7 @@ const zeros = Buffer.alloc(blockBytes)
  * batches are sound is for others to say.
  */
 export class LogFileReader implements AsyncDisposable {
-  /** Where in the file the next block begins. */
+  /** The position in the file at which the next block begins. */
   position: number
   readonly #file: FileHandle
   readonly #signal: AbortSignal | undefined
@@ -34,7 +34,7 @@ export class LogFileReader implements AsyncDisposable {
   async next(): Promise<Uint8Array> {
     let bytes = await this.#read(blockBytes)
     if (!isStartOfBatch(bytes)) {
-      // Whoever writes the file may have made room ahead of its end, and have filled it meanwhile.
+      // A writer may have made room ahead of its end, and filled it meanwhile.
       if (await this.onlyZerosRemain()) return this.#take(bytes, 0)
       bytes = await this.#read(blockBytes)
     }
@@ -56,7 +56,7 @@ export class LogFileReader implements AsyncDisposable {
     return Math.max(0, (await this.#file.stat()).size - this.position)
   }
 
-  /** Whether only zeros are left, as in a file whose room was taken in advance. */
+  /** True if only zeros are left, as in a file whose room was taken in advance. */
   async onlyZerosRemain(): Promise<boolean> {
     for (let at = this.position; ; ) {
       this.#signal?.throwIfAborted()
@@ -97,7 +97,7 @@ function isStartOfBatch(bytes: Uint8Array): boolean {
   return bytes.length < lengthPrefixBytes || batchSizeAt(bytes, 0) >= headerBytes
 }
 
-/** How many bytes the batches take that are whole, by their sizes. */
+/** The number of bytes that the batches take that are whole, by their sizes. */
 function wholeBatchesIn(bytes: Uint8Array): number {
   let end = 0
   while (end + lengthPrefixBytes <= bytes.length) {

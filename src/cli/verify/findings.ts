@@ -5,7 +5,7 @@ export interface Finding {
   readonly message: string
 }
 
-/** What is wrong, and what is only worth knowing. A file that is damaged all over is not reported all over. */
+/** Faults and notes. At most a few faults are reported of each file. */
 export class Findings {
   readonly problems: Finding[] = []
   readonly notes: Finding[] = []

@@ -52,10 +52,10 @@ export class OffsetIndexCheck implements IndexCheck {
   #entry: OffsetIndexEntry | undefined
   #lastPosition = 0
   #lastBatch = 0
-  /** How far apart two entries are at least; an entry comes as soon as it may. */
+  /** The least distance of two entries; an entry comes as soon as it may. */
   #leastDistance = longWithoutEntry
 
-  /** What is unusual but does no harm goes to `note`. */
+  /** Findings that are unusual but do no harm go to `note`. */
   constructor(bytes: Uint8Array, baseOffset: number, report: Report, note: Report) {
     this.#report = report
     this.#note = note

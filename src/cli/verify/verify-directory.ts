@@ -6,7 +6,7 @@ import { checkpointsIn, partitionFolderAt, partitionFolders } from '../look/data
 import { type Finding, Findings } from './findings.js'
 import { verifyOffsets, verifyPartition, verifyWhole } from './verify-partition.js'
 
-/** What a look through a data directory came to. */
+/** The result of verifying a data directory. */
 export interface DirectoryReport {
   readonly partitions: number
   readonly segments: number
@@ -14,13 +14,13 @@ export interface DirectoryReport {
   readonly records: number
   readonly bytes: number
   readonly problems: readonly Finding[]
-  /** What is unusual but may well be right. */
+  /** Findings that are unusual but may be right. */
   readonly notes: readonly Finding[]
 }
 
 export interface VerifyOptions {
   readonly signal?: AbortSignal
-  /** How long an unfinished batch at the end of a log may take until it is finished, in ms: someone may just be writing it. Default: 200. */
+  /** The time that an unfinished batch at the end of a log may take until it is finished, in ms: someone may just be writing it. Default: 200. */
   readonly patienceMs?: number
 }
 

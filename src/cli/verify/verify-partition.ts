@@ -11,7 +11,7 @@ import { leaderEpochCheckpoint, offsetCheckpoint, topicIdIn } from '../look/chec
 import { contentOf, type PartitionFolder, type SegmentFile, segmentFiles } from '../look/data-directory.js'
 import { type Patience, type SegmentVisitor, verifyBatches, verifySegment } from './verify-segment.js'
 
-/** What the log of a partition came to. */
+/** The result of verifying the log of a partition. */
 export interface PartitionSummary {
   readonly segments: number
   readonly batches: number
@@ -30,13 +30,13 @@ interface Reporter {
   readonly patience: Patience
 }
 
-/** What explains that offsets are missing. */
+/** Reasons for missing offsets. */
 export interface Explanations {
   /** Records before this offset were deleted. */
   readonly logStartOffset: number
   /** Records before this offset were compacted. */
   readonly compactedUpTo: number
-  /** Whether the topic is compacted. */
+  /** True if the topic is compacted. */
   readonly isCompacted: () => Promise<boolean>
 }
 
@@ -98,7 +98,7 @@ class PartitionWalk implements SegmentVisitor {
   #unreadable = 0
   /** Undefined before the first segment. */
   #nextOffset: number | undefined
-  /** Where the batches of the last segment end. */
+  /** The position at which the batches of the last segment end. */
   #endPosition = 0
   readonly #gaps: Gap[] = []
 

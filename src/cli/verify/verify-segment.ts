@@ -10,21 +10,21 @@ import { LogFileReader } from '../look/log-file-reader.js'
 import { isUnreadable, problemOfBatch } from './batch-check.js'
 import { type IndexCheck, MissingIndexCheck, OffsetIndexCheck, TimeIndexCheck, TransactionIndexCheck } from './index-check.js'
 
-/** How long someone who may just be writing is waited for, and until when there is a point in it. */
+/** The time to wait for a possible writer, and the time after which waiting is pointless. */
 export interface Patience {
-  /** How long an unfinished batch at the end may take until it is finished, in ms. */
+  /** The time that an unfinished batch at the end may take until it is finished, in ms. */
   readonly ms: number
   /** Ends the waiting, and all that goes on, by throwing its reason. */
   readonly signal: AbortSignal | undefined
 }
 
-/** What a walk over one `.log` file tells about. */
+/** Callbacks of a walk over one `.log` file. */
 export interface SegmentVisitor {
   /** `file` is the path of the file concerned. */
   problem(file: string, message: string): void
-  /** What is unusual but does no harm. */
+  /** A finding that is unusual but does no harm. */
   note(file: string, message: string): void
-  /** Whether the indexes of a segment that has been walked through have all the entries that they will get. */
+  /** True if the indexes of a segment that has been walked through have all the entries that they will get. */
   readonly isFinished: boolean
   /** The records of a batch could not be looked at: its compression is not to be had here. */
   unreadable(batch: RecordBatch): void
@@ -151,7 +151,7 @@ function indexChecks(segment: SegmentFile, visitor: SegmentVisitor): IndexCheck[
   add(files.index, (bytes, report, note) => new OffsetIndexCheck(bytes, segment.baseOffset, report, note))
   add(files.timeIndex, (bytes, report) => new TimeIndexCheck(bytes, segment.baseOffset, report))
   const reportAborted = (message: string) => visitor.problem(files.transactionIndex, message)
-  // Where nothing was aborted, there is none.
+  // There is none where nothing was aborted.
   checks.push(new TransactionIndexCheck(contentOf(files.transactionIndex) ?? new Uint8Array(0), reportAborted))
   return checks
 }

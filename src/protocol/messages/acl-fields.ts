@@ -11,14 +11,14 @@ export const aclFilter = {
   permissionType: int8()
 }
 
-/** What an ACL is about. */
+/** The resource of an ACL. */
 export const aclResource = {
   resourceType: int8(),
   resourceName: string(),
   patternType: int8({ default: 3 })
 }
 
-/** Whom an ACL allows or forbids what. */
+/** The principal, host, operation and permission of an ACL. */
 export const aclEntry = {
   principal: string(),
   host: string(),

@@ -45,7 +45,7 @@ export class BoundedOutput {
     return error !== undefined && error === this.#error
   }
 
-  /** Whether less than `count` bytes fit before the limit. */
+  /** True if less than `count` bytes fit before the limit. */
   lacks(count: number): boolean {
     return this.length + count > this.#maxBytes
   }

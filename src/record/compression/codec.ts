@@ -1,4 +1,4 @@
-/** How the records of a batch may be compressed. */
+/** The ways to compress the records of a batch. */
 export type CompressionType = 'none' | 'gzip' | 'snappy' | 'lz4' | 'zstd'
 
 /**

@@ -13,7 +13,7 @@ const compressionTypes: readonly CompressionType[] = ['none', 'gzip', 'snappy', 
 const codecs = new Map<CompressionType, Codec>()
 for (const codec of [gzip, snappy, lz4, zstd]) if (codec) codecs.set(codec.type, codec)
 
-/** What reads a compression type. Where the platform cannot write zstd, an optional package may still read it. */
+/** The decoder of a compression type. Where the platform cannot write zstd, an optional package may still read it. */
 export function decoderOf(type: CompressionType): Pick<Codec, 'decompress'> {
   if (type === 'zstd' && !codecs.has('zstd')) {
     const decompress = zstdDecoder()

@@ -46,7 +46,7 @@ function growLastRun(packed: Uint8Array, size: number, content: Uint8Array): num
   return end
 }
 
-/** Where the last sequence of a block starts. */
+/** The start of the last sequence of a block. */
 function lastTokenOf(packed: Uint8Array, size: number): number {
   let position = 0
   for (;;) {

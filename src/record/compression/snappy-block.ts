@@ -14,9 +14,9 @@ const tag = { literal: 0, near: 1, far: 2 } as const
 
 const longestCopy = 64
 const hashBits = 14
-/** Where a hash of four bytes was last seen, relative to the start of the content. Shared: compressing is synchronous. */
+/** The position at which a hash of four bytes was last seen, relative to the start of the content. Shared: compressing is synchronous. */
 const table = new Uint16Array(1 << hashBits)
-/** So many bytes at the end are not searched: a match reads four at once. */
+/** The bytes at the end that are not searched: a match reads four at once. */
 const margin = 15
 
 /** Bytes that `size` bytes of content can take at most. */

@@ -15,7 +15,7 @@ const maxWindowBytes = 32 * 1024 * 1024
 
 let fzstd: Fzstd | undefined
 
-/** Where `node:zlib` has no zstd: decodes by the optional package `fzstd`, or is undefined where that is not installed. */
+/** The decoder of the optional package `fzstd`, for a `node:zlib` without zstd; undefined where that is not installed. */
 export function zstdDecoder(): ((bytes: Uint8Array, maxBytes: number, into?: Uint8Array) => Uint8Array) | undefined {
   fzstd ??= optionalPackage('fzstd') as Fzstd | undefined
   return fzstd && decompress

@@ -8,12 +8,12 @@ import type { HandlePool } from './handle-pool.js'
 import { storageError } from './storage-error.js'
 import type { Tail } from './tail-cache.js'
 
-/** What the files of one storage share. */
+/** State that the files of one storage share. */
 export interface DiskFileSetting {
   readonly handles: HandlePool
   readonly readBuffers: ChunkPool
   readonly newTail: () => Tail
-  /** Whether an append settles only once it is synced. */
+  /** True if an append settles only once it is synced. */
   readonly syncEachAppend: boolean
   /** Throws when another has the directory: before each change, and again before it is acknowledged. */
   readonly expectOwned: () => void
@@ -27,7 +27,7 @@ const maxSyncWriteBytes = 256 * 1024
 /** Likewise for reads, which may have to wait for the disk, so the limit is lower. */
 const maxSyncReadBytes = 64 * 1024
 /**
- * How much of a growing file is filled with zeros at a time, ahead of its end: as much again as there is, between these two. A write into pages that are
+ * The number of bytes by which a growing file is filled with zeros, ahead of its end: as much again as there is, between these two. A write into pages that are
  * there already, in large pieces, takes half of what one takes that has to ask for them; and a sync that finds all blocks in their places two thirds.
  */
 const leastAheadBytes = 4 * 1024
@@ -39,7 +39,7 @@ const zeros = new Uint8Array(mostAheadBytes)
  * that are under way; later ones are refused, since the descriptor, and perhaps the name, belong to another file by then.
  */
 export class DiskFile implements StorageFile {
-  /** Where it is now: a rename moves it. */
+  /** The present path: a rename moves it. */
   path: string
   readonly #setting: DiskFileSetting
   readonly #tail: Tail
@@ -51,7 +51,7 @@ export class DiskFile implements StorageFile {
   #writing: Promise<void> | undefined
   #syncing: Promise<void> | undefined
   #nextSync: Deferred<void> | undefined
-  /** Whether the sync has not begun yet, so that it will cover what is appended now. */
+  /** True if the sync has not begun yet, so that it will cover what is appended now. */
   #isGathering = false
   #failure: Error | undefined
   /** A write that failed may have left something beyond the end. */
@@ -60,7 +60,7 @@ export class DiskFile implements StorageFile {
   #reads = 0
   #unread: Deferred<void> | undefined
   #closing: Promise<void> | undefined
-  /** Whether the descriptor has been given back. */
+  /** True if the descriptor has been given back. */
   #isEnded = false
 
   constructor(path: string, setting: DiskFileSetting) {
@@ -141,7 +141,7 @@ export class DiskFile implements StorageFile {
     if (end <= this.#extendedLength) return
     const filled = this.#extendedLength
     this.#extendedLength = end
-    // What is written at once, an index for instance, needs no more room after it; and what is large brings its own.
+    // A file that is written at once, such as an index, needs no room behind it; a large write brings its own.
     if (position === 0 || end - position >= mostAheadBytes) return
     let unit = leastAheadBytes
     while (unit < mostAheadBytes && 2 * unit <= position) unit *= 2
@@ -289,7 +289,7 @@ export class DiskFile implements StorageFile {
   }
 
   async #syncNow(): Promise<void> {
-    // Those who were woken by the sync before, and append again at once, share this one.
+    // Writers that the previous sync woke, and that append again at once, share this one.
     this.#isGathering = true
     await new Promise<void>(afterLoop)
     this.#isGathering = false
@@ -311,7 +311,7 @@ export class DiskFile implements StorageFile {
       this.#setting.expectOwned()
       return true
     } catch {
-      // What the next owner has written behind the end must stay.
+      // Bytes that the next owner has written behind the end must stay.
       return false
     }
   }

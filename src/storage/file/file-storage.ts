@@ -19,17 +19,17 @@ import { TailCache } from './tail-cache.js'
 
 export interface FileStorageOptions {
   /**
-   * What an acknowledged record survives. Default: `'os'`.
+   * The failure that an acknowledged record survives. Default: `'os'`.
    * - `'os'`: the end of this process, however it comes, but not a power cut: the operating system writes to the disk when it sees fit.
    * - `'interval'`: that, and a power cut but for the last `syncIntervalMs`.
    * - `'always'`: that, and a power cut: a record is acknowledged after `fdatasync`. Producers that wait at the same time share one.
    */
   readonly durability?: 'os' | 'interval' | 'always'
-  /** How long bytes may stay unsynced with durability `'interval'`, in ms. Default: 1000. */
+  /** The time that bytes may stay unsynced with durability `'interval'`, in ms. Default: 1000. */
   readonly syncIntervalMs?: number
-  /** How many files are kept open at once; there may be any number of segments. Default: 512. */
+  /** The most files that are kept open at once; there may be any number of segments. Default: 512. */
   readonly maxOpenFiles?: number
-  /** How much memory holds the ends of the files being written, for those who read right behind, in bytes. Default: 32 MiB. */
+  /** The memory for the ends of files being written, from which readers near the end are served, in bytes. Default: 32 MiB. */
   readonly tailCacheBytes?: number
   /** Permissions of new files. Default: `0o600`. */
   readonly fileMode?: number
@@ -37,17 +37,17 @@ export interface FileStorageOptions {
   readonly folderMode?: number
   /** Looks without touching: takes no lock, so that it may look at what another process has open; writes are refused. Default: `false`. */
   readonly readOnly?: boolean
-  /** How often the owner of the directory writes a sign of life to the file `.lock`, in ms. Default: 1000. */
+  /** The interval at which the owner of the directory writes a heartbeat to the file `.lock`, in ms. Default: 1000. */
   readonly lockHeartbeatIntervalMs?: number
   /**
-   * How long an owner without a sign of life keeps the directory, in ms; at least twice the
+   * The time that an owner without a sign of life keeps the directory, in ms; at least twice the
    * heartbeat's interval. It counts only where nothing else tells whether the owner lives: in
    * another container or on another host, without a lock in the kernel. The next owner honours what
    * this one has set. Default: 10,000.
    */
   readonly lockSessionTimeoutMs?: number
   /**
-   * Whether to hold a lock in the kernel as well, by the package `fs-native-extensions` where it is
+   * True to hold a lock in the kernel as well, by the package `fs-native-extensions` where it is
    * installed. Set it to false where the locks of the file system do not work. Default: `true`.
    */
   readonly kernelLock?: boolean
@@ -157,12 +157,12 @@ export class FileStorage implements Storage {
     }
   }
 
-  /** Whether it was opened read-only, or has lost its directory to another owner. */
+  /** True if it was opened read-only, or has lost its directory to another owner. */
   get readOnly(): boolean {
     return this.#options.readOnly || this.#lost !== undefined
   }
 
-  /** How the directory is held: by a lock in the kernel, or by a heartbeat alone; undefined while it is not held. */
+  /** The kind of lock on the directory: a lock in the kernel, or by a heartbeat alone; undefined while it is not held. */
   get lockKind(): 'kernel' | 'heartbeat' | undefined {
     return this.#lock?.kind
   }
@@ -223,7 +223,7 @@ export class FileStorage implements Storage {
     expectString('name', name)
     const path = this.#pathToWrite(name)
     try {
-      // Who has it open may go on reading, so its descriptor must not be closed and opened again.
+      // A reader that has it open may go on reading, so its descriptor must not be closed and opened again.
       for (const file of this.#files.at(path)) this.#handles.keep(file)
       await rm(path, { recursive: true, force: true })
       this.#removeEmptyFolder(dirname(path))

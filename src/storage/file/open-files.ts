@@ -33,7 +33,7 @@ export class OpenFiles implements Iterable<DiskFile> {
     return [...files].filter(file => file.path === path || file.path.startsWith(path + sep))
   }
 
-  /** What was at one path is at another. */
+  /** Moves entries from one path to another. */
   move(path: string, target: string): void {
     for (const file of this.at(path)) {
       this.delete(file)

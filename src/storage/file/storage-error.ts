@@ -1,6 +1,6 @@
 import { KafkaError } from '../../errors.js'
 
-/** What the operating system refused, as an error that names the file and keeps the reason. */
+/** Makes an error of the operating system one that names the file and keeps the reason. */
 export function storageError(action: string, path: string, cause: unknown): KafkaError {
   const reason = cause instanceof Error ? cause.message : String(cause)
   return new KafkaError('STORAGE_FAILED', `${action} \`${path}\` failed: ${reason}`, { cause })

@@ -61,7 +61,7 @@ export class TailCache {
 export class Tail {
   readonly #cache: TailCache
   #chunks: Chunk[] = []
-  /** What was added since anybody read here. */
+  /** The number of bytes added since the last read. */
   #unreadBytes = 0
 
   constructor(cache: TailCache) {
@@ -97,7 +97,7 @@ export class Tail {
     this.#unreadBytes = 0
     for (const chunk of this.#chunks) {
       if (position < chunk.start || position >= chunk.start + chunk.used) continue
-      // What was transferred against the rules is still on the disk.
+      // A chunk that a borrower transferred is still on the disk.
       if (chunk.bytes.length === 0) break
       const from = position - chunk.start
       chunk.readers++

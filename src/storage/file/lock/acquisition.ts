@@ -16,11 +16,11 @@ const draftPrefix = `${lockName}.draft-`
 /** A holder of which the system does not tell whether it lives: only its silence can. */
 export interface Doubt {
   readonly lock: FoundLock
-  /** Whether it was killed, and the system is about to tell that it is gone. */
+  /** True if it was killed, and the system is about to tell that it is gone. */
   readonly isEnding: boolean
-  /** How long it has been silent for certain, in ms. */
+  /** The time that it has been silent for certain, in ms. */
   readonly silentMs: number
-  /** How long it may be silent, in ms. */
+  /** The time that it may be silent, in ms. */
   readonly honouredMs: number
 }
 
@@ -127,7 +127,7 @@ export class Acquisition {
     return true
   }
 
-  /** Whether the line is as it was, with the claim at its end. */
+  /** True if the line is as it was, with the claim at its end. */
   #isNext(draft: LockDraft, line: readonly FoundLock[]): boolean {
     const now = this.#line()
     return now.length === line.length + 1 && line.every((lock, i) => now[i].state === lock.state) && now.at(-1)?.id === draft.record.id
@@ -143,7 +143,7 @@ export class Acquisition {
     }
   }
 
-  /** Whether nobody can have written here: without a lock, somebody may have removed it by hand. */
+  /** True if nobody can have written here: without a lock, somebody may have removed it by hand. */
   #isEmpty(): boolean {
     return readdirSync(this.#setting.directory).every(name => name.startsWith(lockName))
   }
@@ -180,7 +180,7 @@ export class Acquisition {
     return { lock, isEnding, silentMs: this.#silenceOf(record), honouredMs: record.sessionTimeoutMs ?? sessionTimeoutMs }
   }
 
-  /** How long a holder has been silent, by the clock of the kernel, if it shares that. */
+  /** The time that a holder has been silent, by the clock of the kernel, if it shares that. */
   #silenceOf(record: LockRecord): number {
     const now = kernelMs()
     const { beatAt, timeNamespace } = record
@@ -188,7 +188,7 @@ export class Acquisition {
     return sharesClock && beatAt !== undefined && now !== undefined ? Math.max(0, now - beatAt) : 0
   }
 
-  /** How long a file has not been written to, by the clock that stamps the files there. */
+  /** The time that a file has not been written to, by the clock that stamps the files there. */
   #ageOf({ stats }: FoundLock): number {
     const draft = this.#draft()
     try {

@@ -16,11 +16,11 @@ import { encodeLockRecord, type LockRecord } from './lock-record.js'
 export interface DirectoryLockOptions {
   /** Permissions of the lock file. */
   readonly fileMode: number
-  /** How often the holder gives a sign of life, in ms. */
+  /** The interval of the holder's heartbeat, in ms. */
   readonly heartbeatIntervalMs: number
-  /** How long a holder may be silent, where nothing else tells whether it lives, in ms. */
+  /** The time that a holder may be silent, where nothing else tells whether it lives, in ms. */
   readonly sessionTimeoutMs: number
-  /** Whether to take a lock in the kernel as well, where that can be had. */
+  /** True to take a lock in the kernel as well, where that can be had. */
   readonly kernelLock: boolean
   /** Is told once when the lock is lost. */
   readonly onLost: (error: KafkaError) => void
@@ -124,7 +124,7 @@ export class DirectoryLock {
     if (now - this.#seenAt > seenForMs) this.#look(now)
   }
 
-  /** Whether the lock is held; false also once it was released. */
+  /** True if the lock is held; false also once it was released. */
   get isHeld(): boolean {
     try {
       this.expectHeld()

@@ -19,7 +19,7 @@ export interface FoundLock {
   /** Undefined where the file says nothing: it is empty, cut short or damaged. */
   readonly record: LockRecord | undefined
   readonly stats: BigIntStats
-  /** Whether the kernel keeps a lock on it for somebody; undefined where that cannot be told. */
+  /** True if the kernel keeps a lock on it for somebody; undefined where that cannot be told. */
   readonly isKernelLocked: boolean | undefined
   /** The same for as long as the holder is the same. */
   readonly id: string
@@ -52,7 +52,7 @@ export function findLock(path: string, kernelLocks: KernelLocks | undefined): Fo
 /** `unsure`: only silence tells that the holder is gone. `ending`: it was killed, and is about to be gone. */
 export type Verdict = 'alive' | 'ending' | 'dead' | 'unsure'
 
-/** Whether the holder of a lock lives, by all that the system tells. */
+/** True if the holder of a lock lives, by all that the system tells. */
 export function verdictOn({ record, stats, path, isKernelLocked }: FoundLock, self: ThreadIdentity): Verdict {
   if (isKernelLocked) return record && sharesPids(record, self) && stateOfThread(record) === 'ending' ? 'ending' : 'alive'
   if (!record) return 'unsure'
@@ -70,7 +70,7 @@ export function verdictOn({ record, stats, path, isKernelLocked }: FoundLock, se
   return record.pid === self.pid && record.worker === self.worker ? 'alive' : 'unsure'
 }
 
-/** Whether the lock was written to this file: a copy of it says nothing about the copied directory. */
+/** True if the lock was written to this file: a copy of it says nothing about the copied directory. */
 function verdictOnPlace({ place, ...record }: LockRecord, stats: BigIntStats, path: string, self: ThreadIdentity): Verdict {
   if (!place) return 'alive'
   const isSameFile = place.ino === String(stats.ino)
@@ -95,9 +95,9 @@ function verdictOf(state: ThreadState): Verdict {
 }
 
 interface FileSystemTraits {
-  /** Whether only one kernel at a time can have it mounted. */
+  /** True if only one kernel at a time can have it mounted. */
   readonly isOfOneKernel: boolean
-  /** Whether a file has one inode number, whoever looks. */
+  /** True if a file has one inode number, whoever looks. */
   readonly keepsInodes: boolean
 }
 

@@ -24,7 +24,7 @@ export class KernelLocks {
     return loaded.locks && new KernelLocks(loaded.locks)
   }
 
-  /** Whether the file now belongs to this descriptor; false also where the file system has no locks. */
+  /** True if the file now belongs to this descriptor; false also where the file system has no locks. */
   lock(fd: number): boolean {
     try {
       return this.#locks.tryLock(fd, offset, length)
@@ -33,10 +33,10 @@ export class KernelLocks {
     }
   }
 
-  /** Whether another descriptor has the lock; undefined where that cannot be told. */
+  /** True if another descriptor has the lock; undefined where that cannot be told. */
   isLocked(fd: number): boolean | undefined {
     try {
-      // Those who look at the same time do not exclude each other.
+      // Processes that only look do not exclude each other.
       if (!this.#locks.tryLock(fd, offset, length, { shared: true })) return true
       this.#locks.unlock(fd, offset, length)
       return false

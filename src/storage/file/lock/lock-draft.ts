@@ -56,7 +56,7 @@ export class LockDraft {
     }
   }
 
-  /** Where the file system has no hard links, others may see the file before it is whole: they wait until it is. */
+  /** Others may see the file before it is whole, on a file system without hard links: they wait until it is. */
   #createAt(path: string): boolean {
     try {
       const file = this.#create(path)
@@ -85,7 +85,7 @@ export class LockDraft {
     }
   }
 
-  /** Whether this file is the one at `path`. */
+  /** True if this file is the one at `path`. */
   isAt(path: string): boolean {
     return isFileAt(path, this.record.place as LockPlace)
   }

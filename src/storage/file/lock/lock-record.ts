@@ -13,15 +13,15 @@ export interface LockRecord extends ThreadIdentity {
   /** When the directory was acquired, as an ISO date. */
   readonly since?: string
   readonly place?: LockPlace
-  /** Whether the kernel keeps a lock on this file for as long as the holder lives. */
+  /** True if the kernel keeps a lock on this file for as long as the holder lives. */
   readonly isKernelLocked: boolean
-  /** How long the holder may be silent until it is taken for dead, in ms. */
+  /** The time that the holder may be silent until it is taken for dead, in ms. */
   readonly sessionTimeoutMs?: number
   /** Goes up with each sign of life. */
   readonly beat: number
   /** The kernel's monotonic clock at the last sign of life, in ms. */
   readonly beatAt?: number
-  /** Whether the holder has closed the directory in order. */
+  /** True if the holder has closed the directory in order. */
   readonly isReleased: boolean
 }
 
@@ -38,7 +38,7 @@ export function encodeLockRecord(record: LockRecord): Uint8Array {
 export function decodeLockRecord(text: string): LockRecord | undefined {
   let value: Record<string, unknown>
   try {
-    // What somebody has added behind it is not the holder's.
+    // Text that was added behind it is not the holder's.
     value = JSON.parse(text.slice(0, recordBytes))
   } catch {
     return undefined

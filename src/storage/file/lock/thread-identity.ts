@@ -37,7 +37,7 @@ export function thisThread(): ThreadIdentity {
   }
 }
 
-/** Whether both are in the same pid namespace of the same boot, so that one can look for the other by its pid. */
+/** True if both are in the same pid namespace of the same boot, so that one can look for the other by its pid. */
 export function sharesPids(a: ThreadIdentity, b: ThreadIdentity): boolean {
   return sharesKernel(a, b) && a.pidNamespace !== undefined && a.pidNamespace === b.pidNamespace
 }
