@@ -385,8 +385,10 @@ export class LocalBroker implements Node {
    */
   change<R>(decide: () => MetadataDecision<R>, afterwards?: (response: R) => Promise<void>): Promise<R> {
     const changed = this.#changes.then(async () => {
+      const hindrance = await this.#directory.forgetDeleted().then(() => undefined, storageError)
       const decided = await this.#metadataHost.run(() => {
         const { response, records } = decide()
+        if (hindrance && records.some(beginsLogs)) throw hindrance
         const own = records.filter(isOwnRecord)
         const committed = async () => {
           for (const record of own) this.metadata.replay(record)
@@ -511,6 +513,15 @@ const unexpected = errorNumber('UNKNOWN_SERVER_ERROR')
 const storageFailed = errorNumber('KAFKA_STORAGE_ERROR')
 const unknownTopic = errorNumber('UNKNOWN_TOPIC_OR_PARTITION')
 const unknownTopicId = errorNumber('UNKNOWN_TOPIC_ID')
+
+function beginsLogs({ type }: MetadataRecord): boolean {
+  return type === 'topic' || type === 'partition'
+}
+
+function storageError(cause: unknown): KafkaError {
+  const reason = cause instanceof Error ? cause.message : String(cause)
+  return new KafkaError('KAFKA_STORAGE_ERROR', `Logs that were deleted could not be taken out of the checkpoints: ${reason}`, { cause })
+}
 
 function closedError(): KafkaError {
   return new KafkaError('CLOSED', 'The broker is closed')

@@ -6,7 +6,7 @@ import { turnsOf } from '../common/turns.js'
 import { KafkaError } from '../errors.js'
 import { encodeOffsets, offsetsByFolder, type PartitionOffsets, readOffsets } from '../log/checkpoint.js'
 import { damagedLines } from '../log/damage.js'
-import { recoveryPointFile } from '../log/file-names.js'
+import { cleanerFile, highWatermarkFile, logStartFile, recoveryPointFile } from '../log/file-names.js'
 import { Log } from '../log/log.js'
 import { compacts } from '../log/log-options.js'
 import type { LogOpenOptions } from '../log/log-types.js'
@@ -17,9 +17,6 @@ import { Housekeeping } from './housekeeping.js'
 import { isDamagedCopy, partitionMetadata, readPartitionMetadata } from './partition-metadata.js'
 
 const cleanMarker = '.kafka_cleanshutdown'
-const logStartFile = 'log-start-offset-checkpoint'
-const highWatermarkFile = 'replication-offset-checkpoint'
-const cleanerFile = 'cleaner-offset-checkpoint'
 const partitionMetadataFile = 'partition.metadata'
 
 /** As often as Kafka writes them. */
@@ -54,11 +51,14 @@ export class LogDirectory {
   #names = new Set<string>()
   #isClean = false
   #isStarted = false
-  #recoveryPoints: PartitionOffsets | undefined
+  #recoveryPoints: Map<string, number> | undefined
   /** Whether lines of that checkpoint could not be read. */
   #lacksRecoveryPoints = false
-  #startOffsets: PartitionOffsets = new Map()
-  #dirtyOffsets: PartitionOffsets = new Map()
+  #startOffsets = new Map<string, number>()
+  #dirtyOffsets = new Map<string, number>()
+  #highWatermarks = new Map<string, number>()
+  /** Whether the checkpoints on the disk may still name logs that were deleted. */
+  #nameDeleted = false
   #timers: Housekeeping[] = []
   #writing: Promise<void> = Promise.resolve()
 
@@ -83,6 +83,7 @@ export class LogDirectory {
     this.#recoveryPoints = await this.#readCheckpoint(recoveryPointFile)
     this.#startOffsets = (await this.#readCheckpoint(logStartFile)) ?? new Map()
     this.#dirtyOffsets = (await this.#readCheckpoint(cleanerFile)) ?? new Map()
+    this.#highWatermarks = (await this.#readCheckpoint(highWatermarkFile)) ?? new Map()
     if (this.#storage.readOnly) return
     if (this.#isClean) {
       await this.#storage.remove(cleanMarker)
@@ -131,15 +132,19 @@ export class LogDirectory {
       return this.#keep(folder, Log.stopped(this.#storage, folder, error, options))
     }
     const isForeign = foreignId !== undefined
-    if (isForeign) this.#strays.push(await this.#setAside(folder))
+    if (isForeign) {
+      this.#strays.push(await this.#setAside(folder))
+      this.#forget(folder)
+    }
     const recoveryPoint = isForeign ? 0 : this.#recoveryPointOf(folder)
     const log = await this.#openFiles(folder, {
       ...options,
       isClean: this.#isClean && !isForeign,
       recoveryPoint,
       saveRecoveryPoint: this.#save,
-      logStartOffset: isForeign ? 0 : this.#startOffsets.get(folder),
-      firstDirtyOffset: isForeign ? undefined : this.#dirtyOffsets.get(folder)
+      logStartOffset: this.#startOffsets.get(folder),
+      firstDirtyOffset: this.#dirtyOffsets.get(folder),
+      highWatermark: this.#highWatermarks.get(folder)
     })
     if (topicId !== undefined) await this.#noteTopicId(folder, topicId)
     return this.#keep(folder, log)
@@ -172,14 +177,22 @@ export class LogDirectory {
   /** Ends logs and removes their files, which may take until after the call. */
   async deleteLogs(folders: readonly string[]): Promise<void> {
     const left: string[] = []
+    const logs = folders.map(folder => this.#logs.get(folder))
+    this.#nameDeleted = true
+    for (const folder of folders) {
+      this.#logs.delete(folder)
+      this.#names.delete(folder)
+      this.#forget(folder)
+    }
     // That a topic is gone must be known for certain before its folders are.
     if (this.#storage.durable) await this.#logs.get(metadataFolder)?.sync()
     const turns = turnsOf(this.#parts.clock)
+    for (const log of logs) {
+      await turns.yieldWhenOver()
+      await log?.close({ timeoutMs: unlimited })
+    }
     for (const folder of folders) {
       await turns.yieldWhenOver()
-      await this.#logs.get(folder)?.close({ timeoutMs: unlimited })
-      this.#logs.delete(folder)
-      this.#names.delete(folder)
       if (!this.#storage.durable) await this.#storage.remove(folder)
       else if ((await this.#storage.list(folder)).length > 0) {
         const target = this.#nameFor(folder, 'delete')
@@ -189,9 +202,19 @@ export class LogDirectory {
     }
     if (!this.#storage.durable) return
     await this.#storage.syncFolder('')
-    // A topic of this name that comes later must not be taken for the one that was deleted.
-    await this.writeCheckpoints()
+    await this.forgetDeleted()
     for (const folder of left) this.#removeLater(folder)
+  }
+
+  /** Takes deleted logs out of the checkpoints on the disk, which must be done before there is another log of their name: they do not tell the two apart. */
+  async forgetDeleted(): Promise<void> {
+    if (!this.#nameDeleted) return
+    await this.writeCheckpoints()
+    this.#nameDeleted = false
+  }
+
+  #forget(folder: string): void {
+    for (const offsets of [this.#recoveryPoints, this.#startOffsets, this.#dirtyOffsets, this.#highWatermarks]) offsets?.delete(folder)
   }
 
   /** Sets aside the folders of partitions that nobody knows, as Kafka does; called when all that are known are open. Returns their new names. */
@@ -204,8 +227,8 @@ export class LogDirectory {
       strays.push(await this.#setAside(name))
     }
     // What the checkpoints say of logs that are gone must not be taken for what new ones of their names have.
-    const checkpoints = [this.#recoveryPoints ?? new Map(), this.#startOffsets, this.#dirtyOffsets]
-    const areKnown = checkpoints.every(offsets => [...offsets.keys()].every(folder => this.#logs.has(folder)))
+    const checkpoints = [this.#recoveryPoints, this.#startOffsets, this.#dirtyOffsets, this.#highWatermarks]
+    const areKnown = checkpoints.every(offsets => [...(offsets?.keys() ?? [])].every(folder => this.#logs.has(folder)))
     if (!areKnown || hasForeign) await this.writeCheckpoints()
     return strays
   }
@@ -229,10 +252,11 @@ export class LogDirectory {
             : log.gapsEndOffset
         if (firstDirty > 0 || compacts(log.options)) dirty.set(folder, firstDirty)
       }
+      // First, so that none of the others is ever beyond it.
+      await this.#writeHighWatermarks()
       await this.#writeCheckpoint(recoveryPointFile, points)
       await this.#writeCheckpoint(logStartFile, starts)
       await this.#writeCheckpoint(cleanerFile, dirty)
-      await this.#writeHighWatermarks()
     })
   }
 
@@ -344,7 +368,7 @@ export class LogDirectory {
     this.#removals.add(removal)
   }
 
-  async #readCheckpoint(name: string): Promise<PartitionOffsets | undefined> {
+  async #readCheckpoint(name: string): Promise<Map<string, number> | undefined> {
     if (!this.#names.has(name)) return undefined
     const bytes = await readSmallFile(this.#storage, name)
     // Kafka begins these with nothing in them; the others have something once it was closed.
@@ -359,7 +383,10 @@ export class LogDirectory {
 
   async #writeHighWatermarks(): Promise<void> {
     const highWatermarks = new Map<string, number>()
-    for (const [folder, log] of this.#logs) if (!log.isStopped) highWatermarks.set(folder, log.highWatermark)
+    for (const [folder, log] of this.#logs) {
+      const offset = log.isStopped ? this.#highWatermarks.get(folder) : log.highWatermark
+      if (offset !== undefined) highWatermarks.set(folder, offset)
+    }
     await this.#writeCheckpoint(highWatermarkFile, highWatermarks)
   }
 

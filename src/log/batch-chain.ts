@@ -57,6 +57,12 @@ export class BatchChain {
     if (!this.mayLackBefore(offset)) this.#gapsEnd = offset
   }
 
+  /** What was said of compaction beyond the end of the log is wrong. */
+  endsAt(offset: number): void {
+    this.compactedUpTo = undefined
+    this.#gapsEnd = Math.min(this.#gapsEnd, offset)
+  }
+
   get areEpochsSure(): boolean {
     return this.#areEpochsSure
   }

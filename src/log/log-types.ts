@@ -19,6 +19,11 @@ export interface LogOpenOptions extends LogOptions {
   readonly isClean?: boolean
   /** All below this offset was synced, so that a crash cannot have damaged it. Default: not known. */
   readonly recoveryPoint?: number
+  /**
+   * A high watermark that the log once had: it tells whether a recovery point or a start behind the end of the log is wrong, or records are gone. Default:
+   * not known, and records are gone then.
+   */
+  readonly highWatermark?: number
   /** Records below this offset were compacted before the log was last closed. Default: `logStartOffset`, so that all of it is looked at again. */
   readonly firstDirtyOffset?: number
   /** Called a moment after a segment has ended and the next one begun, at `baseOffset`. What it throws becomes a warning of the process. */

@@ -20,6 +20,7 @@ import type { Dirtiness } from './compaction/dirtiness.js'
 import { DamageReports, damageError } from './damage.js'
 import { confirmEpochs } from './epoch-check.js'
 import { exclusively } from './exclusively.js'
+import { cleanerFile, logStartFile } from './file-names.js'
 import type { LeaderEpochs } from './leader-epochs.js'
 import { append } from './log-append.js'
 import { applyRetention, deleteRecordsBefore, removeBefore } from './log-deletion.js'
@@ -38,7 +39,7 @@ import { type LogParts, LogState } from './log-state.js'
 import { cutUnwritten, startAnew, truncateTo } from './log-truncation.js'
 import type { AppendInfo, AppendOptions, LogOpenOptions, ReadOptions } from './log-types.js'
 import type { ProducerState } from './producer-state.js'
-import { openSegments, openUpToDamage, type RecoveryReport } from './recovery.js'
+import { type Opening, openSegments, openUpToDamage, type RecoveryReport } from './recovery.js'
 import type { Segment } from './segment.js'
 import type { SegmentRead } from './segment-reader.js'
 import { offsetOfMaxTimestamp, offsetOfTimestamp, type TimestampedOffset } from './timestamp-lookup.js'
@@ -88,17 +89,19 @@ export class Log {
     expectLogPlace(storage, folder)
     expectOpenOptions(openOptions)
     const options = optionsIn(openOptions, storage)
-    const { clock = systemClock, logStartOffset = 0, recoveryPoint, isClean = false } = openOptions
+    const { clock = systemClock, logStartOffset = 0, recoveryPoint, highWatermark, isClean = false } = openOptions
     if (storage.prepare) await storage.prepare()
     const mayChange = !storage.readOnly
     const parts = partsOf(storage, folder, openOptions, options)
     const files = await lookIntoFolder(storage, folder, mayChange)
-    const opening = { storage, folder, files, options, ...parts, now: clock.now(), isClean, recoveryPoint, mayChange }
+    const opening = { storage, folder, files, options, ...parts, now: clock.now(), isClean, recoveryPoint, highWatermark, mayChange }
     const { segments, report, trusted } = await openSegments(opening)
+    const start = believedStart(opening, segments, logStartOffset)
+    if (segments.length > 0) forgetCompactionBeyond(segments[segments.length - 1].nextOffset, opening)
     const log = new Log(new LogState(storage, folder, openOptions, options, segments, parts), report)
     try {
-      if (isClean && segments.length > 0) expectToReach(segments[segments.length - 1], logStartOffset)
-      await begin(log.#state, report, logStartOffset, isClean && report.batches === 0 ? segments.length : trusted)
+      if (isClean && segments.length > 0) expectToReach(segments[segments.length - 1], start)
+      await begin(log.#state, report, start, isClean && report.batches === 0 ? segments.length : trusted)
       return log
     } catch (error) {
       log.#state.failures.end(error)
@@ -471,9 +474,10 @@ function isGone(error: unknown): boolean {
 
 /** What the segments of a log share. */
 function partsOf(storage: Storage, folder: string, openOptions: LogOpenOptions, options: CompleteLogOptions): LogParts {
-  const { logStartOffset = 0, recoveryPoint, firstDirtyOffset: compactedUpTo, onDamage } = openOptions
+  const { logStartOffset = 0, recoveryPoint, highWatermark, firstDirtyOffset: compactedUpTo, onDamage } = openOptions
   expectInteger('logStartOffset', logStartOffset, 0)
   if (recoveryPoint !== undefined) expectInteger('recoveryPoint', recoveryPoint, 0)
+  if (highWatermark !== undefined) expectInteger('highWatermark', highWatermark, 0)
   if (compactedUpTo !== undefined) expectInteger('firstDirtyOffset', compactedUpTo, 0)
   const damage = new DamageReports(onDamage)
   const history = new LogHistory(storage, folder, damage, openOptions.producerRoom)
@@ -490,6 +494,7 @@ function optionsIn(openOptions: LogOpenOptions, storage: Storage): CompleteLogOp
     autoHighWatermark,
     logStartOffset,
     recoveryPoint,
+    highWatermark,
     isClean,
     firstDirtyOffset,
     onRoll,
@@ -503,6 +508,25 @@ function optionsIn(openOptions: LogOpenOptions, storage: Storage): CompleteLogOp
     ...options
   } = openOptions
   return completeLogOptions(options, storage.durable ? durableLogDefaults : memoryLogDefaults)
+}
+
+/** Where a log starts: no record behind its high watermark can have been deleted, so that a start behind that and the end of the log is wrong. */
+function believedStart({ folder, highWatermark, chain }: Opening, segments: readonly Segment[], logStartOffset: number): number {
+  const end = segments.at(-1)?.nextOffset ?? 0
+  if (logStartOffset <= Math.max(end, highWatermark ?? logStartOffset)) return logStartOffset
+  const reason = `it says that ${folder} starts at offset ${logStartOffset}, its log ends at ${end}`
+  chain.damage.tell(damageError({ file: logStartFile, reason }))
+  chain.startOffset = 0
+  return 0
+}
+
+/** Nothing behind its end was compacted in a log. What is before it is looked at again, as in Kafka. */
+function forgetCompactionBeyond(end: number, { folder, chain }: Opening): void {
+  const { compactedUpTo = 0 } = chain
+  if (compactedUpTo <= end) return
+  const reason = `it says that ${folder} was compacted up to offset ${compactedUpTo}, its log ends at ${end}`
+  chain.damage.tell(damageError({ file: cleanerFile, reason }))
+  chain.endsAt(end)
 }
 
 /** Only a power cut can take records away that come after deleted ones, so a start beyond the end is wrong where there was none. */

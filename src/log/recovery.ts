@@ -43,6 +43,8 @@ export interface Opening {
   readonly isClean: boolean
   /** All before this offset was synced; undefined when that is not known. */
   readonly recoveryPoint: number | undefined
+  /** A high watermark that the log once had; undefined when none is known. */
+  readonly highWatermark?: number | undefined
   readonly mayChange: boolean
 }
 
@@ -65,7 +67,14 @@ export async function openSegments(opening: Opening): Promise<Opened> {
   const segments: Segment[] = []
   try {
     await openFiles(opening, segments)
-    return (opening.isClean && (await takeAsItIs(opening, segments))) || (await recover(opening, segments))
+    if (opening.isClean) {
+      const taken = await takeAsItIs(opening, segments)
+      if (taken) return taken
+    }
+    const recoveryPoint = believedRecoveryPoint(opening, segments)
+    const opened = await recover({ ...opening, recoveryPoint }, segments)
+    tellWrongRecoveryPoint(opening, opened.segments)
+    return opened
   } catch (error) {
     await Promise.allSettled(segments.map(async ({ file }) => file.close()))
     throw error
@@ -101,6 +110,24 @@ export async function openUpToDamage(opening: Opening, damage: KafkaError): Prom
     await Promise.allSettled(segments.map(async ({ file }) => file.close()))
     throw error
   }
+}
+
+/**
+ * Up to where a log is safe, as far as there is reason to believe it: a log without a trace of records never had any, so that the offset is that of another
+ * log, and one that is behind the high watermark may be anything.
+ */
+function believedRecoveryPoint({ recoveryPoint, highWatermark, files }: Opening, segments: readonly Segment[]): number | undefined {
+  if (recoveryPoint === undefined) return undefined
+  const isUntouched = segments.length > 0 && segments.every(({ file }) => file.length === 0)
+  if (isUntouched && files.snapshots.length === 0 && !files.hasLeaderEpochs) return 0
+  return Math.min(recoveryPoint, highWatermark ?? recoveryPoint)
+}
+
+function tellWrongRecoveryPoint({ folder, recoveryPoint = 0, chain }: Opening, segments: readonly Segment[]): void {
+  const end = segments.at(-1)?.nextOffset ?? 0
+  if (end >= recoveryPoint) return
+  const reason = `it says that ${folder} was safe up to offset ${recoveryPoint}, its log ends at ${end}`
+  chain.damage.tell(damageError({ file: recoveryPointFile, reason }))
 }
 
 /** Opens a log that was closed in order. Returns undefined when it is not whole after all. */

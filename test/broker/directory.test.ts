@@ -431,6 +431,8 @@ describe('a text file of a directory with one damaged line', () => {
     const file = join(directory, 'log-start-offset-checkpoint')
     const before = text(file)
     writeFileSync(file, before.replace('orders 0 2', 'orders 0 6'))
+    // Where the high watermark is not known, the records may be those that are wrong.
+    rmSync(join(directory, 'replication-offset-checkpoint'))
     for (let i = 0; i < 2; i++) {
       const again = await open(directory)
       expect(again.events).toMatchObject([['partitionStopped', { topic: 'orders', error: { file: `orders-0/${firstLog}` } }]])
@@ -441,6 +443,42 @@ describe('a text file of a directory with one damaged line', () => {
     expect(await fetch(mended.client, 'orders', [0], { offset: 2 })).toMatchObject([{ values: ['a', 'b', 'c'] }])
     await mended.close()
   })
+
+  for (const isClean of [true, false]) {
+    const lines = [
+      ['recovery-point-offset-checkpoint', 'orders 0 3', 'orders 0 9', 'it says that orders-0 was safe up to offset 9, its log ends at 3'],
+      ['log-start-offset-checkpoint', 'orders 0 2', 'orders 0 6', 'it says that orders-0 starts at offset 6, its log ends at 3'],
+      [
+        'cleaner-offset-checkpoint',
+        '0\n0\n',
+        '0\n1\norders 0 8\n',
+        'it says that orders-0 was compacted up to offset 8, its log ends at 3'
+      ],
+      ['replication-offset-checkpoint', 'orders 0 3', 'orders 0 9', undefined],
+      ['replication-offset-checkpoint', 'orders 0 3', 'orders 0 0', undefined]
+    ] as const
+    it.each(lines)(
+      `is passed over where it does not fit its log: %s, ${isClean ? 'closed in order' : 'left by a crash'}`,
+      async (name, line, wrong, reason) => {
+        const directory = await twoTopics()
+        if (!isClean) rmSync(join(directory, '.kafka_cleanshutdown'))
+        const file = join(directory, name)
+        expect(text(file)).toContain(line)
+        writeFileSync(file, text(file).replace(line, wrong))
+        for (let i = 0; i < 2; i++) {
+          const again = await open(directory)
+          const told = again.events.filter(([event]) => event === 'error' || event === 'partitionStopped')
+          const error = { code: 'CORRUPT_MESSAGE', file: name, message: expect.stringContaining(`${reason}`) }
+          expect(told).toMatchObject(reason !== undefined && i === 0 ? [['error', { error }]] : [])
+          const start = name.startsWith('log-start') ? 0 : 2
+          expect(starts(again)).toEqual([2, start])
+          expect(await fetch(again.client, 'orders', [0], { offset: 2 })).toMatchObject([{ error: 'NONE', values: ['a', 'b', 'c'] }])
+          if (i === 1) expect(await produce(again.client, 'orders', 0, batch('d'))).toMatchObject({ error: 'NONE', baseOffset: 3 })
+          await again.close()
+        }
+      }
+    )
+  }
 
   it.each([
     ['version: 0', 'version: 1'],

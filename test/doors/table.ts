@@ -558,6 +558,7 @@ export const doors: readonly Door[] = [
         logStartOffset: ms,
         isClean: opt(flag),
         recoveryPoint: ms,
+        highWatermark: ms,
         firstDirtyOffset: ms,
         onRoll: opt(func),
         saveRecoveryPoint: opt(func),
