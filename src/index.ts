@@ -4,6 +4,14 @@
 export type { Acl, AclFilter, AclResource, NewAcl } from './admin/acls.js'
 export { Admin, type AdminParts, type ClusterDescription } from './admin/admin.js'
 export type { AdminCallOptions, AdminOptions } from './admin/admin-options.js'
+export type {
+  AlterClientQuotasOptions,
+  ClientQuotaAlteration,
+  ClientQuotaEntity,
+  ClientQuotaFilter,
+  ClientQuotaKey,
+  ClientQuotas
+} from './admin/client-quotas.js'
 export type { AlterConfigsOptions, ConfigChanges, ConfigEntry, ConfigResource, ConfigSource } from './admin/configs.js'
 export type { GroupOffset, ResetOffsetsOptions } from './admin/group-offsets.js'
 export type { GroupDescription, GroupListing, GroupState, ListGroupsOptions, MemberDescription } from './admin/groups.js'

@@ -4,7 +4,7 @@ import { MetadataCache } from '../client/metadata-cache.js'
 import { Backoff, type CallOptions, isRetriable, limitedBy } from '../client/retry.js'
 import type { Clock } from '../common/clock.js'
 import type { Random } from '../common/random.js'
-import { errorCodeOf, KafkaError, type KafkaErrorDetail } from '../errors.js'
+import { errorCodeOf, errorNumber, KafkaError, type KafkaErrorDetail } from '../errors.js'
 import type { Broker, Brokers } from '../protocol/broker.js'
 import type { Api, RequestOf, ResponseOf } from '../protocol/message.js'
 import type { AdminOptions } from './admin-options.js'
@@ -55,6 +55,25 @@ export class AdminContext {
     }
   }
 
+  /** Asks about several things by name, and again about those that are over a quota (KIP-599) until none is left. */
+  async callWithinQuota<T extends { readonly name: string | null }, R extends { readonly name: string | null; readonly errorCode: number }>(
+    options: CallOptions,
+    wanted: readonly T[],
+    ask: (some: T[], limits: Limits) => Promise<readonly (R & { readonly errorMessage?: string | null })[]>
+  ): Promise<R[]> {
+    let left = [...wanted]
+    const answered: R[] = []
+    await this.call(options, async limits => {
+      const results = await ask(left, limits)
+      const isOver = ({ errorCode }: R) => errorCode === overQuota
+      answered.push(...results.filter(result => !isOver(result)))
+      const over = results.filter(isOver)
+      left = left.filter(({ name }) => over.some(result => result.name === name))
+      if (over.length > 0) throw KafkaError.fromNumber(overQuota, over[0].errorMessage)
+    })
+    return answered
+  }
+
   /** Asks any broker; one that is not the controller passes on what only the controller can do. */
   async ask<A extends Api>(api: A, request: RequestOf<A>, { signal }: Limits): Promise<ResponseOf<A>> {
     return this.brokers.any().request(api, request, signal)
@@ -84,6 +103,8 @@ export class AdminContext {
     return leader
   }
 }
+
+const overQuota = errorNumber('THROTTLING_QUOTA_EXCEEDED')
 
 function isWorthAnotherTry(error: unknown): boolean {
   if (!isRetriable(error)) return false

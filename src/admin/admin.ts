@@ -9,6 +9,7 @@ import { DescribeCluster } from '../protocol/messages/describe-cluster.js'
 import * as acls from './acls.js'
 import { AdminContext } from './admin-context.js'
 import type { AdminCallOptions, AdminOptions } from './admin-options.js'
+import * as quotas from './client-quotas.js'
 import * as configs from './configs.js'
 import * as groupOffsets from './group-offsets.js'
 import * as groups from './groups.js'
@@ -227,6 +228,31 @@ export class Admin {
   async deleteAcls(filters: readonly acls.AclFilter[], options: AdminCallOptions = {}): Promise<acls.Acl[]> {
     expectCallOptions('deleteAcls', options)
     return acls.deleteAcls(this.#context, filters, options)
+  }
+
+  /**
+   * Changes how much clients may use that come in through listeners (KIP-13, KIP-124, KIP-546, KIP-599, KIP-612); clients in process are not limited.
+   * Each entity on its own. Raises INVALID_REQUEST, POLICY_VIOLATION (there are `millrace.max.client.quotas` already), CLUSTER_AUTHORIZATION_FAILED.
+   *
+   * ```ts
+   * await admin.alterClientQuotas([
+   *   { entity: { user: 'ann' }, quotas: { producer_byte_rate: 1_048_576 } },
+   *   { entity: { user: null, clientId: null }, quotas: { request_percentage: 20, consumer_byte_rate: null } }
+   * ])
+   * ```
+   */
+  async alterClientQuotas(
+    alterations: readonly quotas.ClientQuotaAlteration[],
+    options: quotas.AlterClientQuotasOptions = {}
+  ): Promise<void> {
+    expectCallOptions('alterClientQuotas', options, { validateOnly: expectBoolean })
+    return quotas.alterClientQuotas(this.#context, alterations, options)
+  }
+
+  /** The quotas that fit a filter; all of them without one. Raises CLUSTER_AUTHORIZATION_FAILED. */
+  async describeClientQuotas(filter: quotas.ClientQuotaFilter = {}, options: AdminCallOptions = {}): Promise<quotas.ClientQuotas[]> {
+    expectCallOptions('describeClientQuotas', options)
+    return quotas.describeClientQuotas(this.#context, filter, options)
   }
 
   /** Which cluster this is, and its brokers. */

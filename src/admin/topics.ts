@@ -109,14 +109,16 @@ export async function createTopics(
     replicationFactor,
     configs: Object.entries(describedConfigs(described) ?? {}).map(([config, value]) => ({ name: config, value: String(value) }))
   }))
-  const request = { topics, timeoutMs: brokerTimeoutMs, validateOnly: options.validateOnly ?? false }
-  const response = await context.call(options, limits => createAnywhere(request, some => context.ask(CreateTopics, some, limits)))
-  throwFailures(topicFailures(response.topics))
+  const request = { timeoutMs: brokerTimeoutMs, validateOnly: options.validateOnly ?? false }
+  const created = await context.callWithinQuota(options, topics, async (some, limits) => {
+    return (await createAnywhere({ ...request, topics: some }, asked => context.ask(CreateTopics, asked, limits))).topics
+  })
+  throwFailures(topicFailures(created))
   const names = topics.map(({ name }) => name)
   // The controller has decided; the brokers learn of it a moment later.
   const usable = { allowAutoTopicCreation: false, unknownTopicRetries: Number.POSITIVE_INFINITY }
   if (!options.validateOnly) await context.call(options, ({ signal }) => context.metadata.refresh(names, { ...usable, signal }))
-  return response.topics.map(({ name, topicId = zeroUuid, numPartitions = -1, replicationFactor = -1 }) => ({
+  return created.map(({ name, topicId = zeroUuid, numPartitions = -1, replicationFactor = -1 }) => ({
     name,
     id: topicId,
     partitions: numPartitions,
@@ -127,15 +129,18 @@ export async function createTopics(
 export async function deleteTopics(context: AdminContext, names: readonly string[], options: AdminCallOptions): Promise<void> {
   const topics = names.map(name => ({ name, topicId: zeroUuid }))
   // Brokers that do not know ids yet take the names from a list of their own; only one of the two is sent.
-  const request = { topics, timeoutMs: brokerTimeoutMs }
-  const response = await context.call(options, limits => context.ask(DeleteTopics, request, limits))
-  throwFailures(topicFailures(response.responses))
+  const deleted = await context.callWithinQuota(options, topics, async (some, limits) => {
+    return (await context.ask(DeleteTopics, { topics: some, timeoutMs: brokerTimeoutMs }, limits)).responses
+  })
+  throwFailures(topicFailures(deleted))
 }
 
 export async function createPartitions(context: AdminContext, topic: string, count: number, options: AdminCallOptions): Promise<void> {
-  const request = { topics: [{ name: topic, count }], timeoutMs: brokerTimeoutMs, validateOnly: false }
-  const response = await context.call(options, limits => context.ask(CreatePartitions, request, limits))
-  throwFailures(topicFailures(response.results))
+  const request = { timeoutMs: brokerTimeoutMs, validateOnly: false }
+  const results = await context.callWithinQuota(options, [{ name: topic, count }], async (topics, limits) => {
+    return (await context.ask(CreatePartitions, { ...request, topics }, limits)).results
+  })
+  throwFailures(topicFailures(results))
 }
 
 export async function listTopics(context: AdminContext, options: ListTopicsOptions): Promise<TopicListing[]> {

@@ -1,4 +1,5 @@
 import type { Api } from '../protocol/message.js'
+import { AlterClientQuotas } from '../protocol/messages/alter-client-quotas.js'
 import { AlterConfigs } from '../protocol/messages/alter-configs.js'
 import { AlterPartitionReassignments } from '../protocol/messages/alter-partition-reassignments.js'
 import { AlterReplicaLogDirs } from '../protocol/messages/alter-replica-log-dirs.js'
@@ -12,6 +13,7 @@ import { DeleteGroups } from '../protocol/messages/delete-groups.js'
 import { DeleteRecords } from '../protocol/messages/delete-records.js'
 import { DeleteTopics } from '../protocol/messages/delete-topics.js'
 import { DescribeAcls } from '../protocol/messages/describe-acls.js'
+import { DescribeClientQuotas } from '../protocol/messages/describe-client-quotas.js'
 import { DescribeCluster } from '../protocol/messages/describe-cluster.js'
 import { DescribeConfigs } from '../protocol/messages/describe-configs.js'
 import { DescribeGroups } from '../protocol/messages/describe-groups.js'
@@ -41,6 +43,7 @@ import { Produce } from '../protocol/messages/produce.js'
 import { SyncGroup } from '../protocol/messages/sync-group.js'
 import { UpdateFeatures } from '../protocol/messages/update-features.js'
 import type { Handler } from './handler.js'
+import { alterClientQuotas } from './handlers/alter-client-quotas.js'
 import { alterConfigs } from './handlers/alter-configs.js'
 import { alterPartitionReassignments } from './handlers/alter-partition-reassignments.js'
 import { alterReplicaLogDirs } from './handlers/alter-replica-log-dirs.js'
@@ -54,6 +57,7 @@ import { deleteGroups } from './handlers/delete-groups.js'
 import { deleteRecords } from './handlers/delete-records.js'
 import { deleteTopics } from './handlers/delete-topics.js'
 import { describeAcls } from './handlers/describe-acls.js'
+import { describeClientQuotas } from './handlers/describe-client-quotas.js'
 import { describeCluster } from './handlers/describe-cluster.js'
 import { describeConfigs } from './handlers/describe-configs.js'
 import { describeGroups } from './handlers/describe-groups.js'
@@ -122,6 +126,8 @@ serve(DescribeTopicPartitions, describeTopicPartitions)
 serve(ListConfigResources, listConfigResources)
 serve(DescribeUserScramCredentials, describeUserScramCredentials)
 serve(AlterUserScramCredentials, alterUserScramCredentials)
+serve(DescribeClientQuotas, describeClientQuotas)
+serve(AlterClientQuotas, alterClientQuotas)
 serve(DescribeAcls, describeAcls)
 serve(CreateAcls, createAcls)
 serve(DeleteAcls, deleteAcls)

@@ -24,10 +24,11 @@ import type { MetadataRecord } from '../metadata/records.js'
 import type { ScramCredentialState } from '../metadata/scram-state.js'
 import { groupOffsetsTopic } from '../metadata/topic-name.js'
 import { anonymous, type ClientAccess } from '../protocol/access.js'
-import { type Broker, tellFate } from '../protocol/broker.js'
+import { tellFate } from '../protocol/broker.js'
 import type { Api, RequestOf, ResponseOf } from '../protocol/message.js'
 import { Fetch } from '../protocol/messages/fetch.js'
 import { Produce } from '../protocol/messages/produce.js'
+import type { MeteredBroker } from '../protocol/quotas.js'
 import type { Storage } from '../storage/storage.js'
 import { answerGuarded } from './access/access-table.js'
 import { handlerOf } from './api-table.js'
@@ -50,6 +51,7 @@ import type { Node } from './node.js'
 import { nodeIdentity } from './node-identity.js'
 import { isOwnRecord, replayOwnConfigs, saveOwnConfigs } from './own-topic-configs.js'
 import { ProducerIds } from './producer-ids.js'
+import { NodeQuotas } from './quotas/node-quotas.js'
 import { RemoteWrites } from './remote-writes.js'
 import { newestVersion, type RequestContext } from './request-context.js'
 import { StateHost, type StateHostOptions } from './state-host.js'
@@ -108,6 +110,8 @@ export class LocalBroker implements Node {
   readonly producerIds: ProducerIds
   readonly groups: GroupCoordinator
   readonly backlog: Backlog
+  /** What is counted of clients that are not in this process. */
+  readonly quotas: NodeQuotas
   /** Who made which user, at doors without an authorizer. */
   readonly userMakers: UserMakers = new UserMakers()
   readonly #store: TopicStore
@@ -144,6 +148,7 @@ export class LocalBroker implements Node {
     this.fetchSessions = new FetchSessions(parts.clock, parts.random, maxSessions)
     this.#turns = turnsOf(parts.clock)
     this.#foretold = new ForetoldExpiry(parts.clock, parts.metadata, parts.configs, event => parts.news.tell('recordsExpiring', event))
+    this.quotas = new NodeQuotas(parts.clock, parts.metadata.clientQuotas, parts.configs)
     this.quietReaderMs = parts.configs.number('millrace.reader.quiet.ms')
     this.maxFetchBytes = parts.configs.number('fetch.max.bytes')
     this.groups = new GroupCoordinator({
@@ -287,13 +292,15 @@ export class LocalBroker implements Node {
     return { random: this.random, nodeIds: [this.nodeId], configs: this.configs }
   }
 
-  /** What the controller knows of a change that a client asks for. */
-  controllerContextFor({ apiVersion }: RequestContext): ControllerContext {
-    return { ...this.controllerContext, isRemote: apiVersion !== newestVersion }
+  /** What the controller knows of a change that a client asks for, which from version `firstStrictVersion` on is refused where its quota is exceeded. */
+  controllerContextFor({ apiVersion, meter }: RequestContext, firstStrictVersion: number = newestVersion): ControllerContext {
+    const isStrict = apiVersion >= firstStrictVersion
+    const mutate = meter?.isMetering ? (partitions: number) => meter.mutate(partitions, isStrict) : undefined
+    return { ...this.controllerContext, isRemote: apiVersion !== newestVersion, ...(mutate && { mutate }) }
   }
 
   /** The waist, for one client. */
-  connect(client: ClientIdentity): Broker {
+  connect(client: ClientIdentity): MeteredBroker {
     expectKnownKeys('a client', client, ['clientId', 'clientHost', 'apiVersion', 'origin', 'connection', 'access'])
     if (typeof client.clientId !== 'string') expectString('clientId', client.clientId)
     if (client.clientHost !== undefined) expectString('clientHost', client.clientHost)
@@ -302,15 +309,16 @@ export class LocalBroker implements Node {
     if (client.origin !== undefined) expectOneOf('origin', client.origin, appendOrigins)
     const { clientId, clientHost = '/in-process', apiVersion = newestVersion, origin = 'client', connection } = client
     const standing = client.access && this.#standingOf(client.access, clientId, clientHost)
-    const remote = connection && { connection, writes: new RemoteWrites(this.#turns) }
+    const meter = connection && this.quotas.meter(userOf(client.access?.principal ?? anonymous), clientId)
+    const remote = connection && { connection, writes: new RemoteWrites(this.#turns), meter }
     const context: RequestContext = { clientId, clientHost, apiVersion, origin, ...standing, ...remote }
-    return { request: (api, body, signal) => this.#request(api, body, context, signal) }
+    return { request: (api, body, signal) => this.#request(api, body, context, signal), ...(meter && { meter }) }
   }
 
   /** What follows for a client from who it is, and from the rules of the door that it came in by. */
   #standingOf({ principal, rules, isGivenUser }: ClientAccess, clientId: string, clientHost: string): Partial<RequestContext> {
     const given = isGivenUser && { isGivenUser }
-    if (!rules) return { ...given, ...(principal !== anonymous && { user: principal.slice(principal.indexOf(':') + 1) }) }
+    if (!rules) return { ...given, ...(principal !== anonymous && { user: userOf(principal) }) }
     if (rules.superUsers.has(principal)) return { ...given, hasAcls: rules.acls }
     const { clock, metadata } = this
     const asker = { principal, host: clientHost.replace(/^\//, ''), clientId }
@@ -521,6 +529,11 @@ function beginsLogs({ type }: MetadataRecord): boolean {
 function storageError(cause: unknown): KafkaError {
   const reason = cause instanceof Error ? cause.message : String(cause)
   return new KafkaError('KAFKA_STORAGE_ERROR', `Logs that were deleted could not be taken out of the checkpoints: ${reason}`, { cause })
+}
+
+/** The name of a principal, without its type. */
+function userOf(principal: string): string {
+  return principal.slice(principal.indexOf(':') + 1)
 }
 
 function closedError(): KafkaError {

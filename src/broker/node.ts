@@ -67,8 +67,8 @@ export interface ControllerNode {
   readonly loggers: BrokerLoggers
   readonly userMakers: UserMakers
   readonly controllerContext: ControllerContext
-  /** What the controller knows of a change that a client asks for. */
-  controllerContextFor(context: RequestContext): ControllerContext
+  /** What the controller knows of a change that a client asks for, which from version `firstStrictVersion` on is refused where its quota is exceeded. */
+  controllerContextFor(context: RequestContext, firstStrictVersion?: number): ControllerContext
   /**
    * Lets the controller decide, writes what it decided, and carries it out. One change at a time; the next one waits for
    * `afterwards` too, which must not make a change of its own.

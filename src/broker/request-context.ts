@@ -1,5 +1,6 @@
 import type { Access } from '../authorizer/access.js'
 import type { AppendOrigin } from '../log/batch-validation.js'
+import type { ClientMeter } from './quotas/client-meter.js'
 import type { RemoteWrites } from './remote-writes.js'
 
 /** Who asks, and in which version of the API: what a handler knows besides the request itself. */
@@ -23,6 +24,8 @@ export interface RequestContext {
   readonly connection?: object
   /** Lets such a client wait for its turn. */
   readonly writes?: RemoteWrites
+  /** Counts what such a client uses against its quotas. */
+  readonly meter?: ClientMeter
 }
 
 /** The version of a request that never was encoded: newer than any, so that `apiVersion >= n` reads as it should. */

@@ -33,6 +33,7 @@ const ownConfigs: readonly BrokerConfig[] = [
   own('auto.create.topics.enable', 'boolean', true, 'Whether a topic that is asked for comes into being.'),
   own('delete.topic.enable', 'boolean', true, 'Whether topics may be deleted.'),
   own('millrace.max.acls', 'int', 10_000, 'How many ACLs there may be.', { min: 0 }),
+  own('millrace.max.client.quotas', 'int', 10_000, 'For how many users, client ids and addresses there may be quotas.', { min: 0 }),
   limit('millrace.max.committed.offsets', 'How many offsets all groups may have committed'),
   limit('millrace.max.group.bytes', 'How many bytes all that clients say of groups may take'),
   limit('millrace.max.groups', 'How many groups there may be'),
@@ -60,6 +61,10 @@ const ownConfigs: readonly BrokerConfig[] = [
     'How long an idempotent producer that writes nothing to a partition is remembered there.',
     { min: 1, isDynamic: true }
   ),
+  own('quota.window.num', 'int', 11, 'Over how many samples it is measured how much clients use.', { min: 1 }),
+  own('quota.window.size.seconds', 'int', 1, 'How long each of these samples is.', { min: 1 }),
+  own('controller.quota.window.num', 'int', 11, 'How many samples of changes of partitions a client may make at once.', { min: 1 }),
+  own('controller.quota.window.size.seconds', 'int', 1, 'How long each of these samples is.', { min: 1 }),
   own('num.partitions', 'int', 1, 'How many partitions a topic gets when that is not said.', { min: 1 }),
   own('default.replication.factor', 'int', 1, 'How many replicas a partition gets when that is not said.', { min: 1 }),
   own('fetch.max.bytes', 'int', 55 * mebibyte, 'The most that one fetch returns.', { min: 1024 }),

@@ -1,6 +1,7 @@
 import { KafkaError } from '../errors.js'
 import { isOwnConfig } from '../record/backlog-quota.js'
 import { AclStore } from './acls.js'
+import { ClientQuotaStore } from './client-quotas.js'
 import type { MetadataRecord } from './records.js'
 import type { ScramCredentialState, ScramCredentials } from './scram-state.js'
 import { collisionKey } from './topic-name.js'
@@ -51,7 +52,7 @@ interface MutableTopicState extends TopicState {
   readonly configs: Map<string, string>
 }
 
-/** Topics, partitions, configs, users and ACLs of a cluster: state that only `replay` changes, rebuilt from `__cluster_metadata` on every start. */
+/** Topics, partitions, configs, users, quotas and ACLs of a cluster: state that only `replay` changes, rebuilt from `__cluster_metadata` on every start. */
 export class ClusterMetadata {
   readonly #topics = new Map<string, MutableTopicState>()
   readonly #names = new Map<string, string>()
@@ -61,6 +62,7 @@ export class ClusterMetadata {
   /** The configs of brokers, client metrics and groups: by their type, then by their name. */
   readonly #configs = new Map(keptByName.map(type => [type, new Map<string, Map<string, string>>()]))
   readonly #acls = new AclStore()
+  readonly #clientQuotas = new ClientQuotaStore()
   #nextProducerId = 0
 
   /** All producer ids below it are taken. */
@@ -95,6 +97,11 @@ export class ClusterMetadata {
   /** The ACLs, for listeners that use them. */
   get acls(): Pick<AclStore, 'all' | 'size' | 'has' | 'matching'> {
     return this.#acls
+  }
+
+  /** How much clients may use, for listeners that ask. */
+  get clientQuotas(): Omit<ClientQuotaStore, 'set' | 'remove'> {
+    return this.#clientQuotas
   }
 
   topicById(id: string): TopicState | undefined {
@@ -164,6 +171,9 @@ export class ClusterMetadata {
       }
       case 'removeAcl':
         return this.#acls.remove(record.id)
+      case 'clientQuota':
+        if (record.remove) return this.#clientQuotas.remove(record.entity, record.key)
+        return this.#clientQuotas.set(record.entity, record.key, record.value)
     }
   }
 
@@ -177,6 +187,8 @@ export class ClusterMetadata {
     for (const [type, resources] of this.#configs)
       for (const [resourceName, configs] of resources)
         for (const [name, value] of configs) yield { type: 'config', resourceType: type, resourceName, name, value }
+    for (const { entity, values } of this.#clientQuotas.all)
+      for (const [key, value] of values) yield { type: 'clientQuota', entity: [...entity], key, value, remove: false }
     for (const [id, acl] of this.#acls.all) yield { type: 'acl', id, ...acl }
     for (const { name, id, partitions, configs } of this.#topics.values()) {
       yield { type: 'topic', name, topicId: id }

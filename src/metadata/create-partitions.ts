@@ -26,6 +26,7 @@ export function createPartitions(metadata: ClusterMetadata, request: Request, co
       if (isInternalTopic(topic.name)) throw new KafkaError('INVALID_TOPIC_EXCEPTION', `\`${topic.name}\` is kept by the cluster itself`)
       const added = partitionsToAdd(topic, wanted, room, context)
       limits.takePartitions(topic.name, topic.partitions.length, added.length)
+      context.mutate?.(added.length)
       room -= added.length
       if (!request.validateOnly) records.push(...added.map(partition => partitionRecord(topic.id, partition)))
       return { name: wanted.name, errorCode: 0, errorMessage: null }

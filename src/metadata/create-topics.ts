@@ -22,6 +22,8 @@ export interface ControllerContext {
   readonly isNode?: boolean
   /** A client over the wire asks. */
   readonly isRemote?: boolean
+  /** Counts partitions that are created or deleted. Throws THROTTLING_QUOTA_EXCEEDED where the client has to wait. */
+  readonly mutate?: (partitions: number) => void
 }
 
 /** The number of partitions that one request may ask for: each one costs memory, and a number mistyped should not cost it all. */
@@ -48,6 +50,7 @@ export function createTopics(metadata: ClusterMetadata, request: Request, contex
         limits.takeTopic(wanted.name)
         limits.takePartitions(wanted.name, 0, partitions.length)
       }
+      context.mutate?.(partitions.length)
       room -= partitions.length
       taken.add(collisionKey(wanted.name))
       const topicId = request.validateOnly ? undefined : randomUuid(context.random)

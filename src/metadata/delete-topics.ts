@@ -5,7 +5,7 @@ import type { DeleteTopics } from '../protocol/messages/delete-topics.js'
 import type { ClusterMetadata, MetadataDecision } from './cluster-metadata.js'
 import type { ControllerContext } from './create-topics.js'
 import type { MetadataRecord } from './records.js'
-import { repeatedIn } from './refusal.js'
+import { refusalOf, repeatedIn } from './refusal.js'
 import { isInternalTopic } from './topic-name.js'
 
 type Request = RequestOf<typeof DeleteTopics>
@@ -13,7 +13,11 @@ type Response = ResponseOf<typeof DeleteTopics>
 type Result = Response['responses'][number]
 
 /** Decides which topics go, by name or id, each on its own; one that is named twice stays. */
-export function deleteTopics(metadata: ClusterMetadata, request: Request, { configs }: ControllerContext): MetadataDecision<Response> {
+export function deleteTopics(
+  metadata: ClusterMetadata,
+  request: Request,
+  { configs, mutate }: ControllerContext
+): MetadataDecision<Response> {
   const records: MetadataRecord[] = []
   const find = (name: string | null, topicId: string) => (name === null ? metadata.topicById(topicId) : metadata.topics.get(name))
   const named = [
@@ -30,6 +34,11 @@ export function deleteTopics(metadata: ClusterMetadata, request: Request, { conf
     if (!configs.boolean('delete.topic.enable')) return refused(topic.name, topic.id, 'TOPIC_DELETION_DISABLED')
     if (isInternalTopic(topic.name))
       return refused(topic.name, topic.id, 'INVALID_TOPIC_EXCEPTION', `\`${topic.name}\` is kept by the cluster itself`)
+    try {
+      mutate?.(topic.partitions.length)
+    } catch (error) {
+      return { name: topic.name, topicId: topic.id, ...refusalOf(error) }
+    }
     records.push({ type: 'removeTopic', topicId: topic.id })
     return { name: topic.name, topicId: topic.id, errorCode: 0, errorMessage: null }
   }

@@ -2,7 +2,9 @@ import { KafkaError } from '../errors.js'
 import { readMessage, writeMessage } from '../protocol/codec.js'
 import {
   array,
+  bool,
   bytes,
+  float64,
   includesVersion,
   int8,
   int16,
@@ -16,6 +18,7 @@ import {
 } from '../protocol/message.js'
 import { MessageReader } from '../protocol/message-reader.js'
 import { MessageWriter } from '../protocol/message-writer.js'
+import { quotaEntity } from '../protocol/messages/client-quota-fields.js'
 
 /** A topic came into being. */
 const TopicRecord = schema({
@@ -134,6 +137,14 @@ const RemoveAccessControlEntryRecord = schema({
   fields: { id: uuid() }
 })
 
+/** A quota was set for clients, or taken back. */
+const ClientQuotaRecord = schema({
+  name: 'ClientQuotaRecord',
+  versions: '0',
+  flexible: '0+',
+  fields: { entity: array(quotaEntity), key: string(), value: float64(), remove: bool() }
+})
+
 /** The records of `__cluster_metadata`, as objects. */
 export type MetadataRecord =
   | ({ readonly type: 'topic' } & SchemaMessage<typeof TopicRecord>)
@@ -145,6 +156,7 @@ export type MetadataRecord =
   | ({ readonly type: 'producerIds' } & SchemaMessage<typeof ProducerIdsRecord>)
   | ({ readonly type: 'userScramCredential' } & SchemaMessage<typeof UserScramCredentialRecord>)
   | ({ readonly type: 'removeUserScramCredential' } & SchemaMessage<typeof RemoveUserScramCredentialRecord>)
+  | ({ readonly type: 'clientQuota' } & SchemaMessage<typeof ClientQuotaRecord>)
   | ({ readonly type: 'acl' } & SchemaMessage<typeof AccessControlEntryRecord>)
   | ({ readonly type: 'removeAcl' } & SchemaMessage<typeof RemoveAccessControlEntryRecord>)
 
@@ -156,6 +168,7 @@ const schemas: Record<MetadataRecord['type'], { readonly apiKey: number; readonl
   removeTopic: { apiKey: 9, schema: RemoveTopicRecord },
   userScramCredential: { apiKey: 11, schema: UserScramCredentialRecord },
   featureLevel: { apiKey: 12, schema: FeatureLevelRecord },
+  clientQuota: { apiKey: 14, schema: ClientQuotaRecord },
   producerIds: { apiKey: 15, schema: ProducerIdsRecord },
   acl: { apiKey: 18, schema: AccessControlEntryRecord },
   removeAcl: { apiKey: 19, schema: RemoveAccessControlEntryRecord },
@@ -183,10 +196,10 @@ export function encodeMetadataRecord(record: MetadataRecord): Uint8Array {
 
 /**
  * Records of a Kafka cluster that a single node passes over: registrations of brokers and controllers
- * (0, 1, 7, 8, 17, 27, 28), tokens and quotas (10, 14, 26), the begin and end of a
+ * (0, 1, 7, 8, 17, 27, 28), tokens (10, 26), the begin and end of a
  * transaction of metadata (23, 24), and records without effect (20, 21).
  */
-const passedOver: ReadonlySet<number> = new Set([0, 1, 7, 8, 10, 14, 17, 20, 21, 23, 24, 26, 27, 28])
+const passedOver: ReadonlySet<number> = new Set([0, 1, 7, 8, 10, 17, 20, 21, 23, 24, 26, 27, 28])
 
 /**
  * Undefined for a record that does not matter here. Throws INVALID_RECORD for bytes that are none that Kafka writes, or take something back (25): state

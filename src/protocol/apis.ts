@@ -1,4 +1,5 @@
 import type { Api } from './message.js'
+import { AlterClientQuotas } from './messages/alter-client-quotas.js'
 import { AlterConfigs } from './messages/alter-configs.js'
 import { AlterPartitionReassignments } from './messages/alter-partition-reassignments.js'
 import { AlterReplicaLogDirs } from './messages/alter-replica-log-dirs.js'
@@ -12,6 +13,7 @@ import { DeleteGroups } from './messages/delete-groups.js'
 import { DeleteRecords } from './messages/delete-records.js'
 import { DeleteTopics } from './messages/delete-topics.js'
 import { DescribeAcls } from './messages/describe-acls.js'
+import { DescribeClientQuotas } from './messages/describe-client-quotas.js'
 import { DescribeCluster } from './messages/describe-cluster.js'
 import { DescribeConfigs } from './messages/describe-configs.js'
 import { DescribeGroups } from './messages/describe-groups.js'
@@ -80,6 +82,8 @@ export const apis: readonly Api[] = [
   AlterPartitionReassignments,
   ListPartitionReassignments,
   OffsetDelete,
+  DescribeClientQuotas,
+  AlterClientQuotas,
   DescribeUserScramCredentials,
   AlterUserScramCredentials,
   DescribeQuorum,

@@ -110,6 +110,11 @@ export class Connection {
     return this.#versions
   }
 
+  /** Whether the broker answers at once and then reads no more for the time that it says (KIP-219), as since Kafka 2.0; before, it had waited itself. */
+  get throttlesAfterwards(): boolean {
+    return (this.#versions.get(ApiVersions.key)?.max ?? 0) >= firstVersionThatThrottles
+  }
+
   /**
    * Sends a request in the highest version that both sides know. Rejects with UNSUPPORTED_VERSION when there is none, and with the signal's reason. The
    * message is borrowed until the promise settles: one that is given up before all of it has left takes the connection with it.
@@ -446,6 +451,9 @@ function isNoTls({ code = '' }: NodeJS.ErrnoException): boolean {
 function noTls(cause: Error): Error {
   return new Error(`there was no TLS handshake (${cause.message}); the broker may not speak TLS on this port`, { cause })
 }
+
+/** Of ApiVersions. */
+const firstVersionThatThrottles = 2
 
 const timeout = { keepAlive: true, givesUp: true }
 

@@ -9,7 +9,7 @@ import { turnsOf } from '../common/turns.js'
 import { reasonOf } from '../common/warnings.js'
 import { KafkaError } from '../errors.js'
 import { type AccessRules, anonymous, type ClientAccess } from '../protocol/access.js'
-import type { Broker } from '../protocol/broker.js'
+import type { ConnectionQuotas, MeteredBroker } from '../protocol/quotas.js'
 import { ByteBudget } from './byte-budget.js'
 import { serverTlsOptions, userOfCertificate } from './client-certificate.js'
 import type { Endpoint } from './endpoints.js'
@@ -22,19 +22,21 @@ import { FailureDelay } from './sasl/failure-delay.js'
 import type { ScramCredential } from './sasl/scram-keys.js'
 import { Users } from './sasl/users.js'
 import { ServedApis } from './served-apis.js'
-import { clientHostOf, ServerConnection } from './server-connection.js'
+import { addressOf, clientHostOf, ServerConnection } from './server-connection.js'
 import type { TlsOptions } from './tls-options.js'
 
 /** What can be listened for: a node in this process, or a cluster that has one. */
 export interface Connectable {
-  /** The waist, for one client and one version of an API. What stands behind it has to obey `access`. */
+  /** The waist, for one client and one version of an API. What stands behind it has to obey `access`; its `meter` counts what the client uses. */
   connect(client: {
     readonly clientId: string
     readonly clientHost: string
     readonly apiVersion: number
     readonly connection?: object
     readonly access?: ClientAccess
-  }): Broker
+  }): MeteredBroker
+  /** Counts connections against the quotas of the node. Default: there are none. */
+  readonly quotas?: ConnectionQuotas
   /** What the node keeps of a user whom clients made (AlterUserScramCredentials), by Kafka's numbers of the mechanisms. */
   scramCredentials?(user: string): ReadonlyMap<number, ScramCredential> | undefined
   /** The names of these users, so that the answer to an unknown name can look like that to one of them. */
@@ -117,6 +119,7 @@ export class Listener extends Emitter<ListenerEvents> implements AsyncDisposable
   readonly #sockets = new Set<Socket>()
   readonly #connections = new Set<ServerConnection>()
   #nextId = 1
+  #refused = 0
   #bound: Endpoint = { host: '', port: 0 }
   #sweep: Timer | undefined
   #closing: Promise<void> | undefined
@@ -240,8 +243,27 @@ export class Listener extends Emitter<ListenerEvents> implements AsyncDisposable
     }
     this.#sockets.add(socket)
     socket.on('close', () => this.#sockets.delete(socket))
+    const delayMs = this.#target.quotas?.connectionDelayMs(addressOf(socket)) ?? 0
+    if (delayMs > 0) return this.#refuse(socket, delayMs)
     if (this.#options.tls) socket.on('error', () => {})
     else this.#serve(socket)
+  }
+
+  /** Closes a connection that comes too early, as late as Kafka does: a client that connects again at once is held up by it. */
+  #refuse(socket: Socket, delayMs: number): void {
+    socket.on('error', () => {})
+    this.#turnedAway(socket, `Too many connections from ${addressOf(socket)} (connection_creation_rate)`)
+    if (this.#options.tls || this.#refused >= mostRefused) {
+      socket.destroy()
+      return
+    }
+    this.#refused++
+    socket.pause()
+    const timer = this.#options.clock.setTimer(delayMs, () => socket.destroy())
+    socket.on('close', () => {
+      this.#refused--
+      timer.cancel()
+    })
   }
 
   #identify(socket: TLSSocket, tls: TlsOptions): void {
@@ -285,7 +307,7 @@ export class Listener extends Emitter<ListenerEvents> implements AsyncDisposable
           const access = this.#accessOf(authentication.user ?? certifiedUser)
           return this.#target.connect({ clientId, clientHost, apiVersion, access, connection: stand })
         },
-        now: () => this.#options.clock.monotonic(),
+        clock: this.#options.clock,
         turns: turnsOf(this.#options.clock)
       },
       reason => this.#left(connection, reason)
@@ -328,6 +350,9 @@ export class Listener extends Emitter<ListenerEvents> implements AsyncDisposable
 }
 
 const closeGraceMs = 5000
+
+/** So many connections that came too early are held at a time; others are closed at once. */
+const mostRefused = 100
 
 function peerOf({ remoteAddress, remotePort }: Socket): string {
   return `${remoteAddress} ${remotePort}`

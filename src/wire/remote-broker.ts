@@ -24,10 +24,14 @@ export class RemoteBroker implements Broker {
   readonly #free: Connection[] = []
   readonly #closing = new AbortController()
   readonly #reconnect: ReconnectDelay
+  /** What is throttled in one does not hold up the others: a member of a group goes on to say that it is alive. */
+  readonly #lanes: Readonly<Record<Lane, ThrottledLane>>
 
   constructor(endpoint: Endpoint, options: CheckedRemoteOptions) {
     this.endpoint = endpoint
     this.#options = options
+    const lane = () => new ThrottledLane(options.clock, this.#closing.signal)
+    this.#lanes = { produce: lane(), fetch: lane(), ask: lane() }
     this.#reconnect = new ReconnectDelay(options.clock, options.random, options.reconnectBackoffMs, options.reconnectBackoffMaxMs)
   }
 
@@ -39,9 +43,14 @@ export class RemoteBroker implements Broker {
   async request<A extends Api>(api: A, body: RequestOf<A>, signal?: AbortSignal): Promise<ResponseOf<A>> {
     this.#closing.signal.throwIfAborted()
     signal?.throwIfAborted()
-    if (mayWait(api)) return this.#requestAlone(api, body, signal)
-    const connection = await abortable(this.#sharedConnection(api.key === Produce.key ? 'produce' : 'ask'), signal)
-    return connection.request(api, body, this.#timeoutMs(api, body), signal)
+    const lane = laneOf(api)
+    const pause = this.#lanes[lane].pause()
+    if (pause) await abortable(pause, signal)
+    if (mayWait(api)) return this.#requestAlone(api, body, lane, signal)
+    const connection = await abortable(this.#sharedConnection(lane === 'produce' ? lane : 'ask'), signal)
+    const answer = await connection.request(api, body, this.#timeoutMs(api, body), signal)
+    this.#obey(answer, lane, connection)
+    return answer
   }
 
   /** Connects, if nothing is connected yet. */
@@ -55,10 +64,22 @@ export class RemoteBroker implements Broker {
     for (const connection of this.#connections) connection.close(reason)
   }
 
-  async #requestAlone<A extends Api>(api: A, body: RequestOf<A>, signal?: AbortSignal): Promise<ResponseOf<A>> {
+  /** A broker that is asked for too much says for how long it reads nothing more: what was not sent meanwhile can still be given up, or go elsewhere. */
+  #obey(answer: object, lane: Lane, { throttlesAfterwards }: Connection): void {
+    const { throttleTimeMs = 0 } = answer as { readonly throttleTimeMs?: number }
+    if (throttleTimeMs > 0 && throttlesAfterwards) this.#lanes[lane].throttle(throttleTimeMs)
+  }
+
+  async #requestAlone<A extends Api>(api: A, body: RequestOf<A>, lane: Lane, signal?: AbortSignal): Promise<ResponseOf<A>> {
     const connection = this.#free.pop() ?? (await this.#openForOne(signal))
     // The answer comes even when nobody waits for it any more; only then is the connection free.
-    const answer = connection.request(api, body, this.#timeoutMs(api, body)).finally(() => this.#isFree(connection))
+    const answer = connection
+      .request(api, body, this.#timeoutMs(api, body))
+      .then(answered => {
+        this.#obey(answered, lane, connection)
+        return answered
+      })
+      .finally(() => this.#isFree(connection))
     return abortable(answer, signal)
   }
 
@@ -123,6 +144,51 @@ export class RemoteBroker implements Broker {
 
 function mayWait(api: Api): boolean {
   return api.key === Fetch.key || api.key === JoinGroup.key || api.key === SyncGroup.key
+}
+
+type Lane = 'produce' | 'fetch' | 'ask'
+
+function laneOf(api: Api): Lane {
+  return api.key === Produce.key ? 'produce' : api.key === Fetch.key ? 'fetch' : 'ask'
+}
+
+/** Requests of one kind to a broker, which wait while it throttles them, and go on in their order. */
+class ThrottledLane {
+  readonly #clock: Clock
+  readonly #closing: AbortSignal
+  #until = 0
+  #pause: Promise<void> | undefined
+
+  constructor(clock: Clock, closing: AbortSignal) {
+    this.#clock = clock
+    this.#closing = closing
+  }
+
+  throttle(timeMs: number): void {
+    this.#until = Math.max(this.#until, this.#clock.monotonic() + timeMs)
+  }
+
+  /** Resolves when the next request may be sent; undefined where it may be now. */
+  pause(): Promise<void> | undefined {
+    if (this.#until === 0) return undefined
+    if (!this.#pause && this.#left <= 0) this.#until = 0
+    else this.#pause ??= this.#wait()
+    return this.#pause
+  }
+
+  async #wait(): Promise<void> {
+    try {
+      do await sleep(this.#clock, Math.max(0, this.#left), this.#closing, { keepAlive: true })
+      while (this.#left > 0)
+    } finally {
+      this.#until = 0
+      this.#pause = undefined
+    }
+  }
+
+  get #left(): number {
+    return this.#until - this.#clock.monotonic()
+  }
 }
 
 /** How long to leave a broker alone that could not be reached. */

@@ -4,7 +4,6 @@ import { shown } from '../common/options.js'
 import { givenBack, isPoisoning } from '../common/poison.js'
 import { reasonOf } from '../common/warnings.js'
 import { errorNumber, KafkaError } from '../errors.js'
-import type { Broker } from '../protocol/broker.js'
 import { readMessage, writeMessage } from '../protocol/codec.js'
 import { type Api, includesVersion, type RequestOf, type ResponseOf } from '../protocol/message.js'
 import { MessageReader } from '../protocol/message-reader.js'
@@ -13,6 +12,7 @@ import { Fetch } from '../protocol/messages/fetch.js'
 import { Produce } from '../protocol/messages/produce.js'
 import { SaslAuthenticate } from '../protocol/messages/sasl-authenticate.js'
 import { SaslHandshake } from '../protocol/messages/sasl-handshake.js'
+import type { MeteredBroker, QuotaMeter } from '../protocol/quotas.js'
 import { type Endpoint, withEndpoint } from './endpoints.js'
 import type { FetchShare } from './fetch-share.js'
 import type { FrameMemory } from './frame-memory.js'
@@ -30,7 +30,7 @@ export interface RequestContext {
   readonly endpoint: () => Endpoint
   readonly authentication: Authentication
   /** The node, for a client of this name that asks in this version. */
-  readonly brokerFor: (clientId: string, clientHost: string, apiVersion: number) => Broker
+  readonly brokerFor: (clientId: string, clientHost: string, apiVersion: number) => MeteredBroker
 }
 
 /** The client that asks. */
@@ -45,11 +45,27 @@ export interface Requester {
   readonly hold: (bytes: number) => void
 }
 
+/** A request, and whom it is for: the node, unless it is about the connection. */
+interface Asked {
+  readonly api: Api
+  readonly header: RequestHeader
+  readonly body: object
+  readonly broker: MeteredBroker | undefined
+  readonly meter: QuotaMeter | undefined
+  /** How long its frame is. */
+  readonly bytes: number
+}
+
+/** APIs that are about the connection; the node does not see them. */
+const ofTheConnection: readonly Api[] = [ApiVersions, SaslHandshake, SaslAuthenticate]
+
 /** What goes back for a request: a frame in pieces, and what happens then. */
 export interface Answer {
   readonly pieces: readonly Uint8Array[]
   /** Called when the pieces are no longer read. */
   readonly sent?: () => void
+  /** For how long nothing is read from the client after it, in milliseconds. */
+  readonly muteMs?: number
   /** Why the connection ends after it, if it does. */
   readonly end?: KafkaError
 }
@@ -64,7 +80,7 @@ export const never: unique symbol = Symbol('never')
 export class RequestServer {
   readonly #context: RequestContext
   readonly #requester: Requester
-  readonly #brokers = new Map<string, Broker>()
+  readonly #brokers = new Map<string, MeteredBroker>()
   #current: Api | undefined
 
   constructor(context: RequestContext, requester: Requester) {
@@ -88,27 +104,40 @@ export class RequestServer {
     const refusal = authentication.refusal(api)
     if (refusal) throw refusal
     this.#current = api
+    const broker = ofTheConnection.includes(api) ? undefined : this.#brokerFor(header, api)
+    const meter = broker?.meter?.isOn ? broker.meter : undefined
     try {
       if (api === Fetch) await this.#room()
+      meter?.begin()
       const body = readMessage(reader, api.request, header.apiVersion)
       if (api === Fetch) this.#weigh(body as RequestOf<typeof Fetch>, reader.elementCount)
-      const answer = await this.#exchange(api, header, body)
+      const answer = await this.#exchange({ api, header, body, broker, meter, bytes: frame.length })
       // The node has borrowed the records until now; whoever intercepts requests may keep them.
       if (this.#context.intercept) return answer
       if (api === Produce) this.#context.frameMemory.give(frame)
       else if (isPoisoning()) return withGivenBack(answer, frame)
       return answer
     } finally {
+      meter?.end()
       this.#current = undefined
     }
   }
 
-  async #exchange(api: Api, header: RequestHeader, body: object): Promise<Answer | typeof never | undefined> {
-    const response = await this.#intercepted(api, header, body)
-    if (api === Produce && (body as { acks: number }).acks === 0) return expectSuccess(response)
-    if (!(response instanceof Interception)) return { ...this.#framed(api, header, response), ...ending(this.#context) }
+  async #exchange(asked: Asked): Promise<Answer | typeof never | undefined> {
+    const { api, header, body, meter, bytes } = asked
+    const response = await this.#intercepted(asked)
+    const isAnswered = api !== Produce || (body as { acks: number }).acks !== 0
+    const muteMs = meter && !(response instanceof Interception) ? meter.throttleMs(api, bytes, isAnswered) : 0
+    if (!isAnswered) {
+      expectSuccess(response)
+      return muteMs > 0 ? { pieces: [], muteMs } : undefined
+    }
+    if (!(response instanceof Interception)) {
+      if (muteMs > 0) return { ...this.#framed(api, header, { ...response, throttleTimeMs: muteMs }), muteMs }
+      return { ...this.#framed(api, header, response), ...ending(this.#context) }
+    }
     if (response.answerBytes === undefined) return never
-    const whole = concatBytes(framed(api, header, await this.#ask(api, header, body)).pieces)
+    const whole = concatBytes(framed(api, header, await this.#ask(asked)).pieces)
     const end = new KafkaError('NETWORK_EXCEPTION', 'The connection was closed in mid-answer, as asked for')
     return { pieces: [whole.subarray(0, response.answerBytes)], end }
   }
@@ -123,19 +152,20 @@ export class RequestServer {
     }
   }
 
-  #intercepted(api: Api, header: RequestHeader, body: object): object | Promise<object> {
+  #intercepted(asked: Asked): object | Promise<object> {
     const { intercept } = this.#context
-    if (!intercept) return this.#ask(api, header, body)
+    if (!intercept) return this.#ask(asked)
+    const { api, header, body } = asked
     const { connectionId, signal } = this.#requester
     const { apiVersion, clientId } = header
     const exchange: Exchange = { api, apiVersion, clientId: clientId ?? '', connectionId, body, signal }
     return answerOf(
       api,
-      intercept(exchange, async () => this.#ask(api, header, body))
+      intercept(exchange, async () => this.#ask(asked))
     )
   }
 
-  #ask(api: Api, header: RequestHeader, body: object): object | Promise<object> {
+  #ask({ api, header, body, broker }: Asked): object | Promise<object> {
     const { served, authentication } = this.#context
     switch (api) {
       case ApiVersions:
@@ -145,12 +175,11 @@ export class RequestServer {
       case SaslAuthenticate:
         return authentication.authenticate((body as { authBytes: Uint8Array }).authBytes)
       default:
-        return this.#askNode(api, header, body)
+        return this.#askNode(api, body, broker as MeteredBroker)
     }
   }
 
-  async #askNode(api: Api, header: RequestHeader, body: object): Promise<object> {
-    const broker = this.#brokerFor(header, api)
+  async #askNode(api: Api, body: object, broker: MeteredBroker): Promise<object> {
     const { signal } = this.#requester
     const response = await (api === Fetch
       ? this.#fetch(broker, body as RequestOf<typeof Fetch>)
@@ -172,14 +201,14 @@ export class RequestServer {
     body.maxWaitMs = Math.min(body.maxWaitMs, longestHeavyWaitMs)
   }
 
-  async #fetch(broker: Broker, body: RequestOf<typeof Fetch>): Promise<object> {
+  async #fetch(broker: MeteredBroker, body: RequestOf<typeof Fetch>): Promise<object> {
     return this.#context.fetchShare.of(async share => {
       const maxBytes = Math.min(body.maxBytes ?? share, share)
       return broker.request(Fetch, { ...body, maxBytes, minBytes: Math.min(body.minBytes, maxBytes) }, this.#requester.signal)
     })
   }
 
-  #brokerFor({ clientId, apiVersion }: RequestHeader, api: Api): Broker {
+  #brokerFor({ clientId, apiVersion }: RequestHeader, api: Api): MeteredBroker {
     const key = `${api.key} ${apiVersion} ${clientId}`
     let broker = this.#brokers.get(key)
     if (!broker) {
@@ -249,7 +278,7 @@ function rawFrame(token: Uint8Array): Uint8Array[] {
 }
 
 /** acks=0: no answer at all, so an error can only be told by closing the connection. */
-function expectSuccess(response: object): undefined {
+function expectSuccess(response: object): void {
   const { responses } = response as { responses?: { partitionResponses: { errorCode: number }[] }[] }
   const failed = responses?.flatMap(topic => topic.partitionResponses).find(partition => partition.errorCode !== 0)
   if (failed) throw KafkaError.fromNumber(failed.errorCode, 'A produce request without acknowledgement failed')

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net'
 import { onAbort } from '../common/abort.js'
+import type { Clock } from '../common/clock.js'
 import type { Turns } from '../common/turns.js'
 import { KafkaError } from '../errors.js'
 import type { Api } from '../protocol/message.js'
@@ -18,13 +19,17 @@ export interface ConnectionContext extends RequestContext {
   /** For all connections together that have not proved who they are: a small part of the other. */
   readonly strangersBudget: ByteBudget
   readonly maxRequestBytes: number
-  readonly now: () => number
+  readonly clock: Clock
   readonly turns: Turns
 }
 
 /** The address of a client, as Kafka shows it. */
 export function clientHostOf(socket: Socket): string {
-  return `/${(socket.remoteAddress ?? 'unknown').replace(/^::ffff:/, '')}`
+  return `/${addressOf(socket)}`
+}
+
+export function addressOf(socket: Socket): string {
+  return (socket.remoteAddress ?? 'unknown').replace(/^::ffff:/, '')
 }
 
 /** So much of a frame, or 64 KiB, has to come within the time that a client may stall: one byte now and then is no progress. */
@@ -63,6 +68,7 @@ export class ServerConnection {
   #asking: (() => void) | undefined
   #busy = false
   #hanging = false
+  #muted = false
   #hasHeard = false
   #ended = false
   #closing = false
@@ -79,7 +85,7 @@ export class ServerConnection {
     const { maxRequestBytes, frameMemory, authentication } = context
     const maxBytes = () => (authentication.isComplete ? maxRequestBytes : Math.min(maxRequestBytes, largestOfStrangers))
     this.#frames = new FrameReader(maxBytes, frameMemory)
-    this.#lastProgress = context.now()
+    this.#lastProgress = context.clock.monotonic()
     this.#writer = new SocketWriter(socket, () => this.#progress())
     const { signal } = this.#abort
     this.#server = new RequestServer(context, {
@@ -120,7 +126,7 @@ export class ServerConnection {
     this.#closing = true
     this.socket.pause()
     const { current } = this.#server
-    if (!this.#busy || this.#hanging || parked.includes(current)) this.#end(undefined)
+    if (!this.#busy || this.#hanging || this.#muted || parked.includes(current)) this.#end(undefined)
     // Batches that are held until readers have made room are answered now; one that is being written is not affected.
     else if (current === Produce) this.#abort.abort(new KafkaError('REQUEST_TIMED_OUT', 'The listener closes'))
   }
@@ -207,7 +213,7 @@ export class ServerConnection {
     if (!this.#ended && !this.#asking) this.socket.resume()
   }
 
-  async #send({ pieces, sent, end }: Answer): Promise<void> {
+  async #send({ pieces, sent, muteMs = 0, end }: Answer): Promise<void> {
     let length = 0
     for (const piece of pieces) length += piece.length
     const counted = length > smallMessage ? length : 0
@@ -218,6 +224,7 @@ export class ServerConnection {
       sent?.()
     })
     if (end) this.#end(end)
+    else if (muteMs > 0) await this.#mute(muteMs)
   }
 
   #letGo(): void {
@@ -252,6 +259,26 @@ export class ServerConnection {
     })
   }
 
+  /** Leaves the client waiting that has used too much: what it sends is not read (KIP-219). */
+  async #mute(timeMs: number): Promise<void> {
+    if (this.#ended) return
+    this.#muted = true
+    this.socket.pause()
+    this.#letGo()
+    await new Promise<void>(resolve => {
+      const timer = this.#context.clock.setTimer(timeMs, () => {
+        unlisten()
+        resolve()
+      })
+      const unlisten = onAbort(this.#abort.signal, () => {
+        timer.cancel()
+        resolve()
+      })
+    })
+    this.#muted = false
+    this.#progress()
+  }
+
   /** Waits for the end of the connection. */
   async #hang(): Promise<void> {
     this.#hanging = true
@@ -259,7 +286,7 @@ export class ServerConnection {
   }
 
   #progress(): void {
-    this.#lastProgress = this.#context.now()
+    this.#lastProgress = this.#context.clock.monotonic()
   }
 
   /** Stops serving, and closes the socket when it has sent what was answered. */

@@ -1,5 +1,6 @@
 import { errorCodeOf } from '../../src/errors.js'
 import type { Broker } from '../../src/protocol/broker.js'
+import { AlterClientQuotas } from '../../src/protocol/messages/alter-client-quotas.js'
 import { AlterConfigs } from '../../src/protocol/messages/alter-configs.js'
 import { AlterPartitionReassignments } from '../../src/protocol/messages/alter-partition-reassignments.js'
 import { AlterReplicaLogDirs } from '../../src/protocol/messages/alter-replica-log-dirs.js'
@@ -11,6 +12,7 @@ import { DeleteAcls } from '../../src/protocol/messages/delete-acls.js'
 import { DeleteGroups } from '../../src/protocol/messages/delete-groups.js'
 import { DeleteRecords } from '../../src/protocol/messages/delete-records.js'
 import { DescribeAcls } from '../../src/protocol/messages/describe-acls.js'
+import { DescribeClientQuotas } from '../../src/protocol/messages/describe-client-quotas.js'
 import { DescribeConfigs } from '../../src/protocol/messages/describe-configs.js'
 import { DescribeGroups } from '../../src/protocol/messages/describe-groups.js'
 import { DescribeLogDirs } from '../../src/protocol/messages/describe-log-dirs.js'
@@ -314,6 +316,22 @@ export const accessTable: [
     client => client.request(DeleteAcls, { filters: [{ ...anyAcl, hostFilter: 'none' }] }),
     clusterError,
     [['alter cluster kafka-cluster']]
+  ],
+  [
+    'DescribeClientQuotas',
+    client => client.request(DescribeClientQuotas, { components: [], strict: false }),
+    clusterError,
+    [['describeConfigs cluster kafka-cluster'], ['alterConfigs cluster kafka-cluster']]
+  ],
+  [
+    'AlterClientQuotas',
+    client => {
+      const ops = [{ key: 'producer_byte_rate', value: 1e9, remove: false }]
+      const entity = [{ entityType: 'client-id', entityName: 'nobody' }]
+      return client.request(AlterClientQuotas, { entries: [{ entity, ops }], validateOnly: false })
+    },
+    clusterError,
+    [['alterConfigs cluster kafka-cluster']]
   ],
   [
     'DescribeProducers',

@@ -168,6 +168,8 @@ const remoteOptions = {
   random: opt(random)
 }
 
+const quotaName: Kind = { takes: value => value === null || (typeof value === 'string' && value !== ''), codes: ['INVALID_REQUEST'] }
+const quotaMatch: Kind = { takes: value => value === true || quotaName.takes(value), codes: ['INVALID_REQUEST'] }
 const aclFilter = saying(
   'filter',
   options({
@@ -516,6 +518,34 @@ export const doors: readonly Door[] = [
     'Admin.deleteAcls',
     (w, filters: never, given: never) => w.admin.deleteAcls(filters, given),
     place('filters', list, []),
+    place('options', options(callOptions))
+  ),
+  door(
+    'Admin.alterClientQuotas',
+    (w, alterations: never, given: never) => w.admin.alterClientQuotas(alterations, given),
+    place('alterations', list, []),
+    place('options', options({ ...callOptions, validateOnly: opt(flag) }))
+  ),
+  door(
+    'Admin.alterClientQuotas of one',
+    (w, alteration: never) => w.admin.alterClientQuotas([alteration]),
+    place('alteration', saying('alteration', needed(options({ entity: nothing, quotas: bag }, { entity: { user: 'ann' }, quotas: {} }))))
+  ),
+  door(
+    'Admin.alterClientQuotas of one entity',
+    (w, entity: never) => w.admin.alterClientQuotas([{ entity, quotas: {} }]),
+    place(
+      'entity',
+      saying('entity', needed(options({ user: opt(quotaName), clientId: opt(quotaName), ip: opt(nothing) }, { user: 'ann' })))
+    )
+  ),
+  door(
+    'Admin.describeClientQuotas',
+    (w, filter: never, given: never) => w.admin.describeClientQuotas(filter, given),
+    place(
+      'filter',
+      saying('filter', options({ user: opt(quotaMatch), clientId: opt(quotaMatch), ip: opt(quotaMatch), strict: opt(flag) }))
+    ),
     place('options', options(callOptions))
   ),
   door('Admin.describeCluster', (w, given: never) => w.admin.describeCluster(given), place('options', options(callOptions))),

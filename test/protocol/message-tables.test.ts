@@ -62,6 +62,8 @@ describe('the tables of messages', () => {
       DeleteTopics: '1-6',
       DeleteRecords: '0-2',
       OffsetForLeaderEpoch: '2-4',
+      DescribeClientQuotas: '0-1',
+      AlterClientQuotas: '0-1',
       DescribeAcls: '1-3',
       CreateAcls: '1-3',
       DeleteAcls: '1-3',

@@ -2,6 +2,7 @@ import type { MaybePromise } from '../../common/deferred.js'
 import { KafkaError } from '../../errors.js'
 import { usersIn } from '../../metadata/scram-credentials.js'
 import type { Api, ResponseOf } from '../../protocol/message.js'
+import { AlterClientQuotas } from '../../protocol/messages/alter-client-quotas.js'
 import { AlterConfigs } from '../../protocol/messages/alter-configs.js'
 import { AlterPartitionReassignments } from '../../protocol/messages/alter-partition-reassignments.js'
 import { AlterReplicaLogDirs } from '../../protocol/messages/alter-replica-log-dirs.js'
@@ -15,6 +16,7 @@ import { DeleteGroups } from '../../protocol/messages/delete-groups.js'
 import { DeleteRecords } from '../../protocol/messages/delete-records.js'
 import { DeleteTopics } from '../../protocol/messages/delete-topics.js'
 import { DescribeAcls } from '../../protocol/messages/describe-acls.js'
+import { DescribeClientQuotas } from '../../protocol/messages/describe-client-quotas.js'
 import { DescribeCluster } from '../../protocol/messages/describe-cluster.js'
 import { DescribeConfigs } from '../../protocol/messages/describe-configs.js'
 import { DescribeGroups } from '../../protocol/messages/describe-groups.js'
@@ -99,7 +101,8 @@ import {
  *       DescribeUserScramCredentials, DescribeQuorum, ListPartitionReassignments
  *     CreateAcls, DeleteAcls,       alter on the cluster
  *       AlterUserScramCredentials, AlterReplicaLogDirs, AlterPartitionReassignments, ElectLeaders, UpdateFeatures
- *     ListConfigResources           describeConfigs on the cluster
+ *     ListConfigResources, DescribeClientQuotas  describeConfigs on the cluster
+ *     AlterClientQuotas             alterConfigs on the cluster
  */
 
 // biome-ignore lint/suspicious/noExplicitAny: the table holds guards of all kinds; `guard` made sure that each fits its API
@@ -190,6 +193,18 @@ guard(
   })
 )
 
+guard(
+  DescribeClientQuotas,
+  clusterGuard<typeof DescribeClientQuotas>('describeConfigs', () => {
+    return { errorCode: clusterDenied, errorMessage: deniedMessage, entries: null }
+  })
+)
+guard(
+  AlterClientQuotas,
+  clusterGuard<typeof AlterClientQuotas>('alterConfigs', ({ entries }) => {
+    return { entries: entries.map(({ entity }) => ({ errorCode: clusterDenied, errorMessage: deniedMessage, entity })) }
+  })
+)
 guard(DescribeProducers, describeProducersGuard)
 guard(
   DescribeQuorum,

@@ -10,9 +10,12 @@ type Response = ResponseOf<typeof DeleteTopics>
 
 /** Before this version clients did not know the error for deletion that is switched off. */
 const deletionDisabledVersion = 3
+/** Before this version clients did not know the error for too many changes, and are only throttled. */
+const firstStrictVersion = 5
 
 /** Deletes topics with all that is in them, and what groups have committed for them. */
-export async function deleteTopics(node: Node, request: Request, { apiVersion }: RequestContext): Promise<Response> {
+export async function deleteTopics(node: Node, request: Request, context: RequestContext): Promise<Response> {
+  const { apiVersion } = context
   // Before another topic can be created under the name: its offsets must not be taken for those of the old one, nor be dropped with them.
   const dropOffsets = async ({ responses }: Response) => {
     const names = responses.flatMap(({ name, errorCode }) => (errorCode === 0 && name !== null ? [name] : []))
@@ -22,7 +25,10 @@ export async function deleteTopics(node: Node, request: Request, { apiVersion }:
       .topicsDeleted(names)
       .catch(error => node.events.emit('error', { error, during: 'dropping offsets of deleted topics' }))
   }
-  const response = await node.change(() => decide(node.metadata, request, node.controllerContext), dropOffsets)
+  const response = await node.change(
+    () => decide(node.metadata, request, node.controllerContextFor(context, firstStrictVersion)),
+    dropOffsets
+  )
   if (apiVersion < deletionDisabledVersion) {
     for (const result of response.responses)
       if (result.errorCode === errorNumber('TOPIC_DELETION_DISABLED')) result.errorCode = errorNumber('INVALID_REQUEST')

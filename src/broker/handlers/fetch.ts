@@ -35,7 +35,13 @@ const offsetOutOfRange = errorNumber('OFFSET_OUT_OF_RANGE')
  */
 export function fetch(node: FetchNode, request: Request, context: RequestContext, signal?: AbortSignal): MaybePromise<Response> {
   const { sessionId = 0, sessionEpoch = noSession } = request
-  if (sessionEpoch === noSession && sessionId === 0) return fetchAll(node, request, context, signal)
+  const most = context.meter?.isMetering && !isReplica(request) ? context.meter.mostToFetch : Number.POSITIVE_INFINITY
+  if (most < (request.maxBytes ?? Number.POSITIVE_INFINITY))
+    return fetch(node, { ...request, maxBytes: most, minBytes: Math.min(request.minBytes, most) }, context, signal)
+  if (sessionEpoch === noSession && sessionId === 0)
+    return whenThere(fetchAll(node, request, context, signal), response =>
+      mustBeEmpty(request, response, context) ? emptied(response, 0) : response
+    )
   return sessionEpoch === newSession || sessionEpoch === noSession
     ? beginSession(node, request, context, signal)
     : goOnWithSession(node, request, context, signal)
@@ -51,12 +57,11 @@ type Denied = ReadonlySet<string> | undefined
 function deniedIn(node: FetchNode, request: Request, context: RequestContext): MaybePromise<Denied> {
   const access = context.access?.during('Fetch')
   if (!access) return undefined
-  const { topics, replicaId = -1, replicaState } = request
+  const { topics } = request
   const names = topics.flatMap(({ topic: name = '', topicId }) => nameOf(node, name, topicId) ?? [])
   const denied = (allowed: ReadonlySet<string>) => new Set(names.filter(name => !allowed.has(name)))
   // Replicas read what they are told to keep.
-  if (replicaId >= 0 || (replicaState?.replicaId ?? -1) >= 0)
-    return whenThere(access.mayCluster('clusterAction'), isBroker => (isBroker ? undefined : new Set(names)))
+  if (isReplica(request)) return whenThere(access.mayCluster('clusterAction'), isBroker => (isBroker ? undefined : new Set(names)))
   return whenThere(access.which('read', 'topic', names), denied)
 }
 
@@ -81,6 +86,7 @@ async function beginSession(node: FetchNode, request: Request, context: RequestC
   const { sessionId = 0, sessionEpoch, topics } = request
   if (sessionId !== 0) fetchSessions.end(sessionId)
   const response = await fetchAll(node, request, context, signal)
+  if (mustBeEmpty(request, response, context)) return emptied(response, 0)
   const session = sessionEpoch === newSession ? fetchSessions.begin(topics, namesById(topics, context)) : undefined
   if (!session) return response
   return { ...response, sessionId: session.id, responses: session.news(response.responses, true) }
@@ -104,10 +110,39 @@ async function goOnWithSession(node: FetchNode, request: Request, context: Reque
   }
   const { epoch } = session
   const response = await fetchAll(node, { ...request, topics: session.topics }, context, signal)
+  if (session.epoch === epoch && mustBeEmpty(request, response, context)) return emptied(response, sessionId)
   if (session.epoch === epoch) return { ...response, sessionId, responses: session.news(response.responses, false) }
   // The client has gone on meanwhile, on another connection.
   releaseAll(response)
   return sessionError(wrongEpoch)
+}
+
+/** Whether the client has fetched more than its quota, so that it has to wait for what it asked for. */
+function mustBeEmpty(request: Request, response: Response, { meter }: RequestContext): boolean {
+  return meter?.isMetering === true && !isReplica(request) && meter.mustFetchNothing(sizeOf(response))
+}
+
+/** An answer that tells nothing: a session goes on as if it had not been asked. */
+function emptied(response: Response, sessionId: number): Response {
+  releaseAll(response)
+  return { throttleTimeMs: 0, errorCode: 0, sessionId, responses: [] }
+}
+
+/** About how many bytes an answer takes. */
+function sizeOf({ responses }: Response): number {
+  let bytes = bytesOfAnswer
+  for (const { partitions } of responses) {
+    bytes += bytesOfAnswer
+    for (const { records } of partitions) bytes += bytesOfPartition + (records?.length ?? 0)
+  }
+  return bytes
+}
+
+const bytesOfAnswer = 20
+const bytesOfPartition = 40
+
+function isReplica({ replicaId = -1, replicaState }: Request): boolean {
+  return replicaId >= 0 || (replicaState?.replicaId ?? -1) >= 0
 }
 
 function sessionError(errorCode: number): Response {

@@ -23,7 +23,7 @@ export function metadata(node: Node, request: Request, context: RequestContext):
     throw new KafkaError('INVALID_REQUEST', `Metadata by topic id is not known before version ${firstVersionWithIds}`)
   const missing = topicsToCreate(node, request, context)
   if (missing.length === 0) return answer(node, request, context, new Map())
-  return create(node, missing).then(failures => answer(node, request, context, failures))
+  return create(node, missing, context).then(failures => answer(node, request, context, failures))
 }
 
 function topicsToCreate(node: Node, { topics, allowAutoTopicCreation = true }: Request, context: RequestContext): string[] {
@@ -33,9 +33,9 @@ function topicsToCreate(node: Node, { topics, allowAutoTopicCreation = true }: R
   return [...new Set(names)].filter(name => !isInternalTopic(name))
 }
 
-async function create(node: Node, names: readonly string[]): Promise<Map<string, number>> {
+async function create(node: Node, names: readonly string[], context: RequestContext): Promise<Map<string, number>> {
   const topics = names.map(name => ({ name, numPartitions: -1, replicationFactor: -1 }))
-  const { topics: created } = await node.change(() => createTopics(node.metadata, { topics }, node.controllerContext))
+  const { topics: created } = await node.change(() => createTopics(node.metadata, { topics }, node.controllerContextFor(context, 0)))
   return new Map(created.map(({ name, errorCode }) => [name, errorCode]))
 }
 
@@ -70,8 +70,9 @@ function topicAsked(
   const state = node.topics.has(name) ? node.metadata.topics.get(name) : undefined
   if (state) return described(state, operations)
   const failure = failures.get(name)
-  const isRace = failure === errorNumber('TOPIC_ALREADY_EXISTS')
-  return missing(name, failure && !isRace ? failure : errorNumber('UNKNOWN_TOPIC_OR_PARTITION'))
+  // Created meanwhile, or to be created when the client may create something again: it asks again.
+  const isPassing = failure === errorNumber('TOPIC_ALREADY_EXISTS') || failure === errorNumber('THROTTLING_QUOTA_EXCEEDED')
+  return missing(name, failure && !isPassing ? failure : errorNumber('UNKNOWN_TOPIC_OR_PARTITION'))
 }
 
 function described({ name, id, partitions }: TopicState, topicAuthorizedOperations: number): TopicResponse {

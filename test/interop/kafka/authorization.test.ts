@@ -10,11 +10,13 @@ import { errorNumber } from '../../../src/errors.js'
 import { clusterName } from '../../../src/protocol/access.js'
 import type { Broker } from '../../../src/protocol/broker.js'
 import type { Api, RequestOf } from '../../../src/protocol/message.js'
+import { AlterClientQuotas } from '../../../src/protocol/messages/alter-client-quotas.js'
 import { CreateAcls } from '../../../src/protocol/messages/create-acls.js'
 import { CreateTopics } from '../../../src/protocol/messages/create-topics.js'
 import { DeleteAcls } from '../../../src/protocol/messages/delete-acls.js'
 import { DeleteTopics } from '../../../src/protocol/messages/delete-topics.js'
 import { DescribeAcls } from '../../../src/protocol/messages/describe-acls.js'
+import { DescribeClientQuotas } from '../../../src/protocol/messages/describe-client-quotas.js'
 import { DescribeCluster } from '../../../src/protocol/messages/describe-cluster.js'
 import { DescribeGroups } from '../../../src/protocol/messages/describe-groups.js'
 import { DescribeTopicPartitions } from '../../../src/protocol/messages/describe-topic-partitions.js'
@@ -270,6 +272,117 @@ describe.skipIf(why)(`authorization, beside that of Apache Kafka 4.3${why ? ` ($
     // Kafka takes what stands for several ACLs for a failure of its own, -1; it is the client's mistake.
     expect(mine).toEqual(kafkas.map(([change, code]) => [change, code === -1 ? errorNumber('INVALID_REQUEST') : code]))
   })
+
+  it('takes, refuses and finds the same quotas', async () => {
+    const part = (text: string) => {
+      const [entityType, name] = text.split('=')
+      return { entityType, entityName: name === '*' ? null : name }
+    }
+    const entry = ([entity, key, value]: [string, string, number | null]) => ({
+      entity: entity === '' ? [] : entity.split(',').map(part),
+      ops: key.split('+').map(each => ({ key: each, value: value ?? 0, remove: value === null }))
+    })
+    const changes: [string, string, number | null][] = [
+      ['user=ann', 'producer_byte_rate+consumer_byte_rate', 1024],
+      ['user=*,client-id=*', 'request_percentage', 12.5],
+      ['client-id=web', 'controller_mutation_rate', 0.5],
+      ['client-id=*', 'producer_byte_rate', 2 ** 63],
+      ['ip=10.0.0.1', 'connection_creation_rate', 5],
+      ['ip=*', 'connection_creation_rate', 2 ** 31 - 1],
+      ['', 'producer_byte_rate', 1],
+      ['group=g', 'producer_byte_rate', 1],
+      ['user=', 'producer_byte_rate', 1],
+      ['user=ann,user=bob', 'producer_byte_rate', 1],
+      ['user=eve', 'connection_creation_rate', 1],
+      ['user=eve', 'nothing', 1],
+      ['user=eve', 'nothing', null],
+      ['user=eve', 'producer_byte_rate', 0],
+      ['user=eve', 'producer_byte_rate', -1],
+      ['user=eve', 'producer_byte_rate', 1.5],
+      ['user=eve', 'producer_byte_rate', 1e30],
+      ['user=eve', 'producer_byte_rate+producer_byte_rate', 1],
+      ['ip=10.0.0.1', 'producer_byte_rate', 1],
+      ['ip=10.0.0.1', 'connection_creation_rate', 2 ** 31],
+      ['ip=10.0.0.1', 'connection_creation_rate', 0],
+      ['ip=10.0.0.1,user=ann', 'connection_creation_rate', 1],
+      ['ip=no.address.example.invalid', 'connection_creation_rate', 1],
+      ['user=ann', 'consumer_byte_rate', null]
+    ]
+    const filters: [string, number, string | null][][] = [
+      [],
+      [['user', 0, 'ann']],
+      [['user', 1, null]],
+      [['user', 2, null]],
+      [['client-id', 2, null]],
+      [
+        ['user', 1, null],
+        ['client-id', 1, null]
+      ],
+      [['ip', 0, '10.0.0.1']],
+      [['user', 0, null]],
+      [['user', 1, 'ann']],
+      [['user', 2, 'ann']],
+      [['user', 3, 'ann']],
+      [['', 0, 'ann']],
+      [['group', 0, 'ann']],
+      [
+        ['user', 0, 'ann'],
+        ['user', 1, null]
+      ],
+      [
+        ['ip', 2, null],
+        ['user', 2, null]
+      ]
+    ]
+    const [mine, kafkas] = await both([], async ({ admin }) => {
+      const altered: unknown[] = []
+      for (const change of changes) {
+        const { entries } = await admin.request(AlterClientQuotas, { entries: [entry(change)], validateOnly: false })
+        altered.push([change, entries.map(({ errorCode, entity }) => [errorCode, entity.map(({ entityName }) => entityName).sort()])])
+      }
+      const describe = async (filter: [string, number, string | null][], strict: boolean) => {
+        const components = filter.map(([entityType, matchType, match]) => ({ entityType, matchType, match }))
+        const { errorCode, entries } = await admin.request(DescribeClientQuotas, { components, strict })
+        const shown = entries?.map(({ entity, values }) => {
+          const names = entity.map(({ entityType, entityName }) => `${entityType}=${entityName}`).sort()
+          return `${names} ${values.map(({ key, value }) => `${key}=${value}`).sort()}`
+        })
+        return [filter, strict, errorCode, shown?.sort()]
+      }
+      // What was decided is shown a moment later.
+      await vi.waitFor(async () => expect((await describe([], false))[3]).not.toContainEqual(expect.stringMatching('consumer')), 5000)
+      const described: unknown[] = []
+      for (const filter of filters) for (const strict of [false, true]) described.push(await describe(filter, strict))
+      return { altered, described }
+    })
+    expect(mine.altered).toEqual(kafkas.altered)
+    expect(mine.described).toEqual(kafkas.described)
+  }, 60_000)
+
+  it('kafka-configs sets, shows and takes back quotas', async () => {
+    const login = 'org.apache.kafka.common.security.plain.PlainLoginModule required username="admin" password="admins";'
+    const file = join(home, 'configs.properties')
+    await writeFile(file, `security.protocol=SASL_PLAINTEXT\nsasl.mechanism=PLAIN\nsasl.jaas.config=${login}\n`)
+    const configs = (...args: string[]) =>
+      kafkaTool('org.apache.kafka.tools.ConfigCommand', ['--bootstrap-server', listener.address, '--command-config', file, ...args])
+    const ofBob = ['--entity-type', 'users', '--entity-name', 'bob', '--entity-type', 'clients', '--entity-default']
+    await Promise.all([
+      configs('--alter', '--add-config', 'producer_byte_rate=1024,request_percentage=7.5', ...ofBob),
+      configs('--alter', '--add-config', 'connection_creation_rate=9', '--entity-type', 'ips', '--entity-name', '10.0.0.7')
+    ])
+    const quotas = () => cluster.admin().describeClientQuotas({ user: 'bob' })
+    expect(await quotas()).toEqual([
+      { entity: { user: 'bob', clientId: null }, quotas: { producer_byte_rate: 1024, request_percentage: 7.5 } }
+    ])
+    const [ofUser, ofAddress] = await Promise.all([
+      configs('--describe', ...ofBob),
+      configs('--describe', '--entity-type', 'ips', '--entity-name', '10.0.0.7')
+    ])
+    expect(ofUser).toMatch(/user-principal 'bob'.*producer_byte_rate=1024\.0/)
+    expect(ofAddress).toMatch(/connection_creation_rate=9\.0/)
+    await configs('--alter', '--delete-config', 'producer_byte_rate,request_percentage', ...ofBob)
+    expect(await quotas()).toEqual([])
+  }, 60_000)
 
   it('kafka-acls adds, lists and removes ACLs, which Kafka reads in the metadata', async () => {
     await allow(ours, [])

@@ -8,11 +8,13 @@ import { fileStorage } from '../../../src/storage/file/file-storage.js'
 import { dumpLogSegment, missingKafka } from './apache-kafka.js'
 
 it.skipIf(await missingKafka())(
-  'Kafka reads what stands in the metadata log: topics, configs, and users who were made and removed',
+  'Kafka reads what stands in the metadata log: topics, configs, quotas that were set and taken back, and users who were made and removed',
   async () => {
     const folder = await mkdtemp(join(tmpdir(), 'millrace-'))
     const cluster = await Cluster.open({ storage: fileStorage(folder) })
     await cluster.admin().createTopics([{ name: 'orders', partitions: 1, configs: { 'retention.ms': 60_000 } }])
+    await cluster.admin().alterClientQuotas([{ entity: { user: 'ann', clientId: null }, quotas: { producer_byte_rate: 1024 } }])
+    await cluster.admin().alterClientQuotas([{ entity: { user: 'ann', clientId: null }, quotas: { producer_byte_rate: null } }])
     const client = cluster.node!.connect({ clientId: 'test' })
     const salt = Uint8Array.of(1, 2, 3)
     const upsertions = [{ name: 'ann', mechanism: 2, iterations: 8192, salt, saltedPassword: new Uint8Array(64).fill(7) }]
@@ -28,9 +30,17 @@ it.skipIf(await missingKafka())(
       'TOPIC_RECORD',
       'PARTITION_RECORD',
       'CONFIG_RECORD',
+      'CLIENT_QUOTA_RECORD',
+      'CLIENT_QUOTA_RECORD',
       'USER_SCRAM_CREDENTIAL_RECORD',
       'REMOVE_USER_SCRAM_CREDENTIAL_RECORD'
     ])
+    const entity = [
+      { entityType: 'user', entityName: 'ann' },
+      { entityType: 'client-id', entityName: null }
+    ]
+    expect(records.at(-4).data).toMatchObject({ entity, key: 'producer_byte_rate', value: 1024, remove: false })
+    expect(records.at(-3).data).toMatchObject({ entity, key: 'producer_byte_rate', remove: true })
     expect(records.at(-2).data).toMatchObject({ name: 'ann', mechanism: 2, iterations: 8192 })
     expect(records.at(-1).data).toMatchObject({ name: 'ann', mechanism: 2 })
   },
