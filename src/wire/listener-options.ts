@@ -67,7 +67,10 @@ export interface ListenOptions {
    * Kafka's; 512 KiB before authentication.
    */
   readonly maxRequestBytes?: number
-  /** How many connections at once; one more is closed as soon as it is accepted. Default: 5000. */
+  /**
+   * How many connections at once; one more is closed as soon as it is accepted. With `tls` or `sasl`, half of them at most are of clients that have yet to prove
+   * who they are: one more then takes the place of the one that has had the most time for it. Default: 5000.
+   */
   readonly maxConnections?: number
   /**
    * Bytes of requests above 64 KiB that are arriving or being handled, and of answers not yet taken by their clients, over all connections. At the limit,

@@ -100,6 +100,9 @@ export async function listen(target: Connectable | NodeOwner, options: ListenOpt
 
 const listenerEvents = Object.keys({ connection: true, disconnected: true, error: true } satisfies Record<keyof ListenerEvents, true>)
 
+/** Connections that have not proved who they are may be half of all. */
+const strangersPart = 1 / 2
+
 /** Connections that have not proved who they are share a sixteenth of the memory for requests. */
 const strangersShare = 16
 
@@ -118,6 +121,8 @@ export class Listener extends Emitter<ListenerEvents> implements AsyncDisposable
   readonly #server: Server
   readonly #sockets = new Set<Socket>()
   readonly #connections = new Set<ServerConnection>()
+  /** Sockets of clients that have not proved who they are, by the address of their other end, in the order in which they came. */
+  readonly #strangers = new Map<string, Socket>()
   #nextId = 1
   #refused = 0
   #bound: Endpoint = { host: '', port: 0 }
@@ -187,6 +192,11 @@ export class Listener extends Emitter<ListenerEvents> implements AsyncDisposable
     return this.#sockets.size
   }
 
+  /** Bytes of requests and answers that count against `maxInFlightBytes`. */
+  get inFlightBytes(): number {
+    return this.#budget.taken + this.#strangersBudget.taken
+  }
+
   /** The users that it was given, when authentication is on; those whom clients made come in as well. */
   get users(): Users | undefined {
     return this.#users
@@ -234,6 +244,11 @@ export class Listener extends Emitter<ListenerEvents> implements AsyncDisposable
     await closed
   }
 
+  /** Whether clients have to prove something before they are served. */
+  get #asksForProof(): boolean {
+    return this.#options.tls !== undefined || this.#options.sasl !== undefined
+  }
+
   #admit(socket: Socket): void {
     if (this.#closing || this.#sockets.size >= this.#options.maxConnections) {
       socket.on('error', () => {})
@@ -245,8 +260,29 @@ export class Listener extends Emitter<ListenerEvents> implements AsyncDisposable
     socket.on('close', () => this.#sockets.delete(socket))
     const delayMs = this.#target.quotas?.connectionDelayMs(addressOf(socket)) ?? 0
     if (delayMs > 0) return this.#refuse(socket, delayMs)
+    if (this.#asksForProof) this.#addStranger(socket)
     if (this.#options.tls) socket.on('error', () => {})
     else this.#serve(socket)
+  }
+
+  /**
+   * Clients that have proved nothing yet have a part of the connections. One more takes the place of the one that has had the most time for it: those who can prove
+   * who they are have done so long before.
+   */
+  #addStranger(socket: Socket): void {
+    const peer = peerOf(socket)
+    this.#strangers.set(peer, socket)
+    socket.on('close', () => {
+      if (this.#strangers.get(peer) === socket) this.#strangers.delete(peer)
+    })
+    if (this.#strangers.size <= Math.ceil(this.#options.maxConnections * strangersPart)) return
+    const [[oldestPeer, oldest]] = this.#strangers
+    this.#strangers.delete(oldestPeer)
+    const served = [...this.#connections].find(connection => peerOf(connection.socket) === oldestPeer)
+    const why = 'More clients came before this one had proved who it is'
+    if (served) served.destroy(new KafkaError('NETWORK_EXCEPTION', why))
+    else this.#turnedAway(oldest, why)
+    oldest.destroy()
   }
 
   /** Closes a connection that comes too early, as late as Kafka does: a client that connects again at once is held up by it. */
@@ -289,7 +325,9 @@ export class Listener extends Emitter<ListenerEvents> implements AsyncDisposable
   #serve(socket: Socket, certifiedUser?: string): void {
     // The node keeps it for a while; the connection itself may go.
     const stand = {}
-    const authentication = new Authentication(this.#authenticationRules, clientHostOf(socket))
+    const peer = peerOf(socket)
+    const authentication = new Authentication(this.#authenticationRules, clientHostOf(socket), () => this.#strangers.delete(peer))
+    if (authentication.isComplete) this.#strangers.delete(peer)
     const connection = new ServerConnection(
       this.#nextId++,
       socket,

@@ -46,11 +46,14 @@ export class Authentication {
   #mechanism: SaslMechanism = 'PLAIN'
   #raw = false
   #lastReauthAt = Number.NEGATIVE_INFINITY
+  readonly #onProved: () => void
   #failure: KafkaError | undefined
 
-  constructor(rules: AuthenticationRules, clientHost: string) {
+  /** `onProved` is called when the client has proved who it is, each time. */
+  constructor(rules: AuthenticationRules, clientHost: string, onProved: () => void = () => {}) {
     this.#rules = rules
     this.#clientHost = clientHost
+    this.#onProved = onProved
   }
 
   get isComplete(): boolean {
@@ -141,7 +144,7 @@ export class Authentication {
   }
 
   #exchangeFor(mechanism: SaslMechanism, credentials: Credentials): ServerExchange {
-    if (mechanism !== 'OAUTHBEARER') return serverExchange(mechanism, credentials)
+    if (mechanism !== 'OAUTHBEARER') return serverExchange(mechanism, credentials, this.#clientHost)
     if (!this.#rules.tokens) throw new KafkaError('UNSUPPORTED_SASL_MECHANISM')
     return new OAuthServer(this.#rules.tokens, this.#clientHost)
   }
@@ -159,6 +162,7 @@ export class Authentication {
     const endsAt = clock.monotonic() + Math.min(maxReauthMs || Number.POSITIVE_INFINITY, expiresAtMs - clock.now())
     this.#session = { user, mechanism: this.#mechanism, endsAt }
     this.#exchange = undefined
+    this.#onProved()
     return authBytes
   }
 

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { readText, textBytes } from '../../common/bytes.js'
 import { KafkaError } from '../../errors.js'
 import type { Credentials } from './credentials.js'
+import { FairTurns } from './fair-turns.js'
 import type { PasswordMechanism } from './sasl-options.js'
 import type { ScramMechanism } from './scram-keys.js'
 import { credentialOf, type ScramCredential, saltPassword, sameBytes, serverSignature, verifyProof } from './scram-keys.js'
@@ -19,17 +20,20 @@ export interface ServerExchange {
   step(token: Uint8Array): Promise<Uint8Array>
 }
 
-export function serverExchange(mechanism: PasswordMechanism, credentials: Credentials): ServerExchange {
-  return mechanism === 'PLAIN' ? new PlainServer(credentials) : new ScramServer(mechanism, credentials)
+/** `clientHost`: passwords from one address are checked in turn with those from others. */
+export function serverExchange(mechanism: PasswordMechanism, credentials: Credentials, clientHost = ''): ServerExchange {
+  return mechanism === 'PLAIN' ? new PlainServer(credentials, clientHost) : new ScramServer(mechanism, credentials)
 }
 
 /** PLAIN (RFC 4616): one token, `authorization id NUL user NUL password`. */
 class PlainServer implements ServerExchange {
   readonly #credentials: Credentials
+  readonly #clientHost: string
   user: string | undefined
 
-  constructor(credentials: Credentials) {
+  constructor(credentials: Credentials, clientHost: string) {
     this.#credentials = credentials
+    this.#clientHost = clientHost
   }
 
   async step(token: Uint8Array): Promise<Uint8Array> {
@@ -40,7 +44,9 @@ class PlainServer implements ServerExchange {
     const [known] = this.#credentials.of(name)
     const [unknown] = this.#credentials.standIn(name)
     const [mechanism, credential] = known ?? unknown
-    const salted = await inTurn(() => saltPassword(mechanism, password, credential.salt, credential.iterations))
+    const salted = await passwordChecks.inTurn(this.#clientHost, () =>
+      saltPassword(mechanism, password, credential.salt, credential.iterations)
+    )
     const { storedKey } = credentialOf(mechanism, salted, credential.salt, credential.iterations)
     if (!known || !sameBytes(storedKey, credential.storedKey)) throw refused('Invalid user name or password')
     if (authorizationId !== '' && authorizationId !== name) throw refused('The authorization id must be the user name')
@@ -50,13 +56,7 @@ class PlainServer implements ServerExchange {
 }
 
 /** Passwords are checked one after the other: many at once would keep the threads busy that files are written with. */
-function inTurn<T>(act: () => Promise<T>): Promise<T> {
-  const result = turn.then(act)
-  turn = result.catch(() => {})
-  return result
-}
-
-let turn: Promise<unknown> = Promise.resolve()
+const passwordChecks = new FairTurns()
 
 /** SCRAM (RFC 5802): the client proves that it knows the password, and the server that it knows its hash, and neither says it. */
 class ScramServer implements ServerExchange {
