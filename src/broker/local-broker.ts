@@ -51,6 +51,7 @@ import type { Node } from './node.js'
 import { nodeIdentity } from './node-identity.js'
 import { isOwnRecord, replayOwnConfigs, saveOwnConfigs } from './own-topic-configs.js'
 import { ProducerIds } from './producer-ids.js'
+import { ClientMeter } from './quotas/client-meter.js'
 import { NodeQuotas } from './quotas/node-quotas.js'
 import { RemoteWrites } from './remote-writes.js'
 import { newestVersion, type RequestContext } from './request-context.js'
@@ -309,7 +310,7 @@ export class LocalBroker implements Node {
     if (client.origin !== undefined) expectOneOf('origin', client.origin, appendOrigins)
     const { clientId, clientHost = '/in-process', apiVersion = newestVersion, origin = 'client', connection } = client
     const standing = client.access && this.#standingOf(client.access, clientId, clientHost)
-    const meter = connection && this.quotas.meter(userOf(client.access?.principal ?? anonymous), clientId)
+    const meter = connection && new ClientMeter(this.quotas, userOf(client.access?.principal ?? anonymous), clientId)
     const remote = connection && { connection, writes: new RemoteWrites(this.#turns), meter }
     const context: RequestContext = { clientId, clientHost, apiVersion, origin, ...standing, ...remote }
     return { request: (api, body, signal) => this.#request(api, body, context, signal), ...(meter && { meter }) }

@@ -3,7 +3,6 @@ import type { BrokerConfigs } from '../../metadata/broker-configs.js'
 import type { ClientQuotaKey } from '../../metadata/client-quotas.js'
 import type { ClusterMetadata } from '../../metadata/cluster-metadata.js'
 import type { ConnectionQuotas } from '../../protocol/quotas.js'
-import { ClientMeter } from './client-meter.js'
 import { Rate, type RateWindow } from './rate.js'
 import { TokenBucket } from './token-bucket.js'
 
@@ -45,10 +44,6 @@ export class NodeQuotas implements ConnectionQuotas {
     const delayMs = Math.min(rate.throttleMs(limit, now), this.window.sampleMs)
     if (delayMs > 0) rate.record(-1, now)
     return delayMs
-  }
-
-  meter(user: string, clientId: string): ClientMeter {
-    return new ClientMeter(this, user, clientId)
   }
 
   rateOf(key: ClientQuotaKey, sharedBy: string): Rate {
