@@ -111,6 +111,7 @@ const protocolErrors = {
 /** Failures that arise in a client and never travel on the wire. */
 const clientErrors = {
   CLOSED: [undefined, false, 'It is closed'],
+  CONFLICT: [undefined, false, 'What a conditional append relied on has changed'],
   SERIALIZATION: [undefined, false, 'A key or value could not be serialized'],
   DESERIALIZATION: [undefined, false, 'A key or value could not be decoded, or is not valid'],
   DELIVERY_FAILED: [undefined, false, 'Some of the records could not be delivered'],
@@ -196,6 +197,33 @@ export class KafkaError extends Error {
     if (!Number.isInteger(number))
       throw new TypeError(`Expected \`number\` to be an error number of Kafka's, an integer, got \`${String(number)}\``)
     return new KafkaError(errorCodeOf(number), message || undefined, detail)
+  }
+}
+
+/** A key whose last offset is another one than a conditional append expected. */
+export interface KeyConflict {
+  /** Its bytes, as the condition gave them. */
+  readonly key: Uint8Array
+  /** The offset of its last record now; `'none'` where it has none. */
+  readonly lastOffset: number | 'none'
+}
+
+/** A conditional append was refused, with code `CONFLICT`, and nothing was written: what it relied on has changed. */
+export class ConflictError extends KafkaError {
+  /** Where the partition ended when the condition was looked at. */
+  readonly endOffset: number
+  /** The keys whose last offsets are others than expected. */
+  readonly keys: readonly KeyConflict[]
+
+  constructor(message: string, detail: KafkaErrorDetail & { readonly endOffset: number; readonly keys?: readonly KeyConflict[] }) {
+    super('CONFLICT', message, detail)
+    this.endOffset = detail.endOffset
+    this.keys = detail.keys ?? []
+  }
+
+  /** The offset of the last record of the key, now; `'none'` where it has none. Of several keys that of the first; undefined where the condition was on no key. */
+  get lastOffset(): number | 'none' | undefined {
+    return this.keys[0]?.lastOffset
   }
 }
 

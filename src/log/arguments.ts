@@ -1,10 +1,12 @@
 import { expectClock } from '../common/clock.js'
 import {
   expectBoolean,
+  expectBytes,
   expectFunction,
   expectFunctions,
   expectInteger,
   expectKnownKeys,
+  expectList,
   expectOneOf,
   expectOptions,
   expectOptionsObject,
@@ -15,7 +17,7 @@ import {
 import type { Storage } from '../storage/storage.js'
 import { type AppendOrigin, appendOrigins } from './batch-validation.js'
 import type { CompactOptions } from './compaction/compactor.js'
-import type { AppendOptions, LogOpenOptions, ReadOptions } from './log-types.js'
+import type { AppendCondition, AppendOptions, LogOpenOptions, ReadOptions } from './log-types.js'
 
 /*
  * The checks of what users hand to a log. Appends and reads are many, so their checks make nothing.
@@ -52,14 +54,26 @@ export function expectAppendOptions(options: AppendOptions): void {
   if (options?.constructor !== Object) expectKnownKeys('append', options, appendNames)
   for (const name in options) {
     const value = options[name as keyof AppendOptions]
-    if (name !== 'leaderEpoch' && name !== 'origin') expectKnownKeys('append', options, appendNames)
+    if (name !== 'leaderEpoch' && name !== 'origin' && name !== 'condition') expectKnownKeys('append', options, appendNames)
     if (value === undefined) continue
     if (name === 'leaderEpoch') expectInteger(name, value, -1, largestEpoch)
+    else if (name === 'condition') expectCondition(value as AppendCondition)
     else expectOneOf(name, value as AppendOrigin, appendOrigins)
   }
 }
 
-const appendNames = ['leaderEpoch', 'origin']
+const appendNames = ['leaderEpoch', 'origin', 'condition']
+
+function expectCondition(condition: AppendCondition): void {
+  expectOptions('a condition', condition, {
+    endOffset: (name, value) => expectInteger(name, value, 0),
+    keys: (name, value) => expectList(name, value, '{ key, lastOffset }')
+  })
+  for (const { key, lastOffset } of condition.keys ?? []) {
+    expectBytes('key', key)
+    if (lastOffset !== 'none') expectInteger('lastOffset', lastOffset, 0)
+  }
+}
 
 export function expectReadOptions(options: ReadOptions): void {
   if (options?.constructor !== Object) expectKnownKeys('read', options, readNames)

@@ -16,6 +16,7 @@ import {
   stampBatch
 } from '../record/batch-header.js'
 import { allDone } from './all-done.js'
+import { conflictWith } from './append-condition.js'
 import { batchLoans } from './batch-loans.js'
 import { checkReplicatedBatch, stampTime, type ValidatedBatch, validateBatch } from './batch-validation.js'
 import { boundSize } from './log-deletion.js'
@@ -47,19 +48,26 @@ function settle(log: LogState, { info, written }: Submission): MaybePromise<Appe
   })
 }
 
-function submit(log: LogState, batch: Uint8Array, { origin = 'client', leaderEpoch: given }: AppendOptions): MaybePromise<Submission> {
+function submit(log: LogState, batch: Uint8Array, options: AppendOptions): MaybePromise<Submission> {
+  const { origin = 'client', leaderEpoch: given, condition } = options
   log.expectWritable()
   // The offsets are stamped into the batch, which others may be reading where a storage has lent it.
   if (isShared(batch)) batch = copyBytes(batch)
   const held = batchLoans.holder(batch)
-  if (held) return held.then(() => submit(log, batch, { origin, leaderEpoch: given }))
-  if (log.failures.lackOfRoom) return cutUnwritten(log).then(() => submit(log, batch, { origin, leaderEpoch: given }))
+  if (held) return held.then(() => submit(log, batch, options))
+  if (log.failures.lackOfRoom) return cutUnwritten(log).then(() => submit(log, batch, options))
   const now = log.dates.now()
   if (origin === 'replica') return submitReplicated(log, batch, now)
   const leaderEpoch = leaderEpochFor(log, given)
   const validated = validateBatch(batch, origin, log.options, now, log.dates)
   const again = origin === 'coordinator' ? undefined : log.history.producers.check(validated.bytes)
   if (again) return answerAgain(log, again)
+  if (condition) {
+    const conflict = conflictWith(log, condition, producerIdAt(validated.bytes, 0))
+    // What stands in the way may turn out not to be written.
+    if (conflict && !log.writes.areOver) return log.writes.settled().then(() => submit(log, batch, options))
+    if (conflict) throw conflict
+  }
   const baseOffset = log.nextOffset
   const lastOffset = baseOffset + readInt32(validated.bytes, field.lastOffsetDelta)
   if (lastOffset >= Number.MAX_SAFE_INTEGER)
@@ -68,7 +76,7 @@ function submit(log: LogState, batch: Uint8Array, { origin = 'client', leaderEpo
   if (!isPromise(rolled)) return stampAndWrite(log, validated, baseOffset, lastOffset, leaderEpoch, now)
   return rolled.then(() => {
     // Where a write before this one has failed meanwhile, this one may not come after the gap.
-    if (log.failures.last || batchLoans.holder(batch)) return submit(log, batch, { origin, leaderEpoch: given })
+    if (log.failures.last || batchLoans.holder(batch)) return submit(log, batch, options)
     return stampAndWrite(log, validated, baseOffset, lastOffset, leaderEpoch, now)
   })
 }
@@ -184,6 +192,8 @@ function write(
   log.nextOffset = nextOffset
   if (attributesAt(bytes, 0) & attribute.control) log.endsTransaction(producerIdAt(bytes, 0), lastOffset)
   log.history.note(bytes, 0, now)
+  const isAsync = isPromise(writing) || !log.writes.areOver || log.flusher.namesSynced !== undefined
+  log.history.keys?.note(bytes, 0, isAsync)
   log.segments.grow(bytes.length)
   segment.note(position, lastOffset, maxTimestamp, now)
   const { namesSynced } = log.flusher
@@ -215,6 +225,7 @@ function publish(log: LogState, segment: Segment, readableBytes: number, nextOff
   log.failures.succeeded()
   segment.publish(readableBytes, nextOffset)
   log.logEndOffset = nextOffset
+  log.history.keys?.published(nextOffset)
   if (log.autoHighWatermark) log.highWatermark = nextOffset
   boundSize(log)
 }

@@ -1,5 +1,7 @@
 import type { Storage } from '../storage/storage.js'
 import { allDone } from './all-done.js'
+import { writeKeyFile } from './keys/key-checkpoint.js'
+import type { KeySnapshot } from './keys/key-index.js'
 import { isLackOfRoom } from './lack-of-room.js'
 import type { LogHistory } from './log-history.js'
 import type { Segment } from './segment.js'
@@ -33,7 +35,7 @@ export class LogFlusher {
   #isNew = true
   #hasFailed = false
   /** Segments that wait to be made safe, and the producers when they ended. */
-  #ended: { readonly segment: Segment; readonly baseOffset: number; readonly producers: Uint8Array }[] = []
+  #ended: { readonly segment: Segment; readonly baseOffset: number; readonly producers: Uint8Array; readonly keys?: KeySnapshot }[] = []
 
   constructor(storage: Storage, folder: string, history: LogHistory, recoveryPoint: number, events: FlushEvents) {
     this.#storage = storage
@@ -108,7 +110,7 @@ export class LogFlusher {
 
   /** A segment has ended; the next one begins at `baseOffset`. Segments that end while others are being made safe are made safe together. */
   rolled(ended: Segment, baseOffset: number): void {
-    this.#ended.push({ segment: ended, baseOffset, producers: this.#history.snapshot() })
+    this.#ended.push({ segment: ended, baseOffset, producers: this.#history.snapshot(), keys: this.#history.keys?.snapshot(1) })
     if (this.#ended.length === 1) this.#run(() => this.#sealEnded())
   }
 
@@ -117,6 +119,7 @@ export class LogFlusher {
     this.#ended = []
     if (!(await this.#sealAll(ended.map(({ segment }) => segment)))) return
     for (const { baseOffset, producers } of ended.slice(-2)) if (!(await this.#writeHistory(baseOffset, producers))) return
+    for (const { keys } of ended) if (keys) await this.#writeKeys(keys)
     await this.#syncNames()
     this.#moveTo(ended[ended.length - 1].baseOffset)
   }
@@ -130,6 +133,23 @@ export class LogFlusher {
     } catch (error) {
       if (!isLackOfRoom(error)) throw error
       return false
+    }
+  }
+
+  /** Writes the index of keys as it is now, behind the appends. */
+  saveKeys(): void {
+    const keys = this.#history.keys?.snapshot(1)
+    if (keys) this.#run(() => this.#writeKeys(keys))
+  }
+
+  async #writeKeys(snapshot: KeySnapshot): Promise<void> {
+    const index = this.#history.keys
+    try {
+      await writeKeyFile(this.#storage, this.#folder, snapshot)
+      index?.captured(snapshot, true)
+    } catch (error) {
+      index?.captured(snapshot, false)
+      if (!isLackOfRoom(error)) throw error
     }
   }
 
@@ -157,7 +177,9 @@ export class LogFlusher {
   /** Makes all safe, and writes what spares the reading of the log when it is opened again. Does nothing to a log that was not written to. */
   async close(segments: SegmentList, logEndOffset: number): Promise<void> {
     await this.#history.writeEpochs()
+    const keys = this.#storage.readOnly ? undefined : this.#history.keys?.snapshot(0.25)
     if (this.#closedAt === logEndOffset) {
+      if (keys) await this.#writeKeys(keys)
       // Kafka reports an error for each log without index files, also where nothing was ever written.
       const { active } = segments
       if (this.#storage.durable && !this.#storage.readOnly && !active.indexes.areOnDisk && active.sizeInBytes === 0)
@@ -171,7 +193,8 @@ export class LogFlusher {
       ...unsafe.map(({ file }) => file.sync()),
       segments.active.indexes.write(),
       ...[...new Set([...unsafe, segments.active])].map(segment => this.#history.transactions.write(segment)),
-      this.#history.writeSnapshot(logEndOffset, this.#history.snapshot())
+      this.#history.writeSnapshot(logEndOffset, this.#history.snapshot()),
+      keys && this.#writeKeys(keys)
     ])
     await this.#syncNames()
     this.#moveTo(logEndOffset)

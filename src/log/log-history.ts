@@ -5,6 +5,7 @@ import { decodeLeaderEpochs, encodeLeaderEpochs } from './checkpoint.js'
 import { type DamageReports, damageError } from './damage.js'
 import { EpochReplay } from './epoch-replay.js'
 import { leaderEpochFile, pathIn } from './file-names.js'
+import type { KeyIndex } from './keys/key-index.js'
 import { LeaderEpochs } from './leader-epochs.js'
 import type { LogFolder } from './log-folder.js'
 import type { ProducerRoom } from './producer-room.js'
@@ -24,6 +25,8 @@ export class LogHistory {
   readonly leaderEpochs = new LeaderEpochs()
   readonly producers: ProducerState
   readonly transactions: TransactionIndex
+  /** Where the last record of each key stands, if the log keeps that. */
+  keys: KeyIndex | undefined
   readonly #storage: Storage
   readonly #folder: string
   readonly #damage: DamageReports

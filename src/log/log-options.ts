@@ -1,4 +1,4 @@
-import { expectFraction, expectInteger, expectKnownKeys, expectNotAbove, expectOneOf } from '../common/options.js'
+import { expectBoolean, expectFraction, expectInteger, expectKnownKeys, expectNotAbove, expectOneOf } from '../common/options.js'
 
 /**
  * How a log behaves. The names are those of Kafka's topic configs, camelCased, and so are the defaults, but for the size of a log that is kept
@@ -49,6 +49,13 @@ export interface LogOptions {
   readonly messageTimestampBeforeMaxMs?: number
   /** How far a given timestamp may lie in the future, in ms; -1 for any distance. Default: 1 hour. */
   readonly messageTimestampAfterMaxMs?: number
+  /**
+   * Whether it is kept where the last record of each key stands, so that appends can be made conditional on it. A key takes some 45 bytes of memory,
+   * however long it is. Default: `false`.
+   */
+  readonly keyIndex?: boolean
+  /** What that may take, in bytes; beyond it conditional appends on keys are refused with POLICY_VIOLATION. Default: 1 GiB. */
+  readonly keyIndexMaxBytes?: number
 }
 
 export type CleanupPolicy = 'delete' | 'compact' | 'compact,delete' | 'delete,compact' | 'none'
@@ -78,7 +85,9 @@ export const durableLogDefaults: CompleteLogOptions = Object.freeze({
   compressionType: 'producer',
   messageTimestampType: 'CreateTime',
   messageTimestampBeforeMaxMs: -1,
-  messageTimestampAfterMaxMs: hourMs
+  messageTimestampAfterMaxMs: hourMs,
+  keyIndex: false,
+  keyIndexMaxBytes: 1024 * mebibyte
 })
 
 /** The defaults for a log in memory: the same, but bounded to 72 MiB. */
@@ -115,6 +124,8 @@ export function completeLogOptions(given: LogOptions, defaults: CompleteLogOptio
   expectOneOf('messageTimestampType', complete.messageTimestampType, ['CreateTime', 'LogAppendTime'])
   expectInteger('messageTimestampBeforeMaxMs', complete.messageTimestampBeforeMaxMs, -1)
   expectInteger('messageTimestampAfterMaxMs', complete.messageTimestampAfterMaxMs, -1)
+  expectBoolean('keyIndex', complete.keyIndex)
+  expectInteger('keyIndexMaxBytes', complete.keyIndexMaxBytes, 1)
   return Object.freeze(complete)
 }
 

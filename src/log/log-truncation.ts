@@ -1,3 +1,5 @@
+import { removeKeyFiles } from './keys/key-checkpoint.js'
+import { dropKeyFilesAfter, loadKeys } from './keys/key-loading.js'
 import { createSegment } from './log-roll.js'
 import type { LogState } from './log-state.js'
 import { replay } from './recovery.js'
@@ -25,6 +27,8 @@ export async function truncateTo(log: LogState, offset: number): Promise<void> {
   await segments.removals()
   await rememberUpTo(log, end)
   if (log.storage.durable) await log.flusher.wasCut(end)
+  await dropKeyFilesAfter(log, end)
+  await loadKeys(log)
 }
 
 /** Removes everything; the next record gets `offset`. */
@@ -41,7 +45,9 @@ export async function startAnew(log: LogState, offset: number): Promise<void> {
   log.highWatermark = offset
   await segments.removals()
   segments.push(await createSegment(log, offset))
+  history.keys?.clear()
   if (!log.storage.durable) return
+  await removeKeyFiles(log.storage, log.folder)
   await history.cutAt(-1)
   await log.flusher.wasCut(offset)
 }
@@ -68,6 +74,8 @@ export async function cutUnwritten(log: LogState): Promise<void> {
     await segments.removals()
     await rememberUpTo(log, end)
     log.history.remember(end)
+    await dropKeyFilesAfter(log, end)
+    if (log.history.keys?.rollBackTo(end) === false) await loadKeys(log)
     if (storage.durable && isRemoving) await flusher.wasCut(end)
   } catch (error) {
     throw failures.end(error)

@@ -1,6 +1,7 @@
 import type { Clock } from '../common/clock.js'
 import type { KafkaError } from '../errors.js'
 import type { AppendOrigin } from './batch-validation.js'
+import type { KeyCondition } from './keys/key-index.js'
 import type { LogOptions } from './log-options.js'
 import type { ProducerRoom } from './producer-room.js'
 
@@ -78,6 +79,16 @@ export interface AppendOptions {
   readonly leaderEpoch?: number
   /** Who brings it, which decides what is checked. Default: `'client'`. */
   readonly origin?: AppendOrigin
+  /** What must hold when the batch gets its offsets; otherwise it is refused with CONFLICT, a `ConflictError`. Default: nothing. */
+  readonly condition?: AppendCondition
+}
+
+/** What must hold of a log for a batch to be appended: all of it, or nothing is written. */
+export interface AppendCondition {
+  /** Where the log must end. */
+  readonly endOffset?: number
+  /** What the last offsets of keys must be, in a log with `keyIndex`. They need not be keys of the batch. */
+  readonly keys?: readonly KeyCondition[]
 }
 
 /** Where a batch went. */

@@ -1,7 +1,7 @@
 import { type CloseOptions, closeTimeoutMs, endOf, unlimited } from '../common/closing.js'
 import { isPromise, type MaybePromise } from '../common/deferred.js'
 import { release } from '../common/lease.js'
-import { expectBytes, expectInteger, shown } from '../common/options.js'
+import { expectBytes, expectInteger, expectList, shown } from '../common/options.js'
 import { systemClock } from '../common/system-clock.js'
 import { KafkaError } from '../errors.js'
 import type { Storage } from '../storage/storage.js'
@@ -21,6 +21,8 @@ import { DamageReports, damageError } from './damage.js'
 import { confirmEpochs } from './epoch-check.js'
 import { exclusively } from './exclusively.js'
 import { cleanerFile, logStartFile } from './file-names.js'
+import { loadKeys, setUpKeys } from './keys/key-loading.js'
+import { lastOffsetsOf } from './keys/last-offsets.js'
 import type { LeaderEpochs } from './leader-epochs.js'
 import { append } from './log-append.js'
 import { applyRetention, deleteRecordsBefore, removeBefore } from './log-deletion.js'
@@ -102,6 +104,7 @@ export class Log {
     try {
       if (isClean && segments.length > 0) expectToReach(segments[segments.length - 1], start)
       await begin(log.#state, report, start, isClean && report.batches === 0 ? segments.length : trusted)
+      if (setUpKeys(log.#state)) await loadKeys(log.#state)
       return log
     } catch (error) {
       log.#state.failures.end(error)
@@ -228,6 +231,7 @@ export class Log {
   configure(options: LogOptions): void {
     this.#state.configure(completeLogOptions(options, this.#state.options))
     this.#state.boundSizeAt = 0
+    if (setUpKeys(this.#state)) this.#buildKeys()
   }
 
   /**
@@ -236,8 +240,8 @@ export class Log {
    * new offset and leader epoch, afterwards it is as it was.
    *
    * Raises `CORRUPT_MESSAGE`, `INVALID_RECORD`, `INVALID_TIMESTAMP` (both perhaps as `RecordValidationError`, telling which records),
-   * `MESSAGE_TOO_LARGE`, `RECORD_LIST_TOO_LARGE`, `UNSUPPORTED_COMPRESSION_TYPE`, `POLICY_VIOLATION` (the storage is read-only) or
-   * `KAFKA_STORAGE_ERROR`.
+   * `MESSAGE_TOO_LARGE`, `RECORD_LIST_TOO_LARGE`, `UNSUPPORTED_COMPRESSION_TYPE`, `POLICY_VIOLATION` (the storage is read-only),
+   * `KAFKA_STORAGE_ERROR`, or `CONFLICT` (a `ConflictError`) where `options.condition` does not hold.
    */
   append(batch: Uint8Array, options: AppendOptions = noOptions): MaybePromise<AppendInfo> {
     expectBytes('batch', batch)
@@ -308,6 +312,23 @@ export class Log {
   async maxTimestamp(): Promise<TimestampedOffset | undefined> {
     this.#expectReadable()
     return this.#state.segments.holding(offsetOfMaxTimestamp).catch(error => this.#failRead(error))
+  }
+
+  /**
+   * The offset of the last record of each key, `'none'` for one without a record: what a conditional append may rely on. Records of transactions
+   * that are not committed do not count. Raises `INVALID_CONFIG` without `keyIndex`, and what has kept the index from being built.
+   */
+  lastOffsets(keys: readonly Uint8Array[]): MaybePromise<(number | 'none')[]> {
+    expectList('keys', keys, 'keys, each a Uint8Array')
+    for (const key of keys) expectBytes('key', key)
+    this.#expectReadable()
+    return this.#state.changes.run(() => lastOffsetsOf(this.#state, keys))
+  }
+
+  /** Bytes of memory that the index of keys takes, and how many keys it holds; undefined where there is none. */
+  get keyIndex(): { readonly keys: number; readonly sizeInBytes: number } | undefined {
+    const { keys } = this.#state.history
+    return keys && { keys: keys.count, sizeInBytes: keys.sizeInBytes }
   }
 
   /** Moves the high watermark up, never beyond the end of the log. Returns whether it moved. */
@@ -443,6 +464,13 @@ export class Log {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
+  }
+
+  /** Appends wait meanwhile. */
+  #buildKeys(): void {
+    const state = this.#state
+    // A log that is closed or has failed says so to whoever uses it.
+    exclusively(state, () => loadKeys(state)).catch(() => {})
   }
 
   #expectReadable(): void {

@@ -132,8 +132,13 @@ export class MountedFile implements StorageFile {
   }
 
   async #writeNext(before: Promise<void> | undefined): Promise<void> {
-    // After a failed write those behind it have nowhere to go.
-    await before
+    try {
+      await before
+    } catch (error) {
+      // After a failed write those behind it have nowhere to go.
+      this.#waiting = []
+      throw error
+    }
     await this.#storage.turns()
     this.#write(this.#waiting.shift() as Uint8Array)
   }

@@ -42,6 +42,8 @@ export interface CleaningRules {
   /** Milliseconds since 1970. */
   readonly now: number
   readonly deleteRetentionMs: number
+  /** Told of each tombstone that goes. */
+  readonly onTombstoneGone?: (bytes: Uint8Array, keyStart: number, keyLength: number, offset: number) => void
 }
 
 /**
@@ -101,11 +103,21 @@ export class BatchCleaner {
     let kept = 0
     let tombstones = 0
     while (cursor.next()) {
-      if (!isControl && !this.#keeps(horizon)) continue
+      if (!isControl && !this.#keeps(horizon)) {
+        this.#goes()
+        continue
+      }
       kept++
       if (cursor.valueLength < 0) tombstones++
     }
     return { kept, tombstones }
+  }
+
+  /** The record that the cursor stands at does not stay. */
+  #goes(): void {
+    const { onTombstoneGone } = this.#rules
+    const { bytes, keyStart, keyLength, valueLength, offset } = this.#cursor
+    if (onTombstoneGone && valueLength < 0 && keyLength >= 0) onTombstoneGone(bytes, keyStart, keyLength, offset)
   }
 
   /** Whether the record that the cursor stands at stays. */

@@ -3,6 +3,8 @@ import { attribute, attributesAt, batchSizeAt, lastOffsetAt, recordCountAt } fro
 import { RecordCursor } from '../../record/record-cursor.js'
 import { walkBatches } from '../batch-scan.js'
 import { exclusively } from '../exclusively.js'
+import { removeKeyFiles } from '../keys/key-checkpoint.js'
+import { KeyTable } from '../keys/key-table.js'
 import type { LogState } from '../log-state.js'
 import type { ProducerState } from '../producer-state.js'
 import type { Segment } from '../segment.js'
@@ -130,6 +132,8 @@ export class Compactor {
     const survey = await surveyOf(held, dirtiness, slices)
     const dirty = held.filter((segment, i) => segment.baseOffset < endOffset && !(held[i + 1]?.baseOffset <= firstDirtyOffset))
     const { keys, keysEnd } = await lastOffsets(dirty, dirtiness, survey, maxKeyBytes, slices)
+    const index = log.history.keys
+    const gone = new KeyTable()
     const cleaner = new BatchCleaner({
       keys,
       keysEnd,
@@ -137,14 +141,16 @@ export class Compactor {
       transactions: new TransactionRemains(survey.aborted),
       lastOfProducer: id => lastOfProducer(log.history.producers, id),
       now: log.clock.now(),
-      deleteRetentionMs: log.options.deleteRetentionMs
+      deleteRetentionMs: log.options.deleteRetentionMs,
+      ...(index && { onTombstoneGone: (bytes, start, length, offset) => index.collect(gone, bytes, start, length, offset) })
     })
     const sources = held.filter(({ baseOffset }) => baseOffset < keysEnd)
     const bytesBefore = sources.reduce((bytes, { sizeInBytes }) => bytes + sizeInBytes, 0)
     const groups = segmentGroups(await this.#measured(sources), endOffset, log.options)
     let bytesAfter = 0
-    for (const group of groups) bytesAfter += await this.#clean(group, cleaner, slices, cuts)
+    for (const group of groups) bytesAfter += await this.#clean(group, cleaner, slices, cuts, gone)
     log.compactedUpTo = keysEnd
+    if (log.storage.durable) log.flusher.saveKeys()
     const { recordsRead, recordsKept } = cleaner
     return {
       firstDirtyOffset: keysEnd,
@@ -168,7 +174,7 @@ export class Compactor {
   }
 
   /** Writes what stays of some segments into one, and puts it in their place. Returns its size. */
-  async #clean(sources: readonly Segment[], cleaner: BatchCleaner, slices: Slices, cuts: number): Promise<number> {
+  async #clean(sources: readonly Segment[], cleaner: BatchCleaner, slices: Slices, cuts: number, gone: KeyTable): Promise<number> {
     const { storage, folder, options } = this.#log
     const output = await CleanedSegment.begin(storage, folder, sources, options)
     try {
@@ -181,7 +187,7 @@ export class Compactor {
         })
       }
       const cleaned = await output.finish()
-      if (!(await this.#putInPlace(cleaned, sources, cuts))) throw overtaken
+      if (!(await this.#putInPlace(cleaned, sources, cuts, gone))) throw overtaken
       return cleaned.sizeInBytes
     } catch (error) {
       await output.discard()
@@ -190,7 +196,7 @@ export class Compactor {
   }
 
   /** Returns whether it could: not when the sources have been removed or cut meanwhile. */
-  async #putInPlace(cleaned: Segment, sources: readonly Segment[], cuts: number): Promise<boolean> {
+  async #putInPlace(cleaned: Segment, sources: readonly Segment[], cuts: number, gone: KeyTable): Promise<boolean> {
     const log = this.#log
     const { segments, storage, folder } = log
     let isDone = false
@@ -201,11 +207,13 @@ export class Compactor {
       try {
         for (const source of sources) await source.giveUpNames()
         log.chain.noteGapBefore(sources[sources.length - 1].nextOffset)
+        if (log.history.keys && storage.durable) await removeKeyFiles(storage, folder)
         await swapIn(storage, folder, cleaned, sources)
       } catch (error) {
         throw new Error(`compacted segments could not be put in place: ${reasonOf(error)}`, { cause: error })
       }
       segments.replace(index, sources.length, cleaned)
+      log.history.keys?.forget(gone)
       log.history.transactions.forget({ baseOffset: sources[0].baseOffset, nextOffset: sources[sources.length - 1].nextOffset })
       segments.touch(cleaned)
       isDone = true
