@@ -26,6 +26,8 @@ export interface NewTopic {
   readonly keep?: Keep
   /** The policy for readers that fall behind. A cluster that is not of this library does not know it. Default: the cluster's own. */
   readonly backlog?: BacklogQuota
+  /** Whether each partition keeps where the last record of each key stands, for sending on conditions. A cluster that is not of this library does not know it. Default: `false`. */
+  readonly keyIndex?: boolean
 }
 
 export interface CreatedTopic {
@@ -82,7 +84,7 @@ export function expectNewTopic(topic: NewTopic): void {
 }
 
 /** The last two are those of a typed topic. */
-const newTopicNames = ['name', 'partitions', 'replicationFactor', 'configs', 'keep', 'backlog', 'key', 'value']
+const newTopicNames = ['name', 'partitions', 'replicationFactor', 'configs', 'keep', 'backlog', 'keyIndex', 'key', 'value']
 const largestInt16 = 2 ** 15 - 1
 const largestInt32 = 2 ** 31 - 1
 

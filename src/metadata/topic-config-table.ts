@@ -1,4 +1,5 @@
 import { backlogLimitConfig, backlogPolicies, backlogPolicyConfig } from '../record/backlog-quota.js'
+import { keyIndexConfig, keyIndexLimitConfig } from '../record/key-index-config.js'
 import { type ConfigRule, largestLong, listOf, numberOf } from './config-value.js'
 
 /** A config that topics have: Kafka's name for it, what may stand in it, and what it changes. */
@@ -24,6 +25,7 @@ const text = (value: string): string => value.trim()
 const limit = (value: string): number => (Number.isFinite(numberOf(value)) ? Math.max(-1, numberOf(value)) : -1)
 /** Each policy once, in the order the log has for both; none means that all is kept. */
 const policies = (value: string): string => [...new Set(listOf(value))].sort().join(',') || 'none'
+const isTrue = (value: string): boolean => value.trim().toLowerCase() === 'true'
 const count = (value: string): number => Math.min(numberOf(value), Number.MAX_SAFE_INTEGER)
 
 function throttledReplicas(value: string): string | undefined {
@@ -220,6 +222,21 @@ export const topicConfigs: readonly TopicConfig[] = [
     synonym: backlogPolicyConfig,
     documentation:
       'What happens to a batch beyond that: `producer_request_hold` has it wait for readers, `producer_exception` refuses it, `consumer_backlog_eviction` takes it and removes what is oldest.'
+  },
+  {
+    name: keyIndexConfig,
+    type: 'boolean',
+    default: 'false',
+    logOption: ['keyIndex', isTrue],
+    documentation: 'Whether it is kept where the last record of each key stands, so that sending can be made conditional on it.'
+  },
+  {
+    name: keyIndexLimitConfig,
+    type: 'long',
+    default: '1073741824',
+    min: 1,
+    logOption: ['keyIndexMaxBytes', count],
+    documentation: 'How many bytes of memory that may take in a partition; a key takes some 45.'
   },
   {
     name: 'min.cleanable.dirty.ratio',

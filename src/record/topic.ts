@@ -1,6 +1,7 @@
 import { expectInteger, expectKnownKeys, isPlainObject, shown } from '../common/options.js'
 import { type BacklogQuota, backlogConfigs } from './backlog-quota.js'
 import { type Keep, withKeep } from './keep.js'
+import { keyIndexConfigs } from './key-index-config.js'
 import { bytes, expectSerde, expectWholeSerde, type Serde } from './serde.js'
 
 /** The options of `topic`; all optional. */
@@ -17,6 +18,11 @@ export interface TopicOptions<K, V> {
   readonly keep?: Keep
   /** The policy for readers that fall behind, applied when the topic is created. A cluster that is not of this library does not know it. Default: the cluster's own. */
   readonly backlog?: BacklogQuota
+  /**
+   * Whether each partition keeps where the last record of each key stands, for when it is created: then sending can be made conditional on it
+   * (`ifKeyAt`). A key takes some 45 bytes of memory. A cluster that is not of this library does not know it. Default: `false`.
+   */
+  readonly keyIndex?: boolean
 }
 
 export type TopicConfigs = Readonly<{ [name: string]: string | number | boolean }>
@@ -53,7 +59,7 @@ export function topic<K = Uint8Array, V = Uint8Array, const N extends string = s
   options: TopicOptions<K, V> = {}
 ): TypedTopic<K, V, N> {
   expectTopicName(name)
-  expectKnownKeys('topic', options, ['key', 'value', 'partitions', 'configs', 'keep', 'backlog'])
+  expectKnownKeys('topic', options, ['key', 'value', 'partitions', 'configs', 'keep', 'backlog', 'keyIndex'])
   const { key = bytes as unknown as Serde<K>, value = bytes as unknown as Serde<V>, partitions } = options
   expectWholeSerde('key', key)
   expectWholeSerde('value', value)
@@ -66,11 +72,12 @@ export function topic<K = Uint8Array, V = Uint8Array, const N extends string = s
 export function describedConfigs({
   configs,
   keep,
-  backlog
-}: Pick<TopicOptions<unknown, unknown>, 'configs' | 'keep' | 'backlog'>): TopicConfigs | undefined {
+  backlog,
+  keyIndex
+}: Pick<TopicOptions<unknown, unknown>, 'configs' | 'keep' | 'backlog' | 'keyIndex'>): TopicConfigs | undefined {
   expectConfigs(configs)
   const kept = withKeep(keep, configs)
-  return backlog === undefined ? kept : { ...kept, ...backlogConfigs(backlog) }
+  return backlog === undefined && keyIndex === undefined ? kept : { ...kept, ...backlogConfigs(backlog), ...keyIndexConfigs(keyIndex) }
 }
 
 /** The typed topic for a plain name, or the topic itself. */

@@ -135,7 +135,9 @@ const logOptions = {
   compressionType: opt(oneOf('producer')),
   messageTimestampType: opt(oneOf('CreateTime', 'LogAppendTime')),
   messageTimestampBeforeMaxMs: opt(int(-1)),
-  messageTimestampAfterMaxMs: opt(int(-1))
+  messageTimestampAfterMaxMs: opt(int(-1)),
+  keyIndex: opt(flag),
+  keyIndexMaxBytes: positive
 }
 
 const stamp = {
@@ -379,6 +381,7 @@ export const doors: readonly Door[] = [
           configs,
           keep,
           backlog,
+          keyIndex: opt(flag),
           key: opt(anything),
           value: opt(anything)
         },
@@ -556,7 +559,7 @@ export const doors: readonly Door[] = [
     'topic',
     (_, name: never, given: never) => millrace.topic(name, given),
     place('name', topicName, 't'),
-    place('options', options({ key: serde, value: serde, partitions: positive, configs, keep, backlog }))
+    place('options', options({ key: serde, value: serde, partitions: positive, configs, keep, backlog, keyIndex: opt(flag) }))
   ),
   ...serdes,
   door('json', (_, schema: never) => millrace.json(schema), place('schema', opt(nothing))),
@@ -605,8 +608,16 @@ export const doors: readonly Door[] = [
     'Log.append',
     (w, batch: never, given: never) => w.log.append(batch, given),
     place('batch', bytes, (w: World) => w.batch.bytes.slice()),
-    place('options', options({ leaderEpoch: opt(int(-1, int32)), origin: opt(oneOf('client')) }))
+    place(
+      'options',
+      options({
+        leaderEpoch: opt(int(-1, int32)),
+        origin: opt(oneOf('client')),
+        condition: options({ endOffset: opt({ ...int(0), codes: ['CONFLICT'] }), keys: opt({ ...list, codes: ['INVALID_CONFIG'] }) })
+      })
+    )
   ),
+  door('Log.lastOffsets', (w, keys: never) => w.log.lastOffsets(keys), place('keys', { ...list, codes: ['INVALID_CONFIG'] }, [])),
   door(
     'Log.read',
     (w, from: never, maxBytes: never, given: never) => w.log.read(from, maxBytes, given),

@@ -88,7 +88,7 @@ const steps: readonly [weight: number, step: (world: World) => Promise<void>][] 
   [
     20,
     async ({ log, random }) => {
-      const expected = await log.lastOffsets(bytesOf).valueOf()
+      const expected = await log.lastOffsets(bytesOf)
       const appends = Array.from({ length: 4 }, () => {
         const i = randomInteger(random, keys.length)
         const lastOffset = random.next() < 0.7 ? expected[i] : randomInteger(random, log.logEndOffset + 1)
