@@ -10,6 +10,8 @@ export default defineConfig(({ mode }) => ({
     include: ['test/**/*.test.ts'],
     exclude: ['test/bench/**', 'test/matrix/**', '**/node_modules/**'],
     testTimeout: 30_000,
+    // Compiled modules are kept between runs, by their content: a run of few files takes half the time.
+    experimental: { fsModuleCache: true },
     // `npm run poison`: what is given back is overwritten at once, and numbers of closed descriptors go to other files.
     setupFiles: mode === 'poison' ? ['test/poison.ts'] : [],
     // The default leaves one core to the runner, which does little while the tests run.
