@@ -6,9 +6,11 @@ import type { Topic } from './broker/topic.js'
 import { oncePerSubject, subjectOf, troubleTexts } from './broker/trouble.js'
 import { checkedBrokers } from './client/checked-brokers.js'
 import { CallMark } from './common/call-mark.js'
-import { type Clock, expectClock } from './common/clock.js'
+import type { Clock } from './common/clock.js'
 import { type CloseOptions, closeTimeoutMs, Deadline, lastStep, unlimited } from './common/closing.js'
 import { Emitter } from './common/emitter.js'
+import { ignoreRejection } from './common/foreign.js'
+import { guardedClock } from './common/guarded-clock.js'
 import {
   expectFunction,
   expectFunctions,
@@ -18,7 +20,7 @@ import {
   isPlainObject,
   shown
 } from './common/options.js'
-import { expectRandom, type Random, systemRandom } from './common/random.js'
+import { guardedRandom, type Random, systemRandom } from './common/random.js'
 import { systemClock } from './common/system-clock.js'
 import { turnsOf } from './common/turns.js'
 import { Warnings } from './common/warnings.js'
@@ -108,7 +110,7 @@ export class Cluster extends Emitter<ClusterEvents> implements AsyncDisposable {
   constructor(parts: ClusterParts) {
     super(clusterEvents)
     expectFunctions('parts', parts, ['brokersFor', 'close'], 'what a cluster is made of (`await Cluster.open()` makes one)')
-    this.#parts = parts
+    this.#parts = { ...parts, clock: guardedClock(parts.clock), random: guardedRandom(parts.random) }
     this.#news = parts.node && newsOf(parts.node)
   }
 
@@ -122,10 +124,9 @@ export class Cluster extends Emitter<ClusterEvents> implements AsyncDisposable {
     if (options.configs !== undefined && !isPlainObject(options.configs))
       throw new TypeError(`Expected \`configs\` to be an object of values by config name, got ${shown(options.configs)}`)
     if (options.intercept !== undefined) expectFunction('intercept', options.intercept)
-    const { storage = memoryStorage(), configs = {}, nodeId = 0, clock = systemClock, random = systemRandom, intercept } = options
-    const { maxMemoryBytes, backlog } = options
-    expectClock(clock)
-    expectRandom(random)
+    const { storage = memoryStorage(), configs = {}, nodeId = 0, maxMemoryBytes, backlog, intercept } = options
+    const clock = guardedClock(options.clock === undefined ? systemClock : options.clock)
+    const random = guardedRandom(options.random === undefined ? systemRandom : options.random)
     let node: LocalBroker
     try {
       const given = { ...configs, ...backlogConfigs(backlog) }
@@ -329,6 +330,7 @@ const clusterEvents = Object.keys({
 
 function interceptedBy(intercept: NonNullable<ClusterOptions['intercept']>, brokers: Brokers, clientId: string): Brokers {
   const given = intercept(brokers, clientId)
+  ignoreRejection(given)
   expectFunctions('intercept', given, ['any', 'byId'], 'a function that returns brokers, those that it is given for instance')
   return checkedBrokers(given)
 }

@@ -1,8 +1,9 @@
 import { expectBackoffs, expectCallOptions } from '../client/retry.js'
-import { type Clock, expectClock } from '../common/clock.js'
+import type { Clock } from '../common/clock.js'
 import { type CloseOptions, closeTimeoutMs, endOf } from '../common/closing.js'
+import { guardedClock } from '../common/guarded-clock.js'
 import { expectBoolean, expectFunctions, expectInteger, expectList, expectOneOf, expectOptions, expectString } from '../common/options.js'
-import { expectRandom, type Random } from '../common/random.js'
+import { guardedRandom, type Random } from '../common/random.js'
 import { KafkaError } from '../errors.js'
 import type { Brokers } from '../protocol/broker.js'
 import { DescribeCluster } from '../protocol/messages/describe-cluster.js'
@@ -64,14 +65,14 @@ export class Admin {
   /** Use `cluster.admin()`. Throws a `TypeError` for a wrong option. */
   constructor(parts: AdminParts, options: AdminOptions = {}) {
     expectFunctions('parts.brokers', parts?.brokers, ['any', 'byId'], 'brokers (`cluster.admin()` brings them along)')
-    expectClock(parts.clock)
-    expectRandom(parts.random)
+    const clock = guardedClock(parts.clock)
+    const random = guardedRandom(parts.random)
     expectOptions('admin', options, adminChecks)
     expectBackoffs(options)
     this.#brokers = parts.brokers
-    this.#clock = parts.clock
+    this.#clock = clock
     this.#onClosed = parts.onClosed
-    this.#context = new AdminContext(parts.brokers, parts.clock, parts.random, options)
+    this.#context = new AdminContext(parts.brokers, clock, random, options)
   }
 
   /** Creates a topic; resolves when it can be used. Raises TOPIC_ALREADY_EXISTS, INVALID_TOPIC_EXCEPTION, INVALID_CONFIG, INVALID_PARTITIONS, … */

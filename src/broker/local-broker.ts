@@ -1,11 +1,12 @@
 import { Access } from '../authorizer/access.js'
-import { type Clock, expectClock } from '../common/clock.js'
+import type { Clock } from '../common/clock.js'
 import { type CloseOptions, closeTimeoutMs, endOf, unlimited } from '../common/closing.js'
 import { isPromise, type MaybePromise } from '../common/deferred.js'
 import type { Emitter } from '../common/emitter.js'
+import { guardedClock } from '../common/guarded-clock.js'
 import { release } from '../common/lease.js'
 import { expectInteger, expectKnownKeys, expectOneOf, expectString } from '../common/options.js'
-import { expectRandom, type Random, systemRandom } from '../common/random.js'
+import { guardedRandom, type Random, systemRandom } from '../common/random.js'
 import { systemClock } from '../common/system-clock.js'
 import { type Turns, turnsOf } from '../common/turns.js'
 import { zeroUuid } from '../common/uuid.js'
@@ -188,10 +189,10 @@ export class LocalBroker implements Node {
   /** Opens what the storage holds, or starts anew in an empty one. */
   static async open(options: LocalBrokerOptions): Promise<LocalBroker> {
     expectKnownKeys('a broker', options, ['storage', 'clock', 'random', 'nodeId', 'configs', 'maxMemoryBytes'])
-    const { storage, clock = systemClock, random = systemRandom, nodeId = 0, configs: given = {} } = options
+    const { storage, nodeId = 0, configs: given = {} } = options
     expectStorage(storage)
-    expectClock(clock)
-    expectRandom(random)
+    const clock = guardedClock(options.clock === undefined ? systemClock : options.clock)
+    const random = guardedRandom(options.random === undefined ? systemRandom : options.random)
     expectInteger('nodeId', nodeId, 0, 2 ** 31 - 1)
     const { maxMemoryBytes = defaultMemoryBytes() } = options
     expectInteger('maxMemoryBytes', maxMemoryBytes, leastMemoryBytes)

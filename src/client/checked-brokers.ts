@@ -1,23 +1,44 @@
+import { ignoreRejection, tellFailed, tellRejection } from '../common/foreign.js'
 import { expectFunctions, shown } from '../common/options.js'
 import type { Broker, Brokers } from '../protocol/broker.js'
 
-/** Brokers that a user's code stands before: one that is none, or that answers with nothing, is told where it happens. */
+/**
+ * Brokers that a user's code stands before. Whoever asks for one is in the midst of something: what goes wrong there is how the request fails.
+ */
 export function checkedBrokers(given: Brokers): Brokers {
   const known = new WeakMap<Broker, Broker>()
   const checked = (broker: Broker) => {
+    ignoreRejection(broker)
     expectFunctions('intercept', broker, ['request'], 'a function whose brokers give a broker')
     const found = known.get(broker) ?? checkedBroker(broker)
     known.set(broker, found)
     return found
   }
   return {
-    any: () => checked(given.any()),
+    any: () => brokerOf(() => checked(given.any())),
     byId(nodeId) {
-      const broker = given.byId(nodeId)
-      return broker && checked(broker)
+      return brokerOf(() => {
+        const broker = given.byId(nodeId)
+        return broker && checked(broker)
+      })
     },
-    learn: brokers => given.learn?.(brokers),
+    learn(brokers) {
+      const tell = (error: unknown) => tellFailed('learn', error)
+      try {
+        tellRejection(given.learn?.(brokers), tell)
+      } catch (error) {
+        tell(error)
+      }
+    },
     close: async () => given.close?.()
+  }
+}
+
+function brokerOf<B extends Broker | undefined>(find: () => B): B | Broker {
+  try {
+    return find()
+  } catch (error) {
+    return { request: () => Promise.reject(error) }
   }
 }
 

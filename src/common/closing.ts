@@ -1,4 +1,5 @@
 import { KafkaError } from '../errors.js'
+import { onAbort } from './abort.js'
 import type { Clock } from './clock.js'
 import { expectInteger, expectKnownKeys } from './options.js'
 
@@ -62,9 +63,25 @@ export class Deadline {
 /** The time that the last step of a close gets even when the limit has passed, in ms: only code of the user's could wait there. */
 const leastMs = 100
 
-/** Waits for the last step of a closing with a deadline. */
-export function lastStep(closing: Promise<void>, clock: Clock, deadline: Deadline, what: string): Promise<void> {
-  return endOf(closing, clock, Math.max(leastMs, Math.ceil(deadline.leftMs)), what)
+/** Waits for the last step of a closing with a deadline, which may be moved forward meanwhile. */
+export async function lastStep(closing: Promise<void>, clock: Clock, deadline: Deadline, what: string): Promise<void> {
+  const { signal } = deadline
+  let timer: { cancel(): void } | undefined
+  let unlisten: (() => void) | undefined
+  const late = new Promise<never>((_, reject) => {
+    const expire = () => reject(notClosed(what))
+    const onLeast = () => {
+      if (signal.aborted) expire()
+      else unlisten = onAbort(signal, expire)
+    }
+    timer = clock.setTimer(leastMs, onLeast, patient)
+  })
+  try {
+    await Promise.race([closing, late])
+  } finally {
+    timer?.cancel()
+    unlisten?.()
+  }
 }
 
 /**

@@ -1,3 +1,4 @@
+import { shown } from './options.js'
 import { reasonOf, Warnings } from './warnings.js'
 
 const done = Promise.resolve()
@@ -9,23 +10,38 @@ export function tellRejection(returned: unknown, tell: (error: unknown) => void)
   Promise.resolve(returned as PromiseLike<unknown>).catch(tell)
 }
 
+/** Lets a promise fail unheard that code of the user's returned in the place of an answer: that it is none is told already. */
+export function ignoreRejection(returned: unknown): void {
+  tellRejection(returned, ignore)
+}
+
+function ignore(): void {}
+
+/** Tells that code of the user's failed where nobody waits for it: by a warning of the process. */
+export function tellFailed(name: string, error: unknown): void {
+  warnings.warn(`During \`${name}\`: ${reasonOf(error)}`, 'CALLBACK_FAILED', error)
+}
+
 /**
  * A callback of the user's, made harmless: it is called a moment later, when nothing is half done, and what it throws, or rejects with, becomes a
  * warning of the process. `name` says which it is.
  */
 export function harmless<A extends unknown[]>(name: string, callback: (...args: A) => unknown): (...args: A) => void {
-  const tell = (error: unknown) => warnings.warn(`During \`${name}\`: ${reasonOf(error)}`, 'CALLBACK_FAILED', error)
+  const tell = (error: unknown) => tellFailed(name, error)
   return (...args) => {
     done.then(() => tellRejection(callback(...args), tell)).catch(tell)
   }
 }
 
-/** Calls a function of the user's and returns its answer; `otherwise` if it throws, which becomes a warning of the process. */
-export function answerOf<T>(name: string, ask: () => T, otherwise: T): T {
+/** The number that a function of the user's answers at once; `otherwise` where it throws or answers with something else, which is a warning of the process. */
+export function numberOf(name: string, ask: () => number, otherwise: () => number): number {
   try {
-    return ask()
+    const answer: unknown = ask()
+    if (typeof answer === 'number' && !Number.isNaN(answer)) return answer
+    ignoreRejection(answer)
+    tellFailed(name, new TypeError(`Expected \`${name}\` to return a number, got ${shown(answer)}`))
   } catch (error) {
-    warnings.warn(`During \`${name}\`: ${reasonOf(error)}`, 'CALLBACK_FAILED', error)
-    return otherwise
+    tellFailed(name, error)
   }
+  return otherwise()
 }

@@ -1,3 +1,4 @@
+import { ignoreRejection, tellFailed } from './foreign.js'
 import { shown } from './options.js'
 
 /** The source of randomness for all of millrace, so that a seed replays a run. */
@@ -20,6 +21,32 @@ export function seededRandom(seed: number): Random {
       mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
       return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296
     }
+  }
+}
+
+/** Chance that a user gave, checked. Where it throws or gives no number in [0, 1), other chance stands in, and the process is warned. */
+export function guardedRandom(random: Random): Random {
+  expectRandom(random)
+  return random === systemRandom || random instanceof GuardedRandom ? random : new GuardedRandom(random)
+}
+
+class GuardedRandom implements Random {
+  readonly #random: Random
+
+  constructor(random: Random) {
+    this.#random = random
+  }
+
+  next(): number {
+    try {
+      const next = this.#random.next()
+      if (next >= 0 && next < 1) return next
+      ignoreRejection(next)
+      tellFailed('random.next', new TypeError(`Expected \`random.next\` to return a number in [0, 1), got ${shown(next)}`))
+    } catch (error) {
+      tellFailed('random.next', error)
+    }
+    return systemRandom.next()
   }
 }
 

@@ -1,11 +1,11 @@
 import type { TopicPartition } from '../assignor/assignor.js'
 import { expectPartition } from '../client/topic-partition.js'
 import { CallMark } from '../common/call-mark.js'
-import { expectClock } from '../common/clock.js'
 import { closeTimeoutMs } from '../common/closing.js'
 import { Emitter } from '../common/emitter.js'
+import { guardedClock } from '../common/guarded-clock.js'
 import { expectFunctions, expectInteger, expectOptions, expectSignal, shown } from '../common/options.js'
-import { expectRandom } from '../common/random.js'
+import { guardedRandom } from '../common/random.js'
 import { expectTopicName } from '../record/topic.js'
 import type { OffsetToCommit } from './assigned-partition.js'
 import { BatchLoop } from './batch-loop.js'
@@ -64,10 +64,9 @@ export class Consumer<T extends TopicSelector = string, K = Uint8Array, V = Uint
   constructor(parts: ConsumerParts, options: ConsumerOptions<T, K, V> = {}) {
     super(consumerEvents)
     expectFunctions('parts.brokers', parts?.brokers, ['any', 'byId'], 'brokers (`cluster.consumer()` brings them along)')
-    expectClock(parts.clock)
-    expectRandom(parts.random)
+    const guarded = { ...parts, clock: guardedClock(parts.clock), random: guardedRandom(parts.random) }
     const settings = consumerSettings(options)
-    this.#consumption = new Consumption(parts, settings, {
+    this.#consumption = new Consumption(guarded, settings, {
       consumer: this,
       emit: (event, ...details) => this.emit(event, ...(details as never)),
       onUserError: (error, who) => this.tellFailure(error, who)

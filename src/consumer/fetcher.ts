@@ -322,7 +322,7 @@ export class Fetcher implements Absentee {
   }
 
   #fetch(node: Node, partitions: AssignedPartition[], room: number, isPassing: boolean): void {
-    const broker = this.#context.brokers.byId(node.id)
+    const broker = this.#brokerOf(node)
     if (!broker) return this.#refresh([...new Set(partitions.map(({ topic }) => topic))])
     const fetch = ++this.#fetchCount
     node.fetch = fetch
@@ -356,6 +356,17 @@ export class Fetcher implements Absentee {
         this.#pump()
       }
     )
+  }
+
+  /** Brokers may be code of a user's. */
+  #brokerOf(node: Node): Broker | undefined {
+    try {
+      return this.#context.brokers.byId(node.id)
+    } catch (error) {
+      this.#rest(node.rest)
+      this.#owner.onTrouble(error)
+      return undefined
+    }
   }
 
   /** An interceptor of the user's may throw. */

@@ -13,6 +13,8 @@ import { onAbort } from '../common/abort.js'
 import { copyBytes } from '../common/bytes.js'
 import type { Clock } from '../common/clock.js'
 import { abortable, type Deferred, deferred } from '../common/deferred.js'
+import { ignoreRejection } from '../common/foreign.js'
+import { shown } from '../common/options.js'
 import { type Turns, turnsOf } from '../common/turns.js'
 import { errorCodeOf, KafkaError } from '../errors.js'
 import type { ResponseOf } from '../protocol/message.js'
@@ -301,7 +303,7 @@ export class GroupMember {
   }
 
   #subscription(assignor: Assignor, topics: readonly string[]): Uint8Array {
-    const userData = assignor.userData?.(this.#lastAssigned, this.#generationId) ?? null
+    const userData = expectUserData(assignor, assignor.userData?.(this.#lastAssigned, this.#generationId) ?? null)
     const ownedPartitions = this.#isCooperative ? this.#owner.owned() : []
     return encodeSubscription({ topics, userData, ownedPartitions, generationId: this.#generationId })
   }
@@ -344,7 +346,7 @@ export class GroupMember {
       throw new KafkaError('INCONSISTENT_GROUP_PROTOCOL', `The group chose an assignor that this member does not have: ${this.#protocol}`)
     const shapes = new Map<string, TopicShape>()
     for (const [name, partitionCount] of this.#groupTopics) if (partitionCount > 0) shapes.set(name, { partitionCount })
-    const assigned = assignor.assign(shapes, members)
+    const assigned = expectAssigned(assignor, assignor.assign(shapes, members))
     return members.map(({ memberId }) => ({ memberId, assignment: encodeAssignment({ partitions: assigned.get(memberId) ?? [] }) }))
   }
 
@@ -460,6 +462,20 @@ function without(partitions: readonly TopicPartition[], others: readonly TopicPa
 
 function sameTexts(a: readonly string[], b: readonly string[]): boolean {
   return a.length === b.length && [...a].sort(compareText).join() === [...b].sort(compareText).join()
+}
+
+function expectAssigned(assignor: Assignor, given: ReturnType<Assignor['assign']>): typeof given {
+  if (typeof given?.get === 'function') return given
+  ignoreRejection(given)
+  throw new TypeError(
+    `Expected \`assign\` of the assignor \`${assignor.name}\` to return a Map of partitions by member id, got ${shown(given)}`
+  )
+}
+
+function expectUserData(assignor: Assignor, given: Uint8Array | null): Uint8Array | null {
+  if (given === null || given instanceof Uint8Array) return given
+  ignoreRejection(given)
+  throw new TypeError(`Expected \`userData\` of the assignor \`${assignor.name}\` to return a Uint8Array or null, got ${shown(given)}`)
 }
 
 /** The metadata of a member. The user's assignor may keep the bytes, which are the coordinator's own where it is in this process. */

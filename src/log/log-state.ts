@@ -1,6 +1,7 @@
 import type { Clock } from '../common/clock.js'
 import { type Dates, datesOf } from '../common/dates.js'
-import { answerOf, harmless } from '../common/foreign.js'
+import { harmless, numberOf } from '../common/foreign.js'
+import { guardedClock } from '../common/guarded-clock.js'
 import { systemClock } from '../common/system-clock.js'
 import { KafkaError } from '../errors.js'
 import type { Storage } from '../storage/storage.js'
@@ -62,14 +63,14 @@ export class LogState {
   ) {
     this.storage = storage
     this.folder = folder
-    this.clock = openOptions.clock ?? systemClock
+    this.clock = guardedClock(openOptions.clock ?? systemClock)
     this.dates = datesOf(this.clock)
     // The options themselves are not kept: a thousand logs would feel it.
     const { onRoll, saveRecoveryPoint, onSegmentsRemoved, onFailure, onRoom, keepFrom } = openOptions
     this.events = {
       saveRecoveryPoint,
       // Without an answer nothing is removed.
-      keepFrom: keepFrom && (() => answerOf('keepFrom', keepFrom, 0)),
+      keepFrom: keepFrom && (() => numberOf('keepFrom', keepFrom, () => 0)),
       onRoll: onRoll && harmless('onRoll', onRoll),
       onSegmentsRemoved: onSegmentsRemoved && harmless('onSegmentsRemoved', onSegmentsRemoved)
     }

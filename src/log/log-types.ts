@@ -29,7 +29,10 @@ export interface LogOpenOptions extends LogOptions {
   readonly firstDirtyOffset?: number
   /** Called a moment after a segment has ended and the next one begun, at `baseOffset`. What it throws becomes a warning of the process. */
   readonly onRoll?: (baseOffset: number) => void
-  /** Called before something relies on the recovery point, which may have moved either way, being known after a crash. */
+  /**
+   * Called, and awaited, before something relies on the recovery point, which may have moved either way, being known after a crash. It must not wait for the
+   * log itself, its `close` for one. What it throws, the call that needed it rejects with.
+   */
   readonly saveRecoveryPoint?: () => Promise<void>
   /**
    * Called a moment after something failed that nobody waits for, so that the log takes no more writes. What it throws becomes a warning of the

@@ -1,5 +1,6 @@
 import { type CloseOptions, closeTimeoutMs, endOf, unlimited } from '../common/closing.js'
 import { isPromise, type MaybePromise } from '../common/deferred.js'
+import { guardedClock } from '../common/guarded-clock.js'
 import { release } from '../common/lease.js'
 import { expectBytes, expectInteger, expectList, shown } from '../common/options.js'
 import { systemClock } from '../common/system-clock.js'
@@ -91,7 +92,8 @@ export class Log {
     expectLogPlace(storage, folder)
     expectOpenOptions(openOptions)
     const options = optionsIn(openOptions, storage)
-    const { clock = systemClock, logStartOffset = 0, recoveryPoint, highWatermark, isClean = false } = openOptions
+    const { logStartOffset = 0, recoveryPoint, highWatermark, isClean = false } = openOptions
+    const clock = guardedClock(openOptions.clock ?? systemClock)
     if (storage.prepare) await storage.prepare()
     const mayChange = !storage.readOnly
     const parts = partsOf(storage, folder, openOptions, options)
@@ -127,7 +129,8 @@ export class Log {
    */
   static async damaged(storage: Storage, folder: string, damage: KafkaError, openOptions: LogOpenOptions = {}): Promise<Log> {
     const options = optionsIn(openOptions, storage)
-    const { clock = systemClock, recoveryPoint, logStartOffset = 0 } = openOptions
+    const { recoveryPoint, logStartOffset = 0 } = openOptions
+    const clock = guardedClock(openOptions.clock ?? systemClock)
     const parts = partsOf(storage, folder, openOptions, options)
     // Whoever was refused the log knows of it.
     parts.chain.damage.isNew(damage)

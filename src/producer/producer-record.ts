@@ -1,5 +1,6 @@
 import { copyBytes, isDetached } from '../common/bytes.js'
 import { isPromise } from '../common/deferred.js'
+import { ignoreRejection } from '../common/foreign.js'
 import { shown } from '../common/options.js'
 import { KafkaError } from '../errors.js'
 import type { Field, HeaderField } from '../record/record.js'
@@ -74,6 +75,7 @@ function serialized(topic: AnyTopic, what: 'key' | 'value', given: unknown): Fie
   }
   if (typeof field === 'string' || field === null) return field
   if (field instanceof Uint8Array) return expectThere(field, `the ${what} of a record for \`${topic.name}\``)
+  ignoreRejection(field)
   throw new TypeError(`Expected the ${what} serializer of \`${topic.name}\` to return a Uint8Array, a string or null, got ${shown(field)}`)
 }
 
@@ -151,6 +153,7 @@ export function notARecord(topic: AnyTopic | string, given: unknown): TypeError 
 
 function missingValue(topic: AnyTopic | string, record: AnyRecord): TypeError {
   const text = `A record for \`${nameOf(topic)}\` needs a \`value\`, got \`undefined\`; \`null\` makes it a tombstone`
+  ignoreRejection(record)
   if (isPromise(record)) return new TypeError(`${text}. The record is a promise: an \`await\` is missing`)
   const names = Object.keys(record)
   if (names.length === 0) return new TypeError(text)

@@ -1,12 +1,13 @@
 import { MetadataCache } from '../client/metadata-cache.js'
 import { compareWithDescription } from '../client/topic-description.js'
-import { type Clock, expectClock } from '../common/clock.js'
+import type { Clock } from '../common/clock.js'
 import { closeTimeoutMs, Deadline, lastStep } from '../common/closing.js'
 import { datesOf } from '../common/dates.js'
 import { abortable, isPromise } from '../common/deferred.js'
 import { Emitter } from '../common/emitter.js'
+import { guardedClock } from '../common/guarded-clock.js'
 import { expectFunctions, expectOptions, expectSignal, shown } from '../common/options.js'
-import { expectRandom, type Random } from '../common/random.js'
+import { guardedRandom, type Random } from '../common/random.js'
 import { Stretch, turnsOf } from '../common/turns.js'
 import { KafkaError } from '../errors.js'
 import type { Brokers } from '../protocol/broker.js'
@@ -119,10 +120,10 @@ export class Producer extends Emitter<ProducerEvents> implements AsyncDisposable
   constructor(parts: ProducerParts, options: ProducerOptions = {}) {
     super(producerEvents)
     expectFunctions('parts.brokers', parts?.brokers, ['any', 'byId'], 'brokers (`cluster.producer()` brings them along)')
-    expectClock(parts.clock)
-    expectRandom(parts.random)
+    const clock = guardedClock(parts.clock)
+    const random = guardedRandom(parts.random)
     const settings = producerSettings(options)
-    const { brokers, clock, random } = parts
+    const { brokers } = parts
     this.#settings = settings
     this.#clock = clock
     this.#random = random

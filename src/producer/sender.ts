@@ -7,7 +7,7 @@ import type { Random } from '../common/random.js'
 import { type Turns, type TurnTaker, turnsOf, type Written } from '../common/turns.js'
 import { zeroUuid } from '../common/uuid.js'
 import { KafkaError } from '../errors.js'
-import type { Brokers } from '../protocol/broker.js'
+import type { Broker, Brokers } from '../protocol/broker.js'
 import type { Accumulator } from './accumulator.js'
 import { Alarm } from './alarm.js'
 import { expired, givenUp, noLeader, refusals, sharedRefusal, unanswered, unexpected } from './delivery-errors.js'
@@ -156,16 +156,18 @@ export class Sender implements TurnTaker {
     batch.tried()
     const topic = this.#metadata.topic(queue.topic)
     const leaderId = topic?.partitions[queue.partition]?.leaderId ?? -1
-    const leader = leaderId < 0 ? undefined : this.#brokers.byId(leaderId)
     queue.sentTo(topic?.id ?? zeroUuid)
-    if (!leader) {
-      this.#refresh(queue.topic)
-      queue.ended(batch)
-      this.#retry(queue, batch, noLeader(queue, topic !== undefined), leaderId)
-      return this.#accumulator.goOn(queue)
-    }
+    let leader: Broker | undefined
     let bytes: Uint8Array
+    // Brokers and codecs may be code of a user's; the other partitions of this turn do not suffer from what it throws.
     try {
+      leader = leaderId < 0 ? undefined : this.#brokers.byId(leaderId)
+      if (!leader) {
+        this.#refresh(queue.topic)
+        queue.ended(batch)
+        this.#retry(queue, batch, noLeader(queue, topic !== undefined), leaderId)
+        return this.#accumulator.goOn(queue)
+      }
       bytes = this.#accumulator.lend(batch)
     } catch (error) {
       queue.ended(batch)

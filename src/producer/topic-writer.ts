@@ -1,4 +1,5 @@
 import { textLength } from '../common/bytes.js'
+import { ignoreRejection } from '../common/foreign.js'
 import { shown } from '../common/options.js'
 import { KafkaError } from '../errors.js'
 import { BatchBuilder } from '../record/batch-builder.js'
@@ -157,6 +158,7 @@ export class TopicWriter implements PartitionLoad {
       const chosen = this.#partitioner(record, { topic: this.topic, key, partitionCount })
       if (chosen !== undefined) {
         if (Number.isSafeInteger(chosen) && chosen >= 0 && chosen < partitionCount) return chosen
+        ignoreRejection(chosen)
         throw new TypeError(
           `Expected the partitioner to choose a partition of \`${this.topic}\` from 0 to ${partitionCount - 1}, got ${shown(chosen)}`
         )

@@ -6,7 +6,7 @@ import { varintSize, varlongSize, writeVarint, writeVarlong } from '../common/va
 import { KafkaError } from '../errors.js'
 import { attribute, currentMagic, field, headerBytes, lengthPrefixBytes, noProducerId, noSequence, noTimestamp } from './batch-header.js'
 import type { CompressionType } from './compression/codec.js'
-import { codecOf, compressionId } from './compression/codecs.js'
+import { codecOf, compressionId, expectCoded } from './compression/codecs.js'
 import type { Field, HeaderField } from './record.js'
 import { isGatheredText, TextRecords } from './text-records.js'
 
@@ -280,7 +280,8 @@ export class BatchBuilder {
   /** Returns the size of the batch. */
   #compress(): number {
     const codec = codecOf(this.#compression)
-    const packed = codec.compress(this.#bytes.subarray(headerBytes, this.#position), this.#packed.subarray(headerBytes))
+    const records = this.#bytes.subarray(headerBytes, this.#position)
+    const packed = expectCoded(codec.type, 'compress', codec.compress(records, this.#packed.subarray(headerBytes)))
     const size = headerBytes + packed.length
     if (packed.buffer !== this.#packed.buffer) {
       if (size > this.#packed.length) this.#packed = new Uint8Array(Math.max(size, this.#bytes.length))

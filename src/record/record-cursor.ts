@@ -16,7 +16,7 @@ import {
   maxTimestampAt,
   recordCountAt
 } from './batch-header.js'
-import { compressionTypeOf, decoderOf } from './compression/codecs.js'
+import { compressionTypeOf, decoderOf, expectCoded } from './compression/codecs.js'
 import type { Record, RecordHeader } from './record.js'
 
 export interface RecordCursorOptions {
@@ -132,7 +132,7 @@ export class RecordCursor {
     const codec = decoderOf(type)
     let unpacked: Uint8Array
     try {
-      unpacked = codec.decompress(packed, this.#maxDecompressedBytes, this.#unpacked)
+      unpacked = expectCoded(type, 'decompress', codec.decompress(packed, this.#maxDecompressedBytes, this.#unpacked))
     } catch (error) {
       if (error instanceof KafkaError) throw error
       throw new KafkaError('CORRUPT_MESSAGE', `The ${type} data of a batch cannot be decompressed`, { cause: error })

@@ -1,5 +1,6 @@
 import { type Clock, expectClock, sleep } from '../common/clock.js'
-import { abortable, type Deferred, deferred } from '../common/deferred.js'
+import { abortable, type Deferred, deferred, isPromise } from '../common/deferred.js'
+import { ignoreRejection } from '../common/foreign.js'
 import { expectFunction, expectFunctions, expectInteger, shown } from '../common/options.js'
 import { systemClock } from '../common/system-clock.js'
 import { type ErrorCode, errorNumberOf, KafkaError, type ProtocolErrorCode } from '../errors.js'
@@ -253,7 +254,9 @@ export class RuleBuilder<A extends Api> {
   /** The client gets another response. */
   rewriteResponse(rewrite: (response: ResponseOf<A>, request: RequestOf<A>) => ResponseOf<A>): Interception {
     expectFunction('rewrite', rewrite)
-    return this.do(async (request, forward) => rewrite(await forward(request), request))
+    return this.do(async (request, forward) =>
+      expectMessage('rewrite', `the response to ${this.#api.name}`, rewrite(await forward(request), request))
+    )
   }
 
   /** A function of your own: `forward` passes a request on and returns its response. */
@@ -269,7 +272,7 @@ export class RuleBuilder<A extends Api> {
     const times = this.#times
     const when = this.#when
     const takes = (request: RequestOf<A>) => {
-      if (count >= times || !when(request)) return false
+      if (count >= times || !expectBoolean(when(request))) return false
       count++
       return true
     }
@@ -341,8 +344,15 @@ function expectApi(api: Api): void {
 
 /** Code of the user's that forgets to return what it has is told here, not where somebody misses it. */
 function expectMessage<M>(who: string, what: string, given: M): M {
-  if (typeof given === 'object' && given !== null) return given
+  if (typeof given === 'object' && given !== null && !isPromise(given as object)) return given
+  ignoreRejection(given)
   throw new TypeError(`Expected \`${who}\` to return ${what}, got ${shown(given)}; return what it was given, or what \`forward\` gives`)
+}
+
+function expectBoolean(given: boolean): boolean {
+  if (typeof given === 'boolean') return given
+  ignoreRejection(given)
+  throw new TypeError(`Expected \`when\` to return true or false at once, got ${shown(given)}`)
 }
 
 function isBrokers(inner: Broker | Brokers): inner is Brokers {

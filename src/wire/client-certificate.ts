@@ -1,3 +1,4 @@
+import { ignoreRejection } from '../common/foreign.js'
 import { shown } from '../common/options.js'
 import { reasonOf } from '../common/warnings.js'
 import { KafkaError } from '../errors.js'
@@ -54,6 +55,7 @@ function mapped(
   let user: unknown
   try {
     user = userOf(subject, raw)
+    ignoreRejection(user)
     if (user !== undefined && typeof user !== 'string')
       throw new TypeError(`Expected \`tls.userOfCertificate\` to return the name of a user or undefined, got ${shown(user)}`)
   } catch (cause) {

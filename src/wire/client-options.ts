@@ -1,4 +1,5 @@
-import { type Clock, expectClock } from '../common/clock.js'
+import type { Clock } from '../common/clock.js'
+import { guardedClock } from '../common/guarded-clock.js'
 import {
   expectFunction,
   expectInteger,
@@ -9,7 +10,7 @@ import {
   givenOptions,
   shown
 } from '../common/options.js'
-import { expectRandom, type Random, systemRandom } from '../common/random.js'
+import { guardedRandom, type Random, systemRandom } from '../common/random.js'
 import { systemClock } from '../common/system-clock.js'
 import type { Endpoint } from './endpoints.js'
 import { type SaslClientOptions, saslMechanisms } from './sasl/sasl-options.js'
@@ -76,8 +77,8 @@ export function checkRemoteOptions(given: RemoteBrokersOptions): CheckedRemoteOp
     throw new TypeError(`Expected \`brokers\` to be a list of at least one host:port, got ${shown(options.brokers)}`)
   }
   for (const address of options.brokers) parseAddress(address)
-  expectClock(options.clock)
-  expectRandom(options.random)
+  const clock = guardedClock(options.clock)
+  const random = guardedRandom(options.random)
   expectTls(options.tls)
   expectString('clientId', options.clientId)
   if (options.sasl !== undefined) {
@@ -96,7 +97,7 @@ export function checkRemoteOptions(given: RemoteBrokersOptions): CheckedRemoteOp
   expectNotAbove('reconnectBackoffMs', given.reconnectBackoffMs, 'reconnectBackoffMaxMs', given.reconnectBackoffMaxMs)
   // The default of the longest wait gives way to a first one that is longer.
   const reconnectBackoffMaxMs = given.reconnectBackoffMaxMs ?? Math.max(remoteDefaults.reconnectBackoffMaxMs, options.reconnectBackoffMs)
-  return { ...options, reconnectBackoffMaxMs }
+  return { ...options, clock, random, reconnectBackoffMaxMs }
 }
 
 const numbers = [

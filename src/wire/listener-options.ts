@@ -1,5 +1,5 @@
 import type { Clock } from '../common/clock.js'
-import { expectClock } from '../common/clock.js'
+import { guardedClock } from '../common/guarded-clock.js'
 import {
   didYouMean,
   expectBoolean,
@@ -113,8 +113,8 @@ export type CheckedListenOptions = ListenOptions & Required<Pick<ListenOptions, 
 
 export function checkListenOptions(given: ListenOptions): CheckedListenOptions {
   expectKnownKeys('listen', given, known)
-  const options = { ...listenDefaults, ...givenOptions(given) }
-  expectClock(options.clock)
+  const filled = { ...listenDefaults, ...givenOptions(given) }
+  const options = { ...filled, clock: guardedClock(filled.clock) }
   expectString('host', options.host)
   expectInteger('port', options.port, 0, 65535)
   expectInteger('maxRequestBytes', options.maxRequestBytes, 1, 2 ** 31 - 1)

@@ -4,11 +4,14 @@ import type { Timer } from '../common/clock.js'
 import { closeTimeoutMs } from '../common/closing.js'
 import { deferred } from '../common/deferred.js'
 import { Emitter } from '../common/emitter.js'
-import { expectFunction, shown } from '../common/options.js'
+import { ignoreRejection } from '../common/foreign.js'
+import { afterLoop } from '../common/host.js'
+import { expectFunction, expectFunctions, shown } from '../common/options.js'
 import { turnsOf } from '../common/turns.js'
 import { reasonOf } from '../common/warnings.js'
 import { KafkaError } from '../errors.js'
 import { type AccessRules, anonymous, type ClientAccess } from '../protocol/access.js'
+import type { Broker } from '../protocol/broker.js'
 import type { ConnectionQuotas, MeteredBroker } from '../protocol/quotas.js'
 import { ByteBudget } from './byte-budget.js'
 import { serverTlsOptions, userOfCertificate } from './client-certificate.js'
@@ -98,6 +101,13 @@ export async function listen(target: Connectable | NodeOwner, options: ListenOpt
   return listener
 }
 
+/** What is listened for may be code of a user's. */
+function expectBroker(broker: Broker): Broker {
+  ignoreRejection(broker)
+  expectFunctions('connect', broker, ['request'], 'a function that returns a broker')
+  return broker
+}
+
 const listenerEvents = Object.keys({ connection: true, disconnected: true, error: true } satisfies Record<keyof ListenerEvents, true>)
 
 /** Connections that have not proved who they are may be half of all. */
@@ -153,8 +163,9 @@ export class Listener extends Emitter<ListenerEvents> implements AsyncDisposable
     const { tls, stallTimeoutMs: handshakeTimeout } = options
     this.#server = tls ? createTlsServer({ handshakeTimeout, ...(serverTlsOptions(tls) as NodeTlsOptions) }) : createServer()
     this.#server.on('connection', socket => this.#admit(socket))
-    if (tls) this.#server.on('secureConnection', socket => this.#identify(socket, tls))
-    if (tls) this.#server.on('tlsClientError', (error, socket) => this.#turnedAway(socket, tlsTrouble(error)))
+    // Node is in the middle of a handshake here: closing its sockets, as code of the user's may do that is called, ends the process.
+    if (tls) this.#server.on('secureConnection', socket => afterLoop(() => this.#identify(socket, tls)))
+    if (tls) this.#server.on('tlsClientError', (error, socket) => this.#turnedAwayLater(clientHostOf(socket), tlsTrouble(error)))
     this.#server.on('error', error => this.emit('error', error))
   }
 
@@ -253,7 +264,7 @@ export class Listener extends Emitter<ListenerEvents> implements AsyncDisposable
     if (this.#closing || this.#sockets.size >= this.#options.maxConnections) {
       socket.on('error', () => {})
       socket.destroy()
-      this.#turnedAway(socket, `More than ${this.#options.maxConnections} connections (maxConnections)`)
+      this.#turnedAway(clientHostOf(socket), `More than ${this.#options.maxConnections} connections (maxConnections)`)
       return
     }
     this.#sockets.add(socket)
@@ -281,14 +292,14 @@ export class Listener extends Emitter<ListenerEvents> implements AsyncDisposable
     const served = [...this.#connections].find(connection => peerOf(connection.socket) === oldestPeer)
     const why = 'More clients came before this one had proved who it is'
     if (served) served.destroy(new KafkaError('NETWORK_EXCEPTION', why))
-    else this.#turnedAway(oldest, why)
+    else this.#turnedAway(clientHostOf(oldest), why)
     oldest.destroy()
   }
 
   /** Closes a connection that comes too early, as late as Kafka does: a client that connects again at once is held up by it. */
   #refuse(socket: Socket, delayMs: number): void {
     socket.on('error', () => {})
-    this.#turnedAway(socket, `Too many connections from ${addressOf(socket)} (connection_creation_rate)`)
+    this.#turnedAway(clientHostOf(socket), `Too many connections from ${addressOf(socket)} (connection_creation_rate)`)
     if (this.#options.tls || this.#refused >= mostRefused) {
       socket.destroy()
       return
@@ -303,6 +314,7 @@ export class Listener extends Emitter<ListenerEvents> implements AsyncDisposable
   }
 
   #identify(socket: TLSSocket, tls: TlsOptions): void {
+    if (socket.destroyed) return
     let user: string | undefined
     try {
       const certificate = { raw: socket.getPeerCertificate()?.raw, isTrusted: socket.authorized, distrust: socket.authorizationError }
@@ -310,15 +322,19 @@ export class Listener extends Emitter<ListenerEvents> implements AsyncDisposable
     } catch (error) {
       socket.on('error', () => {})
       socket.destroy()
-      this.#turnedAway(socket, `TLS: ${reasonOf(error)}`)
+      this.#turnedAway(clientHostOf(socket), `TLS: ${reasonOf(error)}`)
       return
     }
     this.#serve(socket, user)
   }
 
-  #turnedAway(socket: Socket, why: string): void {
+  #turnedAwayLater(clientHost: string, why: string): void {
+    afterLoop(() => this.#turnedAway(clientHost, why))
+  }
+
+  #turnedAway(clientHost: string, why: string): void {
     const reason = new KafkaError('NETWORK_EXCEPTION', why)
-    if (!this.#closing) this.emit('disconnected', { id: this.#nextId++, clientHost: clientHostOf(socket), reason })
+    if (!this.#closing) this.emit('disconnected', { id: this.#nextId++, clientHost, reason })
   }
 
   /** `certifiedUser` is who the client is by its certificate. */
@@ -343,7 +359,7 @@ export class Listener extends Emitter<ListenerEvents> implements AsyncDisposable
         authentication,
         brokerFor: (clientId, clientHost, apiVersion) => {
           const access = this.#accessOf(authentication.user ?? certifiedUser)
-          return this.#target.connect({ clientId, clientHost, apiVersion, access, connection: stand })
+          return expectBroker(this.#target.connect({ clientId, clientHost, apiVersion, access, connection: stand }))
         },
         clock: this.#options.clock,
         turns: turnsOf(this.#options.clock)

@@ -1,4 +1,5 @@
-import { expectFunctions, expectOneOf } from '../../common/options.js'
+import { ignoreRejection } from '../../common/foreign.js'
+import { expectFunctions, expectOneOf, shown } from '../../common/options.js'
 import { KafkaError } from '../../errors.js'
 import type { Codec, CompressionType } from './codec.js'
 import { gzip } from './gzip.js'
@@ -31,6 +32,13 @@ export function codecOf(type: CompressionType): Codec {
   const codec = codecs.get(type)
   if (codec) return codec
   throw new KafkaError('UNSUPPORTED_COMPRESSION_TYPE', `There is no codec for the compression type ${type}; add one with registerCodec`)
+}
+
+/** Checks what a function of a codec, which may be a user's, returned. */
+export function expectCoded(type: CompressionType, name: 'compress' | 'decompress', given: Uint8Array): Uint8Array {
+  if (given instanceof Uint8Array) return given
+  ignoreRejection(given)
+  throw new TypeError(`Expected \`${name}\` of the codec for ${type} to return a Uint8Array, got ${shown(given)}`)
 }
 
 /** Adds a codec to the process, or puts it in the place of the one that had its type. */

@@ -1,3 +1,5 @@
+import { ignoreRejection } from '../../common/foreign.js'
+import { shown } from '../../common/options.js'
 import type { ScramCredential, ScramMechanism } from './scram-keys.js'
 import { StandIn } from './stand-in.js'
 import type { Users } from './users.js'
@@ -19,17 +21,26 @@ interface UserKeeper {
 /** Those whom a listener was given come first, as they stand; all others are those whom the node keeps. */
 export function credentials(given: Users, keeper: UserKeeper): Credentials {
   const kept = (name: string) =>
-    new Map([...(keeper.scramCredentials?.(name) ?? [])].map(([number, credential]) => [mechanisms[number], credential]))
+    new Map(
+      [...listed('scramCredentials', keeper.scramCredentials?.(name) ?? [])].map(([number, credential]) => [mechanisms[number], credential])
+    )
   const of = (name: string) => {
     const own = given.of(name)
     return own.size > 0 ? own : kept(name)
   }
   function* all() {
     for (const name of given.names) yield given.of(name)
-    for (const name of keeper.scramUsers?.() ?? []) yield kept(name)
+    for (const name of listed('scramUsers', keeper.scramUsers?.() ?? [])) yield kept(name)
   }
   const standIn = new StandIn(all)
   return { of, standIn: name => standIn.of(name) }
+}
+
+/** What is listened for may be code of a user's. */
+function listed<T>(name: string, given: Iterable<T>): Iterable<T> {
+  if (typeof given?.[Symbol.iterator] === 'function') return given
+  ignoreRejection(given)
+  throw new TypeError(`Expected \`${name}\` to return an iterable, got ${shown(given)}`)
 }
 
 const mechanisms: Readonly<Record<number, ScramMechanism>> = { 1: 'SCRAM-SHA-256', 2: 'SCRAM-SHA-512' }
