@@ -1,7 +1,8 @@
 import { readInt16, readInt32, readInt64, readUint32, writeInt16, writeInt32, writeInt64 } from '../common/bytes.js'
 import { crc32c } from '../common/crc32c.js'
 import { KafkaError } from '../errors.js'
-import { type ProducedBatch, type ProducerEntry, rememberedBatches, sequenceAfter } from './producer-state.js'
+import { sequenceAfter } from '../record/batch-header.js'
+import { type ProducedBatch, type ProducerEntry, rememberedBatches } from './producer-state.js'
 
 /**
  * What a `.snapshot` file holds: the producers of a partition as they were at the offset that is the file's name (integers big-endian).

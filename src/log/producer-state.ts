@@ -11,7 +11,8 @@ import {
   noSequence,
   noTimestamp,
   producerIdAt,
-  recordCountAt
+  recordCountAt,
+  sequenceAfter
 } from '../record/batch-header.js'
 import { controlTypeOf, coordinatorEpochOf } from '../record/control-record.js'
 import { RecordCursor } from '../record/record-cursor.js'
@@ -56,8 +57,6 @@ const cursor = new RecordCursor()
 /** So many batches of a producer are remembered: as many as a client may have in flight. */
 export const rememberedBatches = 5
 const noEpoch = -1
-/** Sequence numbers go on at 0 after this one. */
-const lastSequenceNumber = 0x7fffffff
 
 /**
  * What a partition knows of its idempotent producers (KIP-98): the epoch and the last batches of each, by which a batch that is sent again is told from
@@ -232,12 +231,6 @@ export class ProducerState {
 
 function lastOffsetOf({ batches }: ProducerEntry): number {
   return batches.at(-1)?.lastOffset ?? -1
-}
-
-/** The sequence number that comes `count` after another. */
-export function sequenceAfter(sequence: number, count: number): number {
-  const next = sequence + count
-  return next > lastSequenceNumber ? next - lastSequenceNumber - 1 : next
 }
 
 function outOfOrder(producerId: number, what: string): KafkaError {

@@ -3,6 +3,7 @@ import type { CompressionType } from '../record/compression/codec.js'
 import { BatchPool } from './batch-pool.js'
 import { PartitionQueue } from './partition-queue.js'
 import type { ProducerBatch } from './producer-batch.js'
+import type { ProducerIdentity } from './producer-identity.js'
 import { WaitingQueues } from './waiting-queues.js'
 
 export interface AccumulatorOptions {
@@ -12,6 +13,8 @@ export interface AccumulatorOptions {
   readonly lingerMs: number
   readonly bufferMemory: number
   readonly deliveryTimeoutMs: number
+  /** Whose batches get sequence numbers. Default: nobody's. */
+  readonly identity?: ProducerIdentity
   /** Called when a partition has something to send, at most once for each before it is drained. */
   readonly onReady: () => void
 }
@@ -31,6 +34,7 @@ export class Accumulator {
   readonly #lingerMs: number
   readonly #deliveryTimeoutMs: number
   readonly #clock: Clock
+  readonly #identity: ProducerIdentity | undefined
   readonly #onReady: () => void
   readonly #pool: BatchPool
   readonly #topics = new Map<string, PartitionQueue[]>()
@@ -47,6 +51,7 @@ export class Accumulator {
     this.#lingerMs = options.lingerMs
     this.#deliveryTimeoutMs = options.deliveryTimeoutMs
     this.#clock = options.clock
+    this.#identity = options.identity
     this.#onReady = options.onReady
     this.#pool = new BatchPool(options.compression, options.batchSize)
     this.#waiting = new WaitingQueues(options.clock, queue => this.goOn(queue))
@@ -59,7 +64,7 @@ export class Accumulator {
 
   /** The queue of a partition; it is made where there is none. */
   queueOf(topic: string, partition: number): PartitionQueue {
-    return (this.#queuesOf(topic)[partition] ??= new PartitionQueue(topic, partition))
+    return (this.#queuesOf(topic)[partition] ??= new PartitionQueue(topic, partition, this.#identity))
   }
 
   *queues(): Iterable<PartitionQueue> {
@@ -124,6 +129,14 @@ export class Accumulator {
     return this.#listed.length > 0
   }
 
+  /** Whether anything can be sent; the next drain does not look at partitions where nothing can. */
+  hasSendable(): boolean {
+    const listed = this.#listed
+    this.#listed = listed.filter(queue => queue.canSend)
+    for (const queue of listed) if (!queue.canSend) queue.leaveList()
+    return this.#listed.length > 0
+  }
+
   /** Puts the next batch of each partition under way that has one due, and hands it to `send`. */
   drain(now: number, send: OnBatch): void {
     const listed = this.#listed
@@ -131,7 +144,10 @@ export class Accumulator {
     for (let i = 0; i < listed.length; i++) listed[i].leaveList()
     for (let i = 0; i < listed.length; i++) {
       const queue = listed[i]
-      if (queue.canSend && this.#isDue(queue, now)) send(queue, queue.drain())
+      if (!queue.canSend || !this.#isDue(queue, now)) continue
+      send(queue, queue.drain())
+      // Another one may go beside it, in a request of its own.
+      if (queue.hasClosed && queue.hasSequences) this.goOn(queue)
     }
   }
 
@@ -144,7 +160,8 @@ export class Accumulator {
   }
 
   /** The bytes of a batch that was drained, which the batch is given back when its call has settled. They are made here, and counted as they are. */
-  lend(batch: ProducerBatch): Uint8Array {
+  lend(queue: PartitionQueue, batch: ProducerBatch): Uint8Array {
+    queue.number(batch)
     const bytes = batch.lend()
     this.#used += batch.count()
     return bytes
@@ -181,6 +198,19 @@ export class Accumulator {
     let next = Number.POSITIVE_INFINITY
     for (const queue of this.queues()) for (const batch of queue.unsettled()) if (batch.deadline < next) next = batch.deadline
     return next
+  }
+
+  /** Hands over the batches that wait. */
+  refuse(onRefused: OnBatch): void {
+    for (const queue of this.queues()) {
+      for (const batch of [...queue.unsettled()]) if (queue.withdraw(batch)) onRefused(queue, batch)
+    }
+  }
+
+  /** Whether batches wait, or are under way. */
+  get hasUnsettled(): boolean {
+    for (const queue of this.queues()) for (const _ of queue.unsettled()) return true
+    return false
   }
 
   /** Hands over all batches, as `expire` does, and stops. */

@@ -9,10 +9,11 @@ export function noLeader({ topic, partition }: PartitionQueue, isTopicKnown: boo
   return new KafkaError(isTopicKnown ? 'LEADER_NOT_AVAILABLE' : 'UNKNOWN_TOPIC_OR_PARTITION', undefined, { topic, partition })
 }
 
-export function expired(queue: PartitionQueue, batch: ProducerBatch, deliveryTimeoutMs: number): KafkaError {
+/** `idError` is why there is no producer id to send it with, if that is so. */
+export function expired(queue: PartitionQueue, batch: ProducerBatch, deliveryTimeoutMs: number, idError?: unknown): KafkaError {
   const { topic, partition } = queue
   // A batch that never got its turn waited for those before it.
-  const cause = batch.lastError ?? queue.lastError
+  const cause = batch.lastError ?? queue.lastError ?? idError
   const tries = batch.attempts === 1 ? 'one try' : `${batch.attempts} tries`
   const reason = cause instanceof Error ? `; the last error was: ${cause.message}` : ''
   return new KafkaError(codeOfDelay(cause), `Not delivered within ${deliveryTimeoutMs} ms, in ${tries}${reason}`, {

@@ -21,6 +21,13 @@ export interface ProducerOptions {
    * nothing is waited for, and offsets are reported as -1. Default: `'all'`. (`-1`, Kafka's number for it, means `'all'`.)
    */
   readonly acks?: 'all' | 1 | 0 | -1
+  /**
+   * Whether each record reaches its partition once and in order, whatever fails and is tried again (KIP-98): the producer gets an id and numbers its
+   * batches, of which up to five of a partition are under way at a time, and the partition tells those that come twice. It takes the right
+   * IdempotentWrite on the cluster, or Write on a topic, and `acks: 'all'`. With `false` a record may come twice where an answer got lost, and one
+   * batch of a partition is under way at a time. Default: `true` with `acks: 'all'`, else `false`.
+   */
+  readonly enableIdempotence?: boolean
   /** How batches are compressed. Default: `'none'`. */
   readonly compression?: CompressionType
   /**
@@ -87,11 +94,16 @@ export interface ProducerSettings extends Required<Omit<ProducerOptions, 'partit
 }
 
 export function producerSettings(options: ProducerOptions): ProducerSettings {
-  expectKnownKeys('a producer', options, [...Object.keys(producerDefaults), 'partitioner'])
+  expectKnownKeys('a producer', options, [...Object.keys(producerDefaults), 'partitioner', 'enableIdempotence'])
   const given = givenOptions(options)
-  const settings = { ...producerDefaults, partitioner: undefined, ...given }
+  const settings = { ...producerDefaults, partitioner: undefined, enableIdempotence: undefined, ...given }
   expectString('clientId', settings.clientId)
   expectOneOf('acks', settings.acks, ['all', 1, 0, -1])
+  if (settings.enableIdempotence !== undefined) expectBoolean('enableIdempotence', settings.enableIdempotence)
+  const acks = settings.acks === 'all' ? -1 : settings.acks
+  if (settings.enableIdempotence && acks !== -1)
+    throw new TypeError(`Expected \`acks\` to be 'all', which \`enableIdempotence\` needs, got \`${settings.acks}\``)
+  const enableIdempotence = settings.enableIdempotence ?? acks === -1
   expectOneOf('compression', settings.compression, ['none', 'gzip', 'snappy', 'lz4', 'zstd'])
   if (settings.compression !== 'none') codecOf(settings.compression)
   expectInteger('batchSize', settings.batchSize, 1, 2 ** 30)
@@ -119,5 +131,5 @@ export function producerSettings(options: ProducerOptions): ProducerSettings {
   expectInteger('metadataMaxAgeMs', settings.metadataMaxAgeMs, 0)
   expectBoolean('allowAutoTopicCreation', settings.allowAutoTopicCreation)
   if (settings.partitioner !== undefined) expectFunction('partitioner', settings.partitioner)
-  return { ...settings, retryBackoffMaxMs: longestBackoffMs(given), acks: settings.acks === 'all' ? -1 : settings.acks }
+  return { ...settings, enableIdempotence, retryBackoffMaxMs: longestBackoffMs(given), acks }
 }

@@ -2,15 +2,14 @@ import { assert } from '../common/assert.js'
 import { zeroUuid } from '../common/uuid.js'
 import type { KafkaError } from '../errors.js'
 import type { ProducerBatch } from './producer-batch.js'
-
-/** Batches of a partition that may be under way at a time. */
-const mostInFlight = 1
+import type { ProducerIdentity } from './producer-identity.js'
+import { Sequences } from './sequences.js'
 
 /**
  * The batches of one partition, in the order in which they must reach the log:
  *     queue := inFlight*, closed*, open?
  * The accumulator fills, drains and puts back; the sender says what became of the tries. A batch that is put back goes before all that were opened after it,
- * so nothing overtakes.
+ * so nothing overtakes. Without sequence numbers one batch is under way at a time; with them there are more, as a broker refuses what comes before its turn.
  */
 export class PartitionQueue {
   readonly topic: string
@@ -27,10 +26,18 @@ export class PartitionQueue {
   #topicId = zeroUuid
   #isHeld = false
   #isListed = false
+  readonly #sequences: Sequences | undefined
 
-  constructor(topic: string, partition: number) {
+  /** Batches get sequence numbers where there is an identity. */
+  constructor(topic: string, partition: number, identity?: ProducerIdentity) {
     this.topic = topic
     this.partition = partition
+    this.#sequences = identity && new Sequences(identity)
+  }
+
+  /** Whether its batches have sequence numbers. */
+  get hasSequences(): boolean {
+    return this.#sequences !== undefined
   }
 
   /** The batch that records are appended to. */
@@ -49,12 +56,31 @@ export class PartitionQueue {
 
   /** Whether a batch waits that may go once its time has come: as many as are allowed at a time are not under way. */
   get canSend(): boolean {
-    return this.#inFlight.length < mostInFlight && (this.#open !== undefined || this.#closed.length > 0)
+    if (this.#inFlight.length === 0) return this.#open !== undefined || this.#closed.length > 0
+    return this.#closed.length > 0 && this.#sequences !== undefined && this.#mayJoin(this.#closed[0], this.#sequences)
+  }
+
+  /** Whether a batch may go while others are under way. One that is still open waits, and grows meanwhile. */
+  #mayJoin(next: ProducerBatch, sequences: Sequences): boolean {
+    const { isNumbered, order } = next
+    if (sequences.mustRestart || this.#isHeld || this.#inFlight.length >= sequences.mostInFlight) return false
+    if (!isNumbered && sequences.isInDoubt) return false
+    for (const batch of this.#inFlight) {
+      if (batch.isAnswered) return false
+      // One that is sent again goes when it is the first: only then a refusal tells anything new.
+      if (isNumbered && batch.order < order) return false
+      // However often the first is sent, no more may follow it than the broker remembers.
+      if (order - batch.order >= sequences.mostInFlight) return false
+    }
+    return true
   }
 
   /** The batch that all others wait for. An open one does not count: nothing holds it up yet. */
   get first(): ProducerBatch | undefined {
-    return this.#inFlight[0] ?? this.#closed[0]
+    const [waiting] = this.#closed
+    let first: ProducerBatch | undefined = waiting
+    for (const batch of this.#inFlight) if (first === undefined || batch.order < first.order) first = batch
+    return first
   }
 
   /** Time of the monotonic clock before which nothing is sent, after a failure. */
@@ -113,13 +139,37 @@ export class PartitionQueue {
     assert(this.canSend, 'a partition to have a batch to send')
     const batch = this.#closed.shift() ?? this.#open!
     if (batch === this.#open) this.#open = undefined
+    if (this.#sequences && this.#inFlight.length === 0 && (this.#sequences.mustRestart || this.#sequences.isInDoubt))
+      this.#restartBefore(batch, this.#sequences)
+    let isFirst = true
+    for (const { order } of this.#inFlight) if (order < batch.order) isFirst = false
     this.#inFlight.push(batch)
+    batch.tried(isFirst)
     return batch
   }
 
-  /** Notes for which topic the batches go out that were drained. */
-  sentTo(topicId: string): void {
+  /** Nothing is under way: begins a new epoch where the old one cannot go on with this batch. */
+  #restartBefore(batch: ProducerBatch, sequences: Sequences): void {
+    if (sequences.mustRestart || !batch.isNumbered) sequences.restart([batch, ...this.#closed])
+  }
+
+  /**
+   * Notes for which topic a batch goes out that was drained. False where the topic was created anew and others are still under way to the one before, which
+   * have to end first: the new one knows nothing of the producer.
+   */
+  sentTo(topicId: string, batch: ProducerBatch): boolean {
+    const isAnew = topicId !== this.#topicId && topicId !== zeroUuid && this.#topicId !== zeroUuid
+    if (isAnew && this.#sequences) {
+      if (this.#inFlight.length > 1) return false
+      this.#sequences.restart([batch, ...this.#closed])
+    }
     this.#topicId = topicId
+    return true
+  }
+
+  /** Gives a batch that is about to be sent its sequence number. */
+  number(batch: ProducerBatch): void {
+    this.#sequences?.number(batch)
   }
 
   /** The call that held the batch has been answered or given up. */
@@ -169,12 +219,33 @@ export class PartitionQueue {
     this.#retryAt = 0
   }
 
-  /** A batch has reached the log. */
-  succeeded(): void {
+  /** A batch has reached the log; what the answer to a call that was given up says does not count for those after it. */
+  succeeded(batch: ProducerBatch, isLate: boolean): void {
     this.#failedLeader = -1
     this.#lastError = undefined
     this.#isHeld = false
-    this.#retryAt = 0
+    // One that is to be sent again keeps the time that it waits for.
+    if (!this.#closed[0]?.isNumbered) this.#retryAt = 0
+    if (!batch.isNumbered) return
+    if (isLate) this.#sequences?.doubt(batch)
+    else this.#sequences?.written(batch)
+  }
+
+  /** The leader expects another sequence number. Whether that says more than that a batch before this one is missing shows once that has ended. */
+  refusedSequence(batch: ProducerBatch): void {
+    if (batch.isSentFirst) this.#sequences?.breakOff()
+  }
+
+  /** The leader knows another producer with the same id, in a later epoch. */
+  refusedId(): void {
+    this.#sequences?.abandonId()
+  }
+
+  /** A batch is given up: those after it cannot be written with their numbers, unless it was. */
+  lost(batch: ProducerBatch): void {
+    if (!batch.isNumbered) return
+    if (batch.maybeWritten || this.isInFlight(batch)) this.#sequences?.doubt(batch)
+    else this.#sequences?.breakOff()
   }
 
   /** Lets each batch go in a request of its own, until one has reached the log. */

@@ -1,11 +1,14 @@
 import { assert } from '../common/assert.js'
 import { type Deferred, deferred } from '../common/deferred.js'
-import { appendChecked, BatchBuilder } from '../record/batch-builder.js'
-import { headerBytes } from '../record/batch-header.js'
+import { appendChecked, BatchBuilder, buildChecked, copyChecked } from '../record/batch-builder.js'
+import { headerBytes, noProducerId, noSequence, sequenceAfter } from '../record/batch-header.js'
 import type { CompressionType } from '../record/compression/codec.js'
 import type { Field, HeaderField } from '../record/record.js'
 import { RecordCursor } from '../record/record-cursor.js'
 import type { Receipt } from './receipt.js'
+
+/** For the header of the batch that is being built: one serves all. */
+const stamp = { producerId: noProducerId, producerEpoch: -1, baseSequence: noSequence }
 
 /** Free batches have no records; the fate of the records of those that are done is known. */
 type State = 'free' | 'begun' | 'done'
@@ -28,6 +31,15 @@ export class ProducerBatch {
   #settled: Deferred<void> | undefined
   #state: State = 'free'
   #order = 0
+  /** The next batch of the partition has this much more as its order. */
+  #span = 1
+  #producerId = noProducerId
+  #producerEpoch = -1
+  #baseSequence = noSequence
+  /** Whether the header in its bytes has another number. */
+  #isRenumbered = false
+  #maybeWritten = false
+  #isSentFirst = false
   #createdAt = 0
   #deadline = 0
   #attempts = 0
@@ -60,7 +72,7 @@ export class ProducerBatch {
     return this.#builder.hasRoomFor(bytes, limit)
   }
 
-  /** Its place in the order of its partition's batches; the halves of a batch share its place. */
+  /** Its place in the order of its partition's batches; the halves of a batch take its place and one just after it. */
   get order(): number {
     return this.#order
   }
@@ -100,11 +112,45 @@ export class ProducerBatch {
     return this.#isAnswered
   }
 
+  /** Whether it has a sequence number, under which a broker may know it. */
+  get isNumbered(): boolean {
+    return this.#baseSequence !== noSequence
+  }
+
+  /** Gives it a sequence number, which it keeps for all tries. */
+  number(producerId: number, producerEpoch: number, baseSequence: number): void {
+    this.#producerId = producerId
+    this.#producerEpoch = producerEpoch
+    this.#baseSequence = baseSequence
+    this.#isRenumbered = this.#bytes !== undefined
+  }
+
+  /** Takes the number back: nothing that was sent with it can be written any more. */
+  unnumber(): void {
+    this.number(noProducerId, -1, noSequence)
+  }
+
+  /** Whether a try may have been written although nobody has said so. */
+  get maybeWritten(): boolean {
+    return this.#maybeWritten
+  }
+
+  /** A try has ended without a word about whether it was written. */
+  leftInDoubt(): void {
+    this.#maybeWritten = true
+  }
+
+  /** Whether all before it had ended when it was last sent. */
+  get isSentFirst(): boolean {
+    return this.#isSentFirst
+  }
+
   /** Takes a free batch into use. */
-  begin(order: number, createdAt: number, deadline: number): void {
+  begin(order: number, createdAt: number, deadline: number, span = 1): void {
     assert(this.#state === 'free', 'a batch that is begun to be free')
     this.#state = 'begun'
     this.#order = order
+    this.#span = span
     this.#createdAt = createdAt
     this.#deadline = deadline
   }
@@ -130,9 +176,10 @@ export class ProducerBatch {
     return counted
   }
 
-  /** A try begins. */
-  tried(): void {
+  /** A try begins, after all batches before it have ended or not. */
+  tried(isSentFirst: boolean): void {
     this.#attempts++
+    this.#isSentFirst = isSentFirst
   }
 
   /** The last try failed for now; one that does not count is made up for at once. */
@@ -194,8 +241,12 @@ export class ProducerBatch {
 
   /** Its bytes, which nobody else has. */
   #ownBytes(): Uint8Array {
-    if (this.#bytes === undefined) this.#bytes = this.#builder.build()
-    else if (this.#loans > 0) this.#bytes = this.#builder.copy()
+    if (this.#bytes !== undefined && this.#loans === 0 && !this.#isRenumbered) return this.#bytes
+    stamp.producerId = this.#producerId
+    stamp.producerEpoch = this.#producerEpoch
+    stamp.baseSequence = this.#baseSequence
+    this.#bytes = this.#loans > 0 ? copyChecked(this.#builder, stamp) : buildChecked(this.#builder, stamp)
+    this.#isRenumbered = false
     return this.#bytes
   }
 
@@ -244,12 +295,14 @@ export class ProducerBatch {
     return this.#settled.promise
   }
 
-  /** Moves the records into two new batches of about half the size each, in order. */
+  /** Moves the records into two new batches of about half the size each, in order; they share its sequence numbers. */
   split(newBatch: () => ProducerBatch): [ProducerBatch, ProducerBatch] {
     const halves: [ProducerBatch, ProducerBatch] = [newBatch(), newBatch()]
-    for (const half of halves) {
-      half.begin(this.#order, this.#createdAt, this.#deadline)
+    const span = this.#span / 2
+    for (const [i, half] of halves.entries()) {
+      half.begin(this.#order + i * span, this.#createdAt, this.#deadline, span)
       half.#lastError = this.#lastError
+      half.#maybeWritten = this.#maybeWritten
     }
     const middle = (headerBytes + this.sizeInBytes) / 2
     const cursor = new RecordCursor()
@@ -261,6 +314,11 @@ export class ProducerBatch {
       const isSecond = position > 0 && (halves[1].recordCount > 0 || isLast || halves[0].sizeInBytes >= middle)
       const half = halves[isSecond ? 1 : 0]
       half.append(this.#receipts[run]!, this.#indexes[position], cursor.timestamp, cursor.key(), cursor.value(), cursor.headers())
+    }
+    if (this.isNumbered) {
+      const second = sequenceAfter(this.#baseSequence, halves[0].recordCount)
+      halves[0].number(this.#producerId, this.#producerEpoch, this.#baseSequence)
+      halves[1].number(this.#producerId, this.#producerEpoch, second)
     }
     this.#end()
     // Whoever waits for the whole waits for both halves.
@@ -280,6 +338,8 @@ export class ProducerBatch {
     this.#settled = undefined
     this.#attempts = 0
     this.#lastError = undefined
+    this.unnumber()
+    this.#maybeWritten = false
     this.#state = 'free'
   }
 }

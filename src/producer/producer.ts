@@ -1,4 +1,5 @@
 import { MetadataCache } from '../client/metadata-cache.js'
+import { Backoff } from '../client/retry.js'
 import { compareWithDescription } from '../client/topic-description.js'
 import type { Clock } from '../common/clock.js'
 import { closeTimeoutMs, Deadline, lastStep } from '../common/closing.js'
@@ -19,6 +20,7 @@ import type { PartitionQueue } from './partition-queue.js'
 import { StickyPartitioner } from './partitioner.js'
 import { type PendingAppend, PendingRecord, PendingRecords } from './pending-append.js'
 import type { ProducerBatch } from './producer-batch.js'
+import { ProducerIdentity } from './producer-identity.js'
 import { nameOf, type ProducerRecordOf } from './producer-record.js'
 import { BatchReceipt, type RecordMetadata, RecordReceipt, type SendBatchResult } from './receipt.js'
 import { Sender } from './sender.js'
@@ -94,8 +96,8 @@ export interface ProducerEvents {
  * await producer.sendBatch('orders', orders.map(order => ({ key: order.customer, value: JSON.stringify(order) })))
  * ```
  *
- * The fate of every record is known: `send` and `sendBatch` resolve once it is in the log, or reject. Delivery is at least once: a request
- * whose response got lost is tried again. Mistakes in a call (`TypeError`), and what befalls records (`KafkaError`), are rejections both.
+ * The fate of every record is known: `send` and `sendBatch` resolve once it is in the log, or reject. A request whose response got lost is tried again, and
+ * the partition tells records that come twice, so that each is in the log once (see `enableIdempotence`). Mistakes in a call (`TypeError`), and what befalls records (`KafkaError`), are rejections both.
  *
  * Events, for those who watch rather than await: `delivered`, `failed` and `retry` for each batch, and `closed`.
  */
@@ -131,7 +133,11 @@ export class Producer extends Emitter<ProducerEvents> implements AsyncDisposable
     this.#metadata = parts.metadata ?? new MetadataCache(brokers, { ...settings, clock, random })
     this.#lookAgainAt = clock.monotonic() + settings.metadataMaxAgeMs
     const metadata = this.#metadata
-    const accumulator = new Accumulator({ ...settings, clock, onReady: () => this.#sender.schedule() })
+    const { enableIdempotence, requestTimeoutMs } = settings
+    const backoff = new Backoff(clock, random, settings)
+    const isWanted = () => this.#accumulator.hasUnsettled
+    const identity = enableIdempotence ? new ProducerIdentity({ brokers, clock, backoff, requestTimeoutMs, isWanted }) : undefined
+    const accumulator = new Accumulator({ ...settings, ...(identity && { identity }), clock, onReady: () => this.#sender.schedule() })
     this.#accumulator = accumulator
     const { heldBecause } = parts
     const turns = turnsOf(clock)
@@ -155,7 +161,7 @@ export class Producer extends Emitter<ProducerEvents> implements AsyncDisposable
       onReleased: () => this.#admission.feed(),
       onTurn: (now: number) => this.#keepFresh(now)
     }
-    this.#sender = new Sender({ settings, clock, random, brokers, metadata, accumulator, listener })
+    this.#sender = new Sender({ settings, clock, random, brokers, metadata, accumulator, identity, listener })
   }
 
   /**

@@ -15,6 +15,7 @@ import type { ProducerSettings } from './options.js'
 import type { PartitionQueue } from './partition-queue.js'
 import { type PartitionResponse, ProduceCall, type ProduceResponse } from './produce-call.js'
 import type { ProducerBatch } from './producer-batch.js'
+import type { ProducerIdentity } from './producer-identity.js'
 
 /** What the sender tells of. */
 export interface SenderListener {
@@ -34,6 +35,8 @@ export interface SenderOptions {
   readonly brokers: Brokers
   readonly metadata: MetadataCache
   readonly accumulator: Accumulator
+  /** Under which batches get sequence numbers; absent where they get none. */
+  readonly identity: ProducerIdentity | undefined
   readonly listener: SenderListener
 }
 
@@ -51,6 +54,31 @@ const metadataErrors: ReadonlySet<string> = new Set([
   'REQUEST_TIMED_OUT'
 ])
 
+/** Errors of a leader that expects another sequence number, or has forgotten the producer. */
+const sequenceErrors: ReadonlySet<string> = new Set(['OUT_OF_ORDER_SEQUENCE_NUMBER', 'UNKNOWN_PRODUCER_ID'])
+/** Errors of a leader that knows the producer's id in a later epoch. */
+const identityErrors: ReadonlySet<string> = new Set(['INVALID_PRODUCER_EPOCH', 'PRODUCER_FENCED', 'INVALID_PRODUCER_ID_MAPPING'])
+/** Errors with which a leader refuses a batch before it writes anything. */
+const refusalsForSure: ReadonlySet<string> = new Set([
+  ...sequenceErrors,
+  ...identityErrors,
+  'CONFLICT',
+  'CORRUPT_MESSAGE',
+  'INVALID_RECORD',
+  'INVALID_REQUIRED_ACKS',
+  'INVALID_TIMESTAMP',
+  'INVALID_TOPIC_EXCEPTION',
+  'INVALID_TXN_STATE',
+  'MESSAGE_TOO_LARGE',
+  'NOT_ENOUGH_REPLICAS',
+  'POLICY_VIOLATION',
+  'RECORD_LIST_TOO_LARGE',
+  'THROTTLING_QUOTA_EXCEEDED',
+  'TOPIC_AUTHORIZATION_FAILED',
+  'UNSUPPORTED_COMPRESSION_TYPE',
+  'UNSUPPORTED_FOR_MESSAGE_FORMAT'
+])
+
 /** A look at the clock costs about a tenth of a send. */
 const readingsPerLook = 16
 
@@ -61,7 +89,7 @@ const bytesPerCall = 1024
 const done = Promise.resolve()
 
 /**
- * Sends batches: one request per broker and turn, with at most one batch of each partition under way, so that order holds whatever fails.
+ * Sends batches: one request per broker and turn, with at most one batch of each partition in it, in an order that holds whatever fails.
  * Batches that fail for the moment are tried again after a while, until their delivery timeout.
  */
 export class Sender implements TurnTaker {
@@ -71,6 +99,7 @@ export class Sender implements TurnTaker {
   readonly #brokers: Brokers
   readonly #metadata: MetadataCache
   readonly #accumulator: Accumulator
+  readonly #identity: ProducerIdentity | undefined
   readonly #listener: SenderListener
   readonly #backoff: Backoff
   /** Those that this turn sends. */
@@ -92,6 +121,7 @@ export class Sender implements TurnTaker {
   readonly #onTurn = () => this.#turn()
   readonly #onDrained = (queue: PartitionQueue, batch: ProducerBatch) => this.#assign(queue, batch)
   #isScheduled = false
+  #isIdentifying = false
   /** What the clock said last to those who send in this stretch, and how often they have asked. */
   #stretchNow = 0
   #stretchReadings = 0
@@ -104,6 +134,7 @@ export class Sender implements TurnTaker {
     this.#brokers = options.brokers
     this.#metadata = options.metadata
     this.#accumulator = options.accumulator
+    this.#identity = options.identity
     this.#listener = options.listener
     this.#turns = turnsOf(clock)
     this.#backoff = new Backoff(clock, options.random, options.settings)
@@ -145,18 +176,43 @@ export class Sender implements TurnTaker {
     this.#isScheduled = false
     this.#stretchReadings = 0
     if (!this.#accumulator.isReady) return
+    const identity = this.#identity
+    if (identity !== undefined && !identity.isKnown && !(this.#accumulator.hasSendable() && this.#identify(identity))) return
     const now = this.#clock.monotonic()
     this.#listener.onTurn(now)
     this.#accumulator.drain(now, this.#onDrained)
     for (let call = this.#assigned.pop(); call; call = this.#assigned.pop()) this.#send(call, now)
   }
 
+  /** Asks for the producer's id. Returns whether it is there at once; otherwise batches wait until it is. */
+  #identify(identity: ProducerIdentity): boolean {
+    const asked = identity.acquire(this.#ending.signal)
+    if (!isPromise(asked)) return true
+    this.#deadlineAlarm.set(this.#accumulator.nextDeadline)
+    if (this.#isIdentifying) return false
+    this.#isIdentifying = true
+    const onEnd = () => {
+      this.#isIdentifying = false
+      this.schedule()
+    }
+    const onError = (error: unknown) => {
+      if (!this.#ending.signal.aborted) this.#accumulator.refuse((queue, batch) => this.#fail(queue, batch, error))
+      this.#listener.onReleased()
+      onEnd()
+    }
+    asked.then(onEnd, onError)
+    return false
+  }
+
   /** Puts a batch into the call to its partition's leader. */
   #assign(queue: PartitionQueue, batch: ProducerBatch): void {
-    batch.tried()
     const topic = this.#metadata.topic(queue.topic)
     const leaderId = topic?.partitions[queue.partition]?.leaderId ?? -1
-    queue.sentTo(topic?.id ?? zeroUuid)
+    if (!queue.sentTo(topic?.id ?? zeroUuid, batch)) {
+      queue.ended(batch)
+      batch.tryFailed(batch.lastError, false)
+      return this.#accumulator.putBack(queue, batch)
+    }
     let leader: Broker | undefined
     let bytes: Uint8Array
     // Brokers and codecs may be code of a user's; the other partitions of this turn do not suffer from what it throws.
@@ -168,7 +224,7 @@ export class Sender implements TurnTaker {
         this.#retry(queue, batch, noLeader(queue, topic !== undefined), leaderId)
         return this.#accumulator.goOn(queue)
       }
-      bytes = this.#accumulator.lend(batch)
+      bytes = this.#accumulator.lend(queue, batch)
     } catch (error) {
       queue.ended(batch)
       this.#fail(queue, batch, error)
@@ -254,7 +310,7 @@ export class Sender implements TurnTaker {
       const isWritten = answer !== undefined && answer.errorCode === 0
       if (isWritten && !batch.isDone) {
         queue.withdraw(batch)
-        this.#settle(queue, batch, answer, call.leaderId)
+        this.#deliver(queue, batch, answer.baseOffset, answer.logAppendTimeMs ?? -1, true)
       } else if (batch.isDone) this.#accumulator.complete(queue, batch)
     }
     this.#goOn(call.queues)
@@ -293,6 +349,7 @@ export class Sender implements TurnTaker {
   #failAll(call: ProduceCall, error: unknown): void {
     for (let i = 0; i < call.queues.length; i++) {
       call.queues[i].ended(call.batches[i])
+      call.batches[i].leftInDoubt()
       this.#failOrRetry(call.queues[i], call.batches[i], error, call.leaderId)
     }
   }
@@ -307,6 +364,7 @@ export class Sender implements TurnTaker {
     if (!answer) {
       // With acks 0 a broker on the wire says nothing at all.
       if (this.#settings.acks === 0) return this.#deliver(queue, batch, -1, -1)
+      batch.leftInDoubt()
       return this.#fail(queue, batch, unanswered(queue))
     }
     if (answer.errorCode === 0) {
@@ -314,6 +372,13 @@ export class Sender implements TurnTaker {
       return this.#deliver(queue, batch, baseOffset, answer.logAppendTimeMs ?? -1)
     }
     const error = KafkaError.fromNumber(answer.errorCode, answer.errorMessage, { topic, partition })
+    if (!refusalsForSure.has(error.code)) batch.leftInDoubt()
+    if (queue.hasSequences) {
+      if (sequenceErrors.has(error.code)) return this.#renumber(queue, batch, error, leaderId)
+      if (identityErrors.has(error.code)) return this.#identifyAnew(queue, batch, error, leaderId)
+      // The leader has it, and no longer knows where.
+      if (error.code === 'DUPLICATE_SEQUENCE_NUMBER') return this.#deliver(queue, batch, -1, -1)
+    }
     if (error.code === 'THROTTLING_QUOTA_EXCEEDED' && !queue.isHeld) return this.#sendAlone(queue, batch, error)
     const isTooLarge = error.code === 'MESSAGE_TOO_LARGE' || error.code === 'RECORD_LIST_TOO_LARGE'
     if (isTooLarge && batch.recordCount > 1 && !batch.isDone) return this.#split(queue, batch)
@@ -329,8 +394,23 @@ export class Sender implements TurnTaker {
     this.#accumulator.putBack(queue, batch)
   }
 
-  #deliver(queue: PartitionQueue, batch: ProducerBatch, baseOffset: number, logAppendTime: number): void {
-    queue.succeeded()
+  /** Sends a batch again that came before its turn; where it was its turn, in a new epoch. */
+  #renumber(queue: PartitionQueue, batch: ProducerBatch, error: KafkaError, leaderId: number): void {
+    queue.refusedSequence(batch)
+    if (batch.isSentFirst) return this.#retry(queue, batch, error, leaderId)
+    batch.tryFailed(error, false)
+    if (batch.isDone) return this.#expire(queue, batch)
+    this.#accumulator.putBack(queue, batch)
+  }
+
+  /** Sends a batch again with another id: somebody else has this one, as after a cluster was set up anew. */
+  #identifyAnew(queue: PartitionQueue, batch: ProducerBatch, error: KafkaError, leaderId: number): void {
+    queue.refusedId()
+    this.#retry(queue, batch, error, leaderId)
+  }
+
+  #deliver(queue: PartitionQueue, batch: ProducerBatch, baseOffset: number, logAppendTime: number, isLate = false): void {
+    queue.succeeded(batch, isLate)
     if (!batch.isDone) {
       batch.deliver(queue.partition, baseOffset, logAppendTime)
       this.#listener.onDelivered(queue, batch, baseOffset)
@@ -415,11 +495,12 @@ export class Sender implements TurnTaker {
   }
 
   #expire(queue: PartitionQueue, batch: ProducerBatch): void {
-    this.#fail(queue, batch, expired(queue, batch, this.#settings.deliveryTimeoutMs))
+    this.#fail(queue, batch, expired(queue, batch, this.#settings.deliveryTimeoutMs, this.#identity?.lastError))
   }
 
   #fail(queue: PartitionQueue, batch: ProducerBatch, error: unknown, errorAt?: ReadonlyMap<number, unknown>): void {
     if (!batch.isDone) {
+      queue.lost(batch)
       batch.fail(queue.partition, error, errorAt)
       this.#listener.onFailed(queue, batch, error)
     }

@@ -92,6 +92,15 @@ export function recordCountAt(bytes: Uint8Array, position: number): number {
   return readInt32(bytes, position + field.recordCount)
 }
 
+/** Sequence numbers go on at 0 after this one. */
+const lastSequenceNumber = 0x7fffffff
+
+/** The sequence number that comes `count` after another. */
+export function sequenceAfter(sequence: number, count: number): number {
+  const next = sequence + count
+  return next > lastSequenceNumber ? next - lastSequenceNumber - 1 : next
+}
+
 /** The fields that the log changes in a batch that it takes in; the CRC covers neither field. */
 export function stampBatch(bytes: Uint8Array, position: number, baseOffset: number, leaderEpoch: number): void {
   writeInt64(bytes, position + field.baseOffset, baseOffset)

@@ -2,8 +2,8 @@ import { describe, expect, it } from 'vitest'
 import { writeInt16, writeInt32, writeInt64 } from '../../src/common/bytes.js'
 import { ProducerRoom } from '../../src/log/producer-room.js'
 import { decodeProducerSnapshot, encodeProducerSnapshot, snapshotEntries } from '../../src/log/producer-snapshot.js'
-import { ProducerState, sequenceAfter } from '../../src/log/producer-state.js'
-import { field, headerBytes } from '../../src/record/batch-header.js'
+import { ProducerState } from '../../src/log/producer-state.js'
+import { field, headerBytes, sequenceAfter } from '../../src/record/batch-header.js'
 import { transactionMarkerBatch } from '../../src/record/control-record.js'
 
 interface Header {

@@ -77,7 +77,7 @@ it('the halves of a batch take its place, in order', () => {
   append(queue, 8)
   const [whole] = drain()
   append(queue, 1)
-  accumulator.lend(whole)
+  accumulator.lend(queue, whole)
   whole.giveBack()
   queue.ended(whole)
   accumulator.split(queue, whole)

@@ -277,10 +277,21 @@ describe('time limits', () => {
     await expect(broker.seen(Produce)[0].response).rejects.toMatchObject({ code: 'REQUEST_TIMED_OUT' })
   })
 
-  it('a lost response doubles the record: delivery is at least once', async () => {
+  it('a lost response doubles nothing', async () => {
     const { producer, broker, clock, values } = await workbench()
     broker.on(Produce).once().loseResponse()
-    const sent = producer({ requestTimeoutMs: 1000 }).send('orders', { value: 'a' })
+    const sender = producer({ requestTimeoutMs: 1000 })
+    const sent = sender.send('orders', { value: 'a' })
+    await clock.advance(1500)
+    expect(await sent).toMatchObject({ offset: 0 })
+    expect(await sender.send('orders', { value: 'b' })).toMatchObject({ offset: 1 })
+    expect(values()).toEqual(['a', 'b'])
+  })
+
+  it('a lost response doubles the record where the producer is not idempotent: delivery is at least once', async () => {
+    const { producer, broker, clock, values } = await workbench()
+    broker.on(Produce).once().loseResponse()
+    const sent = producer({ requestTimeoutMs: 1000, enableIdempotence: false }).send('orders', { value: 'a' })
     await clock.advance(1500)
     expect(await sent).toMatchObject({ offset: 1 })
     expect(values()).toEqual(['a', 'a'])
@@ -313,7 +324,7 @@ describe('time limits', () => {
         await new Promise<void>(resolve => clock.setTimer(5000, resolve))
         return node.connect({ clientId: 'late' }).request(Produce, request)
       })
-    const sender = producer({ requestTimeoutMs: 1000 })
+    const sender = producer({ requestTimeoutMs: 1000, enableIdempotence: false })
     const sent = sender.send('orders', { value: 'first' })
     await clock.advance(2000)
     await sent
