@@ -15,18 +15,36 @@ export function* aclsFor(acls: Pick<AclStore, 'all'>, filter: AclFilter): Genera
   for (const entry of acls.all) if (isMeant(entry[1], filter)) yield entry
 }
 
-/** Throws INVALID_REQUEST for numbers that Kafka does not know: as with Kafka, the connection then ends. */
-export function expectKnownNumbers(filter: AclFilter): void {
-  const { resourceTypeFilter, patternTypeFilter = literal, operation, permissionType } = filter
-  expectNumber('resource type', resourceTypeFilter, aclResourceTypes)
-  expectNumber('operation', operation, aclOperations)
-  expectNumber('permission type', permissionType, aclPermissions)
-  expectNumber('pattern type', patternTypeFilter, patternType)
+/** The numbers of an ACL, or of a filter for ACLs, with what each may be. */
+function* numbersOf({ resourceType, pattern, operation, permissionType }: AclNumbers) {
+  yield ['resource type', resourceType, aclResourceTypes] as const
+  yield ['pattern type', pattern, patternType] as const
+  yield ['operation', operation, aclOperations] as const
+  yield ['permission type', permissionType, aclPermissions] as const
 }
 
-export function expectNumber(what: string, given: number, known: { readonly [name: string]: number }): void {
-  if (given === any || (given !== 0 && Object.values(known).includes(given))) return
-  throw new KafkaError('INVALID_REQUEST', `There is no ${what} ${given} in ACLs`)
+export interface AclNumbers {
+  readonly resourceType: number
+  readonly pattern: number
+  readonly operation: number
+  readonly permissionType: number
+}
+
+export function numbersOfFilter(filter: AclFilter): AclNumbers {
+  const { resourceTypeFilter: resourceType, patternTypeFilter: pattern = literal, operation, permissionType } = filter
+  return { resourceType, pattern, operation, permissionType }
+}
+
+/** Throws INVALID_REQUEST where a number is 0, which stands for something that the client itself does not know: as with Kafka, the connection then ends. */
+export function expectNoZero(numbers: AclNumbers): void {
+  for (const [what, given] of numbersOf(numbers)) if (given === 0) throw new KafkaError('INVALID_REQUEST', `There is no ${what} 0 in ACLs`)
+}
+
+/** The first number that stands for nothing, in words; undefined where there is none. */
+export function unknownIn(numbers: AclNumbers): string | undefined {
+  for (const [what, given, known] of numbersOf(numbers))
+    if (given !== any && !Object.values<number>(known).includes(given)) return `There is no ${what} ${given} in ACLs`
+  return undefined
 }
 
 function isMeant(acl: AclState, filter: AclFilter): boolean {

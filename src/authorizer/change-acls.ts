@@ -6,12 +6,12 @@ import type { BrokerConfigs } from '../metadata/broker-configs.js'
 import type { ClusterMetadata, MetadataDecision } from '../metadata/cluster-metadata.js'
 import type { MetadataRecord } from '../metadata/records.js'
 import { refusalOf } from '../metadata/refusal.js'
-import { aclOperations, aclPermissions, aclResourceTypes, clusterName } from '../protocol/access.js'
+import { aclResourceTypes, clusterName } from '../protocol/access.js'
 import type { RequestOf, ResponseOf } from '../protocol/message.js'
 import type { CreateAcls } from '../protocol/messages/create-acls.js'
 import type { DeleteAcls } from '../protocol/messages/delete-acls.js'
 import type { DescribeAcls } from '../protocol/messages/describe-acls.js'
-import { type AclFilter, aclsFor, expectKnownNumbers, expectNumber } from './acl-filter.js'
+import { type AclFilter, type AclNumbers, aclsFor, expectNoZero, numbersOfFilter, unknownIn } from './acl-filter.js'
 
 type Creation = RequestOf<typeof CreateAcls>['creations'][number]
 type Described = ResponseOf<typeof DescribeAcls>['resources'][number]
@@ -34,13 +34,15 @@ export function createAcls(
   { creations }: RequestOf<typeof CreateAcls>,
   { random, configs }: AclContext
 ): MetadataDecision<ResponseOf<typeof CreateAcls>> {
-  for (const creation of creations) expectKnownCreation(creation)
+  for (const creation of creations) expectNoZero(numbersOfCreation(creation))
   const records: MetadataRecord[] = []
   const added = new Set<string>()
   const most = configs.number('millrace.max.acls')
   let characters = 0
   const results = creations.map(creation => {
     try {
+      const unknown = unknownIn(numbersOfCreation(creation))
+      if (unknown !== undefined) throw invalid(unknown)
       const acl = aclOf(creation)
       const key = JSON.stringify(acl)
       if (acls.has(acl) || added.has(key)) return { errorCode: 0, errorMessage: null }
@@ -63,10 +65,12 @@ export function deleteAcls(
   { acls }: ClusterMetadata,
   { filters }: RequestOf<typeof DeleteAcls>
 ): MetadataDecision<ResponseOf<typeof DeleteAcls>> {
-  for (const filter of filters) expectKnownNumbers(filter)
+  for (const filter of filters) expectNoZero(numbersOfFilter(filter))
   const removed = new Set<string>()
   const filterResults = filters.map((filter): FilterResult => {
     const matchingAcls: FilterResult['matchingAcls'] = []
+    const unknown = unknownIn(numbersOfFilter(filter))
+    if (unknown !== undefined) return { ...refusalOf(invalid(unknown)), matchingAcls }
     for (const [id, acl] of aclsFor(acls, filter)) {
       removed.add(id)
       matchingAcls.push({ errorCode: 0, errorMessage: null, ...acl })
@@ -78,7 +82,7 @@ export function deleteAcls(
 
 /** Tells the ACLs that a filter means, by pattern. */
 export function describeAcls({ acls }: ClusterMetadata, filter: AclFilter): ResponseOf<typeof DescribeAcls> {
-  expectKnownNumbers(filter)
+  expectNoZero(numbersOfFilter(filter))
   const resources = new Map<string, Described>()
   for (const [, { resourceType, resourceName, patternType: type, ...entry }] of aclsFor(acls, filter)) {
     const key = `${resourceType} ${type} ${resourceName}`
@@ -89,11 +93,9 @@ export function describeAcls({ acls }: ClusterMetadata, filter: AclFilter): Resp
   return { errorCode: 0, errorMessage: null, resources: [...resources.values()] }
 }
 
-function expectKnownCreation({ resourceType, resourcePatternType = patternType.literal, operation, permissionType }: Creation): void {
-  expectNumber('resource type', resourceType, aclResourceTypes)
-  expectNumber('pattern type', resourcePatternType, patternType)
-  expectNumber('operation', operation, aclOperations)
-  expectNumber('permission type', permissionType, aclPermissions)
+function numbersOfCreation(creation: Creation): AclNumbers {
+  const { resourceType, resourcePatternType: pattern = patternType.literal, operation, permissionType } = creation
+  return { resourceType, pattern, operation, permissionType }
 }
 
 /** The ACL that is to be created. Throws INVALID_REQUEST for one that stands for several, or for none. */

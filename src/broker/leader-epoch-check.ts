@@ -13,11 +13,13 @@ const storageError = errorNumber('KAFKA_STORAGE_ERROR')
  */
 export function leaderEpochError(partition: Partition, currentLeaderEpoch: number): number {
   if (partition.log.isStopped && partition.log.segmentCount === 0) return storageError
-  if (currentLeaderEpoch < 0 || currentLeaderEpoch === partition.leaderEpoch) return 0
+  if (currentLeaderEpoch === -1 || currentLeaderEpoch === partition.leaderEpoch) return 0
   return currentLeaderEpoch < partition.leaderEpoch ? fenced : unknown
 }
 
 /** Where the log of a leader epoch ends, for a log that ends at `logEnd`. A leader that has written nothing yet still has an epoch, which ends where its log does. */
 export function epochEnd({ log, leaderEpoch }: Partition, epoch: number, logEnd: number): EpochEnd {
+  // Older than any: such an epoch ended where the first one began.
+  if (epoch < -1) return { epoch, endOffset: log.leaderEpochs.entries[0]?.startOffset ?? log.logStartOffset }
   return epoch === leaderEpoch ? { epoch, endOffset: logEnd } : log.leaderEpochs.endOffsetFor(epoch, logEnd)
 }

@@ -25,8 +25,10 @@ export function incrementalAlterConfigs(
   context: ControllerContext
 ): MetadataDecision<Response> {
   return alterEach(metadata, request, context, (resource, { configs }) => {
-    const [twice] = repeatedIn(configs.map(({ name }) => name))
-    if (twice !== undefined) throw new KafkaError('INVALID_REQUEST', `The request changes \`${twice}\` twice`)
+    expectEachOnce(configs)
+    for (const { name, value, configOperation: operation } of configs)
+      if (value === null && operation !== configOperation.delete)
+        throw new KafkaError('INVALID_REQUEST', `${resource.noun} \`${name}\` has no value`)
     // A config that is not set is deleted already, whatever its name.
     const effective = configs.filter(
       ({ name, configOperation: operation }) => operation !== configOperation.delete || resource.configs.has(name)
@@ -38,6 +40,7 @@ export function incrementalAlterConfigs(
 /** Decides on resources whose configs are given whole: what is not named goes back to its default. */
 export function alterConfigs(metadata: ClusterMetadata, request: WholeRequest, context: ControllerContext): MetadataDecision<Response> {
   return alterEach(metadata, request, context, (resource, { configs }) => {
+    expectEachOnce(configs)
     const values = new Map<string, string | null>([...resource.configs.keys()].map(name => [name, null]))
     for (const { name, value } of configs) {
       if (value === null) throw new KafkaError('INVALID_REQUEST', `${resource.noun} \`${name}\` has no value`)
@@ -45,6 +48,11 @@ export function alterConfigs(metadata: ClusterMetadata, request: WholeRequest, c
     }
     return values
   })
+}
+
+function expectEachOnce(configs: readonly { readonly name: string }[]): void {
+  const [twice] = repeatedIn(configs.map(({ name }) => name))
+  if (twice !== undefined) throw new KafkaError('INVALID_REQUEST', `The request changes \`${twice}\` twice`)
 }
 
 interface Resources<R> {
@@ -66,8 +74,10 @@ function alterEach<R extends { resourceType: number; resourceName: string }>(
       if (repeated.has(keyOf(wanted))) throw new KafkaError('INVALID_REQUEST', `The request has \`${resourceName}\` twice`)
       const resource = configuredResource(metadata, type, resourceName, context)
       const values = valuesFor(resource, wanted)
+      resource.expectName?.()
       for (const [name, value] of values) resource.expectValid(name, value)
       resource.expectConsistent?.(withChanges(resource.configs, values))
+      resource.expectThere?.()
       if (!validateOnly) records.push(...recordsOf(resource, values))
       return { errorCode: 0, errorMessage: null, resourceType: type, resourceName }
     } catch (error) {
@@ -83,8 +93,7 @@ function keyOf({ resourceType: type, resourceName }: { resourceType: number; res
 
 function changed(resource: ConfiguredResource, { name, configOperation: operation, value }: Change): string | null {
   const { noun, configs } = resource
-  if (operation === configOperation.delete) return null
-  if (value === null) throw new KafkaError('INVALID_REQUEST', `${noun} \`${name}\` has no value`)
+  if (operation === configOperation.delete || value === null) return null
   if (operation === configOperation.set) return value
   if (operation !== configOperation.append && operation !== configOperation.subtract)
     throw new KafkaError('INVALID_REQUEST', `There is no operation ${operation} on configs`)

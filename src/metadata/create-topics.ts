@@ -40,11 +40,15 @@ export function createTopics(metadata: ClusterMetadata, request: Request, contex
   const repeated = repeatedIn(request.topics.map(({ name }) => name))
   let room = mostNewPartitions
   const limits = new MetadataRoom(metadata, context.configs)
-  const topics = eachNameOnce(request.topics).map(wanted => {
+  const topics = eachNameOnce(request.topics).map(asked => {
+    // A config that is given twice counts as it was given last.
+    const wanted = { ...asked, configs: [...new Map(asked.configs?.map(config => [config.name, config])).values()] }
     try {
       expectOnce(wanted.name, repeated)
-      expectFreeName(metadata, taken, wanted.name, context)
+      expectFreeName(metadata, wanted.name, context)
       expectConfigs(wanted, context)
+      if (taken.has(collisionKey(wanted.name)))
+        refuse('INVALID_TOPIC_EXCEPTION', `\`${wanted.name}\` collides with another topic of the request`)
       const partitions = placePartitions(wanted, room, context)
       if (!isInternalTopic(wanted.name)) {
         limits.takeTopic(wanted.name)
@@ -53,8 +57,8 @@ export function createTopics(metadata: ClusterMetadata, request: Request, contex
       context.mutate?.(partitions.length)
       room -= partitions.length
       taken.add(collisionKey(wanted.name))
-      const topicId = request.validateOnly ? undefined : randomUuid(context.random)
-      if (topicId !== undefined) records.push(...recordsOf(wanted, topicId, partitions))
+      const topicId = randomUuid(context.random)
+      if (!request.validateOnly) records.push(...recordsOf(wanted, topicId, partitions))
       return created(wanted, topicId, partitions, context)
     } catch (error) {
       return { name: wanted.name, ...refusalOf(error), numPartitions: -1, replicationFactor: -1, configs: [] }
@@ -67,16 +71,15 @@ function refuse(code: ProtocolErrorCode, message: string): never {
   throw new KafkaError(code, message)
 }
 
-function expectFreeName(metadata: ClusterMetadata, taken: ReadonlySet<string>, name: string, { isNode }: ControllerContext): void {
+function expectFreeName(metadata: ClusterMetadata, name: string, { isNode }: ControllerContext): void {
   const problem = topicNameProblem(name)
   if (problem) refuse('INVALID_TOPIC_EXCEPTION', problem)
   if (name === clusterMetadataTopic) refuse('INVALID_REQUEST', `\`${name}\` is kept by the cluster itself`)
-  if (isInternalTopic(name) && !isNode) refuse('INVALID_TOPIC_EXCEPTION', `\`${name}\` is created by the cluster itself`)
   if (metadata.topics.has(name)) refuse('TOPIC_ALREADY_EXISTS', `The topic \`${name}\` exists already`)
+  if (isInternalTopic(name) && !isNode) refuse('INVALID_TOPIC_EXCEPTION', `\`${name}\` is created by the cluster itself`)
   const colliding = metadata.collidingWith(name)
   if (colliding !== undefined)
     refuse('INVALID_TOPIC_EXCEPTION', `\`${name}\` collides with the topic \`${colliding}\`: "." and "_" count as the same`)
-  if (taken.has(collisionKey(name))) refuse('INVALID_TOPIC_EXCEPTION', `\`${name}\` collides with another topic of the request`)
 }
 
 function expectConfigs({ configs = [] }: Wanted, { isRemote }: ControllerContext): void {
@@ -98,9 +101,10 @@ function placePartitions(wanted: Wanted, room: number, context: ControllerContex
   }
   const count = numPartitions === -1 ? context.configs.number('num.partitions') : numPartitions
   const replicas = replicationFactor === -1 ? context.configs.number('default.replication.factor') : replicationFactor
+  if (replicas < 1) refuse('INVALID_REPLICATION_FACTOR', `A topic cannot have a replication factor of ${replicas}`)
   if (count < 1) refuse('INVALID_PARTITIONS', `A topic cannot have ${count} partitions`)
   expectRoom(count, room)
-  if (replicas < 1 || replicas > context.nodeIds.length)
+  if (replicas > context.nodeIds.length)
     refuse('INVALID_REPLICATION_FACTOR', `A replication factor of ${replicas} does not fit ${context.nodeIds.length} broker(s)`)
   return newPartitions(0, count, replicas, context)
 }
@@ -157,11 +161,11 @@ function recordsOf({ name, configs = [] }: Wanted, topicId: string, partitions: 
   ]
 }
 
-function created(wanted: Wanted, topicId: string | undefined, partitions: readonly PartitionState[], { configs }: ControllerContext) {
+function created(wanted: Wanted, topicId: string, partitions: readonly PartitionState[], { configs }: ControllerContext) {
   const own = new Map(wanted.configs?.map(({ name, value }) => [name, value ?? null]))
   return {
     name: wanted.name,
-    ...(topicId !== undefined && { topicId }),
+    topicId,
     errorCode: 0,
     errorMessage: null,
     numPartitions: partitions.length,

@@ -26,9 +26,13 @@ export function deleteTopics(
   ]
   const ids = named.flatMap(({ name, topicId }) => (isNamedOneWay(name, topicId) ? (find(name, topicId)?.id ?? []) : []))
   const repeated = repeatedIn(ids)
+  const repeatedNames = repeatedIn(named.flatMap(({ name, topicId }) => (name !== null && topicId === zeroUuid ? [name] : [])))
+  const repeatedIds = repeatedIn(named.flatMap(({ name, topicId }) => (name === null && topicId !== zeroUuid ? [topicId] : [])))
   const remove = (name: string | null, topicId: string): Result => {
     const topic = find(name, topicId)
     if (!isNamedOneWay(name, topicId)) return refused(name, topicId, 'INVALID_REQUEST', 'A topic is named by its name or by its id')
+    if (name === null ? repeatedIds.has(topicId) : repeatedNames.has(name))
+      return refused(name, topicId, 'INVALID_REQUEST', `The request has \`${name ?? topicId}\` twice`)
     if (!topic) return refused(name, topicId, name === null ? 'UNKNOWN_TOPIC_ID' : 'UNKNOWN_TOPIC_OR_PARTITION')
     if (repeated.has(topic.id)) return refused(topic.name, topic.id, 'INVALID_REQUEST', `The request has \`${topic.name}\` twice`)
     if (!configs.boolean('delete.topic.enable')) return refused(topic.name, topic.id, 'TOPIC_DELETION_DISABLED')
@@ -45,7 +49,7 @@ export function deleteTopics(
   const answered = new Set<string>()
   const isFirst = (name: string | null, topicId: string) => {
     const key = `${name} ${topicId}`
-    return !answered.has(key) && answered.add(key)
+    return !isNamedOneWay(name, topicId) || (!answered.has(key) && answered.add(key))
   }
   const responses = named.filter(({ name, topicId }) => isFirst(name, topicId)).map(({ name, topicId }) => remove(name, topicId))
   return { response: { throttleTimeMs: 0, responses }, records }

@@ -21,8 +21,11 @@ type Config = Result['configs'][number]
 
 /** Tells what topics and brokers are configured to, and where each value comes from. */
 export function describeConfigs(metadata: ClusterMetadata, request: Request, context: ControllerContext, loggers: BrokerLoggers): Response {
+  const kinds: readonly number[] = Object.values(resourceType)
+  const unknown = request.resources.find(({ resourceType: type }) => !kinds.includes(type))
   const results = request.resources.map(({ resourceType: type, resourceName, configurationKeys }) => {
     try {
+      if (unknown) throw new KafkaError('INVALID_REQUEST', `Resources of type ${unknown.resourceType} have no configs here`)
       // No keys at all and an empty list of them both mean every config.
       const wanted = (config: Config) => !configurationKeys?.length || configurationKeys.includes(config.name)
       const configs = configsOf(metadata, type, resourceName, context, loggers)

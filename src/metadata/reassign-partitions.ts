@@ -38,6 +38,8 @@ export function reassignPartitions(
       }
     })
   }))
-  const response = { throttleTimeMs: 0, allowReplicationFactorChange, errorCode: 0, errorMessage: null, responses }
+  // As Kafka: a request without topics is not looked at.
+  const told = topics.length === 0 || allowReplicationFactorChange
+  const response = { throttleTimeMs: 0, allowReplicationFactorChange: told, errorCode: 0, errorMessage: null, responses }
   return { response, records }
 }

@@ -19,10 +19,14 @@ export interface ConfiguredResource {
   isList(name: string): boolean | undefined
   /** The value that counts while the config is not set. */
   valueWithout(name: string): string
+  /** Throws where nothing can have this name. */
+  expectName?(): void
   /** Throws what is wrong with a value; null takes the config away. */
   expectValid(name: string, value: string | null): void
   /** Throws where configs that are fine each on its own do not go together. */
   expectConsistent?(configs: ReadonlyMap<string, string>): void
+  /** Throws where there is no such thing, or clients may not change it: with Kafka, this comes after all that is wrong with the request. */
+  expectThere?(): void
 }
 
 /** The most groups, and the most subscriptions to client metrics, that may have configs. */
@@ -47,20 +51,25 @@ export function configuredResource(metadata: ClusterMetadata, type: number, name
 }
 
 function topicResource(metadata: ClusterMetadata, name: string, { configs, isRemote }: ControllerContext): ConfiguredResource {
-  if (name === '') refuse('INVALID_REQUEST', 'A topic that has configs has a name')
-  const problem = topicNameProblem(name)
-  if (problem) refuse('INVALID_TOPIC_EXCEPTION', problem)
-  if (isInternalTopic(name)) refuse('POLICY_VIOLATION', `The configs of \`${name}\` are set by the cluster itself`)
-  const topic = metadata.expectTopic(name)
+  const own: ReadonlyMap<string, string> = metadata.topics.get(name)?.configs ?? new Map()
   return {
     type: resourceType.topic,
     name,
     noun: 'Topic config',
-    configs: topic.configs,
+    configs: own,
     isList: config => topicConfig(config) && topicConfig(config)?.type === 'list',
     valueWithout: config => {
       const found = topicConfig(config)
       return found ? configs.topicDefault(found) : ''
+    },
+    expectName: () => {
+      if (name === '') refuse('INVALID_REQUEST', 'A topic that has configs has a name')
+      const problem = topicNameProblem(name)
+      if (problem) refuse('INVALID_TOPIC_EXCEPTION', problem)
+    },
+    expectThere: () => {
+      if (isInternalTopic(name)) refuse('POLICY_VIOLATION', `The configs of \`${name}\` are set by the cluster itself`)
+      metadata.expectTopic(name)
     },
     expectValid: (config, value) => {
       const wrong = value === null ? unknownTopicConfig(config) : topicConfigProblem(config, value, isRemote)

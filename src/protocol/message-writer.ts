@@ -58,7 +58,10 @@ export class MessageWriter {
 
   int64(value: number): void {
     const position = this.#grow(8)
-    writeInt64(this.#bytes, position, value)
+    // The largest number of 64 bits is read as 2^63, for want of a number that is nearer.
+    if (value < 2 ** 63) return writeInt64(this.#bytes, position, value)
+    writeInt32(this.#bytes, position, 0x7fffffff)
+    writeInt32(this.#bytes, position + 4, -1)
   }
 
   float64(value: number): void {

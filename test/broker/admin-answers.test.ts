@@ -46,17 +46,31 @@ describe('what administrators ask', () => {
   it('the quorum of the metadata is this node', async () => {
     const { client, node } = await openNode({ nodeId: 3 })
     await createTopic(client, 'orders')
-    const topics = [
-      { topicName: '__cluster_metadata', partitions: [{ partitionIndex: 0 }, { partitionIndex: 1 }] },
-      { topicName: 'orders', partitions: [{ partitionIndex: 0 }] }
-    ]
-    const answer = await client.request(DescribeQuorum, { topics })
-    const [metadata, orders] = answer.topics.map(({ partitions }) => partitions.map(withError))
-    expect(metadata[0]).toMatchObject({ error: 'NONE', leaderId: 3, currentVoters: [{ replicaId: 3 }], observers: [] })
-    expect(metadata[0].highWatermark).toBe(node.quorum.logEndOffset)
-    expect(metadata[0].highWatermark).toBeGreaterThan(2)
-    expect([metadata[1].error, orders[0].error]).toEqual(['UNKNOWN_TOPIC_OR_PARTITION', 'UNKNOWN_TOPIC_OR_PARTITION'])
-    expect(answer.nodes?.map(({ nodeId }) => nodeId)).toEqual([3])
+    const ask = async (...topics: [topicName: string, ...partitions: number[]][]) => {
+      const asked = topics.map(([topicName, ...partitions]) => {
+        return { topicName, partitions: partitions.map(partitionIndex => ({ partitionIndex })) }
+      })
+      const answer = await client.request(DescribeQuorum, { topics: asked })
+      return { ...answer, partitions: answer.topics.flatMap(({ partitions }) => partitions.map(withError)) }
+    }
+    const { partitions, nodes } = await ask(['__cluster_metadata', 0])
+    expect(partitions).toMatchObject([{ error: 'NONE', leaderId: 3, currentVoters: [{ replicaId: 3 }], observers: [] }])
+    expect(partitions[0].highWatermark).toBe(node.quorum.logEndOffset)
+    expect(partitions[0].highWatermark).toBeGreaterThan(2)
+    expect(nodes?.map(({ nodeId }) => nodeId)).toEqual([3])
+    // As with Kafka, a request that names anything else as well is answered for nothing.
+    for (const topics of [
+      [['__cluster_metadata', 0, 1]],
+      [
+        ['__cluster_metadata', 0],
+        ['orders', 0]
+      ],
+      [['orders', 0]]
+    ] as const) {
+      const refused = await ask(...topics.map(topic => [...topic] as [string, ...number[]]))
+      expect(new Set(refused.partitions.map(({ error }) => error))).toEqual(new Set(['UNKNOWN_TOPIC_OR_PARTITION']))
+      expect(refused.nodes).toEqual([])
+    }
   })
 
   it('an election of leaders is not needed', async () => {

@@ -15,6 +15,7 @@ import type { OffsetForLeaderEpoch } from '../../protocol/messages/offset-for-le
 import type { Produce } from '../../protocol/messages/produce.js'
 import { isTransactional } from '../../record/batch-header.js'
 import { operationsNotAsked } from '../authorized-operations.js'
+import { eachTopicOnce, firstVersionWithIds } from '../handlers/metadata.js'
 import {
   type Guard,
   type Guarded,
@@ -100,7 +101,8 @@ type MetadataAnswer = ResponseOf<typeof Metadata>['topics'][number]
 export const metadataGuard: Guard<typeof Metadata> = async guarded => {
   const { access, request, context, answer } = guarded
   const wantsAll = request.topics === null || (request.topics.length === 0 && context.apiVersion === 0)
-  const response = wantsAll ? await answer(request) : await metadataOfNamed(guarded, request.topics!)
+  const named = () => (context.apiVersion < firstVersionWithIds ? request.topics! : eachTopicOnce(request.topics!, context.apiVersion))
+  const response = wantsAll ? await answer(request) : await metadataOfNamed(guarded, named())
   const shown = wantsAll
     ? await access.which(
         'describe',
@@ -163,7 +165,8 @@ export const describeTopicPartitionsGuard: Guard<typeof DescribeTopicPartitions>
   const names = asked.filter(name => allowed.has(name)).map(name => ({ name }))
   const response = names.length === 0 ? { topics: [], nextCursor: null } : await answer({ ...request, topics: names })
   for (const topic of response.topics)
-    if (topic.errorCode === 0 && topic.name !== null) topic.topicAuthorizedOperations = await access.operationsOn('topic', topic.name)
+    if (topic.topicAuthorizedOperations !== undefined && topic.name !== null)
+      topic.topicAuthorizedOperations = await access.operationsOn('topic', topic.name)
   const from = request.cursor?.topicName ?? ''
   const denied = wantsAll ? [] : asked.filter(name => !allowed.has(name) && name >= from)
   const refused = denied.map(name => ({ errorCode: topicDenied, name, topicId: zeroUuid, isInternal: false, partitions: [] }))

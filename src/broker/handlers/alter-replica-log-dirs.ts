@@ -10,15 +10,21 @@ type Response = ResponseOf<typeof AlterReplicaLogDirs>
 
 /** Moves logs to another directory (KIP-113). There is one, where all of them are already. */
 export function alterReplicaLogDirs(node: TopicNode, { dirs }: Request): Response {
-  const results = dirs.flatMap(({ path, topics }) =>
-    topics.map(({ name, partitions }) => {
-      const topic = node.findTopic(name, zeroUuid)
-      const errorOf = (partition: number) => {
-        if (path !== logDirOf(node.storage)) return errorNumber('LOG_DIR_NOT_FOUND')
-        return topic?.partitions[partition] ? 0 : errorNumber('UNKNOWN_TOPIC_OR_PARTITION')
-      }
-      return { topicName: name, partitions: partitions.map(partitionIndex => ({ partitionIndex, errorCode: errorOf(partitionIndex) })) }
-    })
-  )
+  const errorOf = (path: string, name: string, partition: number) => {
+    if (path !== logDirOf(node.storage)) return errorNumber('LOG_DIR_NOT_FOUND')
+    return node.findTopic(name, zeroUuid)?.partitions[partition] ? 0 : errorNumber('UNKNOWN_TOPIC_OR_PARTITION')
+  }
+  // A partition that is named again counts as it was named last.
+  const errors = new Map<string, Map<number, number>>()
+  for (const { path, topics } of dirs) {
+    for (const { name, partitions } of topics) {
+      const ofTopic = errors.get(name) ?? new Map<number, number>()
+      errors.set(name, ofTopic)
+      for (const partition of partitions) ofTopic.set(partition, errorOf(path, name, partition))
+    }
+  }
+  const results = [...errors].map(([topicName, partitions]) => {
+    return { topicName, partitions: [...partitions].map(([partitionIndex, errorCode]) => ({ partitionIndex, errorCode })) }
+  })
   return { throttleTimeMs: 0, results }
 }

@@ -7,6 +7,6 @@ type Response = ResponseOf<typeof DeleteGroups>
 
 /** Drops groups without members, and all that they have committed. */
 export async function deleteGroups(node: GroupNode, { groupsNames }: Request): Promise<Response> {
-  const deletions = groupsNames.map(async groupId => ({ groupId, errorCode: await node.groups.deleteGroup(groupId) }))
+  const deletions = [...new Set(groupsNames)].map(async groupId => ({ groupId, errorCode: await node.groups.deleteGroup(groupId) }))
   return { results: await Promise.all(deletions) }
 }

@@ -5,16 +5,25 @@ import type { RequestOf, ResponseOf } from '../../protocol/message.js'
 import type { DeleteRecords } from '../../protocol/messages/delete-records.js'
 import type { TopicNode } from '../node.js'
 import type { Partition } from '../partition.js'
+import { eachPartitionOnce, type PartitionsOf } from './each-partition-once.js'
 
+type Request = RequestOf<typeof DeleteRecords>
 type Response = ResponseOf<typeof DeleteRecords>
 type PartitionResponse = Response['topics'][number]['partitions'][number]
 
 const highWatermark = -1
 
+const byPartition: PartitionsOf<Request['topics'][number], Request['topics'][number]['partitions'][number]> = {
+  key: ({ name }) => name,
+  partitions: ({ partitions }) => partitions,
+  index: ({ partitionIndex }) => partitionIndex,
+  withPartitions: (topic, partitions) => ({ ...topic, partitions })
+}
+
 /** Deletes all records before an offset: they can no longer be read, and whole segments of them are removed. */
-export async function deleteRecords(node: TopicNode, request: RequestOf<typeof DeleteRecords>): Promise<Response> {
+export async function deleteRecords(node: TopicNode, request: Request): Promise<Response> {
   const topics: Response['topics'] = []
-  for (const { name, partitions } of request.topics) {
+  for (const { name, partitions } of eachPartitionOnce(request.topics, byPartition)) {
     const topic = node.findTopic(name, zeroUuid)
     const answers = partitions.map(({ partitionIndex, offset }) => {
       const partition = topic?.partitions[partitionIndex]

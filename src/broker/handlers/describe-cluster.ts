@@ -14,7 +14,7 @@ export function describeCluster(node: NamedNode, request: RequestOf<typeof Descr
     return {
       errorCode: errorNumber(endpointType === controllers ? 'MISMATCHED_ENDPOINT_TYPE' : 'UNSUPPORTED_ENDPOINT_TYPE'),
       errorMessage: 'A broker tells the endpoints of brokers only',
-      endpointType,
+      endpointType: brokers,
       clusterId: node.clusterId,
       brokers: []
     }

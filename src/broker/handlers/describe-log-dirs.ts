@@ -9,7 +9,8 @@ type Response = ResponseOf<typeof DescribeLogDirs>
 
 /** Tells how much each partition keeps. All of a node's logs are in one place, its storage. */
 export function describeLogDirs(node: TopicNode, { topics }: Request): Response {
-  const wanted = topics && new Map(topics.map(({ topic, partitions }) => [topic, new Set(partitions)]))
+  const wanted = topics && new Map<string, Set<number>>()
+  for (const { topic, partitions } of topics ?? []) wanted?.set(topic, new Set([...(wanted.get(topic) ?? []), ...partitions]))
   const described = [...node.topics.values()].flatMap(topic => {
     const partitions = topic.partitions.filter(({ partition }) => !wanted || wanted.get(topic.name)?.has(partition))
     return partitions.length === 0 ? [] : [{ name: topic.name, partitions: partitions.map(sizeOf) }]

@@ -10,14 +10,18 @@ type PartitionResponse = Response['topics'][number]['partitions'][number]
 
 /** Tells who decides about the cluster's metadata: this node alone. */
 export function describeQuorum(node: NamedNode, request: Request): Response {
+  const isAsked = isForMetadata(request)
   const topics = request.topics.map(({ topicName, partitions }) => ({
     topicName,
-    partitions: partitions.map(({ partitionIndex }) =>
-      topicName === clusterMetadataTopic && partitionIndex === 0 ? quorumOf(node) : unknown(partitionIndex)
-    )
+    partitions: partitions.map(({ partitionIndex }) => (isAsked ? quorumOf(node) : unknown(partitionIndex)))
   }))
-  const isAsked = topics.some(({ partitions }) => partitions.some(({ errorCode }) => errorCode === 0))
   return { errorCode: 0, errorMessage: '', topics, nodes: isAsked ? [{ nodeId: node.nodeId, listeners: [] }] : [] }
+}
+
+/** As Kafka, answers a request that names the one partition of the metadata and nothing else. */
+function isForMetadata({ topics }: Request): boolean {
+  if (topics.length !== 1 || topics[0].partitions.length !== 1) return false
+  return topics[0].topicName === clusterMetadataTopic && topics[0].partitions[0].partitionIndex === 0
 }
 
 function quorumOf({ nodeId, quorum, clock }: NamedNode): PartitionResponse {

@@ -15,18 +15,20 @@ const mostPartitions = 2000
 /** Describes topics and their partitions in pages (KIP-966): a page that ends early says with which partition the next one begins. */
 export function describeTopicPartitions(node: TopicNode & ControllerNode, request: Request): Response {
   const { topics: asked, responsePartitionLimit = mostPartitions, cursor = null } = request
+  const isCursorAsked = asked.length === 0 || asked.some(({ name }) => name === cursor?.topicName)
+  if (cursor && (cursor.partitionIndex < 0 || !isCursorAsked)) return { topics: asked.map(({ name }) => refused(name)), nextCursor: null }
   const names = [...new Set(asked.length > 0 ? asked.map(({ name }) => name) : node.topics.keys())].sort()
   const topics: Response['topics'] = []
   let room = Math.max(1, Math.min(mostPartitions, responsePartitionLimit))
   for (const name of names) {
     if (cursor && name < cursor.topicName) continue
+    const from = cursor?.topicName === name ? cursor.partitionIndex : 0
+    if (room === 0) return { topics, nextCursor: { topicName: name, partitionIndex: from } }
     const state = node.topics.has(name) ? node.metadata.topics.get(name) : undefined
     if (!state) {
       topics.push(missing(name))
       continue
     }
-    const from = cursor?.topicName === name ? cursor.partitionIndex : 0
-    if (room === 0) return { topics, nextCursor: { topicName: name, partitionIndex: from } }
     const page = state.partitions.slice(from, from + room)
     topics.push(described(state, page))
     room -= page.length
@@ -63,5 +65,15 @@ function describedPartition({ partition, leaderId, leaderEpoch, replicas, isr }:
 
 function missing(name: string): Response['topics'][number] {
   const code = topicNameProblem(name) ? 'INVALID_TOPIC_EXCEPTION' : 'UNKNOWN_TOPIC_OR_PARTITION'
-  return { errorCode: errorNumber(code), name, isInternal: isInternalTopic(name), partitions: [] }
+  return {
+    errorCode: errorNumber(code),
+    name,
+    isInternal: isInternalTopic(name),
+    partitions: [],
+    topicAuthorizedOperations: allTopicOperations
+  }
+}
+
+function refused(name: string): Response['topics'][number] {
+  return { errorCode: errorNumber('INVALID_REQUEST'), name, isInternal: false, partitions: [] }
 }

@@ -22,8 +22,11 @@ export function electLeaders(node: ControllerNode, { electionType = preferred, t
   // Of those that were not asked for by name, only the elections that took place are told.
   const replicaElectionResults = topicPartitions
     ? topicPartitions.map(({ topic, partitions }) => ({ topic, partitionResult: partitions.map(partition => result(topic, partition)) }))
-    : [...node.metadata.topics.keys()].map(topic => ({ topic, partitionResult: [] }))
-  return { throttleTimeMs: 0, errorCode: isKnown ? 0 : errorNumber('INVALID_REQUEST'), replicaElectionResults }
+    : isKnown
+      ? [...node.metadata.topics.keys()].map(topic => ({ topic, partitionResult: [] }))
+      : []
+  const isRefused = !isKnown && topicPartitions?.length !== 0
+  return { throttleTimeMs: 0, errorCode: isRefused ? errorNumber('INVALID_REQUEST') : 0, replicaElectionResults }
 }
 
 function refused(partitionId: number, code: ProtocolErrorCode, errorMessage = new KafkaError(code).message): PartitionResult {

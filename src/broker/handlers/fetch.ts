@@ -12,6 +12,7 @@ import { epochEnd, leaderEpochError } from '../leader-epoch-check.js'
 import type { FetchNode } from '../node.js'
 import type { Partition } from '../partition.js'
 import { newestVersion, type RequestContext } from '../request-context.js'
+import { eachPartitionOnce, type PartitionsOf } from './each-partition-once.js'
 
 type Request = RequestOf<typeof Fetch>
 type Response = ResponseOf<typeof Fetch>
@@ -24,10 +25,14 @@ const wrongEpoch = errorNumber('INVALID_FETCH_SESSION_EPOCH')
 const wrongNaming = errorNumber('FETCH_SESSION_TOPIC_ID_ERROR')
 const [newSession, noSession] = [0, -1]
 const firstVersionWithIds = 13
+/** From this version on the answer says who leads instead. */
+const firstVersionWithLeader = 16
 const readCommitted = 1
 const unknownPartition = errorNumber('UNKNOWN_TOPIC_OR_PARTITION')
 const unknownId = errorNumber('UNKNOWN_TOPIC_ID')
 const offsetOutOfRange = errorNumber('OFFSET_OUT_OF_RANGE')
+const notLeader = errorNumber('NOT_LEADER_OR_FOLLOWER')
+const fencedEpoch = errorNumber('FENCED_LEADER_EPOCH')
 
 /**
  * Reads from each partition in the order of the request; waits while there is less than `minBytes`, up to `maxWaitMs`. The bytes in the answer
@@ -47,7 +52,16 @@ export function fetch(node: FetchNode, request: Request, context: RequestContext
     : goOnWithSession(node, request, context, signal)
 }
 
-function fetchAll(node: FetchNode, request: Request, context: RequestContext, signal?: AbortSignal): MaybePromise<Response> {
+const byPartition: PartitionsOf<Request['topics'][number], Wanted> = {
+  key: ({ topic = '', topicId = zeroUuid }) => (topicId === zeroUuid ? topic : topicId),
+  partitions: ({ partitions }) => partitions,
+  index: ({ partition }) => partition,
+  withPartitions: (topic, partitions) => ({ ...topic, partitions })
+}
+
+function fetchAll(node: FetchNode, asked: Request, context: RequestContext, signal?: AbortSignal): MaybePromise<Response> {
+  const topics = eachPartitionOnce(asked.topics, byPartition)
+  const request = topics === asked.topics ? asked : { ...asked, topics }
   return whenThere(deniedIn(node, request, context), denied => fetchAllowed(node, request, denied, context, signal))
 }
 
@@ -73,7 +87,7 @@ function fetchAllowed(
   signal: AbortSignal | undefined
 ): MaybePromise<Response> {
   if (context.connection) countAsReader(node, request, denied, context as RemoteClient)
-  const round = new FetchRound(node, request, denied, signal)
+  const round = new FetchRound(node, request, denied, context.apiVersion, signal)
   const { maxWaitMs } = request
   const answer = () => (round.isComplete || maxWaitMs <= 0 ? round.response() : round.wait(node.clock.monotonic() + maxWaitMs))
   const read = round.read()
@@ -185,6 +199,7 @@ class FetchRound {
   readonly #node: FetchNode
   readonly #request: Request
   readonly #denied: Denied
+  readonly #apiVersion: number
   readonly #signal: AbortSignal | undefined
   readonly #readings: Reading[] = []
   /** Which is read next. */
@@ -193,10 +208,11 @@ class FetchRound {
   #isDecided = false
   #bytes = 0
 
-  constructor(node: FetchNode, request: Request, denied: Denied, signal: AbortSignal | undefined) {
+  constructor(node: FetchNode, request: Request, denied: Denied, apiVersion: number, signal: AbortSignal | undefined) {
     this.#node = node
     this.#request = request
     this.#denied = denied
+    this.#apiVersion = apiVersion
     this.#signal = signal
     for (const { topic: name = '', topicId = zeroUuid, partitions } of request.topics) {
       const topic = node.findTopic(name, topicId)
@@ -205,7 +221,11 @@ class FetchRound {
         const partition = isDenied ? undefined : topic?.partitions[wanted.partition]
         const reading: Reading = { partition, wanted, upTo: -1, answer: undefined }
         if (isDenied) this.#refuse(reading, topicDenied)
-        else if (!partition) this.#refuse(reading, topic ? unknownPartition : name === '' ? unknownId : node.unknownTopicError(topicId))
+        else if (!partition)
+          this.#refuse(
+            reading,
+            topic ? unknownPartition : name === '' && apiVersion >= firstVersionWithIds ? unknownId : node.unknownTopicError(topicId)
+          )
         this.#readings.push(reading)
       }
     }
@@ -249,7 +269,7 @@ class FetchRound {
   /** A new reading of all, which takes the place of this one; what was read is given back. */
   #again(): FetchRound {
     for (const { answer } of this.#readings) if (answer?.records) release(answer.records)
-    return new FetchRound(this.#node, this.#request, this.#denied, this.#signal)
+    return new FetchRound(this.#node, this.#request, this.#denied, this.#apiVersion, this.#signal)
   }
 
   response(): Response {
@@ -280,7 +300,7 @@ class FetchRound {
 
   #readFrom(reading: Reading, partition: Partition): MaybePromise<void> {
     const { fetchOffset, currentLeaderEpoch = -1, lastFetchedEpoch = -1, partitionMaxBytes } = reading.wanted
-    const epochError = leaderEpochError(partition, currentLeaderEpoch)
+    const epochError = leaderEpochError(partition, Math.max(-1, currentLeaderEpoch))
     if (epochError !== 0) return this.#refuse(reading, epochError)
     if (fetchOffset < partition.logStartOffset) return this.#refuse(reading, offsetOutOfRange)
     if (lastFetchedEpoch >= 0 && this.#hasDiverged(reading, partition, lastFetchedEpoch)) return
@@ -289,10 +309,13 @@ class FetchRound {
     reading.upTo = upTo
     partition.backlog.wasRead = true
     const { maxBytes = 2 ** 31 - 1 } = this.#request
-    const room = Math.min(maxBytes, this.#node.maxFetchBytes) - this.#bytes
+    const room = Math.max(0, Math.min(maxBytes, this.#node.maxFetchBytes)) - this.#bytes
     if (fetchOffset >= upTo || (room <= 0 && this.#bytes > 0)) return
     try {
-      const records = partition.log.read(fetchOffset, Math.min(room, partitionMaxBytes), { upTo, minOneBatch: this.#bytes === 0 })
+      const records = partition.log.read(fetchOffset, Math.max(0, Math.min(room, partitionMaxBytes)), {
+        upTo,
+        minOneBatch: this.#bytes === 0
+      })
       if (!isPromise(records)) return this.#take(reading, partition, records)
       return records.then(
         bytes => this.#take(reading, partition, bytes),
@@ -332,6 +355,12 @@ class FetchRound {
     }
   }
 
+  /** In process the leader is told with every error; over the wire with those with which Kafka tells it. */
+  #tellsLeader(errorCode: number): boolean {
+    if (this.#apiVersion === newestVersion) return true
+    return this.#apiVersion >= firstVersionWithLeader && (errorCode === notLeader || errorCode === fencedEpoch)
+  }
+
   #fail(reading: Reading, partition: Partition, error: unknown): void {
     const during = `a read of ${partition.topic}-${partition.partition}`
     this.#refuse(reading, partition.isDeleted ? unknownPartition : this.#node.errorNumberFor(error, during))
@@ -348,9 +377,12 @@ class FetchRound {
       highWatermark: -1,
       lastStableOffset: -1,
       logStartOffset: isKnown && isOutOfRange ? partition.logStartOffset : -1,
-      abortedTransactions: null,
+      // Kafka knows of none where it knows no partition, and says nothing about those of another.
+      abortedTransactions: isKnown ? null : [],
       records: nothing,
-      ...(isKnown && !isOutOfRange && { currentLeader: { leaderId: partition.leaderId, leaderEpoch: partition.leaderEpoch } })
+      ...(isKnown &&
+        !isOutOfRange &&
+        this.#tellsLeader(errorCode) && { currentLeader: { leaderId: partition.leaderId, leaderEpoch: partition.leaderEpoch } })
     }
   }
 }

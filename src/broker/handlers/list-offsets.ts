@@ -1,11 +1,14 @@
 import { isPromise, type MaybePromise } from '../../common/deferred.js'
 import { zeroUuid } from '../../common/uuid.js'
 import { errorNumber } from '../../errors.js'
+import { repeatedIn } from '../../metadata/refusal.js'
 import type { RequestOf, ResponseOf } from '../../protocol/message.js'
 import type { ListOffsets } from '../../protocol/messages/list-offsets.js'
 import { leaderEpochError } from '../leader-epoch-check.js'
 import type { TopicNode } from '../node.js'
 import type { Partition } from '../partition.js'
+import type { RequestContext } from '../request-context.js'
+import { eachPartitionOnce, type PartitionsOf } from './each-partition-once.js'
 
 type Request = RequestOf<typeof ListOffsets>
 type Response = ResponseOf<typeof ListOffsets>
@@ -21,15 +24,41 @@ const latestTiered = -5
 const earliestPendingUpload = -6
 const readCommitted = 1
 
+/** The version of the API from which each of them is known. */
+const knownSince: ReadonlyMap<number, number> = new Map([
+  [latest, 0],
+  [earliest, 0],
+  [maxTimestamp, 7],
+  [earliestLocal, 8],
+  [latestTiered, 9],
+  [earliestPendingUpload, 11]
+])
+
+const byPartition: PartitionsOf<Request['topics'][number], Wanted> = {
+  key: ({ name }) => name,
+  partitions: ({ partitions }) => partitions,
+  index: ({ partitionIndex }) => partitionIndex,
+  withPartitions: (topic, partitions) => ({ ...topic, partitions })
+}
+
 /** Finds offsets by time: the first record at or after a timestamp, or the start or end of the log. */
-export function listOffsets(node: TopicNode, request: Request): MaybePromise<Response> {
+export function listOffsets(node: TopicNode, request: Request, { apiVersion }: RequestContext): MaybePromise<Response> {
   const pending: Promise<unknown>[] = []
-  const topics = request.topics.map(({ name, partitions: wanted }) => {
+  const asked = eachPartitionOnce(request.topics, byPartition)
+  const repeated = asked === request.topics ? undefined : repeatedIn(request.topics.flatMap(placesIn))
+  const topics = asked.map(({ name, partitions: wanted }) => {
     const topic = node.findTopic(name, zeroUuid)
     const partitions: PartitionResponse[] = []
     wanted.forEach((asked, i) => {
-      const partition = topic?.partitions[asked.partitionIndex]
-      const found = partition ? lookUp(node, partition, asked, request.isolationLevel === readCommitted) : unknown(asked.partitionIndex)
+      const { partitionIndex, timestamp } = asked
+      const partition = topic?.partitions[partitionIndex]
+      const lookedUp = () =>
+        partition ? lookUp(node, partition, asked, request.isolationLevel === readCommitted) : refused(partitionIndex, unknownPartition)
+      const found = repeated?.has(`${name} ${partitionIndex}`)
+        ? refused(partitionIndex, errorNumber('INVALID_REQUEST'))
+        : timestamp < 0 && apiVersion < (knownSince.get(timestamp) ?? Number.POSITIVE_INFINITY)
+          ? refused(partitionIndex, errorNumber('UNSUPPORTED_VERSION'))
+          : lookedUp()
       if (!isPromise(found)) partitions[i] = found
       else pending.push(found.then(settled => (partitions[i] = settled)))
     })
@@ -37,6 +66,12 @@ export function listOffsets(node: TopicNode, request: Request): MaybePromise<Res
   })
   const response = { throttleTimeMs: 0, topics }
   return pending.length === 0 ? response : Promise.all(pending).then(() => response)
+}
+
+const unknownPartition = errorNumber('UNKNOWN_TOPIC_OR_PARTITION')
+
+function placesIn({ name, partitions }: Request['topics'][number]): string[] {
+  return partitions.map(({ partitionIndex }) => `${name} ${partitionIndex}`)
 }
 
 function lookUp(node: TopicNode, partition: Partition, wanted: Wanted, committedOnly: boolean): MaybePromise<PartitionResponse> {
@@ -49,12 +84,11 @@ function lookUp(node: TopicNode, partition: Partition, wanted: Wanted, committed
       return at(partition, limit, -1, partition.leaderEpoch)
     case earliest:
     case earliestLocal:
-      return at(partition, partition.logStartOffset, -1, partition.log.leaderEpochs.epochOf(partition.logStartOffset))
+      return at(partition, partition.logStartOffset, -1, epochAtStart(partition))
     case latestTiered:
     case earliestPendingUpload:
       return at(partition, -1, -1, -1)
   }
-  if (timestamp < earliestPendingUpload) return refused(partition.partition, errorNumber('UNSUPPORTED_VERSION'))
   const search = timestamp === maxTimestamp ? partition.log.maxTimestamp() : partition.log.offsetForTimestamp(timestamp)
   return search.then(
     found => (found && found.offset < limit ? at(partition, found.offset, found.timestamp, found.leaderEpoch) : at(partition, -1, -1, -1)),
@@ -66,8 +100,9 @@ function at({ partition }: Partition, offset: number, timestamp: number, leaderE
   return { partitionIndex: partition, errorCode: 0, timestamp, offset, leaderEpoch }
 }
 
-function unknown(partitionIndex: number): PartitionResponse {
-  return refused(partitionIndex, errorNumber('UNKNOWN_TOPIC_OR_PARTITION'))
+/** A leader has an epoch before it has written anything. */
+function epochAtStart({ log, logStartOffset, leaderEpoch }: Partition): number {
+  return log.leaderEpochs.latest ? log.leaderEpochs.epochOf(logStartOffset) : leaderEpoch
 }
 
 function refused(partitionIndex: number, errorCode: number): PartitionResponse {

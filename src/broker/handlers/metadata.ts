@@ -8,19 +8,22 @@ import type { RequestOf, ResponseOf } from '../../protocol/message.js'
 import type { Metadata } from '../../protocol/messages/metadata.js'
 import { allClusterOperations, allTopicOperations, operationsNotAsked } from '../authorized-operations.js'
 import type { Node } from '../node.js'
-import type { RequestContext } from '../request-context.js'
+import { newestVersion, type RequestContext } from '../request-context.js'
 
 type Request = RequestOf<typeof Metadata>
 type Response = ResponseOf<typeof Metadata>
 type TopicResponse = Response['topics'][number]
 type Wanted = NonNullable<Request['topics']>[number]
 
-const firstVersionWithIds = 12
+/** Before this version a topic cannot be asked for by its id. */
+export const firstVersionWithIds = 12
 
 /** Tells which topics there are and who leads their partitions. A topic that is asked for by name comes into being where that is allowed. */
 export function metadata(node: Node, request: Request, context: RequestContext): MaybePromise<Response> {
   if (context.apiVersion < firstVersionWithIds && request.topics?.some(({ name }) => name === null))
     throw new KafkaError('INVALID_REQUEST', `Metadata by topic id is not known before version ${firstVersionWithIds}`)
+  if (context.apiVersion < firstVersionWithIds && request.topics?.some(({ topicId = zeroUuid }) => topicId !== zeroUuid))
+    return refused(node, request.topics)
   const missing = topicsToCreate(node, request, context)
   if (missing.length === 0) return answer(node, request, context, new Map())
   return create(node, missing, context).then(failures => answer(node, request, context, failures))
@@ -51,7 +54,31 @@ function answer(node: Node, request: Request, context: RequestContext, failures:
     clusterAuthorizedOperations: includeClusterAuthorizedOperations ? allClusterOperations : operationsNotAsked,
     topics: wantsAll
       ? [...node.topics.keys()].map(name => described(node.metadata.topics.get(name) as TopicState, operations))
-      : topics.map(wanted => topicAsked(node, wanted, failures, operations))
+      : eachTopicOnce(topics, context.apiVersion).map(wanted => topicAsked(node, wanted, failures, operations))
+  }
+}
+
+/** Each topic once. Where a client over the wire asks for one by its id, as with Kafka it gets all by their ids, and none by its name. */
+export function eachTopicOnce(topics: readonly Wanted[], apiVersion: number): readonly Wanted[] {
+  const ids = new Set<string>()
+  const names = new Set<string | null>()
+  for (const { name, topicId = zeroUuid } of topics) {
+    if (topicId !== zeroUuid) ids.add(topicId)
+    names.add(name)
+  }
+  if (apiVersion === newestVersion && ids.size > 0) return topics
+  return ids.size > 0 ? [...ids].map(topicId => ({ name: null, topicId })) : [...names].map(name => ({ name }))
+}
+
+/** Versions 10 and 11 have ids of topics in the request and cannot be asked by them. */
+function refused({ clusterId }: Node, topics: readonly Wanted[]): Response {
+  const errorCode = errorNumber('INVALID_REQUEST')
+  return {
+    throttleTimeMs: 0,
+    brokers: [],
+    clusterId,
+    controllerId: -1,
+    topics: topics.map(({ name, topicId = zeroUuid }) => ({ errorCode, name, topicId, isInternal: false, partitions: [] }))
   }
 }
 
@@ -66,13 +93,14 @@ function topicAsked(
     const state = topic && node.metadata.topics.get(topic.name)
     return state ? described(state, operations) : missing(null, errorNumber('UNKNOWN_TOPIC_ID'), topicId)
   }
-  if (topicNameProblem(name)) return missing(name, errorNumber('INVALID_TOPIC_EXCEPTION'))
+  const absent = (errorCode: number) => ({ ...missing(name, errorCode), topicAuthorizedOperations: operations })
+  if (topicNameProblem(name)) return absent(errorNumber('INVALID_TOPIC_EXCEPTION'))
   const state = node.topics.has(name) ? node.metadata.topics.get(name) : undefined
   if (state) return described(state, operations)
   const failure = failures.get(name)
   // Created meanwhile, or to be created when the client may create something again: it asks again.
   const isPassing = failure === errorNumber('TOPIC_ALREADY_EXISTS') || failure === errorNumber('THROTTLING_QUOTA_EXCEEDED')
-  return missing(name, failure && !isPassing ? failure : errorNumber('UNKNOWN_TOPIC_OR_PARTITION'))
+  return absent(failure && !isPassing ? failure : errorNumber('UNKNOWN_TOPIC_OR_PARTITION'))
 }
 
 function described({ name, id, partitions }: TopicState, topicAuthorizedOperations: number): TopicResponse {

@@ -1,14 +1,20 @@
 import { zeroUuid } from '../../common/uuid.js'
+import { errorNumber } from '../../errors.js'
 import type { RequestOf, ResponseOf } from '../../protocol/message.js'
 import type { OffsetCommit } from '../../protocol/messages/offset-commit.js'
 import type { GroupNode } from '../group-node.js'
-import type { RequestContext } from '../request-context.js'
+import { newestVersion, type RequestContext } from '../request-context.js'
 
 type Request = RequestOf<typeof OffsetCommit>
 type Response = ResponseOf<typeof OffsetCommit>
 
+/** From this version on topics go by their ids alone. */
+const firstVersionWithIds = 10
+
 /** Keeps how far a group has read. Offsets of topics and partitions that do not exist are refused, the others kept all the same. */
 export async function offsetCommit(node: GroupNode, request: Request, context: RequestContext): Promise<Response> {
+  const hasIds = context.apiVersion >= firstVersionWithIds && context.apiVersion !== newestVersion
+  const unknownError = (topicId: string) => (hasIds ? errorNumber('UNKNOWN_TOPIC_ID') : node.unknownTopicError(topicId))
   const found = request.topics.map(({ name = '', topicId = zeroUuid }) => node.findTopic(name, topicId))
   const known = request.topics.flatMap((topic, i) => {
     const exists = found[i]
@@ -19,7 +25,7 @@ export async function offsetCommit(node: GroupNode, request: Request, context: R
   const isCurrent = (name: string, topicId = zeroUuid) => node.findTopic(name, zeroUuid)?.id === topicId
   const answered = (await node.groups.commitOffsets({ ...request, topics: known }, context, isCurrent)).topics.values()
   const topics = request.topics.map(({ name = '', topicId = zeroUuid, partitions }, i) => {
-    if (!found[i]) return { name, topicId, partitions: partitions.map(refused(node.unknownTopicError(topicId))) }
+    if (!found[i]) return { name, topicId, partitions: partitions.map(refused(unknownError(topicId))) }
     const kept = new Map(answered.next().value?.partitions.map(answer => [answer.partitionIndex, answer]))
     const missing = refused(node.unknownTopicError(zeroUuid))
     return { name, topicId, partitions: partitions.map(partition => kept.get(partition.partitionIndex) ?? missing(partition)) }

@@ -1,8 +1,10 @@
 import { zeroUuid } from '../../common/uuid.js'
 import type { RequestedTopic } from '../../coordinator/group/committing.js'
+import { errorNumber } from '../../errors.js'
 import type { RequestOf, ResponseOf } from '../../protocol/message.js'
 import type { OffsetFetch } from '../../protocol/messages/offset-fetch.js'
 import type { GroupNode } from '../group-node.js'
+import { newestVersion, type RequestContext } from '../request-context.js'
 
 type Request = RequestOf<typeof OffsetFetch>
 type Response = ResponseOf<typeof OffsetFetch>
@@ -11,15 +13,20 @@ type GroupResponse = NonNullable<Response['groups']>[number]
 type TopicResponse = GroupResponse['topics'][number]
 
 /** Tells how far groups have read. Since version 8 a request asks for several groups; before, it named one at its top. */
-export async function offsetFetch(node: GroupNode, request: Request): Promise<Response> {
+export async function offsetFetch(node: GroupNode, request: Request, { apiVersion }: RequestContext): Promise<Response> {
   const { groups = [], groupId = '', topics = [] } = request
-  if (groups.length > 0) return { groups: await Promise.all(groups.map(group => fetchGroup(node, group))) }
+  if (groups.length > 0) return { groups: await Promise.all(groups.map(group => fetchGroup(node, group, apiVersion))) }
   const { errorCode, topics: fetched } = await node.groups.fetchOffsets(groupId, topics)
   return { errorCode, topics: fetched }
 }
 
-async function fetchGroup(node: GroupNode, { groupId, topics }: GroupRequest): Promise<GroupResponse> {
+/** From this version on topics go by their ids alone. */
+const firstVersionWithIds = 10
+
+async function fetchGroup(node: GroupNode, { groupId, topics }: GroupRequest, apiVersion: number): Promise<GroupResponse> {
+  const hasIds = apiVersion >= firstVersionWithIds && apiVersion !== newestVersion
   const wanted = topics?.map(({ name = '', topicId = zeroUuid, partitionIndexes }) => {
+    if (hasIds && topicId === zeroUuid) return { found: undefined, topicId, partitionIndexes }
     const found = topicId === zeroUuid ? { name, id: node.findTopic(name, zeroUuid)?.id ?? zeroUuid } : node.findTopic(name, topicId)
     return { found, topicId, partitionIndexes }
   })
@@ -34,7 +41,12 @@ async function fetchGroup(node: GroupNode, { groupId, topics }: GroupRequest): P
   }
   const answers = fetched.values()
   const all = wanted.map(({ found, topicId, partitionIndexes }): TopicResponse => {
-    if (!found) return { name: '', topicId, partitions: partitionIndexes.map(refused(node.unknownTopicError(topicId))) }
+    if (!found)
+      return {
+        name: '',
+        topicId,
+        partitions: partitionIndexes.map(refused(hasIds ? errorNumber('UNKNOWN_TOPIC_ID') : node.unknownTopicError(topicId)))
+      }
     return { ...answers.next().value!, topicId: found.id }
   })
   return { groupId, errorCode, topics: all }

@@ -10,6 +10,7 @@ import { attribute, attributesAt, batchSizeAt, currentMagic, field, headerBytes,
 import type { ProduceNode } from '../node.js'
 import type { Partition } from '../partition.js'
 import { newestVersion, type RequestContext } from '../request-context.js'
+import { eachPartitionOnce, type PartitionsOf } from './each-partition-once.js'
 
 type Request = RequestOf<typeof Produce>
 type Response = ResponseOf<typeof Produce>
@@ -20,6 +21,8 @@ type PartitionResponse = TopicResponse['partitionResponses'][number]
 const doNotHold = -1
 const zstdId = 4
 const firstVersionWithZstd = 7
+/** From this version on topics go by their ids alone. */
+const firstVersionWithIds = 13
 
 /**
  * Appends each batch to its partition's log, each on its own. One replica is all there is, so a batch that was appended has satisfied every kind
@@ -27,9 +30,11 @@ const firstVersionWithZstd = 7
  */
 export function produce(node: ProduceNode, request: Request, context: RequestContext, signal?: AbortSignal): MaybePromise<Response> {
   const refusal = refusalOf(request)
-  const { topicData } = request
+  const acksError = request.acks < -1 || request.acks > 1 ? errorNumber('INVALID_REQUIRED_ACKS') : 0
+  const topicData = eachPartitionOnce(request.topicData, byPartition)
   const responses = new Array<TopicResponse>(topicData.length)
   // A producer in this process sends such a batch again by itself, so that it does not hold up those that came with it.
+  const hasIds = context.apiVersion >= firstVersionWithIds && context.apiVersion !== newestVersion
   const isShared = context.apiVersion === newestVersion && (topicData.length > 1 || topicData[0]?.partitionData.length > 1)
   const timeoutMs = isShared ? doNotHold : request.timeoutMs
   let pending: Promise<void>[] | undefined
@@ -41,9 +46,10 @@ export function produce(node: ProduceNode, request: Request, context: RequestCon
       const { index, records } = partitionData[p]
       const partition = topic?.partitions[index]
       if (refusal !== 0) partitionResponses[p] = refused(index, refusal)
-      else if (!partition) partitionResponses[p] = refused(index, topic ? unknownPartition : node.unknownTopicError(topicId))
+      else if (!partition)
+        partitionResponses[p] = refused(index, topic ? unknownPartition : hasIds ? unknownId : node.unknownTopicError(topicId))
       else {
-        const response = appendTo(node, partition, records, timeoutMs, context, signal)
+        const response = appendTo(node, partition, records, acksError, timeoutMs, context, signal)
         if (!isPromise(response)) partitionResponses[p] = response
         else if (pending) pending.push(settled(response, partitionResponses, p))
         else pending = [settled(response, partitionResponses, p)]
@@ -62,9 +68,17 @@ function bytesOf({ topicData }: Request): number {
   return bytes
 }
 
-/** Refuses the whole request: for its acks, or since it has transactional batches and names no transactional id. */
-function refusalOf({ acks, transactionalId, topicData }: Request): number {
-  if (acks < -1 || acks > 1) return errorNumber('INVALID_REQUIRED_ACKS')
+type ProducedTopic = Request['topicData'][number]
+
+const byPartition: PartitionsOf<ProducedTopic, ProducedTopic['partitionData'][number]> = {
+  key: ({ name = '', topicId = zeroUuid }) => (topicId === zeroUuid ? name : topicId),
+  partitions: ({ partitionData }) => partitionData,
+  index: ({ index }) => index,
+  withPartitions: (topic, partitionData) => ({ ...topic, partitionData })
+}
+
+/** Refuses the whole request, since it has transactional batches and names no transactional id. */
+function refusalOf({ transactionalId, topicData }: Request): number {
   if (transactionalId == null)
     for (const { partitionData } of topicData)
       for (const { records } of partitionData)
@@ -77,12 +91,14 @@ async function settled(response: Promise<PartitionResponse>, responses: Partitio
 }
 
 const corrupt = errorNumber('CORRUPT_MESSAGE')
+const unknownId = errorNumber('UNKNOWN_TOPIC_ID')
 const unknownPartition = errorNumber('UNKNOWN_TOPIC_OR_PARTITION')
 
 function appendTo(
   node: ProduceNode,
   partition: Partition,
   records: Uint8Array | null,
+  acksError: number,
   timeoutMs: number,
   context: RequestContext,
   signal: AbortSignal | undefined
@@ -90,14 +106,17 @@ function appendTo(
   if (records === null || records.length < headerBytes)
     return refused(partition.partition, errorNumber('INVALID_RECORD'), 'Expected one batch of records for each partition')
   const size = batchSizeAt(records, 0)
+  if (size > records.length) return refused(partition.partition, errorNumber('INVALID_RECORD'), `The batch of ${size} bytes is cut off`)
   if (size < records.length && size >= headerBytes) {
     const isBatch = nextBatchAt(records, size)
     if (isBatch === undefined) return refused(partition.partition, corrupt, `What follows the batch of ${size} bytes is no batch`)
-    if (!isBatch) return appendTo(node, partition, records.subarray(0, size), timeoutMs, context, signal)
+    if (isBatch) return refused(partition.partition, errorNumber('INVALID_RECORD'), 'Expected one batch of records for each partition')
+    return appendTo(node, partition, records.subarray(0, size), acksError, timeoutMs, context, signal)
   }
-  if (isInternalTopic(partition.topic)) return refused(partition.partition, errorNumber('INVALID_TOPIC_EXCEPTION'))
   if (context.apiVersion < firstVersionWithZstd && (attributesAt(records, 0) & attribute.codecMask) === zstdId)
     return refused(partition.partition, errorNumber('UNSUPPORTED_COMPRESSION_TYPE'))
+  if (acksError !== 0) return refused(partition.partition, acksError)
+  if (isInternalTopic(partition.topic)) return refused(partition.partition, errorNumber('INVALID_TOPIC_EXCEPTION'))
   if (isTransactional(records))
     return refused(partition.partition, errorNumber('INVALID_TXN_STATE'), 'The batch belongs to no transaction that is known here')
   const { backlog } = partition
@@ -149,12 +168,28 @@ function appended(partition: Partition, { baseOffset, logAppendTime, logStartOff
   return { index: partition.partition, errorCode: 0, baseOffset, logAppendTimeMs: logAppendTime, logStartOffset }
 }
 
+const withoutLogStart: ReadonlySet<number> = new Set(
+  (
+    [
+      'NOT_LEADER_OR_FOLLOWER',
+      'UNKNOWN_TOPIC_OR_PARTITION',
+      'UNKNOWN_TOPIC_ID',
+      'MESSAGE_TOO_LARGE',
+      'RECORD_LIST_TOO_LARGE',
+      'CORRUPT_MESSAGE',
+      'KAFKA_STORAGE_ERROR'
+    ] as const
+  ).map(errorNumber)
+)
+
 function failed(node: ProduceNode, partition: Partition, error: unknown, signal?: AbortSignal): PartitionResponse {
   if (partition.isDeleted) return refused(partition.partition, unknownPartition)
   // Nobody waits for the answer any more.
   if (signal?.aborted && error === signal.reason) return refused(partition.partition, errorNumber('REQUEST_TIMED_OUT'))
   const during = `an append to ${partition.topic}-${partition.partition}`
   const response = refused(partition.partition, node.errorNumberFor(error, during), error instanceof Error ? error.message : null)
+  // As Kafka, tells where the log starts, but for errors that it takes for those of the partition.
+  if (!withoutLogStart.has(response.errorCode)) response.logStartOffset = partition.logStartOffset
   if (error instanceof RecordValidationError)
     response.recordErrors = error.recordErrors.map(({ batchIndex, message }) => ({ batchIndex, batchIndexErrorMessage: message }))
   return response

@@ -62,7 +62,8 @@ type Settings = Readonly<Record<string, string>>
  */
 export async function startKafkaBroker(
   settings: Settings | ((own: { readonly address: string; readonly listeners: string }) => Settings) = {},
-  directory?: { readonly path: string; readonly nodeId: number; readonly quorum: 'static' | 'dynamic' }
+  directory?: { readonly path: string; readonly nodeId: number; readonly quorum: 'static' | 'dynamic' },
+  formatOptions: readonly string[] = []
 ): Promise<KafkaBroker> {
   const home = await mkdtemp(join(tmpdir(), 'kafka-'))
   const dataFolder = directory?.path ?? join(home, 'data')
@@ -95,7 +96,7 @@ export async function startKafkaBroker(
       .map(entry => entry.join('='))
       .join('\n')
   )
-  if (!directory) await kafkaTool('kafka.tools.StorageTool', ['format', '-t', '4L6g3nShT-eMCtK--X86sw', '-c', config])
+  if (!directory) await kafkaTool('kafka.tools.StorageTool', ['format', '-t', '4L6g3nShT-eMCtK--X86sw', '-c', config, ...formatOptions])
   let child: ChildProcess | undefined
   const broker: KafkaBroker = {
     address,
