@@ -222,6 +222,7 @@ export class Consumption implements ReaderOwner {
         autoCommit: this.#autoCommit,
         slot: this.#slot,
         firstSight: this.#firstSight,
+        startOffsets: this.#startOffsets,
         serdesOf: topic => this.serdesOf(topic),
         isGone: ({ topic, topicId }) => !this.#exists(topic, topicId),
         givingUp: this.#givingUp.signal,

@@ -12,6 +12,7 @@ import type { ConsumerSettings } from './consumer-options.js'
 import type { FirstSight } from './first-sight.js'
 import type { Reader } from './reader.js'
 import type { ReaderSlot } from './reader-slot.js'
+import type { StartOffsets } from './start-offsets.js'
 import type { TopicSerdes } from './subscription.js'
 
 export interface HandoverContext {
@@ -20,6 +21,7 @@ export interface HandoverContext {
   readonly autoCommit: AutoCommit
   readonly slot: ReaderSlot
   readonly firstSight: FirstSight
+  readonly startOffsets: StartOffsets
   readonly serdesOf: (topic: string) => TopicSerdes
   /** True if the topic of a partition is known not to exist any more, or to have been created anew. */
   readonly isGone: (partition: AssignedPartition) => boolean
@@ -185,6 +187,7 @@ export class Handover {
   #remove(partitions: readonly AssignedPartition[], event: 'revoked' | 'lost'): void {
     for (const partition of partitions) {
       if (this.#context.isGone(partition)) this.#tellOfMissed(partition)
+      this.#context.startOffsets.givenUp(partition)
       this.#context.firstSight.leave(partition)
       this.#context.assignment.remove(partition)
     }

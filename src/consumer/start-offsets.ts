@@ -1,5 +1,6 @@
 import type { MetadataCache } from '../client/metadata-cache.js'
 import { type Backoff, isRetriable } from '../client/retry.js'
+import { firstToAbort } from '../common/abort.js'
 import type { Clock } from '../common/clock.js'
 import { isPromise } from '../common/deferred.js'
 import type { Turns } from '../common/turns.js'
@@ -55,6 +56,7 @@ interface Asked {
 export class StartOffsets {
   readonly #context: StartOffsetsContext
   readonly #owner: StartOffsetsOwner
+  readonly #restarts = new Map<AssignedPartition, { readonly abort: (reason: unknown) => void; readonly tell: () => void }>()
 
   constructor(context: StartOffsetsContext, owner: StartOffsetsOwner) {
     this.#context = context
@@ -115,6 +117,32 @@ export class StartOffsets {
     partition: AssignedPartition,
     reason: 'outOfRange' | 'topicRecreated',
     lost: LostPlace,
+    closing: AbortSignal
+  ): Promise<void> {
+    const limit = firstToAbort(closing)
+    const restart = { abort: limit.abort, tell: () => this.#tellOfDeleted(partition, reason, lost) }
+    this.#restarts.set(partition, restart)
+    try {
+      await this.#restart(partition, reason, lost, limit.signal)
+    } finally {
+      if (this.#restarts.get(partition) === restart) this.#restarts.delete(partition)
+      limit.end()
+    }
+  }
+
+  /** A partition was given up; what it restarts from is no longer looked for: the topic that was created anew may not have it. */
+  givenUp(partition: AssignedPartition): void {
+    const restart = this.#restarts.get(partition)
+    if (!restart) return
+    this.#restarts.delete(partition)
+    restart.abort(new KafkaError('CLOSED', 'The partition was given up'))
+    restart.tell()
+  }
+
+  async #restart(
+    partition: AssignedPartition,
+    reason: 'outOfRange' | 'topicRecreated',
+    lost: LostPlace,
     signal: AbortSignal
   ): Promise<void> {
     const { backoff } = this.#context
@@ -151,6 +179,7 @@ export class StartOffsets {
     const asked = askedFor(partitions)
     const offsets = await this.#firstOffsets(partitions, reason, signal)
     await this.#context.turns.yieldWhenOver()
+    signal.throwIfAborted()
     const current = new Set(this.#stillAsked(asked))
     partitions.forEach((assigned, index) => {
       if (!current.has(assigned)) {

@@ -9,4 +9,8 @@ describe('readers of every kind, under any sequence of sends, seeks, pauses, fai
       for (let i = seed; i < seed + 10; i++) expect(await play(planOf(i)), `seed ${i}`).toEqual([])
     })
   }
+
+  it('are told of the records of a partition that the topic no longer has when it is created anew', async () => {
+    expect(await play(planOf(11_890))).toEqual([])
+  })
 })
