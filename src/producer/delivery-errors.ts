@@ -9,6 +9,11 @@ export function noLeader({ topic, partition }: PartitionQueue, isTopicKnown: boo
   return new KafkaError(isTopicKnown ? 'LEADER_NOT_AVAILABLE' : 'UNKNOWN_TOPIC_OR_PARTITION', undefined, { topic, partition })
 }
 
+export function noPartition({ topic, partition }: PartitionQueue, count: number): KafkaError {
+  const message = `\`${topic}\` has no partition ${partition} any more: it was created anew with ${count}`
+  return new KafkaError('UNKNOWN_TOPIC_OR_PARTITION', message, { topic, partition })
+}
+
 /** `idError` is why there is no producer id to send it with, if that is so. */
 export function expired(queue: PartitionQueue, batch: ProducerBatch, deliveryTimeoutMs: number, idError?: unknown): KafkaError {
   const { topic, partition } = queue

@@ -5,6 +5,9 @@ import type { ProducerBatch } from './producer-batch.js'
 import type { ProducerIdentity } from './producer-identity.js'
 import { Sequences } from './sequences.js'
 
+/** After so many looks at metadata that lack the partition it does not exist; before, the broker that was asked may not have heard of it yet. */
+const looksUntilMissing = 4
+
 /**
  * The batches of one partition, in the order in which they must reach the log:
  *     queue := inFlight*, closed*, open?
@@ -24,6 +27,8 @@ export class PartitionQueue {
   #failedLeader = -1
   #lastError: KafkaError | undefined
   #topicId = zeroUuid
+  /** Looks at metadata in turn that did not show the partition. */
+  #looksWithout = 0
   #isHeld = false
   #isListed = false
   readonly #sequences: Sequences | undefined
@@ -164,12 +169,24 @@ export class PartitionQueue {
       this.#sequences.restart([batch, ...this.#closed])
     }
     this.#topicId = topicId
+    this.#looksWithout = 0
     return true
   }
 
   /** Gives a batch that is about to be sent its sequence number. */
   number(batch: ProducerBatch): void {
     this.#sequences?.number(batch)
+  }
+
+  /** True if batches were drained for another topic of this name. */
+  isOfAnother(topicId: string): boolean {
+    return this.#topicId !== zeroUuid && topicId !== zeroUuid && topicId !== this.#topicId
+  }
+
+  /** The topic, of this id, does not show the partition. Returns true where it has none: it was created anew, or shows none again and again. */
+  isMissingIn(topicId: string): boolean {
+    this.#looksWithout = this.isOfAnother(topicId) ? looksUntilMissing : this.#looksWithout + 1
+    return this.#looksWithout >= looksUntilMissing
   }
 
   /** The call that held the batch has been answered or given up. */

@@ -10,7 +10,7 @@ import { KafkaError } from '../errors.js'
 import type { Broker, Brokers } from '../protocol/broker.js'
 import type { Accumulator } from './accumulator.js'
 import { Alarm } from './alarm.js'
-import { expired, givenUp, noLeader, refusals, sharedRefusal, unanswered, unexpected } from './delivery-errors.js'
+import { expired, givenUp, noLeader, noPartition, refusals, sharedRefusal, unanswered, unexpected } from './delivery-errors.js'
 import type { ProducerSettings } from './options.js'
 import type { PartitionQueue } from './partition-queue.js'
 import { type PartitionResponse, ProduceCall, type ProduceResponse } from './produce-call.js'
@@ -208,6 +208,15 @@ export class Sender implements TurnTaker {
   #assign(queue: PartitionQueue, batch: ProducerBatch): void {
     const topic = this.#metadata.topic(queue.topic)
     const leaderId = topic?.partitions[queue.partition]?.leaderId ?? -1
+    if (topic && queue.partition >= topic.partitions.length) {
+      queue.ended(batch)
+      if (queue.isMissingIn(topic.id)) this.#fail(queue, batch, noPartition(queue, topic.partitions.length))
+      else {
+        this.#refresh(queue.topic)
+        this.#retry(queue, batch, noLeader(queue, true), leaderId)
+      }
+      return this.#accumulator.goOn(queue)
+    }
     if (!queue.sentTo(topic?.id ?? zeroUuid, batch)) {
       queue.ended(batch)
       batch.tryFailed(batch.lastError, false)
@@ -457,8 +466,10 @@ export class Sender implements TurnTaker {
       if (this.#ending.signal.aborted) return
       const found = this.#metadata.topic(topic)
       this.#accumulator.retryNow(queue => {
-        const leaderId = queue.topic === topic ? (found?.partitions[queue.partition]?.leaderId ?? -1) : -1
-        return leaderId >= 0 && (leaderId !== queue.failedLeader || found?.id !== queue.topicId)
+        if (queue.topic !== topic || !found) return false
+        if (queue.partition >= found.partitions.length) return queue.isOfAnother(found.id)
+        const leaderId = found.partitions[queue.partition]?.leaderId ?? -1
+        return leaderId >= 0 && (leaderId !== queue.failedLeader || found.id !== queue.topicId)
       })
     }
     const { allowAutoTopicCreation, requestTimeoutMs } = this.#settings
