@@ -132,6 +132,7 @@ describe.each(['in process', 'over the wire'])('%s, a topic that is deleted and 
     await using consumer = begin(at(), { autoOffsetReset: 'none' })
     consumer.seek({ ...first, offset: 10 })
     const reading = keepReading(consumer, () => {})
+    reading.catch(() => {})
     await consumer.start()
     await settle()
     await recreate()
