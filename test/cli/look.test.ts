@@ -178,6 +178,19 @@ describe('tail', () => {
       expect(offsets(await json('tail', directory, 'orders', ...from))).toEqual([4, 5])
   })
 
+  it('is not alone in that: dump and topics leave them out too', async () => {
+    const directory = join(folder, 'deleted')
+    for (const path of [join(directory, 'orders-0'), join(directory, 'orders-0', '00000000000000000000.log')]) {
+      const shown = await json('dump', path, '--records')
+      expect(shown.filter(({ type }) => type === 'record').map(({ offset }) => offset)).toEqual([4, 5])
+      expect(shown.filter(({ type }) => type === 'batch').map(({ isDeleted }) => isDeleted)).toEqual([true, undefined])
+      expect((await millraceHere('dump', path, '--records')).output).toMatch(/^offsets 0-2 .* deleted /)
+    }
+    expect(await json('topics', directory)).toMatchObject([{ logStartOffset: 4, logEndOffset: 6 }])
+    writeFileSync(join(directory, 'log-start-offset-checkpoint'), '0\n1\norders 0 9\n')
+    expect(await json('topics', directory)).toMatchObject([{ logStartOffset: 9, logEndOffset: 9 }])
+  })
+
   it('finds its way through segments', async () => {
     const directory = join(folder, 'segments')
     await writeLog(directory, { batches: 100, options: { segmentBytes: 1500 } })

@@ -192,6 +192,28 @@ describe('verify', () => {
     expect(await problemsIn(directory)).toHaveLength(1)
   })
 
+  it('takes the gaps of a copied folder for those of compaction only where compaction could have made them', async () => {
+    const directory = join(folder, 'copied')
+    const storage = fileStorage(directory)
+    const log = await Log.open(storage, 'orders-0', { segmentBytes: 1024, cleanupPolicy: 'compact', minCleanableDirtyRatio: 0 })
+    for (let i = 0; i < 60; i++) await log.append(RecordBatch.of([{ key: `${i % 7}`, value: 'value '.repeat(10) }]).bytes)
+    await log.compact({ force: true })
+    await log.close()
+    await storage.close()
+    const { notes, problems } = await verifyDirectory(join(directory, 'orders-0'))
+    expect(problems).toEqual([])
+    expect(notes.map(({ message }) => message)).toEqual([expect.stringMatching(/^\d+ offsets are missing, as compaction leaves it$/)])
+    // Here keys come again.
+    const plain = await writeLog(join(folder, 'plain'), { options: { segmentBytes: 2000 } })
+    removeMiddle(plain)
+    expect((await verifyDirectory(plain)).problems).toHaveLength(1)
+    const stray = join(folder, 'copied', 'orders-0', '00009000000000000000.log')
+    writeFileSync(stray, '')
+    expect((await verifyDirectory(join(directory, 'orders-0'))).problems.map(({ message }) => message)).toContainEqual(
+      expect.stringContaining('to 8999999999999999 are missing before the next segment')
+    )
+  })
+
   it('takes the missing offsets of a compacted topic for no damage before its checkpoint is written', async () => {
     const directory = damaged(removeMiddle)
     const metadata = join(directory, '__cluster_metadata-0')

@@ -8,6 +8,7 @@ export const dump: Command = {
   usage: ['DIR/TOPIC-P [--records] [--json]', 'FILE [--records] [--json]'],
   summary: 'Shows the batches of a partition, or what one of its files holds',
   details: `FILE is a .log, .index, .timeindex, .txnindex or .snapshot file, or one of the checkpoints.
+Batches of deleted records are marked, their records left out.
 Records of __consumer_offsets and __cluster_metadata are shown with what they mean. Nothing is
 changed, and another process may have the files open. Exit code 1 when something is damaged.`,
   options: {

@@ -1,8 +1,9 @@
 import { statSync } from 'node:fs'
 import { join } from 'node:path'
+import { zeroUuid } from '../../common/uuid.js'
 import type { Command, Invocation } from '../command.js'
 import { storedGroups } from '../look/committed-offsets.js'
-import { expectDirectory, logEndOffset } from '../look/data-directory.js'
+import { checkpointsIn, expectDirectory, logEndOffset, segmentFiles, topicIdOf } from '../look/data-directory.js'
 import { adminTimeoutMs, connectAsGiven, remoteOptions } from '../remote.js'
 
 interface OffsetRow {
@@ -49,21 +50,27 @@ function offsetRows(invocation: Invocation): Promise<OffsetRow[]> {
 
 async function rowsOfDirectory(directory: string, signal: AbortSignal): Promise<OffsetRow[]> {
   expectDirectory(directory)
-  const ends = new Map<string, number | null>()
-  const endOf = async (name: string) => {
-    const known = ends.get(name)
+  const logs = new Map<string, LogRange | null>()
+  const starts = checkpointsIn(directory, 'log-start-offset-checkpoint')
+  const rangeOf = async (name: string) => {
+    const known = logs.get(name)
     if (known !== undefined) return known
-    const exists = statSync(join(directory, name), { throwIfNoEntry: false })?.isDirectory()
-    const end = exists ? await logEndOffset(join(directory, name), signal) : null
-    ends.set(name, end)
-    return end
+    const path = join(directory, name)
+    const exists = statSync(path, { throwIfNoEntry: false })?.isDirectory()
+    const start = exists ? Math.max(starts.get(name) ?? 0, segmentFiles(path)[0]?.baseOffset ?? 0) : 0
+    const range = exists ? { topicId: topicIdOf(path), start, end: Math.max(start, await logEndOffset(path, signal)) } : null
+    logs.set(name, range)
+    return range
   }
   const rows: OffsetRow[] = []
   for (const { groupId, metadata, offsets } of sorted([...(await storedGroups(directory, signal)).values()])) {
     const members = metadata?.members.length ?? 0
     const group = { groupId, state: members > 0 ? 'has members' : 'empty', members }
-    for (const { topic, partition, offset } of byPartition([...offsets.values()])) {
-      rows.push({ ...group, ...rowAt(topic, partition, offset, await endOf(`${topic}-${partition}`)) })
+    for (const { topic, partition, offset, topicId } of byPartition([...offsets.values()])) {
+      const range = await rangeOf(`${topic}-${partition}`)
+      // What was committed for a topic that was deleted does not count for the next one of its name.
+      if (range?.topicId !== undefined && topicId !== zeroUuid && topicId !== range.topicId) continue
+      rows.push({ ...group, ...rowAt(topic, partition, offset, range) })
     }
     if (offsets.size === 0) rows.push({ ...group, ...noOffset })
   }
@@ -80,9 +87,13 @@ async function rowsOfBroker(invocation: Invocation): Promise<OffsetRow[]> {
     const group = { groupId, state: state.toLowerCase(), members: described[0]?.members.length ?? 0 }
     const offsets = byPartition(await admin.listGroupOffsets(groupId, { signal }))
     const ends = offsets.length === 0 ? [] : await admin.listOffsets(offsets, 'latest', { signal })
+    const starts = offsets.length === 0 ? [] : await admin.listOffsets(offsets, 'earliest', { signal })
+    const start = new Map(starts.map(({ topic, partition, offset }) => [`${topic}-${partition}`, offset]))
     const end = new Map(ends.map(({ topic, partition, offset }) => [`${topic}-${partition}`, offset]))
     for (const { topic, partition, offset } of offsets) {
-      rows.push({ ...group, ...rowAt(topic, partition, offset, end.get(`${topic}-${partition}`) ?? null) })
+      const name = `${topic}-${partition}`
+      const range = end.has(name) ? { start: start.get(name) ?? 0, end: end.get(name) as number } : null
+      rows.push({ ...group, ...rowAt(topic, partition, offset, range) })
     }
     if (offsets.length === 0) rows.push({ ...group, ...noOffset })
   }
@@ -91,8 +102,16 @@ async function rowsOfBroker(invocation: Invocation): Promise<OffsetRow[]> {
 
 const noOffset = { topic: null, partition: null, committedOffset: null, logEndOffset: null, lag: null }
 
-function rowAt(topic: string, partition: number, committedOffset: number, end: number | null) {
-  return { topic, partition, committedOffset, logEndOffset: end, lag: end === null ? null : Math.max(0, end - committedOffset) }
+interface LogRange {
+  readonly topicId?: string | undefined
+  readonly start: number
+  readonly end: number
+}
+
+/** Records that were deleted are not left to be read. */
+function rowAt(topic: string, partition: number, committedOffset: number, log: LogRange | null) {
+  const lag = log && Math.max(0, log.end - Math.max(committedOffset, log.start))
+  return { topic, partition, committedOffset, logEndOffset: log?.end ?? null, lag }
 }
 
 function sorted<T extends { readonly groupId: string }>(all: T[]): T[] {

@@ -67,12 +67,14 @@ async function rowsOfDirectory(directory: string, signal: AbortSignal): Promise<
 
 async function rowOf({ topic, partition, path }: PartitionFolder, logStartOffset: number, signal: AbortSignal): Promise<PartitionRow> {
   const segments = segmentFiles(path)
+  const start = Math.max(logStartOffset, segments[0]?.baseOffset ?? 0)
   return {
     topic,
     partition,
     topicId: topicIdOf(path) ?? null,
-    logStartOffset: Math.max(logStartOffset, segments[0]?.baseOffset ?? 0),
-    logEndOffset: await logEndOffset(path, signal),
+    logStartOffset: start,
+    // Where nothing but deleted records was left, the log may end before it starts until it is opened again.
+    logEndOffset: Math.max(start, await logEndOffset(path, signal)),
     bytes: segments.reduce((sum, segment) => sum + (statSync(segment.path, { throwIfNoEntry: false })?.size ?? 0), 0)
   }
 }

@@ -20,6 +20,7 @@ export interface StoredOffset {
   readonly partition: number
   readonly offset: number
   readonly commitTimestamp: number
+  readonly topicId: string
 }
 
 /** The groups of a data directory, by id. */
@@ -43,8 +44,8 @@ function replay(records: Iterable<Record>, groups: Map<string, StoredGroup>): vo
     if (read.type === 'group') group.metadata = read.value ?? undefined
     else if (read.value) {
       const { topic, partition } = read
-      const { offset, commitTimestamp } = read.value
-      group.offsets.set(`${topic}-${partition}`, { topic, partition, offset, commitTimestamp })
+      const { offset, commitTimestamp, topicId } = read.value
+      group.offsets.set(`${topic}-${partition}`, { topic, partition, offset, commitTimestamp, topicId })
     } else group.offsets.delete(`${read.topic}-${read.partition}`)
     if (!group.metadata && group.offsets.size === 0) groups.delete(groupId)
   }

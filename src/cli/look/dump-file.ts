@@ -9,7 +9,7 @@ import type { Output } from '../output.js'
 import { jsonBytes, jsonRecord, shownBytes, shownRecord, shownTime } from '../shown.js'
 import { compressionIn, isUnreadable, problemOfBatch } from '../verify/batch-check.js'
 import { leaderEpochCheckpoint, offsetCheckpoint } from './checkpoint-files.js'
-import { contentOf, partitionIn } from './data-directory.js'
+import { checkpointsIn, contentOf, partitionIn } from './data-directory.js'
 import { offsetIndexEntries, timeIndexEntries } from './index-entries.js'
 import { meaningOf } from './internal-records.js'
 import { LogFileReader } from './log-file-reader.js'
@@ -74,7 +74,9 @@ async function dumpOffsets(path: string, { output, json }: DumpOptions): Promise
 }
 
 async function dumpBatches(path: string, { output, records, json, signal }: DumpOptions): Promise<number> {
-  const topic = partitionIn(basename(dirname(resolve(path))))?.topic ?? ''
+  const folder = dirname(resolve(path))
+  const topic = partitionIn(basename(folder))?.topic ?? ''
+  const startOffset = topic ? (checkpointsIn(dirname(folder), 'log-start-offset-checkpoint').get(basename(folder)) ?? 0) : 0
   const cursor = new RecordCursor()
   let problems = 0
   await using reader = await LogFileReader.open(path, 0, signal)
@@ -88,10 +90,10 @@ async function dumpBatches(path: string, { output, records, json, signal }: Dump
         const batch = new RecordBatch(block, at)
         const problem = problemOfBatch(batch, cursor)
         if (problem && !isUnreadable(problem)) problems++
-        const shown = describe(batch, start + at, problem)
+        const shown = { ...describe(batch, start + at, problem), ...(batch.lastOffset < startOffset && { isDeleted: true }) }
         const line = json ? output.json(shown) : output.line(batchLine(shown))
         if (line) await line
-        if (records && !problem) await dumpRecords(batch, topic, output, json, signal)
+        if (records && !problem) await dumpRecords(batch, topic, startOffset, { output, json, signal })
       }
     }
   } catch (error) {
@@ -111,9 +113,16 @@ async function dumpBatches(path: string, { output, records, json, signal }: Dump
   return problems + 1
 }
 
-async function dumpRecords(batch: RecordBatch, topic: string, output: Output, json: boolean, signal: AbortSignal): Promise<void> {
+/** Records before `startOffset` were deleted, and are only still in the files. */
+async function dumpRecords(
+  batch: RecordBatch,
+  topic: string,
+  startOffset: number,
+  { output, json, signal }: Omit<DumpOptions, 'records'>
+): Promise<void> {
   for (const record of batch.records()) {
     signal.throwIfAborted()
+    if (record.offset < startOffset) continue
     const meaning = meaningOf(topic, record, batch.isControl)
     const line = json
       ? output.json({ type: 'record', ...jsonRecord(record), ...(meaning && { meaning: withTextOf(meaning) }) })
@@ -148,7 +157,7 @@ function describe(batch: RecordBatch, position: number, problem: KafkaError | un
   }
 }
 
-function batchLine(batch: ReturnType<typeof describe>): string {
+function batchLine(batch: ReturnType<typeof describe> & { readonly isDeleted?: boolean }): string {
   const parts = [
     `offsets ${batch.baseOffset}-${batch.lastOffset}`,
     `position ${batch.position}`,
@@ -160,6 +169,7 @@ function batchLine(batch: ReturnType<typeof describe>): string {
     batch.producerId >= 0 && `producer ${batch.producerId}/${batch.producerEpoch} sequence ${batch.baseSequence}-${batch.lastSequence}`,
     batch.isTransactional && 'transactional',
     batch.isControl && 'control',
+    batch.isDeleted && 'deleted',
     batch.deleteHorizon !== undefined && `delete horizon ${shownTime(batch.deleteHorizon)}`,
     `crc ${batch.crc}`,
     batch.problem !== undefined && `${batch.isValid ? 'NOTE' : 'WRONG'}: ${batch.problem}`

@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs'
 import { basename, dirname, join, relative, resolve } from 'node:path'
+import { clusterMetadataTopic } from '../../metadata/topic-name.js'
 import { propertiesIn } from '../look/checkpoint-files.js'
 import { compactedTopics } from '../look/compacted-topics.js'
 import { checkpointsIn, partitionFolderAt, partitionFolders } from '../look/data-directory.js'
@@ -63,7 +64,12 @@ export async function verifyDirectory(path: string, { signal, patienceMs = 200 }
     const explanations = {
       logStartOffset: starts.get(name) ?? 0,
       compactedUpTo: cleaned.get(name) ?? 0,
-      isCompacted: async () => alwaysCompacted.has(folder.topic) || (compacted ??= await compactedTopics(top, signal)).has(folder.topic)
+      isCompacted: async () => {
+        if (alwaysCompacted.has(folder.topic)) return true
+        if (!existsSync(join(top, `${clusterMetadataTopic}-0`))) return undefined
+        compacted ??= await compactedTopics(top, signal)
+        return compacted.has(folder.topic)
+      }
     }
     const { logEndOffset, missingOffsets, unreadableBatches, ...counts } = await verifyPartition(folder, safeUpTo, explanations, reporter)
     total.partitions++

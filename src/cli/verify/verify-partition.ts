@@ -7,6 +7,7 @@ import { snapshotEntries } from '../../log/producer-snapshot.js'
 import { ProducerState } from '../../log/producer-state.js'
 import type { AbortedTransaction } from '../../log/transaction-index.js'
 import type { RecordBatch } from '../../record/record-batch.js'
+import { batchesOf } from '../look/batches-of.js'
 import { leaderEpochCheckpoint, offsetCheckpoint, topicIdIn } from '../look/checkpoint-files.js'
 import { contentOf, type PartitionFolder, type SegmentFile, segmentFiles } from '../look/data-directory.js'
 import { type Patience, type SegmentVisitor, verifyBatches, verifySegment } from './verify-segment.js'
@@ -36,8 +37,8 @@ export interface Explanations {
   readonly logStartOffset: number
   /** Records before this offset were compacted. */
   readonly compactedUpTo: number
-  /** True if the topic is compacted. */
-  readonly isCompacted: () => Promise<boolean>
+  /** True if the topic is compacted; undefined where nothing says how it is cleaned up, as in a copy of one folder. */
+  readonly isCompacted: () => Promise<boolean | undefined>
 }
 
 /** Reads all files of a partition through; what is wrong goes to `reporter`. All before `safeUpTo`, and all of it when that is infinite, is finished. */
@@ -64,7 +65,9 @@ export async function verifyPartition(
   }
   const { logStartOffset, compactedUpTo, isCompacted } = explanations
   const unexplained = walk.gaps.filter(({ end }) => end > Math.max(logStartOffset, compactedUpTo))
-  if (unexplained.length === 0 || (await isCompacted())) return walk.summary()
+  if (unexplained.length === 0) return walk.summary()
+  const { signal } = reporter.patience
+  if ((await isCompacted()) ?? (await couldBeCompacted(folder.path, unexplained, signal))) return walk.summary()
   for (const { file, position, reason } of unexplained) reporter.problem(file, `position ${position}: ${reason}`)
   return { ...walk.summary(), missingOffsets: 0 }
 }
@@ -73,10 +76,41 @@ export async function verifyPartition(
 interface Gap {
   readonly file: string
   readonly position: number
-  /** The offset after the missing ones. */
+  /** The first of the missing offsets, and the one after them. */
+  readonly from: number
   readonly end: number
   readonly reason: string
 }
+
+/**
+ * True if compaction could have left these gaps: before the last of them every record has a key, and no key comes twice. A gap is never wider than the offsets
+ * of one segment may be.
+ */
+async function couldBeCompacted(path: string, gaps: readonly Gap[], signal: AbortSignal | undefined): Promise<boolean> {
+  if (gaps.some(({ from, end }) => end - from > widestGap)) return false
+  const end = Math.max(...gaps.map(gap => gap.end))
+  const keys = new Set<string>()
+  try {
+    for await (const batch of batchesOf(path, 0, signal)) {
+      if (batch.baseOffset >= end) return true
+      for (const { key, offset } of batch.isControl ? [] : batch.records()) {
+        if (offset >= end) return true
+        const text = key && Buffer.from(key.buffer, key.byteOffset, key.length).toString('latin1')
+        if (text === null || keys.has(text)) return false
+        // Memory does not grow with the log: that much without a contradiction will do.
+        if (keys.add(text).size >= mostKeys) return true
+      }
+    }
+    return true
+  } catch {
+    // What cannot be read is told where the log is walked.
+    signal?.throwIfAborted()
+    return false
+  }
+}
+
+const widestGap = 2 ** 31 - 1
+const mostKeys = 500_000
 
 function isAlone(index: string): boolean {
   return existsSync(index) && !existsSync(index.replace(/[a-z]+$/, 'log'))
@@ -167,7 +201,7 @@ class PartitionWalk implements SegmentVisitor {
     }
     if (baseOffset > expected) {
       this.#missing += baseOffset - expected
-      this.#gap(this.#segment.path, position, baseOffset, `the offsets ${expected} to ${baseOffset - 1} are missing before it`)
+      this.#gap(this.#segment.path, position, expected, baseOffset, `the offsets ${expected} to ${baseOffset - 1} are missing before it`)
     }
     this.#nextOffset = Math.max(expected, lastOffset + 1)
     this.#endPosition = position + sizeInBytes
@@ -192,14 +226,15 @@ class PartitionWalk implements SegmentVisitor {
     this.#gap(
       this.#segment.path,
       this.#endPosition,
+      expected,
       baseOffset,
       isEmpty ? `it is empty, and ${offsets}` : `its batches end here, and ${offsets}`
     )
   }
 
   /** Of a compacted log there may be millions, which compaction explains: only the last ones are kept, as it works from the start. */
-  #gap(file: string, position: number, end: number, reason: string): void {
-    this.#gaps.push({ file, position, end, reason })
+  #gap(file: string, position: number, from: number, end: number, reason: string): void {
+    this.#gaps.push({ file, position, from, end, reason })
     if (this.#gaps.length > 2 * mostGaps) this.#gaps.splice(0, mostGaps)
   }
 
