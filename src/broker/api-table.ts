@@ -1,4 +1,6 @@
 import type { Api } from '../protocol/message.js'
+import { AddOffsetsToTxn } from '../protocol/messages/add-offsets-to-txn.js'
+import { AddPartitionsToTxn } from '../protocol/messages/add-partitions-to-txn.js'
 import { AlterClientQuotas } from '../protocol/messages/alter-client-quotas.js'
 import { AlterConfigs } from '../protocol/messages/alter-configs.js'
 import { AlterPartitionReassignments } from '../protocol/messages/alter-partition-reassignments.js'
@@ -21,8 +23,10 @@ import { DescribeLogDirs } from '../protocol/messages/describe-log-dirs.js'
 import { DescribeProducers } from '../protocol/messages/describe-producers.js'
 import { DescribeQuorum } from '../protocol/messages/describe-quorum.js'
 import { DescribeTopicPartitions } from '../protocol/messages/describe-topic-partitions.js'
+import { DescribeTransactions } from '../protocol/messages/describe-transactions.js'
 import { DescribeUserScramCredentials } from '../protocol/messages/describe-user-scram-credentials.js'
 import { ElectLeaders } from '../protocol/messages/elect-leaders.js'
+import { EndTxn } from '../protocol/messages/end-txn.js'
 import { Fetch } from '../protocol/messages/fetch.js'
 import { FindCoordinator } from '../protocol/messages/find-coordinator.js'
 import { Heartbeat } from '../protocol/messages/heartbeat.js'
@@ -34,6 +38,7 @@ import { ListConfigResources } from '../protocol/messages/list-config-resources.
 import { ListGroups } from '../protocol/messages/list-groups.js'
 import { ListOffsets } from '../protocol/messages/list-offsets.js'
 import { ListPartitionReassignments } from '../protocol/messages/list-partition-reassignments.js'
+import { ListTransactions } from '../protocol/messages/list-transactions.js'
 import { Metadata } from '../protocol/messages/metadata.js'
 import { OffsetCommit } from '../protocol/messages/offset-commit.js'
 import { OffsetDelete } from '../protocol/messages/offset-delete.js'
@@ -41,8 +46,12 @@ import { OffsetFetch } from '../protocol/messages/offset-fetch.js'
 import { OffsetForLeaderEpoch } from '../protocol/messages/offset-for-leader-epoch.js'
 import { Produce } from '../protocol/messages/produce.js'
 import { SyncGroup } from '../protocol/messages/sync-group.js'
+import { TxnOffsetCommit } from '../protocol/messages/txn-offset-commit.js'
 import { UpdateFeatures } from '../protocol/messages/update-features.js'
+import { WriteTxnMarkers } from '../protocol/messages/write-txn-markers.js'
 import type { Handler } from './handler.js'
+import { addOffsetsToTxn } from './handlers/add-offsets-to-txn.js'
+import { addPartitionsToTxn } from './handlers/add-partitions-to-txn.js'
 import { alterClientQuotas } from './handlers/alter-client-quotas.js'
 import { alterConfigs } from './handlers/alter-configs.js'
 import { alterPartitionReassignments } from './handlers/alter-partition-reassignments.js'
@@ -65,8 +74,10 @@ import { describeLogDirs } from './handlers/describe-log-dirs.js'
 import { describeProducers } from './handlers/describe-producers.js'
 import { describeQuorum } from './handlers/describe-quorum.js'
 import { describeTopicPartitions } from './handlers/describe-topic-partitions.js'
+import { describeTransactions } from './handlers/describe-transactions.js'
 import { describeUserScramCredentials } from './handlers/describe-user-scram-credentials.js'
 import { electLeaders } from './handlers/elect-leaders.js'
+import { endTxn } from './handlers/end-txn.js'
 import { fetch } from './handlers/fetch.js'
 import { findCoordinator } from './handlers/find-coordinator.js'
 import { heartbeat } from './handlers/heartbeat.js'
@@ -78,6 +89,7 @@ import { listConfigResources } from './handlers/list-config-resources.js'
 import { listGroups } from './handlers/list-groups.js'
 import { listOffsets } from './handlers/list-offsets.js'
 import { listPartitionReassignments } from './handlers/list-partition-reassignments.js'
+import { listTransactions } from './handlers/list-transactions.js'
 import { metadata } from './handlers/metadata.js'
 import { offsetCommit } from './handlers/offset-commit.js'
 import { offsetDelete } from './handlers/offset-delete.js'
@@ -85,7 +97,9 @@ import { offsetFetch } from './handlers/offset-fetch.js'
 import { offsetForLeaderEpoch } from './handlers/offset-for-leader-epoch.js'
 import { produce } from './handlers/produce.js'
 import { syncGroup } from './handlers/sync-group.js'
+import { txnOffsetCommit } from './handlers/txn-offset-commit.js'
 import { updateFeatures } from './handlers/update-features.js'
+import { writeTxnMarkers } from './handlers/write-txn-markers.js'
 
 // biome-ignore lint/suspicious/noExplicitAny: the table holds handlers of all kinds; `serve` made sure that each fits its API
 const handlers: (Handler<any> | undefined)[] = []
@@ -121,6 +135,13 @@ serve(DescribeGroups, describeGroups)
 serve(ListGroups, listGroups)
 serve(DeleteGroups, deleteGroups)
 serve(InitProducerId, initProducerId)
+serve(AddPartitionsToTxn, addPartitionsToTxn)
+serve(AddOffsetsToTxn, addOffsetsToTxn)
+serve(EndTxn, endTxn)
+serve(WriteTxnMarkers, writeTxnMarkers)
+serve(TxnOffsetCommit, txnOffsetCommit)
+serve(DescribeTransactions, describeTransactions)
+serve(ListTransactions, listTransactions)
 serve(DescribeLogDirs, describeLogDirs)
 serve(DescribeTopicPartitions, describeTopicPartitions)
 serve(ListConfigResources, listConfigResources)

@@ -10,7 +10,16 @@ import type { Partition } from './partition.js'
  * replaced, and TRANSACTION_COORDINATOR_FENCED for a coordinator that has been.
  */
 export function endTransaction(partition: Partition, marker: TransactionMarker, transactionVersion: number): MaybePromise<AppendInfo> {
-  const { producerId, producerEpoch, coordinatorEpoch } = marker
+  expectEnds(partition, marker, transactionVersion)
+  return partition.append(transactionMarkerBatch(marker), 'coordinator')
+}
+
+/** Raises what `endTransaction` raises where a marker is too old. */
+export function expectEnds(
+  partition: Partition,
+  { producerId, producerEpoch, coordinatorEpoch }: Omit<TransactionMarker, 'timestamp'>,
+  transactionVersion: number
+): void {
   const known = partition.log.producers.get(producerId)
   const isOpen = known !== undefined && known.transactionStart >= 0
   if (known && (producerEpoch < known.epoch || (transactionVersion >= 2 && isOpen && producerEpoch === known.epoch)))
@@ -23,5 +32,4 @@ export function endTransaction(partition: Partition, marker: TransactionMarker, 
       'TRANSACTION_COORDINATOR_FENCED',
       `A coordinator of epoch ${known.coordinatorEpoch} has ended transactions of producer ${producerId}; this one is of ${coordinatorEpoch}`
     )
-  return partition.append(transactionMarkerBatch(marker), 'coordinator')
 }

@@ -11,6 +11,7 @@ import { systemClock } from '../common/system-clock.js'
 import { type Turns, turnsOf } from '../common/turns.js'
 import { zeroUuid } from '../common/uuid.js'
 import { GroupCoordinator } from '../coordinator/group/group-coordinator.js'
+import { TransactionCoordinator } from '../coordinator/transaction/transaction-coordinator.js'
 import { errorNumber, errorNumberOf, KafkaError } from '../errors.js'
 import { expectStorage } from '../log/arguments.js'
 import { type AppendOrigin, appendOrigins } from '../log/batch-validation.js'
@@ -23,7 +24,7 @@ import type { ControllerContext } from '../metadata/create-topics.js'
 import { MetadataMachine, stateRecord } from '../metadata/metadata-machine.js'
 import type { MetadataRecord } from '../metadata/records.js'
 import type { ScramCredentialState } from '../metadata/scram-state.js'
-import { groupOffsetsTopic } from '../metadata/topic-name.js'
+import { groupOffsetsTopic, transactionStateTopic } from '../metadata/topic-name.js'
 import { anonymous, type ClientAccess } from '../protocol/access.js'
 import { tellFate } from '../protocol/broker.js'
 import type { Api, RequestOf, ResponseOf } from '../protocol/message.js'
@@ -41,8 +42,9 @@ import { BrokerNews } from './broker-news.js'
 import { DelayedFetches } from './delayed-fetch.js'
 import type { BrokerEvents } from './events.js'
 import { FetchSessions } from './fetch-sessions.js'
-import { groupOptionsOf, openGroupHost, usedGroupPartitions } from './group-storage.js'
+import { groupOptionsOf } from './group-storage.js'
 import { Housekeeping } from './housekeeping.js'
+import { openInternalHost, usedPartitions } from './internal-topic.js'
 import { LogCleaner } from './log-cleaner.js'
 import { logDirOf } from './log-dir.js'
 import { LogDirectory } from './log-directory.js'
@@ -59,7 +61,9 @@ import { newestVersion, type RequestContext } from './request-context.js'
 import { StateHost, type StateHostOptions } from './state-host.js'
 import type { Topic } from './topic.js'
 import { TopicStore } from './topic-store.js'
-import { endUndecidedTransactions } from './undecided-transactions.js'
+import { writeMarker } from './transaction-markers.js'
+import { transactionOptionsOf } from './transaction-options.js'
+import { finishTransactions } from './undecided-transactions.js'
 import { UserMakers } from './user-makers.js'
 
 export interface LocalBrokerOptions {
@@ -111,6 +115,7 @@ export class LocalBroker implements Node {
   readonly quietReaderMs: number
   readonly producerIds: ProducerIds
   readonly groups: GroupCoordinator
+  readonly transactions: TransactionCoordinator
   readonly backlog: Backlog
   /** What is counted of clients that are not in this process. */
   readonly quotas: NodeQuotas
@@ -157,7 +162,10 @@ export class LocalBroker implements Node {
       clock: parts.clock,
       random: parts.random,
       options: groupOptionsOf(parts.configs, this.topics.get(groupOffsetsTopic)),
-      openHost: (partition, machine) => openGroupHost(this, partition, machine),
+      openHost: (partition, machine) => {
+        const partitionCount = this.groups.options.offsetsTopicPartitions
+        return openInternalHost(this, { name: groupOffsetsTopic, partitionCount, content: 'groups' }, partition, machine)
+      },
       keepsForever: name => this.#keepsForever(name),
       topicIdOf: name => this.topics.get(name)?.id,
       onEvent: event => {
@@ -170,6 +178,24 @@ export class LocalBroker implements Node {
     parts.readers.groups = this.groups
     this.backlog = new Backlog(parts.clock, parts.readers, memory)
     this.producerIds = new ProducerIds(this)
+    const transactionOptions = transactionOptionsOf(parts.configs, this.topics.get(transactionStateTopic))
+    this.transactions = new TransactionCoordinator({
+      clock: parts.clock,
+      options: transactionOptions,
+      isAfterCrash: !parts.directory.wasClosed,
+      openHost: (partition, machine) => {
+        const { partitionCount } = transactionOptions
+        return openInternalHost(this, { name: transactionStateTopic, partitionCount, content: 'transactions' }, partition, machine)
+      },
+      coordinatorEpoch: partition => this.topics.get(transactionStateTopic)?.partitions[partition]?.leaderEpoch ?? 0,
+      nextProducerId: () => this.producerIds.next(),
+      writeMarker: (topic, index, end, version) => {
+        const partition = this.topics.get(topic)?.partitions[index]
+        return partition && writeMarker(this, partition, end, version)
+      },
+      onFailed: (error, topic, index) => this.tell(error, `ending a transaction in ${topic}-${index}`)
+    })
+    parts.store.isInTransaction = (...batch) => this.transactions.includes(...batch)
     this.#housekeeping = new Housekeeping(parts.clock, parts.configs.number('log.retention.check.interval.ms'), () =>
       this.#applyRetention(false)
     )
@@ -248,11 +274,8 @@ export class LocalBroker implements Node {
       const parts = { nodeId, clusterId, clock, random, ...served }
       const broker = new LocalBroker(parts)
       try {
-        if (!storage.readOnly)
-          await endUndecidedTransactions(broker.topics, clock.now()).catch(error =>
-            onError(error, 'ending transactions that were left open')
-          )
-        await broker.groups.load(usedGroupPartitions(broker.topics))
+        await broker.groups.load(usedPartitions(broker.topics, groupOffsetsTopic))
+        if (!storage.readOnly) await finishTransactions(broker).catch(error => onError(error, 'ending transactions that were left open'))
         for (const groupId of broker.groups.liveGroups()) readers.groupChanged(groupId)
         if (!storage.readOnly)
           await broker.groups.keepTopics(metadata.topics).catch(error => onError(error, 'dropping offsets of deleted topics'))
@@ -460,6 +483,7 @@ export class LocalBroker implements Node {
   async #close(): Promise<void> {
     this.delayedFetches.close(closedError())
     this.backlog.close(closedError())
+    await this.transactions.close()
     await this.groups.close()
     await this.#housekeeping.close()
     await this.#cleaner.close()

@@ -50,6 +50,7 @@ export class LogDirectory {
   readonly #written = new Map<string, string>()
   #names = new Set<string>()
   #isClean = false
+  #wasClean = true
   #isStarted = false
   #recoveryPoints: Map<string, number> | undefined
   /** Whether lines of that checkpoint could not be read. */
@@ -67,6 +68,11 @@ export class LogDirectory {
     this.#storage = parts.storage
   }
 
+  /** Whether it was closed in order the last time. */
+  get wasClosed(): boolean {
+    return this.#wasClean
+  }
+
   static async open(parts: LogDirectoryParts): Promise<LogDirectory> {
     const directory = new LogDirectory(parts)
     if (parts.storage.durable) await directory.#open()
@@ -80,6 +86,7 @@ export class LogDirectory {
   async #open(): Promise<void> {
     this.#names = new Set(await this.#storage.list(''))
     this.#isClean = this.#names.has(cleanMarker)
+    this.#wasClean = this.#isClean || !this.#storage.durable
     this.#recoveryPoints = await this.#readCheckpoint(recoveryPointFile)
     this.#startOffsets = (await this.#readCheckpoint(logStartFile)) ?? new Map()
     this.#dirtyOffsets = (await this.#readCheckpoint(cleanerFile)) ?? new Map()

@@ -2,6 +2,7 @@ import type { Clock } from '../common/clock.js'
 import type { MaybePromise } from '../common/deferred.js'
 import type { Emitter } from '../common/emitter.js'
 import type { Random } from '../common/random.js'
+import type { TransactionCoordinator } from '../coordinator/transaction/transaction-coordinator.js'
 import type { BrokerConfigs } from '../metadata/broker-configs.js'
 import type { BrokerLoggers } from '../metadata/broker-loggers.js'
 import type { ClusterMetadata, MetadataDecision } from '../metadata/cluster-metadata.js'
@@ -44,6 +45,7 @@ export interface ProduceNode extends TopicNode {
   readonly backlog: Backlog
   /** Gives each producer an id that no other has or had. */
   readonly producerIds: { next(): MaybePromise<number> }
+  readonly transactions: TransactionCoordinator
 }
 
 /** A node that hands out records. */

@@ -1,3 +1,4 @@
+import { readInt16 } from '../common/bytes.js'
 import { isPromise, type MaybePromise } from '../common/deferred.js'
 import { expectBytes } from '../common/options.js'
 import { KafkaError } from '../errors.js'
@@ -5,8 +6,9 @@ import type { AppendOrigin } from '../log/batch-validation.js'
 import type { Log } from '../log/log.js'
 import type { AppendInfo } from '../log/log-types.js'
 import type { PartitionState } from '../metadata/cluster-metadata.js'
-import { isTransactional } from '../record/batch-header.js'
+import { field, isTransactional, producerIdAt } from '../record/batch-header.js'
 import type { PartitionBacklog } from './backlog/partition-backlog.js'
+import { goesOn } from './open-transaction.js'
 
 /** What a partition calls when something happened to it. */
 export interface AppendListener {
@@ -25,18 +27,20 @@ export class Partition {
   /** Who waits for it to grow. Mostly that is one, who comes and goes with every fetch, which a field takes more lightly than a set. */
   #listener: AppendListener | undefined
   readonly #otherListeners = new Set<AppendListener>()
+  readonly #isInTransaction: IsInTransaction
   /** Bytes that were appended behind the last stable offset. */
   #undecidedBytes = 0
   #stableUpTo = 0
   #state: PartitionState
   #isDeleted = false
 
-  constructor(topic: string, state: PartitionState, log: Log, backlog: PartitionBacklog) {
+  constructor(topic: string, state: PartitionState, log: Log, backlog: PartitionBacklog, isInTransaction: IsInTransaction = () => false) {
     this.topic = topic
     this.partition = state.partition
     this.#state = state
     this.log = log
     this.backlog = backlog
+    this.#isInTransaction = isInTransaction
   }
 
   get leaderEpoch(): number {
@@ -97,7 +101,7 @@ export class Partition {
    */
   append(batch: Uint8Array, origin: AppendOrigin = 'client'): MaybePromise<AppendInfo> {
     expectBytes('batch', batch)
-    if (isClient(origin) && isTransactional(batch))
+    if (isClient(origin) && isTransactional(batch) && !this.#hasTransactionOf(batch))
       throw new KafkaError(
         'INVALID_TXN_STATE',
         `The batch for ${this.topic}-${this.partition} belongs to no transaction that is known here`
@@ -126,6 +130,12 @@ export class Partition {
     for (const listener of this.#otherListeners) listener.ended()
   }
 
+  /** Whether a batch belongs to a transaction that is open here, or that this partition takes part in. */
+  #hasTransactionOf(batch: Uint8Array): boolean {
+    const epoch = readInt16(batch, field.producerEpoch)
+    return goesOn(this.log, batch) || this.#isInTransaction(producerIdAt(batch, 0), epoch, this.topic, this.partition)
+  }
+
   #appended(info: AppendInfo, bytes: number): AppendInfo {
     const stableBytes = this.#stableBytes(bytes)
     this.#listener?.appended(bytes, stableBytes)
@@ -144,6 +154,9 @@ export class Partition {
     return undecidedBefore - this.#undecidedBytes
   }
 }
+
+/** Whether a partition takes part in the transaction that a producer has under way. */
+export type IsInTransaction = (producerId: number, producerEpoch: number, topic: string, partition: number) => boolean
 
 function isClient(origin: AppendOrigin): boolean {
   return origin === 'client' || origin === 'producer'

@@ -1,12 +1,13 @@
 import type { Clock } from '../common/clock.js'
 import { type Deferred, deferred, isPromise, type MaybePromise } from '../common/deferred.js'
-import type { Decision, ReplayedRecord, StateMachine, StateRecord } from '../common/state-machine.js'
+import type { Decision, ReplayedRecord, StateMachine, StateRecord, TransactionEnd } from '../common/state-machine.js'
 import { systemClock } from '../common/system-clock.js'
 import { turnsOf } from '../common/turns.js'
 import { KafkaError } from '../errors.js'
 import { BatchBuilder } from '../record/batch-builder.js'
 import { CommittedRecords } from '../record/committed-records.js'
-import { batchesIn } from '../record/record-batch.js'
+import { controlTypeOf, transactionMarkerBatch } from '../record/control-record.js'
+import { batchesIn, type RecordBatch } from '../record/record-batch.js'
 
 /** What a host needs of the partition that it keeps its machine's records in; a `Log` has it. */
 export interface StateLog {
@@ -106,8 +107,8 @@ export class StateHost {
     this.#deciding = true
     try {
       const decision = decide()
-      if (decision.records.length === 0) return decision.committed()
-      const written = attempt(() => this.#write(decision.records))
+      if (decision.records.length === 0 && !decision.ends) return decision.committed()
+      const written = attempt(() => (decision.ends ? this.#end(decision.ends) : this.#write(decision)))
       if (!isPromise(written)) return settle(decision, written)
       this.#writing = true
       return new Promise<T>((resolve, reject) => {
@@ -139,13 +140,23 @@ export class StateHost {
     this.#idle = undefined
   }
 
-  #write(records: readonly StateRecord[]): MaybePromise<void> {
-    const added = this.#append(records)
+  #end(end: TransactionEnd): MaybePromise<void> {
+    const batch = transactionMarkerBatch({ ...end, timestamp: this.#clock.now() })
+    const ended = () => {
+      this.#bytesSinceSnapshot += batch.length
+      this.#machine.replayEnd?.(end.producerId, end.type)
+    }
+    const appended = this.#log.append(batch, { origin: 'coordinator' })
+    return isPromise(appended) ? appended.then(ended) : ended()
+  }
+
+  #write({ records, transactionOf }: Decision<unknown>): MaybePromise<void> {
+    const added = this.#append(records, transactionOf)
     // The append may fail while others have their turn, so it is waited for first.
     const turn = records.length > many ? turnsOf(this.#clock).yieldWhenOver() : undefined
     const appended = !turn ? added : isPromise(added) ? added.then(replayed => turn.then(() => replayed)) : turn.then(() => added)
     const done = isPromise(appended) ? appended.then(replayed => this.#replay(replayed)) : this.#replay(appended)
-    if (this.#bytesSinceSnapshot <= Math.max(this.#snapshotBytes, this.#lastSnapshotBytes)) return done
+    if (this.#machine.hasUndecided || this.#bytesSinceSnapshot <= Math.max(this.#snapshotBytes, this.#lastSnapshotBytes)) return done
     // The records are safe already: a snapshot that fails costs space, not truth, and is tried again.
     return isPromise(done) ? done.then(() => this.#snapshot()).catch(ignore) : this.#snapshot().catch(ignore)
   }
@@ -155,14 +166,15 @@ export class StateHost {
   }
 
   /** Appends the records as one batch and gives them back with their offsets. */
-  #append(records: readonly StateRecord[]): MaybePromise<ReplayedRecord[]> {
+  #append(records: readonly StateRecord[], transactionOf?: Decision<unknown>['transactionOf']): MaybePromise<ReplayedRecord[]> {
     const timestamp = this.#clock.now()
     this.#builder.reset()
     for (const { key, value } of records) this.#builder.append(timestamp, key, value)
-    const batch = this.#builder.build()
+    const batch = this.#builder.build(transactionOf && { ...transactionOf, transactional: true })
+    const undecided = transactionOf && { producerId: transactionOf.producerId }
     const numbered = ({ baseOffset }: { readonly baseOffset: number }) => {
       this.#bytesSinceSnapshot += batch.length
-      return records.map(({ key, value }, index) => ({ offset: baseOffset + index, timestamp, key, value }))
+      return records.map(({ key, value }, index) => ({ offset: baseOffset + index, timestamp, key, value, ...undecided }))
     }
     const appended = this.#log.append(batch, { origin: 'coordinator' })
     return isPromise(appended) ? appended.then(numbered) : numbered(appended)
@@ -206,12 +218,25 @@ export class StateHost {
         this.#bytesSinceSnapshot += batch.sizeInBytes
         // A log that was closed in order is not checked when it is opened; state built from damage would be believed for good.
         batch.verify()
-        for (const record of committed.take(batch)) if (record.offset >= start) this.#machine.replay(record)
+        if (this.#machine.replayEnd && batch.isTransactional) this.#replayTransactional(batch, start)
+        else for (const record of committed.take(batch)) if (record.offset >= start) this.#machine.replay(record)
       }
       // They are not given back: the machine may keep parts of them.
       if (next <= offset)
         throw new KafkaError('CORRUPT_MESSAGE', `The log ends at ${this.#log.logEndOffset} but reads no further than ${offset}`)
       offset = next
+    }
+  }
+
+  #replayTransactional(batch: RecordBatch, start: number): void {
+    const { producerId } = batch
+    for (const record of batch.records()) {
+      if (record.offset < start) continue
+      if (!batch.isControl) this.#machine.replay({ ...record, producerId })
+      else {
+        const type = controlTypeOf(record.key)
+        if (type === 'COMMIT' || type === 'ABORT') this.#machine.replayEnd?.(producerId, type)
+      }
     }
   }
 }

@@ -15,7 +15,7 @@ import { PartitionBacklog } from './backlog/partition-backlog.js'
 import { quotaOf } from './backlog/topic-quota.js'
 import type { BrokerNews } from './broker-news.js'
 import type { LogDirectory } from './log-directory.js'
-import { Partition } from './partition.js'
+import { type IsInTransaction, Partition } from './partition.js'
 import { Topic } from './topic.js'
 
 interface Surroundings {
@@ -30,6 +30,8 @@ interface Surroundings {
 export class TopicStore {
   /** Called when a log that is compacted has begun a new segment. */
   onRoll: (() => void) | undefined
+  /** Asked about batches of transactions. */
+  isInTransaction: IsInTransaction = () => false
   readonly #surroundings: Surroundings
   readonly #turns: Turns
   readonly #producerRoom: ProducerRoom
@@ -151,7 +153,7 @@ export class TopicStore {
     this.#tellOfRecovery(state.name, partition.partition, log)
     backlog.log = log
     backlog.quota = quotaOf(state, this.#surroundings.configs)
-    return new Partition(state.name, partition, log, backlog)
+    return new Partition(state.name, partition, log, backlog, (...batch) => this.isInTransaction(...batch))
   }
 
   #tellOfRecovery(topic: string, partition: number, log: Log): void {

@@ -11,12 +11,26 @@ export interface ReplayedRecord extends StateRecord {
   readonly offset: number
   /** When it was written, in milliseconds since 1970. */
   readonly timestamp: number
+  /** The producer whose transaction it belongs to, which is undecided; only for machines with `replayEnd`. */
+  readonly producerId?: number
+}
+
+/** The end of a transaction of a producer. */
+export interface TransactionEnd {
+  readonly type: 'COMMIT' | 'ABORT'
+  readonly producerId: number
+  readonly producerEpoch: number
+  readonly coordinatorEpoch: number
 }
 
 /** State that is nothing but the sum of its records, so that the log brings it back. */
 export interface StateMachine {
   /** The only thing that changes the state. Must be idempotent: a record may come again after a snapshot that holds its effect. */
   replay(record: ReplayedRecord): void
+  /** The transaction of a producer has ended. Default: records of transactions are replayed once these are committed. */
+  replayEnd?(producerId: number, type: TransactionEnd['type']): void
+  /** Whether there are records of transactions that are undecided, which a snapshot would leave out. Default: there are none. */
+  readonly hasUndecided?: boolean
   /** The whole state as the fewest records that bring it back. */
   snapshot(): Iterable<StateRecord>
 }
@@ -24,6 +38,10 @@ export interface StateMachine {
 /** The decision on a request: records to make permanent, and the step that follows when they are. */
 export interface Decision<T> {
   readonly records: readonly StateRecord[]
+  /** The producer to whose transaction the records belong. Default: none. */
+  readonly transactionOf?: { readonly producerId: number; readonly producerEpoch: number }
+  /** A transaction that ends here; there are no records then. */
+  readonly ends?: TransactionEnd
   /** Called in the same stretch in which the records have been replayed; gives the answer, or a promise of it that holds nobody else up. */
   committed(): T
   /** Called instead when the log refused the records, and nothing has changed. Default: the error goes to whoever asked. */

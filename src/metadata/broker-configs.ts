@@ -45,6 +45,7 @@ const ownConfigs: readonly BrokerConfig[] = [
   ),
   own('millrace.max.partitions.per.topic', 'int', 50_000, 'How many partitions a topic may have.', { min: 1 }),
   own('millrace.max.topics', 'int', 50_000, 'How many topics there may be.', { min: 0 }),
+  own('millrace.max.transactional.ids', 'int', 50_000, 'How many transactional ids there may be.', { min: 0 }),
   own('millrace.max.users', 'int', 10_000, 'How many users clients may make.', { min: 0 }),
   own(
     'millrace.reader.quiet.ms',
@@ -87,6 +88,25 @@ const ownConfigs: readonly BrokerConfig[] = [
   own('offsets.topic.num.partitions', 'int', 50, 'How many partitions the topic of the committed offsets has; fixed once it exists.', {
     min: 1
   }),
+  own('transaction.max.timeout.ms', 'int', 900_000, 'The longest timeout of a transaction that a producer may ask for.', { min: 1 }),
+  own(
+    'transaction.abort.timed.out.transaction.cleanup.interval.ms',
+    'int',
+    10_000,
+    'How often transactions are looked for that have taken longer than their timeout, and are then aborted.',
+    { min: 1 }
+  ),
+  own(
+    'transaction.remove.expired.transaction.cleanup.interval.ms',
+    'int',
+    3_600_000,
+    'How often transactional ids are looked for that nobody uses.',
+    { min: 1 }
+  ),
+  own('transaction.state.log.num.partitions', 'int', 50, 'How many partitions the topic of transactions has; fixed once it exists.', {
+    min: 1
+  }),
+  own('transactional.id.expiration.ms', 'int', 604_800_000, 'How long a transactional id is kept that nobody uses.', { min: 1 }),
   told('advertised.listeners', 'list', 'Where clients are told to find the node. Empty within its process.'),
   told('broker.id', 'int', 'The id of the node.'),
   told('listeners', 'list', 'Where the node is listened for. Empty within its process.'),

@@ -1,4 +1,6 @@
 import type { Api } from './message.js'
+import { AddOffsetsToTxn } from './messages/add-offsets-to-txn.js'
+import { AddPartitionsToTxn } from './messages/add-partitions-to-txn.js'
 import { AlterClientQuotas } from './messages/alter-client-quotas.js'
 import { AlterConfigs } from './messages/alter-configs.js'
 import { AlterPartitionReassignments } from './messages/alter-partition-reassignments.js'
@@ -21,8 +23,10 @@ import { DescribeLogDirs } from './messages/describe-log-dirs.js'
 import { DescribeProducers } from './messages/describe-producers.js'
 import { DescribeQuorum } from './messages/describe-quorum.js'
 import { DescribeTopicPartitions } from './messages/describe-topic-partitions.js'
+import { DescribeTransactions } from './messages/describe-transactions.js'
 import { DescribeUserScramCredentials } from './messages/describe-user-scram-credentials.js'
 import { ElectLeaders } from './messages/elect-leaders.js'
+import { EndTxn } from './messages/end-txn.js'
 import { Fetch } from './messages/fetch.js'
 import { FindCoordinator } from './messages/find-coordinator.js'
 import { Heartbeat } from './messages/heartbeat.js'
@@ -34,6 +38,7 @@ import { ListConfigResources } from './messages/list-config-resources.js'
 import { ListGroups } from './messages/list-groups.js'
 import { ListOffsets } from './messages/list-offsets.js'
 import { ListPartitionReassignments } from './messages/list-partition-reassignments.js'
+import { ListTransactions } from './messages/list-transactions.js'
 import { Metadata } from './messages/metadata.js'
 import { OffsetCommit } from './messages/offset-commit.js'
 import { OffsetDelete } from './messages/offset-delete.js'
@@ -43,7 +48,9 @@ import { Produce } from './messages/produce.js'
 import { SaslAuthenticate } from './messages/sasl-authenticate.js'
 import { SaslHandshake } from './messages/sasl-handshake.js'
 import { SyncGroup } from './messages/sync-group.js'
+import { TxnOffsetCommit } from './messages/txn-offset-commit.js'
 import { UpdateFeatures } from './messages/update-features.js'
+import { WriteTxnMarkers } from './messages/write-txn-markers.js'
 
 /** The APIs that millrace speaks, by their number. */
 export const apis: readonly Api[] = [
@@ -67,6 +74,11 @@ export const apis: readonly Api[] = [
   DeleteRecords,
   InitProducerId,
   OffsetForLeaderEpoch,
+  AddPartitionsToTxn,
+  AddOffsetsToTxn,
+  EndTxn,
+  WriteTxnMarkers,
+  TxnOffsetCommit,
   DescribeAcls,
   CreateAcls,
   DeleteAcls,
@@ -90,6 +102,8 @@ export const apis: readonly Api[] = [
   UpdateFeatures,
   DescribeCluster,
   DescribeProducers,
+  DescribeTransactions,
+  ListTransactions,
   ListConfigResources,
   DescribeTopicPartitions
 ]

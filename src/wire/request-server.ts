@@ -169,7 +169,9 @@ export class RequestServer {
     const { served, authentication } = this.#context
     switch (api) {
       case ApiVersions:
-        return isValidSoftware(header.apiVersion, body) ? served.describe() : { errorCode: errorNumber('INVALID_REQUEST'), apiKeys: [] }
+        return isValidSoftware(header.apiVersion, body)
+          ? served.describe(header.apiVersion)
+          : { errorCode: errorNumber('INVALID_REQUEST'), apiKeys: [] }
       case SaslHandshake:
         return authentication.handshake((body as { mechanism: string }).mechanism, header.apiVersion)
       case SaslAuthenticate:

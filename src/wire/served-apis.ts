@@ -53,13 +53,16 @@ export class ServedApis {
   }
 
   /** The ranges as clients are told. Produce begins at 0: librdkafka asks for exactly that before it compresses (KAFKA-18659). */
-  describe(): ApiVersionsResponse {
+  describe(apiVersion: number): ApiVersionsResponse {
     const apiKeys = [...this.#byKey.values()].map(({ api, versions }) => ({
       apiKey: api.key,
       minVersion: api.key === Produce.key ? 0 : versions.min,
       maxVersion: versions.max
     }))
-    return { errorCode: 0, apiKeys, ...this.#features }
+    const { supportedFeatures = [] } = this.#features
+    // Before that version clients take a feature that begins at 0 for a mistake.
+    const known = apiVersion >= zeroFeaturesVersion ? supportedFeatures : supportedFeatures.filter(({ minVersion }) => minVersion > 0)
+    return { errorCode: 0, apiKeys, ...this.#features, supportedFeatures: known }
   }
 
   /** The answer to a version of ApiVersions that is not served, which goes out in version 0. */
@@ -68,6 +71,8 @@ export class ServedApis {
     return { errorCode, apiKeys: [{ apiKey: ApiVersions.key, minVersion: min, maxVersion: max }] }
   }
 }
+
+const zeroFeaturesVersion = 4
 
 function commonVersions(api: Api, apiKeys: ApiVersionsResponse['apiKeys']): VersionRange | undefined {
   const other = apiKeys.find(({ apiKey }) => apiKey === api.key)

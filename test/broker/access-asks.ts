@@ -1,5 +1,7 @@
 import { errorCodeOf } from '../../src/errors.js'
 import type { Broker } from '../../src/protocol/broker.js'
+import { AddOffsetsToTxn } from '../../src/protocol/messages/add-offsets-to-txn.js'
+import { AddPartitionsToTxn } from '../../src/protocol/messages/add-partitions-to-txn.js'
 import { AlterClientQuotas } from '../../src/protocol/messages/alter-client-quotas.js'
 import { AlterConfigs } from '../../src/protocol/messages/alter-configs.js'
 import { AlterPartitionReassignments } from '../../src/protocol/messages/alter-partition-reassignments.js'
@@ -19,8 +21,10 @@ import { DescribeLogDirs } from '../../src/protocol/messages/describe-log-dirs.j
 import { DescribeProducers } from '../../src/protocol/messages/describe-producers.js'
 import { DescribeQuorum } from '../../src/protocol/messages/describe-quorum.js'
 import { DescribeTopicPartitions } from '../../src/protocol/messages/describe-topic-partitions.js'
+import { DescribeTransactions } from '../../src/protocol/messages/describe-transactions.js'
 import { DescribeUserScramCredentials } from '../../src/protocol/messages/describe-user-scram-credentials.js'
 import { ElectLeaders } from '../../src/protocol/messages/elect-leaders.js'
+import { EndTxn } from '../../src/protocol/messages/end-txn.js'
 import { Fetch } from '../../src/protocol/messages/fetch.js'
 import { FindCoordinator } from '../../src/protocol/messages/find-coordinator.js'
 import { Heartbeat } from '../../src/protocol/messages/heartbeat.js'
@@ -38,7 +42,9 @@ import { OffsetFetch } from '../../src/protocol/messages/offset-fetch.js'
 import { OffsetForLeaderEpoch } from '../../src/protocol/messages/offset-for-leader-epoch.js'
 import { Produce } from '../../src/protocol/messages/produce.js'
 import { SyncGroup } from '../../src/protocol/messages/sync-group.js'
+import { TxnOffsetCommit } from '../../src/protocol/messages/txn-offset-commit.js'
 import { UpdateFeatures } from '../../src/protocol/messages/update-features.js'
+import { WriteTxnMarkers } from '../../src/protocol/messages/write-txn-markers.js'
 import { batch, fetchRequest, produceRequest } from './helpers.js'
 
 /** What asking needs to know of the cluster that is asked. */
@@ -81,6 +87,20 @@ export const topicError = ['TOPIC_AUTHORIZATION_FAILED']
 const groupError = ['GROUP_AUTHORIZATION_FAILED']
 const clusterError = ['CLUSTER_AUTHORIZATION_FAILED']
 const idError = ['TRANSACTIONAL_ID_AUTHORIZATION_FAILED']
+
+const unknownProducer = { transactionalId: 'u', producerId: 999, producerEpoch: 0 }
+const orders = [{ name: 'orders', partitions: [0] }]
+const addition = {
+  v3AndBelowTransactionalId: 'u',
+  v3AndBelowProducerId: 999,
+  v3AndBelowProducerEpoch: 0,
+  v3AndBelowTopics: orders
+}
+const offsetsInTransaction = {
+  ...unknownProducer,
+  groupId: 'g',
+  topics: [{ name: 'orders', partitions: [{ partitionIndex: 0, committedOffset: 1, committedMetadata: '' }] }]
+}
 
 /** What is asked, the error without a right, and each list of ACLs with which it is answered; then with the error given, if any. */
 export const accessTable: [
@@ -278,7 +298,67 @@ export const accessTable: [
     'InitProducerId with a transactional id',
     client => client.request(InitProducerId, { transactionalId: 't', transactionTimeoutMs: 1000 }),
     idError,
-    []
+    [['write transactionalId t'], ['all transactionalId *']]
+  ],
+  [
+    'AddPartitionsToTxn',
+    client => client.request(AddPartitionsToTxn, addition),
+    idError,
+    [['write transactionalId u', 'write topic orders']],
+    ['INVALID_PRODUCER_ID_MAPPING']
+  ],
+  [
+    'AddPartitionsToTxn of a broker',
+    client =>
+      client.request(AddPartitionsToTxn, { transactions: [{ transactionalId: 'u', producerId: 1, producerEpoch: 0, topics: orders }] }),
+    clusterError,
+    [['clusterAction cluster kafka-cluster']],
+    ['INVALID_PRODUCER_ID_MAPPING']
+  ],
+  [
+    'AddOffsetsToTxn',
+    client => client.request(AddOffsetsToTxn, { ...unknownProducer, groupId: 'g' }),
+    idError,
+    [['write transactionalId u', 'read group g']],
+    ['INVALID_PRODUCER_ID_MAPPING']
+  ],
+  [
+    'EndTxn',
+    client => client.request(EndTxn, { ...unknownProducer, committed: true }),
+    idError,
+    [['write transactionalId u']],
+    ['INVALID_PRODUCER_ID_MAPPING']
+  ],
+  [
+    'TxnOffsetCommit',
+    client => client.request(TxnOffsetCommit, offsetsInTransaction),
+    idError,
+    [['write transactionalId u', 'read group g', 'read topic orders']],
+    ['INVALID_PRODUCER_ID_MAPPING']
+  ],
+  [
+    'WriteTxnMarkers',
+    client =>
+      client.request(WriteTxnMarkers, {
+        markers: [
+          {
+            producerId: 999,
+            producerEpoch: 0,
+            transactionResult: false,
+            coordinatorEpoch: 0,
+            topics: [{ name: 'orders', partitionIndexes: [0] }]
+          }
+        ]
+      }),
+    clusterError,
+    [['alter cluster kafka-cluster'], ['clusterAction cluster kafka-cluster']]
+  ],
+  [
+    'DescribeTransactions',
+    client => client.request(DescribeTransactions, { transactionalIds: ['u'] }),
+    idError,
+    [['describe transactionalId u'], ['write transactionalId u']],
+    ['TRANSACTIONAL_ID_NOT_FOUND']
   ],
   [
     'DescribeLogDirs',

@@ -208,7 +208,7 @@ describe('a client that may see a part', () => {
   it('may use everything that no ACL is about, where the door is open like that', async () => {
     grant(node, aclFrom('all topic secret', 'User:bob'))
     const open = connectAs(node, 'ann', { allowEveryoneIfNoAclFound: true })
-    expect(namesIn(await open.request(Metadata, { topics: null }))).toEqual(['orders', '__consumer_offsets'])
+    expect(namesIn(await open.request(Metadata, { topics: null }))).toEqual(['orders', '__consumer_offsets', '__transaction_state'])
     expect(errorsIn(await open.request(InitProducerId, { transactionalId: null, transactionTimeoutMs: 1 }))).toEqual([])
   })
 })

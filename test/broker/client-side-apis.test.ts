@@ -65,18 +65,17 @@ describe('a node that is asked', () => {
     expect(given.every(({ errorCode, producerEpoch }) => errorCode === 0 && producerEpoch === 0)).toBe(true)
   })
 
-  it('for an id for transactions, refuses with a code that clients take as final, and warns once', async () => {
+  it('for an id for transactions without a name, refuses', async () => {
     const { client } = await openNode()
-    const told: string[] = []
-    const onWarning = ({ message }: Error) => void told.push(message)
-    process.on('warning', onWarning)
     const ask = (transactionalId: string) => client.request(InitProducerId, { transactionalId, transactionTimeoutMs: 1 })
-    expect(withError(await ask('payments')).error).toBe('TRANSACTIONAL_ID_AUTHORIZATION_FAILED')
-    await ask('payments')
-    await new Promise(resolve => setImmediate(resolve))
-    process.off('warning', onWarning)
-    expect(told).toEqual([expect.stringContaining('payments')])
     expect(withError(await ask('')).error).toBe('INVALID_REQUEST')
+  })
+
+  it('which features it has, names the version of transactions', async () => {
+    const { client } = await openNode()
+    const { supportedFeatures, finalizedFeatures } = await client.request(ApiVersions, {})
+    expect(supportedFeatures).toEqual([{ name: 'transaction.version', minVersion: 0, maxVersion: 2 }])
+    expect(finalizedFeatures).toEqual([{ name: 'transaction.version', maxVersionLevel: 2, minVersionLevel: 2 }])
   })
 })
 

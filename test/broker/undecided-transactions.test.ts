@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { writeInt16, writeInt64 } from '../../src/common/bytes.js'
+import { transactionRecord } from '../../src/coordinator/transaction/transaction-records.js'
+import type { TransactionStatus } from '../../src/coordinator/transaction/transaction-state.js'
 import { controlTypeOf, transactionMarkerBatch } from '../../src/record/control-record.js'
 import { batchesIn, RecordBatch } from '../../src/record/record-batch.js'
 import { MemoryStorage } from '../../src/storage/memory.js'
@@ -13,13 +14,22 @@ function write(node: Node, topic: string, batch: Uint8Array): void {
   node.topics.get(topic)?.partitions[0].append(batch, 'coordinator')
 }
 
-/** What the coordinator of another Kafka would have noted: the id of the producer, and how far its transaction had come. */
-function stateOf(producerId: number, status: number): Uint8Array {
-  const value = new Uint8Array(40)
-  writeInt64(value, 2, producerId)
-  writeInt16(value, 10, 3)
-  value[16] = status
-  return RecordBatch.of([{ key: `t${producerId}`, value }]).bytes
+/** What the coordinator of another Kafka would have noted. */
+function stateOf(producerId: number, status: TransactionStatus, topics: string[] = ['orders']): Uint8Array {
+  const { key, value } = transactionRecord(`t${producerId}`, {
+    transactionalId: `t${producerId}`,
+    producerId,
+    previousProducerId: -1,
+    nextProducerId: -1,
+    producerEpoch: 3,
+    timeoutMs: 60_000,
+    status,
+    partitions: new Map(topics.map(topic => [topic, new Set([0])])),
+    startTimestamp: 0,
+    lastUpdateTimestamp: 0,
+    clientVersion: 1
+  })
+  return RecordBatch.of([{ key, value }]).bytes
 }
 
 /** The markers of a partition: whose, and what they say. */
@@ -37,16 +47,16 @@ describe('transactions that another Kafka has left open', () => {
     const { node, client } = await openNode({ storage })
     for (const topic of ['orders', 'calm']) await createTopic(client, topic)
     await createInternalTopic(node, '__transaction_state')
-    write(node, '__transaction_state', stateOf(6, 1))
-    write(node, '__transaction_state', stateOf(7, 1))
-    write(node, '__transaction_state', stateOf(7, 2))
+    write(node, '__transaction_state', stateOf(6, 'Ongoing', ['calm']))
+    write(node, '__transaction_state', stateOf(7, 'Ongoing'))
+    write(node, '__transaction_state', stateOf(7, 'PrepareCommit'))
     for (const producerId of [5, 6, 7, 8]) write(node, 'orders', RecordBatch.of([{ value: 'a' }], options(producerId)).bytes)
     const marker = { type: 'COMMIT', producerId: 8, producerEpoch: 3, coordinatorEpoch: 0, timestamp: 0 } as const
     write(node, 'orders', transactionMarkerBatch(marker))
     await node.close()
     for (let i = 0; i < 2; i++) {
       const again = await openNode({ storage })
-      expect(await markersIn(again.node, 'orders')).toEqual(['8/3 COMMIT', '5/3 ABORT', '6/3 ABORT', '7/3 COMMIT'])
+      expect(await markersIn(again.node, 'orders')).toEqual(['8/3 COMMIT', '7/3 COMMIT', '5/3 ABORT', '6/3 ABORT'])
       expect(again.node.topics.get('calm')?.partitions[0].logEndOffset).toBe(0)
       await again.node.close()
     }

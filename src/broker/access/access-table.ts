@@ -2,6 +2,8 @@ import type { MaybePromise } from '../../common/deferred.js'
 import { KafkaError } from '../../errors.js'
 import { usersIn } from '../../metadata/scram-credentials.js'
 import type { Api, ResponseOf } from '../../protocol/message.js'
+import { AddOffsetsToTxn } from '../../protocol/messages/add-offsets-to-txn.js'
+import { AddPartitionsToTxn } from '../../protocol/messages/add-partitions-to-txn.js'
 import { AlterClientQuotas } from '../../protocol/messages/alter-client-quotas.js'
 import { AlterConfigs } from '../../protocol/messages/alter-configs.js'
 import { AlterPartitionReassignments } from '../../protocol/messages/alter-partition-reassignments.js'
@@ -24,8 +26,10 @@ import { DescribeLogDirs } from '../../protocol/messages/describe-log-dirs.js'
 import { DescribeProducers } from '../../protocol/messages/describe-producers.js'
 import { DescribeQuorum } from '../../protocol/messages/describe-quorum.js'
 import { DescribeTopicPartitions } from '../../protocol/messages/describe-topic-partitions.js'
+import { DescribeTransactions } from '../../protocol/messages/describe-transactions.js'
 import { DescribeUserScramCredentials } from '../../protocol/messages/describe-user-scram-credentials.js'
 import { ElectLeaders } from '../../protocol/messages/elect-leaders.js'
+import { EndTxn } from '../../protocol/messages/end-txn.js'
 import { Fetch } from '../../protocol/messages/fetch.js'
 import { FindCoordinator } from '../../protocol/messages/find-coordinator.js'
 import { Heartbeat } from '../../protocol/messages/heartbeat.js'
@@ -37,6 +41,7 @@ import { ListConfigResources } from '../../protocol/messages/list-config-resourc
 import { ListGroups } from '../../protocol/messages/list-groups.js'
 import { ListOffsets } from '../../protocol/messages/list-offsets.js'
 import { ListPartitionReassignments } from '../../protocol/messages/list-partition-reassignments.js'
+import { ListTransactions } from '../../protocol/messages/list-transactions.js'
 import { Metadata } from '../../protocol/messages/metadata.js'
 import { OffsetCommit } from '../../protocol/messages/offset-commit.js'
 import { OffsetDelete } from '../../protocol/messages/offset-delete.js'
@@ -44,7 +49,9 @@ import { OffsetFetch } from '../../protocol/messages/offset-fetch.js'
 import { OffsetForLeaderEpoch } from '../../protocol/messages/offset-for-leader-epoch.js'
 import { Produce } from '../../protocol/messages/produce.js'
 import { SyncGroup } from '../../protocol/messages/sync-group.js'
+import { TxnOffsetCommit } from '../../protocol/messages/txn-offset-commit.js'
 import { UpdateFeatures } from '../../protocol/messages/update-features.js'
+import { WriteTxnMarkers } from '../../protocol/messages/write-txn-markers.js'
 import { alterConfigsGuard, clusterGuard, describeClusterGuard, describeConfigsGuard, initProducerIdGuard } from './cluster-guards.js'
 import {
   deleteGroupsGuard,
@@ -70,6 +77,15 @@ import {
   offsetForLeaderEpochGuard,
   produceGuard
 } from './topic-guards.js'
+import {
+  addOffsetsToTxnGuard,
+  addPartitionsToTxnGuard,
+  describeTransactionsGuard,
+  endTxnGuard,
+  listTransactionsGuard,
+  txnOffsetCommitGuard,
+  writeTxnMarkersGuard
+} from './transaction-guards.js'
 
 /*
  * Kafka's table of rights: what each API takes. `open` stands for APIs that take none, and for Fetch, whose handler
@@ -96,6 +112,13 @@ import {
  *     AlterConfigs,                 alterConfigs likewise
  *       IncrementalAlterConfigs
  *     InitProducerId                idempotentWrite on the cluster, or write on any topic; write on the transactional id
+ *     AddPartitionsToTxn            write on the transactional id, and on the topic; of brokers, clusterAction
+ *     AddOffsetsToTxn               write on the transactional id, read on the group
+ *     TxnOffsetCommit               write on the transactional id, read on the group, and on the topic
+ *     EndTxn                        write on the transactional id
+ *     WriteTxnMarkers               alter or clusterAction on the cluster
+ *     DescribeTransactions,         describe on the transactional id; DescribeTransactions, on the topic to be told of it
+ *       ListTransactions
  *     DescribeProducers             read on the topic
  *     DescribeAcls, DescribeLogDirs,  describe on the cluster
  *       DescribeUserScramCredentials, DescribeQuorum, ListPartitionReassignments
@@ -154,6 +177,13 @@ guard(AlterConfigs, alterConfigsGuard<typeof AlterConfigs>)
 guard(IncrementalAlterConfigs, alterConfigsGuard<typeof IncrementalAlterConfigs>)
 guard(InitProducerId, initProducerIdGuard)
 guard(DescribeCluster, describeClusterGuard)
+guard(AddPartitionsToTxn, addPartitionsToTxnGuard)
+guard(AddOffsetsToTxn, addOffsetsToTxnGuard)
+guard(EndTxn, endTxnGuard)
+guard(WriteTxnMarkers, writeTxnMarkersGuard)
+guard(TxnOffsetCommit, txnOffsetCommitGuard)
+guard(DescribeTransactions, describeTransactionsGuard)
+guard(ListTransactions, listTransactionsGuard)
 guard(
   DescribeLogDirs,
   clusterGuard<typeof DescribeLogDirs>('describe', () => ({ errorCode: clusterDenied, results: [] }))

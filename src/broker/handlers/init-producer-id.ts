@@ -1,34 +1,26 @@
 import { isPromise, type MaybePromise } from '../../common/deferred.js'
-import { Warnings } from '../../common/warnings.js'
 import { errorNumber, type ProtocolErrorCode } from '../../errors.js'
 import type { RequestOf, ResponseOf } from '../../protocol/message.js'
 import type { InitProducerId } from '../../protocol/messages/init-producer-id.js'
 import type { ProduceNode } from '../node.js'
+import type { RequestContext } from '../request-context.js'
+import { fencedFor } from '../transaction-errors.js'
 
 type Request = RequestOf<typeof InitProducerId>
 type Response = ResponseOf<typeof InitProducerId>
 
-const warnings = new Warnings()
-/** Nodes that have warned: a client may ask without end. */
-const warned = new WeakSet<object>()
+/** From this version on clients know PRODUCER_FENCED. */
+const fencedVersion = 4
 
-/**
- * Gives an idempotent producer its id. A transactional one is refused with a code that every client takes as final: after
- * UNSUPPORTED_VERSION, librdkafka asks again without end.
- */
-export function initProducerId(
-  node: ProduceNode,
-  { transactionalId, producerId = -1, producerEpoch = -1 }: Request
-): MaybePromise<Response> {
+/** Gives an idempotent producer its id, and a transactional one the id of its transactional id with a new epoch. */
+export function initProducerId(node: ProduceNode, request: Request, { apiVersion }: RequestContext): MaybePromise<Response> {
+  const { transactionalId, transactionTimeoutMs, producerId = -1, producerEpoch = -1 } = request
   // A producer that has an id has an epoch, too (KIP-360).
   if (transactionalId === '' || (producerId === -1) !== (producerEpoch === -1)) return refused('INVALID_REQUEST')
-  if (transactionalId !== null) {
-    if (!warned.has(node)) {
-      warned.add(node)
-      warnings.warn(`A client asked for transactions with the id \`${transactionalId}\`; this node has none`, 'NO_TRANSACTIONS')
-    }
-    return refused('TRANSACTIONAL_ID_AUTHORIZATION_FAILED')
-  }
+  if (transactionalId !== null)
+    return node.transactions
+      .initProducerId({ transactionalId, producerId, producerEpoch }, transactionTimeoutMs)
+      .then(({ error, ...producer }) => ({ errorCode: errorNumber(fencedFor(error, apiVersion >= fencedVersion)), ...producer }))
   const id = node.producerIds.next()
   return isPromise(id) ? id.then(given) : given(id)
 }

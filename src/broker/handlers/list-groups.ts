@@ -1,4 +1,4 @@
-import { coordinatorErrorNumber } from '../../coordinator/group/group-world.js'
+import { coordinatorErrorNumber } from '../../coordinator/coordinator-error.js'
 import type { RequestOf, ResponseOf } from '../../protocol/message.js'
 import type { ListGroups } from '../../protocol/messages/list-groups.js'
 import type { GroupNode } from '../group-node.js'

@@ -14,16 +14,21 @@ type TopicResponse = GroupResponse['topics'][number]
 
 /** Tells how far groups have read. Since version 8 a request asks for several groups; before, it named one at its top. */
 export async function offsetFetch(node: GroupNode, request: Request, { apiVersion }: RequestContext): Promise<Response> {
-  const { groups = [], groupId = '', topics = [] } = request
-  if (groups.length > 0) return { groups: await Promise.all(groups.map(group => fetchGroup(node, group, apiVersion))) }
-  const { errorCode, topics: fetched } = await node.groups.fetchOffsets(groupId, topics)
+  const { groups = [], groupId = '', topics = [], requireStable = false } = request
+  if (groups.length > 0) return { groups: await Promise.all(groups.map(group => fetchGroup(node, group, requireStable, apiVersion))) }
+  const { errorCode, topics: fetched } = await node.groups.fetchOffsets(groupId, topics, requireStable)
   return { errorCode, topics: fetched }
 }
 
 /** From this version on topics go by their ids alone. */
 const firstVersionWithIds = 10
 
-async function fetchGroup(node: GroupNode, { groupId, topics }: GroupRequest, apiVersion: number): Promise<GroupResponse> {
+async function fetchGroup(
+  node: GroupNode,
+  { groupId, topics }: GroupRequest,
+  requireStable: boolean,
+  apiVersion: number
+): Promise<GroupResponse> {
   const hasIds = apiVersion >= firstVersionWithIds && apiVersion !== newestVersion
   const wanted = topics?.map(({ name = '', topicId = zeroUuid, partitionIndexes }) => {
     if (hasIds && topicId === zeroUuid) return { found: undefined, topicId, partitionIndexes }
@@ -31,7 +36,7 @@ async function fetchGroup(node: GroupNode, { groupId, topics }: GroupRequest, ap
     return { found, topicId, partitionIndexes }
   })
   const known = wanted?.flatMap(({ found, partitionIndexes }): RequestedTopic[] => (found ? [{ name: found.name, partitionIndexes }] : []))
-  const { errorCode, topics: fetched } = await node.groups.fetchOffsets(groupId, known ?? null)
+  const { errorCode, topics: fetched } = await node.groups.fetchOffsets(groupId, known ?? null, requireStable)
   if (errorCode !== 0 || !wanted) {
     return {
       groupId,

@@ -10,6 +10,7 @@ import { attribute, attributesAt, batchSizeAt, currentMagic, field, headerBytes,
 import type { ProduceNode } from '../node.js'
 import type { Partition } from '../partition.js'
 import { newestVersion, type RequestContext } from '../request-context.js'
+import { joinTransaction, type Unjoined } from '../transactional-produce.js'
 import { eachPartitionOnce, type PartitionsOf } from './each-partition-once.js'
 
 type Request = RequestOf<typeof Produce>
@@ -31,6 +32,22 @@ const firstVersionWithIds = 13
 export function produce(node: ProduceNode, request: Request, context: RequestContext, signal?: AbortSignal): MaybePromise<Response> {
   const refusal = refusalOf(request)
   const acksError = request.acks < -1 || request.acks > 1 ? errorNumber('INVALID_REQUIRED_ACKS') : 0
+  // Batches of a transaction may have to wait for its coordinator.
+  const joins = refusal === 0 && acksError === 0 && request.transactionalId != null
+  const unjoined = joins ? joinTransaction(node, request, context.apiVersion) : undefined
+  if (isPromise(unjoined)) return unjoined.then(those => produceJoined(node, request, refusal, acksError, those, context, signal))
+  return produceJoined(node, request, refusal, acksError, unjoined, context, signal)
+}
+
+function produceJoined(
+  node: ProduceNode,
+  request: Request,
+  refusal: number,
+  acksError: number,
+  unjoined: Unjoined | undefined,
+  context: RequestContext,
+  signal?: AbortSignal
+): MaybePromise<Response> {
   const topicData = eachPartitionOnce(request.topicData, byPartition)
   const responses = new Array<TopicResponse>(topicData.length)
   // A producer in this process sends such a batch again by itself, so that it does not hold up those that came with it.
@@ -48,6 +65,7 @@ export function produce(node: ProduceNode, request: Request, context: RequestCon
       if (refusal !== 0) partitionResponses[p] = refused(index, refusal)
       else if (!partition)
         partitionResponses[p] = refused(index, topic ? unknownPartition : hasIds ? unknownId : node.unknownTopicError(topicId))
+      else if (unjoined?.has(partition)) partitionResponses[p] = refused(index, unjoined.get(partition) as number)
       else {
         const response = appendTo(node, partition, records, acksError, timeoutMs, context, signal)
         if (!isPromise(response)) partitionResponses[p] = response
@@ -117,8 +135,6 @@ function appendTo(
     return refused(partition.partition, errorNumber('UNSUPPORTED_COMPRESSION_TYPE'))
   if (acksError !== 0) return refused(partition.partition, acksError)
   if (isInternalTopic(partition.topic)) return refused(partition.partition, errorNumber('INVALID_TOPIC_EXCEPTION'))
-  if (isTransactional(records))
-    return refused(partition.partition, errorNumber('INVALID_TXN_STATE'), 'The batch belongs to no transaction that is known here')
   const { backlog } = partition
   if (node.backlog.hasRoom(backlog, records.length)) return append(node, partition, records, context)
   if (timeoutMs === doNotHold && backlog.quota.policy === 'producer_request_hold') {

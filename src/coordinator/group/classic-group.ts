@@ -1,7 +1,7 @@
 import { consumerProtocolType, decodeSubscribedTopics } from '../../assignor/consumer-protocol.js'
 import type { Clock } from '../../common/clock.js'
 import type { ProtocolErrorCode } from '../../errors.js'
-import { Alarm } from './alarm.js'
+import { Alarm } from '../alarm.js'
 import { GroupMember, type JoinRequest, type MemberProtocol } from './group-member.js'
 import type { GroupMetadata } from './group-records.js'
 import { GroupTally } from './group-tally.js'

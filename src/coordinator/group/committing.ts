@@ -4,9 +4,11 @@ import { errorNumber, type ProtocolErrorCode } from '../../errors.js'
 import type { RequestOf, ResponseOf } from '../../protocol/message.js'
 import type { OffsetCommit } from '../../protocol/messages/offset-commit.js'
 import type { OffsetDelete } from '../../protocol/messages/offset-delete.js'
+import type { TxnOffsetCommit } from '../../protocol/messages/txn-offset-commit.js'
+import { coordinatorErrorNumber } from '../coordinator-error.js'
 import type { ClassicGroup } from './classic-group.js'
 import { type CommittedOffset, groupRecord, offsetRecord } from './group-records.js'
-import { coordinatorErrorNumber, type GroupCaller, type GroupWorld } from './group-world.js'
+import type { GroupCaller, GroupWorld } from './group-world.js'
 import type { LiveGroups } from './live-groups.js'
 import type { Rebalancing } from './rebalancing.js'
 
@@ -14,6 +16,9 @@ export type CommitRequest = RequestOf<typeof OffsetCommit>
 export type CommitResponse = ResponseOf<typeof OffsetCommit>
 export type DeleteOffsetsRequest = RequestOf<typeof OffsetDelete>
 export type DeleteOffsetsResponse = ResponseOf<typeof OffsetDelete>
+
+/** What TxnOffsetCommit asks for. */
+export type TransactionalCommit = Omit<RequestOf<typeof TxnOffsetCommit>, 'topics'> & Pick<CommitRequest, 'topics'>
 
 /** Whether the topic with this id has this name. */
 export type IsCurrent = (topic: string, topicId: string | undefined) => boolean
@@ -38,6 +43,8 @@ export interface FetchedTopic {
 /** Takes room for one offset; false where there is none. */
 type TakeRoom = (topic: string, partition: number, metadata: string) => boolean
 
+const unstable = { committedOffset: -1, committedLeaderEpoch: -1, metadata: '', errorCode: errorNumber('UNSTABLE_OFFSET_COMMIT') }
+
 /** So long before offsets expire it is told, or a seventh of their time before. */
 const longestLeadMs = 24 * 3_600_000
 
@@ -61,7 +68,20 @@ export class OffsetHandler {
   commit(request: CommitRequest, caller: GroupCaller, isCurrent: IsCurrent = () => true): Decision<CommitResponse> {
     const group = this.#groups.find(request.groupId)
     const refusal = refusalOfCommit(group, request, caller)
-    if (refusal) return answer(commitError(request, errorNumber(refusal)))
+    return refusal ? answer(commitError(request, errorNumber(refusal))) : this.#commit(group, request, isCurrent)
+  }
+
+  /** Offsets that count once the transaction of their producer is committed, and never if it is not. */
+  commitInTransaction(request: TransactionalCommit, isCurrent: IsCurrent = () => true): Decision<CommitResponse> {
+    const { generationId = -1, memberId = '', producerId, producerEpoch } = request
+    const commit = { ...request, memberId, generationIdOrMemberEpoch: generationId }
+    const group = this.#groups.find(request.groupId)
+    const refusal = refusalOfTransactionalCommit(group, commit)
+    if (refusal) return answer(commitError(commit, errorNumber(refusal)))
+    return { ...this.#commit(group, commit, isCurrent), transactionOf: { producerId, producerEpoch } }
+  }
+
+  #commit(group: ClassicGroup | undefined, request: CommitRequest, isCurrent: IsCurrent): Decision<CommitResponse> {
     const room = this.#roomFor(group, request)
     if (!room) return answer(commitError(request, errorNumber('INVALID_COMMIT_OFFSET_SIZE')))
     const member = group?.members.get(request.memberId)
@@ -115,13 +135,18 @@ export class OffsetHandler {
     return { take }
   }
 
-  /** What a group has committed for some partitions, for all of some topics, or (`null`) for all. */
-  fetch(groupId: string, topics: readonly RequestedTopic[] | null): FetchedTopic[] {
+  /**
+   * What a group has committed for some partitions, for all of some topics, or (`null`) for all. Where `requireStable`, partitions of which a transaction
+   * that is undecided commits an offset are answered with UNSTABLE_OFFSET_COMMIT (KIP-447).
+   */
+  fetch(groupId: string, topics: readonly RequestedTopic[] | null, requireStable = false): FetchedTopic[] {
     const { store } = this.#world
+    const isUnstable = requireStable && store.hasPending(groupId)
     const wanted = topics ?? Array.from(store.currentTopics(groupId), name => ({ name, partitionIndexes: null }))
     return wanted.map(({ name, partitionIndexes }) => ({
       name,
       partitions: [...(partitionIndexes ?? store.currentPartitions(groupId, name))].map(partitionIndex => {
+        if (isUnstable && store.hasPending(groupId, name, partitionIndex)) return { ...unstable, partitionIndex }
         const committed = store.currentOffset(groupId, name, partitionIndex)
         return {
           partitionIndex,
@@ -252,10 +277,10 @@ export class OffsetHandler {
     const now = this.#world.clock.now()
     let allGone = true
     for (const [topic, partition, offset] of this.#world.store.offsetsOf(groupId)) {
-      const expired = now >= this.#expiryOf(group, topic, offset)
+      const expired = now >= this.#expiryOf(group, topic, offset) && !this.#world.store.hasPending(groupId, topic, partition)
       if (!expired || !tombstones.add(offsetRecord(groupId, topic, partition, null))) allGone = false
     }
-    return allGone
+    return allGone && !this.#world.store.hasPending(groupId)
   }
 
   #bury(groupId: string, reason: string): void {
@@ -311,6 +336,16 @@ function refusalOfCommit(group: ClassicGroup | undefined, request: CommitRequest
   if (refusal) return refusal
   if (generationId !== group.generationId) return 'ILLEGAL_GENERATION'
   return group.state === 'CompletingRebalance' ? 'REBALANCE_IN_PROGRESS' : null
+}
+
+/** As it was before clients said who they are in such commits, anybody who does not may commit. */
+function refusalOfTransactionalCommit(group: ClassicGroup | undefined, request: CommitRequest): ProtocolErrorCode | null {
+  const { memberId, groupInstanceId, generationIdOrMemberEpoch: generationId = -1 } = request
+  if (!group) return generationId < 0 ? null : 'ILLEGAL_GENERATION'
+  if (generationId < 0 && (group.state === 'Empty' || (memberId === '' && (groupInstanceId ?? null) === null))) return null
+  const refusal = group.refusalOf(memberId, groupInstanceId)
+  if (refusal) return refusal
+  return generationId === group.generationId ? null : 'ILLEGAL_GENERATION'
 }
 
 /** The answer to a commit of which nothing was done. */

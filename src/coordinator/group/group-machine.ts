@@ -1,7 +1,7 @@
 import type { TopicPartition } from '../../assignor/assignor.js'
 import { decodeAssignment } from '../../assignor/consumer-protocol.js'
 import type { MaybePromise } from '../../common/deferred.js'
-import type { Decision, ReplayedRecord, StateMachine, StateRecord } from '../../common/state-machine.js'
+import type { Decision, ReplayedRecord, StateMachine, StateRecord, TransactionEnd } from '../../common/state-machine.js'
 import { errorNumber } from '../../errors.js'
 import type { ResponseOf } from '../../protocol/message.js'
 import type { DescribeGroups } from '../../protocol/messages/describe-groups.js'
@@ -49,8 +49,21 @@ export class GroupMachine implements StateMachine {
     this.#store.replay(record)
   }
 
+  replayEnd(producerId: number, type: TransactionEnd['type']): void {
+    this.#store.replayEnd(producerId, type)
+  }
+
+  get hasUndecided(): boolean {
+    return this.#store.hasPending()
+  }
+
   snapshot(): Iterable<StateRecord> {
     return this.#store.snapshot()
+  }
+
+  /** Ends the transaction of a producer for the offsets that it commits here. */
+  end(end: TransactionEnd): Decision<void> {
+    return { records: [], ends: end, committed: () => {} }
   }
 
   /** Called once, when the log has been replayed: members that were there are expected to show signs of life again. */

@@ -3,7 +3,7 @@ import type { Clock } from '../../common/clock.js'
 import type { RequestOf, ResponseOf } from '../../protocol/message.js'
 import type { JoinGroup } from '../../protocol/messages/join-group.js'
 import type { SyncGroup } from '../../protocol/messages/sync-group.js'
-import { Alarm } from './alarm.js'
+import { Alarm } from '../alarm.js'
 import type { MemberMetadata } from './group-records.js'
 import type { Parked } from './parked.js'
 

@@ -1,7 +1,8 @@
-import type { StateRecord } from '../../common/state-machine.js'
+import type { ReplayedRecord, StateRecord, TransactionEnd } from '../../common/state-machine.js'
 import { zeroUuid } from '../../common/uuid.js'
 import { type CommittedOffset, type GroupMetadata, groupRecord, offsetRecord, readGroupRecord } from './group-records.js'
 import { GroupTally } from './group-tally.js'
+import { PendingOffsets } from './pending-offsets.js'
 
 export type OffsetsByTopic = ReadonlyMap<string, ReadonlyMap<number, CommittedOffset>>
 
@@ -14,22 +15,33 @@ export class GroupStore {
   readonly #offsets = new Map<string, Map<string, Map<number, CommittedOffset>>>()
   /** The same offsets by topic, then by group. */
   readonly #byTopic = new Map<string, Map<string, ReadonlyMap<number, CommittedOffset>>>()
+  /** Where the records stand of offsets that were committed while transactions were undecided. */
+  readonly #recordOffsets = new Map<string, number>()
+  readonly #pending: PendingOffsets
   readonly #tally: GroupTally
   readonly #topicIdOf: (topic: string) => string | undefined
 
   constructor(tally = new GroupTally(), topicIdOf: (topic: string) => string | undefined = () => undefined) {
     this.#tally = tally
+    this.#pending = new PendingOffsets(tally)
     this.#topicIdOf = topicIdOf
   }
 
   /** A group exists when it had members, or when somebody commits offsets in its name. */
   has(groupId: string): boolean {
-    return this.#groups.has(groupId) || this.#offsets.has(groupId)
+    return this.#groups.has(groupId) || this.#offsets.has(groupId) || this.#pending.has(groupId)
   }
 
   *groupIds(): Generator<string> {
     yield* this.#groups.keys()
     for (const groupId of this.#offsets.keys()) if (!this.#groups.has(groupId)) yield groupId
+    for (const groupId of this.#pending.groupIds()) if (!this.#groups.has(groupId) && !this.#offsets.has(groupId)) yield groupId
+  }
+
+  /** Whether transactions are undecided that commit offsets: of all groups, of one, or of a partition. */
+  hasPending(groupId?: string, topic?: string, partition = -1): boolean {
+    if (groupId === undefined) return !this.#pending.isEmpty
+    return topic === undefined ? this.#pending.has(groupId) : this.#pending.hasOffset(groupId, topic, partition)
   }
 
   group(groupId: string): GroupMetadata | undefined {
@@ -72,14 +84,43 @@ export class GroupStore {
     return topicId === zeroUuid || topicId === (this.#topicIdOf(topic) ?? topicId)
   }
 
-  replay(record: StateRecord): void {
+  replay(record: StateRecord & Partial<ReplayedRecord>): void {
     const change = readGroupRecord(record)
     if (!change) return
-    const { groupId } = change
+    const { offset: recordOffset = -1, producerId } = record
+    this.#counting(change.groupId, () => {
+      const { groupId } = change
+      if (change.type === 'group') {
+        if (change.value) this.#groups.set(groupId, change.value)
+        else this.#groups.delete(groupId)
+        return
+      }
+      const { topic, partition, value } = change
+      if (producerId !== undefined && value) return this.#pending.add(producerId, { groupId, topic, partition, recordOffset, value })
+      if (!value) this.#pending.drop(groupId, topic, partition)
+      else if (!this.#pending.isEmpty) this.#recordOffsets.set(recordKey(groupId, topic, partition), recordOffset)
+      this.#setOffset(groupId, topic, partition, value)
+    })
+  }
+
+  /** A transaction has ended: what it commits counts from now on, where no later record has committed the same, or never. */
+  replayEnd(producerId: number, type: TransactionEnd['type']): void {
+    for (const pending of this.#pending.of(producerId)) {
+      const { groupId, topic, partition, recordOffset, value } = pending
+      const key = recordKey(groupId, topic, partition)
+      this.#counting(groupId, () => {
+        this.#pending.settle(producerId, pending)
+        if (type === 'ABORT' || (this.#recordOffsets.get(key) ?? -1) > recordOffset) return
+        if (!this.#pending.isEmpty) this.#recordOffsets.set(key, recordOffset)
+        this.#setOffset(groupId, topic, partition, value)
+      })
+    }
+    if (this.#pending.isEmpty) this.#recordOffsets.clear()
+  }
+
+  #counting(groupId: string, change: () => void): void {
     const existed = this.has(groupId)
-    if (change.type === 'offset') this.#setOffset(groupId, change.topic, change.partition, change.value)
-    else if (change.value) this.#groups.set(groupId, change.value)
-    else this.#groups.delete(groupId)
+    change()
     const more = Number(this.has(groupId)) - Number(existed)
     this.#tally.add('groups', more)
     this.#tally.add('bytes', more * groupId.length)
@@ -93,6 +134,7 @@ export class GroupStore {
       for (const topic of this.#offsets.get(groupId)?.keys() ?? []) this.#tally.add('bytes', -topic.length)
       for (const [, , { metadata }] of this.offsetsOf(groupId)) this.#count(-1, -metadata.length)
     }
+    this.#pending.unload()
   }
 
   #count(offsets: number, bytes: number): void {
@@ -148,4 +190,8 @@ export class GroupStore {
     groups?.delete(groupId)
     if (groups?.size === 0) this.#byTopic.delete(topic)
   }
+}
+
+function recordKey(groupId: string, topic: string, partition: number): string {
+  return `${partition}:${topic}:${groupId}`
 }

@@ -1,6 +1,7 @@
 import type { MaybePromise } from '../../common/deferred.js'
 import { answer, type Decision, type StateRecord } from '../../common/state-machine.js'
 import type { ProtocolErrorCode } from '../../errors.js'
+import { coordinatorErrorNumber } from '../coordinator-error.js'
 import { type ClassicGroup, selectProtocol } from './classic-group.js'
 import {
   copiedProtocols,
@@ -12,7 +13,7 @@ import {
   sizeOfProtocols
 } from './group-member.js'
 import { groupRecord } from './group-records.js'
-import { coordinatorErrorNumber, type GroupCaller, type GroupWorld } from './group-world.js'
+import type { GroupCaller, GroupWorld } from './group-world.js'
 import type { LiveGroups } from './live-groups.js'
 import { newMemberId } from './member-id.js'
 import { Parked } from './parked.js'

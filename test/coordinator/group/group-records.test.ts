@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { zeroUuid } from '../../../src/common/uuid.js'
-import { partitionOfGroup } from '../../../src/coordinator/group/group-partition.js'
 import { groupRecord, offsetRecord, readGroupRecord } from '../../../src/coordinator/group/group-records.js'
+import { partitionOfKey } from '../../../src/coordinator/key-partition.js'
 
 const hex = (bytes: Uint8Array | null) => bytes && Buffer.from(bytes).toString('hex')
 const unhex = (text: string) => new Uint8Array(Buffer.from(text.replaceAll(' ', ''), 'hex'))
@@ -114,7 +114,7 @@ describe('records of other kinds', () => {
 describe('the partition of a group', () => {
   it("is Java's hash without its sign, modulo 50", () => {
     // "g".hashCode() = 103, "analytics".hashCode() = -1693017210, "polygenelubricants".hashCode() = -2^31
-    expect(['', 'g', 'analytics', 'polygenelubricants'].map(groupId => partitionOfGroup(groupId, 50))).toEqual([0, 3, 10, 0])
-    expect(partitionOfGroup('ü', 7)).toBe(252 % 7)
+    expect(['', 'g', 'analytics', 'polygenelubricants'].map(groupId => partitionOfKey(groupId, 50))).toEqual([0, 3, 10, 0])
+    expect(partitionOfKey('ü', 7)).toBe(252 % 7)
   })
 })

@@ -1,4 +1,4 @@
-import type { Clock, Timer } from '../../common/clock.js'
+import type { Clock, Timer } from '../common/clock.js'
 
 /** A timer that is so late shows that the process stood still. */
 const standstillMs = 100

@@ -1,0 +1,97 @@
+import { errorNumber } from '../../errors.js'
+import type { AddOffsetsToTxn } from '../../protocol/messages/add-offsets-to-txn.js'
+import type { AddPartitionsToTxn } from '../../protocol/messages/add-partitions-to-txn.js'
+import type { DescribeTransactions } from '../../protocol/messages/describe-transactions.js'
+import type { EndTxn } from '../../protocol/messages/end-txn.js'
+import type { ListTransactions } from '../../protocol/messages/list-transactions.js'
+import type { TxnOffsetCommit } from '../../protocol/messages/txn-offset-commit.js'
+import type { WriteTxnMarkers } from '../../protocol/messages/write-txn-markers.js'
+import { missing } from '../handlers/describe-transactions.js'
+import { clusterDenied, type Guard, groupDenied, inOrder, topicDenied, transactionalIdDenied } from './guard.js'
+
+const notAttempted = errorNumber('OPERATION_NOT_ATTEMPTED')
+
+/** Of producers, whose form of the request is the older one; brokers ask in the newer one. */
+export const addPartitionsToTxnGuard: Guard<typeof AddPartitionsToTxn> = async ({ access, request, answer }) => {
+  const { transactions = [], v3AndBelowTransactionalId: transactionalId = '', v3AndBelowTopics: topics = [] } = request
+  if (transactions.length > 0) {
+    if (await access.mayCluster('clusterAction')) return answer(request)
+    return { errorCode: clusterDenied, resultsByTransaction: [] }
+  }
+  const refusedWith = (errorOf: (name: string) => number) => ({
+    resultsByTopicV3AndBelow: topics.map(({ name, partitions }) => ({
+      name,
+      resultsByPartition: partitions.map(partitionIndex => ({ partitionIndex, partitionErrorCode: errorOf(name) }))
+    }))
+  })
+  if (!(await access.may('write', 'transactionalId', transactionalId))) return refusedWith(() => transactionalIdDenied)
+  const allowed = await access.which(
+    'write',
+    'topic',
+    topics.map(({ name }) => name)
+  )
+  if (topics.every(({ name }) => allowed.has(name))) return answer(request)
+  return refusedWith(name => (allowed.has(name) ? notAttempted : topicDenied))
+}
+
+export const addOffsetsToTxnGuard: Guard<typeof AddOffsetsToTxn> = async ({ access, request, answer }) => {
+  if (!(await access.may('write', 'transactionalId', request.transactionalId))) return { errorCode: transactionalIdDenied }
+  return (await access.may('read', 'group', request.groupId)) ? answer(request) : { errorCode: groupDenied }
+}
+
+export const endTxnGuard: Guard<typeof EndTxn> = async ({ access, request, answer }) =>
+  (await access.may('write', 'transactionalId', request.transactionalId)) ? answer(request) : { errorCode: transactionalIdDenied }
+
+export const txnOffsetCommitGuard: Guard<typeof TxnOffsetCommit> = async ({ access, request, answer }) => {
+  const { transactionalId, groupId, topics } = request
+  const refuseWith =
+    (errorCode: number) =>
+    ({ name, partitions }: (typeof topics)[number]) => {
+      return { name, partitions: partitions.map(({ partitionIndex }) => ({ partitionIndex, errorCode })) }
+    }
+  if (!(await access.may('write', 'transactionalId', transactionalId))) return { topics: topics.map(refuseWith(transactionalIdDenied)) }
+  if (!(await access.may('read', 'group', groupId))) return { topics: topics.map(refuseWith(groupDenied)) }
+  const allowed = await access.which(
+    'read',
+    'topic',
+    topics.map(({ name }) => name)
+  )
+  const passes = ({ name }: { readonly name: string }) => allowed.has(name)
+  const passed = topics.filter(passes)
+  const response = passed.length === 0 && topics.length > 0 ? { topics: [] } : await answer({ ...request, topics: passed })
+  return { ...response, topics: inOrder(topics, passes, response.topics, refuseWith(topicDenied)) }
+}
+
+export const writeTxnMarkersGuard: Guard<typeof WriteTxnMarkers> = async ({ access, request, answer }) => {
+  if ((await access.mayCluster('alter')) || (await access.mayCluster('clusterAction'))) return answer(request)
+  const refused = request.markers.map(({ producerId, topics }) => ({
+    producerId,
+    topics: topics.map(({ name, partitionIndexes }) => ({
+      name,
+      partitions: partitionIndexes.map(partitionIndex => ({ partitionIndex, errorCode: clusterDenied }))
+    }))
+  }))
+  return { markers: refused }
+}
+
+/** Topics that the client may not describe are left out of what it is told. */
+export const describeTransactionsGuard: Guard<typeof DescribeTransactions> = async ({ access, request, answer }) => {
+  const allowed = await access.which('describe', 'transactionalId', request.transactionalIds)
+  const passes = (id: string) => allowed.has(id)
+  const response = await answer({ transactionalIds: request.transactionalIds.filter(passes) })
+  const names = response.transactionStates.flatMap(({ topics }) => topics.map(({ topic }) => topic))
+  const shown = await access.which('describe', 'topic', names)
+  const states = response.transactionStates.map(state => ({ ...state, topics: state.topics.filter(({ topic }) => shown.has(topic)) }))
+  const refuse = (id: string) => missing(id, 'TRANSACTIONAL_ID_AUTHORIZATION_FAILED')
+  return { ...response, transactionStates: inOrder(request.transactionalIds, passes, states, refuse) }
+}
+
+export const listTransactionsGuard: Guard<typeof ListTransactions> = async ({ access, request, answer }) => {
+  const response = await answer(request)
+  const shown = await access.which(
+    'describe',
+    'transactionalId',
+    response.transactionStates.map(({ transactionalId }) => transactionalId)
+  )
+  return { ...response, transactionStates: response.transactionStates.filter(({ transactionalId }) => shown.has(transactionalId)) }
+}
