@@ -47,8 +47,9 @@ export interface ClusterOptions {
   /** The number of the one node, as clients see it. Default: 0. */
   readonly nodeId?: number
   /**
-   * The most memory that the partitions of a cluster in memory take together, with what of them is lent to readers, in bytes. Producers are held back when
-   * readers are so far behind that it is used up. Default: an eighth of the machine's, or of what its container allows; at least 64 MiB, at most 1 GiB.
+   * The most bytes that the cluster holds on behalf of records: what partitions in memory take with what of them is lent to readers or, on a disk, what was
+   * read from it for readers (three quarters), what producers have not delivered (an eighth), requests and answers over the wire (an eighth). Beyond it
+   * producers wait, fetches become smaller, and listeners read no further. Default: an eighth of the machine's, or of what its container allows; at least 64 MiB, at most 1 GiB.
    */
   readonly maxMemoryBytes?: number
   /** The policy for readers that fall behind, in topics that do not say themselves. */
@@ -166,7 +167,9 @@ export class Cluster extends Emitter<ClusterEvents> implements AsyncDisposable {
 
   /** A producer of this cluster. Throws a `TypeError` for a wrong option. */
   producer(options: ProducerOptions = {}): Producer {
-    const producer = new Producer(this.#clientParts('a producer', options), this.#withTopicCreation(options))
+    const parts = this.#clientParts('a producer', options)
+    const memory = this.#parts.node?.memoryShares.forProducers()
+    const producer = new Producer({ ...parts, memory }, this.#withTopicCreation(options))
     producer.once('closed', () => this.#others.delete(producer))
     return this.#keep(producer, this.#others)
   }

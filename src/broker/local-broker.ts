@@ -5,6 +5,7 @@ import { isPromise, type MaybePromise } from '../common/deferred.js'
 import type { Emitter } from '../common/emitter.js'
 import { guardedClock } from '../common/guarded-clock.js'
 import { release } from '../common/lease.js'
+import { MemoryShares } from '../common/memory-shares.js'
 import { expectInteger, expectKnownKeys, expectOneOf, expectString } from '../common/options.js'
 import { guardedRandom, type Random, systemRandom } from '../common/random.js'
 import { systemClock } from '../common/system-clock.js'
@@ -42,6 +43,7 @@ import { BrokerNews } from './broker-news.js'
 import { DelayedFetches } from './delayed-fetch.js'
 import type { BrokerEvents } from './events.js'
 import { FetchSessions } from './fetch-sessions.js'
+import { FetchedBytes } from './fetched-bytes.js'
 import { groupOptionsOf } from './group-storage.js'
 import { Housekeeping } from './housekeeping.js'
 import { openInternalHost, usedPartitions } from './internal-topic.js'
@@ -77,7 +79,7 @@ export interface LocalBrokerOptions {
   readonly nodeId?: number
   /** Kafka's broker configs, by their dotted names (`num.partitions`, `log.retention.ms`, …). Default: Kafka's defaults. */
   readonly configs?: ConfigValues
-  /** How much memory its partitions may take all together, where they are in memory, in bytes. Default: an eighth of the machine's, at least 64 MiB and at most 1 GiB. */
+  /** The most bytes that it may hold on behalf of records, as `ClusterOptions.maxMemoryBytes` says. Default: an eighth of the machine's memory, at least 64 MiB and at most 1 GiB. */
   readonly maxMemoryBytes?: number
 }
 
@@ -111,6 +113,10 @@ export class LocalBroker implements Node {
   readonly fetchSessions: FetchSessions
   readonly events: Emitter<BrokerEvents>
   readonly maxFetchBytes: number
+  /** @internal */
+  readonly memoryShares: MemoryShares
+  /** @internal */
+  readonly fetchedBytes: FetchedBytes
   /** So long after its last fetch a client over the wire still counts as a reader. */
   readonly quietReaderMs: number
   readonly producerIds: ProducerIds
@@ -174,7 +180,9 @@ export class LocalBroker implements Node {
         this.events.emit('group', event)
       }
     })
-    const memory = new Memory(parts.maxMemoryBytes, parts.storage, this.topics)
+    this.memoryShares = new MemoryShares(parts.maxMemoryBytes)
+    this.fetchedBytes = new FetchedBytes(this.memoryShares.records, parts.storage.memoryBytes === undefined)
+    const memory = new Memory(this.memoryShares, parts.storage, this.topics)
     parts.readers.groups = this.groups
     this.backlog = new Backlog(parts.clock, parts.readers, memory)
     this.producerIds = new ProducerIds(this)

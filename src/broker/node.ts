@@ -12,6 +12,7 @@ import type { Backlog } from './backlog/backlog.js'
 import type { DelayedFetches } from './delayed-fetch.js'
 import type { BrokerEvents } from './events.js'
 import type { FetchSessions } from './fetch-sessions.js'
+import type { FetchedBytes } from './fetched-bytes.js'
 import type { GroupNode } from './group-node.js'
 import type { RequestContext } from './request-context.js'
 import type { Topic } from './topic.js'
@@ -55,6 +56,7 @@ export interface FetchNode extends TopicNode {
   readonly delayedFetches: DelayedFetches
   readonly fetchSessions: FetchSessions
   readonly maxFetchBytes: number
+  readonly fetchedBytes: FetchedBytes
   /** So long after its last fetch a client over the wire still counts as a reader. */
   readonly quietReaderMs: number
 }

@@ -22,6 +22,15 @@ export function lend(view: Uint8Array, returned: () => void): Uint8Array {
   return view
 }
 
+/** Has `returned` called too when a view is released; as well when it was not lent at all. */
+export function whenReleased(view: Uint8Array, returned: () => void): void {
+  const before = (view as Lent)[onRelease]
+  ;(view as Lent)[onRelease] = () => {
+    before?.()
+    returned()
+  }
+}
+
 /** A loan whose end shows, although the memory behind it stays in use: for tests. */
 function lendCopy(view: Uint8Array, returned: () => void): Uint8Array {
   const copy = view.slice()

@@ -1,4 +1,5 @@
 import type { Clock } from '../common/clock.js'
+import type { MemoryShare } from '../common/memory-shares.js'
 import type { CompressionType } from '../record/compression/codec.js'
 import { BatchPool } from './batch-pool.js'
 import { PartitionQueue } from './partition-queue.js'
@@ -15,6 +16,8 @@ export interface AccumulatorOptions {
   readonly deliveryTimeoutMs: number
   /** Whose batches get sequence numbers. Default: nobody's. */
   readonly identity?: ProducerIdentity
+  /** What all producers of the process may hold together. Default: each has its `bufferMemory`. */
+  readonly memory?: MemoryShare | undefined
   /** Called when a partition has something to send, at most once for each before it is drained. */
   readonly onReady: () => void
 }
@@ -23,6 +26,9 @@ export interface AccumulatorOptions {
 type OnBatch = (queue: PartitionQueue, batch: ProducerBatch) => void
 
 const none: PartitionQueue[] = []
+
+/** So much is taken in before it is counted among that of all producers. */
+const uncountedBytes = 64 * 1024
 
 /**
  * The owner of all queues: records gather here until they are drained, batches that fail for the moment are put back, those that are too large are split, and
@@ -44,10 +50,20 @@ export class Accumulator {
   /** How many reasons there are not to let batches wait for more records: flushes, and senders that need the memory. */
   #hurries = 0
   #used = 0
+  readonly #memory: MemoryShare | undefined
+  /** What of it is counted for all producers; brought up to date with each batch. */
+  #counted = 0
+  /** What may be used: the others may leave less than `bufferMemory`. */
+  #mostUsed: number
+  /** Up to this there is room without a closer look. */
+  #limit: number
 
   constructor(options: AccumulatorOptions) {
     this.batchSize = options.batchSize
     this.bufferMemory = options.bufferMemory
+    this.#memory = options.memory
+    this.#mostUsed = options.bufferMemory
+    this.#limit = options.bufferMemory
     this.#lingerMs = options.lingerMs
     this.#deliveryTimeoutMs = options.deliveryTimeoutMs
     this.#clock = options.clock
@@ -79,18 +95,33 @@ export class Accumulator {
 
   /** Whether so many more bytes may be taken in. One record is always taken, so that nothing waits for ever. */
   hasRoomFor(bytes: number): boolean {
-    return this.#used + bytes <= this.bufferMemory || this.#used === 0
+    if (this.#used + bytes <= this.#limit || this.#used === 0) return true
+    if (!this.#memory) return false
+    this.#share()
+    return this.#used + bytes <= this.#mostUsed
   }
 
   /** Counts the open batches of a topic to the byte, which may show that there is room after all. */
   measure(topic: string): void {
     for (const queue of this.#queuesOf(topic)) if (queue?.open) this.#used += queue.open.countExactly()
+    this.#share()
+  }
+
+  /** Counts what is used among that of all producers, and looks how much they leave. */
+  #share(): void {
+    const memory = this.#memory
+    if (!memory) return
+    memory.take(this.#used - this.#counted)
+    this.#counted = this.#used
+    this.#mostUsed = Math.min(this.bufferMemory, this.#used + memory.freeBytes)
+    this.#limit = Math.min(this.#mostUsed, this.#used + uncountedBytes)
   }
 
   /** The open batch of a partition; it is begun where there is none. */
   openBatch(queue: PartitionQueue): ProducerBatch {
     const { open } = queue
     if (open) return open
+    this.#share()
     const batch = this.#pool.take()
     const now = this.#clock.monotonic()
     queue.begin(batch, now, now + this.#deliveryTimeoutMs)
@@ -164,6 +195,7 @@ export class Accumulator {
     queue.number(batch)
     const bytes = batch.lend()
     this.#used += batch.count()
+    this.#share()
     return bytes
   }
 
@@ -177,6 +209,7 @@ export class Accumulator {
   split(queue: PartitionQueue, batch: ProducerBatch): void {
     const halves = batch.split(() => this.#pool.take())
     for (const half of halves) this.#used += half.count()
+    this.#share()
     this.complete(queue, batch)
     queue.putBack(...halves)
   }
@@ -185,6 +218,7 @@ export class Accumulator {
   complete(queue: PartitionQueue, batch: ProducerBatch): void {
     if (queue.isInFlight(batch)) return
     this.#used -= batch.uncount()
+    this.#share()
     this.#pool.give(batch)
   }
 

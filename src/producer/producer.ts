@@ -7,6 +7,7 @@ import { datesOf } from '../common/dates.js'
 import { abortable, isPromise } from '../common/deferred.js'
 import { Emitter } from '../common/emitter.js'
 import { guardedClock } from '../common/guarded-clock.js'
+import type { MemoryShare } from '../common/memory-shares.js'
 import { expectFunctions, expectOptions, expectSignal, shown } from '../common/options.js'
 import { guardedRandom, type Random } from '../common/random.js'
 import { Stretch, turnsOf } from '../common/turns.js'
@@ -33,6 +34,8 @@ export interface ProducerParts {
   readonly random: Random
   /** Shared knowledge of topics. Default: the producer's own. */
   readonly metadata?: MetadataCache
+  /** What all producers of a cluster in this process may hold together. Default: each has its `bufferMemory`. @internal */
+  readonly memory?: MemoryShare | undefined
   /** Why a node in this process holds batches of a partition back, if it does. Default: there is none. */
   readonly heldBecause?: (topic: string, partition: number) => string | undefined
 }
@@ -125,7 +128,7 @@ export class Producer extends Emitter<ProducerEvents> implements AsyncDisposable
     const clock = guardedClock(parts.clock)
     const random = guardedRandom(parts.random)
     const settings = producerSettings(options)
-    const { brokers } = parts
+    const { brokers, memory } = parts
     this.#settings = settings
     this.#clock = clock
     this.#random = random
@@ -137,7 +140,13 @@ export class Producer extends Emitter<ProducerEvents> implements AsyncDisposable
     const backoff = new Backoff(clock, random, settings)
     const isWanted = () => this.#accumulator.hasUnsettled
     const identity = enableIdempotence ? new ProducerIdentity({ brokers, clock, backoff, requestTimeoutMs, isWanted }) : undefined
-    const accumulator = new Accumulator({ ...settings, ...(identity && { identity }), clock, onReady: () => this.#sender.schedule() })
+    const accumulator = new Accumulator({
+      ...settings,
+      ...(identity && { identity }),
+      clock,
+      memory,
+      onReady: () => this.#sender.schedule()
+    })
     this.#accumulator = accumulator
     const { heldBecause } = parts
     const turns = turnsOf(clock)

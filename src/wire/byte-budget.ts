@@ -1,61 +1,50 @@
+import type { MemoryShare } from '../common/memory-shares.js'
+
 /**
- * Bytes that all connections of a listener may hold at once. Requests for more than is free wait in order.
+ * Bytes that connections may hold at once. Requests for more than is free wait in order.
  *
  * Those who hold a part already and need more could wait for each other without end; so one of them at a time, the
  * first, gets what it needs beyond the limit.
  */
 export class ByteBudget {
   readonly #limit: number
+  /** Where what is taken is counted as well. */
+  readonly #share: MemoryShare | undefined
   #taken = 0
   readonly #waitingForRoom: (() => void)[] = []
   readonly #waiting: Asking[] = []
   /** The one that may go beyond the limit until it has given everything back. */
   #overdrawn: object | undefined
 
-  constructor(limit: number) {
+  constructor(limit: number, share?: MemoryShare) {
     this.#limit = limit
+    this.#share = share
   }
 
   get taken(): number {
     return this.#taken
   }
 
-  /** How many bytes could be taken now. */
+  /** The bytes that could be taken now. */
   get free(): number {
     return Math.max(0, this.#limit - this.#taken)
   }
 
   /** Takes bytes now, or returns false: then `granted` is called when they have been taken. A request beyond the limit is granted alone. */
   take(bytes: number, granted: () => void): boolean {
-    if (this.#waiting.length === 0 && this.#fits(bytes)) {
-      this.#taken += bytes
-      return true
-    }
-    this.#waiting.push({ bytes, granted })
-    return false
+    return this.#ask({ bytes, granted }, this.#waiting.length === 0 && this.#fits(bytes))
   }
 
   /** Takes more bytes for an owner that holds some already; else as `take`. The owner says by `settled` that it has given all back. */
   grow(bytes: number, owner: object, granted: () => void): boolean {
-    if (this.#fits(bytes) || (this.#overdrawn ?? owner) === owner) {
-      if (!this.#fits(bytes)) this.#overdrawn = owner
-      this.#taken += bytes
-      return true
-    }
-    this.#waiting.push({ bytes, granted, owner })
-    return false
+    return this.#ask({ bytes, granted, owner }, this.#fits(bytes) || (this.#overdrawn ?? owner) === owner)
   }
 
   /** An owner has given back what it held. */
   settled(owner: object): void {
     if (this.#overdrawn !== owner) return
     this.#overdrawn = undefined
-    const next = this.#waiting.findIndex(asking => asking.owner !== undefined)
-    if (next < 0) return
-    const [asking] = this.#waiting.splice(next, 1)
-    this.#overdrawn = asking.owner
-    this.#taken += asking.bytes
-    asking.granted()
+    this.#grant()
   }
 
   /** Whether the limit is not exceeded; if it is, calls back once it no longer is, before any request for bytes. */
@@ -68,6 +57,7 @@ export class ByteBudget {
   /** Takes bytes without asking: they are there already. */
   add(bytes: number): void {
     this.#taken += bytes
+    this.#share?.take(bytes)
   }
 
   /** Takes back an asking that has not been granted; false when it was granted already. */
@@ -86,16 +76,36 @@ export class ByteBudget {
 
   give(bytes: number): void {
     this.#taken -= bytes
+    this.#share?.give(bytes)
     this.#grant()
   }
 
+  #ask(asking: Asking, mayHave: boolean): boolean {
+    if (mayHave) this.#count(asking)
+    else this.#waiting.push(asking)
+    return mayHave
+  }
+
+  #count({ bytes, owner }: Asking): void {
+    if (owner !== undefined && !this.#fits(bytes)) this.#overdrawn = owner
+    this.add(bytes)
+  }
+
+  /** Grants what can be granted now: the one place for all who wait. */
   #grant(): void {
     while (this.#waitingForRoom.length > 0 && this.#fits(0)) this.#waitingForRoom.shift()?.()
-    while (this.#waiting.length > 0 && this.#fits(this.#waiting[0].bytes)) {
-      const { bytes, granted } = this.#waiting.shift() as Asking
-      this.#taken += bytes
-      granted()
+    for (let next = this.#nextAsking(); next; next = this.#nextAsking()) {
+      this.#waiting.splice(this.#waiting.indexOf(next), 1)
+      this.#count(next)
+      next.granted()
     }
+  }
+
+  /** The first in line if it fits; else the first that may go beyond the limit. */
+  #nextAsking(): Asking | undefined {
+    const [first] = this.#waiting
+    if (first && this.#fits(first.bytes)) return first
+    return this.#overdrawn === undefined ? this.#waiting.find(({ owner }) => owner !== undefined) : undefined
   }
 
   #fits(bytes: number): boolean {

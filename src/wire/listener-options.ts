@@ -74,7 +74,9 @@ export interface ListenOptions {
   readonly maxConnections?: number
   /**
    * Bytes of requests above 64 KiB that are arriving or being handled, and of answers not yet taken by their clients, over all connections. At the limit,
-   * large requests and fetches wait; below it, fetches at the same time share what is left. Default: 268435456, 256 MiB.
+   * large requests and fetches wait; below it, fetches at the same time share what is left. It is at
+   * most the share that `maxMemoryBytes` of the cluster leaves for connections. Default: that share, which all listeners of a cluster that do not set this
+   * option have together; 256 MiB where what is listened for has none.
    */
   readonly maxInFlightBytes?: number
   /** A connection on which nothing was asked for so long is closed. Default: 600000, ten minutes, as Kafka's. */
@@ -94,7 +96,6 @@ const listenDefaults = Object.freeze({
   port: 0,
   maxRequestBytes: 100 * 1024 * 1024,
   maxConnections: 5000,
-  maxInFlightBytes: 256 * 1024 * 1024,
   idleTimeoutMs: 600_000,
   stallTimeoutMs: 30_000,
   connectionsMaxReauthMs: 0,
@@ -105,7 +106,7 @@ const listenDefaults = Object.freeze({
 
 const known = [
   ...Object.keys(listenDefaults),
-  ...['advertisedHost', 'advertisedPort', 'tls', 'sasl', 'maxVersions', 'intercept'],
+  ...['advertisedHost', 'advertisedPort', 'tls', 'sasl', 'maxVersions', 'intercept', 'maxInFlightBytes'],
   ...['acls', 'superUsers', 'allowEveryoneIfNoAclFound', 'authorize']
 ]
 
@@ -119,7 +120,7 @@ export function checkListenOptions(given: ListenOptions): CheckedListenOptions {
   expectInteger('port', options.port, 0, 65535)
   expectInteger('maxRequestBytes', options.maxRequestBytes, 1, 2 ** 31 - 1)
   expectInteger('maxConnections', options.maxConnections, 1)
-  expectInteger('maxInFlightBytes', options.maxInFlightBytes, 1)
+  if (options.maxInFlightBytes !== undefined) expectInteger('maxInFlightBytes', options.maxInFlightBytes, 1)
   expectInteger('idleTimeoutMs', options.idleTimeoutMs, 1)
   expectInteger('stallTimeoutMs', options.stallTimeoutMs, 1)
   if (options.advertisedHost !== undefined) expectString('advertisedHost', options.advertisedHost)

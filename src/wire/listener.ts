@@ -6,6 +6,7 @@ import { deferred } from '../common/deferred.js'
 import { Emitter } from '../common/emitter.js'
 import { ignoreRejection } from '../common/foreign.js'
 import { afterLoop } from '../common/host.js'
+import type { MemoryShares } from '../common/memory-shares.js'
 import { expectFunction, expectFunctions, shown } from '../common/options.js'
 import { turnsOf } from '../common/turns.js'
 import { reasonOf } from '../common/warnings.js'
@@ -42,6 +43,8 @@ export interface Connectable {
   readonly quotas?: ConnectionQuotas
   /** What the node keeps of a user whom clients made (AlterUserScramCredentials), by Kafka's numbers of the mechanisms. */
   scramCredentials?(user: string): ReadonlyMap<number, ScramCredential> | undefined
+  /** What its connections may hold together. Default: each listener has a limit of its own. @internal */
+  readonly memoryShares?: MemoryShares
   /** The names of these users, so that the answer to an unknown name can look like that to one of them. */
   scramUsers?(): Iterable<string>
 }
@@ -115,6 +118,28 @@ const strangersPart = 1 / 2
 
 /** Connections that have not proved who they are share a sixteenth of the memory for requests. */
 const strangersShare = 16
+const defaultInFlightBytes = 256 * 1024 * 1024
+
+interface Budgets {
+  readonly known: ByteBudget
+  readonly strangers: ByteBudget
+}
+
+const shared = new WeakMap<Connectable, Budgets>()
+
+/** The memory for requests and answers of a listener: that of all listeners for the same node, or, where its user sets a limit, some of its own. */
+function budgetsFor(target: Connectable, limit: number | undefined): Budgets {
+  const share = target.memoryShares?.forConnections()
+  const most = share?.maxBytes ?? defaultInFlightBytes
+  const make = (bytes: number) => ({
+    known: new ByteBudget(bytes, share),
+    strangers: new ByteBudget(Math.ceil(bytes / strangersShare), share)
+  })
+  if (limit !== undefined) return make(Math.min(limit, most))
+  let budgets = shared.get(target)
+  if (!budgets) shared.set(target, (budgets = make(most)))
+  return budgets
+}
 
 /** A port on which clients come in. Made by {@link listen}. */
 export class Listener extends Emitter<ListenerEvents> implements AsyncDisposable {
@@ -157,8 +182,9 @@ export class Listener extends Emitter<ListenerEvents> implements AsyncDisposable
       clock
     }
     this.#served = served
-    this.#budget = new ByteBudget(options.maxInFlightBytes)
-    this.#strangersBudget = new ByteBudget(Math.ceil(options.maxInFlightBytes / strangersShare))
+    const { known, strangers } = budgetsFor(target, options.maxInFlightBytes)
+    this.#budget = known
+    this.#strangersBudget = strangers
     this.#fetchShare = new FetchShare(this.#budget)
     const { tls, stallTimeoutMs: handshakeTimeout } = options
     this.#server = tls ? createTlsServer({ handshakeTimeout, ...(serverTlsOptions(tls) as NodeTlsOptions) }) : createServer()

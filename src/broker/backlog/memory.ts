@@ -1,4 +1,5 @@
 import { machineMemoryBytes } from '../../common/machine-memory.js'
+import type { MemoryShare, MemoryShares } from '../../common/memory-shares.js'
 import type { Storage } from '../../storage/storage.js'
 import type { Topic } from '../topic.js'
 import type { PartitionBacklog, Slowest } from './partition-backlog.js'
@@ -28,10 +29,11 @@ interface Candidate {
  * still pass on what comes of it.
  */
 export class Memory {
+  /** All that the cluster may hold on behalf of records, as it was given. */
   readonly maxBytes: number
+  readonly #records: MemoryShare
   readonly #storage: Storage
   readonly #topics: ReadonlyMap<string, Topic>
-  readonly #softBytes: number
   /** The partition whose slowest reader has most to read, as of the last look at all. */
   largest: Slowest | undefined
   /** How many partitions have a backlog, as of then. */
@@ -40,11 +42,16 @@ export class Memory {
   #reclaimAgainAt = 0
   #moves = 0
 
-  constructor(maxBytes: number, storage: Storage, topics: ReadonlyMap<string, Topic>) {
+  constructor({ maxBytes, records }: MemoryShares, storage: Storage, topics: ReadonlyMap<string, Topic>) {
     this.maxBytes = maxBytes
+    this.#records = records
     this.#storage = storage
     this.#topics = topics
-    this.#softBytes = maxBytes - maxBytes / 8
+  }
+
+  get #softBytes(): number {
+    const { maxBytes } = this.#records
+    return maxBytes - maxBytes / 8
   }
 
   get usedBytes(): number {
@@ -62,7 +69,7 @@ export class Memory {
     this.#reclaim()
     if (this.hasRoomFor(bytes)) return true
     const isLarge = backlogBytes > this.#softBytes / (2 * this.#backlogs)
-    return !isLarge && this.usedBytes + bytes <= this.maxBytes
+    return !isLarge && this.usedBytes + bytes <= this.#records.maxBytes
   }
 
   /** Says that a reader has moved on. */
@@ -84,7 +91,7 @@ export class Memory {
     this.#remove(unread)
     this.#remove(fetched)
     this.#remove(evictable)
-    this.#reclaimAgainAt = this.usedBytes + this.maxBytes / 64
+    this.#reclaimAgainAt = this.usedBytes + this.#records.maxBytes / 64
   }
 
   #partitionCount(): number {
@@ -131,7 +138,7 @@ export class Memory {
   #remove(candidates: Candidate[]): void {
     candidates.sort((a, b) => b.bytes - a.bytes)
     for (const { backlog, upTo } of candidates) {
-      const surplus = this.usedBytes - (this.maxBytes / 4) * 3
+      const surplus = this.usedBytes - (this.#records.maxBytes / 4) * 3
       if (surplus <= 0) return
       backlog.shrink(upTo, surplus)
     }

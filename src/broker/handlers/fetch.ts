@@ -309,7 +309,8 @@ class FetchRound {
     reading.upTo = upTo
     partition.backlog.wasRead = true
     const { maxBytes = 2 ** 31 - 1 } = this.#request
-    const room = Math.max(0, Math.min(maxBytes, this.#node.maxFetchBytes)) - this.#bytes
+    const { maxFetchBytes, fetchedBytes } = this.#node
+    const room = Math.max(0, Math.min(maxBytes, maxFetchBytes, fetchedBytes.mostBytes)) - this.#bytes
     if (fetchOffset >= upTo || (room <= 0 && this.#bytes > 0)) return
     try {
       const records = partition.log.read(fetchOffset, Math.max(0, Math.min(room, partitionMaxBytes)), {
@@ -338,6 +339,7 @@ class FetchRound {
   }
 
   #take(reading: Reading, partition: Partition, records: Uint8Array): MaybePromise<void> {
+    this.#node.fetchedBytes.count(records)
     const answer = (aborted: readonly AbortedTransaction[] | null) => {
       this.#bytes += records.length
       reading.answer = answerWith(partition, records, aborted)

@@ -1,0 +1,35 @@
+import { whenReleased } from '../common/lease.js'
+import type { MemoryShare } from '../common/memory-shares.js'
+
+/** However little is left, a fetch may have so much of each answer: readers go on, in small steps. */
+const leastBytes = 64 * 1024
+
+/** What was read from a disk for readers, until they give it back. In memory it counts where it lies. */
+export class FetchedBytes {
+  readonly #share: MemoryShare
+  readonly #isOnDisk: boolean
+  /** Whoever forgets to give bytes back leaves them to the collector. */
+  readonly #forgotten = new FinalizationRegistry<number>(bytes => this.#share.give(bytes))
+
+  constructor(share: MemoryShare, isOnDisk: boolean) {
+    this.#share = share
+    this.#isOnDisk = isOnDisk
+  }
+
+  /** The most bytes of an answer: readers at the same time share what is left. */
+  get mostBytes(): number {
+    return this.#isOnDisk ? Math.max(leastBytes, this.#share.freeBytes >> 2) : Number.MAX_SAFE_INTEGER
+  }
+
+  /** Counts bytes that were read, until they are released. */
+  count(bytes: Uint8Array): void {
+    const { length } = bytes
+    if (!this.#isOnDisk || length === 0) return
+    this.#share.take(length)
+    this.#forgotten.register(bytes, length, bytes)
+    whenReleased(bytes, () => {
+      this.#forgotten.unregister(bytes)
+      this.#share.give(length)
+    })
+  }
+}
