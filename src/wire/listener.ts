@@ -156,8 +156,8 @@ export class Listener extends Emitter<ListenerEvents> implements AsyncDisposable
   readonly #server: Server
   readonly #sockets = new Set<Socket>()
   readonly #connections = new Set<ServerConnection>()
-  /** Sockets of clients that have not proved who they are, by the address of their other end, in the order in which they came. */
-  readonly #strangers = new Map<string, Socket>()
+  /** Clients that have not proved who they are, by the address of their end of the socket, in the order in which they came. */
+  readonly #strangers = new Map<string, Stranger>()
   #nextId = 1
   #refused = 0
   #bound: Endpoint = { host: '', port: 0 }
@@ -308,18 +308,18 @@ export class Listener extends Emitter<ListenerEvents> implements AsyncDisposable
    */
   #addStranger(socket: Socket): void {
     const peer = peerOf(socket)
-    this.#strangers.set(peer, socket)
+    const stranger: Stranger = { socket, connection: undefined }
+    this.#strangers.set(peer, stranger)
     socket.on('close', () => {
-      if (this.#strangers.get(peer) === socket) this.#strangers.delete(peer)
+      if (this.#strangers.get(peer) === stranger) this.#strangers.delete(peer)
     })
     if (this.#strangers.size <= Math.ceil(this.#options.maxConnections * strangersPart)) return
     const [[oldestPeer, oldest]] = this.#strangers
     this.#strangers.delete(oldestPeer)
-    const served = [...this.#connections].find(connection => peerOf(connection.socket) === oldestPeer)
     const why = 'More clients came before this one had proved who it is'
-    if (served) served.destroy(new KafkaError('NETWORK_EXCEPTION', why))
-    else this.#turnedAway(clientHostOf(oldest), why)
-    oldest.destroy()
+    if (oldest.connection) oldest.connection.destroy(new KafkaError('NETWORK_EXCEPTION', why))
+    else this.#turnedAway(clientHostOf(oldest.socket), why)
+    oldest.socket.destroy()
   }
 
   /** Closes a connection that comes too early, as late as Kafka does: a client that connects again at once is held up by it. */
@@ -393,6 +393,8 @@ export class Listener extends Emitter<ListenerEvents> implements AsyncDisposable
       reason => this.#left(connection, reason)
     )
     this.#connections.add(connection)
+    const stranger = this.#strangers.get(peer)
+    if (stranger) stranger.connection = connection
     const { id, clientHost } = connection
     this.emit('connection', { id, clientHost })
     if (this.#closing) connection.close()
@@ -430,6 +432,12 @@ export class Listener extends Emitter<ListenerEvents> implements AsyncDisposable
 }
 
 const closeGraceMs = 5000
+
+/** With TLS the socket that came in lies below the one that is served. */
+interface Stranger {
+  readonly socket: Socket
+  connection: ServerConnection | undefined
+}
 
 /** So many connections that came too early are held at a time; others are closed at once. */
 const mostRefused = 100

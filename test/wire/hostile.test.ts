@@ -2,7 +2,15 @@ import { expect, it } from 'vitest'
 import { connectionsEach, runHostile } from './hostile/hour.js'
 
 it('strangers who announce, dribble, guess and send junk are not let in, and keep no honest client out', async () => {
-  const report = await runHostile({ strangers: 200, honest: 10, calmSeconds: 0.5, hostileSeconds: 3, pauseMs: 400, maxConnections: 160 })
+  const report = await runHostile({
+    strangers: 200,
+    honest: 10,
+    calmSeconds: 0.5,
+    hostileSeconds: 3,
+    pauseMs: 400,
+    everyMs: 100,
+    maxConnections: 160
+  })
   expect(report.errors).toEqual([])
   expect(report.received).toBe(report.sent)
   expect(report.strangers).toMatchObject({ letIn: 0 })

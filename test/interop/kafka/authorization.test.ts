@@ -364,7 +364,7 @@ describe.skipIf(why)(`authorization, beside that of Apache Kafka 4.3${why ? ` ($
     const file = join(home, 'configs.properties')
     await writeFile(file, `security.protocol=SASL_PLAINTEXT\nsasl.mechanism=PLAIN\nsasl.jaas.config=${login}\n`)
     const configs = (...args: string[]) =>
-      kafkaTool('org.apache.kafka.tools.ConfigCommand', ['--bootstrap-server', listener.address, '--command-config', file, ...args])
+      kafkaTool('kafka.admin.ConfigCommand', ['--bootstrap-server', listener.address, '--command-config', file, ...args])
     const ofBob = ['--entity-type', 'users', '--entity-name', 'bob', '--entity-type', 'clients', '--entity-default']
     await Promise.all([
       configs('--alter', '--add-config', 'producer_byte_rate=1024,request_percentage=7.5', ...ofBob),

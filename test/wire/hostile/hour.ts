@@ -17,6 +17,8 @@ export interface HostileOptions {
   readonly hostileSeconds: number
   /** About how long a stranger waits between two things that it does. */
   readonly pauseMs: number
+  /** About how long a honest client waits between two requests. */
+  readonly everyMs: number
   readonly maxConnections: number
 }
 
@@ -29,11 +31,15 @@ export interface Phase {
   /** Milliseconds that a new honest client takes until its first record is acknowledged, at most. */
   readonly longestEntry: number
   readonly entries: number
+  /** The part of one processor's time that the process took. */
+  readonly load: number
 }
 
 export interface HostileReport {
   readonly calm: Phase
   readonly hostile: Phase
+  /** When the strangers have gone. */
+  readonly calmAgain: Phase
   readonly strangers: {
     readonly connections: number
     readonly refused: number
@@ -60,7 +66,7 @@ const news = topic('news', { key: string, value: string, partitions: 4 })
 
 /** Honest clients at a steady rate over two listeners, one of them with TLS; first among themselves, then beside strangers. */
 export async function runHostile(options: HostileOptions): Promise<HostileReport> {
-  const { honest, calmSeconds, hostileSeconds, maxConnections, pauseMs } = options
+  const { honest, calmSeconds, hostileSeconds, maxConnections, pauseMs, everyMs } = options
   const cluster = await Cluster.open()
   const users = Object.fromEntries(Array.from({ length: honest + 1 }, (_, i) => [`user${i}`, `secret${i}`]))
   const common = { sasl: { users }, superUsers: Object.keys(users), maxConnections, stallTimeoutMs: 10_000 }
@@ -73,6 +79,7 @@ export async function runHostile(options: HostileOptions): Promise<HostileReport
   const wished = new AbortController()
   const watch = new Stopwatches()
   const counts = { sent: 0, received: 0 }
+  let inside = 0
 
   const remoteOf = (i: number) => {
     const isSecured = tls !== undefined && i % 2 === 1
@@ -87,12 +94,15 @@ export async function runHostile(options: HostileOptions): Promise<HostileReport
   const honestClient = async (i: number) => {
     const remote = await remoteOf(i)
     const producer = remote.producer({ lingerMs: 0 })
+    await producer.send(news, { key: `${i}`, value: 'x' })
+    counts.sent++
+    inside++
     while (!wished.signal.aborted) {
       const from = performance.now()
       await producer.send(news, { key: `${i}`, value: 'x'.repeat(200) })
       watch.current.latencies.push(performance.now() - from)
       counts.sent++
-      await pause(80 + Math.random() * 40)
+      await pause(everyMs * (0.8 + 0.4 * Math.random()))
     }
     await remote.close()
   }
@@ -117,6 +127,7 @@ export async function runHostile(options: HostileOptions): Promise<HostileReport
     })()
   )
   const working = [...Array.from({ length: honest }, (_, i) => failing(honestClient(i))), failing(newcomer())]
+  while (inside < honest && errors.length === 0) await pause(20)
   await pause(Math.min(2000, calmSeconds * 500))
   watch.next()
   await pause(calmSeconds * 1000)
@@ -124,7 +135,11 @@ export async function runHostile(options: HostileOptions): Promise<HostileReport
   const before = held(listeners)
   const buffersBefore = buffers()
 
-  const child = fork(new URL('./strangers.mjs', import.meta.url), { stdio: ['ignore', 'inherit', 'inherit', 'ipc'], execArgv: [] })
+  const child = fork(new URL('./strangers.mjs', import.meta.url), {
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    execArgv: [],
+    detached: true
+  })
   child.send({
     port: plain.port,
     tlsPort: secured.port,
@@ -149,6 +164,9 @@ export async function runHostile(options: HostileOptions): Promise<HostileReport
     await pause(50)
   const after = held(listeners)
   const bufferGrowth = buffers() - buffersBefore
+  watch.next()
+  await pause(calmSeconds * 1000)
+  const calmAgain = watch.next().phase
   wished.abort()
   await Promise.all(working)
   for (const late = Date.now() + 20_000; counts.received < counts.sent && Date.now() < late; ) await pause(20)
@@ -157,7 +175,7 @@ export async function runHostile(options: HostileOptions): Promise<HostileReport
   const topics = (await cluster.admin().listTopics()).map(({ name }) => name)
   for (const listener of listeners) await listener.close()
   await cluster.close()
-  return { calm, hostile, strangers, errors, ...counts, memory, before, after, bufferGrowth, topics }
+  return { calm, hostile, calmAgain, strangers, errors, ...counts, memory, before, after, bufferGrowth, topics }
 }
 
 /** A honest client has one to the address that it was given, and two to the node. */
@@ -165,11 +183,17 @@ export const connectionsEach = 3
 
 class Stopwatches {
   current: Measured = { latencies: [], entries: [] }
+  #cpu = process.cpuUsage()
+  #since = performance.now()
 
   /** Begins a new phase, and tells of the one before. */
   next(): { readonly phase: Phase } {
     const { latencies, entries } = this.current
     this.current = { latencies: [], entries: [] }
+    const { user, system } = process.cpuUsage(this.#cpu)
+    const load = (user + system) / 1000 / (performance.now() - this.#since)
+    this.#cpu = process.cpuUsage()
+    this.#since = performance.now()
     latencies.sort((a, b) => a - b)
     const at = (share: number) => latencies[Math.min(latencies.length - 1, Math.floor(latencies.length * share))] ?? Number.NaN
     const phase = {
@@ -178,7 +202,8 @@ class Stopwatches {
       p99: at(0.99),
       longest: at(1),
       longestEntry: Math.max(0, ...entries),
-      entries: entries.length
+      entries: entries.length,
+      load
     }
     return { phase }
   }
