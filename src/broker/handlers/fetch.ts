@@ -11,6 +11,7 @@ import type { WaitOutcome } from '../delayed-fetch.js'
 import { epochEnd, leaderEpochError } from '../leader-epoch-check.js'
 import type { FetchNode } from '../node.js'
 import type { Partition } from '../partition.js'
+import type { ClientMeter } from '../quotas/client-meter.js'
 import { newestVersion, type RequestContext } from '../request-context.js'
 import { eachPartitionOnce, type PartitionsOf } from './each-partition-once.js'
 
@@ -39,14 +40,30 @@ const fencedEpoch = errorNumber('FENCED_LEADER_EPOCH')
  * are lent by the log. A client that asks for a fetch session (KIP-227) then only tells and is told what has changed.
  */
 export function fetch(node: FetchNode, request: Request, context: RequestContext, signal?: AbortSignal): MaybePromise<Response> {
+  if (context.meter?.isMetering) return fetchMetered(node, request, context.meter, context, signal)
+  return fetchFor(node, request, context, signal)
+}
+
+/** What is more than a client may fetch at all is not even read. */
+function fetchMetered(
+  node: FetchNode,
+  request: Request,
+  meter: ClientMeter,
+  context: RequestContext,
+  signal?: AbortSignal
+): MaybePromise<Response> {
+  const { sessionId = 0, sessionEpoch = noSession, maxBytes = Number.POSITIVE_INFINITY } = request
+  const most = Math.min(maxBytes, meter.mostToFetch)
+  const bounded = most < maxBytes ? { ...request, maxBytes: most, minBytes: Math.min(request.minBytes, most) } : request
+  const answered = fetchFor(node, bounded, context, signal)
+  // A session is asked before it takes what is told for known.
+  if (sessionEpoch !== noSession || sessionId !== 0) return answered
+  return whenThere(answered, response => (mustBeEmpty(response, context) ? emptied(response, 0) : response))
+}
+
+function fetchFor(node: FetchNode, request: Request, context: RequestContext, signal?: AbortSignal): MaybePromise<Response> {
   const { sessionId = 0, sessionEpoch = noSession } = request
-  const most = context.meter?.isMetering && !isReplica(request) ? context.meter.mostToFetch : Number.POSITIVE_INFINITY
-  if (most < (request.maxBytes ?? Number.POSITIVE_INFINITY))
-    return fetch(node, { ...request, maxBytes: most, minBytes: Math.min(request.minBytes, most) }, context, signal)
-  if (sessionEpoch === noSession && sessionId === 0)
-    return whenThere(fetchAll(node, request, context, signal), response =>
-      mustBeEmpty(request, response, context) ? emptied(response, 0) : response
-    )
+  if (sessionEpoch === noSession && sessionId === 0) return fetchAll(node, request, context, signal)
   return sessionEpoch === newSession || sessionEpoch === noSession
     ? beginSession(node, request, context, signal)
     : goOnWithSession(node, request, context, signal)
@@ -100,7 +117,7 @@ async function beginSession(node: FetchNode, request: Request, context: RequestC
   const { sessionId = 0, sessionEpoch, topics } = request
   if (sessionId !== 0) fetchSessions.end(sessionId)
   const response = await fetchAll(node, request, context, signal)
-  if (mustBeEmpty(request, response, context)) return emptied(response, 0)
+  if (mustBeEmpty(response, context)) return emptied(response, 0)
   const session = sessionEpoch === newSession ? fetchSessions.begin(topics, namesById(topics, context)) : undefined
   if (!session) return response
   return { ...response, sessionId: session.id, responses: session.news(response.responses, true) }
@@ -124,7 +141,7 @@ async function goOnWithSession(node: FetchNode, request: Request, context: Reque
   }
   const { epoch } = session
   const response = await fetchAll(node, { ...request, topics: session.topics }, context, signal)
-  if (session.epoch === epoch && mustBeEmpty(request, response, context)) return emptied(response, sessionId)
+  if (session.epoch === epoch && mustBeEmpty(response, context)) return emptied(response, sessionId)
   if (session.epoch === epoch) return { ...response, sessionId, responses: session.news(response.responses, false) }
   // The client has gone on meanwhile, on another connection.
   releaseAll(response)
@@ -132,8 +149,8 @@ async function goOnWithSession(node: FetchNode, request: Request, context: Reque
 }
 
 /** Whether the client has fetched more than its quota, so that it has to wait for what it asked for. */
-function mustBeEmpty(request: Request, response: Response, { meter }: RequestContext): boolean {
-  return meter?.isMetering === true && !isReplica(request) && meter.mustFetchNothing(sizeOf(response))
+function mustBeEmpty(response: Response, { meter }: RequestContext): boolean {
+  return meter?.isMetering === true && meter.mustFetchNothing(sizeOf(response))
 }
 
 /** An answer that tells nothing: a session goes on as if it had not been asked. */

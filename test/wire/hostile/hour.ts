@@ -62,7 +62,9 @@ export interface HostileReport {
   readonly topics: readonly string[]
 }
 
-const news = topic('news', { key: string, value: string, partitions: 4 })
+/** It keeps little, so that memory does not grow with what honest clients send. */
+const configs = { 'retention.bytes': 1024 * 1024, 'segment.bytes': 1024 * 1024 }
+const news = topic('news', { key: string, value: string, partitions: 4, configs })
 
 /** Honest clients at a steady rate over two listeners, one of them with TLS; first among themselves, then beside strangers. */
 export async function runHostile(options: HostileOptions): Promise<HostileReport> {
