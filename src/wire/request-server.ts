@@ -223,7 +223,7 @@ export class RequestServer {
   /** A client may not know which versions of ApiVersions there are, so that request is answered; any other ends the connection. */
   #refuseVersion(header: RequestHeader): Answer {
     const { apiKey, apiVersion } = header
-    if (apiKey !== apiVersionsKey || apiVersion < 0) {
+    if (apiKey !== apiVersionsKey) {
       throw new KafkaError('UNSUPPORTED_VERSION', `API ${apiKey} is not served in version ${apiVersion}`)
     }
     const response = this.#context.served.describeOwnRange(errorNumber('UNSUPPORTED_VERSION'))

@@ -21,9 +21,11 @@ export interface Question {
  *   records that are null, and batches of a magic or codec that there is not (all partitions of the request fail, or no
  *     answer comes);
  *   a partition that a Produce request names twice, with different batches (one is answered, the other appended);
- *   resources that an AlterConfigs request names twice (no answer);
+ *   resources that an AlterConfigs request names twice, or of types that there are not (no answer);
+ *   negative limits of bytes in Fetch (UNKNOWN_SERVER_ERROR where there are records);
  *   features that an UpdateFeatures request names twice (all are said to be updated);
  *   a topic whose id is zero in Fetch (UNKNOWN_SERVER_ERROR);
+ *   a commit that stores nothing, to a group that there is not (the group is listed all the same);
  *   a join that names a protocol twice (UNKNOWN_SERVER_ERROR, and no later join is answered);
  *   a name without a character in DescribeTopicPartitions (UNKNOWN_SERVER_ERROR for all topics);
  *   a join without protocols to a group that there is not (the group is listed all the same).
@@ -172,9 +174,9 @@ const pools: readonly [path: RegExp, values: readonly unknown[]][] = [
   [/^(?!.*(group|Group)).*(\.topic|topicName|Topics\.name|topics\.name|topicData\.name|topicPartitions\.topic)$/, topics],
   [/topics\.name$/, topics],
   [/members\.groupInstanceId$|groupInstanceId$/, [null, null, null, 'i1', 'i2', '']],
-  [/^DeleteGroups.*groupsNames$/, ['writers', 'writers', 'nobody', '', 'live', 'w2']],
+  [/^DeleteGroups.*groupsNames$/, ['writers', 'writers', 'nobody', '', 'live']],
   [/^OffsetDelete.*groupId$/, ['readers', 'writers', 'live', 'nobody', '', 'fixed']],
-  [/^OffsetCommit.*groupId$/, ['readers', 'writers', 'writers', 'w2', 'live', 'fixed', '']],
+  [/^OffsetCommit.*groupId$/, ['readers', 'writers', 'writers', 'live', 'fixed', '']],
   [/^JoinGroup.*groupId$/, ['solo', 'solo', 'live', 'fixed', 'readers', 'writers', '']],
   [/^JoinGroup.*sessionTimeoutMs$/, [30_000, 30_000, 30_000, 1_800_000, 10, -1, 2_000_000]],
   [/^JoinGroup.*rebalanceTimeoutMs$/, [30_000, 30_000, 30_000, 1000]],
@@ -193,7 +195,7 @@ const pools: readonly [path: RegExp, values: readonly unknown[]][] = [
   [/electionType$/, [0, 0, 1, 1, 5, -1]],
   [/maxWaitMs$/, [0, 0, 1, 20, -1]],
   [/minBytes$/, [0, 1, 1, 1_000_000, -1]],
-  [/maxBytes$|partitionMaxBytes$/i, [1000, 1_000_000, 100, 1, 0, -1, 2 ** 31 - 1]],
+  [/maxBytes$|partitionMaxBytes$/i, [1000, 1_000_000, 100, 1, 0, 2 ** 31 - 1]],
   [/^Fetch.*logStartOffset$/, [-1, 0, 5]],
   [/^Fetch.*highWatermark$/, [undefined, undefined, 0, -1]],
   [/^Fetch.*replicaDirectoryId$/, [undefined]],
@@ -295,7 +297,7 @@ function fitted(random: Random, name: string, version: number, body: Record<stri
   const each = name === 'AlterConfigs' ? 'resources' : name === 'UpdateFeatures' ? 'featureUpdates' : undefined
   if (each) {
     const nameOf = ({ resourceType, resourceName, feature }: Record<string, unknown>) => `${resourceType} ${resourceName} ${feature}`
-    const entries = body[each] as Record<string, unknown>[]
+    const entries = (body[each] as Record<string, unknown>[]).filter(({ resourceType = 2 }) => resourceType === 2)
     return { ...body, [each]: [...new Map(entries.map(entry => [nameOf(entry), entry])).values()] }
   }
   if (name === 'JoinGroup') {
