@@ -80,6 +80,7 @@ class Simulation {
     for (let i = 0; i < lives; i++) end = await this.#live(end)
     await this.#live(end, true)
     if (this.#chance(0.4)) await this.#flipBit()
+    else if (this.#chance(0.3)) await this.#putStray()
     this.#tally.faults = this.#disk.faultsMet
     this.#tally.records = this.#model.sent.size
     return this.#tally
@@ -159,6 +160,36 @@ class Simulation {
         else {
           const expected = { onlyDurable: true, isComplete: true, isClean: false }
           checkPartition(place, topic.partitions[partition], topic, this.#model.sent, log, await this.#readAll(log), expected)
+        }
+      }
+    }
+    await this.#end(life, 'close', true)
+  }
+
+  /** At last an empty segment lies in a partition, with a name that no log comes to. The partition goes on as before, or is stopped, which is told. */
+  async #putStray(): Promise<void> {
+    const places = this.#model.presentTopics.flatMap(({ name, partitions }) => partitions.map((_, index) => `${name}-${index}`))
+    if (places.length === 0) return
+    const place = places[randomInteger(this.#random, places.length)]
+    const isClean = this.#chance(0.5)
+    const name = `${place}/${this.#chance(0.5) ? '00009000000000000000' : '09999999999999999999'}.log`
+    this.#note(`${name} appears, ${isClean ? 'after the end' : 'as after a crash'}`)
+    const storage = this.#disk.mount()
+    await this.#settled(Promise.resolve(storage.open(name)).then(file => file.close()))
+    if (!isClean) await this.#settled(Promise.resolve(storage.remove('.kafka_cleanshutdown')))
+    await this.#settled(Promise.resolve(storage.close()))
+    const life = await this.#open(false)
+    for (const [name, { partitions }] of life.cluster.topics) {
+      const topic = this.#model.topics.get(name)
+      for (const { log, partition } of topic ? partitions : []) {
+        const model = (topic as TopicModel).partitions[partition]
+        if (log.failure) {
+          if (`${name}-${partition}` !== place) throw new Violation(`${name}-${partition} is stopped by what lies in ${place}`)
+          await this.#readDamaged(place, log)
+        } else {
+          const expected = { onlyDurable: true, isComplete: true, isClean: false }
+          checkPartition(`${name}-${partition}`, model, topic as TopicModel, this.#model.sent, log, await this.#readAll(log), expected)
+          if (log.logEndOffset > 1_000_000) throw new Violation(`${place} ends at ${log.logEndOffset}`)
         }
       }
     }
