@@ -185,7 +185,7 @@ export class LocalBroker implements Node {
     const memory = new Memory(this.memoryShares, parts.storage, this.topics)
     parts.readers.groups = this.groups
     this.backlog = new Backlog(parts.clock, parts.readers, memory)
-    this.producerIds = new ProducerIds(this)
+    this.producerIds = new ProducerIds(this, () => (parts.storage.durable ? parts.metadataLog.sync() : undefined))
     const transactionOptions = transactionOptionsOf(parts.configs, this.topics.get(transactionStateTopic))
     this.transactions = new TransactionCoordinator({
       clock: parts.clock,

@@ -12,8 +12,12 @@ export class ProducerIds {
   #end = 0
   #taking: Promise<void> | undefined
 
-  constructor(node: ControllerNode) {
+  readonly #makeLast: () => Promise<void> | undefined
+
+  /** `makeLast` makes what was decided survive a power cut. */
+  constructor(node: ControllerNode, makeLast: () => Promise<void> | undefined) {
     this.#node = node
+    this.#makeLast = makeLast
   }
 
   next(): MaybePromise<number> {
@@ -37,6 +41,8 @@ export class ProducerIds {
       const first = metadata.nextProducerId
       return { response: first, records: [{ type: 'producerIds', brokerId: nodeId, brokerEpoch: -1, nextProducerId: first + blockSize }] }
     })
+    // Logs may survive a power cut that takes the record: another producer with an id of theirs would be taken for theirs, and its batches for repeated ones.
+    await this.#makeLast()
     this.#next = start
     this.#end = start + blockSize
   }
