@@ -39,8 +39,13 @@ export const exceptions: readonly Exception[] = [
   },
   {
     path: /^Produce\..*logStartOffset$/,
-    values: /^-1, \d+$/,
-    reason: 'For some refused batches Kafka does not tell where the log starts'
+    values: /^(-1, \d+|\d+, -1)$/,
+    reason: 'Where a batch is refused, one of the two may leave out where the log starts'
+  },
+  {
+    path: /^Produce\..*errorCode$/,
+    values: /^-1, 2$/,
+    reason: 'Kafka fails on compressed records that are damaged (UNKNOWN_SERVER_ERROR), we call the batch corrupt'
   },
   {
     path: /^CreateTopics\.topics\.topicId$/,

@@ -107,8 +107,10 @@ export class Side implements Disposable {
 
   /** A member that has joined gets its assignment, or leaves where the group has none otherwise: nobody has to wait for it. */
   async #finishJoin(groupId: string, { errorCode, memberId, generationId = -1 }: ResponseOf<typeof JoinGroup>): Promise<void> {
-    if (errorCode !== 0) return
-    if (groupId === 'live' || groupId === 'fixed') return this.#assign(groupId, memberId, generationId)
+    // A member that has only got its id holds up the others until its time is over.
+    if (errorCode !== 0 && errorCode !== memberIdRequired) return
+    const stays = groupId === 'live' || groupId === 'fixed'
+    if (errorCode === 0 && stays) return this.#assign(groupId, memberId, generationId)
     await this.request(LeaveGroup, 3, { groupId, members: [{ memberId, groupInstanceId: null }] } as never)
   }
 
