@@ -6,6 +6,8 @@ import { CreatePartitions } from '../../src/protocol/messages/create-partitions.
 import { CreateTopics } from '../../src/protocol/messages/create-topics.js'
 import { DeleteTopics } from '../../src/protocol/messages/delete-topics.js'
 import { DescribeCluster } from '../../src/protocol/messages/describe-cluster.js'
+import { DescribeTopicPartitions } from '../../src/protocol/messages/describe-topic-partitions.js'
+import { ListConfigResources } from '../../src/protocol/messages/list-config-resources.js'
 import { Metadata } from '../../src/protocol/messages/metadata.js'
 import { batch, createInternalTopic, createTopic, fetch, openNode, produce, withError } from './helpers.js'
 
@@ -22,6 +24,26 @@ async function metadata(client: Broker, names: readonly string[] | null, allowAu
   const topics = names?.map(name => ({ topicId: zeroUuid, name })) ?? null
   return (await client.request(Metadata, { topics, allowAutoTopicCreation })).topics.map(withError)
 }
+
+describe('a topic that is being deleted', () => {
+  it('is left out of what lists topics', async () => {
+    const { client } = await openNode()
+    const names = ['a', 'b', 'c']
+    await create(client, ...names.map(name => wanted(name, { numPartitions: 3 })))
+    let isDeleted = false
+    const deleted = client.request(DeleteTopics, { topics: names.map(name => ({ name, topicId: zeroUuid })), timeoutMs: 1000 })
+    const settled = Promise.resolve(deleted).then(() => (isDeleted = true))
+    while (!isDeleted) {
+      for (const { error } of await metadata(client, null)) expect(error).toBe('NONE')
+      const { topics } = await client.request(DescribeTopicPartitions, { topics: [] })
+      expect(topics.map(withError).filter(({ error }) => error !== 'NONE')).toEqual([])
+      const listed = await client.request(ListConfigResources, { resourceTypes: [2] })
+      expect(listed.configResources.length).toBeLessThanOrEqual(topics.length)
+    }
+    await settled
+    expect(await metadata(client, null)).toEqual([])
+  })
+})
 
 describe('CreateTopics', () => {
   it('creates topics with ids, partitions and configs, ready for use when it answers', async () => {

@@ -5,6 +5,7 @@ import type { RequestOf, ResponseOf } from '../../protocol/message.js'
 import type { DescribeTopicPartitions } from '../../protocol/messages/describe-topic-partitions.js'
 import { allTopicOperations } from '../authorized-operations.js'
 import type { ControllerNode, TopicNode } from '../node.js'
+import { servedTopic, servedTopics } from '../served-topics.js'
 
 type Request = RequestOf<typeof DescribeTopicPartitions>
 type Response = ResponseOf<typeof DescribeTopicPartitions>
@@ -17,14 +18,14 @@ export function describeTopicPartitions(node: TopicNode & ControllerNode, reques
   const { topics: asked, responsePartitionLimit = mostPartitions, cursor = null } = request
   const isCursorAsked = asked.length === 0 || asked.some(({ name }) => name === cursor?.topicName)
   if (cursor && (cursor.partitionIndex < 0 || !isCursorAsked)) return { topics: asked.map(({ name }) => refused(name)), nextCursor: null }
-  const names = [...new Set(asked.length > 0 ? asked.map(({ name }) => name) : node.topics.keys())].sort()
+  const names = [...new Set(asked.length > 0 ? asked.map(({ name }) => name) : servedTopics(node).map(({ name }) => name))].sort()
   const topics: Response['topics'] = []
   let room = Math.max(1, Math.min(mostPartitions, responsePartitionLimit))
   for (const name of names) {
     if (cursor && name < cursor.topicName) continue
     const from = cursor?.topicName === name ? cursor.partitionIndex : 0
     if (room === 0) return { topics, nextCursor: { topicName: name, partitionIndex: from } }
-    const state = node.topics.has(name) ? node.metadata.topics.get(name) : undefined
+    const state = servedTopic(node, name)
     if (!state) {
       topics.push(missing(name))
       continue

@@ -4,6 +4,7 @@ import type { RequestOf, ResponseOf } from '../../protocol/message.js'
 import type { ListConfigResources } from '../../protocol/messages/list-config-resources.js'
 import type { ControllerNode, TopicNode } from '../node.js'
 import type { RequestContext } from '../request-context.js'
+import { servedTopics } from '../served-topics.js'
 
 type Request = RequestOf<typeof ListConfigResources>
 type Response = ResponseOf<typeof ListConfigResources>
@@ -27,7 +28,7 @@ export function listConfigResources(
 function namesOf(node: TopicNode & ControllerNode, type: number): readonly string[] {
   switch (type) {
     case resourceType.topic:
-      return [...node.topics.keys()]
+      return servedTopics(node).map(({ name }) => name)
     case resourceType.broker:
     case resourceType.brokerLogger:
       return [String(node.nodeId)]

@@ -1,6 +1,6 @@
 import type { MaybePromise } from '../../common/deferred.js'
 import { zeroUuid } from '../../common/uuid.js'
-import { errorNumber } from '../../errors.js'
+import { errorNumber, KafkaError } from '../../errors.js'
 import type { TopicState } from '../../metadata/cluster-metadata.js'
 import { createTopics } from '../../metadata/create-topics.js'
 import { isInternalTopic, topicNameProblem } from '../../metadata/topic-name.js'
@@ -9,6 +9,7 @@ import type { Metadata } from '../../protocol/messages/metadata.js'
 import { allClusterOperations, allTopicOperations, operationsNotAsked } from '../authorized-operations.js'
 import type { Node } from '../node.js'
 import { newestVersion, type RequestContext } from '../request-context.js'
+import { servedTopic, servedTopics } from '../served-topics.js'
 
 type Request = RequestOf<typeof Metadata>
 type Response = ResponseOf<typeof Metadata>
@@ -20,8 +21,10 @@ export const firstVersionWithIds = 12
 
 /** Tells which topics there are and who leads their partitions. A topic that is asked for by name comes into being where that is allowed. */
 export function metadata(node: Node, request: Request, context: RequestContext): MaybePromise<Response> {
-  const isById = ({ name, topicId = zeroUuid }: Wanted) => name === null || topicId !== zeroUuid
-  if (context.apiVersion < firstVersionWithIds && request.topics?.some(isById)) return refused(node, request.topics)
+  if (context.apiVersion < firstVersionWithIds && request.topics?.some(({ name }) => name === null))
+    throw new KafkaError('INVALID_REQUEST', `Metadata by topic id is not known before version ${firstVersionWithIds}`)
+  if (context.apiVersion < firstVersionWithIds && request.topics?.some(({ topicId = zeroUuid }) => topicId !== zeroUuid))
+    return refused(node, request.topics)
   const missing = topicsToCreate(node, request, context)
   if (missing.length === 0) return answer(node, request, context, new Map())
   return create(node, missing, context).then(failures => answer(node, request, context, failures))
@@ -51,7 +54,7 @@ function answer(node: Node, request: Request, context: RequestContext, failures:
     controllerId: node.nodeId,
     clusterAuthorizedOperations: includeClusterAuthorizedOperations ? allClusterOperations : operationsNotAsked,
     topics: wantsAll
-      ? [...node.topics.keys()].map(name => described(node.metadata.topics.get(name) as TopicState, operations))
+      ? servedTopics(node).map(state => described(state, operations))
       : eachTopicOnce(topics, context.apiVersion).map(wanted => topicAsked(node, wanted, failures, operations))
   }
 }
@@ -76,7 +79,7 @@ function refused({ clusterId }: Node, topics: readonly Wanted[]): Response {
     brokers: [],
     clusterId,
     controllerId: -1,
-    topics: topics.map(({ name, topicId = zeroUuid }) => ({ errorCode, name: name ?? '', topicId, isInternal: false, partitions: [] }))
+    topics: topics.map(({ name, topicId = zeroUuid }) => ({ errorCode, name, topicId, isInternal: false, partitions: [] }))
   }
 }
 
@@ -88,12 +91,12 @@ function topicAsked(
 ): TopicResponse {
   if (name === null) {
     const topic = node.findTopic('', topicId)
-    const state = topic && node.metadata.topics.get(topic.name)
+    const state = topic && servedTopic(node, topic.name)
     return state ? described(state, operations) : missing(null, errorNumber('UNKNOWN_TOPIC_ID'), topicId)
   }
   const absent = (errorCode: number) => ({ ...missing(name, errorCode), topicAuthorizedOperations: operations })
   if (topicNameProblem(name)) return absent(errorNumber('INVALID_TOPIC_EXCEPTION'))
-  const state = node.topics.has(name) ? node.metadata.topics.get(name) : undefined
+  const state = servedTopic(node, name)
   if (state) return described(state, operations)
   const failure = failures.get(name)
   // Created meanwhile, or to be created when the client may create something again: it asks again.
