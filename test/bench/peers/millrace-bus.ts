@@ -1,18 +1,18 @@
 import type { Bus, BusRun } from '../bus-run.js'
 import type { Inbox, Message } from '../messages.js'
-import { bytes, Cluster, type Consumer, type Producer, string, type TypedTopic, topic } from './millrace.js'
+import { bytes, Cluster, type Consumer, type Producer, type ProducerOptions, string, type TypedTopic, topic } from './millrace.js'
 
 type TextTopic = TypedTopic<string, string>
 type Send = (producer: Producer, target: TextTopic, messages: readonly Message[], count: number) => Promise<void>
 type Read = (consumer: Consumer<TextTopic>, inbox: Inbox) => Promise<void>
 
 /** A cluster in memory, one partition, and a consumer group for every subscriber. */
-export function millraceBus(send: Send, read: Read, value: 'text' | 'bytes' = 'text'): Bus {
+export function millraceBus(send: Send, read: Read, value: 'text' | 'bytes' = 'text', options: ProducerOptions = {}): Bus {
   return async ({ messages, count, inboxes }: BusRun) => {
     const target = topic('bus', { key: string, value: value === 'text' ? string : (bytes as unknown as typeof string), partitions: 1 })
     const cluster = await Cluster.open()
     await cluster.admin().createTopics([target])
-    const producer = cluster.producer()
+    const producer = cluster.producer(options)
     const consumers = inboxes.map((_, index) =>
       cluster.consumer({ groupId: `subscriber-${index}`, topics: [target], autoOffsetReset: 'earliest' })
     )

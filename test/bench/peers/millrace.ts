@@ -6,7 +6,7 @@ import type * as Library from 'millrace'
 import type * as FileModule from 'millrace/file'
 import type * as WireModule from 'millrace/wire'
 
-export type { Consumer, Producer, TypedTopic } from 'millrace'
+export type { Consumer, Producer, ProducerOptions, TypedTopic } from 'millrace'
 
 export const home = process.env.MILLRACE_LIBRARY
   ? pathToFileURL(`${process.env.MILLRACE_LIBRARY}/`)

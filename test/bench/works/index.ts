@@ -5,6 +5,7 @@ export const works: Readonly<Record<string, () => Promise<Work>>> = {
   bus: async () => (await import('./bus.js')).bus,
   'bus-1k': async () => (await import('./bus.js')).bus1k,
   'bus-shared': async () => (await import('./bus-shared.js')).busShared,
+  idempotence: async () => (await import('./idempotence.js')).idempotence,
   'fan-out': async () => (await import('./fan-out.js')).fanOut,
   'slow-reader': async () => (await import('./slow-reader.js')).slowReader,
   host: async () => (await import('./host.js')).host,
