@@ -86,7 +86,7 @@ export class LogHistory {
 
   /** Keeps the producers as they are at the end of the log, so that the next cut there need not read the batches again. */
   remember(endOffset: number): void {
-    const producers = Array.from(this.producers.entries, entry => ({ ...entry, batches: [...entry.batches] }))
+    const producers = Array.from(this.producers.entries, entry => ({ ...entry, batches: entry.batches.map(batch => ({ ...batch })) }))
     this.#remembered = { offset: endOffset, producers }
   }
 

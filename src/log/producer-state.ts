@@ -33,7 +33,7 @@ export interface ProducedBatch {
 export interface ProducerEntry {
   readonly producerId: number
   readonly epoch: number
-  /** The last batches, oldest first; none when only a marker of a transaction was written. */
+  /** The last batches, oldest first; none when only a marker of a transaction was written. They change with the next append. */
   readonly batches: readonly ProducedBatch[]
   readonly lastTimestamp: number
   /** The epoch of the coordinator that wrote its last marker; -1 where there was none. */
@@ -42,9 +42,11 @@ export interface ProducerEntry {
   readonly transactionStart: number
 }
 
+type MutableBatch = { -readonly [field in keyof ProducedBatch]: ProducedBatch[field] }
+
 interface MutableEntry extends ProducerEntry {
   epoch: number
-  batches: ProducedBatch[]
+  batches: MutableBatch[]
   lastTimestamp: number
   coordinatorEpoch: number
   transactionStart: number
@@ -154,8 +156,7 @@ export class ProducerState {
     const lastSequence = baseSequence === noSequence ? noSequence : sequenceAfter(baseSequence, offsetDelta)
     const baseOffset = baseOffsetAt(bytes, position)
     const lastOffset = baseOffset + offsetDelta
-    entry.batches.push({ baseSequence, lastSequence, baseOffset, lastOffset, timestamp })
-    if (entry.batches.length > rememberedBatches) entry.batches.shift()
+    remember(entry.batches, baseSequence, lastSequence, baseOffset, lastOffset, timestamp)
     if (attributes & attribute.transactional && entry.transactionStart < 0) {
       entry.transactionStart = baseOffset
       this.#open.add(entry)
@@ -184,7 +185,7 @@ export class ProducerState {
     const known = this.#entries.get(entry.producerId)
     if (known) this.#open.delete(known)
     else this.#room.take(this)
-    const restored = { ...entry, batches: [...entry.batches], lastUsed: entry.lastTimestamp }
+    const restored = { ...entry, batches: entry.batches.map(batch => ({ ...batch })), lastUsed: entry.lastTimestamp }
     this.#entries.set(entry.producerId, restored)
     if (restored.transactionStart >= 0) this.#open.add(restored)
   }
@@ -227,6 +228,29 @@ export class ProducerState {
     this.#room.give(this, size)
     this.#open.clear()
   }
+}
+
+/** Adds a batch; where there are enough, the oldest becomes it, so that an append leaves nothing behind. */
+function remember(
+  batches: MutableBatch[],
+  baseSequence: number,
+  lastSequence: number,
+  baseOffset: number,
+  lastOffset: number,
+  timestamp: number
+): void {
+  if (batches.length < rememberedBatches) {
+    batches.push({ baseSequence, lastSequence, baseOffset, lastOffset, timestamp })
+    return
+  }
+  const batch = batches[0]
+  for (let i = 1; i < rememberedBatches; i++) batches[i - 1] = batches[i]
+  batches[rememberedBatches - 1] = batch
+  batch.baseSequence = baseSequence
+  batch.lastSequence = lastSequence
+  batch.baseOffset = baseOffset
+  batch.lastOffset = lastOffset
+  batch.timestamp = timestamp
 }
 
 function lastOffsetOf({ batches }: ProducerEntry): number {

@@ -147,7 +147,7 @@ export class PartitionQueue {
     if (this.#sequences && this.#inFlight.length === 0 && (this.#sequences.mustRestart || this.#sequences.isInDoubt))
       this.#restartBefore(batch, this.#sequences)
     let isFirst = true
-    for (const { order } of this.#inFlight) if (order < batch.order) isFirst = false
+    for (let i = 0; i < this.#inFlight.length; i++) if (this.#inFlight[i].order < batch.order) isFirst = false
     this.#inFlight.push(batch)
     batch.tried(isFirst)
     return batch
@@ -242,7 +242,7 @@ export class PartitionQueue {
     this.#lastError = undefined
     this.#isHeld = false
     // One that is to be sent again keeps the time that it waits for.
-    if (!this.#closed[0]?.isNumbered) this.#retryAt = 0
+    if (this.#closed.length === 0 || !this.#closed[0].isNumbered) this.#retryAt = 0
     if (!batch.isNumbered) return
     if (isLate) this.#sequences?.doubt(batch)
     else this.#sequences?.written(batch)
