@@ -1,6 +1,6 @@
 import type { MaybePromise } from '../../common/deferred.js'
 import { zeroUuid } from '../../common/uuid.js'
-import { errorNumber, KafkaError } from '../../errors.js'
+import { errorNumber } from '../../errors.js'
 import type { TopicState } from '../../metadata/cluster-metadata.js'
 import { createTopics } from '../../metadata/create-topics.js'
 import { isInternalTopic, topicNameProblem } from '../../metadata/topic-name.js'
@@ -21,10 +21,8 @@ export const firstVersionWithIds = 12
 
 /** Tells which topics there are and who leads their partitions. A topic that is asked for by name comes into being where that is allowed. */
 export function metadata(node: Node, request: Request, context: RequestContext): MaybePromise<Response> {
-  if (context.apiVersion < firstVersionWithIds && request.topics?.some(({ name }) => name === null))
-    throw new KafkaError('INVALID_REQUEST', `Metadata by topic id is not known before version ${firstVersionWithIds}`)
-  if (context.apiVersion < firstVersionWithIds && request.topics?.some(({ topicId = zeroUuid }) => topicId !== zeroUuid))
-    return refused(node, request.topics)
+  const isById = ({ name, topicId = zeroUuid }: Wanted) => name === null || topicId !== zeroUuid
+  if (context.apiVersion < firstVersionWithIds && request.topics?.some(isById)) return refused(node, request.topics)
   const missing = topicsToCreate(node, request, context)
   if (missing.length === 0) return answer(node, request, context, new Map())
   return create(node, missing, context).then(failures => answer(node, request, context, failures))
@@ -79,7 +77,7 @@ function refused({ clusterId }: Node, topics: readonly Wanted[]): Response {
     brokers: [],
     clusterId,
     controllerId: -1,
-    topics: topics.map(({ name, topicId = zeroUuid }) => ({ errorCode, name, topicId, isInternal: false, partitions: [] }))
+    topics: topics.map(({ name, topicId = zeroUuid }) => ({ errorCode, name: name ?? '', topicId, isInternal: false, partitions: [] }))
   }
 }
 
