@@ -15,6 +15,7 @@ export type {
 export type { AlterConfigsOptions, ConfigChanges, ConfigEntry, ConfigResource, ConfigSource } from './admin/configs.js'
 export type { GroupOffset, ResetOffsetsOptions } from './admin/group-offsets.js'
 export type { GroupDescription, GroupListing, GroupState, ListGroupsOptions, MemberDescription } from './admin/groups.js'
+export type { KeyOffset, LastOffsetsOptions } from './admin/key-offsets.js'
 export type { TopicPartitions } from './admin/member-assignment.js'
 export type { ListedOffset, ListOffsetsOptions, OffsetSpec, RecordsBefore } from './admin/partition-offsets.js'
 export type {
@@ -74,6 +75,7 @@ export type { AppendCondition, AppendInfo, AppendOptions, LogOpenOptions, ReadOp
 export type { RecoveryReport } from './log/recovery.js'
 export type { TimestampedOffset } from './log/timestamp-lookup.js'
 export type { ConfigValues } from './metadata/broker-configs.js'
+export type { SendConditions } from './producer/conditional/conditions.js'
 export type { ProducerOptions } from './producer/options.js'
 export type { Partitioner, PartitionerContext } from './producer/partitioner.js'
 // Producing

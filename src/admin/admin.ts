@@ -7,6 +7,7 @@ import { guardedRandom, type Random } from '../common/random.js'
 import { KafkaError } from '../errors.js'
 import type { Brokers } from '../protocol/broker.js'
 import { DescribeCluster } from '../protocol/messages/describe-cluster.js'
+import { type AnyTopic, expectTopic, type KeyOf, type SendableOf } from '../record/topic.js'
 import * as acls from './acls.js'
 import { AdminContext } from './admin-context.js'
 import type { AdminCallOptions, AdminOptions } from './admin-options.js'
@@ -14,6 +15,7 @@ import * as quotas from './client-quotas.js'
 import * as configs from './configs.js'
 import * as groupOffsets from './group-offsets.js'
 import * as groups from './groups.js'
+import * as keyOffsets from './key-offsets.js'
 import * as offsets from './partition-offsets.js'
 import * as topics from './topics.js'
 
@@ -198,6 +200,22 @@ export class Admin {
       wanted.map(({ topic, partition }) => ({ topic, partition, spec: at })),
       options
     )
+  }
+
+  /**
+   * Finds the offset of the last record of each key, in a topic with `keyIndex`: what a conditional `send` relies on (`ifKeyAt`), without a look at the
+   * records. Records of transactions that are not committed do not count. Raises INVALID_CONFIG where the topic keeps no index, and UNSUPPORTED_VERSION from a
+   * cluster that is not of this library.
+   */
+  async lastOffsets<const T extends AnyTopic | string>(
+    topic: T,
+    keys: readonly SendableOf<KeyOf<T>>[],
+    options: keyOffsets.LastOffsetsOptions = {}
+  ): Promise<keyOffsets.KeyOffset<SendableOf<KeyOf<T>>>[]> {
+    expectCallOptions('lastOffsets', options, { partition: (name, value) => expectInteger(name, value, 0) })
+    expectTopic('topic', topic, 'serialize')
+    expectList('keys', keys, 'keys')
+    return keyOffsets.lastOffsets(this.#context, topic, keys, options)
   }
 
   /** Deletes all records before an offset of each partition; returns where the logs start now. Raises OFFSET_OUT_OF_RANGE. */

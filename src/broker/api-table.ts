@@ -7,6 +7,7 @@ import { AlterPartitionReassignments } from '../protocol/messages/alter-partitio
 import { AlterReplicaLogDirs } from '../protocol/messages/alter-replica-log-dirs.js'
 import { AlterUserScramCredentials } from '../protocol/messages/alter-user-scram-credentials.js'
 import { ApiVersions } from '../protocol/messages/api-versions.js'
+import { ConditionalAppend } from '../protocol/messages/conditional-append.js'
 import { CreateAcls } from '../protocol/messages/create-acls.js'
 import { CreatePartitions } from '../protocol/messages/create-partitions.js'
 import { CreateTopics } from '../protocol/messages/create-topics.js'
@@ -36,6 +37,7 @@ import { JoinGroup } from '../protocol/messages/join-group.js'
 import { LeaveGroup } from '../protocol/messages/leave-group.js'
 import { ListConfigResources } from '../protocol/messages/list-config-resources.js'
 import { ListGroups } from '../protocol/messages/list-groups.js'
+import { ListKeyOffsets } from '../protocol/messages/list-key-offsets.js'
 import { ListOffsets } from '../protocol/messages/list-offsets.js'
 import { ListPartitionReassignments } from '../protocol/messages/list-partition-reassignments.js'
 import { ListTransactions } from '../protocol/messages/list-transactions.js'
@@ -58,6 +60,7 @@ import { alterPartitionReassignments } from './handlers/alter-partition-reassign
 import { alterReplicaLogDirs } from './handlers/alter-replica-log-dirs.js'
 import { alterUserScramCredentials } from './handlers/alter-user-scram-credentials.js'
 import { apiVersions } from './handlers/api-versions.js'
+import { conditionalAppend } from './handlers/conditional-append.js'
 import { createAcls } from './handlers/create-acls.js'
 import { createPartitions } from './handlers/create-partitions.js'
 import { createTopics } from './handlers/create-topics.js'
@@ -87,6 +90,7 @@ import { joinGroup } from './handlers/join-group.js'
 import { leaveGroup } from './handlers/leave-group.js'
 import { listConfigResources } from './handlers/list-config-resources.js'
 import { listGroups } from './handlers/list-groups.js'
+import { listKeyOffsets } from './handlers/list-key-offsets.js'
 import { listOffsets } from './handlers/list-offsets.js'
 import { listPartitionReassignments } from './handlers/list-partition-reassignments.js'
 import { listTransactions } from './handlers/list-transactions.js'
@@ -103,10 +107,16 @@ import { writeTxnMarkers } from './handlers/write-txn-markers.js'
 
 // biome-ignore lint/suspicious/noExplicitAny: the table holds handlers of all kinds; `serve` made sure that each fits its API
 const handlers: (Handler<any> | undefined)[] = []
+/** Those with numbers beyond Kafka's: in the array above they would make it slow. */
+// biome-ignore lint/suspicious/noExplicitAny: as above
+const ownHandlers = new Map<number, Handler<any>>()
 const served: Api[] = []
 
+const firstOwnKey = 10_000
+
 function serve<A extends Api>(api: A, handler: Handler<A>): void {
-  handlers[api.key] = handler
+  if (api.key < firstOwnKey) handlers[api.key] = handler
+  else ownHandlers.set(api.key, handler)
   served.push(api)
 }
 
@@ -159,11 +169,13 @@ serve(DescribeQuorum, describeQuorum)
 serve(ElectLeaders, electLeaders)
 serve(ListPartitionReassignments, listPartitionReassignments)
 serve(UpdateFeatures, updateFeatures)
+serve(ConditionalAppend, conditionalAppend)
+serve(ListKeyOffsets, listKeyOffsets)
 serve(ApiVersions, apiVersions(served))
 
 /** Who answers an API on a node; undefined for one that it does not serve. */
 export function handlerOf<A extends Api>(api: A): Handler<A> | undefined {
-  return handlers[api.key]
+  return api.key < firstOwnKey ? handlers[api.key] : ownHandlers.get(api.key)
 }
 
 /** What a node serves. */

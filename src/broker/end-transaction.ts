@@ -2,7 +2,7 @@ import type { MaybePromise } from '../common/deferred.js'
 import { KafkaError } from '../errors.js'
 import type { AppendInfo } from '../log/log-types.js'
 import { type TransactionMarker, transactionMarkerBatch } from '../record/control-record.js'
-import type { Partition } from './partition.js'
+import { appendToPartition, type Partition } from './partition.js'
 
 /**
  * Writes the marker that ends the transaction of a producer in a partition. From version 2 of transactions on (KIP-890) the marker has a later epoch than
@@ -11,7 +11,7 @@ import type { Partition } from './partition.js'
  */
 export function endTransaction(partition: Partition, marker: TransactionMarker, transactionVersion: number): MaybePromise<AppendInfo> {
   expectEnds(partition, marker, transactionVersion)
-  return partition.append(transactionMarkerBatch(marker), 'coordinator')
+  return appendToPartition(partition, transactionMarkerBatch(marker), 'coordinator')
 }
 
 /** Raises what `endTransaction` raises where a marker is too old. */

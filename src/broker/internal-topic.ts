@@ -3,7 +3,7 @@ import { KafkaError } from '../errors.js'
 import type { Log } from '../log/log.js'
 import { createTopics } from '../metadata/create-topics.js'
 import type { Node } from './node.js'
-import type { Partition } from './partition.js'
+import { appendToPartition, type Partition } from './partition.js'
 import { StateHost, type StateLog } from './state-host.js'
 import type { Topic } from './topic.js'
 
@@ -85,7 +85,7 @@ function stateLogOf(partition: Partition): StateLog {
     get logEndOffset() {
       return partition.logEndOffset
     },
-    append: (batch, { origin }) => partition.append(batch, origin),
+    append: (batch, { origin }) => appendToPartition(partition, batch, origin),
     read: (offset, maxBytes, options) => partition.log.read(offset, maxBytes, options),
     deleteRecordsBefore: offset => partition.log.deleteRecordsBefore(offset)
   }

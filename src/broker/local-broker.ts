@@ -29,6 +29,7 @@ import { groupOffsetsTopic, transactionStateTopic } from '../metadata/topic-name
 import { anonymous, type ClientAccess } from '../protocol/access.js'
 import { tellFate } from '../protocol/broker.js'
 import type { Api, RequestOf, ResponseOf } from '../protocol/message.js'
+import { ConditionalAppend } from '../protocol/messages/conditional-append.js'
 import { Fetch } from '../protocol/messages/fetch.js'
 import { Produce } from '../protocol/messages/produce.js'
 import type { MeteredBroker } from '../protocol/quotas.js'
@@ -508,7 +509,7 @@ export class LocalBroker implements Node {
     const handle = handlerOf(api)
     if (!handle) return Promise.reject(new KafkaError('UNSUPPORTED_VERSION', `This broker does not serve ${api.name}`))
     // Those who produce and fetch see to it themselves, where it costs less.
-    const seesToItself = api.key === Produce.key || api.key === Fetch.key
+    const seesToItself = api.key === Produce.key || api.key === Fetch.key || api.key === ConditionalAppend.key
     const turn = seesToItself ? undefined : this.#turns.yieldWhenOver()
     if (turn) return turn.then(() => this.#request(api, body, context, signal))
     let response: MaybePromise<ResponseOf<A>>

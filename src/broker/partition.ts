@@ -3,8 +3,8 @@ import { isPromise, type MaybePromise } from '../common/deferred.js'
 import { expectBytes } from '../common/options.js'
 import { KafkaError } from '../errors.js'
 import type { AppendOrigin } from '../log/batch-validation.js'
-import type { Log } from '../log/log.js'
-import type { AppendInfo } from '../log/log-types.js'
+import { appendAsOwner, type Log } from '../log/log.js'
+import type { AppendCondition, AppendInfo } from '../log/log-types.js'
 import type { PartitionState } from '../metadata/cluster-metadata.js'
 import { field, isTransactional, producerIdAt } from '../record/batch-header.js'
 import type { PartitionBacklog } from './backlog/partition-backlog.js'
@@ -16,6 +16,20 @@ export interface AppendListener {
   appended(bytes: number, stableBytes: number): void
   ended(): void
 }
+
+/**
+ * Adds one batch as the leader: offsets and leader epoch are stamped, the high watermark moves on, and waiting fetches wake. Throws or rejects
+ * with a `KafkaError` when the batch is refused. The bytes are borrowed until it returns. For the node alone: clients come through the waist.
+ *
+ * It asks for no room: what groups store and the markers of transactions come this way, and readers could never make room if those were held. Batches of
+ * producers come through Produce, where the backlog quota of the topic decides.
+ */
+export let appendToPartition: (
+  partition: Partition,
+  batch: Uint8Array,
+  origin?: AppendOrigin,
+  condition?: AppendCondition
+) => MaybePromise<AppendInfo>
 
 /** One partition of a topic on this node: its log, who leads it, and who waits for it to grow. */
 export class Partition {
@@ -33,6 +47,10 @@ export class Partition {
   #stableUpTo = 0
   #state: PartitionState
   #isDeleted = false
+
+  static {
+    appendToPartition = (partition, batch, origin = 'client', condition = undefined) => partition.#append(batch, origin, condition)
+  }
 
   constructor(topic: string, state: PartitionState, log: Log, backlog: PartitionBacklog, isInTransaction: IsInTransaction = () => false) {
     this.topic = topic
@@ -92,21 +110,18 @@ export class Partition {
     return this.#isDeleted
   }
 
-  /**
-   * Adds one batch as the leader: offsets and leader epoch are stamped, the high watermark moves on, and waiting fetches wake. Throws or rejects
-   * with a `KafkaError` when the batch is refused. The bytes are borrowed until it returns.
-   *
-   * It asks for no room: what groups store and the markers of transactions come this way, and readers could never make room if those were held. Batches of
-   * producers come through Produce, where the backlog quota of the topic decides; send with a producer where you want that.
-   */
-  append(batch: Uint8Array, origin: AppendOrigin = 'client'): MaybePromise<AppendInfo> {
+  #append(batch: Uint8Array, origin: AppendOrigin, condition: AppendCondition | undefined): MaybePromise<AppendInfo> {
     expectBytes('batch', batch)
     if (isClient(origin) && isTransactional(batch) && !this.#hasTransactionOf(batch))
       throw new KafkaError(
         'INVALID_TXN_STATE',
         `The batch for ${this.topic}-${this.partition} belongs to no transaction that is known here`
       )
-    const info = this.log.append(batch, { leaderEpoch: this.leaderEpoch, origin })
+    const info = appendAsOwner(
+      this.log,
+      batch,
+      condition ? { leaderEpoch: this.leaderEpoch, origin, condition } : { leaderEpoch: this.leaderEpoch, origin }
+    )
     if (isPromise(info)) return info.then(written => this.#appended(written, batch.length))
     return this.#appended(info, batch.length)
   }

@@ -1,7 +1,5 @@
 import { isPromise, type MaybePromise } from '../common/deferred.js'
 import type { Turns } from '../common/turns.js'
-import type { ResponseOf } from '../protocol/message.js'
-import type { Produce } from '../protocol/messages/produce.js'
 
 /** After so many bytes a client waits for its turn, whatever time they took. */
 const bytesPerTurn = 64 * 1024
@@ -15,15 +13,15 @@ export class RemoteWrites {
     this.#turns = turns
   }
 
-  /** `bytes` were asked to be written. */
-  answer(response: MaybePromise<ResponseOf<typeof Produce>>, bytes: number): MaybePromise<ResponseOf<typeof Produce>> {
+  /** `bytes` were asked to be written to topics. */
+  answer<R>(response: MaybePromise<R>, bytes: number, topics: () => string[]): MaybePromise<R> {
     this.#bytes += bytes
-    return isPromise(response) ? response.then(settled => this.#inTurn(settled)) : this.#inTurn(response)
+    return isPromise(response) ? response.then(settled => this.#inTurn(settled, topics)) : this.#inTurn(response, topics)
   }
 
-  #inTurn(response: ResponseOf<typeof Produce>): MaybePromise<ResponseOf<typeof Produce>> {
+  #inTurn<R>(response: R, topics: () => string[]): MaybePromise<R> {
     if (!this.#turns.isOver() && this.#bytes < bytesPerTurn) return response
-    const written = { topics: response.responses.map(({ name = '' }) => name), bytes: this.#bytes, since: 0 }
+    const written = { topics: topics(), bytes: this.#bytes, since: 0 }
     this.#bytes = 0
     return new Promise(resolve => this.#turns.add({ resume: () => resolve(response), written }))
   }

@@ -145,6 +145,7 @@ export class TopicStore {
       },
       keepFrom: () => backlog.keepFrom(),
       producerRoom: this.#producerRoom,
+      isOwned: true,
       onRoom: news.foundRoom,
       onFailure: failure => news.failed(failure, `writing to ${folder}`),
       onDamage: damage => news.failed(damage, `reading ${folder}`)

@@ -30,6 +30,8 @@ export class LogState {
   readonly dates: Dates
   readonly events: LogEvents
   readonly autoHighWatermark: boolean
+  /** Whether only the node that has it may append to it. */
+  readonly isOwned: boolean
   readonly segments: SegmentList
   readonly history: LogHistory
   readonly flusher: LogFlusher
@@ -75,6 +77,7 @@ export class LogState {
       onSegmentsRemoved: onSegmentsRemoved && harmless('onSegmentsRemoved', onSegmentsRemoved)
     }
     this.autoHighWatermark = openOptions.autoHighWatermark ?? true
+    this.isOwned = openOptions.isOwned ?? false
     this.#options = options
     this.chain = chain
     this.failures = new WriteFailures(folder, onFailure && harmless('onFailure', onFailure), onRoom && harmless('onRoom', onRoom))

@@ -54,6 +54,8 @@ export interface LogOpenOptions extends LogOptions {
   readonly keepFrom?: () => number
   /** Shared by logs, to bound how many producers they remember together. Default: 100000 for this log alone. @internal */
   readonly producerRoom?: ProducerRoom
+  /** Whether only the node that has it may append to it. @internal */
+  readonly isOwned?: boolean
 }
 
 /** What a log tells its owner. */

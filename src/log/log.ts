@@ -51,6 +51,9 @@ import { reasonOf } from './write-failures.js'
 
 const noOptions = {}
 
+/** Adds a batch to a log for the node that it belongs to, as `append` does. */
+export let appendAsOwner: (log: Log, batch: Uint8Array, options: AppendOptions) => MaybePromise<AppendInfo>
+
 /**
  * One partition's log: batches of records, each with its offset, in segments that are begun, indexed and removed as Kafka does it.
  * A topic keeps one per partition; alone it is a write-ahead log:
@@ -73,6 +76,13 @@ export class Log {
   readonly #state: LogState
   readonly #compactor: Compactor
   readonly #aborted: AbortedTransactions
+
+  static {
+    appendAsOwner = (log, batch, options) => {
+      log.#state.expectOpen()
+      return append(log.#state, batch, options)
+    }
+  }
   #closing: Promise<void> | undefined
 
   private constructor(state: LogState, recovery: RecoveryReport) {
@@ -250,6 +260,11 @@ export class Log {
     expectBytes('batch', batch)
     if (options !== noOptions) expectAppendOptions(options)
     this.#state.expectOpen()
+    if (this.#state.isOwned)
+      throw new KafkaError(
+        'POLICY_VIOLATION',
+        `The log \`${this.folder}\` is that of a partition, which only its node writes: send with a producer`
+      )
     return append(this.#state, batch, options)
   }
 
@@ -536,6 +551,7 @@ function optionsIn(openOptions: LogOpenOptions, storage: Storage): CompleteLogOp
     onDamage,
     saveRecoveryPoint,
     producerRoom,
+    isOwned,
     ...options
   } = openOptions
   return completeLogOptions(options, storage.durable ? durableLogDefaults : memoryLogDefaults)

@@ -1,4 +1,3 @@
-import { murmur2, murmur2Text } from '../common/murmur2.js'
 import { type Random, randomInteger } from '../common/random.js'
 import type { AnyRecord } from './producer-record.js'
 
@@ -13,15 +12,6 @@ export interface PartitionerContext {
 
 /** Chooses the partition of a record that names none; `undefined` leaves the choice to the default. Must be quick and not wait. */
 export type Partitioner = (record: AnyRecord, context: PartitionerContext) => number | undefined
-
-/**
- * The partition that Kafka's producers give to a key: murmur2 of its bytes, made positive by masking the sign bit, modulo the number of
- * partitions. A string stands for its UTF-8 bytes.
- */
-export function keyPartition(key: Uint8Array | string, partitionCount: number): number {
-  if (partitionCount === 1) return 0
-  return ((typeof key === 'string' ? murmur2Text(key) : murmur2(key)) & 0x7fffffff) % partitionCount
-}
 
 /** What the sticky partitioner sees of a topic. */
 export interface PartitionLoad {

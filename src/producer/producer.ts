@@ -13,9 +13,11 @@ import { guardedRandom, type Random } from '../common/random.js'
 import { Stretch, turnsOf } from '../common/turns.js'
 import { KafkaError } from '../errors.js'
 import type { Brokers } from '../protocol/broker.js'
-import { type AnyTopic, expectTopic } from '../record/topic.js'
+import { type AnyTopic, expectTopic, type KeyOf, type SendableOf } from '../record/topic.js'
 import { Accumulator } from './accumulator.js'
 import { Admission } from './admission.js'
+import { ConditionalSends } from './conditional/conditional-sends.js'
+import { expectEndOffset, expectKeysAt, expectLastOffset, isConditional, type SendConditions } from './conditional/conditions.js'
 import { type ProducerOptions, type ProducerSettings, producerSettings } from './options.js'
 import type { PartitionQueue } from './partition-queue.js'
 import { StickyPartitioner } from './partitioner.js'
@@ -40,7 +42,7 @@ export interface ProducerParts {
   readonly heldBecause?: (topic: string, partition: number) => string | undefined
 }
 
-export interface SendOptions {
+export interface SendOptions<K = unknown> extends SendConditions<K> {
   /**
    * Ends the wait for room in the buffer, or for the topic to be found: the call rejects with the signal's reason. A record that has been
    * handed over is on its way and cannot be called back; from then on the signal changes nothing.
@@ -118,6 +120,7 @@ export class Producer extends Emitter<ProducerEvents> implements AsyncDisposable
   #lastWriter: TopicWriter | undefined
   #lastTopic: AnyTopic | string | undefined
   readonly #stretch: Stretch
+  #conditional: ConditionalSends | undefined
   #lookAgainAt: number
   #deadline: Deadline | undefined
   #closing: Promise<void> | undefined
@@ -178,8 +181,17 @@ export class Producer extends Emitter<ProducerEvents> implements AsyncDisposable
    * `KafkaError`: MESSAGE_TOO_LARGE, UNKNOWN_TOPIC_OR_PARTITION, SERIALIZATION, CLOSED, REQUEST_TIMED_OUT (the buffer was full for
    * `maxBlockMs`, or delivery took longer than `deliveryTimeoutMs`), KAFKA_STORAGE_ERROR (likewise, while the broker could not write: its disk is full, for
    * instance, as the message says), or what the broker said.
+   *
+   * With `ifKeyAt`, `ifKeysAt` or `ifEndAt` the record is written only where the partition still is as the caller has read it; otherwise the call rejects with
+   * CONFLICT, a `ConflictError` that says what is there now. Such a send goes at once, whatever `lingerMs` and `acks` are, and in no order with others. Only
+   * clusters of this library can decide it; others refuse it with UNSUPPORTED_VERSION.
    */
-  send<const T extends AnyTopic | string>(topic: T, record: ProducerRecordOf<T>, options?: SendOptions): Promise<RecordMetadata> {
+  send<const T extends AnyTopic | string>(
+    topic: T,
+    record: ProducerRecordOf<T>,
+    options?: SendOptions<SendableOf<KeyOf<T>>>
+  ): Promise<RecordMetadata> {
+    if (options !== undefined && isConditional(options)) return this.#sendOnCondition(topic, record, options)
     return new Promise((resolve, reject) => {
       const writer = this.#writerFor(topic, options)
       const name = writer.topic
@@ -196,17 +208,19 @@ export class Producer extends Emitter<ProducerEvents> implements AsyncDisposable
    *
    * If a record fails, or is refused, rejects with a `SendBatchError` that says which were delivered and which were not; those before a refused
    * one are still delivered, those after it are not sent. Rejects with the plain error when nothing had been handed over.
+   *
+   * On a condition (`ifKeyAt`, `ifKeysAt`, `ifEndAt`; see `send`) all records are one batch of one partition: all of them are written, or none.
    */
   sendBatch<const T extends AnyTopic | string>(
     topic: T,
     records: Iterable<ProducerRecordOf<T>>,
-    options?: SendOptions
+    options?: SendOptions<SendableOf<KeyOf<T>>>
   ): Promise<SendBatchResult> {
+    if (options !== undefined && isConditional(options)) return this.#sendBatchOnCondition(topic, records, options)
     try {
       const writer = this.#writerFor(topic, options)
       const name = writer.topic
-      if (typeof records !== 'object' || typeof records?.[Symbol.iterator] !== 'function')
-        throw new TypeError(`Expected \`records\` to be an array or another iterable, got ${shown(records)}`)
+      expectIterable(records)
       const receipt = new BatchReceipt(name, Array.isArray(records) ? records.length : undefined)
       const append = new PendingRecords(topic, records, receipt, options?.signal)
       const known = this.#admission.isOpen(writer) ? this.#metadata.topic(name) : undefined
@@ -221,8 +235,8 @@ export class Producer extends Emitter<ProducerEvents> implements AsyncDisposable
    * Sends what is waiting, without lingering, and resolves once the fate of all records sent before is known; it is told by their own
    * promises. Rejects only with the signal's reason.
    */
-  async flush(options: SendOptions = {}): Promise<void> {
-    expectSendOptions('flush', options)
+  async flush(options: Pick<SendOptions, 'signal'> = {}): Promise<void> {
+    expectOptions('flush', options, { signal: expectSignal })
     const { signal } = options
     signal?.throwIfAborted()
     this.#accumulator.hurry()
@@ -261,12 +275,58 @@ export class Producer extends Emitter<ProducerEvents> implements AsyncDisposable
     const error = new KafkaError('CLOSED', 'The producer was closed before the record was delivered')
     this.#admission.refuseAll(error)
     this.#sender.stop(error)
+    this.#conditional?.stop(error)
     try {
       await lastStep(this.#closeBrokers(), this.#clock, deadline, 'The producer')
     } finally {
       deadline.end()
       this.emit('closed')
     }
+  }
+
+  async #sendOnCondition<T extends AnyTopic | string>(
+    topic: T,
+    record: ProducerRecordOf<T>,
+    options: SendOptions
+  ): Promise<RecordMetadata> {
+    const name = this.#expectOpenFor(topic, options)
+    const { partition, baseOffset, timestamps } = await this.#conditionalSends().send(topic, [record], options)
+    return { topic: name, partition, offset: baseOffset, timestamp: timestamps[0] }
+  }
+
+  async #sendBatchOnCondition<T extends AnyTopic | string>(
+    topic: T,
+    records: Iterable<ProducerRecordOf<T>>,
+    options: SendOptions
+  ): Promise<SendBatchResult> {
+    const name = this.#expectOpenFor(topic, options)
+    expectIterable(records)
+    const { partition, baseOffset, timestamps } = await this.#conditionalSends().send(topic, records, options)
+    const count = timestamps.length
+    const timestamp = timestamps.reduce((latest, each) => Math.max(latest, each), -1)
+    return { topic: name, count, ranges: [{ partition, baseOffset, count, timestamp }] }
+  }
+
+  /** Looks at what stands before the records of a conditional send. */
+  #expectOpenFor(topic: AnyTopic | string, options: SendOptions): string {
+    return this.#writerFor(topic, options).topic
+  }
+
+  #conditionalSends(): ConditionalSends {
+    this.#conditional ??= new ConditionalSends({
+      settings: this.#settings,
+      clock: this.#clock,
+      random: this.#random,
+      brokers: this.#brokers,
+      metadata: this.#metadata,
+      onDelivered: (topic, partition, baseOffset, recordCount, sizeInBytes) => {
+        if (this.listenerCount('delivered') > 0) this.emit('delivered', { topic, partition, baseOffset, recordCount, sizeInBytes })
+      },
+      onFailed: (topic, partition, recordCount, error) => {
+        if (this.listenerCount('failed') > 0) this.emit('failed', { topic, partition, recordCount, error })
+      }
+    })
+    return this.#conditional
   }
 
   async #closeBrokers(): Promise<void> {
@@ -319,7 +379,7 @@ export class Producer extends Emitter<ProducerEvents> implements AsyncDisposable
 
   /** Resolves when the fate of all that was sent up to now is known. */
   async #settled(): Promise<void> {
-    const waiting = this.#admission.drained()
+    const waiting = Promise.all([this.#admission.drained(), this.#conditional?.drained()])
     this.#accumulator.closeAll()
     await waiting
     const batches: ProducerBatch[] = []
@@ -347,7 +407,12 @@ export class Producer extends Emitter<ProducerEvents> implements AsyncDisposable
   }
 }
 
-const sendOptions = { signal: expectSignal }
+const sendOptions = { signal: expectSignal, ifKeyAt: expectLastOffset, ifKeysAt: expectKeysAt, ifEndAt: expectEndOffset }
+
+function expectIterable(records: Iterable<unknown>): void {
+  if (typeof records === 'object' && typeof records?.[Symbol.iterator] === 'function') return
+  throw new TypeError(`Expected \`records\` to be an array or another iterable, got ${shown(records)}`)
+}
 
 function expectSendOptions(what: string, options: SendOptions): void {
   expectOptions(what, options, sendOptions)

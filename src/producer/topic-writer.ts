@@ -1,3 +1,4 @@
+import { keyPartition } from '../client/key-partition.js'
 import { textLength } from '../common/bytes.js'
 import { ignoreRejection } from '../common/foreign.js'
 import { shown } from '../common/options.js'
@@ -9,7 +10,7 @@ import { string } from '../record/serde.js'
 import type { AnyTopic } from '../record/topic.js'
 import type { Accumulator } from './accumulator.js'
 import type { PartitionQueue } from './partition-queue.js'
-import { keyPartition, type Partitioner, type PartitionLoad, type StickyPartitioner } from './partitioner.js'
+import type { Partitioner, PartitionLoad, StickyPartitioner } from './partitioner.js'
 import { type AnyRecord, checkTimestamp, headerFields, notARecord, serializedKey, serializedValue } from './producer-record.js'
 import type { Receipt } from './receipt.js'
 

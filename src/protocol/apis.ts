@@ -7,6 +7,7 @@ import { AlterPartitionReassignments } from './messages/alter-partition-reassign
 import { AlterReplicaLogDirs } from './messages/alter-replica-log-dirs.js'
 import { AlterUserScramCredentials } from './messages/alter-user-scram-credentials.js'
 import { ApiVersions } from './messages/api-versions.js'
+import { ConditionalAppend } from './messages/conditional-append.js'
 import { CreateAcls } from './messages/create-acls.js'
 import { CreatePartitions } from './messages/create-partitions.js'
 import { CreateTopics } from './messages/create-topics.js'
@@ -36,6 +37,7 @@ import { JoinGroup } from './messages/join-group.js'
 import { LeaveGroup } from './messages/leave-group.js'
 import { ListConfigResources } from './messages/list-config-resources.js'
 import { ListGroups } from './messages/list-groups.js'
+import { ListKeyOffsets } from './messages/list-key-offsets.js'
 import { ListOffsets } from './messages/list-offsets.js'
 import { ListPartitionReassignments } from './messages/list-partition-reassignments.js'
 import { ListTransactions } from './messages/list-transactions.js'
@@ -52,7 +54,7 @@ import { TxnOffsetCommit } from './messages/txn-offset-commit.js'
 import { UpdateFeatures } from './messages/update-features.js'
 import { WriteTxnMarkers } from './messages/write-txn-markers.js'
 
-/** The APIs that millrace speaks, by their number. */
+/** The APIs of Kafka's that millrace speaks, by their number. */
 export const apis: readonly Api[] = [
   Produce,
   Fetch,
@@ -107,3 +109,6 @@ export const apis: readonly Api[] = [
   ListConfigResources,
   DescribeTopicPartitions
 ]
+
+/** Those that only millrace has, with numbers beyond Kafka's. They are told to clients of this library alone. */
+export const ownApis: readonly Api[] = [ConditionalAppend, ListKeyOffsets]

@@ -15,6 +15,7 @@ import type { Endpoint } from './endpoints.js'
 import { FrameReader } from './frame.js'
 import { beginRequest, endFrame, hasTaggedResponseHeader, skipTagged } from './headers.js'
 import { clientExchange } from './sasl/client-exchange.js'
+import { ownSoftwareName } from './served-apis.js'
 import { commonVersion } from './versions.js'
 
 export type ConnectionOptions = Omit<CheckedRemoteOptions, 'brokers'>
@@ -298,7 +299,7 @@ export class Connection {
 
   /** A broker that does not know our version of the question says so in version 0, with the range that it knows. */
   async #askVersions(version: number): Promise<ReadonlyMap<number, VersionRange>> {
-    const software = { clientSoftwareName: 'millrace', clientSoftwareVersion: '0' }
+    const software = { clientSoftwareName: ownSoftwareName, clientSoftwareVersion: '0' }
     const { errorCode, apiKeys } = await this.#send(ApiVersions, version, software)
     const ranges = new Map(apiKeys.map(({ apiKey, minVersion: min, maxVersion: max }) => [apiKey, { min, max }]))
     if (errorCode === 0) return ranges

@@ -15,7 +15,7 @@ import {
 } from '../common/options.js'
 import { systemClock } from '../common/system-clock.js'
 import type { AccessRules, Authorize } from '../protocol/access.js'
-import { apis } from '../protocol/apis.js'
+import { apis, ownApis } from '../protocol/apis.js'
 import type { Intercept } from './intercept.js'
 import { type OAuthBearerServerOptions, type SaslMechanism, type SaslServerOptions, saslMechanisms } from './sasl/sasl-options.js'
 import type { MaxVersions } from './served-apis.js'
@@ -199,4 +199,4 @@ export function mechanismsOf({ mechanisms, users, oauthBearer }: SaslServerOptio
   return mechanisms ?? saslMechanisms.filter(each => (each === 'OAUTHBEARER' ? oauthBearer : users) !== undefined)
 }
 
-const apiNames = apis.map(({ name }) => name)
+const apiNames = [...apis, ...ownApis].map(({ name }) => name)

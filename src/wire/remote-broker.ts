@@ -4,6 +4,7 @@ import type { Random } from '../common/random.js'
 import type { KafkaError } from '../errors.js'
 import type { Broker } from '../protocol/broker.js'
 import type { Api, RequestOf, ResponseOf } from '../protocol/message.js'
+import { ConditionalAppend } from '../protocol/messages/conditional-append.js'
 import { Fetch } from '../protocol/messages/fetch.js'
 import { JoinGroup } from '../protocol/messages/join-group.js'
 import { Produce } from '../protocol/messages/produce.js'
@@ -149,7 +150,7 @@ function mayWait(api: Api): boolean {
 type Lane = 'produce' | 'fetch' | 'ask'
 
 function laneOf(api: Api): Lane {
-  return api.key === Produce.key ? 'produce' : api.key === Fetch.key ? 'fetch' : 'ask'
+  return api.key === Produce.key || api.key === ConditionalAppend.key ? 'produce' : api.key === Fetch.key ? 'fetch' : 'ask'
 }
 
 /** Requests of one kind to a broker, which wait while it throttles them, and go on in their order. */

@@ -170,7 +170,7 @@ export class RequestServer {
     switch (api) {
       case ApiVersions:
         return isValidSoftware(header.apiVersion, body)
-          ? served.describe(header.apiVersion)
+          ? served.describe(header.apiVersion, (body as { clientSoftwareName?: string }).clientSoftwareName)
           : { errorCode: errorNumber('INVALID_REQUEST'), apiKeys: [] }
       case SaslHandshake:
         return authentication.handshake((body as { mechanism: string }).mechanism, header.apiVersion)

@@ -1,4 +1,4 @@
-import { apis } from '../protocol/apis.js'
+import { apis, ownApis } from '../protocol/apis.js'
 import type { Broker } from '../protocol/broker.js'
 import { type Api, includesVersion, type ResponseOf, type VersionRange } from '../protocol/message.js'
 import { ApiVersions } from '../protocol/messages/api-versions.js'
@@ -19,6 +19,9 @@ export interface ServedApisOptions {
   readonly maxVersions?: MaxVersions
 }
 
+/** As which clients of this library introduce themselves. */
+export const ownSoftwareName = 'millrace'
+
 type ApiVersionsResponse = ResponseOf<typeof ApiVersions>
 
 /** The APIs that a listener answers by itself: they are about the connection. */
@@ -32,7 +35,7 @@ export class ServedApis {
   constructor(node: ApiVersionsResponse, { maxVersions = {} }: ServedApisOptions = {}) {
     const { apiKeys, supportedFeatures, finalizedFeatures, finalizedFeaturesEpoch } = node
     this.#features = { supportedFeatures, finalizedFeatures, finalizedFeaturesEpoch }
-    for (const api of apis) {
+    for (const api of [...apis, ...ownApis]) {
       const range = ofTheConnection.includes(api) ? api.versions : commonVersions(api, apiKeys)
       if (!range) continue
       const max = Math.min(range.max, maxVersions[api.name] ?? range.max)
@@ -52,9 +55,14 @@ export class ServedApis {
     return served && includesVersion(served.versions, version) ? served.api : undefined
   }
 
-  /** The ranges as clients are told. Produce begins at 0: librdkafka asks for exactly that before it compresses (KAFKA-18659). */
-  describe(apiVersion: number): ApiVersionsResponse {
-    const apiKeys = [...this.#byKey.values()].map(({ api, versions }) => ({
+  /**
+   * The ranges as clients are told. Produce begins at 0: librdkafka asks for exactly that before it compresses (KAFKA-18659). Of the APIs that only this
+   * library has its own clients hear alone: no other has to make anything of numbers that Kafka does not have.
+   */
+  describe(apiVersion: number, clientSoftwareName = ''): ApiVersionsResponse {
+    const isOwn = clientSoftwareName === ownSoftwareName
+    const told = [...this.#byKey.values()].filter(({ api }) => isOwn || !ownApis.includes(api))
+    const apiKeys = told.map(({ api, versions }) => ({
       apiKey: api.key,
       minVersion: api.key === Produce.key ? 0 : versions.min,
       maxVersion: versions.max

@@ -4,6 +4,7 @@ import type { Clock } from '../common/clock.js'
 import type { Turns } from '../common/turns.js'
 import { KafkaError } from '../errors.js'
 import type { Api } from '../protocol/message.js'
+import { ConditionalAppend } from '../protocol/messages/conditional-append.js'
 import { Fetch } from '../protocol/messages/fetch.js'
 import { JoinGroup } from '../protocol/messages/join-group.js'
 import { Produce } from '../protocol/messages/produce.js'
@@ -128,7 +129,8 @@ export class ServerConnection {
     const { current } = this.#server
     if (!this.#busy || this.#hanging || this.#muted || parked.includes(current)) this.#end(undefined)
     // Batches that are held until readers have made room are answered now; one that is being written is not affected.
-    else if (current === Produce) this.#abort.abort(new KafkaError('REQUEST_TIMED_OUT', 'The listener closes'))
+    else if (current === Produce || current === ConditionalAppend)
+      this.#abort.abort(new KafkaError('REQUEST_TIMED_OUT', 'The listener closes'))
   }
 
   /** Ends the connection now. */

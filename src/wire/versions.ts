@@ -1,5 +1,6 @@
 import { zeroUuid } from '../common/uuid.js'
 import { KafkaError } from '../errors.js'
+import { ownApis } from '../protocol/apis.js'
 import type { Api, VersionRange } from '../protocol/message.js'
 import { Fetch } from '../protocol/messages/fetch.js'
 import { OffsetCommit } from '../protocol/messages/offset-commit.js'
@@ -20,6 +21,8 @@ export function commonVersion(api: Api, broker: VersionRange | undefined, body: 
   const version = Math.min(api.versions.max, broker?.max ?? -1, highest ?? api.versions.max)
   if (broker && version >= Math.max(api.versions.min, broker.min)) return version
   const served = broker ? `serves ${api.name} in versions ${broker.min} to ${broker.max}` : `does not serve ${api.name}`
+  if (!broker && ownApis.includes(api))
+    throw new KafkaError('UNSUPPORTED_VERSION', `The broker does not serve ${api.name}, which only clusters of millrace do`)
   throw new KafkaError(
     'UNSUPPORTED_VERSION',
     `The broker ${served}; this client speaks versions ${api.versions.min} to ${lastWithNames.get(api) ?? api.versions.max}`

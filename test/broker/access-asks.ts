@@ -7,6 +7,7 @@ import { AlterConfigs } from '../../src/protocol/messages/alter-configs.js'
 import { AlterPartitionReassignments } from '../../src/protocol/messages/alter-partition-reassignments.js'
 import { AlterReplicaLogDirs } from '../../src/protocol/messages/alter-replica-log-dirs.js'
 import { AlterUserScramCredentials } from '../../src/protocol/messages/alter-user-scram-credentials.js'
+import { ConditionalAppend } from '../../src/protocol/messages/conditional-append.js'
 import { CreateAcls } from '../../src/protocol/messages/create-acls.js'
 import { CreatePartitions } from '../../src/protocol/messages/create-partitions.js'
 import { CreateTopics } from '../../src/protocol/messages/create-topics.js'
@@ -33,6 +34,7 @@ import { InitProducerId } from '../../src/protocol/messages/init-producer-id.js'
 import { JoinGroup } from '../../src/protocol/messages/join-group.js'
 import { LeaveGroup } from '../../src/protocol/messages/leave-group.js'
 import { ListConfigResources } from '../../src/protocol/messages/list-config-resources.js'
+import { ListKeyOffsets } from '../../src/protocol/messages/list-key-offsets.js'
 import { ListOffsets } from '../../src/protocol/messages/list-offsets.js'
 import { ListPartitionReassignments } from '../../src/protocol/messages/list-partition-reassignments.js'
 import { Metadata } from '../../src/protocol/messages/metadata.js'
@@ -125,6 +127,19 @@ export const accessTable: [
       }),
     topicError,
     [['write topic orders']]
+  ],
+  [
+    'ConditionalAppend',
+    client => client.request(ConditionalAppend, { timeoutMs: 1000, topic: 'orders', partition: 0, records: batch('c'), keys: [] }),
+    topicError,
+    [['write topic orders'], ['all topic *']]
+  ],
+  [
+    'ListKeyOffsets',
+    client => client.request(ListKeyOffsets, { topics: [{ name: 'orders', partitions: [{ partitionIndex: 0, keys: [] }] }] }),
+    topicError,
+    [['read topic orders'], ['write topic orders']],
+    ['INVALID_CONFIG']
   ],
   ['Fetch', client => client.request(Fetch, fetchRequest('orders', [0], { maxWaitMs: 0 })), topicError, [['read topic orders']]],
   [

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { appendToPartition } from '../../src/broker/partition.js'
 import { DeleteTopics } from '../../src/protocol/messages/delete-topics.js'
 import { Fetch } from '../../src/protocol/messages/fetch.js'
 import { batch, createTopic, fetch, fetchRequest, openNode, produce, valuesIn, withError } from './helpers.js'
@@ -102,7 +103,7 @@ describe('Fetch', () => {
     const { client, node } = await openNode()
     await createTopic(client, 'orders', 3)
     const waiting = fetch(client, 'orders', [0, 1, 2], { maxWaitMs: 10_000 })
-    for (const partition of node.topics.get('orders')!.partitions) void partition.append(batch(`p${partition.partition}`))
+    for (const partition of node.topics.get('orders')!.partitions) void appendToPartition(partition, batch(`p${partition.partition}`))
     expect((await waiting).map(({ values }) => values)).toEqual([['p0'], ['p1'], ['p2']])
   })
 

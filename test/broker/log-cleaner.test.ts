@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { LocalBroker } from '../../src/broker/local-broker.js'
 import { LocalBroker as Node } from '../../src/broker/local-broker.js'
-import type { Partition } from '../../src/broker/partition.js'
+import { appendToPartition, type Partition } from '../../src/broker/partition.js'
 import { seededRandom } from '../../src/common/random.js'
 import { RecordBatch } from '../../src/record/record-batch.js'
 import { SimulatedDisk } from '../../src/testing/simulated-disk.js'
@@ -12,7 +12,8 @@ const compacted = { 'cleanup.policy': 'compact', 'segment.bytes': '200', 'max.me
 
 async function write(node: LocalBroker, topic: string, ...keys: string[]): Promise<Partition> {
   const partition = node.topics.get(topic)?.partitions[0] as Partition
-  for (const key of keys) await partition.append(RecordBatch.of([{ key, value: 'some value', timestamp: node.clock.now() }]).bytes)
+  for (const key of keys)
+    await appendToPartition(partition, RecordBatch.of([{ key, value: 'some value', timestamp: node.clock.now() }]).bytes)
   return partition
 }
 
@@ -97,7 +98,7 @@ describe('a node', () => {
     node.events.on('error', event => told.push(event))
     await createTopic(client, 'orders', 1, { ...compacted, 'segment.bytes': '100000', 'max.message.bytes': '100000' })
     const partition = await write(node, 'orders')
-    for (let i = 0; i < 50; i++) await partition.append(RecordBatch.of([{ key: 'a', value: 'v'.repeat(50_000) }]).bytes)
+    for (let i = 0; i < 50; i++) await appendToPartition(partition, RecordBatch.of([{ key: 'a', value: 'v'.repeat(50_000) }]).bytes)
     const housekeeping = node.housekeeping()
     await node.close()
     await housekeeping

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { endTransaction } from '../../src/broker/end-transaction.js'
+import { appendToPartition } from '../../src/broker/partition.js'
 import type { Broker } from '../../src/protocol/broker.js'
 import { ListOffsets } from '../../src/protocol/messages/list-offsets.js'
 import { RecordBatch } from '../../src/record/record-batch.js'
@@ -25,7 +26,7 @@ type Orders = Awaited<ReturnType<typeof openOrders>>
 function write({ partition }: Orders, producerId: number, value: string, sequence = 0): number {
   const options = { producerId, producerEpoch: 0, baseSequence: sequence, transactional: true }
   const { bytes } = RecordBatch.of([{ value, timestamp: Date.UTC(2024, 0, 1) + 1 }], options)
-  partition.append(bytes, 'coordinator')
+  appendToPartition(partition, bytes, 'coordinator')
   return bytes.length
 }
 

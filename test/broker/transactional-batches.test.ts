@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { appendToPartition } from '../../src/broker/partition.js'
 import { errorCodeOf } from '../../src/errors.js'
 import { Produce } from '../../src/protocol/messages/produce.js'
 import { RecordBatch } from '../../src/record/record-batch.js'
@@ -37,7 +38,7 @@ describe('a batch with the transactional bit, where there is no transaction', ()
   it('is refused by the partition itself', async () => {
     const { client, node } = await openNode()
     await createTopic(client, 'orders')
-    expect(() => node.topics.get('orders')?.partitions[0].append(transactional())).toThrow(
+    expect(() => appendToPartition(node.topics.get('orders')!.partitions[0], transactional())).toThrow(
       expect.objectContaining({ code: 'INVALID_TXN_STATE' })
     )
   })

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { appendToPartition } from '../../src/broker/partition.js'
 import { transactionRecord } from '../../src/coordinator/transaction/transaction-records.js'
 import { errorCodeOf } from '../../src/errors.js'
 import type { Broker } from '../../src/protocol/broker.js'
@@ -126,7 +127,8 @@ describe('a transaction', () => {
       partitions: new Map()
     }
     const state = { ...kept, producerEpoch: 32_765, status: 'Empty', startTimestamp: -1, lastUpdateTimestamp: 0, clientVersion: 0 } as const
-    partitions.find(({ logEndOffset }) => logEndOffset > 0)!.append(RecordBatch.of([transactionRecord('t', state)]).bytes, 'coordinator')
+    const [written] = partitions.filter(({ logEndOffset }) => logEndOffset > 0)
+    appendToPartition(written, RecordBatch.of([transactionRecord('t', state)]).bytes, 'coordinator')
     await before.node.close()
     const { client, node } = await openOrders({ storage })
     const producer = await TransactionalClient.begun(client, 't')

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { appendToPartition } from '../../src/broker/partition.js'
 import { transactionRecord } from '../../src/coordinator/transaction/transaction-records.js'
 import type { TransactionStatus } from '../../src/coordinator/transaction/transaction-state.js'
 import { controlTypeOf, transactionMarkerBatch } from '../../src/record/control-record.js'
@@ -11,7 +12,7 @@ type Node = Awaited<ReturnType<typeof openNode>>['node']
 const options = (producerId: number) => ({ producerId, producerEpoch: 3, baseSequence: 0, transactional: true })
 
 function write(node: Node, topic: string, batch: Uint8Array): void {
-  node.topics.get(topic)?.partitions[0].append(batch, 'coordinator')
+  appendToPartition(node.topics.get(topic)!.partitions[0], batch, 'coordinator')
 }
 
 /** What the coordinator of another Kafka would have noted. */

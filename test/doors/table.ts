@@ -70,6 +70,13 @@ const compression = oneOf('none', 'gzip', 'snappy', 'lz4', 'zstd')
 const builderCompression: Kind = { ...compression, codes: ['UNSUPPORTED_COMPRESSION_TYPE'] }
 const backlog: Kind = options({ policy: opt(oneOf()), limitBytes: positive })
 
+const whatIsThere = ['CONFLICT', 'INVALID_CONFIG']
+const sendConditions = {
+  ifKeyAt: { ...opt(int(0)), codes: whatIsThere },
+  ifKeysAt: { ...opt(list), codes: whatIsThere },
+  ifEndAt: { ...opt(int(0)), codes: whatIsThere }
+}
+
 const producerOptions = {
   clientId: opt(text),
   acks: opt(oneOf('all', 1, 0, -1)),
@@ -261,7 +268,7 @@ export const doors: readonly Door[] = [
     (w, topic: never, given: never, more: never) => w.producer.send(topic, given, more),
     place('topic', topicName, 't'),
     place('record', record, { value: 'v' }),
-    place('options', options({ signal: opt(signal) }))
+    place('options', options({ signal: opt(signal), ...sendConditions }))
   ),
   ...(
     [
@@ -288,7 +295,7 @@ export const doors: readonly Door[] = [
     (w, topic: never, records: never, more: never) => w.producer.sendBatch(topic, records, more),
     place('topic', topicName, 't'),
     place('records', list, [{ value: 'v' }]),
-    place('options', options({ signal: opt(signal) }))
+    place('options', options({ signal: opt(signal), ...sendConditions }))
   ),
   door('Producer.flush', (w, given: never) => w.producer.flush(given), place('options', options({ signal: opt(signal) }))),
   closing((w, given) => w.cluster.producer().close(given), 'Producer.close'),
@@ -474,6 +481,13 @@ export const doors: readonly Door[] = [
     place('partitions', partitions, []),
     place('at', int(0), 'latest'),
     place('options', options({ ...callOptions, isolationLevel: opt(oneOf()) }))
+  ),
+  door(
+    'Admin.lastOffsets',
+    (w, topic: never, keys: never, given: never) => w.admin.lastOffsets(topic, keys, given),
+    place('topic', topicName, 't'),
+    place('keys', list, []),
+    place('options', options({ ...callOptions, partition: { ...opt(int(0)), codes: ['UNKNOWN_TOPIC_OR_PARTITION'] } }))
   ),
   door(
     'Admin.deleteRecords',
@@ -857,12 +871,6 @@ export const doors: readonly Door[] = [
     (w, host: never, port: never) => w.node.advertise(host, port),
     place('host', text, 'h'),
     place('port', int(0, 65535), 1)
-  ),
-  door(
-    'Partition.append',
-    (w, batch: never, origin: never) => w.cluster.topic('t').partitions[0].append(batch, origin),
-    place('batch', bytes, (w: World) => w.batch.bytes.slice()),
-    place('origin', opt(oneOf('client')))
   ),
   closing(
     (_, given) => millrace.LocalBroker.open({ storage: millrace.memoryStorage() }).then(node => node.close(given)),

@@ -1,8 +1,9 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { keyPartition } from '../../src/client/key-partition.js'
 import { textBytes } from '../../src/common/bytes.js'
 import { seededRandom } from '../../src/common/random.js'
-import { keyPartition, type PartitionLoad, StickyPartitioner } from '../../src/producer/partitioner.js'
+import { type PartitionLoad, StickyPartitioner } from '../../src/producer/partitioner.js'
 
 describe('the partition of a key', () => {
   it.each([

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
-import { keyPartition } from '../../src/producer/partitioner.js'
+import { keyPartition } from '../../src/client/key-partition.js'
 import { CreatePartitions } from '../../src/protocol/messages/create-partitions.js'
 import { DeleteTopics } from '../../src/protocol/messages/delete-topics.js'
 import { Metadata } from '../../src/protocol/messages/metadata.js'

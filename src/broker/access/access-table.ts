@@ -10,6 +10,7 @@ import { AlterPartitionReassignments } from '../../protocol/messages/alter-parti
 import { AlterReplicaLogDirs } from '../../protocol/messages/alter-replica-log-dirs.js'
 import { AlterUserScramCredentials } from '../../protocol/messages/alter-user-scram-credentials.js'
 import { ApiVersions } from '../../protocol/messages/api-versions.js'
+import { ConditionalAppend } from '../../protocol/messages/conditional-append.js'
 import { CreateAcls } from '../../protocol/messages/create-acls.js'
 import { CreatePartitions } from '../../protocol/messages/create-partitions.js'
 import { CreateTopics } from '../../protocol/messages/create-topics.js'
@@ -39,6 +40,7 @@ import { JoinGroup } from '../../protocol/messages/join-group.js'
 import { LeaveGroup } from '../../protocol/messages/leave-group.js'
 import { ListConfigResources } from '../../protocol/messages/list-config-resources.js'
 import { ListGroups } from '../../protocol/messages/list-groups.js'
+import { ListKeyOffsets } from '../../protocol/messages/list-key-offsets.js'
 import { ListOffsets } from '../../protocol/messages/list-offsets.js'
 import { ListPartitionReassignments } from '../../protocol/messages/list-partition-reassignments.js'
 import { ListTransactions } from '../../protocol/messages/list-transactions.js'
@@ -66,12 +68,14 @@ import {
 } from './group-guards.js'
 import { clusterDenied, type Guard, type Guarded, groupDenied } from './guard.js'
 import {
+  conditionalAppendGuard,
   createPartitionsGuard,
   createTopicsGuard,
   deleteRecordsGuard,
   deleteTopicsGuard,
   describeProducersGuard,
   describeTopicPartitionsGuard,
+  listKeyOffsetsGuard,
   listOffsetsGuard,
   metadataGuard,
   offsetForLeaderEpochGuard,
@@ -93,6 +97,8 @@ import {
  * that may not do everything.
  *
  *     Produce                       write on the topic; write on the transactional id
+ *     ConditionalAppend             write on the topic
+ *     ListKeyOffsets                read or write on the topic
  *     ListOffsets, Metadata,        describe on the topic; Metadata that makes a topic, create on it or the cluster
  *       DescribeTopicPartitions
  *     OffsetForLeaderEpoch          describe on the topic, or clusterAction
@@ -144,6 +150,8 @@ const deniedMessage = 'Not authorized for the cluster'
 guard(ApiVersions, open)
 guard(Fetch, open)
 guard(Produce, produceGuard)
+guard(ConditionalAppend, conditionalAppendGuard)
+guard(ListKeyOffsets, listKeyOffsetsGuard)
 guard(ListOffsets, listOffsetsGuard)
 guard(Metadata, metadataGuard)
 guard(DescribeTopicPartitions, describeTopicPartitionsGuard)

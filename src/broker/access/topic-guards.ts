@@ -3,12 +3,14 @@ import { zeroUuid } from '../../common/uuid.js'
 import { repeatedIn } from '../../metadata/refusal.js'
 import { clusterMetadataTopic, topicNameProblem } from '../../metadata/topic-name.js'
 import type { RequestOf, ResponseOf } from '../../protocol/message.js'
+import type { ConditionalAppend } from '../../protocol/messages/conditional-append.js'
 import type { CreatePartitions } from '../../protocol/messages/create-partitions.js'
 import type { CreateTopics } from '../../protocol/messages/create-topics.js'
 import type { DeleteRecords } from '../../protocol/messages/delete-records.js'
 import type { DeleteTopics } from '../../protocol/messages/delete-topics.js'
 import type { DescribeProducers } from '../../protocol/messages/describe-producers.js'
 import type { DescribeTopicPartitions } from '../../protocol/messages/describe-topic-partitions.js'
+import type { ListKeyOffsets } from '../../protocol/messages/list-key-offsets.js'
 import type { ListOffsets } from '../../protocol/messages/list-offsets.js'
 import type { Metadata } from '../../protocol/messages/metadata.js'
 import type { OffsetForLeaderEpoch } from '../../protocol/messages/offset-for-leader-epoch.js'
@@ -61,6 +63,26 @@ function unproduced({ name = '', topicId = zeroUuid, partitionData }: ProducedTo
     return { index, errorCode, baseOffset: -1, logAppendTimeMs: -1, logStartOffset: -1, errorMessage: null }
   })
   return { name, topicId, partitionResponses }
+}
+
+export const conditionalAppendGuard: Guard<typeof ConditionalAppend> = ({ access, request, answer }) =>
+  whenThere(access.may('write', 'topic', request.topic), isAllowed => (isAllowed ? answer(request) : { errorCode: topicDenied }))
+
+/** Who may write learns as much from conditions that do not hold. */
+export const listKeyOffsetsGuard: Guard<typeof ListKeyOffsets> = async ({ access, request, answer }) => {
+  const names = request.topics.map(({ name }) => name)
+  const readable = await access.which('read', 'topic', names)
+  const writable = await access.which(
+    'write',
+    'topic',
+    names.filter(name => !readable.has(name))
+  )
+  const passes = ({ name }: { readonly name: string }) => readable.has(name) || writable.has(name)
+  const response = await answer({ ...request, topics: request.topics.filter(passes) })
+  const topics = inOrder(request.topics, passes, response.topics, ({ name, partitions }) => {
+    return { name, partitions: partitions.map(({ partitionIndex }) => ({ partitionIndex, errorCode: topicDenied, lastOffsets: [] })) }
+  })
+  return { ...response, topics }
 }
 
 export const listOffsetsGuard = topicsGuard<typeof ListOffsets>(

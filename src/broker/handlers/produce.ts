@@ -1,14 +1,14 @@
 import { isPromise, type MaybePromise } from '../../common/deferred.js'
 import { zeroUuid } from '../../common/uuid.js'
-import { errorNumber } from '../../errors.js'
+import { ConflictError, errorNumber } from '../../errors.js'
 import { RecordValidationError } from '../../log/batch-validation.js'
-import type { AppendInfo } from '../../log/log-types.js'
+import type { AppendCondition, AppendInfo } from '../../log/log-types.js'
 import { isInternalTopic } from '../../metadata/topic-name.js'
 import type { RequestOf, ResponseOf } from '../../protocol/message.js'
 import type { Produce } from '../../protocol/messages/produce.js'
 import { attribute, attributesAt, batchSizeAt, currentMagic, field, headerBytes, isTransactional } from '../../record/batch-header.js'
 import type { ProduceNode } from '../node.js'
-import type { Partition } from '../partition.js'
+import { appendToPartition, type Partition } from '../partition.js'
 import { newestVersion, type RequestContext } from '../request-context.js'
 import { joinTransaction, type Unjoined } from '../transactional-produce.js'
 import { eachPartitionOnce, type PartitionsOf } from './each-partition-once.js'
@@ -17,6 +17,13 @@ type Request = RequestOf<typeof Produce>
 type Response = ResponseOf<typeof Produce>
 type TopicResponse = Response['responses'][number]
 type PartitionResponse = TopicResponse['partitionResponses'][number]
+
+/** A batch that is appended on a condition. */
+export interface ConditionalBatch {
+  readonly condition: AppendCondition
+  /** What did not hold, if that is so. */
+  conflict?: ConflictError
+}
 
 /** Stands for the time of a batch that is not to be held. */
 const doNotHold = -1
@@ -77,7 +84,7 @@ function produceJoined(
   }
   const response: Response = { responses, throttleTimeMs: 0 }
   const answer = pending ? Promise.all(pending).then(() => response) : response
-  return context.writes ? context.writes.answer(answer, bytesOf(request)) : answer
+  return context.writes ? context.writes.answer(answer, bytesOf(request), () => responses.map(({ name = '' }) => name)) : answer
 }
 
 function bytesOf({ topicData }: Request): number {
@@ -112,14 +119,16 @@ const corrupt = errorNumber('CORRUPT_MESSAGE')
 const unknownId = errorNumber('UNKNOWN_TOPIC_ID')
 const unknownPartition = errorNumber('UNKNOWN_TOPIC_OR_PARTITION')
 
-function appendTo(
+/** Appends one batch for a client, once there is room for it. */
+export function appendTo(
   node: ProduceNode,
   partition: Partition,
   records: Uint8Array | null,
   acksError: number,
   timeoutMs: number,
   context: RequestContext,
-  signal: AbortSignal | undefined
+  signal: AbortSignal | undefined,
+  conditional?: ConditionalBatch
 ): MaybePromise<PartitionResponse> {
   if (records === null || records.length < headerBytes)
     return refused(partition.partition, errorNumber('INVALID_RECORD'), 'Expected one batch of records for each partition')
@@ -129,23 +138,25 @@ function appendTo(
     const isBatch = nextBatchAt(records, size)
     if (isBatch === undefined) return refused(partition.partition, corrupt, `What follows the batch of ${size} bytes is no batch`)
     if (isBatch) return refused(partition.partition, errorNumber('INVALID_RECORD'), 'Expected one batch of records for each partition')
-    return appendTo(node, partition, records.subarray(0, size), acksError, timeoutMs, context, signal)
+    return appendTo(node, partition, records.subarray(0, size), acksError, timeoutMs, context, signal, conditional)
   }
   if (context.apiVersion < firstVersionWithZstd && (attributesAt(records, 0) & attribute.codecMask) === zstdId)
     return refused(partition.partition, errorNumber('UNSUPPORTED_COMPRESSION_TYPE'))
   if (acksError !== 0) return refused(partition.partition, acksError)
   if (isInternalTopic(partition.topic)) return refused(partition.partition, errorNumber('INVALID_TOPIC_EXCEPTION'))
   const { backlog } = partition
-  if (node.backlog.hasRoom(backlog, records.length)) return append(node, partition, records, context)
+  if (node.backlog.hasRoom(backlog, records.length)) return append(node, partition, records, context, conditional)
   if (timeoutMs === doNotHold && backlog.quota.policy === 'producer_request_hold') {
     const reason = node.backlog.reasonToWait(backlog, records.length)
     return reason === undefined
-      ? append(node, partition, records, context)
+      ? append(node, partition, records, context, conditional)
       : refused(partition.partition, errorNumber('THROTTLING_QUOTA_EXCEEDED'), reason)
   }
   try {
-    const response = node.backlog.admit(backlog, records.length, timeoutMs, signal, () => append(node, partition, records, context))
-    return isPromise(response) ? response.catch(error => failed(node, partition, error, signal)) : response
+    const response = node.backlog.admit(backlog, records.length, timeoutMs, signal, () =>
+      append(node, partition, records, context, conditional)
+    )
+    return isPromise(response) ? response.catch(error => failed(node, partition, error, signal, conditional)) : response
   } catch (error) {
     return failed(node, partition, error)
   }
@@ -167,16 +178,22 @@ function nextBatchAt(records: Uint8Array, position: number): boolean | undefined
 const leastBytesToTell = 17
 const leastBatchBytes = 26
 
-function append(node: ProduceNode, partition: Partition, records: Uint8Array, context: RequestContext): MaybePromise<PartitionResponse> {
+function append(
+  node: ProduceNode,
+  partition: Partition,
+  records: Uint8Array,
+  context: RequestContext,
+  conditional: ConditionalBatch | undefined
+): MaybePromise<PartitionResponse> {
   try {
-    const info = partition.append(records, context.origin)
+    const info = appendToPartition(partition, records, context.origin, conditional?.condition)
     if (!isPromise(info)) return appended(partition, info)
     return info.then(
       written => appended(partition, written),
-      error => failed(node, partition, error)
+      error => failed(node, partition, error, undefined, conditional)
     )
   } catch (error) {
-    return failed(node, partition, error)
+    return failed(node, partition, error, undefined, conditional)
   }
 }
 
@@ -198,10 +215,20 @@ const withoutLogStart: ReadonlySet<number> = new Set(
   ).map(errorNumber)
 )
 
-function failed(node: ProduceNode, partition: Partition, error: unknown, signal?: AbortSignal): PartitionResponse {
+function failed(
+  node: ProduceNode,
+  partition: Partition,
+  error: unknown,
+  signal?: AbortSignal,
+  conditional?: ConditionalBatch
+): PartitionResponse {
   if (partition.isDeleted) return refused(partition.partition, unknownPartition)
   // Nobody waits for the answer any more.
   if (signal?.aborted && error === signal.reason) return refused(partition.partition, errorNumber('REQUEST_TIMED_OUT'))
+  if (conditional && error instanceof ConflictError) {
+    conditional.conflict = error
+    return refused(partition.partition, 0, error.message)
+  }
   const during = `an append to ${partition.topic}-${partition.partition}`
   const response = refused(partition.partition, node.errorNumberFor(error, during), error instanceof Error ? error.message : null)
   // As Kafka, tells where the log starts, but for errors that it takes for those of the partition.

@@ -2,6 +2,7 @@ import { afterPromises } from '../../common/host.js'
 import { KafkaError } from '../../errors.js'
 import type { ApplyingQuota, ClientQuotaKey } from '../../metadata/client-quotas.js'
 import type { Api } from '../../protocol/message.js'
+import { ConditionalAppend } from '../../protocol/messages/conditional-append.js'
 import { Fetch } from '../../protocol/messages/fetch.js'
 import { Produce } from '../../protocol/messages/produce.js'
 import type { QuotaMeter } from '../../protocol/quotas.js'
@@ -62,7 +63,7 @@ export class ClientMeter implements QuotaMeter {
 
   throttleMs(api: Api, requestBytes: number, isAnswered: boolean): number {
     let throttleMs = this.#throttleMs
-    if (api === Produce) throttleMs = Math.max(throttleMs, this.#used('producer_byte_rate', requestBytes))
+    if (api === Produce || api === ConditionalAppend) throttleMs = Math.max(throttleMs, this.#used('producer_byte_rate', requestBytes))
     if (api !== Fetch && isAnswered) throttleMs = Math.max(throttleMs, this.#worked())
     return Math.min(throttleMs, longestMs)
   }

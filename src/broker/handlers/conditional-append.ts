@@ -1,0 +1,52 @@
+import { isPromise, type MaybePromise } from '../../common/deferred.js'
+import { zeroUuid } from '../../common/uuid.js'
+import { errorNumber } from '../../errors.js'
+import type { KeyCondition } from '../../log/keys/key-index.js'
+import type { RequestOf, ResponseOf } from '../../protocol/message.js'
+import type { ConditionalAppend } from '../../protocol/messages/conditional-append.js'
+import { isTransactional } from '../../record/batch-header.js'
+import type { ProduceNode } from '../node.js'
+import type { RequestContext } from '../request-context.js'
+import { appendTo, type ConditionalBatch } from './produce.js'
+
+type Request = RequestOf<typeof ConditionalAppend>
+type Response = ResponseOf<typeof ConditionalAppend>
+
+/** Appends a batch where its conditions hold, which the log decides as it gives the batch its offsets. */
+export function conditionalAppend(
+  node: ProduceNode,
+  request: Request,
+  context: RequestContext,
+  signal?: AbortSignal
+): MaybePromise<Response> {
+  const { topic: name, partition: index, records, timeoutMs, endOffset = -1, keys } = request
+  const partition = node.findTopic(name, zeroUuid)?.partitions[index]
+  if (!partition) return { errorCode: errorNumber('UNKNOWN_TOPIC_OR_PARTITION') }
+  if (isTransactional(records))
+    return { errorCode: errorNumber('INVALID_TXN_STATE'), errorMessage: 'A batch of a transaction cannot be appended on a condition' }
+  const condition = { keys: keys.map(conditionOf), ...(endOffset >= 0 && { endOffset }) }
+  const conditional: ConditionalBatch = { condition }
+  const answered = appendTo(node, partition, records, noError, timeoutMs, context, signal, conditional)
+  const response = isPromise(answered) ? answered.then(answer => responseFor(answer, conditional)) : responseFor(answered, conditional)
+  return context.writes ? context.writes.answer(response, records.length, () => [name]) : response
+}
+
+const noError = 0
+
+function conditionOf({ key, lastOffset }: Request['keys'][number]): KeyCondition {
+  return { key, lastOffset: lastOffset < 0 ? 'none' : lastOffset }
+}
+
+type Answer = Awaited<ReturnType<typeof appendTo>>
+
+function responseFor(
+  { errorCode, errorMessage, baseOffset, logAppendTimeMs }: Answer,
+  { condition, conflict }: ConditionalBatch
+): Response {
+  if (!conflict) return { errorCode, errorMessage: errorMessage ?? null, baseOffset, logAppendTimeMs }
+  const { keys = [] } = condition
+  const conflicts = conflict.keys.map(({ key, lastOffset }) => {
+    return { index: keys.findIndex(wanted => wanted.key === key), lastOffset: lastOffset === 'none' ? -1 : lastOffset }
+  })
+  return { errorCode: 0, errorMessage: conflict.message, isConflict: true, endOffset: conflict.endOffset, conflicts }
+}

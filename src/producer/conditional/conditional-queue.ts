@@ -1,0 +1,305 @@
+import type { MetadataCache } from '../../client/metadata-cache.js'
+import type { Backoff } from '../../client/retry.js'
+import { onAbort } from '../../common/abort.js'
+import { type Clock, sleep } from '../../common/clock.js'
+import { isPromise } from '../../common/deferred.js'
+import { microtask } from '../../common/host.js'
+import type { Turns } from '../../common/turns.js'
+import { ConflictError, KafkaError } from '../../errors.js'
+import type { Brokers } from '../../protocol/broker.js'
+import type { RequestOf, ResponseOf } from '../../protocol/message.js'
+import { ConditionalAppend } from '../../protocol/messages/conditional-append.js'
+import { InitProducerId } from '../../protocol/messages/init-producer-id.js'
+import { codeOfDelay } from '../delivery-errors.js'
+import type { ProducerSettings } from '../options.js'
+import { ConditionalBatches, type ConditionalSend, takeGroup } from './conditional-append-call.js'
+
+export interface ConditionalQueueParts {
+  readonly settings: ProducerSettings
+  readonly clock: Clock
+  readonly turns: Turns
+  readonly brokers: Brokers
+  readonly metadata: MetadataCache
+  readonly backoff: Backoff
+  /** Aborts when the producer ends. */
+  readonly ending: AbortSignal
+  readonly onDelivered: (partition: number, baseOffset: number, recordCount: number, sizeInBytes: number) => void
+  readonly onFailed: (partition: number, recordCount: number, error: unknown) => void
+}
+
+type Response = ResponseOf<typeof ConditionalAppend>
+
+/** What became of a try. */
+interface Outcome {
+  readonly response?: Response
+  readonly error?: unknown
+  /** Whether no broker was asked. */
+  readonly isUnsent?: boolean
+}
+
+const lastSequence = 0x7fffffff
+const lastEpoch = 0x7fff
+const mostInGroup = 10_000
+const wrongState: ReadonlySet<string> = new Set(['OUT_OF_ORDER_SEQUENCE_NUMBER', 'UNKNOWN_PRODUCER_ID', 'INVALID_PRODUCER_EPOCH'])
+
+/**
+ * The conditional sends to one partition. One batch at a time is under way: all sends that wait go together in the next one, as far as none
+ * depends on another. A batch carries a producer id and a sequence number, so that one that is sent again, because its answer was lost, is
+ * recognized and does not conflict with itself.
+ */
+export class ConditionalQueue {
+  readonly #topic: string
+  readonly #partition: number
+  readonly #parts: ConditionalQueueParts
+  readonly #batches: ConditionalBatches
+  readonly #waiting: ConditionalSend[] = []
+  #isRunning = false
+  #producerId = -1
+  #producerEpoch = 0
+  #nextSequence = 0
+  /** How often another id was taken since the last batch was written. */
+  #renewals = 0
+  /** So many sends go one by one: the batch in which they were together was refused for one of them. */
+  #alone = 0
+
+  constructor(topic: string, partition: number, parts: ConditionalQueueParts) {
+    this.#topic = topic
+    this.#partition = partition
+    this.#parts = parts
+    this.#batches = new ConditionalBatches(parts.settings.compression)
+  }
+
+  add(send: ConditionalSend): void {
+    this.#waiting.push(send)
+    if (this.#isRunning) return
+    this.#isRunning = true
+    microtask(() => this.#run())
+  }
+
+  /** Takes back a send that is not under way; false where it is too late. */
+  withdraw(send: ConditionalSend): boolean {
+    const index = this.#waiting.indexOf(send)
+    if (index >= 0) this.#waiting.splice(index, 1)
+    return index >= 0
+  }
+
+  /** Sends what waits, as long as answers are there at once. */
+  #run(): void {
+    while (this.#waiting.length > 0) {
+      const { turns, settings, ending } = this.#parts
+      if (ending.aborted) this.#fail(this.#waiting.splice(0), ending.reason)
+      if (this.#waiting.length === 0) break
+      const turn = turns.yieldWhenOver()
+      if (turn) return void turn.then(() => this.#run())
+      const group = takeGroup(this.#waiting, Math.min(settings.batchSize, settings.maxRequestSize), this.#alone > 0 ? 1 : mostInGroup)
+      if (this.#alone > 0) this.#alone--
+      const done = this.#deliver(group)
+      if (isPromise(done)) return void done.then(() => this.#run())
+    }
+    this.#isRunning = false
+  }
+
+  #deliver(group: ConditionalSend[]): undefined | Promise<void> {
+    if (this.#producerId < 0) return this.#deliverSlowly(group)
+    const body = this.#requestFor(group)
+    const tried = this.#try(group, body)
+    if (isPromise(tried)) return tried.then(outcome => this.#settleSlowly(group, body, outcome))
+    return this.#isFinal(group, tried) ? undefined : this.#settleSlowly(group, body, tried)
+  }
+
+  async #deliverSlowly(group: ConditionalSend[]): Promise<void> {
+    try {
+      if (this.#producerId < 0) await this.#takeId(group)
+    } catch (error) {
+      return this.#fail(group, error)
+    }
+    const body = this.#requestFor(group)
+    await this.#settleSlowly(group, body, await this.#try(group, body))
+  }
+
+  async #takeId(group: readonly ConditionalSend[]): Promise<void> {
+    const { brokers, backoff, clock, ending } = this.#parts
+    const timeoutMs = Math.max(1, Math.min(...group.map(({ deadline }) => deadline)) - clock.monotonic())
+    const ask = async (signal: AbortSignal | undefined) => {
+      const answer = await brokers.any().request(InitProducerId, { transactionalId: null, transactionTimeoutMs: 0 }, signal)
+      if (answer.errorCode !== 0) throw KafkaError.fromNumber(answer.errorCode, undefined, { topic: this.#topic })
+      return answer
+    }
+    const { producerId, producerEpoch } = await backoff.retry(ask, { timeoutMs, signal: ending })
+    this.#producerId = producerId ?? -1
+    this.#producerEpoch = producerEpoch ?? 0
+    this.#nextSequence = 0
+  }
+
+  /** Later batches are told from all before: what became of one of those is not known. */
+  #beginAnew(): void {
+    this.#nextSequence = 0
+    if (this.#producerEpoch === lastEpoch) this.#producerId = -1
+    else this.#producerEpoch++
+  }
+
+  #requestFor(group: readonly ConditionalSend[]): RequestOf<typeof ConditionalAppend> {
+    const identity = { producerId: this.#producerId, producerEpoch: this.#producerEpoch, baseSequence: this.#nextSequence }
+    return this.#batches.request(group, identity, this.#topic, this.#partition).body
+  }
+
+  #try(group: readonly ConditionalSend[], body: RequestOf<typeof ConditionalAppend>): Outcome | Promise<Outcome> {
+    const { metadata, settings, clock, ending } = this.#parts
+    if (ending.aborted) return { error: ending.reason, isUnsent: true }
+    const leader = metadata.leaderOf(this.#topic, this.#partition)
+    if (!leader) return { error: new KafkaError('LEADER_NOT_AVAILABLE', undefined, this.#place), isUnsent: true }
+    let deadline = Number.POSITIVE_INFINITY
+    for (const send of group) if (send.deadline < deadline) deadline = send.deadline
+    const timeoutMs = Math.max(1, Math.ceil(Math.min(settings.requestTimeoutMs, deadline - clock.monotonic())))
+    body.timeoutMs = timeoutMs
+    const limit = new AbortController()
+    try {
+      const response = leader.request(ConditionalAppend, body, limit.signal)
+      if (!isPromise(response)) return { response }
+      const late = new KafkaError('REQUEST_TIMED_OUT', `The broker did not answer within ${timeoutMs} ms`)
+      const timer = clock.setTimer(timeoutMs, () => limit.abort(late), { keepAlive: true, givesUp: true })
+      const unlisten = onAbort(ending, () => limit.abort(ending.reason))
+      return response
+        .then(
+          settled => ({ response: settled }),
+          error => ({ error })
+        )
+        .finally(() => {
+          timer.cancel()
+          unlisten()
+        })
+    } catch (error) {
+      return { error }
+    }
+  }
+
+  /** Goes on with a try until the group is done, or has to be divided. */
+  async #settleSlowly(group: ConditionalSend[], body: RequestOf<typeof ConditionalAppend>, first: Outcome): Promise<void> {
+    const { backoff, clock, ending, metadata, settings } = this.#parts
+    let outcome = first
+    // Whether an earlier try may have been taken although nobody heard of it.
+    let isDoubtful = false
+    for (let failures = 1; !this.#isFinal(group, outcome); failures++) {
+      const error = this.#errorIn(outcome)
+      if (outcome.response === undefined && !outcome.isUnsent) isDoubtful = true
+      if (!(error instanceof KafkaError) || !error.retriable) {
+        if (error instanceof KafkaError && wrongState.has(error.code) && !isDoubtful && this.#renewals++ < 2) {
+          // What the partition knew of this producer is gone. Nothing of it is under way, so it may go on as another.
+          this.#producerId = -1
+          return this.#putBack(group)
+        }
+        return this.#refused(group, error, isDoubtful)
+      }
+      // One key that is not decided must not hold up the others.
+      if (error.code === 'CONCURRENT_TRANSACTIONS' && group.length > 1 && !isDoubtful) return this.#divide(group)
+      metadata.forget(this.#topic)
+      const delayMs = backoff.delayMs(failures)
+      const late = group.some(({ deadline }) => clock.monotonic() + delayMs >= deadline)
+      if (late || ending.aborted) {
+        this.#fail(group, ending.aborted ? ending.reason : this.#expired(error))
+        if (isDoubtful) this.#beginAnew()
+        return
+      }
+      try {
+        await sleep(clock, delayMs, ending, { keepAlive: true })
+        const looking = { allowAutoTopicCreation: false, timeoutMs: settings.requestTimeoutMs, signal: ending }
+        await metadata.ensure([this.#topic], looking)
+      } catch {
+        // The next try finds no leader, or that the producer has ended.
+      }
+      outcome = await this.#try(group, body)
+    }
+    if (isDoubtful && outcome.response?.isConflict) this.#beginAnew()
+  }
+
+  /** Settles the sends of a group where the answer says what became of them; false where it does not. */
+  #isFinal(group: readonly ConditionalSend[], { response }: Outcome): boolean {
+    if (response?.errorCode !== 0) return false
+    if (response.isConflict) this.#conflict(group, response)
+    else this.#written(group, response)
+    return true
+  }
+
+  #written(group: readonly ConditionalSend[], { baseOffset = -1, logAppendTimeMs = -1 }: Response): void {
+    this.#renewals = 0
+    let offset = baseOffset
+    let sizeInBytes = 0
+    for (const send of group) {
+      send.resolve(offset, logAppendTimeMs)
+      offset += send.records.length
+      sizeInBytes += send.sizeInBytes
+    }
+    const recordCount = offset - baseOffset
+    this.#nextSequence = (this.#nextSequence + recordCount) % (lastSequence + 1)
+    this.#parts.onDelivered(this.#partition, baseOffset, recordCount, sizeInBytes)
+  }
+
+  /** Nothing was written: those whose conditions do not hold are told, the others go again. */
+  #conflict(group: readonly ConditionalSend[], { conflicts = [], endOffset = -1, errorMessage }: Response): void {
+    const found = new Map(conflicts.map(({ index, lastOffset }) => [index, lastOffset]))
+    const others: ConditionalSend[] = []
+    let first = 0
+    for (const send of group) {
+      const keys = send.keys.flatMap(({ key }, i) => {
+        const lastOffset = found.get(first + i)
+        return lastOffset === undefined ? [] : [{ key, lastOffset: lastOffset < 0 ? ('none' as const) : lastOffset }]
+      })
+      first += send.keys.length
+      // The end is a condition of a group of one.
+      if (keys.length === 0 && group.length > 1) others.push(send)
+      else this.#reject(send, new ConflictError(this.#messageFor(send, keys) ?? errorMessage ?? '', { ...this.#place, endOffset, keys }))
+    }
+    this.#waiting.unshift(...others)
+  }
+
+  #messageFor({ keys }: ConditionalSend, conflicts: readonly { readonly key: Uint8Array; readonly lastOffset: number | 'none' }[]) {
+    const [conflict] = conflicts
+    const wanted = conflict && keys.find(({ key }) => key === conflict.key)?.lastOffset
+    if (wanted === undefined) return undefined
+    return `Expected the last offset of the key to be ${wanted < 0 ? 'none' : wanted}, it is ${conflict.lastOffset}; nothing was written`
+  }
+
+  /** A group is refused for good. Where that is for one of several, each is tried on its own. */
+  #refused(group: ConditionalSend[], error: unknown, isDoubtful: boolean): void {
+    if (group.length > 1 && !isDoubtful && error instanceof KafkaError && error.code !== 'UNSUPPORTED_VERSION') return this.#divide(group)
+    this.#fail(group, error)
+    if (isDoubtful) this.#beginAnew()
+  }
+
+  #divide(group: readonly ConditionalSend[]): void {
+    this.#alone += group.length
+    this.#putBack(group)
+  }
+
+  #putBack(group: readonly ConditionalSend[]): void {
+    this.#waiting.unshift(...group)
+  }
+
+  #fail(group: readonly ConditionalSend[], error: unknown): void {
+    for (const send of group) this.#reject(send, error)
+  }
+
+  #reject(send: ConditionalSend, error: unknown): void {
+    send.reject(error)
+    this.#parts.onFailed(this.#partition, send.records.length, error)
+  }
+
+  #errorIn({ response, error }: Outcome): unknown {
+    if (response) return KafkaError.fromNumber(response.errorCode, response.errorMessage, this.#place)
+    if (error instanceof KafkaError && error.code === 'UNSUPPORTED_VERSION')
+      return new KafkaError('UNSUPPORTED_VERSION', `Sending on a condition takes a cluster of millrace: ${error.message}`, {
+        ...this.#place,
+        cause: error
+      })
+    return error
+  }
+
+  #expired(cause: KafkaError): KafkaError {
+    const message = `Not delivered within ${this.#parts.settings.deliveryTimeoutMs} ms; the last error was: ${cause.message}`
+    return new KafkaError(codeOfDelay(cause), message, { ...this.#place, cause })
+  }
+
+  get #place() {
+    return { topic: this.#topic, partition: this.#partition }
+  }
+}

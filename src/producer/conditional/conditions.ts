@@ -1,0 +1,139 @@
+import { keyPartition } from '../../client/key-partition.js'
+import { textBytes } from '../../common/bytes.js'
+import { expectInteger, shown } from '../../common/options.js'
+import { KafkaError } from '../../errors.js'
+import type { Field } from '../../record/record.js'
+import type { AnyTopic } from '../../record/topic.js'
+import type { Partitioner } from '../partitioner.js'
+import { type AnyRecord, type EncodedRecord, nameOf, serializedKey } from '../producer-record.js'
+
+/** What must still be so of the partition that records go to, for them to be written. */
+export interface SendConditions<K = unknown> {
+  /**
+   * The offset of the last record of the record's key, or `'none'` where the key has no record, or only a tombstone. Needs a topic with `keyIndex`. All
+   * records of a `sendBatch` must then have the same key.
+   */
+  readonly ifKeyAt?: number | 'none'
+  /** The same for any keys of the partition, as pairs of key and last offset. */
+  readonly ifKeysAt?: Iterable<readonly [key: K, lastOffset: number | 'none']>
+  /** The offset at which the partition ends: the one that the first record is to get. */
+  readonly ifEndAt?: number
+}
+
+export interface EncodedCondition {
+  readonly key: Uint8Array
+  /** -1 for none. */
+  readonly lastOffset: number
+}
+
+/** Whether there are conditions; what else the options are is looked at later. */
+export function isConditional(options: SendConditions): boolean {
+  if (typeof options !== 'object' || options === null) return false
+  const { ifKeyAt, ifKeysAt, ifEndAt } = options
+  return ifKeyAt !== undefined || ifKeysAt !== undefined || ifEndAt !== undefined
+}
+
+export function expectLastOffset(name: string, value: unknown): void {
+  if (value === 'none' || (Number.isSafeInteger(value) && (value as number) >= 0)) return
+  throw new TypeError(`Expected \`${name}\` to be an offset, a non-negative integer, or 'none', got ${shown(value)}`)
+}
+
+export function expectEndOffset(name: string, value: unknown): void {
+  expectInteger(name, value, 0)
+}
+
+export function expectKeysAt(name: string, value: unknown): void {
+  const pairs = value as Iterable<unknown> | null
+  if (typeof pairs !== 'object' || typeof pairs?.[Symbol.iterator] !== 'function')
+    throw new TypeError(`Expected \`${name}\` to be pairs of a key and its last offset, got ${shown(value)}`)
+}
+
+/** The conditions on keys, as they are sent. */
+export function keyConditions(topic: AnyTopic | string, records: readonly EncodedRecord[], conditions: SendConditions): EncodedCondition[] {
+  const { ifKeyAt, ifKeysAt } = conditions
+  const encoded: EncodedCondition[] = []
+  if (ifKeyAt !== undefined) encoded.push({ key: keyOfAll(topic, records), lastOffset: numberOf(ifKeyAt) })
+  for (const pair of ifKeysAt ?? []) {
+    if (!Array.isArray(pair)) throw new TypeError(`Expected \`ifKeysAt\` to hold pairs of a key and its last offset, got ${shown(pair)}`)
+    const [key, lastOffset] = pair as [unknown, number | 'none']
+    expectLastOffset('ifKeysAt', lastOffset)
+    const field = serializedKey(topic, { key, value: null } as AnyRecord)
+    if (field === null) throw new TypeError('Expected `ifKeysAt` to name keys, got none')
+    encoded.push({ key: keyBytes(field), lastOffset: numberOf(lastOffset) })
+  }
+  return encoded
+}
+
+function keyOfAll(topic: AnyTopic | string, records: readonly EncodedRecord[]): Uint8Array {
+  const [{ key }] = records
+  if (key === null) throw new TypeError(`Expected a record for \`${nameOf(topic)}\` that is sent with \`ifKeyAt\` to have a key`)
+  const id = idOf(key)
+  if (records.some(record => record.key === null || idOf(record.key) !== id))
+    throw new TypeError('Expected all records that are sent with `ifKeyAt` to have the same key; name keys in `ifKeysAt`')
+  return keyBytes(key)
+}
+
+function keyBytes(key: Uint8Array | string): Uint8Array {
+  return typeof key === 'string' ? textBytes(key) : key.slice()
+}
+
+function numberOf(lastOffset: number | 'none'): number {
+  return lastOffset === 'none' ? -1 : lastOffset
+}
+
+/** A text that is the same for keys of the same bytes. */
+export function idOf(key: Uint8Array | string): string {
+  if (typeof key === 'string' && isAscii(key)) return key
+  return oneCharPerByte.decode(typeof key === 'string' ? textBytes(key) : key)
+}
+
+/** Gives each byte a character of its own, and those of ASCII theirs. */
+const oneCharPerByte = new TextDecoder('latin1')
+
+function isAscii(text: string): boolean {
+  for (let i = 0; i < text.length; i++) if (text.charCodeAt(i) > 0x7f) return false
+  return true
+}
+
+/** The one partition of a conditional send. What the conditions rely on must be there too, as far as anybody can tell. */
+export function partitionFor(
+  topic: string,
+  records: readonly EncodedRecord[],
+  keys: readonly EncodedCondition[],
+  partitionCount: number,
+  partitioner: Partitioner | undefined
+): number {
+  let found: number | undefined
+  let isByKey = true
+  for (const { record, key } of records) {
+    const chosen = record.partition ?? partitioner?.(record, { topic, key, partitionCount })
+    if (chosen !== undefined) isByKey = false
+    const partition = chosen ?? byKey(topic, key, partitionCount)
+    if (!Number.isSafeInteger(partition) || partition < 0)
+      throw new TypeError(`Expected the partition of a record for \`${topic}\` to be a non-negative integer, got ${shown(partition)}`)
+    found ??= partition
+    if (partition !== found) throw elsewhere(topic, 'the records of a conditional send go', found, partition)
+  }
+  const partition = found as number
+  if (partition >= partitionCount)
+    throw new KafkaError('UNKNOWN_TOPIC_OR_PARTITION', `There is no partition ${partition} in \`${topic}\`, which has ${partitionCount}`, {
+      topic,
+      partition
+    })
+  for (const { key } of isByKey ? keys : []) {
+    const other = keyPartition(key, partitionCount)
+    if (other !== partition) throw elsewhere(topic, 'the keys of its conditions belong', partition, other)
+  }
+  return partition
+}
+
+function byKey(topic: string, key: Field, partitionCount: number): number {
+  if (key !== null) return keyPartition(key, partitionCount)
+  if (partitionCount === 1) return 0
+  throw new TypeError(`Expected a record for \`${topic}\` that is sent on a condition to have a key or a \`partition\``)
+}
+
+function elsewhere(topic: string, what: string, partition: number, other: number): KafkaError {
+  const message = `Expected one partition of \`${topic}\` where ${what}, got ${partition} and ${other}; a condition is decided within one partition`
+  return new KafkaError('INVALID_REQUEST', message, { topic, partition })
+}
