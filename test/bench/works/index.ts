@@ -13,6 +13,7 @@ export const works: Readonly<Record<string, () => Promise<Work>>> = {
   'disk-1k': async () => (await import('./disk.js')).disk1k,
   'fsync-1': async () => (await import('./fsync.js')).fsync1,
   'fsync-100': async () => (await import('./fsync.js')).fsync100,
+  conditional: async () => (await import('./conditional.js')).conditional,
   open: async () => (await import('./open.js')).open,
   latency: async () => (await import('./latency.js')).latency,
   codecs: async () => (await import('./codecs.js')).codecs,
