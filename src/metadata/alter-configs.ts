@@ -100,7 +100,8 @@ function changed(resource: ConfiguredResource, { name, configOperation: operatio
   if (!resource.isList(name))
     throw new KafkaError('INVALID_CONFIG', `${noun} \`${name}\` is not a list that could be added to or taken from`)
   const before = listOf(configs.get(name) ?? resource.valueWithout(name))
-  const given = listOf(value)
+  // Kafka splits what is added or taken from without a look at it: nothing is one empty element.
+  const given = value.split(',')
   const after =
     operation === configOperation.append ? [...new Set([...before, ...given])] : before.filter(element => !given.includes(element))
   return after.join(',')

@@ -82,12 +82,9 @@ function integerProblem({ min, max, also }: ConfigRule, type: 'int' | 'short' | 
   return `must be ${range}${also === undefined ? '' : `, or ${also}`}`
 }
 
-/** The elements of a value of type list. */
+/** The elements of a value of type list. As in Kafka, a comma at an end, or two together, make an empty element. */
 export function listOf(value: string): string[] {
-  return value
-    .split(',')
-    .map(element => element.trim())
-    .filter(element => element !== '')
+  return value.trim() === '' ? [] : value.split(',').map(element => element.trim())
 }
 
 /** A number for what Kafka counts in 64 bits: what is beyond 2^53 reads as infinity. */

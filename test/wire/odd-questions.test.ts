@@ -97,6 +97,20 @@ describe('an odd question over the wire', () => {
     expect(produced.responses.flatMap(({ partitionResponses }) => partitionResponses)).toMatchObject([{ errorCode: 0, baseOffset: 0 }])
   })
 
+  it('that commits a partition twice is answered twice', async () => {
+    const commit = (committedMetadata: string) => ({ partitionIndex: 0, committedOffset: 0, committedMetadata })
+    const committed = await ask(OffsetCommit, 8, {
+      groupId: 'twice',
+      memberId: '',
+      topics: [{ name: 'orders', partitions: [commit('m'.repeat(5000)), { ...commit(''), partitionIndex: 9 }, commit('')] }]
+    })
+    expect(committed.topics.flatMap(({ partitions }) => codes(partitions))).toEqual([
+      'OFFSET_METADATA_TOO_LARGE',
+      'UNKNOWN_TOPIC_OR_PARTITION',
+      'NONE'
+    ])
+  })
+
   it('that names a topic or a group twice is refused, or answered once', async () => {
     const { responses } = await ask(DeleteTopics, 5, { topicNames: ['absent', 'absent', 'gone'], timeoutMs: 1000 })
     expect(codes(responses)).toEqual(['INVALID_REQUEST', 'UNKNOWN_TOPIC_OR_PARTITION'])
@@ -196,6 +210,8 @@ describe('an odd question over the wire', () => {
     expect(await change('b@d', 'retention.ms', 'x')).toBe('INVALID_TOPIC_EXCEPTION')
     expect(await change('b@d', 'retention.ms', '1', 2)).toBe('INVALID_CONFIG')
     expect(await change('absent', 'retention.ms', '1')).toBe('UNKNOWN_TOPIC_OR_PARTITION')
+    expect(await change('absent', 'cleanup.policy', '', 2)).toBe('INVALID_CONFIG')
+    expect(await change('orders', 'cleanup.policy', 'compact,')).toBe('INVALID_CONFIG')
     const configs = ['1', '2'].map(value => ({ name: 'retention.ms', value }))
     const whole = await ask(AlterConfigs, 2, { resources: [{ resourceType: 2, resourceName: 'orders', configs }], validateOnly: true })
     expect(codes(whole.responses)).toEqual(['INVALID_REQUEST'])

@@ -17,22 +17,34 @@ export async function offsetCommit(node: GroupNode, request: Request, context: R
   const unknownError = (topicId: string) => (hasIds ? errorNumber('UNKNOWN_TOPIC_ID') : node.unknownTopicError(topicId))
   const found = request.topics.map(({ name = '', topicId = zeroUuid }) => node.findTopic(name, topicId))
   const known = request.topics.flatMap((topic, i) => {
-    const exists = found[i]
-    if (!exists) return []
-    const partitions = topic.partitions.filter(({ partitionIndex }) => partitionIndex >= 0 && partitionIndex < exists.partitions.length)
-    return [{ ...topic, name: exists.name, topicId: exists.id, partitions }]
+    const existing = found[i]
+    if (!existing) return []
+    const partitions = topic.partitions.filter(({ partitionIndex }) => hasPartition(existing, partitionIndex))
+    return [{ ...topic, name: existing.name, topicId: existing.id, partitions }]
   })
   const isCurrent = (name: string, topicId = zeroUuid) => node.findTopic(name, zeroUuid)?.id === topicId
   const answered = (await node.groups.commitOffsets({ ...request, topics: known }, context, isCurrent)).topics.values()
   const topics = request.topics.map(({ name = '', topicId = zeroUuid, partitions }, i) => {
-    if (!found[i]) return { name, topicId, partitions: partitions.map(refused(unknownError(topicId))) }
-    const kept = new Map(answered.next().value?.partitions.map(answer => [answer.partitionIndex, answer]))
+    const existing = found[i]
+    if (!existing) return { name, topicId, partitions: partitions.map(refused(unknownError(topicId))) }
+    // A partition may stand twice in a request: each of its entries has an answer of its own.
+    const kept = answered.next().value?.partitions.values()
     const missing = refused(node.unknownTopicError(zeroUuid))
-    return { name, topicId, partitions: partitions.map(partition => kept.get(partition.partitionIndex) ?? missing(partition)) }
+    const answerOf = (partition: Partition) =>
+      (hasPartition(existing, partition.partitionIndex) && kept?.next().value) || missing(partition)
+    return { name, topicId, partitions: partitions.map(answerOf) }
   })
   return { topics }
 }
 
+interface Partition {
+  readonly partitionIndex: number
+}
+
+function hasPartition({ partitions }: { readonly partitions: readonly unknown[] }, partition: number): boolean {
+  return partition >= 0 && partition < partitions.length
+}
+
 function refused(errorCode: number) {
-  return ({ partitionIndex }: { readonly partitionIndex: number }) => ({ partitionIndex, errorCode })
+  return ({ partitionIndex }: Partition) => ({ partitionIndex, errorCode })
 }
