@@ -91,6 +91,7 @@ export {
 } from './producer/producer.js'
 export type { HeaderValue, ProducerHeaders, ProducerRecord, ProducerRecordOf } from './producer/producer-record.js'
 export { type RecordMetadata, SendBatchError, type SendBatchFailure, type SendBatchResult, type SentRange } from './producer/receipt.js'
+export { Transaction, type TransactionCallOptions } from './producer/transaction.js'
 export type {
   AccessRules,
   AclOperation,

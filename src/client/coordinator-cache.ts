@@ -3,6 +3,7 @@ import type { Broker, Brokers } from '../protocol/broker.js'
 import { FindCoordinator } from '../protocol/messages/find-coordinator.js'
 
 const keyTypeGroup = 0
+const keyTypeTransaction = 1
 const noNode = -1
 
 interface Known {
@@ -29,19 +30,29 @@ export class CoordinatorCache {
     return known ?? (await this.#find(groupId, signal))
   }
 
+  /** The coordinator of a transactional id. */
+  async ofTransaction(transactionalId: string, signal?: AbortSignal): Promise<Broker> {
+    const nodeId = this.#known.get(transactionKey(transactionalId))?.nodeId ?? noNode
+    const known = nodeId === noNode ? undefined : this.#brokers.byId(nodeId)
+    return known ?? (await this.#find(transactionalId, signal, keyTypeTransaction))
+  }
+
+  forgetTransaction(transactionalId: string): void {
+    this.forget(transactionKey(transactionalId))
+  }
+
   /** Says that what is known proved wrong: a request was answered NOT_COORDINATOR, or not at all. */
   forget(groupId: string): void {
     // Of the answers that are under way, none is newer than what proved wrong.
     if (this.#known.has(groupId)) this.#known.set(groupId, { nodeId: noNode, number: this.#askedCount })
   }
 
-  async #find(groupId: string, signal?: AbortSignal): Promise<Broker> {
+  async #find(id: string, signal?: AbortSignal, keyType = keyTypeGroup): Promise<Broker> {
+    const groupId = keyType === keyTypeGroup ? id : transactionKey(id)
     const number = ++this.#askedCount
-    const response = await this.#brokers
-      .any()
-      .request(FindCoordinator, { key: groupId, keyType: keyTypeGroup, coordinatorKeys: [groupId] }, signal)
+    const response = await this.#brokers.any().request(FindCoordinator, { key: id, keyType, coordinatorKeys: [id] }, signal)
     // Before version 4 a response held one coordinator, and held it at the top.
-    const found = response.coordinators?.find(({ key }) => key === groupId) ?? response
+    const found = response.coordinators?.find(({ key }) => key === id) ?? response
     if (found.errorCode) throw KafkaError.fromNumber(found.errorCode, found.errorMessage)
     const { nodeId = -1, host = '', port = -1 } = found
     this.#brokers.learn?.([{ nodeId, host, port }])
@@ -51,6 +62,11 @@ export class CoordinatorCache {
     if (number > (this.#known.get(groupId)?.number ?? 0)) this.#known.set(groupId, { nodeId, number })
     return broker
   }
+}
+
+/** Ids of groups and of transactions may be the same. */
+function transactionKey(transactionalId: string): string {
+  return `\u0000${transactionalId}`
 }
 
 /** The most groups that are remembered; others are looked up anew. */

@@ -4,7 +4,7 @@ import type { CompressionType } from '../record/compression/codec.js'
 import { BatchPool } from './batch-pool.js'
 import { PartitionQueue } from './partition-queue.js'
 import type { ProducerBatch } from './producer-batch.js'
-import type { ProducerIdentity } from './producer-identity.js'
+import type { SequenceIdentity } from './producer-identity.js'
 import { WaitingQueues } from './waiting-queues.js'
 
 export interface AccumulatorOptions {
@@ -15,7 +15,7 @@ export interface AccumulatorOptions {
   readonly bufferMemory: number
   readonly deliveryTimeoutMs: number
   /** Whose batches get sequence numbers. Default: nobody's. */
-  readonly identity?: ProducerIdentity
+  readonly identity?: SequenceIdentity
   /** What all producers of the process may hold together. Default: each has its `bufferMemory`. */
   readonly memory?: MemoryShare | undefined
   /** Called when a partition has something to send, at most once for each before it is drained. */
@@ -40,7 +40,7 @@ export class Accumulator {
   readonly #lingerMs: number
   readonly #deliveryTimeoutMs: number
   readonly #clock: Clock
-  readonly #identity: ProducerIdentity | undefined
+  readonly #identity: SequenceIdentity | undefined
   readonly #onReady: () => void
   readonly #pool: BatchPool
   readonly #topics = new Map<string, PartitionQueue[]>()

@@ -6,7 +6,8 @@ import {
   expectKnownKeys,
   expectOneOf,
   expectString,
-  givenOptions
+  givenOptions,
+  shown
 } from '../common/options.js'
 import type { CompressionType } from '../record/compression/codec.js'
 import { codecOf } from '../record/compression/codecs.js'
@@ -28,6 +29,14 @@ export interface ProducerOptions {
    * batch of a partition is under way at a time. Default: `true` with `acks: 'all'`, else `false`.
    */
   readonly enableIdempotence?: boolean
+  /**
+   * The name under which the producer runs transactions (KIP-98): all that is sent in one is read by `read_committed` consumers, or nothing. The cluster
+   * knows one producer by it at a time: the next that begins with the name fences the one before, and aborts what it has left open. Records are then sent in
+   * transactions alone, see `Producer.transaction`. Needs `enableIdempotence`, and a cluster with version 2 of transactions (Kafka 4.0, millrace). Default: none.
+   */
+  readonly transactionalId?: string
+  /** Milliseconds that a transaction may take before the cluster aborts it and fences the producer. Default: 60000. */
+  readonly transactionTimeoutMs?: number
   /** How batches are compressed. Default: `'none'`. */
   readonly compression?: CompressionType
   /**
@@ -82,21 +91,23 @@ export const producerDefaults = Object.freeze({
   retryBackoffMs: 100,
   retryBackoffMaxMs: 1000,
   maxBlockMs: 60_000,
+  transactionTimeoutMs: 60_000,
   allowAutoTopicCreation: true,
   metadataMaxAgeMs: 300_000
 } as const satisfies ProducerOptions)
 
 /** The options with their defaults filled in. */
-export interface ProducerSettings extends Required<Omit<ProducerOptions, 'partitioner' | 'acks'>> {
+export interface ProducerSettings extends Required<Omit<ProducerOptions, 'partitioner' | 'acks' | 'transactionalId'>> {
+  readonly transactionalId: string | null
   readonly partitioner: Partitioner | undefined
   /** As it stands in requests: -1 is `'all'`. */
   readonly acks: -1 | 0 | 1
 }
 
 export function producerSettings(options: ProducerOptions): ProducerSettings {
-  expectKnownKeys('a producer', options, [...Object.keys(producerDefaults), 'partitioner', 'enableIdempotence'])
+  expectKnownKeys('a producer', options, [...Object.keys(producerDefaults), 'partitioner', 'enableIdempotence', 'transactionalId'])
   const given = givenOptions(options)
-  const settings = { ...producerDefaults, partitioner: undefined, enableIdempotence: undefined, ...given }
+  const settings = { ...producerDefaults, partitioner: undefined, enableIdempotence: undefined, transactionalId: null, ...given }
   expectString('clientId', settings.clientId)
   expectOneOf('acks', settings.acks, ['all', 1, 0, -1])
   if (settings.enableIdempotence !== undefined) expectBoolean('enableIdempotence', settings.enableIdempotence)
@@ -104,6 +115,12 @@ export function producerSettings(options: ProducerOptions): ProducerSettings {
   if (settings.enableIdempotence && acks !== -1)
     throw new TypeError(`Expected \`acks\` to be 'all', which \`enableIdempotence\` needs, got \`${settings.acks}\``)
   const enableIdempotence = settings.enableIdempotence ?? acks === -1
+  expectInteger('transactionTimeoutMs', settings.transactionTimeoutMs, 1, 2 ** 31 - 1)
+  if (given.transactionalId !== undefined) {
+    if (typeof settings.transactionalId !== 'string' || settings.transactionalId === '')
+      throw new TypeError(`Expected \`transactionalId\` to be a string that is not empty, got ${shown(settings.transactionalId)}`)
+    if (!enableIdempotence) throw new TypeError("Expected no `transactionalId` without `enableIdempotence`, which takes `acks: 'all'`")
+  }
   expectOneOf('compression', settings.compression, ['none', 'gzip', 'snappy', 'lz4', 'zstd'])
   if (settings.compression !== 'none') codecOf(settings.compression)
   expectInteger('batchSize', settings.batchSize, 1, 2 ** 30)

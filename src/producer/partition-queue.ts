@@ -2,7 +2,7 @@ import { assert } from '../common/assert.js'
 import { zeroUuid } from '../common/uuid.js'
 import type { KafkaError } from '../errors.js'
 import type { ProducerBatch } from './producer-batch.js'
-import type { ProducerIdentity } from './producer-identity.js'
+import type { SequenceIdentity } from './producer-identity.js'
 import { Sequences } from './sequences.js'
 
 /** After so many looks at metadata that lack the partition it does not exist; before, the broker that was asked may not have heard of it yet. */
@@ -34,7 +34,7 @@ export class PartitionQueue {
   readonly #sequences: Sequences | undefined
 
   /** Batches get sequence numbers where there is an identity. */
-  constructor(topic: string, partition: number, identity?: ProducerIdentity) {
+  constructor(topic: string, partition: number, identity?: SequenceIdentity) {
     this.topic = topic
     this.partition = partition
     this.#sequences = identity && new Sequences(identity)
@@ -171,6 +171,11 @@ export class PartitionQueue {
     this.#topicId = topicId
     this.#looksWithout = 0
     return true
+  }
+
+  /** A transaction begins, before which all batches have ended. */
+  beginTransaction(): void {
+    this.#sequences?.beginTransaction()
   }
 
   /** Gives a batch that is about to be sent its sequence number. */

@@ -28,7 +28,14 @@ export class ProduceCall {
   #topics: Map<string, TopicData> | undefined
 
   /** A call with its first batch. Most have no other, and these arrays of one cost less than empty ones that grow. */
-  constructor(leader: Broker, leaderId: number, acks: number, queue: PartitionQueue, batch: ProducerBatch, records: Uint8Array) {
+  constructor(
+    leader: Broker,
+    leaderId: number,
+    { acks, transactionalId }: { readonly acks: number; readonly transactionalId: string | null },
+    queue: PartitionQueue,
+    batch: ProducerBatch,
+    records: Uint8Array
+  ) {
     const { topic: name, topicId, partition: index } = queue
     this.#leader = leader
     this.leaderId = leaderId
@@ -37,7 +44,7 @@ export class ProduceCall {
     this.batches = [batch]
     this.sizeInBytes = records.length
     this.#topicData = [{ name, topicId, partitionData: [{ index, records }] }]
-    this.#body = { transactionalId: null, acks, timeoutMs: 0, topicData: this.#topicData }
+    this.#body = { transactionalId, acks, timeoutMs: 0, topicData: this.#topicData }
   }
 
   /** Whether its promise tells what becomes of the batches although it is aborted. */

@@ -8,7 +8,7 @@ import { RecordCursor } from '../record/record-cursor.js'
 import type { Receipt } from './receipt.js'
 
 /** For the header of the batch that is being built: one serves all. */
-const stamp = { producerId: noProducerId, producerEpoch: -1, baseSequence: noSequence }
+const stamp = { producerId: noProducerId, producerEpoch: -1, baseSequence: noSequence, transactional: false }
 
 /** Free batches have no records; the fate of the records of those that are done is known. */
 type State = 'free' | 'begun' | 'done'
@@ -36,6 +36,7 @@ export class ProducerBatch {
   #producerId = noProducerId
   #producerEpoch = -1
   #baseSequence = noSequence
+  #isTransactional = false
   /** Whether the header in its bytes has another number. */
   #isRenumbered = false
   #maybeWritten = false
@@ -118,7 +119,8 @@ export class ProducerBatch {
   }
 
   /** Gives it a sequence number, which it keeps for all tries. */
-  number(producerId: number, producerEpoch: number, baseSequence: number): void {
+  number(producerId: number, producerEpoch: number, baseSequence: number, isTransactional = false): void {
+    this.#isTransactional = isTransactional
     this.#producerId = producerId
     this.#producerEpoch = producerEpoch
     this.#baseSequence = baseSequence
@@ -245,6 +247,7 @@ export class ProducerBatch {
     stamp.producerId = this.#producerId
     stamp.producerEpoch = this.#producerEpoch
     stamp.baseSequence = this.#baseSequence
+    stamp.transactional = this.#isTransactional
     this.#bytes = this.#loans > 0 ? copyChecked(this.#builder, stamp) : buildChecked(this.#builder, stamp)
     this.#isRenumbered = false
     return this.#bytes
@@ -317,8 +320,8 @@ export class ProducerBatch {
     }
     if (this.isNumbered) {
       const second = sequenceAfter(this.#baseSequence, halves[0].recordCount)
-      halves[0].number(this.#producerId, this.#producerEpoch, this.#baseSequence)
-      halves[1].number(this.#producerId, this.#producerEpoch, second)
+      halves[0].number(this.#producerId, this.#producerEpoch, this.#baseSequence, this.#isTransactional)
+      halves[1].number(this.#producerId, this.#producerEpoch, second, this.#isTransactional)
     }
     this.#end()
     // Whoever waits for the whole waits for both halves.

@@ -16,11 +16,28 @@ export interface ProducerIdentityParts {
   readonly isWanted: () => boolean
 }
 
+/** Under what id and epoch batches are numbered. */
+export interface SequenceIdentity {
+  readonly producerId: number
+  /** The first epoch of a partition's batches. */
+  readonly epoch: number
+  readonly isKnown: boolean
+  /** Whether batches belong to transactions, whose epochs the coordinator gives. */
+  readonly isTransactional: boolean
+  readonly lastError: unknown
+  /** An id is of no further use. */
+  retire(producerId: number): void
+  /** Gets an id where there is none. */
+  acquire(signal: AbortSignal): MaybePromise<void>
+}
+
 /** What is asked for with a transaction's time limit, of which there is none here. */
 const request = { transactionalId: null, transactionTimeoutMs: 2 ** 31 - 1 }
 
 /** The id under which an idempotent producer writes (KIP-98): the cluster gives it, and gives another where it is used up. */
-export class ProducerIdentity {
+export class ProducerIdentity implements SequenceIdentity {
+  readonly isTransactional = false
+  readonly epoch = 0
   readonly #parts: ProducerIdentityParts
   #producerId = noProducerId
   #asking: Promise<void> | undefined

@@ -1,3 +1,4 @@
+import { CoordinatorCache } from '../client/coordinator-cache.js'
 import { MetadataCache } from '../client/metadata-cache.js'
 import { Backoff } from '../client/retry.js'
 import { compareWithDescription } from '../client/topic-description.js'
@@ -28,6 +29,8 @@ import { nameOf, type ProducerRecordOf } from './producer-record.js'
 import { BatchReceipt, type RecordMetadata, RecordReceipt, type SendBatchResult } from './receipt.js'
 import { Sender } from './sender.js'
 import { progress, TopicWriter } from './topic-writer.js'
+import { Transaction, type TransactionCallOptions, type TransactionOwner } from './transaction.js'
+import { Transactions } from './transactions.js'
 
 /** What a producer stands on; `cluster.producer()` brings it along. */
 export interface ProducerParts {
@@ -115,6 +118,11 @@ export class Producer extends Emitter<ProducerEvents> implements AsyncDisposable
   readonly #accumulator: Accumulator
   readonly #admission: Admission
   readonly #sender: Sender
+  readonly #transactions: Transactions | undefined
+  /** Whether a call comes from the transaction that is open. */
+  #isInTransaction = false
+  /** Whether the open transaction has reached the cluster. */
+  #hasDelivered = false
   readonly #writers = new Map<string, TopicWriter>()
   /** The one that was asked for last; most sends go to the same topic as the one before. */
   #lastWriter: TopicWriter | undefined
@@ -142,7 +150,14 @@ export class Producer extends Emitter<ProducerEvents> implements AsyncDisposable
     const { enableIdempotence, requestTimeoutMs } = settings
     const backoff = new Backoff(clock, random, settings)
     const isWanted = () => this.#accumulator.hasUnsettled
-    const identity = enableIdempotence ? new ProducerIdentity({ brokers, clock, backoff, requestTimeoutMs, isWanted }) : undefined
+    const { transactionalId, transactionTimeoutMs, deliveryTimeoutMs: patienceMs } = settings
+    const coordinators = new CoordinatorCache(brokers)
+    const shared = { brokers, clock, backoff, requestTimeoutMs }
+    this.#transactions =
+      transactionalId === null
+        ? undefined
+        : new Transactions({ ...shared, transactionalId, transactionTimeoutMs, coordinators, patienceMs })
+    const identity = this.#transactions ?? (enableIdempotence ? new ProducerIdentity({ ...shared, isWanted }) : undefined)
     const accumulator = new Accumulator({
       ...settings,
       ...(identity && { identity }),
@@ -232,6 +247,89 @@ export class Producer extends Emitter<ProducerEvents> implements AsyncDisposable
   }
 
   /**
+   * Runs `work` in a transaction: commits when it returns, and aborts when it throws or a record was not delivered; the call then rejects with that. Needs a
+   * `transactionalId`. One transaction is open at a time.
+   *
+   * ```ts
+   * await using producer = cluster.producer({ transactionalId: 'transfers' })
+   * await producer.transaction(async transaction => {
+   *   await transaction.send('accounts', { key: 'ann', value: '-5' })
+   *   await transaction.send('accounts', { key: 'bob', value: '+5' })
+   * })
+   * ```
+   *
+   * Rejects with INVALID_TXN_STATE while another one is open, PRODUCER_FENCED where another producer has the id, and UNSUPPORTED_VERSION where the cluster has no
+   * transactions of version 2 (KIP-890).
+   */
+  async transaction<R>(work: (transaction: Transaction) => R | Promise<R>, options: TransactionCallOptions = {}): Promise<R> {
+    if (typeof work !== 'function') throw new TypeError(`Expected \`work\` to be a function, got ${shown(work)}`)
+    const transaction = await this.begin(options)
+    let result: R
+    try {
+      result = await work(transaction)
+    } catch (error) {
+      // What went wrong first counts.
+      await transaction.abort(options).catch(() => {})
+      throw error
+    }
+    await transaction.commit(options)
+    return result
+  }
+
+  /** Begins a transaction, for those who end it themselves. Rejects as `transaction` does. */
+  async begin(options: TransactionCallOptions = {}): Promise<Transaction> {
+    expectOptions('begin', options, signalOnly)
+    const transactions = this.#transactions
+    if (!transactions) throw new TypeError('Expected a producer with a `transactionalId`, to begin a transaction')
+    if (this.#closing) throw new KafkaError('CLOSED', 'The producer is closed')
+    await transactions.begin(options.signal)
+    this.#hasDelivered = false
+    for (const queue of this.#accumulator.queues()) queue.beginTransaction()
+    return new Transaction(this.#ownerOf(transactions), transactions.number)
+  }
+
+  #ownerOf(transactions: Transactions): TransactionOwner {
+    const within = <R>(number: number, options: TransactionCallOptions | undefined, send: () => Promise<R>): Promise<R> => {
+      try {
+        if (options !== undefined) expectOptions('a transaction', options, signalOnly)
+        transactions.expectOpen(number)
+        this.#isInTransaction = true
+        const sent = send()
+        sent.catch(error => transactions.failed(error))
+        return sent
+      } catch (error) {
+        return Promise.reject(error)
+      } finally {
+        this.#isInTransaction = false
+      }
+    }
+    return {
+      send: (number, topic, record, options) => within(number, options, () => this.send(topic, record, options)),
+      sendBatch: (number, topic, records, options) => within(number, options, () => this.sendBatch(topic, records, options)),
+      end: async (number, isCommitted, options = {}) => {
+        expectOptions('a transaction', options, signalOnly)
+        transactions.close(number)
+        await this.#endTransaction(transactions, isCommitted, options.signal)
+      }
+    }
+  }
+
+  async #endTransaction(transactions: Transactions, isCommitted: boolean, signal?: AbortSignal): Promise<void> {
+    let hasFlushed = false
+    try {
+      await this.flush(signal ? { signal } : {})
+      hasFlushed = true
+    } finally {
+      // What is still under way may be written later: the next transaction begins with another epoch.
+      if (!hasFlushed) transactions.abandon()
+    }
+    const { failure } = transactions
+    const hasSent = this.#hasDelivered || failure !== undefined
+    await transactions.end(isCommitted && failure === undefined, hasSent, signal)
+    if (isCommitted && failure !== undefined) throw failure
+  }
+
+  /**
    * Sends what is waiting, without lingering, and resolves once the fate of all records sent before is known; it is told by their own
    * promises. Rejects only with the signal's reason.
    */
@@ -272,6 +370,7 @@ export class Producer extends Emitter<ProducerEvents> implements AsyncDisposable
     this.#admission.lookNow()
     this.#sender.sendNow()
     await this.flush({ signal: deadline.signal }).catch(() => {})
+    if (this.#transactions?.isOpen) await this.#abortOpen(this.#transactions, deadline.signal)
     const error = new KafkaError('CLOSED', 'The producer was closed before the record was delivered')
     this.#admission.refuseAll(error)
     this.#sender.stop(error)
@@ -329,6 +428,12 @@ export class Producer extends Emitter<ProducerEvents> implements AsyncDisposable
     return this.#conditional
   }
 
+  async #abortOpen(transactions: Transactions, signal: AbortSignal): Promise<void> {
+    transactions.close(transactions.number)
+    // The next producer of the id, or the end of its time, aborts it otherwise.
+    await transactions.end(false, true, signal).catch(() => {})
+  }
+
   async #closeBrokers(): Promise<void> {
     await this.#brokers.close?.()
   }
@@ -336,6 +441,11 @@ export class Producer extends Emitter<ProducerEvents> implements AsyncDisposable
   /** What writes to the topic, after a look at what stands before any record. */
   #writerFor(topic: AnyTopic | string, options: SendOptions | undefined): TopicWriter {
     if (this.#closing) throw new KafkaError('CLOSED', 'The producer is closed')
+    if (this.#transactions !== undefined && !this.#isInTransaction)
+      throw new KafkaError(
+        'INVALID_TXN_STATE',
+        'A producer with a `transactionalId` sends in transactions: `producer.transaction(tx => tx.send(…))`'
+      )
     if (options !== undefined) {
       expectSendOptions('send', options)
       options.signal?.throwIfAborted()
@@ -389,12 +499,14 @@ export class Producer extends Emitter<ProducerEvents> implements AsyncDisposable
   }
 
   #onDelivered({ topic, partition }: PartitionQueue, batch: ProducerBatch, baseOffset: number): void {
+    this.#hasDelivered = true
     if (this.listenerCount('delivered') === 0) return
     const { recordCount, sizeInBytes } = batch
     this.emit('delivered', { topic, partition, baseOffset, recordCount, sizeInBytes })
   }
 
   #onFailed({ topic, partition }: PartitionQueue, { recordCount }: ProducerBatch, error: unknown): void {
+    this.#transactions?.failed(error)
     if (this.listenerCount('failed') > 0) this.emit('failed', { topic, partition, recordCount, error })
   }
 
@@ -417,6 +529,8 @@ function expectIterable(records: Iterable<unknown>): void {
 function expectSendOptions(what: string, options: SendOptions): void {
   expectOptions(what, options, sendOptions)
 }
+
+const signalOnly = { signal: expectSignal }
 
 const producerEvents = Object.keys({
   delivered: true,

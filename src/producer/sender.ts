@@ -15,7 +15,7 @@ import type { ProducerSettings } from './options.js'
 import type { PartitionQueue } from './partition-queue.js'
 import { type PartitionResponse, ProduceCall, type ProduceResponse } from './produce-call.js'
 import type { ProducerBatch } from './producer-batch.js'
-import type { ProducerIdentity } from './producer-identity.js'
+import type { SequenceIdentity } from './producer-identity.js'
 
 /** What the sender tells of. */
 export interface SenderListener {
@@ -36,7 +36,7 @@ export interface SenderOptions {
   readonly metadata: MetadataCache
   readonly accumulator: Accumulator
   /** Under which batches get sequence numbers; absent where they get none. */
-  readonly identity: ProducerIdentity | undefined
+  readonly identity: SequenceIdentity | undefined
   readonly listener: SenderListener
 }
 
@@ -99,7 +99,7 @@ export class Sender implements TurnTaker {
   readonly #brokers: Brokers
   readonly #metadata: MetadataCache
   readonly #accumulator: Accumulator
-  readonly #identity: ProducerIdentity | undefined
+  readonly #identity: SequenceIdentity | undefined
   readonly #listener: SenderListener
   readonly #backoff: Backoff
   /** Those that this turn sends. */
@@ -185,7 +185,7 @@ export class Sender implements TurnTaker {
   }
 
   /** Asks for the producer's id. Returns whether it is there at once; otherwise batches wait until it is. */
-  #identify(identity: ProducerIdentity): boolean {
+  #identify(identity: SequenceIdentity): boolean {
     const asked = identity.acquire(this.#ending.signal)
     if (!isPromise(asked)) return true
     this.#deadlineAlarm.set(this.#accumulator.nextDeadline)
@@ -239,10 +239,10 @@ export class Sender implements TurnTaker {
       this.#fail(queue, batch, error)
       return this.#accumulator.goOn(queue)
     }
-    const { acks, maxRequestSize } = this.#settings
+    const { maxRequestSize } = this.#settings
     const call = queue.isHeld ? undefined : this.#assignedTo(leaderId, maxRequestSize - bytes.length)
     if (call) call.add(queue, batch, bytes)
-    else this.#assigned.push(new ProduceCall(leader, leaderId, acks, queue, batch, bytes))
+    else this.#assigned.push(new ProduceCall(leader, leaderId, this.#settings, queue, batch, bytes))
     this.#deadlineAlarm.set(batch.deadline)
   }
 
@@ -384,7 +384,7 @@ export class Sender implements TurnTaker {
     if (!refusalsForSure.has(error.code)) batch.leftInDoubt()
     if (queue.hasSequences) {
       if (sequenceErrors.has(error.code)) return this.#renumber(queue, batch, error, leaderId)
-      if (identityErrors.has(error.code)) return this.#identifyAnew(queue, batch, error, leaderId)
+      if (identityErrors.has(error.code) && !this.#identity?.isTransactional) return this.#identifyAnew(queue, batch, error, leaderId)
       // The leader has it, and no longer knows where.
       if (error.code === 'DUPLICATE_SEQUENCE_NUMBER') return this.#deliver(queue, batch, -1, -1)
     }
@@ -405,6 +405,8 @@ export class Sender implements TurnTaker {
 
   /** Sends a batch again that came before its turn; where it was its turn, in a new epoch. */
   #renumber(queue: PartitionQueue, batch: ProducerBatch, error: KafkaError, leaderId: number): void {
+    // What has been written in a transaction cannot be numbered anew: it is aborted.
+    if (batch.isSentFirst && this.#identity?.isTransactional) return this.#fail(queue, batch, error)
     queue.refusedSequence(batch)
     if (batch.isSentFirst) return this.#retry(queue, batch, error, leaderId)
     batch.tryFailed(error, false)

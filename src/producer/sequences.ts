@@ -1,6 +1,6 @@
 import { noProducerId, sequenceAfter } from '../record/batch-header.js'
 import type { ProducerBatch } from './producer-batch.js'
-import type { ProducerIdentity } from './producer-identity.js'
+import type { SequenceIdentity } from './producer-identity.js'
 
 /** Batches of a partition that may be under way at a time: a broker recognizes so many when they are sent again. */
 const mostInFlight = 5
@@ -12,7 +12,7 @@ const lastEpoch = 2 ** 15 - 1
  * begin again with 0 in the next epoch, which no batch of an earlier epoch can follow.
  */
 export class Sequences {
-  readonly #identity: ProducerIdentity
+  readonly #identity: SequenceIdentity
   #producerId = noProducerId
   #epoch = 0
   #next = 0
@@ -22,7 +22,7 @@ export class Sequences {
   /** Place of the last batch that was given up without knowing whether it was written; -1 where nothing is in doubt. */
   #doubtfulOrder = -1
 
-  constructor(identity: ProducerIdentity) {
+  constructor(identity: SequenceIdentity) {
     this.#identity = identity
   }
 
@@ -44,8 +44,11 @@ export class Sequences {
   /** Gives a batch that is about to be sent the next number, unless it has one. */
   number(batch: ProducerBatch): void {
     if (batch.isNumbered) return
-    if (this.#producerId === noProducerId) this.#producerId = this.#identity.producerId
-    batch.number(this.#producerId, this.#epoch, this.#next)
+    if (this.#producerId === noProducerId) {
+      this.#producerId = this.#identity.producerId
+      this.#epoch = this.#identity.epoch
+    }
+    batch.number(this.#producerId, this.#epoch, this.#next, this.#identity.isTransactional)
     this.#next = sequenceAfter(this.#next, batch.recordCount)
   }
 
@@ -71,6 +74,15 @@ export class Sequences {
     this.#mustRestart = true
   }
 
+  /** The next transaction begins, with the epoch that its producer has by now. Nothing is under way. */
+  beginTransaction(): void {
+    this.#producerId = noProducerId
+    this.#next = 0
+    this.#isConfirmed = false
+    this.#mustRestart = false
+    this.#doubtfulOrder = -1
+  }
+
   /** Begins a new epoch: nothing is under way, and what waits loses its numbers. */
   restart(waiting: Iterable<ProducerBatch>): void {
     for (const batch of waiting) batch.unnumber()
@@ -78,6 +90,8 @@ export class Sequences {
     this.#doubtfulOrder = -1
     this.#isConfirmed = false
     this.#next = 0
+    // The transaction has failed: it is aborted, whatever is still written.
+    if (this.#identity.isTransactional) return
     if (this.#producerId === this.#identity.producerId && this.#epoch < lastEpoch) this.#epoch++
     else {
       this.#producerId = this.#identity.producerId

@@ -80,6 +80,9 @@ const sendConditions = {
 const producerOptions = {
   clientId: opt(text),
   acks: opt(oneOf('all', 1, 0, -1)),
+  enableIdempotence: opt(flag),
+  transactionalId: opt(text),
+  transactionTimeoutMs: opt(int(1, 2 ** 31 - 1)),
   compression: opt(compression),
   batchSize: opt(int(1, 2 ** 30)),
   lingerMs: ms,
@@ -299,6 +302,38 @@ export const doors: readonly Door[] = [
   ),
   door('Producer.flush', (w, given: never) => w.producer.flush(given), place('options', options({ signal: opt(signal) }))),
   closing((w, given) => w.cluster.producer().close(given), 'Producer.close'),
+  door(
+    'Producer.transaction',
+    (w, work: never, given: never) => w.transactional(producer => producer.transaction(work, given)),
+    place('work', func, () => () => {}),
+    place('options', options({ signal: opt(signal) }))
+  ),
+  door(
+    'Producer.begin',
+    (w, given: never) => w.transactional(async producer => (await producer.begin(given)).abort()),
+    place('options', options({ signal: opt(signal) }))
+  ),
+  ...(['commit', 'abort'] as const).map(name =>
+    door(
+      `Transaction.${name}`,
+      (w, given: never) => w.inTransaction(transaction => transaction[name](given)),
+      place('options', options({ signal: opt(signal) }))
+    )
+  ),
+  door(
+    'Transaction.send',
+    (w, topic: never, given: never, more: never) => w.inTransaction(transaction => transaction.send(topic, given, more)),
+    place('topic', topicName, 't'),
+    place('record', record, { value: 'v' }),
+    place('options', options({ signal: opt(signal) }))
+  ),
+  door(
+    'Transaction.sendBatch',
+    (w, topic: never, records: never, more: never) => w.inTransaction(transaction => transaction.sendBatch(topic, records, more)),
+    place('topic', topicName, 't'),
+    place('records', list, [{ value: 'v' }]),
+    place('options', options({ signal: opt(signal) }))
+  ),
 
   // ---- consuming
   door('new Consumer', (_, parts: never) => new millrace.Consumer(parts), place('parts', nothing, {})),

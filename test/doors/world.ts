@@ -7,14 +7,18 @@ import {
   LeaderEpochs,
   Log,
   memoryStorage,
+  type Producer,
   RecordBatch,
   RecordCursor,
   seededRandom,
-  systemClock
+  systemClock,
+  type Transaction
 } from '../../src/index.js'
 import { fileStorage } from '../../src/storage/file/index.js'
 import { InterceptedBroker, Produce, SimulatedDisk, VirtualClock } from '../../src/testing/index.js'
 import { listen, Users } from '../../src/wire/index.js'
+
+let ids = 0
 
 /** One of everything that has public methods, in use. */
 export async function openWorld() {
@@ -23,6 +27,24 @@ export async function openWorld() {
   const admin = cluster.admin()
   const producer = cluster.producer()
   await producer.send('t', { value: 'v' })
+  const transactional = async <R>(use: (producer: Producer) => Promise<R>) => {
+    const producer = cluster.producer({ transactionalId: `t-${ids++}` })
+    try {
+      return await use(producer)
+    } finally {
+      await producer.close()
+    }
+  }
+  const inTransaction = (use: (transaction: Transaction) => Promise<unknown>) =>
+    transactional(async producer => {
+      const transaction = await producer.begin()
+      try {
+        return await use(transaction)
+      } finally {
+        await transaction.abort().catch(() => {})
+      }
+    })
+  await inTransaction(transaction => transaction.abort())
   const consumer = cluster.consumer({ groupId: 'g' })
   consumer.assign([{ topic: 't', partition: 0 }])
   await consumer.start()
@@ -40,6 +62,8 @@ export async function openWorld() {
     cluster,
     admin,
     producer,
+    transactional,
+    inTransaction,
     consumer,
     node,
     brokers,

@@ -1,0 +1,205 @@
+import type { CoordinatorCache } from '../client/coordinator-cache.js'
+import { type Backoff, isRetriable, limitedBy } from '../client/retry.js'
+import type { Clock } from '../common/clock.js'
+import { abortable } from '../common/deferred.js'
+import { KafkaError } from '../errors.js'
+import type { Broker, Brokers } from '../protocol/broker.js'
+import type { Api, RequestOf, ResponseOf } from '../protocol/message.js'
+import { ApiVersions } from '../protocol/messages/api-versions.js'
+import { EndTxn } from '../protocol/messages/end-txn.js'
+import { InitProducerId } from '../protocol/messages/init-producer-id.js'
+import { noProducerId } from '../record/batch-header.js'
+import type { SequenceIdentity } from './producer-identity.js'
+
+export interface TransactionsParts {
+  readonly transactionalId: string
+  readonly transactionTimeoutMs: number
+  readonly brokers: Brokers
+  readonly coordinators: CoordinatorCache
+  readonly clock: Clock
+  readonly backoff: Backoff
+  readonly requestTimeoutMs: number
+  /** So long a begin or an end is tried, in milliseconds. */
+  readonly patienceMs: number
+}
+
+/** As brokers ask to be told of clients. */
+const software = { clientSoftwareName: 'millrace', clientSoftwareVersion: '0' }
+/** The feature that says that transactions are those of KIP-890, and its level. */
+const feature = 'transaction.version'
+const neededLevel = 2
+/** Errors that say that another producer has the transactional id, or that the transaction was taken away. */
+const fencingErrors: ReadonlySet<string> = new Set(['PRODUCER_FENCED', 'INVALID_PRODUCER_EPOCH', 'INVALID_PRODUCER_ID_MAPPING'])
+
+type State = 'new' | 'idle' | 'beginning' | 'open' | 'ending'
+
+/**
+ * The transactions of one producer: its id and epoch, which the coordinator gives it anew with each, and whether one is open. From version 2 of transactions on
+ * partitions take part with their first batch, and each end gives the next epoch (KIP-890).
+ */
+export class Transactions implements SequenceIdentity {
+  readonly isTransactional = true
+  readonly transactionalId: string
+  readonly #parts: TransactionsParts
+  #state: State = 'new'
+  #producerId = noProducerId
+  #epoch = -1
+  /** Counts the transactions, so that a handle knows whether its own is still open. */
+  #number = 0
+  /** Why the open transaction cannot be committed. */
+  #failure: unknown
+  #fenced: KafkaError | undefined
+
+  constructor(parts: TransactionsParts) {
+    this.#parts = parts
+    this.transactionalId = parts.transactionalId
+  }
+
+  get isKnown(): boolean {
+    return this.#producerId !== noProducerId
+  }
+
+  get producerId(): number {
+    return this.#producerId
+  }
+
+  get epoch(): number {
+    return this.#epoch
+  }
+
+  get lastError(): unknown {
+    return this.#fenced
+  }
+
+  get isOpen(): boolean {
+    return this.#state === 'open' && !this.#fenced
+  }
+
+  /** The number of the open transaction. */
+  get number(): number {
+    return this.#number
+  }
+
+  /** Why the open transaction cannot be committed; undefined while it can. */
+  get failure(): unknown {
+    return this.#failure
+  }
+
+  /** The id of a transactional producer is not given up. */
+  retire(): void {}
+
+  acquire(): void {}
+
+  /** A record could not be delivered: the open transaction can only be aborted. */
+  failed(error: unknown): void {
+    if (error instanceof KafkaError && fencingErrors.has(error.code)) this.#fence(error)
+    if (this.#state === 'open' || this.#state === 'ending') this.#failure ??= error
+  }
+
+  /** Raises INVALID_TXN_STATE outside of a transaction, and PRODUCER_FENCED where another producer has the id. */
+  expectOpen(number = this.#number): void {
+    if (this.#fenced) throw this.#fenced
+    if (this.#state === 'open' && number === this.#number) return
+    const state = number === this.#number && this.#state !== 'idle' && this.#state !== 'new' ? 'is being ended' : 'is not open'
+    throw new KafkaError('INVALID_TXN_STATE', `The transaction ${state}: records of a producer with a \`transactionalId\` are sent in one`)
+  }
+
+  /** Begins a transaction. Raises INVALID_TXN_STATE where one is open. */
+  async begin(signal?: AbortSignal): Promise<void> {
+    if (this.#fenced) throw this.#fenced
+    if (this.#state !== 'new' && this.#state !== 'idle')
+      throw new KafkaError('INVALID_TXN_STATE', 'A transaction is open already: commit or abort it before the next one begins')
+    const before = this.#state
+    this.#state = 'beginning'
+    try {
+      if (before === 'new') await this.#init(signal)
+    } catch (error) {
+      this.#state = before
+      throw error
+    }
+    this.#failure = undefined
+    this.#number++
+    this.#state = 'open'
+  }
+
+  /** From now on nothing more may be sent in it. */
+  close(number: number): void {
+    this.expectOpen(number)
+    this.#state = 'ending'
+  }
+
+  /** The end of the transaction is no longer waited for: it is over, and the next one aborts what is left of it. */
+  abandon(): void {
+    this.#state = 'new'
+  }
+
+  /** Tells the coordinator how the transaction ends, which then is over whatever becomes of the request. */
+  async end(isCommitted: boolean, hasSent: boolean, signal?: AbortSignal): Promise<void> {
+    try {
+      if (this.#fenced) throw this.#fenced
+      // The coordinator knows nothing of it.
+      if (!hasSent) return
+      const { transactionalId } = this
+      const request = { transactionalId, producerId: this.#producerId, producerEpoch: this.#epoch, committed: isCommitted }
+      const { producerId = -1, producerEpoch = -1 } = await this.#ask(EndTxn, request, signal)
+      if (producerId < 0) throw new KafkaError('UNSUPPORTED_VERSION', 'The cluster has ended a transaction without giving the next epoch')
+      this.#producerId = producerId
+      this.#epoch = producerEpoch
+      this.#state = 'idle'
+    } catch (error) {
+      // The next one begins with a new epoch, by which what is left of this one is aborted.
+      this.#state = 'new'
+      throw error
+    } finally {
+      if (this.#state === 'ending') this.#state = 'idle'
+    }
+  }
+
+  #fence(cause: KafkaError): void {
+    const message =
+      `Another producer has begun with the transactional id \`${this.transactionalId}\`, or the transaction took longer than \`transactionTimeoutMs\`, ` +
+      `${this.#parts.transactionTimeoutMs}: this producer is of no further use`
+    this.#fenced ??= new KafkaError('PRODUCER_FENCED', message, { cause })
+  }
+
+  async #init(signal?: AbortSignal): Promise<void> {
+    const { brokers, transactionTimeoutMs } = this.#parts
+    const { finalizedFeatures = [] } = await brokers.any().request(ApiVersions, software, signal)
+    const level = finalizedFeatures.find(({ name }) => name === feature)?.maxVersionLevel ?? 0
+    if (level < neededLevel)
+      throw new KafkaError(
+        'UNSUPPORTED_VERSION',
+        `Expected a cluster with \`${feature}\` ${neededLevel} (Kafka 4.0 or newer, or millrace), which transactions need; it has ${level}`
+      )
+    const { transactionalId } = this
+    const answer = await this.#ask(InitProducerId, { transactionalId, transactionTimeoutMs }, signal)
+    this.#producerId = answer.producerId ?? -1
+    this.#epoch = answer.producerEpoch
+  }
+
+  /** Asks the coordinator, and again after what goes by. */
+  async #ask<A extends Api>(api: A, request: RequestOf<A>, signal?: AbortSignal): Promise<ResponseOf<A>> {
+    const { clock, backoff, coordinators, patienceMs, requestTimeoutMs } = this.#parts
+    const until = clock.monotonic() + patienceMs
+    for (let failures = 1; ; failures++) {
+      const limit = limitedBy(clock, requestTimeoutMs, signal)
+      try {
+        const coordinator: Broker = await coordinators.ofTransaction(this.transactionalId, limit.signal)
+        const answer = await abortable(Promise.resolve(coordinator.request(api, request, limit.signal)), limit.signal)
+        const { errorCode } = answer as unknown as { readonly errorCode: number }
+        if (errorCode === 0) return answer
+        throw KafkaError.fromNumber(errorCode)
+      } catch (error) {
+        coordinators.forgetTransaction(this.transactionalId)
+        if (error instanceof KafkaError && fencingErrors.has(error.code)) {
+          this.#fence(error)
+          throw this.#fenced
+        }
+        if (signal?.aborted || !isRetriable(error) || clock.monotonic() >= until) throw error
+      } finally {
+        limit.end()
+      }
+      await backoff.wait(failures, signal)
+    }
+  }
+}
