@@ -124,7 +124,10 @@ export class ProducerState {
     const { batches } = entry
     // A marker alone tells the epoch: its first batch begins with 0.
     const expected = batches.length > 0 ? sequenceAfter(batches[batches.length - 1].lastSequence, 1) : 0
-    if (baseSequence === expected) return undefined
+    if (baseSequence === expected) {
+      if (entry.transactionStart >= 0 && !(attributesAt(bytes, position) & attribute.transactional)) throw outsideOf(producerId)
+      return undefined
+    }
     const lastSequence = sequenceAfter(baseSequence, readInt32(bytes, position + field.lastOffsetDelta))
     for (const batch of batches) if (batch.baseSequence === baseSequence && batch.lastSequence === lastSequence) return batch
     throw outOfOrder(producerId, `sequence ${baseSequence} comes where ${expected} is next`)
@@ -255,6 +258,10 @@ function remember(
 
 function lastOffsetOf({ batches }: ProducerEntry): number {
   return batches.at(-1)?.lastOffset ?? -1
+}
+
+function outsideOf(producerId: number): KafkaError {
+  return new KafkaError('INVALID_TXN_STATE', `Producer ${producerId} has a transaction under way, to which this batch does not belong`)
 }
 
 function outOfOrder(producerId: number, what: string): KafkaError {

@@ -3,7 +3,7 @@ import { writeInt16, writeInt32, writeInt64 } from '../../src/common/bytes.js'
 import { ProducerRoom } from '../../src/log/producer-room.js'
 import { decodeProducerSnapshot, encodeProducerSnapshot, snapshotEntries } from '../../src/log/producer-snapshot.js'
 import { ProducerState } from '../../src/log/producer-state.js'
-import { field, headerBytes, sequenceAfter } from '../../src/record/batch-header.js'
+import { attribute, field, headerBytes, sequenceAfter } from '../../src/record/batch-header.js'
 import { transactionMarkerBatch } from '../../src/record/control-record.js'
 
 interface Header {
@@ -58,6 +58,15 @@ describe('a producer of a partition', () => {
   it('goes on where its last batch ended', () => {
     const state = written({ sequence: 0, count: 10 })
     expect(state.check(header({ sequence: 10 }))).toBeUndefined()
+  })
+
+  it('may not write outside of its transaction while that is under way', () => {
+    const state = written({ sequence: 0, attributes: attribute.transactional })
+    const outside = expect.objectContaining({ code: 'INVALID_TXN_STATE' })
+    expect(() => state.check(header({ sequence: 1 }))).toThrow(outside)
+    expect(state.check(header({ sequence: 1, attributes: attribute.transactional }))).toBeUndefined()
+    state.note(marker('COMMIT', 7))
+    expect(state.check(header({ sequence: 1 }))).toBeUndefined()
   })
 
   it.each([11, 9, 5, 100])('may not go on with sequence %d when 10 is next', sequence => {

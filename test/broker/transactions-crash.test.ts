@@ -1,0 +1,71 @@
+import { describe, expect, it } from 'vitest'
+import { LocalBroker } from '../../src/broker/local-broker.js'
+import { seededRandom } from '../../src/common/random.js'
+import { controlTypeOf } from '../../src/record/control-record.js'
+import { batchesIn } from '../../src/record/record-batch.js'
+import { SimulatedDisk } from '../../src/testing/simulated-disk.js'
+import { createTopic } from './helpers.js'
+import { TransactionalClient } from './transactional-client.js'
+
+const configs = { 'transaction.state.log.num.partitions': 2, 'offsets.topic.num.partitions': 1, 'log.cleaner.backoff.ms': 1_000_000 }
+const topics = ['debits', 'credits']
+
+/** What a reader of committed records finds in a partition. */
+async function committedIn(node: LocalBroker, topic: string): Promise<string[]> {
+  const { log, lastStableOffset } = node.topics.get(topic)!.partitions[0]
+  const values: string[] = []
+  const bytes = lastStableOffset > 0 ? await log.read(0, 10_000_000, { upTo: lastStableOffset }) : new Uint8Array(0)
+  const aborted = [...(await log.abortedTransactions(0, bytes))]
+  const active = new Set<number>()
+  for (const batch of batchesIn(bytes)) {
+    while (aborted.length > 0 && aborted[0].firstOffset <= batch.lastOffset) active.add(aborted.shift()!.producerId)
+    for (const { key, value } of batch.records()) {
+      if (!batch.isControl && !active.has(batch.producerId)) values.push(String(Buffer.from(value ?? [])))
+      if (batch.isControl && controlTypeOf(key) === 'ABORT') active.delete(batch.producerId)
+    }
+  }
+  return values
+}
+
+/** Transfers, each a record in two topics, until the disk stops. Notes those of which it was told how they ended. */
+async function transfer(node: LocalBroker, life: number, random: () => number, known: Map<string, boolean>): Promise<void> {
+  const client = node.connect({ clientId: 'c' })
+  const producers = await Promise.all(['ann', 'bob'].map(id => TransactionalClient.begun(client, id)))
+  for (let i = 0; i < 30; i++) {
+    const steps = producers.map(async (producer, which) => {
+      const name = `${life}/${i}/${which}`
+      const isCommitted = random() < 0.6
+      for (const topic of topics) if ((await producer.send(topic, name)) !== 'NONE') throw new Error('not sent')
+      if ((await producer.end(isCommitted)) !== 'NONE') throw new Error('not ended')
+      known.set(name, isCommitted)
+    })
+    for (const step of await Promise.allSettled(steps)) if (step.status === 'rejected') throw step.reason
+  }
+}
+
+describe('transactions on a disk that fails', () => {
+  for (const kind of ['process', 'power'] as const) {
+    it.each([1, 2, 3])(`are whole or nothing after a crash (${kind}), seed %d`, async seed => {
+      const random = seededRandom(seed)
+      const next = () => random.next()
+      const disk = new SimulatedDisk({ random })
+      const known = new Map<string, boolean>()
+      for (let life = 0; life < 4; life++) {
+        const node = await LocalBroker.open({ storage: disk.mount({ syncEachAppend: true }), configs })
+        if (life === 0) for (const topic of topics) await createTopic(node.connect({ clientId: 'c' }), topic)
+        const contents = await Promise.all(topics.map(topic => committedIn(node, topic)))
+        expect([seed, [...contents[0]].sort()]).toEqual([seed, [...contents[1]].sort()])
+        for (const [name, isCommitted] of known) expect([seed, name, contents[0].includes(name)]).toEqual([seed, name, isCommitted])
+        for (const topic of topics) {
+          const { lastStableOffset, logEndOffset } = node.topics.get(topic)!.partitions[0]
+          expect([seed, topic, lastStableOffset]).toEqual([seed, topic, logEndOffset])
+        }
+        disk.stopAfter(20 + Math.floor(next() * 150))
+        await transfer(node, life, next, known).catch(() => {})
+        disk.crash(kind)
+        await node.close({ timeoutMs: 100 }).catch(() => {})
+      }
+      expect(known.size).toBeGreaterThan(0)
+    })
+  }
+})
