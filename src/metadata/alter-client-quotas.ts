@@ -16,8 +16,8 @@ type Describe = RequestOf<typeof DescribeClientQuotas>
 /** The longest name of a user, client id or address, in characters. */
 const longestName = 1000
 
-/** In the order in which records and answers name them. */
-const entityTypes = ['user', 'client-id', 'ip']
+/** In the order of Kafka's hash tables, in which its answers name them. */
+const entityTypes = ['client-id', 'user', 'ip']
 
 /** What a quota may limit, and whether it is a whole number up to a largest one. */
 const largestLong = 2 ** 63
@@ -27,6 +27,8 @@ const ofClients: ReadonlyMap<string, number | undefined> = new Map([
   ['request_percentage', undefined],
   ['controller_mutation_rate', undefined]
 ])
+/** In the order of Kafka's hash tables, as with entities. */
+const keys = ['consumer_byte_rate', 'request_percentage', 'producer_byte_rate', 'controller_mutation_rate', 'connection_creation_rate']
 const ofAddresses: ReadonlyMap<string, number | undefined> = new Map([['connection_creation_rate', 2 ** 31 - 1]])
 
 /** Decides on changes of quotas (KIP-546), each entity on its own: all of its changes are made, or none. */
@@ -112,7 +114,7 @@ export function describeClientQuotas(quotas: Quotas, { components, strict }: Des
   }
   const entries = [...quotas.all]
     .filter(({ entity }) => (!strict || entity.length === components.length) && components.every(component => fits(entity, component)))
-    .map(({ entity, values }) => ({ entity: [...entity], values: [...values].map(([key, value]) => ({ key, value })) }))
+    .map(({ entity, values }) => ({ entity: [...entity], values: keys.flatMap(key => limitOf(values, key)) }))
   return { errorCode: 0, errorMessage: null, entries }
 }
 
@@ -139,4 +141,9 @@ function fits(entity: readonly QuotaEntityPart[], { entityType, matchType, match
 
 function invalid(message: string): KafkaError {
   return new KafkaError('INVALID_REQUEST', message)
+}
+
+function limitOf(values: ReadonlyMap<string, number>, key: string): { readonly key: string; readonly value: number }[] {
+  const value = values.get(key)
+  return value === undefined ? [] : [{ key, value }]
 }

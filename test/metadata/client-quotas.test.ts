@@ -5,7 +5,7 @@ import { type ClientQuotaKey, ClientQuotaStore } from '../../src/metadata/client
 import { ClusterMetadata } from '../../src/metadata/cluster-metadata.js'
 import { decodeMetadataRecord, encodeMetadataRecord } from '../../src/metadata/records.js'
 
-/** `user=ann,client-id=*` for a user's default client. */
+/** `client-id=*,user=ann` for a user's default client. */
 function entityFrom(text: string) {
   return text.split(',').map(part => {
     const [entityType, name] = part.split('=')
@@ -132,15 +132,15 @@ describe('the quotas of a cluster', () => {
 
   it('are found by name, by default, by type, and by all that an entity has', () => {
     const metadata = new ClusterMetadata()
-    const entities = ['user=ann', 'user=*', 'user=ann,client-id=web', 'user=*,client-id=*', 'client-id=web', 'ip=10.0.0.1']
+    const entities = ['user=ann', 'user=*', 'client-id=web,user=ann', 'client-id=*,user=*', 'client-id=web', 'ip=10.0.0.1']
     for (const entity of entities)
       alter(metadata, [[entity, entity.startsWith('ip') ? 'connection_creation_rate' : 'producer_byte_rate', 1]])
     expect(described(metadata)).toEqual(entities)
-    expect(described(metadata, 'user=ann')).toEqual(['user=ann', 'user=ann,client-id=web'])
+    expect(described(metadata, 'user=ann')).toEqual(['user=ann', 'client-id=web,user=ann'])
     expect(described(metadata, 'user=ann', true)).toEqual(['user=ann'])
-    expect(described(metadata, 'user=*')).toEqual(['user=*', 'user=*,client-id=*'])
-    expect(described(metadata, 'client-id=?')).toEqual(['user=ann,client-id=web', 'user=*,client-id=*', 'client-id=web'])
-    expect(described(metadata, 'user=?,client-id=web')).toEqual(['user=ann,client-id=web'])
+    expect(described(metadata, 'user=*')).toEqual(['user=*', 'client-id=*,user=*'])
+    expect(described(metadata, 'client-id=?')).toEqual(['client-id=web,user=ann', 'client-id=*,user=*', 'client-id=web'])
+    expect(described(metadata, 'user=?,client-id=web')).toEqual(['client-id=web,user=ann'])
     expect(described(metadata, 'ip=?')).toEqual(['ip=10.0.0.1'])
     expect(described(metadata, 'ip=?,user=?')).toBe('INVALID_REQUEST')
     expect(described(metadata, 'user=ann,user=*')).toBe('INVALID_REQUEST')

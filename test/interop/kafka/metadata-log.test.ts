@@ -36,8 +36,8 @@ it.skipIf(await missingKafka())(
       'REMOVE_USER_SCRAM_CREDENTIAL_RECORD'
     ])
     const entity = [
-      { entityType: 'user', entityName: 'ann' },
-      { entityType: 'client-id', entityName: null }
+      { entityType: 'client-id', entityName: null },
+      { entityType: 'user', entityName: 'ann' }
     ]
     expect(records.at(-4).data).toMatchObject({ entity, key: 'producer_byte_rate', value: 1024, remove: false })
     expect(records.at(-3).data).toMatchObject({ entity, key: 'producer_byte_rate', remove: true })
