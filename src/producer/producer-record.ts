@@ -101,7 +101,10 @@ export function encodedRecord(topic: AnyTopic | string, record: AnyRecord): Enco
     record: { ...record },
     key: ownField(serializedKey(topic, record)),
     value: ownField(serializedValue(topic, record)),
-    headers: headerFields(topic, record.headers).map(({ key, value }) => ({ key, value: ownField(value) }))
+    headers:
+      record.headers === undefined
+        ? noHeaders
+        : headerFields(topic, record.headers).map(({ key, value }) => ({ key, value: ownField(value) }))
   }
 }
 

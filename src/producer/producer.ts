@@ -17,7 +17,7 @@ import type { Brokers } from '../protocol/broker.js'
 import { type AnyTopic, expectTopic, type KeyOf, type SendableOf } from '../record/topic.js'
 import { Accumulator } from './accumulator.js'
 import { Admission } from './admission.js'
-import { ConditionalSends } from './conditional/conditional-sends.js'
+import { type ConditionalReceipt, ConditionalSends } from './conditional/conditional-sends.js'
 import { expectEndOffset, expectKeysAt, expectLastOffset, isConditional, type SendConditions } from './conditional/conditions.js'
 import { type ProducerOptions, type ProducerSettings, producerSettings } from './options.js'
 import type { PartitionQueue } from './partition-queue.js'
@@ -383,27 +383,30 @@ export class Producer extends Emitter<ProducerEvents> implements AsyncDisposable
     }
   }
 
-  async #sendOnCondition<T extends AnyTopic | string>(
-    topic: T,
-    record: ProducerRecordOf<T>,
-    options: SendOptions
-  ): Promise<RecordMetadata> {
-    const name = this.#expectOpenFor(topic, options)
-    const { partition, baseOffset, timestamps } = await this.#conditionalSends().send(topic, [record], options)
-    return { topic: name, partition, offset: baseOffset, timestamp: timestamps[0] }
+  #sendOnCondition<T extends AnyTopic | string>(topic: T, record: ProducerRecordOf<T>, options: SendOptions): Promise<RecordMetadata> {
+    return new Promise((resolve, reject) => {
+      const name = this.#expectOpenFor(topic, options)
+      const delivered = ({ partition, baseOffset, timestamps }: ConditionalReceipt) =>
+        resolve({ topic: name, partition, offset: baseOffset, timestamp: timestamps[0] })
+      this.#conditionalSends().send(topic, [record], options, delivered, reject)
+    })
   }
 
-  async #sendBatchOnCondition<T extends AnyTopic | string>(
+  #sendBatchOnCondition<T extends AnyTopic | string>(
     topic: T,
     records: Iterable<ProducerRecordOf<T>>,
     options: SendOptions
   ): Promise<SendBatchResult> {
-    const name = this.#expectOpenFor(topic, options)
-    expectIterable(records)
-    const { partition, baseOffset, timestamps } = await this.#conditionalSends().send(topic, records, options)
-    const count = timestamps.length
-    const timestamp = timestamps.reduce((latest, each) => Math.max(latest, each), -1)
-    return { topic: name, count, ranges: [{ partition, baseOffset, count, timestamp }] }
+    return new Promise((resolve, reject) => {
+      const name = this.#expectOpenFor(topic, options)
+      expectIterable(records)
+      const delivered = ({ partition, baseOffset, timestamps }: ConditionalReceipt) => {
+        const count = timestamps.length
+        const timestamp = timestamps.reduce((latest, each) => Math.max(latest, each), -1)
+        resolve({ topic: name, count, ranges: [{ partition, baseOffset, count, timestamp }] })
+      }
+      this.#conditionalSends().send(topic, records, options, delivered, reject)
+    })
   }
 
   /** Looks at what stands before the records of a conditional send. */

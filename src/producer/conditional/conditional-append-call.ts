@@ -43,7 +43,7 @@ function addIds({ records, keys }: ConditionalSend, ids: Set<string>): boolean {
   if (records.length === 1 && keys.length <= 1) {
     // The everyday case: one record, conditional on its own key.
     const id = records[0].key === null ? undefined : idOf(records[0].key)
-    const other = keys.length === 0 ? id : idOf(keys[0].key)
+    const other = keys.length === 0 ? id : keys[0].id
     if ((id !== undefined && ids.has(id)) || (other !== undefined && ids.has(other))) return false
     if (id !== undefined) ids.add(id)
     if (other !== undefined) ids.add(other)
@@ -51,7 +51,7 @@ function addIds({ records, keys }: ConditionalSend, ids: Set<string>): boolean {
   }
   const own = new Set<string>()
   for (const { key } of records) if (key !== null) own.add(idOf(key))
-  for (const { key } of keys) own.add(idOf(key))
+  for (const { id } of keys) own.add(id)
   for (const id of own) if (ids.has(id)) return false
   for (const id of own) ids.add(id)
   return true

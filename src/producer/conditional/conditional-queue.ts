@@ -1,6 +1,7 @@
 import type { MetadataCache } from '../../client/metadata-cache.js'
 import type { Backoff } from '../../client/retry.js'
 import { onAbort } from '../../common/abort.js'
+import { copyBytes } from '../../common/bytes.js'
 import { type Clock, sleep } from '../../common/clock.js'
 import { isPromise } from '../../common/deferred.js'
 import { microtask } from '../../common/host.js'
@@ -35,6 +36,18 @@ interface Outcome {
   readonly error?: unknown
   /** Whether no broker was asked. */
   readonly isUnsent?: boolean
+}
+
+interface FoundConflict {
+  readonly key: Uint8Array
+  readonly wanted: number
+  readonly lastOffset: number | 'none'
+}
+
+function messageFor(conflict: FoundConflict | undefined): string | undefined {
+  if (!conflict) return undefined
+  const { wanted, lastOffset } = conflict
+  return `Expected the last offset of the key to be ${wanted < 0 ? 'none' : wanted}, it is ${lastOffset}; nothing was written`
 }
 
 const lastSequence = 0x7fffffff
@@ -242,21 +255,21 @@ export class ConditionalQueue {
     for (const send of group) {
       const keys = send.keys.flatMap(({ key }, i) => {
         const lastOffset = found.get(first + i)
-        return lastOffset === undefined ? [] : [{ key, lastOffset: lastOffset < 0 ? ('none' as const) : lastOffset }]
+        return lastOffset === undefined
+          ? []
+          : [{ key, wanted: send.keys[i].lastOffset, lastOffset: lastOffset < 0 ? ('none' as const) : lastOffset }]
       })
       first += send.keys.length
       // The end is a condition of a group of one.
       if (keys.length === 0 && group.length > 1) others.push(send)
-      else this.#reject(send, new ConflictError(this.#messageFor(send, keys) ?? errorMessage ?? '', { ...this.#place, endOffset, keys }))
+      else this.#reject(send, this.#conflictError(keys, endOffset, errorMessage))
     }
     this.#waiting.unshift(...others)
   }
 
-  #messageFor({ keys }: ConditionalSend, conflicts: readonly { readonly key: Uint8Array; readonly lastOffset: number | 'none' }[]) {
-    const [conflict] = conflicts
-    const wanted = conflict && keys.find(({ key }) => key === conflict.key)?.lastOffset
-    if (wanted === undefined) return undefined
-    return `Expected the last offset of the key to be ${wanted < 0 ? 'none' : wanted}, it is ${conflict.lastOffset}; nothing was written`
+  #conflictError(conflicts: readonly FoundConflict[], endOffset: number, message: string | null | undefined): ConflictError {
+    const keys = conflicts.map(({ key, lastOffset }) => ({ key: copyBytes(key), lastOffset }))
+    return new ConflictError(messageFor(conflicts[0]) ?? message ?? '', { ...this.#place, endOffset, keys })
   }
 
   /** A group is refused for good. Where that is for one of several, each is tried on its own. */

@@ -40,7 +40,8 @@ export class ConditionalSends {
   readonly #parts: ConditionalSendsParts
   readonly #backoff: Backoff
   readonly #ending = new AbortController()
-  readonly #queues = new Map<string, ConditionalQueue>()
+  /** By topic, then by partition. */
+  readonly #queues = new Map<string, (ConditionalQueue | undefined)[]>()
   /** Calls that have not been answered. */
   #open = 0
   #drained: Deferred<void> | undefined
@@ -50,58 +51,63 @@ export class ConditionalSends {
     this.#backoff = new Backoff(parts.clock, parts.random, parts.settings)
   }
 
-  /** Sends records as one batch, which is written whole where its conditions hold, and otherwise not at all. */
+  /**
+   * Sends records as one batch, which is written whole where its conditions hold, and otherwise not at all. Throws what is wrong with the call; what becomes
+   * of the records is told to `delivered` or `refused`.
+   */
   send(
     topic: AnyTopic | string,
     given: Iterable<AnyRecord>,
-    conditions: SendConditions & { readonly signal?: AbortSignal }
-  ): Promise<ConditionalReceipt> {
-    const records = Array.from(given, record => encodedRecord(topic, record))
-    if (records.length === 0) throw new TypeError('Expected at least one record to be sent on a condition')
+    conditions: SendConditions & { readonly signal?: AbortSignal },
+    delivered: (receipt: ConditionalReceipt) => void,
+    refused: (error: unknown) => void
+  ): void {
     const { clock, settings } = this.#parts
     const now = datesOf(clock).now()
-    const timestamps = records.map(({ record }) => {
+    const records: EncodedRecord[] = []
+    const timestamps: number[] = []
+    for (const record of given) {
+      records.push(encodedRecord(topic, record))
       if (record.timestamp !== undefined) checkTimestamp(topic, record.timestamp)
-      return record.timestamp ?? now
-    })
-    const keys = keyConditions(topic, records, conditions)
-    const sizeInBytes = this.#sizeOf(topic, records)
-    const parts = { records, timestamps, keys, sizeInBytes, endOffset: conditions.ifEndAt ?? -1 }
-    const send = { ...parts, deadline: clock.monotonic() + settings.deliveryTimeoutMs }
-    this.#open++
-    return new Promise((resolve, reject) => {
-      const name = nameOf(topic)
-      const { signal } = conditions
-      let unlisten: (() => void) | undefined
-      const refuse = (error: unknown) => {
+      timestamps.push(record.timestamp ?? now)
+    }
+    if (records.length === 0) throw new TypeError('Expected at least one record to be sent on a condition')
+    const name = nameOf(topic)
+    const { signal } = conditions
+    let unlisten: (() => void) | undefined
+    let partition = -1
+    const send: ConditionalSend = {
+      records,
+      timestamps,
+      keys: keyConditions(topic, records, conditions),
+      endOffset: conditions.ifEndAt ?? -1,
+      sizeInBytes: this.#sizeOf(topic, records),
+      deadline: clock.monotonic() + settings.deliveryTimeoutMs,
+      resolve: (baseOffset, logAppendTimeMs) => {
         unlisten?.()
         this.#ended()
-        reject(error)
+        delivered({ partition, baseOffset, timestamps: logAppendTimeMs >= 0 ? timestamps.map(() => logAppendTimeMs) : timestamps })
+      },
+      reject: error => {
+        unlisten?.()
+        this.#ended()
+        refused(error)
       }
-      const enter = (partitionCount: number) => {
-        const partition = partitionFor(name, records, keys, partitionCount, settings.partitioner)
-        const queue = this.#queueOf(name, partition)
-        const waiting: ConditionalSend = {
-          ...send,
-          resolve: (baseOffset, logAppendTimeMs) => {
-            unlisten?.()
-            this.#ended()
-            resolve({ partition, baseOffset, timestamps: logAppendTimeMs >= 0 ? timestamps.map(() => logAppendTimeMs) : timestamps })
-          },
-          reject: refuse
-        }
-        if (signal) unlisten = onAbort(signal, () => queue.withdraw(waiting) && refuse(signal.reason))
-        queue.add(waiting)
-      }
-      const known = this.#partitionCount(name)
-      if (known === undefined) this.#lookUp(topic, signal).then(enter).catch(refuse)
-      else
-        try {
-          enter(known)
-        } catch (error) {
-          refuse(error)
-        }
-    })
+    }
+    const enter = (partitionCount: number) => {
+      partition = partitionFor(name, records, send.keys, partitionCount, settings.partitioner)
+      const queue = this.#queueOf(name, partition)
+      if (signal) unlisten = onAbort(signal, () => queue.withdraw(send) && send.reject(signal.reason))
+      queue.add(send)
+    }
+    const known = this.#partitionCount(name)
+    this.#open++
+    if (known === undefined) return void this.#lookUp(topic, signal).then(enter).catch(send.reject)
+    try {
+      enter(known)
+    } catch (error) {
+      send.reject(error)
+    }
   }
 
   /** Resolves when all that was sent up to now is answered. */
@@ -143,8 +149,9 @@ export class ConditionalSends {
   }
 
   #queueOf(topic: string, partition: number): ConditionalQueue {
-    const name = `${topic}-${partition}`
-    let queue = this.#queues.get(name)
+    let queues = this.#queues.get(topic)
+    if (!queues) this.#queues.set(topic, (queues = []))
+    let queue = queues[partition]
     if (queue) return queue
     const { onDelivered, onFailed, ...parts } = this.#parts
     queue = new ConditionalQueue(topic, partition, {
@@ -155,7 +162,7 @@ export class ConditionalSends {
       onDelivered: (...delivered) => onDelivered(topic, ...delivered),
       onFailed: (...failed) => onFailed(topic, ...failed)
     })
-    this.#queues.set(name, queue)
+    queues[partition] = queue
     return queue
   }
 

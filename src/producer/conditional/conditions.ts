@@ -1,5 +1,5 @@
 import { keyPartition } from '../../client/key-partition.js'
-import { textBytes } from '../../common/bytes.js'
+import { textBytes, writeText } from '../../common/bytes.js'
 import { expectInteger, shown } from '../../common/options.js'
 import { KafkaError } from '../../errors.js'
 import type { Field } from '../../record/record.js'
@@ -24,6 +24,8 @@ export interface EncodedCondition {
   readonly key: Uint8Array
   /** -1 for none. */
   readonly lastOffset: number
+  /** See `idOf`. */
+  readonly id: string
 }
 
 /** Whether there are conditions; what else the options are is looked at later. */
@@ -52,33 +54,49 @@ export function expectKeysAt(name: string, value: unknown): void {
 export function keyConditions(topic: AnyTopic | string, records: readonly EncodedRecord[], conditions: SendConditions): EncodedCondition[] {
   const { ifKeyAt, ifKeysAt } = conditions
   const encoded: EncodedCondition[] = []
-  if (ifKeyAt !== undefined) encoded.push({ key: keyOfAll(topic, records), lastOffset: numberOf(ifKeyAt) })
-  for (const pair of ifKeysAt ?? []) {
+  if (ifKeyAt !== undefined) encoded.push(conditionOn(keyOfAll(topic, records), ifKeyAt))
+  if (ifKeysAt === undefined) return encoded
+  for (const pair of ifKeysAt) {
     if (!Array.isArray(pair)) throw new TypeError(`Expected \`ifKeysAt\` to hold pairs of a key and its last offset, got ${shown(pair)}`)
     const [key, lastOffset] = pair as [unknown, number | 'none']
     expectLastOffset('ifKeysAt', lastOffset)
     const field = serializedKey(topic, { key, value: null } as AnyRecord)
     if (field === null) throw new TypeError('Expected `ifKeysAt` to name keys, got none')
-    encoded.push({ key: keyBytes(field), lastOffset: numberOf(lastOffset) })
+    encoded.push(conditionOn(field, lastOffset))
   }
   return encoded
 }
 
-function keyOfAll(topic: AnyTopic | string, records: readonly EncodedRecord[]): Uint8Array {
-  const [{ key }] = records
+function conditionOn(key: Uint8Array | string, lastOffset: number | 'none'): EncodedCondition {
+  return { key: keyBytes(key), lastOffset: lastOffset === 'none' ? -1 : lastOffset, id: idOf(key) }
+}
+
+function keyOfAll(topic: AnyTopic | string, records: readonly EncodedRecord[]): Uint8Array | string {
+  const { key } = records[0]
   if (key === null) throw new TypeError(`Expected a record for \`${nameOf(topic)}\` that is sent with \`ifKeyAt\` to have a key`)
+  if (records.length === 1) return key
   const id = idOf(key)
   if (records.some(record => record.key === null || idOf(record.key) !== id))
     throw new TypeError('Expected all records that are sent with `ifKeyAt` to have the same key; name keys in `ifKeysAt`')
-  return keyBytes(key)
+  return key
 }
+
+/** Keys are many and short: they are cut from a shared piece. Nobody outside is handed one. */
+let piece = new Uint8Array(0)
+let pieceEnd = 0
+const pieceBytes = 64 * 1024
 
 function keyBytes(key: Uint8Array | string): Uint8Array {
-  return typeof key === 'string' ? textBytes(key) : key.slice()
-}
-
-function numberOf(lastOffset: number | 'none'): number {
-  return lastOffset === 'none' ? -1 : lastOffset
+  if (typeof key !== 'string') return key.slice()
+  const mostBytes = 3 * key.length
+  if (mostBytes > pieceBytes / 8) return textBytes(key)
+  if (pieceEnd + mostBytes > piece.length) {
+    piece = new Uint8Array(pieceBytes)
+    pieceEnd = 0
+  }
+  const start = pieceEnd
+  pieceEnd += writeText(piece, start, key)
+  return piece.subarray(start, pieceEnd)
 }
 
 /** A text that is the same for keys of the same bytes. */
@@ -120,7 +138,10 @@ export function partitionFor(
       topic,
       partition
     })
-  for (const { key } of isByKey ? keys : []) {
+  // The condition on a record's own key needs no look.
+  if (!isByKey || partitionCount === 1 || (records.length === 1 && keys.length === 1 && keys[0].id === idOf(records[0].key ?? '')))
+    return partition
+  for (const { key } of keys) {
     const other = keyPartition(key, partitionCount)
     if (other !== partition) throw elsewhere(topic, 'the keys of its conditions belong', partition, other)
   }
