@@ -6,7 +6,7 @@ import { Cluster, type ClusterOptions } from '../../src/cluster.js'
 import { KafkaError } from '../../src/errors.js'
 import { topic } from '../../src/record/topic.js'
 import { fileStorage } from '../../src/storage/file/index.js'
-import { settle, textConsumer, until } from '../consumer/helpers.js'
+import { textConsumer, until } from '../consumer/helpers.js'
 
 let cluster: Cluster
 const directory = mkdtempSync(join(tmpdir(), 'millrace-'))
@@ -24,15 +24,14 @@ async function fill(name: string, most = 30): Promise<{ taken: number; last: Pro
   const producer = cluster.producer()
   for (let taken = 0; taken < most; taken++) {
     const sent = producer.send(name, { value }).catch(error => error)
-    const outcome = await Promise.race([sent, settled()])
+    const outcome = await Promise.race([sent, isHeld(name)])
     if (outcome === undefined || outcome instanceof Error) return { taken, last: sent }
   }
   return { taken: most, last: Promise.resolve() }
 }
 
-const settled = async () => {
-  for (let i = 0; i < 20; i++) await settle()
-}
+/** Resolves when a batch waits for room in the topic. */
+const isHeld = (name: string) => until(() => partition(name).backlog.held.length > 0)
 
 async function startReader(name: string) {
   const consumer = textConsumer(cluster, { groupId: 'slow', topics: [name] })
