@@ -91,12 +91,12 @@ describe('transactions of other clients', () => {
     for (const name of await readdir(folder)) {
       const file = join(folder, name)
       if (!/\.(log|txnindex|snapshot)$/.test(name) || (await stat(file)).size === 0) continue
-      const dump = await dumpLogSegment(file)
+      const dump = await dumpLogSegment(file, '--deep-iteration')
       expect(dump).not.toMatch(/corrupt|exception|isvalid: false/i)
       if (name.endsWith('.log')) expect(dump.match(/endTxnMarker: (COMMIT|ABORT)/g)?.length).toBeGreaterThanOrEqual(5)
     }
     const states = await dumpLogSegment(join(directory, '__transaction_state-0', '00000000000000000000.log'), '--transaction-log-decoder')
-    expect(states).toContain('CompleteCommit')
+    expect(states).toContain('"transactionStatus":4')
     expect(states).not.toMatch(/exception/i)
   }, 200_000)
 })
