@@ -210,7 +210,7 @@ export interface KeyConflict {
 
 /** A conditional append was refused, with code `CONFLICT`, and nothing was written: what it relied on has changed. */
 export class ConflictError extends KafkaError {
-  /** Where the partition ended when the condition was looked at. */
+  /** The end offset of the partition when the condition was checked. */
   readonly endOffset: number
   /** The keys whose last offsets are others than expected. */
   readonly keys: readonly KeyConflict[]

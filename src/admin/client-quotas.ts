@@ -7,7 +7,7 @@ import { type AdminContext, throwFailures } from './admin-context.js'
 import type { AdminCallOptions } from './admin-options.js'
 
 /**
- * Whom a quota is for: a user, a client id, a user under a client id, or an address. `null` stands for all that have no quota of their own,
+ * The entity of a quota: a user, a client id, a user under a client id, or an address. `null` stands for all that have no quota of their own,
  * `{ user: null }` for all such users.
  */
 export type ClientQuotaEntity =
@@ -16,7 +16,7 @@ export type ClientQuotaEntity =
   | { readonly ip: string | null }
 
 /**
- * What a quota limits, by Kafka's names: bytes a second that clients produce and consume, the percentage of the event loop's time that their requests
+ * The keys of quotas, by Kafka's names: bytes a second that clients produce and consume, the percentage of the event loop's time that their requests
  * may take, partitions a second that they create and delete, and connections a second that come from an address.
  */
 export type ClientQuotaKey =
@@ -44,7 +44,7 @@ export interface ClientQuotaFilter {
   readonly user?: string | null | true
   readonly clientId?: string | null | true
   readonly ip?: string | null | true
-  /** Whether the entities have nothing else. Default: `false`. */
+  /** True if the entities have nothing else. Default: `false`. */
   readonly strict?: boolean
 }
 

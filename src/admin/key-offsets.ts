@@ -8,7 +8,7 @@ import { type AdminContext, unknownPartition } from './admin-context.js'
 import type { AdminCallOptions } from './admin-options.js'
 
 export interface LastOffsetsOptions extends AdminCallOptions {
-  /** Where the keys are. Default: where Kafka's default partitioner puts each. */
+  /** The partition of the keys. Default: the one that Kafka's default partitioner gives each. */
   readonly partition?: number
 }
 

@@ -26,7 +26,7 @@ export interface NewTopic {
   readonly keep?: Keep
   /** The policy for readers that fall behind. A cluster that is not of this library does not know it. Default: the cluster's own. */
   readonly backlog?: BacklogQuota
-  /** Whether each partition keeps where the last record of each key stands, for sending on conditions. A cluster that is not of this library does not know it. Default: `false`. */
+  /** True if each partition keeps where the last record of each key stands, for sending on conditions. A cluster that is not of this library does not know it. Default: `false`. */
   readonly keyIndex?: boolean
 }
 

@@ -107,7 +107,7 @@ import { writeTxnMarkers } from './handlers/write-txn-markers.js'
 
 // biome-ignore lint/suspicious/noExplicitAny: the table holds handlers of all kinds; `serve` made sure that each fits its API
 const handlers: (Handler<any> | undefined)[] = []
-/** Those with numbers beyond Kafka's: in the array above they would make it slow. */
+/** APIs with numbers beyond Kafka's: in the array above they would make it slow. */
 // biome-ignore lint/suspicious/noExplicitAny: as above
 const ownHandlers = new Map<number, Handler<any>>()
 const served: Api[] = []
@@ -173,10 +173,10 @@ serve(ConditionalAppend, conditionalAppend)
 serve(ListKeyOffsets, listKeyOffsets)
 serve(ApiVersions, apiVersions(served))
 
-/** Who answers an API on a node; undefined for one that it does not serve. */
+/** The handler of an API on a node; undefined for one that it does not serve. */
 export function handlerOf<A extends Api>(api: A): Handler<A> | undefined {
   return api.key < firstOwnKey ? handlers[api.key] : ownHandlers.get(api.key)
 }
 
-/** What a node serves. */
+/** The APIs that a node serves. */
 export const servedApis: readonly Api[] = served

@@ -7,7 +7,7 @@ import type { AppendListener, Partition } from './partition.js'
 /** After so many bytes it is time to look whether the slice of who appends them is over. */
 const bytesPerLook = 64 * 1024
 
-/** How a wait ended: enough has arrived (or a partition is gone, which is to be told), or the time was over. */
+/** The end of a wait: enough has arrived (or a partition is gone, which is to be told), or the time was over. */
 export type WaitOutcome = 'arrived' | 'timedOut'
 
 /**
@@ -18,7 +18,7 @@ export type WaitOutcome = 'arrived' | 'timedOut'
 export class DelayedFetches {
   readonly #clock: Clock
   readonly #waiting = new Set<DelayedFetch>()
-  /** Those that are listened to: one listener per signal, however often it is passed; a consumer passes the same one with every fetch. */
+  /** The signals with a listener: one per signal, however often it is passed; a consumer passes the same one with every fetch. */
   readonly #signals = new WeakSet<AbortSignal>()
   readonly #turns: Turns
   #bytesUntilLook = bytesPerLook

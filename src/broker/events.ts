@@ -5,7 +5,7 @@ import type { RemovalReason } from '../log/log-types.js'
 import type { TornTail } from '../log/recovery.js'
 
 /**
- * What a node tells about its life; none of it on the path of a record. What must not go unnoticed (`tornTail`, `partitionStopped`, `straySetAside`,
+ * The events of a node; none is emitted per record. Those that must not go unnoticed (`tornTail`, `partitionStopped`, `straySetAside`,
  * `fenced`, `error`) becomes a warning of the process where nobody listens.
  */
 export interface BrokerEvents {
@@ -32,12 +32,12 @@ export interface BrokerEvents {
   recordsExpiring: (event: {
     readonly topic: string
     readonly partition: number
-    /** How many are the first to go. */
+    /** The number of records that go first. */
     readonly records: number
     /** When that is, in milliseconds since 1970. */
     readonly at: number
     readonly retentionMs: number
-    /** Whether a group, or a live reader, has read them. */
+    /** True if a group, or a live reader, has read them. */
     readonly isRead: boolean
   }) => void
   /** The offsets that a group has committed will expire, as nobody has used the group for a while. Told about a day before. */
@@ -53,7 +53,7 @@ export interface BrokerEvents {
   logRecovered: (event: {
     readonly topic: string
     readonly partition: number
-    /** How many batches were checked. */
+    /** The number of batches that were checked. */
     readonly batches: number
     readonly logEndOffset: number
   }) => void
@@ -78,9 +78,9 @@ export interface RecordsLost {
   readonly partition: number
   /** The group that had yet to read them; undefined for a reader without a group, and where nobody has read the partition yet. */
   readonly groupId: string | undefined
-  /** Who that is, in words. */
+  /** The name of the reader, in words. */
   readonly reader: string
-  /** How many records, or rather offsets: those from `from` up to `to`. */
+  /** The number of offsets from `from` up to `to`. */
   readonly records: number
   readonly from: number
   readonly to: number

@@ -12,7 +12,7 @@ type Answer = Answered[number]['partitions'][number]
 
 /** After so long without a fetch a session gives way to any other, and after so long a life to a larger one. As Kafka has it. */
 const evictionMs = 120_000
-/** How many partitions all sessions may remember: about 50 MB. Kafka bounds only the sessions. */
+/** The number of partitions that all sessions may remember: about 50 MB. Kafka bounds only the sessions. */
 const mostPartitions = 200_000
 const largestId = 2 ** 31 - 1
 
@@ -26,12 +26,12 @@ interface RememberedPartition {
 }
 
 /**
- * What one client fetches over and over (KIP-227): it tells what has changed in that since its last request, and is told the partitions that
+ * The fetch session of one client (KIP-227): it tells what has changed in that since its last request, and is told the partitions that
  * have something new.
  */
 export class FetchSession {
   readonly id: number
-  /** Whether its topics go by id, as they do from version 13 of Fetch on. */
+  /** True if its topics go by id, as they do from version 13 of Fetch on. */
   readonly usesTopicIds: boolean
   readonly createdAt: number
   lastUsedAt: number
@@ -137,7 +137,7 @@ export class FetchSessions {
     return this.#sessions.size
   }
 
-  /** How many partitions are remembered in all. */
+  /** The number of partitions that are remembered in all. */
   get partitionCount(): number {
     return this.#partitions
   }

@@ -4,11 +4,11 @@ import type { MemoryShare } from '../common/memory-shares.js'
 /** However little is left, a fetch may have so much of each answer: readers go on, in small steps. */
 const leastBytes = 64 * 1024
 
-/** What was read from a disk for readers, until they give it back. In memory it counts where it lies. */
+/** The bytes read from a disk for readers, until they give them back. Bytes in memory count with their logs. */
 export class FetchedBytes {
   readonly #share: MemoryShare
   readonly #isOnDisk: boolean
-  /** Whoever forgets to give bytes back leaves them to the collector. */
+  /** A reader that does not give bytes back leaves them to the collector. */
   readonly #forgotten = new FinalizationRegistry<number>(bytes => this.#share.give(bytes))
 
   constructor(share: MemoryShare, isOnDisk: boolean) {

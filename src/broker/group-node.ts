@@ -1,9 +1,9 @@
 import type { GroupCoordinator } from '../coordinator/group/group-coordinator.js'
 
-/** What the handlers of groups need of a node; a `LocalBroker` has it. */
+/** The parts of a node that the handlers of groups need; a `LocalBroker` has them. */
 export interface GroupNode {
   readonly nodeId: number
-  /** Where clients elsewhere find this node. */
+  /** The address at which clients elsewhere find this node. */
   readonly endpoint: { readonly host: string; readonly port: number }
   readonly groups: GroupCoordinator
   /** The topic by its id when one is given, else by its name. */

@@ -21,9 +21,9 @@ const configs = {
 /** A topic that a coordinator keeps its state in. It comes into being when something in it is first asked for. */
 export interface InternalTopic {
   readonly name: string
-  /** How many partitions it gets when it comes into being. */
+  /** The number of partitions that it gets when it comes into being. */
   readonly partitionCount: number
-  /** What is in it, for messages. */
+  /** Its content, for messages. */
   readonly content: string
 }
 

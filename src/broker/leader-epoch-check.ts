@@ -17,7 +17,7 @@ export function leaderEpochError(partition: Partition, currentLeaderEpoch: numbe
   return currentLeaderEpoch < partition.leaderEpoch ? fenced : unknown
 }
 
-/** Where the log of a leader epoch ends, for a log that ends at `logEnd`. A leader that has written nothing yet still has an epoch, which ends where its log does. */
+/** The end of a leader epoch, for a log that ends at `logEnd`. A leader that has written nothing yet still has an epoch, which ends where its log does. */
 export function epochEnd({ log, leaderEpoch }: Partition, epoch: number, logEnd: number): EpochEnd {
   // Older than any: such an epoch ended where the first one began.
   if (epoch < -1) return { epoch, endOffset: log.leaderEpochs.entries[0]?.startOffset ?? log.logStartOffset }

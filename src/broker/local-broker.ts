@@ -70,7 +70,7 @@ import { finishTransactions } from './undecided-transactions.js'
 import { UserMakers } from './user-makers.js'
 
 export interface LocalBrokerOptions {
-  /** Where logs and metadata are kept. The broker does not close it. */
+  /** The storage of logs and metadata. The broker does not close it. */
   readonly storage: Storage
   /** Default: the clock of the machine. */
   readonly clock?: Clock
@@ -84,16 +84,16 @@ export interface LocalBrokerOptions {
   readonly maxMemoryBytes?: number
 }
 
-/** Who connects, as groups and errors show it. */
+/** The identity of a client, as groups and errors show it. */
 export interface ClientIdentity {
   readonly clientId: string
   /** Default: `/in-process`. */
   readonly clientHost?: string
   /** The version in which its requests were encoded. Default: the newest, as nothing was encoded. */
   readonly apiVersion?: number
-  /** How far the batches that it produces are trusted. Default: `'client'`, not at all. */
+  /** The trust in the batches that it produces. Default: `'client'`, not at all. */
   readonly origin?: AppendOrigin
-  /** Who the client is, and by which rules it came in. Default: nobody asks, and it may do everything. */
+  /** The principal of the client, and the rules of the listener that it came in by. Default: no rules; it may do everything. */
   readonly access?: ClientAccess
   /** Stands for the connection of a client that is not in this process, which then counts as a reader of what it fetches. Default: it is in this process. */
   readonly connection?: object
@@ -124,9 +124,9 @@ export class LocalBroker implements Node {
   readonly groups: GroupCoordinator
   readonly transactions: TransactionCoordinator
   readonly backlog: Backlog
-  /** What is counted of clients that are not in this process. */
+  /** The counts of clients that are not in this process. */
   readonly quotas: NodeQuotas
-  /** Who made which user, at doors without an authorizer. */
+  /** The users that made other users, at listeners without an authorizer. */
   readonly userMakers: UserMakers = new UserMakers()
   readonly #store: TopicStore
   readonly #metadataHost: StateHost
@@ -305,12 +305,12 @@ export class LocalBroker implements Node {
     return this.#store.topics
   }
 
-  /** Where clients elsewhere find this node, as Metadata tells it; set by a listener. */
+  /** The address at which clients elsewhere find this node, as Metadata tells it; set by a listener. */
   get endpoint(): { readonly host: string; readonly port: number } {
     return this.#endpoint
   }
 
-  /** How far the log of the cluster's metadata is. */
+  /** The leader epoch and the end of the log of the cluster's metadata. */
   get quorum(): { readonly leaderEpoch: number; readonly logEndOffset: number } {
     const { leaderEpochs, logEndOffset } = this.#metadataLog
     return { leaderEpoch: leaderEpochs.latest?.epoch ?? 0, logEndOffset }
@@ -326,7 +326,7 @@ export class LocalBroker implements Node {
     return { random: this.random, nodeIds: [this.nodeId], configs: this.configs }
   }
 
-  /** What the controller knows of a change that a client asks for, which from version `firstStrictVersion` on is refused where its quota is exceeded. */
+  /** The context of the controller for a change that a client asks for, which from version `firstStrictVersion` on is refused where its quota is exceeded. */
   controllerContextFor({ apiVersion, meter }: RequestContext, firstStrictVersion: number = newestVersion): ControllerContext {
     const isStrict = apiVersion >= firstStrictVersion
     const mutate = meter?.isMetering ? (partitions: number) => meter.mutate(partitions, isStrict) : undefined
@@ -349,7 +349,7 @@ export class LocalBroker implements Node {
     return { request: (api, body, signal) => this.#request(api, body, context, signal), ...(meter && { meter }) }
   }
 
-  /** What follows for a client from who it is, and from the rules of the door that it came in by. */
+  /** The rights of a client, from its principal and the rules of the listener that it came in by. */
   #standingOf({ principal, rules, isGivenUser }: ClientAccess, clientId: string, clientHost: string): Partial<RequestContext> {
     const given = isGivenUser && { isGivenUser }
     if (!rules) return { ...given, ...(principal !== anonymous && { user: userOf(principal) }) }
@@ -360,7 +360,7 @@ export class LocalBroker implements Node {
     return { ...given, hasAcls: rules.acls, access: new Access(asker, rules, { acls: metadata.acls, clock, tell }) }
   }
 
-  /** What is kept of a user whom clients made, by Kafka's numbers of the mechanisms; for listeners, who ask for proof. */
+  /** The credentials of a user that clients made, by Kafka's numbers of the mechanisms; for listeners. */
   scramCredentials(user: string): ReadonlyMap<number, ScramCredentialState> | undefined {
     return this.metadata.scramCredentials.get(user)
   }
@@ -508,7 +508,7 @@ export class LocalBroker implements Node {
     if (signal?.aborted) return Promise.reject(signal.reason)
     const handle = handlerOf(api)
     if (!handle) return Promise.reject(new KafkaError('UNSUPPORTED_VERSION', `This broker does not serve ${api.name}`))
-    // Those who produce and fetch see to it themselves, where it costs less.
+    // Produce and Fetch yield by themselves, where it costs less.
     const seesToItself = api.key === Produce.key || api.key === Fetch.key || api.key === ConditionalAppend.key
     const turn = seesToItself ? undefined : this.#turns.yieldWhenOver()
     if (turn) return turn.then(() => this.#request(api, body, context, signal))
@@ -528,7 +528,7 @@ export class LocalBroker implements Node {
       return Promise.reject(this.#failed(api, error))
     }
     if (!isPromise(response)) return response
-    // What may go wrong with one of these stands in its response.
+    // Failures of these two stand in their responses.
     if (seesToItself) {
       if (signal) tellFate(signal, response)
       return response

@@ -8,9 +8,9 @@ import type { Topic } from './topic.js'
 export interface LogCleanerParts {
   readonly clock: Clock
   readonly topics: ReadonlyMap<string, Topic>
-  /** How long it rests when all is clean, in ms. */
+  /** The pause when all is clean, in ms. */
   readonly backoffMs: () => number
-  /** How much memory the keys of a log may take, in bytes; one log is compacted at a time. */
+  /** The most memory that the keys of a log take, in bytes; one log is compacted at a time. */
   readonly maxKeyBytes: () => number
   readonly onCompacted: (partition: Partition, report: CompactionReport) => void
   readonly onFailed: (partition: Partition, error: unknown) => void
@@ -71,7 +71,7 @@ export class LogCleaner {
     }
   }
 
-  /** Those that are due, the dirtiest first. */
+  /** The logs that are due, the dirtiest first. */
   async #dirtyPartitions(): Promise<Partition[]> {
     const found: { readonly partition: Partition; readonly ratio: number }[] = []
     for (const { partitions } of this.#parts.topics.values()) {

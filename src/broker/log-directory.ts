@@ -36,7 +36,7 @@ export interface LogDirectoryParts {
 }
 
 /**
- * What a node keeps at the top of its storage, in Kafka's files: whether it was closed in order (`.kafka_cleanshutdown`) and, for each log, up to where it
+ * The files at the top of a node's storage, in Kafka's formats: whether it was closed in order (`.kafka_cleanshutdown`) and, for each log, up to where it
  * is safe on the disk, where it starts, what of it is committed and what is compacted (the four checkpoints). Logs are opened and deleted here.
  * A storage that is gone with the process has none of that.
  */
@@ -53,12 +53,12 @@ export class LogDirectory {
   #wasClean = true
   #isStarted = false
   #recoveryPoints: Map<string, number> | undefined
-  /** Whether lines of that checkpoint could not be read. */
+  /** True if lines of that checkpoint could not be read. */
   #lacksRecoveryPoints = false
   #startOffsets = new Map<string, number>()
   #dirtyOffsets = new Map<string, number>()
   #highWatermarks = new Map<string, number>()
-  /** Whether the checkpoints on the disk may still name logs that were deleted. */
+  /** True if the checkpoints on the disk may still name logs that were deleted. */
   #nameDeleted = false
   #timers: Housekeeping[] = []
   #writing: Promise<void> = Promise.resolve()
@@ -68,7 +68,7 @@ export class LogDirectory {
     this.#storage = parts.storage
   }
 
-  /** Whether it was closed in order the last time. */
+  /** True if it was closed in order the last time. */
   get wasClosed(): boolean {
     return this.#wasClean
   }
@@ -233,7 +233,7 @@ export class LogDirectory {
       if (this.#logs.has(name) || !partitionFolder.test(name) || (await this.#storage.list(name)).length === 0) continue
       strays.push(await this.#setAside(name))
     }
-    // What the checkpoints say of logs that are gone must not be taken for what new ones of their names have.
+    // Checkpoint entries of deleted logs must not apply to new logs of their names.
     const checkpoints = [this.#recoveryPoints, this.#startOffsets, this.#dirtyOffsets, this.#highWatermarks]
     const areKnown = checkpoints.every(offsets => [...(offsets?.keys() ?? [])].every(folder => this.#logs.has(folder)))
     if (!areKnown || hasForeign) await this.writeCheckpoints()
@@ -312,7 +312,7 @@ export class LogDirectory {
     }
   }
 
-  /** What comes before the damage can be read, where there is anything. */
+  /** Records before the damage can be read, if there are any. */
   async #openDamaged(folder: string, damage: KafkaError, options: LogOpenOptions): Promise<Log> {
     try {
       if (damage.code === 'CORRUPT_MESSAGE' && this.#names.has(folder)) return await Log.damaged(this.#storage, folder, damage, options)
@@ -412,7 +412,7 @@ export class LogDirectory {
   }
 }
 
-/** So many logs are closed at a time: each waits for the disk. */
+/** The number of logs that are closed at a time: each waits for the disk. */
 const closedTogether = 32
 
 function inconsistentTopicId(folder: string, found: string, expected: string): KafkaError {

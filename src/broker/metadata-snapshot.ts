@@ -45,7 +45,7 @@ export class MetadataSnapshots {
     const { logStartOffset } = this.#log
     if (!this.#storage.durable || logStartOffset === 0) return logStartOffset
     const newest = await this.#newest()
-    // Where there is none, an earlier millrace wrote the log: it has its snapshots in it.
+    // Without one, an earlier millrace wrote the log, with its snapshots in it.
     if (newest === undefined || newest.offset < logStartOffset) return logStartOffset
     const bytes = await readSmallFile(this.#storage, newest.path)
     let isWhole = false
@@ -60,7 +60,7 @@ export class MetadataSnapshots {
     return newest.offset
   }
 
-  /** Whether the log lacks its beginning, and no snapshot stands for that. */
+  /** True if the log lacks its beginning, and no snapshot stands for that. */
   async isMissing(): Promise<boolean> {
     const { logStartOffset } = this.#log
     return logStartOffset > 0 && ((await this.#newest())?.offset ?? -1) < logStartOffset

@@ -23,9 +23,9 @@ export interface NamedNode {
   readonly clock: Clock
   readonly nodeId: number
   readonly clusterId: string
-  /** Where clients elsewhere find this node. */
+  /** The address at which clients elsewhere find this node. */
   readonly endpoint: { readonly host: string; readonly port: number }
-  /** How far the log of the cluster's metadata is. */
+  /** The leader epoch and the end of the log of the cluster's metadata. */
   readonly quorum: { readonly leaderEpoch: number; readonly logEndOffset: number }
 }
 
@@ -71,7 +71,7 @@ export interface ControllerNode {
   readonly loggers: BrokerLoggers
   readonly userMakers: UserMakers
   readonly controllerContext: ControllerContext
-  /** What the controller knows of a change that a client asks for, which from version `firstStrictVersion` on is refused where its quota is exceeded. */
+  /** The context of the controller for a change that a client asks for, which from version `firstStrictVersion` on is refused where its quota is exceeded. */
   controllerContextFor(context: RequestContext, firstStrictVersion?: number): ControllerContext
   /**
    * Lets the controller decide, writes what it decided, and carries it out. One change at a time; the next one waits for

@@ -17,7 +17,7 @@ interface Content {
   readonly topics: { readonly [topicId: string]: { readonly [name: string]: string } }
 }
 
-/** Whether a record says something that Kafka does not know. */
+/** True if a record says something that Kafka does not know. */
 export function isOwnRecord(record: MetadataRecord): boolean {
   return record.type === 'config' && isOwnConfig(record.name)
 }

@@ -22,7 +22,7 @@ export function readPartitionMetadata(bytes: Uint8Array): { readonly topicId: st
   return { topicId, faults }
 }
 
-/** Whether a text is another one with a character or two damaged: ids are chosen by chance, so that no two of them come that close. */
+/** True if a text is another one with a character or two damaged: ids are chosen by chance, so that no two of them come that close. */
 export function isDamagedCopy(found: string, expected: string): boolean {
   let different = 0
   for (let i = 0; i < expected.length; i++) if (found[i] !== expected[i]) different++

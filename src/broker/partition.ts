@@ -10,7 +10,7 @@ import { field, isTransactional, producerIdAt } from '../record/batch-header.js'
 import type { PartitionBacklog } from './backlog/partition-backlog.js'
 import { goesOn } from './open-transaction.js'
 
-/** What a partition calls when something happened to it. */
+/** The callbacks of a partition to those that wait for it. */
 export interface AppendListener {
   /** `stableBytes` is how many more bytes readers of what is committed may see. */
   appended(bytes: number, stableBytes: number): void
@@ -36,9 +36,9 @@ export class Partition {
   readonly topic: string
   readonly partition: number
   readonly log: Log
-  /** What of it is still to be read, and who waits until it is. */
+  /** The records that are still to be read, and the batches that wait for room. */
   readonly backlog: PartitionBacklog
-  /** Who waits for it to grow. Mostly that is one, who comes and goes with every fetch, which a field takes more lightly than a set. */
+  /** The listener that waits for it to grow. Mostly there is one, which comes and goes with every fetch; a field is cheaper than a set. */
   #listener: AppendListener | undefined
   readonly #otherListeners = new Set<AppendListener>()
   readonly #isInTransaction: IsInTransaction
@@ -101,7 +101,7 @@ export class Partition {
     return this.log.lastStableOffset
   }
 
-  /** How many records retention has removed, in this process, before everyone who was to read them had: live readers, and groups that have committed. */
+  /** The number of records that retention has removed, in this process, before everyone who was to read them had: live readers, and groups that have committed. */
   get lostRecords(): number {
     return this.backlog.lostRecords
   }
@@ -145,7 +145,7 @@ export class Partition {
     for (const listener of this.#otherListeners) listener.ended()
   }
 
-  /** Whether a batch belongs to a transaction that is open here, or that this partition takes part in. */
+  /** True if a batch belongs to a transaction that is open here, or that this partition takes part in. */
   #hasTransactionOf(batch: Uint8Array): boolean {
     const epoch = readInt16(batch, field.producerEpoch)
     return goesOn(this.log, batch) || this.#isInTransaction(producerIdAt(batch, 0), epoch, this.topic, this.partition)
@@ -158,7 +158,7 @@ export class Partition {
     return info
   }
 
-  /** How many bytes readers of what is committed may see now that these were appended; to within `indexIntervalBytes` while a transaction is open. */
+  /** The number of bytes that readers of what is committed may see now that these were appended; to within `indexIntervalBytes` while a transaction is open. */
   #stableBytes(bytes: number): number {
     const { lastStableOffset, logEndOffset } = this.log
     const undecidedBefore = this.#undecidedBytes + bytes
@@ -170,7 +170,7 @@ export class Partition {
   }
 }
 
-/** Whether a partition takes part in the transaction that a producer has under way. */
+/** True if a partition takes part in the transaction that a producer has under way. */
 export type IsInTransaction = (producerId: number, producerEpoch: number, topic: string, partition: number) => boolean
 
 function isClient(origin: AppendOrigin): boolean {

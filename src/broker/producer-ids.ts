@@ -2,7 +2,7 @@ import type { MaybePromise } from '../common/deferred.js'
 import type { MetadataDecision } from '../metadata/cluster-metadata.js'
 import type { ControllerNode } from './node.js'
 
-/** How many ids are taken from the cluster at once, as Kafka does: one record for all of them. */
+/** The size of a block of ids, as in Kafka: one record for all of them. */
 const blockSize = 1000
 
 /** Gives each producer an id that no other had before, and none will get after a restart. */

@@ -3,22 +3,22 @@ import type { AppendOrigin } from '../log/batch-validation.js'
 import type { ClientMeter } from './quotas/client-meter.js'
 import type { RemoteWrites } from './remote-writes.js'
 
-/** Who asks, and in which version of the API: what a handler knows besides the request itself. */
+/** The context of a request for its handler: the client, and the version of the API. */
 export interface RequestContext {
   readonly clientId: string
-  /** Where the client is, as groups show it. In process: `/in-process`. */
+  /** The host of the client, as groups show it. In process: `/in-process`. */
   readonly clientHost: string
   /** Of the API that is asked. In process, where no version is negotiated, `newestVersion`. */
   readonly apiVersion: number
-  /** How far the batches that it produces are trusted. */
+  /** The trust in the batches that it produces. */
   readonly origin: AppendOrigin
   /** Decides what the client may do. Absent: everything. */
   readonly access?: Access
-  /** Whether ACLs decide on what the client may do, or would if it were not allowed everything. */
+  /** True if ACLs decide on what the client may do, or would if it were not allowed everything. */
   readonly hasAcls?: boolean
   /** The user that the client came in as at a door without an authorizer: it may change its own password, and nobody else's. */
   readonly user?: string
-  /** Whether a user of this name is given by the program, so that no client can change it. */
+  /** True if a user of this name is given by the program, so that no client can change it. */
   readonly isGivenUser?: (name: string) => boolean
   /** Stands for the connection of a client that is not in this process. */
   readonly connection?: object

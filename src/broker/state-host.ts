@@ -9,7 +9,7 @@ import { CommittedRecords } from '../record/committed-records.js'
 import { controlTypeOf, transactionMarkerBatch } from '../record/control-record.js'
 import { batchesIn, type RecordBatch } from '../record/record-batch.js'
 
-/** What a host needs of the partition that it keeps its machine's records in; a `Log` has it. */
+/** The parts of a log that a host needs for its machine's records; a `Log` has them. */
 export interface StateLog {
   readonly logStartOffset: number
   readonly logEndOffset: number
@@ -21,7 +21,7 @@ export interface StateLog {
 export interface StateHostOptions {
   readonly clock?: Clock
   /**
-   * How many bytes of records may come after a snapshot of the state before the next one is taken and the log before it is let go. The log
+   * The number of bytes that of records may come after a snapshot of the state before the next one is taken and the log before it is let go. The log
    * takes at most about this, the snapshot itself and one segment. A state that is larger is written anew when it has doubled. Infinite where the log is
    * compacted instead. Default: 1 MiB.
    */
@@ -31,7 +31,7 @@ export interface StateHostOptions {
    * is written to the end of the log.
    */
   readonly writeSnapshot?: (endOffset: number, records: Iterable<StateRecord>) => Promise<number>
-  /** What comes before this offset is in the machine already. Default: nothing. */
+  /** The offset up to which the machine was replayed already. Default: none. */
   readonly replayFrom?: number
 }
 
@@ -251,7 +251,7 @@ function settle<T>(decision: Decision<T>, failure: Failure | undefined): T {
   throw failure.error
 }
 
-/** How writing failed, or undefined when it did not. */
+/** The failure of writing; undefined when there was none. */
 function attempt(write: () => MaybePromise<void>): MaybePromise<Failure | undefined> {
   try {
     const written = write()

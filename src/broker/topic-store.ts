@@ -205,7 +205,7 @@ function isTopicConfig(record: MetadataRecord): record is MetadataRecord & { rea
   return record.type === 'config' && record.resourceType === resourceType.topic
 }
 
-/** Whether topics that leave configs out may have others from now on. */
+/** True if topics that leave configs out may have others from now on. */
 function changesDefaults(record: MetadataRecord): boolean {
   return record.type === 'config' && record.resourceType === resourceType.broker
 }

@@ -73,7 +73,7 @@ function refused(partitions: readonly Partition[], error: ProtocolErrorCode): Un
   return new Map(partitions.map(partition => [partition, errorNumber(error)]))
 }
 
-/** Where nobody has ever heard of the id there is no transaction; else its producer has another id by now. */
+/** An unknown id has no transaction; the producer of a known one has another producer id by now. */
 function unknownOr(node: ProduceNode, error: ProtocolErrorCode, producerId: number): ProtocolErrorCode {
   return error === 'INVALID_PRODUCER_ID_MAPPING' && !node.transactions.ofProducer(producerId) ? 'INVALID_TXN_STATE' : error
 }

@@ -2,7 +2,7 @@ import type { BrokerEvents } from './events.js'
 
 type Texts = { readonly [N in keyof BrokerEvents]?: (event: Parameters<BrokerEvents[N]>[0]) => string }
 
-/** What must not go unnoticed, in words: for a log, and for the process's warnings where nobody listens. */
+/** Events that must not go unnoticed, in words: for a log, and for the process's warnings where nobody listens. */
 export const troubleTexts = {
   tornTail: ({ topic, partition, file, position, bytes, reason }) =>
     `A crash had left something unfinished at the end of ${topic}-${partition}; ${bytes} bytes of \`${file}\` from ${position} on were taken away: ${reason}`,
@@ -18,11 +18,11 @@ export const troubleTexts = {
   error: ({ error, during }) => `During ${during}: ${error instanceof Error ? error.message : String(error)}`
 } satisfies Texts
 
-/** What a warning is about, where it is told only once however the words differ. */
+/** The subject of a warning that is told only once, however the words differ. */
 export function subjectOf(event: unknown): string | undefined {
   const { topic, groupId } = event as { topic?: string; groupId?: string }
   return topic ?? groupId
 }
 
-/** Those of which one per topic, or group, is enough. */
+/** Warnings of which one per topic, or group, is enough. */
 export const oncePerSubject: ReadonlySet<string> = new Set(['recordsLost', 'recordsExpiring', 'offsetsExpiring'])

@@ -2,7 +2,7 @@ const byte = '(?:25[0-5]|2[0-4]\\d|1\\d\\d|[1-9]?\\d)'
 const version4 = new RegExp(`^${byte}(?:\\.${byte}){3}$`)
 const group = /^[0-9a-f]{1,4}$/i
 
-/** Whether a text is an address of IPv4 or IPv6. */
+/** True if a text is an address of IPv4 or IPv6. */
 export function isAddress(text: string): boolean {
   return version4.test(text) || groupsOf(text) !== undefined
 }

@@ -29,7 +29,7 @@ export interface StateMachine {
   replay(record: ReplayedRecord): void
   /** The transaction of a producer has ended. Default: records of transactions are replayed once these are committed. */
   replayEnd?(producerId: number, type: TransactionEnd['type']): void
-  /** Whether there are records of transactions that are undecided, which a snapshot would leave out. Default: there are none. */
+  /** True if there are records of transactions that are undecided, which a snapshot would leave out. Default: there are none. */
   readonly hasUndecided?: boolean
   /** The whole state as the fewest records that bring it back. */
   snapshot(): Iterable<StateRecord>

@@ -4,7 +4,7 @@ import { errorNumber, KafkaError } from '../errors.js'
 import { coordinatorErrorNumber } from './coordinator-error.js'
 import { partitionOfKey } from './key-partition.js'
 
-/** Where the state of one partition is kept. A `StateHost` stands behind it. */
+/** The storage of the state of one partition. A `StateHost` stands behind it. */
 export interface CoordinatorHost {
   readonly run: Run
   close(): Promise<void>

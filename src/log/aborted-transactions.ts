@@ -20,7 +20,7 @@ export class AbortedTransactions {
     this.#knownFrom = log.history.start
   }
 
-  /** Those that concern readers of `bytes`, which were read at `offset`, ordered by their first offset. */
+  /** The transactions that concern readers of `bytes`, which were read at `offset`, ordered by their first offset. */
   within(offset: number, bytes: Uint8Array): MaybePromise<readonly AbortedTransaction[]> {
     if (offset >= this.#knownFrom) return this.#listed(offset, bytes)
     const isRight = this.#check.holdsFor(bytes)

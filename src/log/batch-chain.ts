@@ -4,7 +4,7 @@ import type { LeaderEpochs } from './leader-epochs.js'
 import { type CompleteLogOptions, compacts } from './log-options.js'
 
 export interface BatchChainParts {
-  /** Whether the batches lie in files, whose bytes may change behind the log's back. */
+  /** True if the batches lie in files, whose bytes may change behind the log's back. */
   readonly isChecked: boolean
   readonly leaderEpochs: LeaderEpochs
   readonly damage: DamageReports
@@ -13,7 +13,7 @@ export interface BatchChainParts {
 }
 
 /**
- * How the batches of a log follow each other. A leader gives offsets without gaps, so one that is missing is damage, unless compaction has taken
+ * The chain of the batches of a log. A leader gives offsets without gaps, so one that is missing is damage, unless compaction has taken
  * it, here or where a replica has its batches from, or it was deleted. Leader epochs never go back. None of that is under a batch's checksum.
  */
 export class BatchChain {
@@ -42,7 +42,7 @@ export class BatchChain {
     this.#isCompacted = compacts(options)
   }
 
-  /** Whether offsets may be missing before `offset`. */
+  /** True if offsets may be missing before `offset`. */
   mayLackBefore(offset: number): boolean {
     return !this.isChecked || this.#isCompacted || offset <= this.#gapsEnd || offset <= this.startOffset
   }
@@ -57,7 +57,7 @@ export class BatchChain {
     if (!this.mayLackBefore(offset)) this.#gapsEnd = offset
   }
 
-  /** What was said of compaction beyond the end of the log is wrong. */
+  /** Forgets compaction beyond the end of the log, which is wrong. */
   endsAt(offset: number): void {
     this.compactedUpTo = undefined
     this.#gapsEnd = Math.min(this.#gapsEnd, offset)
@@ -78,16 +78,16 @@ export class BatchChain {
   }
 }
 
-/** So many can be told apart within a segment. */
+/** The most that can be told apart within a segment. */
 const maxOffsetsPerSegment = 2 ** 31
 
 /** Follows the batches of a segment from one to the next, by their headers. */
 export class ChainWalk {
-  /** What the next batch begins with; -1 where that is not known. */
+  /** The offset that the next batch begins with; -1 where that is not known. */
   expected: number
-  /** Whether the last batch is damaged, but ends before what matters. */
+  /** True if the last batch is damaged, but ends before what matters. */
   isPassed = false
-  /** Whether the epoch of the last batch is not that which is on record, though it may be right. */
+  /** True if the epoch of the last batch is not that which is on record, though it may be right. */
   isEpochDoubtful = false
   readonly #chain: BatchChain
   /** Offsets below this one, or from `#limit` on, belong in other segments. */
@@ -110,7 +110,7 @@ export class ChainWalk {
   }
 
   /**
-   * What cannot be right about the batch at `position`, whose header is there, if anything. One that is damaged is passed when the next begins at
+   * Describes the fault of the batch at `position`, whose header is there, if there is one. One that is damaged is passed when the next begins at
    * `passUpTo` or before: nobody wants what is in it.
    */
   faultOf(bytes: Uint8Array, position: number, passUpTo = this.#chain.startOffset): string | undefined {

@@ -34,5 +34,5 @@ class BatchLoans {
   }
 }
 
-/** Those of all logs: one buffer may go to several. */
+/** Shared by all logs: one buffer may go to several. */
 export const batchLoans = new BatchLoans()

@@ -24,13 +24,13 @@ import { RecordCursor } from '../record/record-cursor.js'
 import { type CompleteLogOptions, compacts } from './log-options.js'
 
 /**
- * Who brings a batch. A `client` is trusted with nothing; a `producer` is our own, in this process, and brings what its `BatchBuilder` made a moment
+ * The origin of a batch. A `client` is trusted with nothing; a `producer` is our own, in this process, and brings what its `BatchBuilder` made a moment
  * ago; a `coordinator` is a part of the node that writes to its internal topic; a `replica` copies what a leader has already taken in, offsets included.
  */
 export type AppendOrigin = (typeof appendOrigins)[number]
 export const appendOrigins = ['client', 'producer', 'coordinator', 'replica'] as const
 
-/** What is wrong with one record of a refused batch. */
+/** The error of one record of a refused batch. */
 export interface RecordError {
   /** The record's place in the batch, from 0. */
   readonly batchIndex: number
@@ -47,14 +47,14 @@ export class RecordValidationError extends KafkaError {
   }
 }
 
-/** What a leader writes in the place of a batch that it was sent. */
+/** The batch that a leader writes in the place of one that it was sent. */
 export interface ValidatedBatch {
   /** The batch itself, or a new one where its records had to be encoded anew. */
   readonly bytes: Uint8Array
   readonly recordCount: number
   /** The largest timestamp of its records, or the time of the append. */
   readonly maxTimestamp: number
-  /** Whether the header's time fields must be stamped, and the checksum with them. */
+  /** True if the header's time fields must be stamped, and the checksum with them. */
   readonly restamp: boolean
 }
 
@@ -86,7 +86,7 @@ export function validateBatch(
 }
 
 /**
- * What a producer in this process has just built needs no second look, unless the topic asks for more than the header tells. Reading it again
+ * A batch that a producer in this process has just built is trusted, unless the topic asks for more than the header tells. Reading it again
  * would cost a seventh of what a small record costs altogether.
  */
 function asBuilt(bytes: Uint8Array, options: CompleteLogOptions, now: number): ValidatedBatch | undefined {
@@ -137,7 +137,7 @@ export function checkChecksum(bytes: Uint8Array, position: number): void {
   if (actual !== expected) throw new KafkaError('CORRUPT_MESSAGE', `The batch says its checksum is ${expected}, its bytes give ${actual}`)
 }
 
-/** What is wrong with the checksum of the batch at `position`, which must be there whole, if anything. */
+/** Describes the fault of the checksum of the batch at `position`, which must be there whole, if there is one. */
 export function crcFaultAt(bytes: Uint8Array, position: number): string | undefined {
   const actual = crc32c(bytes, position + field.attributes, position + batchSizeAt(bytes, position))
   return actual === crcAt(bytes, position) ? undefined : 'the checksum of a batch does not fit its bytes'
@@ -183,7 +183,7 @@ function checkRecords(bytes: Uint8Array, options: CompleteLogOptions, now: numbe
 interface RecordsSummary {
   readonly recordCount: number
   readonly maxTimestamp: number
-  /** Whether the offsets follow each other from the batch's own on. */
+  /** True if the offsets follow each other from the batch's own on. */
   readonly isConsecutive: boolean
 }
 

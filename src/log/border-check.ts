@@ -6,7 +6,7 @@ import { ChainWalk } from './batch-chain.js'
 import { walkBatches } from './batch-scan.js'
 import type { Segment } from './segment.js'
 
-/** So many segments are looked at side by side. */
+/** The number of segments that are checked at the same time. */
 const checkedTogether = 16
 
 /**
@@ -34,7 +34,7 @@ interface Found {
   readonly reason: string
 }
 
-/** Where the batches of a segment end, as far as that can be told. */
+/** The end of the batches of a segment, as far as it is known. */
 interface End {
   readonly offset?: number
   readonly fault?: Found
@@ -58,7 +58,7 @@ export async function lookAtEnd(segment: Segment, nextBase: number): Promise<End
   const end = isWithin ? await walkToEnd(segment, index.position, nextBase, index.offset) : undefined
   if (end) return end
   const before = await indexes.floorPositionOnDisk(isWithin ? index.position : file.length)
-  // Whoever reads there will see which of the two is wrong.
+  // A reader there will find which of the two is wrong.
   return (await walkToEnd(segment, before, nextBase, before === 0 ? -1 : undefined)) ?? {}
 }
 
@@ -79,7 +79,7 @@ async function walkToEnd(segment: Segment, from: number, nextBase: number, lastO
 }
 
 /**
- * What is wrong with a segment whose batches, which are all sound, end before offset `end`. Where offsets may be missing before the next segment, the times
+ * Describes the fault of a segment whose batches, which are all sound, end before offset `end`. Where offsets may be missing before the next segment, the times
  * tell how far it reached: they are those of the batches that compaction has left.
  */
 export async function faultAfter(segment: Segment, end: number, nextBase: number, hasIndexes: boolean): Promise<string | undefined> {

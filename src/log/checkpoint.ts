@@ -17,7 +17,7 @@ export function encodeOffsets(offsets: PartitionOffsets): Uint8Array {
   return encode([...offsets].map(([folder, offset]) => [folder.slice(0, dashIn(folder)), folder.slice(dashIn(folder) + 1), offset]))
 }
 
-/** What could be read of a checkpoint, and the lines that could not: these are left out. */
+/** The entries of a checkpoint, and the lines that could not be read, which are left out. */
 export interface ReadCheckpoint<T> {
   readonly entries: readonly T[]
   readonly faults: readonly LineFault[]
@@ -77,7 +77,7 @@ function dashIn(folder: string): number {
   return folder.lastIndexOf('-')
 }
 
-/** What could not be read again is never written. */
+/** Entries that could not be read again are never written. */
 function encode(rows: readonly (readonly (string | number)[])[]): Uint8Array {
   const lines = rows.map(fields => fields.join(' '))
   for (const [i, fields] of rows.entries()) {

@@ -34,7 +34,7 @@ export interface LineFault {
   readonly reason: string
 }
 
-/** What was found to be damaged in a log; each place is told once. */
+/** The damage found in a log; each place is told once. */
 export class DamageReports {
   readonly #onDamage: ((damage: KafkaError) => void) | undefined
   readonly #told = new Set<string>()
@@ -49,7 +49,7 @@ export class DamageReports {
     return error
   }
 
-  /** Whether nobody was told of this place; from now on it counts as told. */
+  /** True if nobody was told of this place; from now on it counts as told. */
   isNew({ file, position, line }: KafkaError): boolean {
     const place = `${file} ${position ?? line}`
     if (file === undefined || this.#told.has(place) || this.#told.size >= mostPlaces) return false

@@ -22,7 +22,7 @@ export async function confirmEpochs(log: LogState): Promise<void> {
       })
     )
   } catch (error) {
-    // What is damaged cannot speak against the file.
+    // Damaged batches prove nothing about the file.
     chain.epochsAreSure()
     throw chain.damage.tell(error)
   }

@@ -2,7 +2,7 @@
 export const recoveryPointFile = 'recovery-point-offset-checkpoint'
 /** Up to where each log is committed. */
 export const highWatermarkFile = 'replication-offset-checkpoint'
-/** Where each log starts. */
+/** The start offset of each log. */
 export const logStartFile = 'log-start-offset-checkpoint'
 /** Up to where each log is compacted. */
 export const cleanerFile = 'cleaner-offset-checkpoint'

@@ -4,7 +4,7 @@ import { isPromise, type MaybePromise } from '../common/deferred.js'
 export class InOrder {
   #last: Promise<unknown> | undefined
 
-  /** Whether a change is under way, so that the next one has to wait. */
+  /** True if a change is under way, so that the next one has to wait. */
   get isBusy(): boolean {
     return this.#last !== undefined
   }

@@ -6,7 +6,7 @@ export interface LeaderEpoch {
   readonly startOffset: number
 }
 
-/** Where an epoch ends; both are -1 where that is not known. */
+/** The end of an epoch; both are -1 where it is not known. */
 export interface EpochEnd {
   readonly epoch: number
   readonly endOffset: number

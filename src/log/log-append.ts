@@ -64,7 +64,7 @@ function submit(log: LogState, batch: Uint8Array, options: AppendOptions): Maybe
   if (again) return answerAgain(log, again)
   if (condition) {
     const conflict = conflictWith(log, condition, producerIdAt(validated.bytes, 0))
-    // What stands in the way may turn out not to be written.
+    // A conflicting batch under way may fail.
     if (conflict && !log.writes.areOver) return log.writes.settled().then(() => submit(log, batch, options))
     if (conflict) throw conflict
   }
@@ -75,7 +75,7 @@ function submit(log: LogState, batch: Uint8Array, options: AppendOptions): Maybe
   const rolled = rollFor(log, validated.bytes.length, validated.maxTimestamp, baseOffset, lastOffset, now)
   if (!isPromise(rolled)) return stampAndWrite(log, validated, baseOffset, lastOffset, leaderEpoch, now)
   return rolled.then(() => {
-    // Where a write before this one has failed meanwhile, this one may not come after the gap.
+    // A write must not follow a failed one: that would leave a gap.
     if (log.failures.last || batchLoans.holder(batch)) return submit(log, batch, options)
     return stampAndWrite(log, validated, baseOffset, lastOffset, leaderEpoch, now)
   })
@@ -156,7 +156,7 @@ function expectRisingEpochs(log: LogState, batches: readonly Uint8Array[]): void
   }
 }
 
-/** What stood in a batch that was only lent, and has to stand there again. */
+/** The original fields of a lent batch, which are restored. */
 interface Given {
   readonly baseOffset: number
   readonly leaderEpoch: number

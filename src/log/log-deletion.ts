@@ -36,7 +36,7 @@ export function boundSize(log: LogState): void {
     Math.min(countBeyondSize(all, sizeInBytes, removableUpTo(log, keepFrom), log.options), count - 1),
     'size'
   )
-  // Who keeps the rest is not asked again at every append.
+  // The readers that keep the rest are not asked again at every append.
   log.boundSizeAt = removed > 0 || keepFrom === Number.POSITIVE_INFINITY ? 0 : sizeInBytes + log.options.segmentBytes / 8
 }
 

@@ -7,7 +7,7 @@ import type { LogHistory } from './log-history.js'
 import type { Segment } from './segment.js'
 import type { SegmentList } from './segment-list.js'
 
-/** So many segments are made safe together after a crash. */
+/** The number of segments that are synced together after a crash. */
 const sealedTogether = 64
 
 export interface FlushEvents {
@@ -230,7 +230,7 @@ export class LogFlusher {
     const before = this.#last
     const run = async () => {
       await before
-      // What could not be made safe stays behind the recovery point for good.
+      // Segments that could not be synced stay behind the recovery point for good.
       if (this.#hasFailed) return
       try {
         await step()

@@ -2,7 +2,7 @@ import type { Storage } from '../storage/storage.js'
 import { finishSwaps } from './compaction/swap-recovery.js'
 import { leaderEpochFile, pathIn } from './file-names.js'
 
-/** What stands in the folder of a log, by the offsets in the names. */
+/** The files in the folder of a log, by the offsets in their names. */
 export interface LogFolder {
   /** First offsets of the segments, ascending. */
   readonly segments: readonly number[]

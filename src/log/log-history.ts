@@ -14,18 +14,18 @@ import { type ProducerEntry, ProducerState } from './producer-state.js'
 import { readSmallFile, renewSmallFile, writeSmallFile } from './small-file.js'
 import { type SegmentRange, TransactionIndex } from './transaction-index.js'
 
-/** So many snapshots of the producers are kept: the newest, and one more in case that it cannot be read. */
+/** The number of snapshots of the producers that are kept: the newest, and one more in case that it cannot be read. */
 const keptSnapshots = 2
 
 /**
- * What a log knows besides its batches: who led it when, who wrote it last, and which transactions were aborted. A durable log keeps that in files, so that
+ * The history of a log besides its batches: its leader epochs, its producers, and its aborted transactions. A durable log keeps that in files, so that
  * opening it need not read the batches; where a file is missing or damaged, they are read.
  */
 export class LogHistory {
   readonly leaderEpochs = new LeaderEpochs()
   readonly producers: ProducerState
   readonly transactions: TransactionIndex
-  /** Where the last record of each key stands, if the log keeps that. */
+  /** The offsets of the last records of keys, if the log keeps them. */
   keys: KeyIndex | undefined
   readonly #storage: Storage
   readonly #folder: string
@@ -100,7 +100,7 @@ export class LogHistory {
     return this.#start
   }
 
-  /** Whether markers were among the batches that were replayed, but not what came before them. */
+  /** True if markers were among the batches that were replayed, but not what came before them. */
   get hasMissedMarkers(): boolean {
     return this.#hasMissedMarkers
   }

@@ -1,7 +1,7 @@
 import { expectBoolean, expectFraction, expectInteger, expectKnownKeys, expectNotAbove, expectOneOf } from '../common/options.js'
 
 /**
- * How a log behaves. The names are those of Kafka's topic configs, camelCased, and so are the defaults, but for the size of a log that is kept
+ * The options of a log. The names are those of Kafka's topic configs, camelCased, and so are the defaults, but for the size of a log that is kept
  * in memory. A value of -1 means "no limit" where that is said.
  */
 export interface LogOptions {
@@ -14,17 +14,17 @@ export interface LogOptions {
   readonly segmentMs?: number
   /** Largest size of each of a segment's indexes, in bytes; the segment is closed when one is full. Default: 10 MiB. */
   readonly segmentIndexBytes?: number
-  /** How many bytes of batches lie between two entries of an index. Default: 4096. */
+  /** The number of bytes that of batches lie between two entries of an index. Default: 4096. */
   readonly indexIntervalBytes?: number
   /**
-   * How many bytes of a log are kept, -1 for all. Default: all on a durable storage, 64 MiB in memory. Only whole segments go, the oldest first,
+   * The number of bytes that of a log are kept, -1 for all. Default: all on a durable storage, 64 MiB in memory. Only whole segments go, the oldest first,
    * and only while no less than this remains; so a log takes at most `retentionBytes` + `segmentBytes`: 72 MiB per partition in memory.
    */
   readonly retentionBytes?: number
-  /** How long records are kept, by the largest timestamp of their segment, in ms; -1 for ever. Default: 7 days. */
+  /** The time for which records are kept, by the largest timestamp of their segment, in ms; -1 for ever. Default: 7 days. */
   readonly retentionMs?: number
   /**
-   * Whether old segments are deleted, or records with a newer one of the same key compacted away, or both, or (`'none'`, an empty `cleanup.policy`)
+   * True if old segments are deleted, or records with a newer one of the same key compacted away, or both, or (`'none'`, an empty `cleanup.policy`)
    * neither. Default: `'delete'`.
    */
   readonly cleanupPolicy?: CleanupPolicy
@@ -33,28 +33,28 @@ export interface LogOptions {
    * at most half of a log is superseded records.
    */
   readonly minCleanableDirtyRatio?: number
-  /** How long a record stays untouched by compaction, by the largest timestamp of its segment, in ms. Default: 0. */
+  /** The time that a record stays untouched by compaction, by the largest timestamp of its segment, in ms. Default: 0. */
   readonly minCompactionLagMs?: number
-  /** How long a record may stay out of compaction's reach, whatever the ratio, in ms; -1 for any time. Default: -1. */
+  /** The time that a record may stay out of compaction's reach, whatever the ratio, in ms; -1 for any time. Default: -1. */
   readonly maxCompactionLagMs?: number
-  /** How long tombstones, and the markers of transactions, are kept after they were first compacted, in ms. Default: 24 hours. */
+  /** The time that tombstones, and the markers of transactions, are kept after they were first compacted, in ms. Default: 24 hours. */
   readonly deleteRetentionMs?: number
   /** Largest batch that is accepted, in bytes, header included and as compressed. Default: 1048588. */
   readonly maxMessageBytes?: number
   /** The compression batches are kept in; those that come in another are compressed anew. Default: `'producer'`, as they come. */
   readonly compressionType?: LogCompression
-  /** Whether records keep the timestamp they were given or get that of the append. Default: `'CreateTime'`. */
+  /** True if records keep the timestamp they were given or get that of the append. Default: `'CreateTime'`. */
   readonly messageTimestampType?: 'CreateTime' | 'LogAppendTime'
-  /** How far a given timestamp may lie in the past, in ms; -1 for any distance. Default: -1. */
+  /** The longest time by which a given timestamp may lie in the past, in ms; -1 for any distance. Default: -1. */
   readonly messageTimestampBeforeMaxMs?: number
-  /** How far a given timestamp may lie in the future, in ms; -1 for any distance. Default: 1 hour. */
+  /** The longest time by which a given timestamp may lie in the future, in ms; -1 for any distance. Default: 1 hour. */
   readonly messageTimestampAfterMaxMs?: number
   /**
-   * Whether it is kept where the last record of each key stands, so that appends can be made conditional on it. A key takes some 45 bytes of memory,
+   * True if it is kept where the last record of each key stands, so that appends can be made conditional on it. A key takes some 45 bytes of memory,
    * however long it is. Default: `false`.
    */
   readonly keyIndex?: boolean
-  /** What that may take, in bytes; beyond it conditional appends on keys are refused with POLICY_VIOLATION. Default: 1 GiB. */
+  /** The most memory of that index, in bytes; beyond it conditional appends on keys are refused with POLICY_VIOLATION. Default: 1 GiB. */
   readonly keyIndexMaxBytes?: number
 }
 
@@ -137,7 +137,7 @@ export function compacts(options: CompleteLogOptions): boolean {
   return options.cleanupPolicy.includes('compact')
 }
 
-/** How old a segment may become before it is closed: compaction must come to its records in time. */
+/** The age at which a segment is closed: compaction must come to its records in time. */
 export function rollAfterMs(options: CompleteLogOptions): number {
   const { segmentMs, maxCompactionLagMs } = options
   return compacts(options) && maxCompactionLagMs > 0 ? Math.min(segmentMs, maxCompactionLagMs) : segmentMs

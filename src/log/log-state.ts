@@ -16,13 +16,13 @@ import { SegmentList } from './segment-list.js'
 import { WriteFailures } from './write-failures.js'
 import { WriteTurns } from './write-turns.js'
 
-/** What a log knows of its batches, which it shares with its segments. */
+/** State of a log that it shares with its segments. */
 export interface LogParts {
   readonly history: LogHistory
   readonly chain: BatchChain
 }
 
-/** What a log consists of, and where it begins and ends. `Log` is what its users see of it; those who change it stand in the files named `log-…`. */
+/** The segments of a log, and its start and end offsets. `Log` is the public side; the files named `log-…` hold the operations that change it. */
 export class LogState {
   readonly storage: Storage
   readonly folder: string
@@ -30,7 +30,7 @@ export class LogState {
   readonly dates: Dates
   readonly events: LogEvents
   readonly autoHighWatermark: boolean
-  /** Whether only the node that has it may append to it. */
+  /** True if only the node that has it may append to it. */
   readonly isOwned: boolean
   readonly segments: SegmentList
   readonly history: LogHistory
@@ -43,9 +43,9 @@ export class LogState {
   #options: CompleteLogOptions
   logEndOffset = 0
   highWatermark = 0
-  /** What the next batch gets; ahead of `logEndOffset` while writes are under way. */
+  /** The offset that the next batch gets; ahead of `logEndOffset` while writes are under way. */
   nextOffset = 0
-  /** How often the end was moved back: segments that were read before hold something else since. */
+  /** The number of truncations: segments that were read before have other content since. */
   cuts = 0
   isClosed = false
   /** Transactions that have ended, whose markers readers do not see yet; in the order of the markers. */
@@ -163,7 +163,7 @@ export class LogState {
     while (this.#ending.length > 0 && this.#ending[this.#ending.length - 1].lastOffset >= offset) this.#ending.pop()
   }
 
-  /** Where the first of those transactions begins whose markers cannot be read yet. */
+  /** The first offset of the transactions whose markers cannot be read yet. */
   #firstUnseen(): number {
     while (this.#ending.length > 0 && this.#ending[0].lastOffset < this.highWatermark) this.#ending.shift()
     let first = Number.POSITIVE_INFINITY

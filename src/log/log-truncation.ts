@@ -83,7 +83,7 @@ export async function cutUnwritten(log: LogState): Promise<void> {
   failures.lackOfRoom = undefined
 }
 
-/** What is about to be cut away must not be missed after a crash. */
+/** Records that are about to be cut away must not be missed after a crash. */
 async function lowerRecoveryPoint(log: LogState, end: number): Promise<void> {
   if (!log.storage.durable) return
   log.flusher.lower(end)

@@ -5,18 +5,18 @@ import type { KeyCondition } from './keys/key-index.js'
 import type { LogOptions } from './log-options.js'
 import type { ProducerRoom } from './producer-room.js'
 
-/** What `Log.open` takes besides the options that can change later. */
+/** The parameters of `Log.open` besides the options that can change later. */
 export interface LogOpenOptions extends LogOptions {
-  /** Where the time comes from. Default: the machine's clock. */
+  /** The source of time. Default: the machine's clock. */
   readonly clock?: Clock
   /**
-   * Whether what has been written counts as committed at once, as it should where there are no replicas. Default: `true`; with `false` the
+   * True if what has been written counts as committed at once, as it should where there are no replicas. Default: `true`; with `false` the
    * owner moves the high watermark with `advanceHighWatermark`.
    */
   readonly autoHighWatermark?: boolean
   /** Records below this offset were deleted before the log was last closed. Default: the log starts where its first segment does. */
   readonly logStartOffset?: number
-  /** Whether the log was closed in order and nothing has touched it since: it is then taken as it is. Default: `false`. */
+  /** True if the log was closed in order and nothing has touched it since: it is then taken as it is. Default: `false`. */
   readonly isClean?: boolean
   /** All below this offset was synced, so that a crash cannot have damaged it. Default: not known. */
   readonly recoveryPoint?: number
@@ -54,11 +54,11 @@ export interface LogOpenOptions extends LogOptions {
   readonly keepFrom?: () => number
   /** Shared by logs, to bound how many producers they remember together. Default: 100000 for this log alone. @internal */
   readonly producerRoom?: ProducerRoom
-  /** Whether only the node that has it may append to it. @internal */
+  /** True if only the node that has it may append to it. @internal */
   readonly isOwned?: boolean
 }
 
-/** What a log tells its owner. */
+/** The events of a log. */
 export type LogEvents = Pick<LogOpenOptions, 'onRoll' | 'saveRecoveryPoint' | 'onFailure' | 'onSegmentsRemoved' | 'keepFrom'>
 
 /**
@@ -71,7 +71,7 @@ export interface RemovedSegments {
   readonly segments: number
   readonly bytes: number
   readonly reason: RemovalReason
-  /** Where the log started before, and where it starts now. */
+  /** The start offset before, and the present one. */
   readonly from: number
   readonly logStartOffset: number
 }
@@ -82,21 +82,21 @@ export interface AppendOptions {
    * than that is refused with FENCED_LEADER_EPOCH. A replica's batches have theirs already.
    */
   readonly leaderEpoch?: number
-  /** Who brings it, which decides what is checked. Default: `'client'`. */
+  /** The origin of the batch, which decides on the checks. Default: `'client'`. */
   readonly origin?: AppendOrigin
-  /** What must hold when the batch gets its offsets; otherwise it is refused with CONFLICT, a `ConflictError`. Default: nothing. */
+  /** The conditions that must hold when the batch gets its offsets; otherwise it is refused with CONFLICT, a `ConflictError`. Default: nothing. */
   readonly condition?: AppendCondition
 }
 
-/** What must hold of a log for a batch to be appended: all of it, or nothing is written. */
+/** The conditions on a log for a batch to be appended: all of it, or nothing is written. */
 export interface AppendCondition {
-  /** Where the log must end. */
+  /** The required end offset of the log. */
   readonly endOffset?: number
-  /** What the last offsets of keys must be, in a log with `keyIndex`. They need not be keys of the batch. */
+  /** The required last offsets of keys, in a log with `keyIndex`. They need not be keys of the batch. */
   readonly keys?: readonly KeyCondition[]
 }
 
-/** Where a batch went. */
+/** The place of a batch in the log. */
 export interface AppendInfo {
   readonly baseOffset: number
   readonly lastOffset: number
@@ -108,8 +108,8 @@ export interface AppendInfo {
 export interface ReadOptions {
   /** Only batches that end before this offset are returned. Default: `logEndOffset`. */
   readonly upTo?: number
-  /** Whether the first batch is returned even if it is larger than `maxBytes`. Default: `true`. */
+  /** True if the first batch is returned even if it is larger than `maxBytes`. Default: `true`. */
   readonly minOneBatch?: boolean
-  /** Whether checksums are compared, too. Default: `false`: that is left to whoever decodes the batches. */
+  /** True if checksums are compared, too. Default: `false`: that is left to whoever decodes the batches. */
   readonly checkCrcs?: boolean
 }

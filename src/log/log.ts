@@ -65,13 +65,13 @@ export let appendAsOwner: (log: Log, batch: Uint8Array, options: AppendOptions) 
  *   for (const record of batch.records()) console.log(record.offset, record.value)
  * ```
  *
- * Where the storage is synchronous, as memory is, `append` and `read` return plainly instead of a promise, and throw instead of rejecting.
+ * On a synchronous storage, such as memory, `append` and `read` return without a promise, and throw instead of rejecting.
  * What goes wrong with data is a `KafkaError` with Kafka's code. After a failed write the log takes no more of them
  * (`KAFKA_STORAGE_ERROR`), but can still be read.
  */
 export class Log {
   readonly folder: string
-  /** What opening it found out. */
+  /** The findings of opening the log. */
   readonly recovery: RecoveryReport
   readonly #state: LogState
   readonly #compactor: Compactor
@@ -142,7 +142,7 @@ export class Log {
     const { recoveryPoint, logStartOffset = 0 } = openOptions
     const clock = guardedClock(openOptions.clock ?? systemClock)
     const parts = partsOf(storage, folder, openOptions, options)
-    // Whoever was refused the log knows of it.
+    // The refused caller knows of it.
     parts.chain.damage.isNew(damage)
     const files = await lookIntoFolder(storage, folder, false)
     const opening = { storage, folder, files, options, ...parts, now: clock.now(), isClean: true, recoveryPoint, mayChange: false }
@@ -159,7 +159,7 @@ export class Log {
     return new Log(state, { segments: segments.length, batches: 0 })
   }
 
-  /** Whether it could not be opened, see `stopped` and `damaged`. */
+  /** True if it could not be opened, see `stopped` and `damaged`. */
   get isStopped(): boolean {
     return this.#state.isStopped
   }
@@ -205,7 +205,7 @@ export class Log {
     return this.#state.chain.gapsEnd
   }
 
-  /** Where its first segment starts, which is no later than the log itself. */
+  /** The start of its first segment, which is no later than the start of the log. */
   get firstSegmentOffset(): number {
     return this.#state.segments.at(0)?.baseOffset ?? 0
   }
@@ -230,7 +230,7 @@ export class Log {
     return this.#state.history.leaderEpochs
   }
 
-  /** What is known of the idempotent producers that wrote to it. */
+  /** The idempotent producers that wrote to it. */
   get producers(): ProducerState {
     return this.#state.history.producers
   }
@@ -426,7 +426,7 @@ export class Log {
     return offset >= logEndOffset ? 0 : segments.bytesFrom(offset)
   }
 
-  /** How much there is to compact, and whether it is time. */
+  /** The part that is left to compact, and whether compaction is due. */
   async dirtiness(): Promise<Dirtiness> {
     this.#state.expectOpen()
     return this.#compactor.dirtiness()
@@ -512,13 +512,13 @@ export class Log {
   }
 }
 
-/** Whether a file is no longer there. */
+/** True if a file is no longer there. */
 function isGone(error: unknown): boolean {
   if (!(error instanceof Error)) return false
   return (error as { code?: unknown }).code === 'ENOENT' || isGone(error.cause)
 }
 
-/** What the segments of a log share. */
+/** State that the segments of a log share. */
 function partsOf(storage: Storage, folder: string, openOptions: LogOpenOptions, options: CompleteLogOptions): LogParts {
   const { logStartOffset = 0, recoveryPoint, highWatermark, firstDirtyOffset: compactedUpTo, onDamage } = openOptions
   expectInteger('logStartOffset', logStartOffset, 0)
@@ -557,7 +557,7 @@ function optionsIn(openOptions: LogOpenOptions, storage: Storage): CompleteLogOp
   return completeLogOptions(options, storage.durable ? durableLogDefaults : memoryLogDefaults)
 }
 
-/** Where a log starts: no record behind its high watermark can have been deleted, so that a start behind that and the end of the log is wrong. */
+/** The start offset of a log: no record behind its high watermark can have been deleted, so that a start behind that and the end of the log is wrong. */
 function believedStart({ folder, highWatermark, chain }: Opening, segments: readonly Segment[], logStartOffset: number): number {
   const end = segments.at(-1)?.nextOffset ?? 0
   if (logStartOffset <= Math.max(end, highWatermark ?? logStartOffset)) return logStartOffset
@@ -588,7 +588,7 @@ async function begin(log: LogState, { tornTail }: RecoveryReport, logStartOffset
   const { segments, flusher, isReadOnly } = log
   const first = segments.at(0)
   log.endAt(first ? segments.active.nextOffset : logStartOffset)
-  // Where everything that is left had been deleted, the offsets up to the start were given out all the same.
+  // Offsets up to the start were given out even where all records were deleted.
   if (logStartOffset > log.nextOffset && !isReadOnly) return startAnew(log, logStartOffset)
   if (!first && !isReadOnly) segments.push(await createSegment(log, logStartOffset))
   log.logStartOffset = Math.max(logStartOffset, first?.baseOffset ?? 0)

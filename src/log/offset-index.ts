@@ -5,7 +5,7 @@ const entryBytes = 8
 const maxRelativeOffset = 2 ** 31 - 1
 
 /**
- * Where in a segment to start scanning for an offset. Sparse: about one entry per `indexIntervalBytes`.
+ * The index from offsets to positions in a segment. Sparse: about one entry per `indexIntervalBytes`.
  *     index := entry*     entry := relativeOffset: int32, position: int32   (big-endian, ascending)
  * `relativeOffset` is the LAST offset of the batch that starts at `position`, less the segment's base offset.
  */
@@ -26,7 +26,7 @@ export class OffsetIndex {
     return this.#buffer.entries
   }
 
-  /** Where the batch of the last entry starts; 0 when there is none. */
+  /** The position of the batch of the last entry; 0 when there is none. */
   get lastPosition(): number {
     return this.#buffer.count === 0 ? 0 : this.#positionAt(this.#buffer.count - 1)
   }
@@ -62,7 +62,7 @@ export class OffsetIndex {
     return this.#buffer.count >= Math.floor(maxIndexBytes / entryBytes)
   }
 
-  /** Whether an offset can be told apart within this segment. */
+  /** True if an offset can be told apart within this segment. */
   canHold(offset: number): boolean {
     return offset >= this.baseOffset && offset - this.baseOffset <= maxRelativeOffset
   }

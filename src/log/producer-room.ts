@@ -25,7 +25,7 @@ export class ProducerRoom {
     this.#expirationMs = expirationMs
   }
 
-  /** How long a producer that writes nothing is remembered. */
+  /** The time for which a producer that writes nothing is remembered. */
   get expirationMs(): number {
     return this.#expirationMs()
   }

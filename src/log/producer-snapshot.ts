@@ -5,7 +5,7 @@ import { sequenceAfter } from '../record/batch-header.js'
 import { type ProducedBatch, type ProducerEntry, rememberedBatches } from './producer-state.js'
 
 /**
- * What a `.snapshot` file holds: the producers of a partition as they were at the offset that is the file's name (integers big-endian).
+ * The content of a `.snapshot` file: the producers of a partition as they were at the offset that is the file's name (integers big-endian).
  *     file  := version: int16 (1), crc: uint32 (CRC-32C of all that follows), count: int32, entry*
  *     entry := producerId: int64, epoch: int16, lastSequence: int32, lastOffset: int64, offsetDelta: int32, timestamp: int64,
  *              coordinatorEpoch: int32, transactionFirstOffset: int64 (-1: none is open)

@@ -29,7 +29,7 @@ export interface ProducedBatch {
   readonly timestamp: number
 }
 
-/** What is known about one producer of a partition. */
+/** The state of one producer in a partition. */
 export interface ProducerEntry {
   readonly producerId: number
   readonly epoch: number
@@ -38,7 +38,7 @@ export interface ProducerEntry {
   readonly lastTimestamp: number
   /** The epoch of the coordinator that wrote its last marker; -1 where there was none. */
   readonly coordinatorEpoch: number
-  /** Where the transaction begins that is under way; -1 when none is. */
+  /** The first offset of the open transaction; -1 when there is none. */
   readonly transactionStart: number
 }
 
@@ -56,17 +56,17 @@ interface MutableEntry extends ProducerEntry {
 
 /** Nothing waits between a `reset` and what is read then, so one cursor serves all. */
 const cursor = new RecordCursor()
-/** So many batches of a producer are remembered: as many as a client may have in flight. */
+/** The number of batches of a producer that are remembered: as many as a client may have in flight. */
 export const rememberedBatches = 5
 const noEpoch = -1
 
 /**
- * What a partition knows of its idempotent producers (KIP-98): the epoch and the last batches of each, by which a batch that is sent again is told from
+ * The idempotent producers of a partition (KIP-98): the epoch and the last batches of each, by which a batch that is sent again is told from
  * one that is new, and a gap from what follows. `check` a client's batch before it is written, `note` every batch that is.
  */
 export class ProducerState {
   readonly #entries = new Map<number, MutableEntry>()
-  /** Those with a transaction under way, in the order in which the transactions began. */
+  /** The producers with an open transaction, in the order in which the transactions began. */
   readonly #open = new Set<MutableEntry>()
   #room: ProducerRoom
 
@@ -83,12 +83,12 @@ export class ProducerState {
     return this.#entries.values()
   }
 
-  /** Whether a transaction is under way. */
+  /** True if a transaction is under way. */
   get hasOpenTransactions(): boolean {
     return this.#open.size > 0
   }
 
-  /** Where the earliest transaction begins that is under way; infinite when none is. */
+  /** The first offset of the earliest open transaction; infinite when there is none. */
   get firstOpenOffset(): number {
     for (const { transactionStart } of this.#open) return transactionStart
     return Number.POSITIVE_INFINITY
@@ -168,7 +168,7 @@ export class ProducerState {
   }
 
   #noteMarker(entry: MutableEntry, bytes: Uint8Array, position: number): AbortedTransaction | undefined {
-    // What compaction has emptied says no more than that there was one.
+    // A marker that compaction has emptied tells no more than that there was one.
     if (recordCountAt(bytes, position) === 0) return undefined
     cursor.reset(bytes, position)
     if (!cursor.next()) return undefined

@@ -12,22 +12,22 @@ import { Segment } from './segment.js'
 import { floorIndex } from './segment-list.js'
 import { hasBatchAfter, isZeroFrom, type ScannedBatch } from './segment-scan.js'
 
-/** What opening a log found out. */
+/** The findings of opening a log. */
 export interface RecoveryReport {
   readonly segments: number
   /** Batches that were checked: none of a log that was closed in order. */
   readonly batches: number
-  /** What a crash had left unfinished at the end of the log, and was taken away. */
+  /** The unfinished end that a crash had left, and that was cut away. */
   readonly tornTail?: TornTail
 }
 
 export interface TornTail {
-  /** Where the whole batches end. */
+  /** The end of the whole batches. */
   readonly file: string
   readonly position: number
-  /** How many bytes were taken away, in this file and those after it. */
+  /** The number of bytes that were taken away, in this file and those after it. */
   readonly bytes: number
-  /** What was wrong with them. */
+  /** The fault of the bytes. */
   readonly reason: string
 }
 
@@ -39,7 +39,7 @@ export interface Opening {
   readonly history: LogHistory
   readonly chain: BatchChain
   readonly now: number
-  /** Whether the log was closed in order, so that nothing can be torn. */
+  /** True if the log was closed in order, so that nothing can be torn. */
   readonly isClean: boolean
   /** All before this offset was synced; undefined when that is not known. */
   readonly recoveryPoint: number | undefined
@@ -51,7 +51,7 @@ export interface Opening {
 export interface Opened {
   readonly segments: Segment[]
   readonly report: RecoveryReport
-  /** How many of the first segments were taken as they are. */
+  /** The number of first segments that were not checked. */
   readonly trusted: number
 }
 
@@ -190,7 +190,7 @@ async function recover(opening: Opening, segments: Segment[]): Promise<Opened> {
   for (const segment of segments.slice(trusted, -1)) segment.seal()
   expectSafePart(opening, segments)
   const endOffset = segments.at(-1)?.nextOffset ?? 0
-  // Where the producers were noted after what turned out to be the end, an older note has to do.
+  // A snapshot of the producers beyond the end of the log is of no use: an older one has to do.
   if (history.start > endOffset) await replay(segments, await history.cutAt(endOffset), endOffset, note)
   // A transaction is known by what comes before its end.
   if (history.hasMissedMarkers) {
@@ -220,7 +220,7 @@ async function checkEnd(opening: Opening, segments: readonly Segment[], index: n
   segment.seal()
 }
 
-/** Whether the rest of a file is room that its storage had made ahead of its end, and had no time to take away. */
+/** True if the rest of a file is room that its storage had made ahead of its end, and had no time to take away. */
 async function isRoomAhead(
   { options, recoveryPoint }: Opening,
   segments: readonly Segment[],
@@ -255,7 +255,7 @@ async function endsWhereItDid({ files, folder, recoveryPoint, chain }: Opening, 
     return true
   }
   if (nextOffset < recoveryPoint || !hasSnapshotAt(recoveryPoint)) return nextOffset > recoveryPoint
-  // Whoever opened the log alone, without its node, may have appended to it: recovery reads that.
+  // A user may have opened the log alone, without its node, and appended to it: recovery reads that.
   const added = await active.positionOf(recoveryPoint)
   if (added?.baseOffset === recoveryPoint) return false
   const last = await active.positionOf(nextOffset - 1)
@@ -322,7 +322,7 @@ async function cut({ mayChange }: Opening, segments: Segment[], index: number, p
   return { file, position, bytes, reason }
 }
 
-/** What was synced must be there. */
+/** Synced bytes must be there. */
 function expectSafePart({ folder, recoveryPoint = 0 }: Opening, segments: readonly Segment[]): void {
   const last = segments.at(-1)
   if ((last?.nextOffset ?? 0) >= recoveryPoint) return

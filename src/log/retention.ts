@@ -37,7 +37,7 @@ function countBeyondAge(segments: readonly Segment[], highWatermark: number, opt
   return count
 }
 
-/** How many segments are due for each of the three reasons, in the order in which they go. */
+/** The number of segments that are due for each of the three reasons, in the order in which they go. */
 export interface Expired {
   readonly below: number
   readonly large: number
@@ -63,7 +63,7 @@ export function countExpired(
 
 function isDeletable(segments: readonly Segment[], index: number, highWatermark: number): boolean {
   const isLast = index === segments.length - 1
-  // What is damaged is kept as evidence until someone deletes it.
+  // A damaged segment is kept as evidence until someone deletes it.
   if (segments[index].damage) return false
   if (isLast && segments[index].sizeInBytes === 0) return false
   return highWatermark >= (isLast ? segments[index].nextOffset : segments[index + 1].baseOffset)

@@ -28,10 +28,10 @@ export type IndexSuffix = 'index' | 'timeindex'
 export class SegmentIndexes {
   readonly offsets: OffsetIndex
   readonly times: TimeIndex
-  /** Whether they are in memory; those of old segments stay in their files until they are needed. */
+  /** True if they are in memory; those of old segments stay in their files until they are needed. */
   areLoaded = true
   areOnDisk = false
-  /** Whether the entries came from a file, and so may be anything, until they have been seen to fit the batches that they lead to. */
+  /** True if the entries came from a file, and so may be anything, until they have been seen to fit the batches that they lead to. */
   areGiven = false
   readonly #storage: Storage
   readonly #path: string
@@ -55,7 +55,7 @@ export class SegmentIndexes {
     return isRight ? 'timeindex' : 'index'
   }
 
-  /** What the file of the index, which must be there, ends with; nothing of it is kept. An entry of zeros is room for one. */
+  /** The last entry of the index file, which must be there; nothing of the file is kept. An entry of zeros is room for one. */
   async lastIndexEntry(): Promise<LastIndexEntry | undefined> {
     const entry = await this.#lastBytes('index', 8)
     const position = entry ? readInt32(entry, 4) : 0
@@ -115,7 +115,7 @@ export class SegmentIndexes {
     this.areOnDisk = false
   }
 
-  /** Whether what stands at `filePosition` is the batch that the index, if it has an entry for that place, says. */
+  /** True if what stands at `filePosition` is the batch that the index, if it has an entry for that place, says. */
   fit(view: Uint8Array, at: number, filePosition: number): boolean {
     const lastOffset = this.offsets.offsetAt(filePosition)
     if (lastOffset < 0) return true

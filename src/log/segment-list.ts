@@ -4,7 +4,7 @@ import { InOrder } from './in-order.js'
 import type { Segment } from './segment.js'
 import type { SegmentRead } from './segment-reader.js'
 
-/** So many old segments have their indexes in memory: more than readers usually stand in at once. */
+/** The number of old segments with their indexes in memory: more than readers usually use at once. */
 const maxLoadedSegments = 8
 const nothing = new Uint8Array(0)
 
@@ -92,7 +92,7 @@ export class SegmentList {
     return nothing
   }
 
-  /** Where a reader that has come to the end of a segment goes on. That segment may be gone by now, or merged into another, where it looks again. */
+  /** The segment in which a reader goes on after the end of another. That segment may be gone by now, or merged, and is then searched again. */
   #after(segment: Segment): number {
     const index = this.indexOf(segment.baseOffset)
     return this.#segments[index] === segment ? index + 1 : index

@@ -7,15 +7,15 @@ import { type BatchChain, ChainWalk } from './batch-chain.js'
 import { crcFaultAt } from './batch-validation.js'
 import type { SegmentIndexes } from './segment-indexes.js'
 
-/** What a reader asks of a segment. */
+/** The request of a reader to a segment. */
 export interface SegmentRead {
   readonly offset: number
   readonly maxBytes: number
   /** Batches that reach this offset are left out. */
   readonly upTo: number
-  /** Whether the first batch is returned even if it exceeds `maxBytes`. */
+  /** True if the first batch is returned even if it exceeds `maxBytes`. */
   readonly minOneBatch: boolean
-  /** Whether batches whose checksums do not fit are damage; else that is left to whoever decodes them. */
+  /** True if batches whose checksums do not fit are damage; else that is left to whoever decodes them. */
   readonly checkCrcs: boolean
 }
 
@@ -29,7 +29,7 @@ export interface ReadableSegment {
   readonly indexes: SegmentIndexes
   readonly chain: BatchChain
   readonly damage: KafkaError | undefined
-  /** Whether others read it as well. */
+  /** True if others read it as well. */
   readonly isHeld: boolean
   read(request: SegmentRead): MaybePromise<Uint8Array | undefined>
   rebuildIndexes(cause: 'index'): Promise<void>
@@ -43,7 +43,7 @@ const nothing = new Uint8Array(0)
 export class SegmentReader {
   readonly #segment: ReadableSegment
   readonly #indexIntervalBytes: number
-  /** Where the last read ended, which is where most reads go on. */
+  /** The end of the last read, at which most reads go on. */
   #hintOffset = Number.POSITIVE_INFINITY
   #hintPosition = 0
 
@@ -156,7 +156,7 @@ export class SegmentReader {
     return this.#segment.damagedAt(position, reason)
   }
 
-  /** Where the last of the whole batches in [from, limit) ends. The index spares the walk over most of them. */
+  /** The end of the last whole batch in [from, limit). The index spares the walk over most of them. */
   #lastBatchEnd(view: Uint8Array, filePosition: number, from: number, limit: number, upTo: number | undefined): number {
     const { indexes, readableBytes } = this.#segment
     if (upTo === undefined && filePosition + limit === readableBytes) return limit
@@ -188,7 +188,7 @@ export class SegmentReader {
   }
 }
 
-/** Where the last of the batches from `from` on ends that is whole, within the limits, and as it should be; what is not stays for the next read. */
+/** The end of the last batch from `from` on that is whole, sound and within the limits; others stay for the next read. */
 function soundEnd(view: Uint8Array, from: number, limit: number, upTo: number | undefined, walk: ChainWalk, checkCrcs: boolean): number {
   let end = from
   while (end + headerBytes <= limit) {

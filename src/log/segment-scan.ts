@@ -4,13 +4,13 @@ import type { StorageFile } from '../storage/storage.js'
 import type { ChainWalk } from './batch-chain.js'
 import { crcFaultAt } from './batch-validation.js'
 
-/** What a segment's file holds, as far as it is whole. */
+/** The content of a segment's file, as far as it is whole. */
 export interface SegmentScan {
-  /** Where the whole batches end. */
+  /** The end of the whole batches. */
   readonly end: number
   readonly nextOffset: number
   readonly batches: number
-  /** What is wrong at `end`; undefined at the end of the file. */
+  /** The fault at `end`; undefined at the end of the file. */
   readonly fault: string | undefined
 }
 
@@ -62,7 +62,7 @@ export async function scanSegment(
   return scanned(undefined)
 }
 
-/** What is wrong with the batch at `position` by itself, if anything. */
+/** Describes the fault of the batch at `position` by itself, if there is one. */
 function faultAt(bytes: Uint8Array, position: number, size: number): string | undefined {
   const left = bytes.length - position
   if (left < headerBytes) return `${left} bytes are no batch`
@@ -73,7 +73,7 @@ function faultAt(bytes: Uint8Array, position: number, size: number): string | un
   return crcFaultAt(bytes, position)
 }
 
-/** Whether a whole batch that could belong here stands somewhere after `position`: then what lies between was not torn by a crash. */
+/** True if a whole batch that could belong here stands somewhere after `position`: then what lies between was not torn by a crash. */
 export async function hasBatchAfter(file: StorageFile, baseOffset: number, position: number, nextOffset: number): Promise<boolean> {
   let filePosition = position + 1
   const couldFollow = (bytes: Uint8Array, at: number, size: number) =>
@@ -103,7 +103,7 @@ export async function hasBatchAfter(file: StorageFile, baseOffset: number, posit
   return false
 }
 
-/** Whether nothing but zeros stands from `position` on. */
+/** True if nothing but zeros stands from `position` on. */
 export async function isZeroFrom(file: StorageFile, position: number): Promise<boolean> {
   while (position < file.length) {
     const view = await file.read(position, blockBytes)

@@ -30,7 +30,7 @@ export class Segment {
   offsetOfMaxTimestamp: number
   /** When the last batch was added, by the clock, or when it was opened. */
   modifiedAt: number
-  /** How much of the file may be read: what has been written for certain. */
+  /** The number of bytes that may be read: those that were surely written. */
   readableBytes = 0
   /** The offset after the last one that may be read. */
   nextOffset: number
@@ -40,13 +40,13 @@ export class Segment {
   readonly #indexIntervalBytes: number
   /** Largest timestamp of the first batch, which the age of the segment counts from. */
   #firstTimestamp = -1
-  /** Those who use the file; it is closed after them. */
+  /** The number of readers of the file; it is closed after them. */
   #readers = 0
   /** The largest timestamp of what stands before the place where the file was last cut. */
   #lastCut: { readonly position: number; readonly maxTimestamp: number; readonly offset: number } | undefined
   #unread: Deferred<void> | undefined
   #retired = false
-  /** Whether the names of its files are its own: not once it is being removed, or another takes them over. */
+  /** True if the names of its files are its own: not once it is being removed, or another takes them over. */
   #hasNames = true
   #isClosing = false
   #knowsMaxTimestamp = true
@@ -108,7 +108,7 @@ export class Segment {
     return this.indexes.areLoaded ? this.indexes.offsets.lookup(offset) : 0
   }
 
-  /** Whether someone reads it, so that its file stays open. */
+  /** True if someone reads it, so that its file stays open. */
   get isHeld(): boolean {
     return this.#readers > 0
   }
@@ -117,7 +117,7 @@ export class Segment {
     return this.#retired
   }
 
-  /** What is known to be wrong with it: the first of what is. It is kept as evidence. */
+  /** The first known damage. The segment is kept as evidence. */
   get damage(): KafkaError | undefined {
     return this.#damage
   }
@@ -134,7 +134,7 @@ export class Segment {
     return this.maxTimestamp >= 0 ? this.maxTimestamp : this.modifiedAt
   }
 
-  /** Whether a batch must go to a new segment. */
+  /** True if a batch must go to a new segment. */
   mustRollFor(size: number, maxTimestamp: number, lastOffset: number, options: CompleteLogOptions, now: number): boolean {
     if (!this.indexes.offsets.canHold(lastOffset)) return true
     if (this.sizeInBytes === 0) return false
@@ -147,7 +147,7 @@ export class Segment {
     )
   }
 
-  /** Whether it has records that are old enough for it to be closed. */
+  /** True if it has records that are old enough for it to be closed. */
   isOld(options: CompleteLogOptions, now: number): boolean {
     const limit = rollAfterMs(options)
     const begun = this.#firstTimestamp >= 0 ? this.#firstTimestamp : this.#createdAt
@@ -220,7 +220,7 @@ export class Segment {
     this.#knowsMaxTimestamp = true
   }
 
-  /** Whether the batch that holds `offset` has `timestamp` as its largest. */
+  /** True if the batch that holds `offset` has `timestamp` as its largest. */
   async #hasTimestamp(offset: number, timestamp: number): Promise<boolean> {
     let found = false
     const isWalked = await this.#walkGiven(offset, (bytes, position) => {
@@ -231,7 +231,7 @@ export class Segment {
   }
 
   /**
-   * Whether a time index that ends with this entry lacks nothing: the batch that holds `offset` has `timestamp`, and none that follows is later than
+   * True if a time index that ends with this entry lacks nothing: the batch that holds `offset` has `timestamp`, and none that follows is later than
    * `largest`. Usually that is the last batch, or one close to it.
    */
   async #isLargest(timestamp: number, offset: number, largest: number): Promise<boolean> {
@@ -272,7 +272,7 @@ export class Segment {
     const { end, fault } = await fresh.scan(() => {}, 0, readableBytes, limit)
     if (fault !== undefined) this.isDamaged(this.damagedAt(end, fault))
     else if (wrong) this.#tellOfIndex(wrong)
-    // What was appended meanwhile has its entries already.
+    // Batches that were appended meanwhile have their entries already.
     this.indexes.replaceBefore(readableBytes, limit, fresh.indexes)
     if (!this.#knowsMaxTimestamp || fresh.maxTimestamp > this.maxTimestamp) {
       this.maxTimestamp = fresh.maxTimestamp
@@ -284,7 +284,7 @@ export class Segment {
     if (this.#storage.durable && !this.#storage.readOnly && this.#hasNames) await this.indexes.write()
   }
 
-  /** Where others write, the index may have been that of another moment. */
+  /** With other writers the index may be older or newer than the file. */
   #tellOfIndex(wrong: IndexSuffix): void {
     if (this.#storage.readOnly) return
     this.chain.damage.tell(damageError({ file: `${this.path}.${wrong}`, reason: 'it does not fit its log; it is made anew' }))
@@ -410,7 +410,7 @@ export class Segment {
     this.indexes.times.maybeAppend(this.maxTimestamp, this.offsetOfMaxTimestamp)
   }
 
-  /** Where the batch that reaches `offset` starts; `undefined` when there is none. */
+  /** The position of the batch that reaches `offset`; `undefined` when there is none. */
   async positionOf(offset: number): Promise<{ position: number; baseOffset: number } | undefined> {
     let found: { position: number; baseOffset: number } | undefined
     await this.walk(offset, (bytes, position, filePosition) => {

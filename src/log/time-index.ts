@@ -4,7 +4,7 @@ import { EntryBuffer } from './entry-buffer.js'
 const entryBytes = 12
 
 /**
- * Where in a segment to start looking for a timestamp. Sparse, and written along with the offset index, where the largest timestamp has grown.
+ * The index from timestamps to offsets in a segment. Sparse, and written along with the offset index, where the largest timestamp has grown.
  *     index := entry*     entry := timestamp: int64, relativeOffset: int32   (big-endian, both ascending)
  * `timestamp` is the largest so far in the segment, `relativeOffset` the last offset of the first batch that has it, less the base offset.
  */

@@ -6,7 +6,7 @@ import { markerTypeAt } from './compaction/survey.js'
 import type { LogState } from './log-state.js'
 import { replay } from './recovery.js'
 
-/** How the transaction of a producer ended that had a batch at `from`. */
+/** The outcome of the transaction of a producer that had a batch at `from`. */
 interface Verdict {
   readonly from: number
   readonly marker: number
@@ -32,13 +32,13 @@ export class TransactionCheck {
     this.#log = log
   }
 
-  /** Whether the index is right about all transactions with batches in `bytes`, which are whole batches. */
+  /** True if the index is right about all transactions with batches in `bytes`, which are whole batches. */
   holdsFor(bytes: Uint8Array): MaybePromise<boolean> {
     const undecided: Undecided = new Map()
     let next = 0
     for (const batch of batchesIn(bytes)) {
       next = batch.nextOffset
-      // What compaction has emptied is passed over anyway.
+      // Batches that compaction has emptied are passed over anyway.
       if (!batch.isTransactional || batch.recordCount === 0) continue
       const isRight = batch.isControl ? this.#end(undecided, batch.bytes, 0) : this.#meet(undecided, batch.producerId, batch.baseOffset)
       if (!isRight) return false

@@ -10,7 +10,7 @@ import { readSmallFile, renewSmallFile } from './small-file.js'
 export interface AbortedTransaction {
   readonly producerId: number
   readonly firstOffset: number
-  /** Where the marker stands that ended it. */
+  /** The offset of the marker that ended it. */
   readonly lastOffset: number
   /** Before this offset all transactions were decided then. */
   readonly lastStableOffset: number
@@ -83,7 +83,7 @@ export class TransactionIndex {
     this.#entries.splice(index, this.#entries[index]?.lastOffset === entry.lastOffset ? 1 : 0, entry)
   }
 
-  /** Those that have records in [from, upTo), ordered by their first offset. */
+  /** The transactions with records in [from, upTo), ordered by their first offset. */
   between(from: number, upTo: number): readonly AbortedTransaction[] {
     const found: AbortedTransaction[] = []
     for (let index = this.#indexAt(from); index < this.#entries.length; index++) {
@@ -188,7 +188,7 @@ function expectToFollow(entry: AbortedTransaction, before: AbortedTransaction | 
   throw damaged(`an entry from ${firstOffset} to ${lastOffset} cannot stand in it`)
 }
 
-/** What was undecided when a transaction ended cannot have begun before what was stable then. */
+/** A transaction that was open when another ended cannot have begun before the last stable offset of that time. */
 function expectStable(entries: readonly AbortedTransaction[]): void {
   let firstOffset = Number.POSITIVE_INFINITY
   for (const entry of [...entries].reverse()) {

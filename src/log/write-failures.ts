@@ -1,7 +1,7 @@
 import { KafkaError } from '../errors.js'
 import { isLackOfRoom } from './lack-of-room.js'
 
-/** What has gone wrong with the writes to a log. */
+/** The failures of writes to a log. */
 export class WriteFailures {
   /** Why the log takes no more writes, if that is so. */
   final: KafkaError | undefined

@@ -19,7 +19,7 @@ const longestName = 1000
 /** In the order of Kafka's hash tables, in which its answers name them. */
 const entityTypes = ['client-id', 'user', 'ip']
 
-/** What a quota may limit, and whether it is a whole number up to a largest one. */
+/** The keys of quotas, with the largest value of those that are whole numbers. */
 const largestLong = 2 ** 63
 const ofClients: ReadonlyMap<string, number | undefined> = new Map([
   ['producer_byte_rate', largestLong],

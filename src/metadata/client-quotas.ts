@@ -1,6 +1,6 @@
 import { canonicalAddress } from '../common/ip-address.js'
 
-/** What can be limited, by Kafka's names. */
+/** The keys of quotas, by Kafka's names. */
 export const clientQuotaKeys = [
   'producer_byte_rate',
   'consumer_byte_rate',
@@ -16,7 +16,7 @@ export interface QuotaEntityPart {
   readonly entityName: string | null
 }
 
-/** Whom a quota is for, and what it says. */
+/** A quota: its entity, key and value. */
 export interface ClientQuotaState {
   readonly entity: readonly QuotaEntityPart[]
   readonly values: ReadonlyMap<string, number>
@@ -55,7 +55,7 @@ export class ClientQuotaStore {
     return this.#byEntity.has(keyOfEntity(entity))
   }
 
-  /** Whether anybody has a quota of this kind. */
+  /** True if anybody has a quota of this kind. */
   limits(key: ClientQuotaKey): boolean {
     return this.#limits.has(key)
   }
@@ -105,7 +105,7 @@ export class ClientQuotaStore {
     return undefined
   }
 
-  /** How many connections a second may come from an address; undefined for any number. */
+  /** The number of connections that a second may come from an address; undefined for any number. */
   connectionRate(address: string): number | undefined {
     const limits = this.#limits.get('connection_creation_rate')
     return limits?.get(keyOf(undefined, undefined, canonicalAddress(address))) ?? limits?.get(keyOf(undefined, undefined, null))

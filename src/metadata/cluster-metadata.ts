@@ -99,7 +99,7 @@ export class ClusterMetadata {
     return this.#acls
   }
 
-  /** How much clients may use, for listeners that ask. */
+  /** The quotas of clients, for listeners. */
   get clientQuotas(): Omit<ClientQuotaStore, 'set' | 'remove'> {
     return this.#clientQuotas
   }

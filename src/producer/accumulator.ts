@@ -16,7 +16,7 @@ export interface AccumulatorOptions {
   readonly deliveryTimeoutMs: number
   /** Whose batches get sequence numbers. Default: nobody's. */
   readonly identity?: SequenceIdentity
-  /** What all producers of the process may hold together. Default: each has its `bufferMemory`. */
+  /** The most memory that all producers of the process hold together. Default: each has its `bufferMemory`. */
   readonly memory?: MemoryShare | undefined
   /** Called when a partition has something to send, at most once for each before it is drained. */
   readonly onReady: () => void
@@ -47,13 +47,13 @@ export class Accumulator {
   readonly #waiting: WaitingQueues
   /** The queues that the next drain looks at. */
   #listed = none
-  /** How many reasons there are not to let batches wait for more records: flushes, and senders that need the memory. */
+  /** The number of reasons that there are not to let batches wait for more records: flushes, and senders that need the memory. */
   #hurries = 0
   #used = 0
   readonly #memory: MemoryShare | undefined
-  /** What of it is counted for all producers; brought up to date with each batch. */
+  /** The part that is counted for all producers; updated with each batch. */
   #counted = 0
-  /** What may be used: the others may leave less than `bufferMemory`. */
+  /** The available memory: other producers may leave less than `bufferMemory`. */
   #mostUsed: number
   /** Up to this there is room without a closer look. */
   #limit: number
@@ -93,7 +93,7 @@ export class Accumulator {
     return queues
   }
 
-  /** Whether so many more bytes may be taken in. One record is always taken, so that nothing waits for ever. */
+  /** True if so many more bytes may be taken in. One record is always taken, so that nothing waits for ever. */
   hasRoomFor(bytes: number): boolean {
     if (this.#used + bytes <= this.#limit || this.#used === 0) return true
     if (!this.#memory) return false
@@ -155,12 +155,12 @@ export class Accumulator {
     this.goOn(queue)
   }
 
-  /** Whether `drain` has anything to look at. */
+  /** True if `drain` has anything to look at. */
   get isReady(): boolean {
     return this.#listed.length > 0
   }
 
-  /** Whether anything can be sent; the next drain does not look at partitions where nothing can. */
+  /** True if anything can be sent; the next drain does not look at partitions where nothing can. */
   hasSendable(): boolean {
     const listed = this.#listed
     this.#listed = listed.filter(queue => queue.canSend)
@@ -241,7 +241,7 @@ export class Accumulator {
     }
   }
 
-  /** Whether batches wait, or are under way. */
+  /** True if batches wait, or are under way. */
   get hasUnsettled(): boolean {
     for (const queue of this.queues()) for (const _ of queue.unsettled()) return true
     return false

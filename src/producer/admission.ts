@@ -31,7 +31,7 @@ interface Waiting {
   timer: Timer | undefined
   unlisten: (() => void) | undefined
   taken: Deferred<void> | undefined
-  /** How many records it had in batches when its time last began to run. */
+  /** The number of records that it had in batches when its time last began to run. */
   appendedCount: number
   hasLeft: boolean
 }
@@ -42,7 +42,7 @@ class Line {
   isLookingUp = false
   /** Its head has more to append than one stretch of time allows. */
   isYielding = false
-  /** Those before the head have left, and so may others have. */
+  /** Entries before the head have left; others may have as well. */
   #entries: Waiting[] = []
   #head = 0
 
@@ -87,7 +87,7 @@ export class Admission {
     this.#options = options
   }
 
-  /** Whether a topic can be appended to without overtaking anyone. */
+  /** True if a topic can be appended to without overtaking anyone. */
   isOpen(writer: TopicWriter): boolean {
     return this.#starved.length === 0 && !this.#lines.has(writer)
   }

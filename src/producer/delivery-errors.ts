@@ -47,7 +47,7 @@ export function unexpected(error: unknown, { topic, partition }: PartitionQueue)
   return new KafkaError('UNKNOWN_SERVER_ERROR', `The request failed: ${reason}`, { topic, partition, cause: error })
 }
 
-/** What a broker says of single records, by their position in the batch. */
+/** The errors of single records, by their position in the batch. */
 export function refusals(
   { recordErrors = [] }: PartitionResponse,
   { code, message, topic, partition }: KafkaError
@@ -60,7 +60,7 @@ export function refusals(
   )
 }
 
-/** What the other records of such a batch are told. */
+/** The error for the other records of such a batch. */
 export function sharedRefusal(cause: KafkaError): KafkaError {
   const { code, topic, partition } = cause
   return new KafkaError(code, 'It was in one batch with a record that the broker refused', { topic, partition, cause })

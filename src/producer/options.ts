@@ -13,17 +13,17 @@ import type { CompressionType } from '../record/compression/codec.js'
 import { codecOf } from '../record/compression/codecs.js'
 import type { Partitioner } from './partitioner.js'
 
-/** How a producer batches, delivers and waits. Every option may be left out. */
+/** The options of a producer. All are optional. */
 export interface ProducerOptions {
   /** The name under which brokers see this producer. */
   readonly clientId?: string
   /**
-   * What a broker must have done before a record counts as delivered: `'all'`, every in-sync replica has it; `1`, the leader has it; `0`,
+   * The acknowledgement after which a record counts as delivered: `'all'`, every in-sync replica has it; `1`, the leader has it; `0`,
    * nothing is waited for, and offsets are reported as -1. Default: `'all'`. (`-1`, Kafka's number for it, means `'all'`.)
    */
   readonly acks?: 'all' | 1 | 0 | -1
   /**
-   * Whether each record reaches its partition once and in order, whatever fails and is tried again (KIP-98): the producer gets an id and numbers its
+   * True if each record reaches its partition once and in order, whatever fails and is tried again (KIP-98): the producer gets an id and numbers its
    * batches, of which up to five of a partition are under way at a time, and the partition tells those that come twice. It takes the right
    * IdempotentWrite on the cluster, or Write on a topic, and `acks: 'all'`. With `false` a record may come twice where an answer got lost, and one
    * batch of a partition is under way at a time. Default: `true` with `acks: 'all'`, else `false`.
@@ -37,7 +37,7 @@ export interface ProducerOptions {
   readonly transactionalId?: string
   /** Milliseconds that a transaction may take before the cluster aborts it and fences the producer. Default: 60000. */
   readonly transactionTimeoutMs?: number
-  /** How batches are compressed. Default: `'none'`. */
+  /** The compression of batches. Default: `'none'`. */
   readonly compression?: CompressionType
   /**
    * Bytes, before compression, at which a batch is closed; also how much goes to one partition before records without a key move on to
@@ -70,7 +70,7 @@ export interface ProducerOptions {
   /** Chooses the partition of records that name none. Default: murmur2 of the key, as Kafka; without a key, one partition for a batch at a time. */
   readonly partitioner?: Partitioner
   /**
-   * Whether a topic that does not exist is created by sending to it, where the cluster allows that; a typed topic gets the partitions and configs it
+   * True if a topic that does not exist is created by sending to it, where the cluster allows that; a typed topic gets the partitions and configs it
    * describes. Default: `true`.
    */
   readonly allowAutoTopicCreation?: boolean
@@ -133,7 +133,7 @@ export function producerSettings(options: ProducerOptions): ProducerSettings {
     throw new TypeError(`Expected \`deliveryTimeoutMs\` to be more than \`lingerMs\`, ${lingerMs}, got \`${deliveryTimeoutMs}\``)
   }
   expectInteger('requestTimeoutMs', settings.requestTimeoutMs, 1, 2 ** 31 - 1)
-  // Where only one of the two is given, a request ends with the time for delivery.
+  // A request ends with the time for delivery where only one of the two is given.
   if (given.requestTimeoutMs !== undefined && given.deliveryTimeoutMs !== undefined) {
     const { lingerMs, requestTimeoutMs, deliveryTimeoutMs } = settings
     if (deliveryTimeoutMs < lingerMs + requestTimeoutMs)

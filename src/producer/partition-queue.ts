@@ -17,11 +17,11 @@ const looksUntilMissing = 4
 export class PartitionQueue {
   readonly topic: string
   readonly partition: number
-  /** Those that a call holds which has not been answered or given up, oldest first. */
+  /** The batches held by calls that were not answered or given up, oldest first. */
   readonly #inFlight: ProducerBatch[] = []
   readonly #closed: ProducerBatch[] = []
   #open: ProducerBatch | undefined
-  /** How many batches have been opened. */
+  /** The number of batches that have been opened. */
   #openedCount = 0
   #retryAt = 0
   #failedLeader = -1
@@ -40,7 +40,7 @@ export class PartitionQueue {
     this.#sequences = identity && new Sequences(identity)
   }
 
-  /** Whether its batches have sequence numbers. */
+  /** True if its batches have sequence numbers. */
   get hasSequences(): boolean {
     return this.#sequences !== undefined
   }
@@ -50,7 +50,7 @@ export class PartitionQueue {
     return this.#open
   }
 
-  /** How many batches wait. */
+  /** The number of batches that wait. */
   get length(): number {
     return this.#closed.length + (this.#open ? 1 : 0)
   }
@@ -59,13 +59,13 @@ export class PartitionQueue {
     return this.#closed.length > 0
   }
 
-  /** Whether a batch waits that may go once its time has come: as many as are allowed at a time are not under way. */
+  /** True if a batch waits that may go once its time has come: as many as are allowed at a time are not under way. */
   get canSend(): boolean {
     if (this.#inFlight.length === 0) return this.#open !== undefined || this.#closed.length > 0
     return this.#closed.length > 0 && this.#sequences !== undefined && this.#mayJoin(this.#closed[0], this.#sequences)
   }
 
-  /** Whether a batch may go while others are under way. One that is still open waits, and grows meanwhile. */
+  /** True if a batch may go while others are under way. One that is still open waits, and grows meanwhile. */
   #mayJoin(next: ProducerBatch, sequences: Sequences): boolean {
     const { isNumbered, order } = next
     if (sequences.mustRestart || this.#isHeld || this.#inFlight.length >= sequences.mostInFlight) return false
@@ -108,12 +108,12 @@ export class PartitionQueue {
     return this.#topicId
   }
 
-  /** Whether its batches go alone, because readers are behind: a broker that holds one would hold up all that travel with it. */
+  /** True if its batches go alone, because readers are behind: a broker that holds one would hold up all that travel with it. */
   get isHeld(): boolean {
     return this.#isHeld
   }
 
-  /** Whether a call that has not been answered or given up holds the batch. */
+  /** True if a call that has not been answered or given up holds the batch. */
   isInFlight(batch: ProducerBatch): boolean {
     return this.#inFlight.includes(batch)
   }
@@ -275,7 +275,7 @@ export class PartitionQueue {
     this.#isHeld = true
   }
 
-  /** Whether the next drain looks at it. */
+  /** True if the next drain looks at it. */
   get isListed(): boolean {
     return this.#isListed
   }

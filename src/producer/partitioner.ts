@@ -1,7 +1,7 @@
 import { type Random, randomInteger } from '../common/random.js'
 import type { AnyRecord } from './producer-record.js'
 
-/** What a partitioner may want to know besides the record. */
+/** The context of a partitioner besides the record. */
 export interface PartitionerContext {
   readonly topic: string
   /** The key as it will be written; a string stands for its UTF-8 bytes. */
@@ -13,17 +13,17 @@ export interface PartitionerContext {
 /** Chooses the partition of a record that names none; `undefined` leaves the choice to the default. Must be quick and not wait. */
 export type Partitioner = (record: AnyRecord, context: PartitionerContext) => number | undefined
 
-/** What the sticky partitioner sees of a topic. */
+/** The parts of a topic that the sticky partitioner needs. */
 export interface PartitionLoad {
   readonly partitionCount: number
-  /** Whether the partition has a leader. */
+  /** True if the partition has a leader. */
   isAvailable(partition: number): boolean
-  /** How many batches wait to be sent to the partition. */
+  /** The number of batches that wait to be sent to the partition. */
   queueLength(partition: number): number
 }
 
 /**
- * Where records without a key go (KIP-794): they stay with one partition until `stickyBytes` have gone there and a batch ends, or twice
+ * The partitioner of records without a key (KIP-794): they stay with one partition until `stickyBytes` have gone there and a batch ends, or twice
  * as much has; then to another, at random, the more likely the fewer batches wait for it.
  */
 export class StickyPartitioner {

@@ -4,14 +4,14 @@ import { type AnyRecord, type EncodedRecord, encodedRecord, nameOf } from './pro
 import type { BatchReceipt, Receipt } from './receipt.js'
 import { type KnownPartitions, type Progress, progress, type TopicWriter } from './topic-writer.js'
 
-/** What is left to do of one `send` or `sendBatch`: the records that are not in a batch yet. */
+/** The rest of one `send` or `sendBatch`: the records that are not in a batch yet. */
 export interface PendingAppend {
   readonly topic: AnyTopic | string
   readonly receipt: Receipt
   readonly signal: AbortSignal | undefined
-  /** How many of its records are in batches. */
+  /** The number of its records that are in batches. */
   readonly appendedCount: number
-  /** Whether the topic was looked up because of the record that comes next. */
+  /** True if the topic was looked up because of the record that comes next. */
   isFresh: boolean
   /** Appends what it can in one stretch, and says what it then lacks. Throws what is wrong with a record. */
   run(writer: TopicWriter, known: KnownPartitions, now: number, stretch: Stretch): Progress

@@ -23,7 +23,7 @@ export class ProduceCall {
   readonly #leader: Broker
   readonly #topicData: TopicData[]
   readonly #body: RequestOf<typeof Produce>
-  /** Whether no other batch may join it. */
+  /** True if no other batch may join it. */
   readonly isAlone: boolean
   #topics: Map<string, TopicData> | undefined
 
@@ -47,7 +47,7 @@ export class ProduceCall {
     this.#body = { transactionalId, acks, timeoutMs: 0, topicData: this.#topicData }
   }
 
-  /** Whether its promise tells what becomes of the batches although it is aborted. */
+  /** True if its promise tells what becomes of the batches although it is aborted. */
   get tellsFate(): boolean {
     return this.controller !== undefined && tellsFate(this.controller.signal)
   }
@@ -91,7 +91,7 @@ export class ProduceCall {
     for (let i = 0; i < this.batches.length; i++) this.batches[i].giveBack()
   }
 
-  /** What a response says of each batch, in the order of the batches; undefined where it says nothing. */
+  /** The outcome of each batch, in the order of the batches; undefined where the response lacks it. */
   answersIn({ responses }: ProduceResponse): readonly (PartitionResponse | undefined)[] {
     if (this.queues.length === 1 && responses.length === 1 && responses[0].partitionResponses.length === 1) {
       const [answer] = responses[0].partitionResponses

@@ -37,7 +37,7 @@ export class ProducerBatch {
   #producerEpoch = -1
   #baseSequence = noSequence
   #isTransactional = false
-  /** Whether the header in its bytes has another number. */
+  /** True if the header in its bytes has another number. */
   #isRenumbered = false
   #maybeWritten = false
   #isSentFirst = false
@@ -63,12 +63,12 @@ export class ProducerBatch {
     return this.#builder.sizeInBytes
   }
 
-  /** What that can be at most, which is quicker to say while records come. */
+  /** The upper bound of it, which is cheaper to know while records come. */
   get sizeAtMost(): number {
     return this.#builder.sizeAtMost
   }
 
-  /** Whether `bytes` more leave it within `limit`. */
+  /** True if `bytes` more leave it within `limit`. */
   hasRoomFor(bytes: number, limit: number): boolean {
     return this.#builder.hasRoomFor(bytes, limit)
   }
@@ -88,7 +88,7 @@ export class ProducerBatch {
     return this.#deadline
   }
 
-  /** How often it has been sent. */
+  /** The number of times that it was sent. */
   get attempts(): number {
     return this.#attempts
   }
@@ -103,17 +103,17 @@ export class ProducerBatch {
     return this.#countedBytes
   }
 
-  /** Whether the fate of its records is known. */
+  /** True if the fate of its records is known. */
   get isDone(): boolean {
     return this.#state === 'done'
   }
 
-  /** Whether a broker has said what becomes of them, which is about to be looked at. */
+  /** True if a broker has said what becomes of them, which is about to be looked at. */
   get isAnswered(): boolean {
     return this.#isAnswered
   }
 
-  /** Whether it has a sequence number, under which a broker may know it. */
+  /** True if it has a sequence number, under which a broker may know it. */
   get isNumbered(): boolean {
     return this.#baseSequence !== noSequence
   }
@@ -132,7 +132,7 @@ export class ProducerBatch {
     this.number(noProducerId, -1, noSequence)
   }
 
-  /** Whether a try may have been written although nobody has said so. */
+  /** True if a try may have been written although nobody has said so. */
   get maybeWritten(): boolean {
     return this.#maybeWritten
   }
@@ -142,7 +142,7 @@ export class ProducerBatch {
     this.#maybeWritten = true
   }
 
-  /** Whether all before it had ended when it was last sent. */
+  /** True if all before it had ended when it was last sent. */
   get isSentFirst(): boolean {
     return this.#isSentFirst
   }
@@ -220,7 +220,7 @@ export class ProducerBatch {
     this.#indexes = grown
   }
 
-  /** Whether a request that has not ended holds its bytes. */
+  /** True if a request that has not ended holds its bytes. */
   get isLent(): boolean {
     return this.#loans > 0
   }
@@ -324,7 +324,7 @@ export class ProducerBatch {
       halves[1].number(this.#producerId, this.#producerEpoch, second, this.#isTransactional)
     }
     this.#end()
-    // Whoever waits for the whole waits for both halves.
+    // A waiter for the whole batch waits for both halves.
     const settled = this.#settled
     if (settled) Promise.all(halves.map(half => half.whenSettled())).then(() => settled.resolve())
     return halves

@@ -12,7 +12,7 @@ export interface ProducerIdentityParts {
   readonly clock: Clock
   readonly backoff: Backoff
   readonly requestTimeoutMs: number
-  /** Whether records wait for the id, so that asking once more makes sense. */
+  /** True if records wait for the id, so that asking once more makes sense. */
   readonly isWanted: () => boolean
 }
 
@@ -22,7 +22,7 @@ export interface SequenceIdentity {
   /** The first epoch of a partition's batches. */
   readonly epoch: number
   readonly isKnown: boolean
-  /** Whether batches belong to transactions, whose epochs the coordinator gives. */
+  /** True if batches belong to transactions, whose epochs the coordinator gives. */
   readonly isTransactional: boolean
   readonly lastError: unknown
   /** An id is of no further use. */
@@ -31,7 +31,7 @@ export interface SequenceIdentity {
   acquire(signal: AbortSignal): MaybePromise<void>
 }
 
-/** What is asked for with a transaction's time limit, of which there is none here. */
+/** The time limit of a transaction in the request; there is none here. */
 const request = { transactionalId: null, transactionTimeoutMs: 2 ** 31 - 1 }
 
 /** The id under which an idempotent producer writes (KIP-98): the cluster gives it, and gives another where it is used up. */

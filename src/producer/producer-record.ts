@@ -7,7 +7,7 @@ import type { Field, HeaderField } from '../record/record.js'
 import { expectSerde } from '../record/serde.js'
 import type { AnyTopic, KeyOf, SendableOf, ValueOf } from '../record/topic.js'
 
-/** What a header may hold on its way out; a string stands for its UTF-8 bytes. */
+/** The value of a header to send; a string stands for its UTF-8 bytes. */
 export type HeaderValue = string | Uint8Array | null
 
 /**
@@ -85,7 +85,7 @@ function expectThere(bytes: Uint8Array, what: string): Uint8Array {
   return bytes
 }
 
-/** What a record holds when it is sent, for one that has to wait: whoever sent it may change or transfer its bytes and objects meanwhile. */
+/** A record that waits, encoded at the call: its sender may change or transfer its bytes and objects meanwhile. */
 export interface EncodedRecord {
   /** As it was given, for the partitioner. */
   readonly record: AnyRecord

@@ -32,14 +32,14 @@ import { progress, TopicWriter } from './topic-writer.js'
 import { Transaction, type TransactionCallOptions, type TransactionOwner } from './transaction.js'
 import { Transactions } from './transactions.js'
 
-/** What a producer stands on; `cluster.producer()` brings it along. */
+/** The parts that a producer is made of; `cluster.producer()` provides them. */
 export interface ProducerParts {
   readonly brokers: Brokers
   readonly clock: Clock
   readonly random: Random
   /** Shared knowledge of topics. Default: the producer's own. */
   readonly metadata?: MetadataCache
-  /** What all producers of a cluster in this process may hold together. Default: each has its `bufferMemory`. @internal */
+  /** The most memory that all producers of a cluster in this process hold together. Default: each has its `bufferMemory`. @internal */
   readonly memory?: MemoryShare | undefined
   /** Why a node in this process holds batches of a partition back, if it does. Default: there is none. */
   readonly heldBecause?: (topic: string, partition: number) => string | undefined
@@ -79,7 +79,7 @@ export interface FailedEvent {
 
 /** A batch that will be tried again. */
 export interface RetryEvent extends FailedEvent {
-  /** How often it has been tried. */
+  /** The number of tries. */
   readonly attempts: number
   /** Milliseconds until the next try. */
   readonly delayMs: number
@@ -119,9 +119,9 @@ export class Producer extends Emitter<ProducerEvents> implements AsyncDisposable
   readonly #admission: Admission
   readonly #sender: Sender
   readonly #transactions: Transactions | undefined
-  /** Whether a call comes from the transaction that is open. */
+  /** True if a call comes from the transaction that is open. */
   #isInTransaction = false
-  /** Whether the open transaction has reached the cluster. */
+  /** True if the open transaction has reached the cluster. */
   #hasDelivered = false
   readonly #writers = new Map<string, TopicWriter>()
   /** The one that was asked for last; most sends go to the same topic as the one before. */
@@ -268,7 +268,7 @@ export class Producer extends Emitter<ProducerEvents> implements AsyncDisposable
     try {
       result = await work(transaction)
     } catch (error) {
-      // What went wrong first counts.
+      // The first failure counts.
       await transaction.abort(options).catch(() => {})
       throw error
     }
@@ -320,7 +320,7 @@ export class Producer extends Emitter<ProducerEvents> implements AsyncDisposable
       await this.flush(signal ? { signal } : {})
       hasFlushed = true
     } finally {
-      // What is still under way may be written later: the next transaction begins with another epoch.
+      // Batches under way may be written later: the next transaction begins with another epoch.
       if (!hasFlushed) transactions.abandon()
     }
     const { failure } = transactions
@@ -441,7 +441,7 @@ export class Producer extends Emitter<ProducerEvents> implements AsyncDisposable
     await this.#brokers.close?.()
   }
 
-  /** What writes to the topic, after a look at what stands before any record. */
+  /** The writer of the topic, after the checks that precede all records. */
   #writerFor(topic: AnyTopic | string, options: SendOptions | undefined): TopicWriter {
     if (this.#closing) throw new KafkaError('CLOSED', 'The producer is closed')
     if (this.#transactions !== undefined && !this.#isInTransaction)

@@ -1,6 +1,6 @@
 import { KafkaError } from '../errors.js'
 
-/** Where a record has got to. */
+/** The place of a delivered record. */
 export interface RecordMetadata {
   readonly topic: string
   readonly partition: number
@@ -20,7 +20,7 @@ export interface SentRange {
   readonly timestamp: number
 }
 
-/** Where the records of a `sendBatch` have got to. */
+/** The places of the delivered records of a `sendBatch`. */
 export interface SendBatchResult {
   readonly topic: string
   readonly count: number
@@ -39,9 +39,9 @@ export interface SendBatchFailure {
 
 /** Some records of a `sendBatch` were delivered, or may have been, and some were not. `cause` is the first reason. */
 export class SendBatchError extends KafkaError {
-  /** What was delivered. */
+  /** The records that were delivered. */
   readonly delivered: SendBatchResult
-  /** What was not. */
+  /** The records that were not delivered. */
   readonly failures: readonly SendBatchFailure[]
 
   constructor(delivered: SendBatchResult, failures: readonly SendBatchFailure[]) {
@@ -57,7 +57,7 @@ export class SendBatchError extends KafkaError {
   }
 }
 
-/** Whoever waits to hear what becomes of records. */
+/** A waiter for the outcome of records. */
 export interface Receipt {
   /** Says that `count` records stand in the log from `baseOffset` on; `timestamp` is the latest of theirs. */
   delivered(partition: number, baseOffset: number, count: number, timestamp: number): void
@@ -97,7 +97,7 @@ type OpenRange = { -readonly [K in keyof SentRange]: SentRange[K] }
 /** The receipt of the records of one `sendBatch`. */
 export class BatchReceipt implements Receipt {
   readonly promise: Promise<SendBatchResult>
-  /** How many records there are, where that is known before they have all been taken. */
+  /** The number of records that there are, where that is known before they have all been taken. */
   readonly #total: number | undefined
   readonly #topic: string
   #resolve!: (result: SendBatchResult) => void

@@ -17,7 +17,7 @@ import { type PartitionResponse, ProduceCall, type ProduceResponse } from './pro
 import type { ProducerBatch } from './producer-batch.js'
 import type { SequenceIdentity } from './producer-identity.js'
 
-/** What the sender tells of. */
+/** The callbacks of the sender. */
 export interface SenderListener {
   onDelivered(queue: PartitionQueue, batch: ProducerBatch, baseOffset: number): void
   onFailed(queue: PartitionQueue, batch: ProducerBatch, error: unknown): void
@@ -102,9 +102,9 @@ export class Sender implements TurnTaker {
   readonly #identity: SequenceIdentity | undefined
   readonly #listener: SenderListener
   readonly #backoff: Backoff
-  /** Those that this turn sends. */
+  /** The batches that this turn sends. */
   readonly #assigned: ProduceCall[] = []
-  /** Those under way, each at the place that it holds as its `slot`. */
+  /** The calls under way, each at the index that it holds as its `slot`. */
   readonly #calls: ProduceCall[] = []
   readonly #refreshing = new Set<string>()
   /** Kept for the next calls: making one costs more than the rest of a call. */
@@ -115,14 +115,14 @@ export class Sender implements TurnTaker {
   /** Calls that have been answered while it was not the sender's turn. */
   #answeredCalls: { readonly call: ProduceCall; readonly response: ProduceResponse }[] = []
   #bytesUntilLook = 0
-  /** What was written since the last turn, while the sender waits for the next. */
+  /** The topics written since the last turn, while the sender waits for the next. */
   written: Written | undefined
   #writtenBytes = 0
   readonly #onTurn = () => this.#turn()
   readonly #onDrained = (queue: PartitionQueue, batch: ProducerBatch) => this.#assign(queue, batch)
   #isScheduled = false
   #isIdentifying = false
-  /** What the clock said last to those who send in this stretch, and how often they have asked. */
+  /** The last reading of the clock in this stretch, and the number of uses of it. */
   #stretchNow = 0
   #stretchReadings = 0
 
@@ -273,7 +273,7 @@ export class Sender implements TurnTaker {
     if (!this.#finish(call)) return this.#answeredLate(call, response)
     this.#writtenBytes += call.sizeInBytes
     if (this.#answeredCalls.length === 0 && !this.#isSliceOver(call.sizeInBytes)) return this.#answered(call, response)
-    // What has been answered does not run out of time any more, however long it waits.
+    // An answered batch no longer expires, however long it waits.
     for (const batch of call.batches) batch.answered()
     if (this.#answeredCalls.push({ call, response }) > 1) return
     this.written = { topics: call.topics, bytes: this.#writtenBytes, since: 0 }
@@ -405,7 +405,7 @@ export class Sender implements TurnTaker {
 
   /** Sends a batch again that came before its turn; where it was its turn, in a new epoch. */
   #renumber(queue: PartitionQueue, batch: ProducerBatch, error: KafkaError, leaderId: number): void {
-    // What has been written in a transaction cannot be numbered anew: it is aborted.
+    // Batches of a transaction cannot be numbered anew: it is aborted.
     if (batch.isSentFirst && this.#identity?.isTransactional) return this.#fail(queue, batch, error)
     queue.refusedSequence(batch)
     if (batch.isSentFirst) return this.#retry(queue, batch, error, leaderId)
@@ -476,7 +476,7 @@ export class Sender implements TurnTaker {
     }
     const { allowAutoTopicCreation, requestTimeoutMs } = this.#settings
     const found = this.#metadata.ensure([topic], { allowAutoTopicCreation, timeoutMs: requestTimeoutMs, signal: this.#ending.signal })
-    // What goes wrong here shows in the batches, which find no leader until their time is over.
+    // A failure here shows in the batches, which find no leader until they expire.
     if (isPromise(found)) found.then(onEnd, onEnd)
     else onEnd()
   }

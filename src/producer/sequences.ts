@@ -16,7 +16,7 @@ export class Sequences {
   #producerId = noProducerId
   #epoch = 0
   #next = 0
-  /** Whether the leader has taken a batch of this epoch. One that knows nothing of a producer takes any number, so the first batch goes alone. */
+  /** True if the leader has taken a batch of this epoch. One that knows nothing of a producer takes any number, so the first batch goes alone. */
   #isConfirmed = false
   #mustRestart = false
   /** Place of the last batch that was given up without knowing whether it was written; -1 where nothing is in doubt. */
@@ -26,17 +26,17 @@ export class Sequences {
     this.#identity = identity
   }
 
-  /** How many batches may be under way at a time now. */
+  /** The number of batches that may be under way at a time now. */
   get mostInFlight(): number {
     return this.#isConfirmed ? mostInFlight : 1
   }
 
-  /** Whether nothing may be sent before the batches under way have ended. */
+  /** True if nothing may be sent before the batches under way have ended. */
   get mustRestart(): boolean {
     return this.#mustRestart
   }
 
-  /** Whether batches may only go that have their numbers: they show whether one before them was written. */
+  /** True if batches may only go that have their numbers: they show whether one before them was written. */
   get isInDoubt(): boolean {
     return this.#doubtfulOrder >= 0
   }

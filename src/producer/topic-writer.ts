@@ -14,11 +14,11 @@ import type { Partitioner, PartitionLoad, StickyPartitioner } from './partitione
 import { type AnyRecord, checkTimestamp, headerFields, notARecord, serializedKey, serializedValue } from './producer-record.js'
 import type { Receipt } from './receipt.js'
 
-/** What became of an attempt to append a record. */
+/** The outcome of an attempt to append a record. */
 export const progress = { appended: 0, needsMemory: 1, needsMetadata: 2, needsTurn: 3 } as const
 export type Progress = (typeof progress)[keyof typeof progress]
 
-/** What a writer knows of its topic's partitions. */
+/** The partitions of a topic, as its writer knows them. */
 export interface KnownPartitions {
   readonly partitions: readonly { readonly leaderId: number }[]
 }

@@ -2,13 +2,13 @@ import type { AnyTopic } from '../record/topic.js'
 import type { ProducerRecordOf } from './producer-record.js'
 import type { RecordMetadata, SendBatchResult } from './receipt.js'
 
-/** What ends the wait of a call. */
+/** The options that bound a call. */
 export interface TransactionCallOptions {
   /** Ends the wait: the call rejects with the signal's reason. */
   readonly signal?: AbortSignal
 }
 
-/** What a transaction asks of its producer. */
+/** The parts of a producer that a transaction needs. */
 export interface TransactionOwner {
   send<const T extends AnyTopic | string>(
     number: number,

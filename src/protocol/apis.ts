@@ -110,5 +110,5 @@ export const apis: readonly Api[] = [
   DescribeTopicPartitions
 ]
 
-/** Those that only millrace has, with numbers beyond Kafka's. They are told to clients of this library alone. */
+/** The APIs that only millrace has, with numbers beyond Kafka's. They are told to clients of this library alone. */
 export const ownApis: readonly Api[] = [ConditionalAppend, ListKeyOffsets]

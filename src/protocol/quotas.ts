@@ -1,7 +1,7 @@
 import type { Broker } from './broker.js'
 import type { Api } from './message.js'
 
-/** What a node counts of connections against its quotas, for whoever lets clients in. */
+/** The meters of connections against a node's quotas, for listeners. */
 export interface ConnectionQuotas {
   /** Counts a connection from an address. Returns 0 where it may come in, else the milliseconds after which one may (KIP-612); it then does not count. */
   connectionDelayMs(address: string): number
@@ -9,7 +9,7 @@ export interface ConnectionQuotas {
 
 /** Counts what one client uses against its quotas, a request at a time. Times are milliseconds. */
 export interface QuotaMeter {
-  /** Whether anybody has a quota: where nobody has, nothing is counted. */
+  /** True if anybody has a quota: where nobody has, nothing is counted. */
   readonly isOn: boolean
   /** A request has come, and is read and answered now. */
   begin(): void

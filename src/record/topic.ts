@@ -19,7 +19,7 @@ export interface TopicOptions<K, V> {
   /** The policy for readers that fall behind, applied when the topic is created. A cluster that is not of this library does not know it. Default: the cluster's own. */
   readonly backlog?: BacklogQuota
   /**
-   * Whether each partition keeps where the last record of each key stands, for when it is created: then sending can be made conditional on it
+   * True if each partition keeps where the last record of each key stands, for when it is created: then sending can be made conditional on it
    * (`ifKeyAt`). A key takes some 45 bytes of memory. A cluster that is not of this library does not know it. Default: `false`.
    */
   readonly keyIndex?: boolean

@@ -3,12 +3,12 @@ import type { MemoryShare } from '../common/memory-shares.js'
 /**
  * Bytes that connections may hold at once. Requests for more than is free wait in order.
  *
- * Those who hold a part already and need more could wait for each other without end; so one of them at a time, the
+ * Holders of a part that need more could wait for each other without end; so one of them at a time, the
  * first, gets what it needs beyond the limit.
  */
 export class ByteBudget {
   readonly #limit: number
-  /** Where what is taken is counted as well. */
+  /** The share that also counts the bytes. */
   readonly #share: MemoryShare | undefined
   #taken = 0
   readonly #waitingForRoom: (() => void)[] = []
@@ -47,7 +47,7 @@ export class ByteBudget {
     this.#grant()
   }
 
-  /** Whether the limit is not exceeded; if it is, calls back once it no longer is, before any request for bytes. */
+  /** True if the limit is not exceeded; if it is, calls back once it no longer is, before any request for bytes. */
   room(granted: () => void): boolean {
     if (this.#fits(0)) return true
     this.#waitingForRoom.push(granted)

@@ -5,17 +5,17 @@ import { KafkaError } from '../errors.js'
 import { subjectOf } from './distinguished-name.js'
 import type { TlsOptions } from './tls-options.js'
 
-/** What a socket of `node:tls` knows of the certificate that its client showed. */
+/** The client certificate, as a socket of `node:tls` shows it. */
 export interface ClientCertificate {
   /** In DER; undefined where the client showed none. */
   readonly raw: Uint8Array | undefined
-  /** Whether an authority that is trusted has signed it. */
+  /** True if an authority that is trusted has signed it. */
   readonly isTrusted: boolean
   /** Why not. */
   readonly distrust: unknown
 }
 
-/** Whether clients have to show a certificate; undefined where their certificates say nothing about who they are. */
+/** True if clients have to show a certificate; undefined where their certificates say nothing about who they are. */
 export function clientAuthOf(tls: TlsOptions | undefined): 'requested' | 'required' | undefined {
   if (tls?.clientAuth !== undefined) return tls.clientAuth === 'none' ? undefined : tls.clientAuth
   return tls?.requestCert && tls.rejectUnauthorized !== false ? 'required' : undefined

@@ -16,11 +16,11 @@ import type { Endpoint } from './endpoints.js'
 import { type SaslClientOptions, saslMechanisms } from './sasl/sasl-options.js'
 import { expectTls, type TlsOptions } from './tls-options.js'
 
-/** How to reach the brokers of a cluster. */
+/** The options for reaching the brokers of a cluster. */
 export interface RemoteBrokersOptions {
-  /** Where to begin, `['kafka-1:9092', …]`: some of the brokers, the others are learnt from them. */
+  /** The addresses of some brokers, `['kafka-1:9092', …]`; the others are learnt from them. */
   readonly brokers: readonly string[]
-  /** How brokers call this client in their logs, groups and quotas. Default: `'millrace'`. */
+  /** The name of this client in the logs, groups and quotas of brokers. Default: `'millrace'`. */
   readonly clientId?: string
   /** TLS: `true`, or options as `node:tls` has them (`ca`, `cert`, `key`, …). Default: none. */
   readonly tls?: boolean | TlsOptions
@@ -47,7 +47,7 @@ export interface RemoteBrokersOptions {
   readonly random?: Random
 }
 
-/** How to connect to a cluster. */
+/** The options of `connect`. */
 export interface ConnectOptions extends RemoteBrokersOptions {
   /** Ends the connecting: `connect` rejects with the signal's reason. A cluster that is connected goes on. Default: none. */
   readonly signal?: AbortSignal

@@ -41,5 +41,5 @@ export async function connect(given: ConnectOptions): Promise<Cluster> {
   return new Cluster({ brokersFor, clock: checked.clock, random: checked.random, close })
 }
 
-/** What a client of a cluster is called when it has no name of its own. */
+/** The name of a client that has none of its own. */
 const defaultClientId = 'millrace'

@@ -26,7 +26,7 @@ interface Pending extends Deferred<object> {
   readonly api: Api
   readonly version: number
   readonly timer: Timer | undefined
-  /** Whether the socket has taken all of it: before that it reads the bytes of the message. */
+  /** True if the socket has taken all of it: before that it reads the bytes of the message. */
   isWritten: boolean
   /** An answer that came before that. */
   answer: object | undefined
@@ -44,7 +44,7 @@ export class Connection {
   #correlationId = 0
   #failure: KafkaError | undefined
   #isIntroduced = false
-  /** Whether anything that was asked after the introduction was answered. */
+  /** True if anything that was asked after the introduction was answered. */
   #wasAnswered = false
   #hasHeard = false
   #idle: Timer | undefined
@@ -111,7 +111,7 @@ export class Connection {
     return this.#versions
   }
 
-  /** Whether the broker answers at once and then reads no more for the time that it says (KIP-219), as since Kafka 2.0; before, it had waited itself. */
+  /** True if the broker answers at once and then reads no more for the time that it says (KIP-219), as since Kafka 2.0; before, it had waited itself. */
   get throttlesAfterwards(): boolean {
     return (this.#versions.get(ApiVersions.key)?.max ?? 0) >= firstVersionThatThrottles
   }
@@ -207,7 +207,7 @@ export class Connection {
     this.#correlationId = (correlationId + 1) & 0x7fffffff
     const answered = isAnswered(api, body)
     const timer = answered ? this.#options.clock.setTimer(timeoutMs, () => this.#end(this.#overdue(api, timeoutMs)), timeout) : undefined
-    // What is short was copied into the one piece of its frame.
+    // A short body was copied into the one piece of its frame.
     const isWritten = pieces.length === 1
     const pending: Pending = { correlationId, api, version, timer, isWritten, answer: undefined, ...deferred<object>() }
     if (answered) {
@@ -263,7 +263,7 @@ export class Connection {
     this.#socket.uncork()
   }
 
-  /** What the broker speaks, and who we are. */
+  /** Negotiates the versions of the broker, and authenticates. */
   async #introduce(answered: () => void): Promise<void> {
     this.#versions = await this.#askVersions(ApiVersions.versions.max)
     answered()
@@ -378,7 +378,7 @@ export class Connection {
     this.#onEnd(this)
   }
 
-  /** What the broker says of SASL, to a client that has no credentials for it. */
+  /** The broker's answer about SASL, to a client that has no credentials for it. */
   async #refusal(): Promise<KafkaError | undefined> {
     const { errorCode, mechanisms } = await this.send(SaslHandshake, 1, { mechanism: '' })
     if (errorCode !== errorNumber('UNSUPPORTED_SASL_MECHANISM')) return undefined
@@ -413,7 +413,7 @@ const latestReauth = 0.95
 
 const unsupportedVersion = 35
 
-/** Whether an answer to ApiVersions says that the version was not known, which it says in version 0. */
+/** True if an answer to ApiVersions says that the version was not known, which it says in version 0. */
 function readsAsVersion0(reader: MessageReader): boolean {
   const { position } = reader
   const errorCode = reader.int16()
@@ -421,7 +421,7 @@ function readsAsVersion0(reader: MessageReader): boolean {
   return errorCode === unsupportedVersion
 }
 
-/** Whether this is how a TLS server complains of a client that does not speak TLS. */
+/** True if this is how a TLS server complains of a client that does not speak TLS. */
 function isTlsAlert(chunk: Uint8Array): boolean {
   return chunk[0] === 0x15 && chunk[1] === 0x03
 }
@@ -444,7 +444,7 @@ function connected(socket: Socket, tls: ConnectionOptions['tls']): Promise<void>
   })
 }
 
-/** How it looks when the other side answers a TLS handshake with something else. */
+/** Recognizes an answer to a TLS handshake that is not TLS. */
 function isNoTls({ code = '' }: NodeJS.ErrnoException): boolean {
   return code === 'ERR_SSL_WRONG_VERSION_NUMBER'
 }

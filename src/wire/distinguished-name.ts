@@ -53,7 +53,7 @@ function shownPair(pair: Element): string {
   return `${keyword}=${escaped(text)}`
 }
 
-/** Those that RFC 2253 names; all others stand as numbers. */
+/** The attribute types that RFC 2253 names; all others stand as numbers. */
 const keywords: ReadonlyMap<string, string> = new Map([
   ['2.5.4.3', 'CN'],
   ['2.5.4.6', 'C'],

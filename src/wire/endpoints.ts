@@ -6,7 +6,7 @@ import { FindCoordinator } from '../protocol/messages/find-coordinator.js'
 import { Metadata } from '../protocol/messages/metadata.js'
 import { Produce } from '../protocol/messages/produce.js'
 
-/** Where clients find a node. */
+/** The address at which clients find a node. */
 export interface Endpoint {
   readonly host: string
   readonly port: number

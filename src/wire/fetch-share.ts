@@ -1,7 +1,7 @@
 import type { ByteBudget } from './byte-budget.js'
 
 /**
- * How large the answers of fetches may be that are made at the same time. The n-th that begins gets an n-th of a quarter of what the budget has left:
+ * The size limit of fetch answers that are made at the same time. The n-th that begins gets an n-th of a quarter of what the budget has left:
  * with five thousand of them all together come to some two budgets, however much each asks for.
  */
 export class FetchShare {

@@ -10,7 +10,7 @@ import type { FrameMemory } from './frame-memory.js'
 export class FrameReader {
   readonly #maxBytes: () => number
   readonly #memory: FrameMemory | undefined
-  /** What arrived of a size that is not complete yet. */
+  /** The bytes of a size that is not complete yet. */
   readonly #sizeBytes = new Uint8Array(4)
   #sizeLength = 0
   #frame: Uint8Array | undefined
@@ -23,7 +23,7 @@ export class FrameReader {
     this.#memory = memory
   }
 
-  /** How many bytes the frame has that is arriving, or -1 between two frames. */
+  /** The number of bytes that the frame has that is arriving, or -1 between two frames. */
   get pendingSize(): number {
     return this.#frameSize
   }
@@ -38,7 +38,7 @@ export class FrameReader {
     return this.#frameLength
   }
 
-  /** Whether a part of a frame has arrived, and the rest is missing. */
+  /** True if a part of a frame has arrived, and the rest is missing. */
   get midFrame(): boolean {
     return this.#frameSize >= 0 || this.#sizeLength > 0
   }

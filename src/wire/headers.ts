@@ -4,7 +4,7 @@ import type { MessageReader } from '../protocol/message-reader.js'
 import { MessageWriter } from '../protocol/message-writer.js'
 
 /**
- * What stands before every message on a socket:
+ * The headers before every message on a socket:
  *     request  := apiKey: int16, apiVersion: int16, correlationId: int32, clientId: nullable string (int16 length, in every version), [tagged]
  *     response := correlationId: int32, [tagged]
  * The tagged section is there when the version of the API is flexible, except before ApiVersions responses, which never have it: a client

@@ -14,9 +14,9 @@ export interface Exchange {
   readonly signal: AbortSignal
 }
 
-/** What to do in place of a full answer; made by `noAnswer` and `cutAnswer`. */
+/** The treatment of an answer; made by `noAnswer` and `cutAnswer`. */
 export class Interception {
-  /** How many bytes of the frame are sent before the connection is closed; undefined: none are sent, and the connection stays. */
+  /** The number of bytes that of the frame are sent before the connection is closed; undefined: none are sent, and the connection stays. */
   readonly answerBytes: number | undefined
 
   constructor(answerBytes: number | undefined) {

@@ -26,13 +26,13 @@ export interface ListenOptions {
   readonly host?: string
   /** Default: 0, any free port. Kafka's own is 9092. */
   readonly port?: number
-  /** Where clients are told to find the node. Default: the host bound to; for `0.0.0.0` and `::` it is `localhost`. */
+  /** The address that clients are told. Default: the host bound to; for `0.0.0.0` and `::` it is `localhost`. */
   readonly advertisedHost?: string
   /** Default: the port bound to. */
   readonly advertisedPort?: number
   /** TLS, as `node:tls` has it (`key`, `cert`, `requestCert`, …). Default: none. */
   readonly tls?: TlsOptions
-  /** Who may come in. Default: everybody. */
+  /** The authentication of clients. Default: none. */
   readonly sasl?: SaslServerOptions
   /**
    * Milliseconds after which clients have to authenticate again (KIP-368), as Kafka's `connections.max.reauth.ms`: clients are told, and a connection that
@@ -52,7 +52,7 @@ export interface ListenOptions {
   readonly acls?: boolean
   /** Users who may do everything, as `'admin'` or `'User:admin'`; without `sasl`, all clients are `'User:ANONYMOUS'`. Default: none. */
   readonly superUsers?: readonly string[]
-  /** Whether a resource that no ACL is about is open to all, as Kafka's `allow.everyone.if.no.acl.found`. Default: `false`. */
+  /** True if a resource that no ACL is about is open to all, as Kafka's `allow.everyone.if.no.acl.found`. Default: `false`. */
   readonly allowEveryoneIfNoAclFound?: boolean
   /**
    * A rule of your own, asked for each thing that a request needs (`{ principal, operation: 'read', resource: { type: 'topic', name } }`, and more).
@@ -68,7 +68,7 @@ export interface ListenOptions {
    */
   readonly maxRequestBytes?: number
   /**
-   * How many connections at once; one more is closed as soon as it is accepted. With `tls` or `sasl`, half of them at most are of clients that have yet to prove
+   * The number of connections that at once; one more is closed as soon as it is accepted. With `tls` or `sasl`, half of them at most are of clients that have yet to prove
    * who they are: one more then takes the place of the one that has had the most time for it. Default: 5000.
    */
   readonly maxConnections?: number
@@ -166,7 +166,7 @@ export function accessRules(options: CheckedListenOptions): AccessRules | undefi
   return { acls: hasAcls, superUsers: new Set(names), allowEveryoneIfNoAclFound, authorizeTimeoutMs, ...(authorize && { authorize }) }
 }
 
-/** What a server proves with who it is. */
+/** The certificate and key of a server. */
 const identities = ['cert', 'pfx', 'SNICallback', 'secureContext'] as const
 
 function checkSasl(sasl: SaslServerOptions): void {

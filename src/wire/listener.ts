@@ -29,7 +29,7 @@ import { ServedApis } from './served-apis.js'
 import { addressOf, clientHostOf, ServerConnection } from './server-connection.js'
 import type { TlsOptions } from './tls-options.js'
 
-/** What can be listened for: a node in this process, or a cluster that has one. */
+/** The target of a listener: a node in this process, or a cluster that has one. */
 export interface Connectable {
   /** The waist, for one client and one version of an API. What stands behind it has to obey `access`; its `meter` counts what the client uses. */
   connect(client: {
@@ -41,9 +41,9 @@ export interface Connectable {
   }): MeteredBroker
   /** Counts connections against the quotas of the node. Default: there are none. */
   readonly quotas?: ConnectionQuotas
-  /** What the node keeps of a user whom clients made (AlterUserScramCredentials), by Kafka's numbers of the mechanisms. */
+  /** The credentials of a user that clients made (AlterUserScramCredentials), by Kafka's numbers of the mechanisms. */
   scramCredentials?(user: string): ReadonlyMap<number, ScramCredential> | undefined
-  /** What its connections may hold together. Default: each listener has a limit of its own. @internal */
+  /** The most bytes that its connections hold together. Default: each listener has a limit of its own. @internal */
   readonly memoryShares?: MemoryShares
   /** The names of these users, so that the answer to an unknown name can look like that to one of them. */
   scramUsers?(): Iterable<string>
@@ -65,11 +65,11 @@ export interface ListenerEvents {
   connection: [ConnectionInfo]
   /** `reason` is undefined when the client left, or the listener was closed. */
   disconnected: [ConnectionInfo & { readonly reason: KafkaError | undefined }]
-  /** What should not happen: the server socket failed, or the node failed to answer. */
+  /** A failure: of the server socket, or of the node to answer. */
   error: [unknown]
 }
 
-/** How long closing a listener may take. */
+/** The limit of closing a listener. */
 export interface ListenerCloseOptions {
   /** Milliseconds to wait for answers that are being made; connections that owe one then end without it. Default: 5000. */
   readonly timeoutMs?: number
@@ -84,7 +84,7 @@ export interface ListenerCloseOptions {
  * await listener.close()
  * ```
  *
- * What comes from the network is distrusted: a request that cannot be read, is too large or is of a version that is not served ends its
+ * Requests from the network are distrusted: one that cannot be read, is too large or is of a version that is not served ends its
  * connection, and a `disconnected` event says why. See {@link ListenOptions} for the limits.
  */
 export async function listen(target: Connectable | NodeOwner, options: ListenOptions = {}): Promise<Listener> {
@@ -104,7 +104,7 @@ export async function listen(target: Connectable | NodeOwner, options: ListenOpt
   return listener
 }
 
-/** What is listened for may be code of a user's. */
+/** The target of a listener may be code of a user's. */
 function expectBroker(broker: Broker): Broker {
   ignoreRejection(broker)
   expectFunctions('connect', broker, ['request'], 'a function that returns a broker')
@@ -224,7 +224,7 @@ export class Listener extends Emitter<ListenerEvents> implements AsyncDisposable
     return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
   }
 
-  /** How many clients are connected. */
+  /** The number of clients that are connected. */
   get connectionCount(): number {
     return this.#sockets.size
   }
@@ -281,7 +281,7 @@ export class Listener extends Emitter<ListenerEvents> implements AsyncDisposable
     await closed
   }
 
-  /** Whether clients have to prove something before they are served. */
+  /** True if clients have to prove something before they are served. */
   get #asksForProof(): boolean {
     return this.#options.tls !== undefined || this.#options.sasl !== undefined
   }
@@ -439,7 +439,7 @@ interface Stranger {
   connection: ServerConnection | undefined
 }
 
-/** So many connections that came too early are held at a time; others are closed at once. */
+/** The most connections beyond a rate that are held at a time; others are closed at once. */
 const mostRefused = 100
 
 function peerOf({ remoteAddress, remotePort }: Socket): string {

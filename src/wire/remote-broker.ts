@@ -25,7 +25,7 @@ export class RemoteBroker implements Broker {
   readonly #free: Connection[] = []
   readonly #closing = new AbortController()
   readonly #reconnect: ReconnectDelay
-  /** What is throttled in one does not hold up the others: a member of a group goes on to say that it is alive. */
+  /** Throttling of one lane does not hold up the others: heartbeats of a group's member go on. */
   readonly #lanes: Readonly<Record<Lane, ThrottledLane>>
 
   constructor(endpoint: Endpoint, options: CheckedRemoteOptions) {
@@ -36,7 +36,7 @@ export class RemoteBroker implements Broker {
     this.#reconnect = new ReconnectDelay(options.clock, options.random, options.reconnectBackoffMs, options.reconnectBackoffMaxMs)
   }
 
-  /** Whether there is a connection. */
+  /** True if there is a connection. */
   get isConnected(): boolean {
     return this.#connections.size > 0
   }
@@ -134,7 +134,7 @@ export class RemoteBroker implements Broker {
     }
   }
 
-  /** How long an answer may take: what the request asks the broker to wait comes on top. */
+  /** The longest time for an answer, on top of the time that the request asks the broker to wait. */
   #timeoutMs(api: Api, body: object): number {
     const { requestTimeoutMs } = this.#options
     if (api.key === Fetch.key) return requestTimeoutMs + (body as { maxWaitMs: number }).maxWaitMs
@@ -192,7 +192,7 @@ class ThrottledLane {
   }
 }
 
-/** How long to leave a broker alone that could not be reached. */
+/** The backoff for a broker that could not be reached. */
 class ReconnectDelay {
   readonly #clock: Clock
   readonly #random: Random

@@ -41,7 +41,7 @@ export class RemoteBrokers implements Brokers {
       if (nodeId < 0 || host === '' || port <= 0) continue
       const known = this.#byId.get(nodeId)
       if (known && sameEndpoint(known.endpoint, { host, port })) continue
-      // Whoever waits for an answer from there may ask again.
+      // Requests that wait for an answer from there may be sent again.
       known?.close(new KafkaError('NETWORK_EXCEPTION', `Node ${nodeId} has moved from ${shownEndpoint(known.endpoint)} to ${host}:${port}`))
       this.#byId.set(nodeId, new RemoteBroker({ host, port }, this.#options))
     }

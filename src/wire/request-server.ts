@@ -21,7 +21,7 @@ import { type Exchange, type Intercept, Interception } from './intercept.js'
 import type { Authentication } from './sasl/authentication.js'
 import type { ServedApis } from './served-apis.js'
 
-/** What the requests of a connection are answered with. */
+/** The parts that answer the requests of a connection. */
 export interface RequestContext {
   readonly served: ServedApis
   readonly intercept: Intercept | undefined
@@ -52,14 +52,14 @@ interface Asked {
   readonly body: object
   readonly broker: MeteredBroker | undefined
   readonly meter: QuotaMeter | undefined
-  /** How long its frame is. */
+  /** The time that its frame is. */
   readonly bytes: number
 }
 
 /** APIs that are about the connection; the node does not see them. */
 const ofTheConnection: readonly Api[] = [ApiVersions, SaslHandshake, SaslAuthenticate]
 
-/** What goes back for a request: a frame in pieces, and what happens then. */
+/** The answer to a request: a frame in pieces, and the step that follows. */
 export interface Answer {
   readonly pieces: readonly Uint8Array[]
   /** Called when the pieces are no longer read. */
@@ -142,7 +142,7 @@ export class RequestServer {
     return { pieces: [whole.subarray(0, response.answerBytes)], end }
   }
 
-  /** What was made up for the node may be no response at all. */
+  /** An intercepted answer may be no valid response. */
   #framed(api: Api, header: RequestHeader, response: object): Answer {
     if (!this.#context.intercept) return framed(api, header, response)
     try {
@@ -246,7 +246,7 @@ function notAnAnswer(api: Api, given: string): TypeError {
 const softwareName = /^[a-zA-Z0-9](?:[a-zA-Z0-9\-.]*[a-zA-Z0-9])?$/
 /** Ten times the partitions that a client could reasonably ask for at once. */
 const maxElements = 100_000
-/** What an element of a request takes at most, with all that is made of it while it waits. */
+/** The most memory that an element of a request takes, with all objects made of it while it waits. */
 const bytesPerElement = 256
 const heavy = 64 * 1024
 const longestHeavyWaitMs = 1000
@@ -286,7 +286,7 @@ function expectSuccess(response: object): void {
   if (failed) throw KafkaError.fromNumber(failed.errorCode, 'A produce request without acknowledgement failed')
 }
 
-/** Who did not prove who he is gets to know it, and then has to go; who asked for another mechanism may ask again. */
+/** A client that failed to authenticate is told, and its connection is closed; one that asked for another mechanism may try again. */
 function ending({ authentication }: RequestContext): { end?: KafkaError } {
   const { failure } = authentication
   return failure ? { end: failure } : {}

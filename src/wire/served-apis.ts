@@ -27,7 +27,7 @@ type ApiVersionsResponse = ResponseOf<typeof ApiVersions>
 /** The APIs that a listener answers by itself: they are about the connection. */
 const ofTheConnection: readonly Api[] = [ApiVersions, SaslHandshake, SaslAuthenticate]
 
-/** What a listener serves: what the node behind it answers, as far as the tables go and as the listener admits to. */
+/** The APIs that a listener serves: those of the node that the tables and the listener allow. */
 export class ServedApis {
   readonly #byKey = new Map<number, ServedApi>()
   readonly #features: Partial<ApiVersionsResponse>

@@ -14,7 +14,7 @@ import { FrameReader } from './frame.js'
 import { type Answer, never, type RequestContext, RequestServer } from './request-server.js'
 import { SocketWriter } from './socket-writer.js'
 
-/** What a connection needs of its listener. */
+/** The parts of a listener that a connection needs. */
 export interface ConnectionContext extends RequestContext {
   readonly budget: ByteBudget
   /** For all connections together that have not proved who they are: a small part of the other. */
@@ -39,7 +39,7 @@ const progressShare = 1 / 64
 /** Requests and answers below this size are not counted: a connection reads no more than that ahead. */
 const smallMessage = 64 * 1024
 
-/** Who has not proved who he is needs no more room than a proof takes: as Kafka's `sasl.server.max.receive.size`. */
+/** The largest request of a client that is not authenticated: as Kafka's `sasl.server.max.receive.size`. */
 const largestOfStrangers = 512 * 1024
 
 /** Answers that wait for something to happen; when the listener closes they are not waited for. */
@@ -64,7 +64,7 @@ export class ServerConnection {
   #reservedFrom: ByteBudget
   #held = 0
   #heldFrom: ByteBudget
-  /** How much of the frame had arrived when that last counted as progress. */
+  /** The number of bytes of the frame that had arrived at the last progress. */
   #markedBytes = 0
   #asking: (() => void) | undefined
   #busy = false
@@ -111,13 +111,13 @@ export class ServerConnection {
     return this.#lastProgress
   }
 
-  /** Whether the client owes something: the rest of a request, a proof of who it is, or taking its answer. */
+  /** True if the client owes something: the rest of a request, a proof of who it is, or taking its answer. */
   get isOwed(): boolean {
     if (this.#ended || this.#writer.isWaiting) return true
     return !this.#busy && !this.#asking && (this.#frames.midFrame || !this.#context.authentication.isComplete)
   }
 
-  /** Whether the node owes something, so that the client is right to be silent. */
+  /** True if the node owes something, so that the client is right to be silent. */
   get isBusy(): boolean {
     return this.#busy
   }
@@ -307,7 +307,7 @@ export class ServerConnection {
   }
 }
 
-/** Whether a connection begins as one of TLS does: as a size of a request these bytes would mean 369 million. */
+/** True if a connection begins as one of TLS does: as a size of a request these bytes would mean 369 million. */
 function isTlsHandshake(chunk: Uint8Array): boolean {
   return chunk[0] === 0x16 && chunk[1] === 0x03
 }

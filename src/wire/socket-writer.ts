@@ -18,7 +18,7 @@ export class SocketWriter {
     this.#onProgress = onProgress
   }
 
-  /** Whether bytes wait for the client to take them. */
+  /** True if bytes wait for the client to take them. */
   get isWaiting(): boolean {
     return this.#unwritten > 0
   }

@@ -212,7 +212,7 @@ export const describeGroupsGuard: Guard<typeof DescribeGroups> = async ({ access
   return { ...response, groups: inOrder(request.groups, passes, response.groups, refuse) }
 }
 
-/** Who may describe the cluster sees all groups; anybody else sees those that may be described. */
+/** A client that may describe the cluster sees all groups; others see those that they may describe. */
 export const listGroupsGuard: Guard<typeof ListGroups> = async ({ access, request, answer }) => {
   const response = await answer(request)
   if (await access.mayCluster('describe')) return response

@@ -32,7 +32,7 @@ export function parted<T>(entries: readonly T[], passes: (entry: T) => boolean):
   return parts
 }
 
-/** What was answered and what was refused, in the order of the request. */
+/** The answers and the refusals, in the order of the request. */
 export function inOrder<T, R>(entries: readonly T[], passes: (entry: T) => boolean, answered: readonly R[], refuse: (entry: T) => R): R[] {
   const answers = answered.values()
   return entries.flatMap(entry => (passes(entry) ? (answers.next().value ?? []) : [refuse(entry)]))

@@ -68,7 +68,7 @@ function unproduced({ name = '', topicId = zeroUuid, partitionData }: ProducedTo
 export const conditionalAppendGuard: Guard<typeof ConditionalAppend> = ({ access, request, answer }) =>
   whenThere(access.may('write', 'topic', request.topic), isAllowed => (isAllowed ? answer(request) : { errorCode: topicDenied }))
 
-/** Who may write learns as much from conditions that do not hold. */
+/** A client that may write learns as much from conditions that do not hold. */
 export const listKeyOffsetsGuard: Guard<typeof ListKeyOffsets> = async ({ access, request, answer }) => {
   const names = request.topics.map(({ name }) => name)
   const readable = await access.which('read', 'topic', names)
@@ -140,7 +140,7 @@ export const metadataGuard: Guard<typeof Metadata> = async guarded => {
   return { ...response, topics, clusterAuthorizedOperations }
 }
 
-/** What may be done with the cluster: nothing is told to a client that may not describe it. */
+/** The authorized operations on the cluster: none are told to a client that may not describe it. */
 export async function clusterOperations({ access }: Pick<Guarded<typeof Metadata>, 'access'>, areAsked: boolean): Promise<number> {
   if (!areAsked) return operationsNotAsked
   return (await access.mayCluster('describe')) ? access.operationsOn('cluster', 'kafka-cluster') : 0

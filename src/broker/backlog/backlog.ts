@@ -44,7 +44,7 @@ export class Backlog {
     readers.onMoved = () => this.#moved()
   }
 
-  /** Whether a batch can be appended without a closer look. */
+  /** True if a batch can be appended without a closer look. */
   hasRoom(backlog: PartitionBacklog, bytes: number): boolean {
     return backlog.hasRoomFor(bytes) && this.memory.hasRoomFor(bytes)
   }
@@ -138,7 +138,7 @@ export class Backlog {
     const index = backlog.held.indexOf(held)
     if (index >= 0) backlog.held.splice(index, 1)
     if (backlog.held.length === 0) this.#holding.delete(backlog)
-    // Those behind it may be smaller.
+    // Batches behind it may be smaller.
     else this.#lookSoon()
   }
 
@@ -218,7 +218,7 @@ export class Backlog {
   }
 }
 
-/** Whether all that is missing is a commit of what was handled, which takes a moment. */
+/** True if all that is missing is a commit of what was handled, which takes a moment. */
 function mayWait({ slowest }: Shortage, backlog: PartitionBacklog, bytes: number): boolean {
   return slowest !== undefined && slowest.reader.handled > slowest.reader.hardMark && backlog.fitsOnceCommitted(bytes)
 }

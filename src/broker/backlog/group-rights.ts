@@ -14,7 +14,7 @@ export class GroupRights {
     }
   }
 
-  /** Those of the topics of a group that a member of it may read. */
+  /** The topics of a group that a member of it may read. */
   readable(groupId: string, topics: ReadonlySet<string>): ReadonlySet<string> {
     const known = this.#mayRead.get(groupId)
     if (!known) return topics

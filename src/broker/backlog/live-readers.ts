@@ -1,11 +1,11 @@
 import { GroupRights } from './group-rights.js'
 import { identityOf, type RemoteReading } from './remote-readers.js'
 
-/** Who reads: a consumer of this process, by itself or as a member of a group. */
+/** A reader: a consumer of this process, by itself or as a member of a group. */
 export interface ReaderIdentity {
   readonly clientId: string
   readonly groupId: string | undefined
-  /** Whether the partition is its share of what the group subscribes to. */
+  /** True if the partition is its share of what the group subscribes to. */
   readonly isMember: boolean
 }
 
@@ -17,7 +17,7 @@ export interface ReadPartition {
   mark(): number
   /** The offset below which it has fetched everything, so that it does not need the log for it; -1 while that is not known. */
   fetched(): number
-  /** Where the mark will be once that is done; -1 while it is not known. */
+  /** The mark after that; -1 while it is not known. */
   handled(): number
   /** Makes the mark follow what was handled, where that takes a commit. */
   commitSoon(): void
@@ -27,7 +27,7 @@ export interface ReadPartition {
   deleted(topicId: string, highWatermark: number): void
 }
 
-/** Where a reader of a partition is. */
+/** The position of a reader of a partition. */
 export interface LiveReader {
   /** As messages name it. */
   readonly name: string
@@ -39,7 +39,7 @@ export interface LiveReader {
    * died.
    */
   readonly hardMark: number
-  /** Where that will be once a consumer of this process has committed what it has handled. */
+  /** The position after a consumer of this process has committed what it has handled. */
   readonly handled: number
   /** The offset below which it has fetched everything. */
   readonly fetched: number
@@ -47,7 +47,7 @@ export interface LiveReader {
   readonly reading: ReadPartition | undefined
 }
 
-/** What is known of the groups of a node. */
+/** The groups of a node, as far as readers need them. */
 export interface GroupProgress {
   /** The topics that the live members of a group subscribe to; undefined for a group without live members. */
   liveTopics(groupId: string): ReadonlySet<string> | undefined
@@ -78,7 +78,7 @@ interface Registered {
 }
 
 /**
- * Those who read the partitions of a node, and how far they need nothing any more. They are asked when somebody needs to know, which is seldom: nothing here
+ * The live readers of the partitions of a node, with the offsets below which they need nothing. They are asked only when a partition is full: nothing here
  * is done for a record. A group counts as long as it has live members that subscribe to the topic, also while a partition of it changes hands.
  */
 export class LiveReaders {
@@ -96,7 +96,7 @@ export class LiveReaders {
   /** The members of live groups, by what stands for their clients. */
   readonly #members = new Map<string, KnownMember[]>()
   readonly #identitiesOf = new Map<string, readonly string[]>()
-  /** Where partitions were when their last reader in a group gave them up, by group, topic and number. */
+  /** The positions at which the last reader of a group left partitions, by group, topic and number. */
   readonly #lastMarks = new Map<string, Map<string, number>>()
 
   constructor(now: () => number) {
@@ -224,7 +224,7 @@ export class LiveReaders {
     return behind
   }
 
-  /** Whether a live reader, or a group that has committed, has read all before `offset`. */
+  /** True if a live reader, or a group that has committed, has read all before `offset`. */
   isReadUpTo(topic: string, partition: number, start: number, offset: number, remote: readonly RemoteReading[]): boolean {
     for (const [, committed] of this.groups?.committedOffsets(topic, partition) ?? []) if (committed >= offset) return true
     return this.of(topic, partition, start, Number.MAX_SAFE_INTEGER, remote).some(({ mark }) => mark >= offset)

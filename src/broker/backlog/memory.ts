@@ -36,7 +36,7 @@ export class Memory {
   readonly #topics: ReadonlyMap<string, Topic>
   /** The partition whose slowest reader has most to read, as of the last look at all. */
   largest: Slowest | undefined
-  /** How many partitions have a backlog, as of then. */
+  /** The number of partitions that have a backlog, as of then. */
   #backlogs = 1
   /** Until memory has grown to this, or readers have moved on, looking at all again is in vain. */
   #reclaimAgainAt = 0
@@ -58,12 +58,12 @@ export class Memory {
     return this.#storage.memoryBytes ?? 0
   }
 
-  /** Whether so many more bytes fit without a closer look. */
+  /** True if so many more bytes fit without a closer look. */
   hasRoomFor(bytes: number): boolean {
     return this.usedBytes + bytes <= this.#softBytes
   }
 
-  /** Whether so many more bytes fit for a partition that has this backlog, once room has been made. */
+  /** True if so many more bytes fit for a partition that has this backlog, once room has been made. */
   admits(bytes: number, backlogBytes: number): boolean {
     if (this.hasRoomFor(bytes)) return true
     this.#reclaim()

@@ -34,15 +34,15 @@ export interface Loss {
   readonly to: number
 }
 
-/** What of one partition its live readers have yet to read, and the batches that wait until it is less. */
+/** The backlog of one partition: the records that its live readers have yet to read, and the batches that wait for room. */
 export class PartitionBacklog {
   readonly topic: string
   readonly partition: number
-  /** Whether anybody has ever fetched from it. */
+  /** True if anybody has ever fetched from it. */
   wasRead = false
   /** First come, first served. */
   readonly held: HeldBatch[] = []
-  /** How far the log may grow without a closer look, in its `grownBytes`. */
+  /** The size up to which the log may grow without a check, in its `grownBytes`. */
   #roomUpTo = 0
   #quota = exempt
   #log: Log | undefined
@@ -75,7 +75,7 @@ export class PartitionBacklog {
     this.lookAgain()
   }
 
-  /** Whether so many more bytes fit without a closer look. */
+  /** True if so many more bytes fit without a closer look. */
   hasRoomFor(bytes: number): boolean {
     return this.log.grownBytes + bytes <= this.#roomUpTo
   }
@@ -124,28 +124,28 @@ export class PartitionBacklog {
     return this.#remote?.current(this.#readers.now()) ?? []
   }
 
-  /** How many records were removed before everyone who was to read them had. */
+  /** The number of records that were removed before everyone who was to read them had. */
   get lostRecords(): number {
     return this.#lostRecords
   }
 
-  /** Who had yet to read records that were just removed, those from `from` up to `to`. */
+  /** The readers that had yet to read the records from `from` up to `to`, which were just removed. */
   losses(from: number, to: number): Loss[] {
     if (this.#quota.isExempt) return []
     const behind = this.#readers.everyoneBehind(this.topic, this.partition, from, to, this.#remoteReadings())
     const losses: Loss[] = behind.map(({ name, groupId, mark }) => ({ groupId, reader: name, from: mark, to }))
-    // What is on disk is there to be kept, not just to be passed on.
+    // Records on disk are there to be kept, not just to be passed on.
     if (losses.length === 0 && !this.wasRead && !this.#isDurable) losses.push({ groupId: undefined, reader: 'anybody', from, to })
     this.#lostRecords += losses.reduce((most, loss) => Math.max(most, loss.to - loss.from), 0)
     return losses
   }
 
-  /** Whether somebody has read all before `offset`: a live reader, or a group that has committed. */
+  /** True if somebody has read all before `offset`: a live reader, or a group that has committed. */
   isReadUpTo(offset: number): boolean {
     return this.#readers.isReadUpTo(this.topic, this.partition, this.log.logStartOffset, offset, this.#remoteReadings())
   }
 
-  /** Who keeps a batch of this size from being appended, by the quota of the partition. */
+  /** The reader that keeps a batch of this size from being appended, by the quota of the partition. */
   shortageFor(bytes: number): Slowest | undefined {
     const { policy, limitBytes } = this.#quota
     if (policy === 'consumer_backlog_eviction' || limitBytes === Number.POSITIVE_INFINITY) {
@@ -162,7 +162,7 @@ export class PartitionBacklog {
     return undefined
   }
 
-  /** Whether a batch fits behind those that wait, once the consumers of this process have committed what they have handled. */
+  /** True if a batch fits behind those that wait, once the consumers of this process have committed what they have handled. */
   fitsOnceCommitted(bytes: number): boolean {
     const reader = leastOf(this.#liveReaders(), 'handled')
     const unread = reader ? this.log.bytesFrom(reader.handled) : 0
@@ -185,7 +185,7 @@ export class PartitionBacklog {
     }
   }
 
-  /** Whether its oldest records may go to make room: not where its topic is to keep them all. */
+  /** True if its oldest records may go to make room: not where its topic is to keep them all. */
   get mayShrink(): boolean {
     const { options } = this.log
     return !this.#quota.isExempt && options.retentionBytes >= 0 && deletesOldSegments(options)

@@ -6,7 +6,7 @@ export interface RemoteClient {
   readonly connection: object
 }
 
-/** What a client over the wire last fetched of a partition. */
+/** The last fetch of a partition by a client over the wire. */
 export interface RemoteReading {
   readonly client: RemoteClient
   offset: number
@@ -14,10 +14,10 @@ export interface RemoteReading {
   until: number
 }
 
-/** So many connections are remembered per partition; the one that has fetched longest ago gives way. */
+/** The most connections that are remembered per partition; the one that fetched longest ago gives way. */
 const mostReadings = 1000
 
-/** Who fetches one partition over the wire. A client that has been silent for a while no longer counts. */
+/** The clients that fetch one partition over the wire. A client that was silent for a while no longer counts. */
 export class RemoteReaders {
   /** The one that has fetched longest ago first. */
   readonly #readings = new Map<object, RemoteReading>()
@@ -36,7 +36,7 @@ export class RemoteReaders {
     return hasMoved
   }
 
-  /** Those that count at this time; the others are forgotten. */
+  /** The clients that count at this time; others are forgotten. */
   current(now: number): RemoteReading[] {
     const current: RemoteReading[] = []
     for (const [connection, reading] of this.#readings) {
@@ -47,7 +47,7 @@ export class RemoteReaders {
   }
 }
 
-/** What stands for a client in maps, however many connections it has. */
+/** The key of a client in maps, however many connections it has. */
 export function identityOf({ clientId, clientHost }: { readonly clientId: string; readonly clientHost: string }): string {
   return `${clientHost} ${clientId}`
 }

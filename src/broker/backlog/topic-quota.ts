@@ -10,7 +10,7 @@ export interface TopicQuota {
   readonly limitBytes: number
   /** The config that sets the limit, as messages name it. */
   readonly limitName: string
-  /** Whether the cluster keeps the topic for itself: it is bounded by what it holds, and nobody is held for it. */
+  /** True if the cluster keeps the topic for itself: it is bounded by what it holds, and nobody is held for it. */
   readonly isExempt: boolean
 }
 
@@ -23,7 +23,7 @@ export const exempt: TopicQuota = Object.freeze({
 
 const retentionBytes = 'retention.bytes'
 
-/** What a topic has by its own configs, or else by those of the broker. */
+/** The quota of a topic by its own configs, or else by those of the broker. */
 export function quotaOf({ name, configs: own }: TopicState, configs: BrokerConfigs): TopicQuota {
   if (isInternalTopic(name)) return exempt
   const policy = (own.get(backlogPolicyConfig) ?? configs.text(backlogPolicyConfig)) as BacklogPolicy

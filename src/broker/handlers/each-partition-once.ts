@@ -1,4 +1,4 @@
-/** How the topics of a request are told apart, and where they have their partitions. */
+/** The key of a topic in a request, and its partitions. */
 export interface PartitionsOf<T, P> {
   readonly key: (topic: T) => string
   readonly partitions: (topic: T) => readonly P[]

@@ -44,7 +44,7 @@ export function fetch(node: FetchNode, request: Request, context: RequestContext
   return fetchFor(node, request, context, signal)
 }
 
-/** What is more than a client may fetch at all is not even read. */
+/** Bytes beyond the limit of the client are not read. */
 function fetchMetered(
   node: FetchNode,
   request: Request,
@@ -148,7 +148,7 @@ async function goOnWithSession(node: FetchNode, request: Request, context: Reque
   return sessionError(wrongEpoch)
 }
 
-/** Whether the client has fetched more than its quota, so that it has to wait for what it asked for. */
+/** True if the client has fetched more than its quota, so that it has to wait for what it asked for. */
 function mustBeEmpty(response: Response, { meter }: RequestContext): boolean {
   return meter?.isMetering === true && meter.mustFetchNothing(sizeOf(response))
 }
@@ -180,7 +180,7 @@ function sessionError(errorCode: number): Response {
   return { throttleTimeMs: 0, errorCode, sessionId: 0, responses: [] }
 }
 
-/** Whether a request names its topics by their ids; in process there is no version that says it. */
+/** True if a request names its topics by their ids; in process there is no version that says it. */
 function namesById(topics: readonly { readonly topicId?: string }[], { apiVersion }: RequestContext): boolean {
   if (apiVersion !== newestVersion) return apiVersion >= firstVersionWithIds
   return topics.some(({ topicId = zeroUuid }) => topicId !== zeroUuid)
@@ -190,7 +190,7 @@ function releaseAll({ responses }: Response): void {
   for (const { partitions } of responses) for (const { records } of partitions) if (records) release(records)
 }
 
-/** What a client over the wire fetches is kept for it, and for a while after it has fallen silent. */
+/** Records that a client over the wire fetches are held for it, and for a while after it fell silent. */
 function countAsReader(node: FetchNode, { topics, maxWaitMs }: Request, denied: Denied, client: RemoteClient): void {
   const until = node.clock.monotonic() + Math.max(0, maxWaitMs) + node.quietReaderMs
   let hasMoved = false
@@ -248,7 +248,7 @@ class FetchRound {
     }
   }
 
-  /** Whether the answer need not wait. */
+  /** True if the answer need not wait. */
   get isComplete(): boolean {
     return this.#isDecided || this.#bytes >= this.#request.minBytes || this.#readings.length === 0
   }
@@ -344,7 +344,7 @@ class FetchRound {
     }
   }
 
-  /** Where what the client has read last is no longer in the log, it is told up to where it is (KIP-595). */
+  /** A client whose last read records were truncated is told the end of its epoch (KIP-595). */
   #hasDiverged(reading: Reading, partition: Partition, lastFetchedEpoch: number): boolean {
     const { epoch, endOffset } = epochEnd(partition, lastFetchedEpoch, partition.logEndOffset)
     if (endOffset < 0) this.#refuse(reading, offsetOutOfRange)

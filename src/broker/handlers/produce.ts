@@ -21,7 +21,7 @@ type PartitionResponse = TopicResponse['partitionResponses'][number]
 /** A batch that is appended on a condition. */
 export interface ConditionalBatch {
   readonly condition: AppendCondition
-  /** What did not hold, if that is so. */
+  /** The condition that did not hold, if there was one. */
   conflict?: ConflictError
 }
 
@@ -163,7 +163,7 @@ export function appendTo(
 }
 
 /**
- * Whether a whole batch begins at `position`; false where there is a part of one at most, which Kafka passes over, and undefined where what
+ * True if a whole batch begins at `position`; false where there is a part of one at most, which Kafka passes over, and undefined where what
  * is there can be none.
  */
 function nextBatchAt(records: Uint8Array, position: number): boolean | undefined {

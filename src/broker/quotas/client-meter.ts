@@ -27,7 +27,7 @@ export class ClientMeter implements QuotaMeter {
   /** When the event loop began to work on the request; undefined while the request waits. */
   #since: number | undefined
   #workedMs = 0
-  /** What the handler of the request has found. */
+  /** The finding of the request's handler. */
   #throttleMs = 0
   readonly #pause = () => {
     if (this.#since === undefined) return
@@ -45,7 +45,7 @@ export class ClientMeter implements QuotaMeter {
     return this.#node.quotas.size > 0
   }
 
-  /** Whether a request is being counted. */
+  /** True if a request is being counted. */
   get isMetering(): boolean {
     return this.#isMetering
   }

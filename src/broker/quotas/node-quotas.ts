@@ -11,7 +11,7 @@ type Quotas = ClusterMetadata['clientQuotas']
 /** Clients choose their names, so they could have any number of counters; beyond so many of a kind, those that were made first are forgotten. */
 const mostCounters = 10_000
 
-/** What is counted of all clients of a node that are not in its process. Clients that share a quota share a counter. */
+/** The counts of all clients of a node that are not in its process. Clients that share a quota share a counter. */
 export class NodeQuotas implements ConnectionQuotas {
   readonly clock: Clock
   readonly quotas: Quotas
@@ -30,7 +30,7 @@ export class NodeQuotas implements ConnectionQuotas {
     }
   }
 
-  /** How many counters there are. */
+  /** The number of counters. */
   get counterCount(): number {
     return this.#rates.size + this.#buckets.size
   }
@@ -62,7 +62,7 @@ export class NodeQuotas implements ConnectionQuotas {
     return counter
   }
 
-  /** What is idle is as good as new. */
+  /** An idle counter is as good as a new one. */
   #makeRoom(counters: Map<string, { isIdle(now: number): boolean }>): void {
     const now = this.clock.monotonic()
     for (const [key, counter] of counters) if (counter.isIdle(now)) counters.delete(key)

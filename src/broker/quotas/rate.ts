@@ -5,14 +5,14 @@ interface Sample {
   value: number
 }
 
-/** How many samples of how many milliseconds a rate is measured over. */
+/** The number of samples of a rate, and their length in ms. */
 export interface RateWindow {
   readonly samples: number
   readonly sampleMs: number
 }
 
 /**
- * How much a second, as Kafka's `Rate` measures it: over all samples that have not expired, and over no less time than all samples but one. So a burst
+ * A rate per second, as Kafka's `Rate` measures it: over all samples that have not expired, and over no less time than all samples but one. So a burst
  * counts for some ten seconds, and who begins is not measured by the first moment alone.
  */
 export class Rate {
@@ -35,7 +35,7 @@ export class Rate {
     last.lastAt = now
   }
 
-  /** What was recorded a second. */
+  /** The recorded amount per second. */
   measure(now: number): number {
     this.#purge(now)
     let sum = 0
@@ -43,13 +43,13 @@ export class Rate {
     return (sum / this.#spanMs(now)) * 1000
   }
 
-  /** How long nothing more may be recorded so that the rate falls to `limit`; 0 where it is not above. */
+  /** The time that nothing more may be recorded so that the rate falls to `limit`; 0 where it is not above. */
   throttleMs(limit: number, now: number): number {
     const rate = this.measure(now)
     return rate <= limit ? 0 : Math.round(((rate - limit) / limit) * this.#spanMs(now))
   }
 
-  /** Whether nothing is left of what was recorded. */
+  /** True if nothing is left of what was recorded. */
   isIdle(now: number): boolean {
     this.#purge(now)
     return this.#samples.length === 0

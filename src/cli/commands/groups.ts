@@ -68,7 +68,7 @@ async function rowsOfDirectory(directory: string, signal: AbortSignal): Promise<
     const group = { groupId, state: members > 0 ? 'has members' : 'empty', members }
     for (const { topic, partition, offset, topicId } of byPartition([...offsets.values()])) {
       const range = await rangeOf(`${topic}-${partition}`)
-      // What was committed for a topic that was deleted does not count for the next one of its name.
+      // Offsets of a deleted topic do not count for the next one of its name.
       if (range?.topicId !== undefined && topicId !== zeroUuid && topicId !== range.topicId) continue
       rows.push({ ...group, ...rowAt(topic, partition, offset, range) })
     }

@@ -73,7 +73,7 @@ async function rowOf({ topic, partition, path }: PartitionFolder, logStartOffset
     partition,
     topicId: topicIdOf(path) ?? null,
     logStartOffset: start,
-    // Where nothing but deleted records was left, the log may end before it starts until it is opened again.
+    // A log of deleted records only may end before it starts until it is opened again.
     logEndOffset: Math.max(start, await logEndOffset(path, signal)),
     bytes: segments.reduce((sum, segment) => sum + (statSync(segment.path, { throwIfNoEntry: false })?.size ?? 0), 0)
   }

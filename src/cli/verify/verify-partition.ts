@@ -103,7 +103,7 @@ async function couldBeCompacted(path: string, gaps: readonly Gap[], signal: Abor
     }
     return true
   } catch {
-    // What cannot be read is told where the log is walked.
+    // Unreadable files are told where the log is walked.
     signal?.throwIfAborted()
     return false
   }

@@ -7,7 +7,7 @@ import type { GroupMetadata } from './group-records.js'
 import { GroupTally } from './group-tally.js'
 
 /**
- * Where a group stands:
+ * The state of a group:
  *     Empty → PreparingRebalance (members are joining) → CompletingRebalance (the leader is assigning) → Stable
  * From the last two a change of members or subscriptions leads back to PreparingRebalance, and that to Empty when nobody is left.
  */
@@ -28,7 +28,7 @@ export class ClassicGroup {
   protocolType: string | null
   protocolName: string | null
   leaderId: string | null
-  /** What the members of the current generation subscribe to, where it can be read. */
+  /** The topics that the members of the current generation subscribe to, where they can be read. */
   subscribedTopics: ReadonlySet<string> | null
   /** In the order in which they joined. */
   readonly members = new Map<string, GroupMember>()
@@ -40,7 +40,7 @@ export class ClassicGroup {
   readonly unsynced = new Set<string>()
   readonly joinAlarm: Alarm
   readonly syncAlarm: Alarm
-  /** Whether someone new came while the first rebalance of the group waits for more. */
+  /** True if someone new came while the first rebalance of the group waits for more. */
   newMemberAdded = false
 
   constructor(groupId: string, clock: Clock, stored?: GroupMetadata, tally = new GroupTally()) {
@@ -69,7 +69,7 @@ export class ClassicGroup {
     return this.state === 'Empty' || this.state === 'Stable' || this.state === 'CompletingRebalance'
   }
 
-  /** How long a rebalance waits: as long as its most patient member wants. */
+  /** The time that a rebalance waits: the longest that a member allows. */
   get rebalanceTimeoutMs(): number {
     let longest = 0
     for (const { rebalanceTimeoutMs } of this.members.values()) longest = Math.max(longest, rebalanceTimeoutMs)
@@ -92,7 +92,7 @@ export class ClassicGroup {
     this.stateTimestamp = this.#clock.now()
   }
 
-  /** Whether a member with these protocols could be in the group: there is one that all the others support as well. */
+  /** True if a member with these protocols could be in the group: there is one that all the others support as well. */
   supports(protocolType: string, protocols: readonly MemberProtocol[]): boolean {
     if (this.state === 'Empty') return protocolType !== '' && protocols.length > 0
     if (protocolType !== this.protocolType) return false
@@ -182,7 +182,7 @@ export class ClassicGroup {
     this.unsynced.clear()
   }
 
-  /** What is wrong with someone who claims to be this member, or null. */
+  /** The error for a caller that claims to be this member, or null. */
   refusalOf(memberId: string, groupInstanceId: string | null | undefined): ProtocolErrorCode | null {
     if (groupInstanceId !== null && groupInstanceId !== undefined) {
       const holder = this.staticMembers.get(groupInstanceId)
@@ -196,7 +196,7 @@ export class ClassicGroup {
     return this.subscribedTopics ? this.subscribedTopics.has(topic) : this.isConsumerGroup
   }
 
-  /** What to store of the group. `assignmentOf` gives assignments that the members do not have yet. */
+  /** The record of the group to store. `assignmentOf` gives assignments that the members do not have yet. */
   toMetadata(assignmentOf = (member: GroupMember): Uint8Array => member.assignment): GroupMetadata {
     return {
       protocolType: this.protocolType,

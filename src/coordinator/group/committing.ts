@@ -17,10 +17,10 @@ export type CommitResponse = ResponseOf<typeof OffsetCommit>
 export type DeleteOffsetsRequest = RequestOf<typeof OffsetDelete>
 export type DeleteOffsetsResponse = ResponseOf<typeof OffsetDelete>
 
-/** What TxnOffsetCommit asks for. */
+/** The request of TxnOffsetCommit. */
 export type TransactionalCommit = Omit<RequestOf<typeof TxnOffsetCommit>, 'topics'> & Pick<CommitRequest, 'topics'>
 
-/** Whether the topic with this id has this name. */
+/** True if the topic with this id has this name. */
 export type IsCurrent = (topic: string, topicId: string | undefined) => boolean
 
 /** A topic of a request whose name is known. */
@@ -136,7 +136,7 @@ export class OffsetHandler {
   }
 
   /**
-   * What a group has committed for some partitions, for all of some topics, or (`null`) for all. Where `requireStable`, partitions of which a transaction
+   * The committed offsets of a group for some partitions, for all of some topics, or (`null`) for all. Where `requireStable`, partitions of which a transaction
    * that is undecided commits an offset are answered with UNSTABLE_OFFSET_COMMIT (KIP-447).
    */
   fetch(groupId: string, topics: readonly RequestedTopic[] | null, requireStable = false): FetchedTopic[] {
@@ -246,7 +246,7 @@ export class OffsetHandler {
     const topics = new Set<string>()
     let at = Number.POSITIVE_INFINITY
     for (const [topic, , offset] of store.offsetsOf(groupId)) {
-      // Who commits with a time of its own knows it.
+      // A client that commits with a time of its own knows it.
       if (offset.expireTimestamp >= 0) continue
       const expiresAt = this.#expiryOf(group, topic, offset)
       if (expiresAt < Number.POSITIVE_INFINITY) topics.add(topic)
@@ -271,7 +271,7 @@ export class OffsetHandler {
     return offset.expireTimestamp >= 0 ? offset.expireTimestamp : startOf(offset) + options.offsetsRetentionMs
   }
 
-  /** Whether none is left. */
+  /** True if none is left. */
   #expireOffsets(group: ClassicGroup, tombstones: Tombstones): boolean {
     const { groupId } = group
     const now = this.#world.clock.now()
@@ -290,7 +290,7 @@ export class OffsetHandler {
   }
 }
 
-/** How many bytes of keys one decision deletes at most: what it writes goes into one batch, and a log takes no batch of any size. */
+/** The number of bytes that of keys one decision deletes at most: what it writes goes into one batch, and a log takes no batch of any size. */
 const tombstoneBytes = 256 * 1024
 
 /** Deletions, as many as go into one decision. */

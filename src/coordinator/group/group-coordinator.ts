@@ -34,7 +34,7 @@ export interface GroupCoordinatorParts {
   readonly options?: GroupOptions
   /** Binds a machine to a partition, creating it where it is not there yet, and replays what it holds. Called at most once per partition at a time. */
   openHost(partition: number, machine: GroupMachine): MaybePromise<CoordinatorHost>
-  /** Whether a topic keeps its records for ever, so that offsets committed for it do not age. Default: none does. */
+  /** True if a topic keeps its records for ever, so that offsets committed for it do not age. Default: none does. */
   keepsForever?(topic: string): boolean
   /** The id of the topic that has a name at present. Default: not known, and offsets count for any topic of the name. */
   topicIdOf?(topic: string): string | undefined
@@ -287,7 +287,7 @@ export class GroupCoordinator {
 
   #expireLater(): void {
     this.#expiry.set(this.options.offsetsRetentionCheckIntervalMs, () => {
-      // What cannot be dropped now is dropped the next time.
+      // Offsets that cannot be dropped now are dropped the next time.
       this.#expireForetold().catch(() => {})
       this.#expireLater()
     })

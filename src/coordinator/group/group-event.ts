@@ -1,4 +1,4 @@
-/** What happens in the life of groups, for those who watch. */
+/** The events of groups. */
 export type GroupEvent =
   /** A member was added; it takes part from the next generation on. */
   | {

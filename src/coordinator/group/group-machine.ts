@@ -158,7 +158,7 @@ export interface LiveMember {
   readonly partitions: readonly TopicPartition[]
 }
 
-/** What groups other than those of consumers are assigned means something to them alone. */
+/** Assignments of groups other than consumers' are opaque. */
 function partitionsIn(assignment: Uint8Array): readonly TopicPartition[] {
   try {
     return decodeAssignment(assignment).partitions
@@ -173,7 +173,7 @@ function asListed({ groupId, protocolType, state }: ClassicGroup): ListedGroup {
   return { groupId, protocolType: protocolType ?? '', groupState: state, groupType: 'classic' }
 }
 
-/** How a group that does not exist is described. */
+/** The description of a group that does not exist. */
 export function missingGroup(groupId: string, saysSo: boolean): DescribedGroup {
   return {
     errorCode: saysSo ? errorNumber('GROUP_ID_NOT_FOUND') : 0,

@@ -31,7 +31,7 @@ export class GroupMember {
   /** In the order in which the member prefers them. */
   protocols: readonly MemberProtocol[]
   assignment: Uint8Array
-  /** Whether no JoinGroup of this member has been answered yet. */
+  /** True if no JoinGroup of this member has been answered yet. */
   isNew = false
   join: Parked<JoinResponse> | null = null
   sync: Parked<SyncResponse> | null = null
@@ -50,7 +50,7 @@ export class GroupMember {
     this.session = new Alarm(clock)
   }
 
-  /** What it said for a protocol; nothing for one that it does not support. */
+  /** Its metadata for a protocol; empty for one that it does not support. */
   metadataFor(protocolName: string | null): Uint8Array {
     return this.protocols.find(({ name }) => name === protocolName)?.metadata ?? noBytes
   }
@@ -61,7 +61,7 @@ export class GroupMember {
     return ids + sizeOfProtocols(this.protocols) + this.assignment.length
   }
 
-  /** Whether a request names the same protocols, with the same metadata and in the same order. */
+  /** True if a request names the same protocols, with the same metadata and in the same order. */
   matches(protocols: readonly MemberProtocol[]): boolean {
     return (
       protocols.length === this.protocols.length &&
@@ -76,7 +76,7 @@ export class GroupMember {
     this.sessionTimeoutMs = request.sessionTimeoutMs
   }
 
-  /** Whether it is known to be there although it sends no heartbeats: because it waits for us. A new one is given only so much time. */
+  /** True if it is known to be there although it sends no heartbeats: because it waits for us. A new one is given only so much time. */
   get isExcusedFromHeartbeat(): boolean {
     return !this.isNew && (this.join !== null || this.sync !== null)
   }
@@ -95,7 +95,7 @@ export class GroupMember {
   }
 }
 
-/** So many bytes the objects of a protocol take besides what stands in it. */
+/** The size of the objects of a protocol besides its bytes. */
 const bytesPerProtocol = 256
 
 /** Bytes of the protocols that a member names. */

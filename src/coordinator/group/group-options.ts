@@ -1,11 +1,11 @@
 import { expectInteger, expectKnownKeys } from '../../common/options.js'
 
-/** How groups behave. In brackets Kafka's name for the setting. */
+/** The options of groups. In brackets Kafka's name for the setting. */
 export interface GroupOptions {
   /** Partitions of `__consumer_offsets`; decides where a group is kept, so it must not change for data on disk (`offsets.topic.num.partitions`). Default: 50. */
   readonly offsetsTopicPartitions?: number
   /**
-   * How long the first members of an empty group are waited for, in ms; each new one extends it (`group.initial.rebalance.delay.ms`). Default: 0,
+   * The time to wait for more members of an empty group, in ms; each new one extends it (`group.initial.rebalance.delay.ms`). Default: 0,
    * so that a join is done at once; Kafka's is 3000.
    */
   readonly initialRebalanceDelayMs?: number
@@ -13,29 +13,29 @@ export interface GroupOptions {
   readonly minSessionTimeoutMs?: number
   /** The longest session timeout a member may ask for, in ms (`group.max.session.timeout.ms`). Default: 30 minutes. */
   readonly maxSessionTimeoutMs?: number
-  /** How many members a group may have; more are turned away (`group.max.size`). Default: 2^31 - 1. */
+  /** The number of members that a group may have; more are turned away (`group.max.size`). Default: 2^31 - 1. */
   readonly maxGroupSize?: number
-  /** How long the JoinGroup of a new member may wait, in ms; after that it has to ask again. Default: 5 minutes. */
+  /** The time that the JoinGroup of a new member may wait, in ms; after that it has to ask again. Default: 5 minutes. */
   readonly newMemberJoinTimeoutMs?: number
   /** The longest text that may go with a committed offset, in characters (`offset.metadata.max.bytes`). Default: 4096. */
   readonly maxOffsetMetadataLength?: number
   /**
-   * How many groups there may be (`millrace.max.groups`). More are refused: who joins with GROUP_MAX_SIZE_REACHED, who commits with
+   * The number of groups that there may be (`millrace.max.groups`). More are refused: who joins with GROUP_MAX_SIZE_REACHED, who commits with
    * INVALID_COMMIT_OFFSET_SIZE. Default: 50000.
    */
   readonly maxGroups?: number
-  /** How many members all groups may have together (`millrace.max.members`); more are refused with GROUP_MAX_SIZE_REACHED. Default: 50000. */
+  /** The number of members that all groups may have together (`millrace.max.members`); more are refused with GROUP_MAX_SIZE_REACHED. Default: 50000. */
   readonly maxMembers?: number
-  /** How many offsets all groups may have committed (`millrace.max.committed.offsets`); more are refused with INVALID_COMMIT_OFFSET_SIZE. Default: 500000. */
+  /** The most committed offsets of all groups (`millrace.max.committed.offsets`); more are refused with INVALID_COMMIT_OFFSET_SIZE. Default: 500000. */
   readonly maxOffsets?: number
   /**
    * Bytes of all that clients say of groups (`millrace.max.group.bytes`): ids, subscriptions, assignments, and the topics and metadata of commits. More is
    * refused with the same errors. Default: 64 MiB.
    */
   readonly maxBytes?: number
-  /** How long the offsets of a group that nobody uses are kept, in ms (`offsets.retention.minutes`). Default: 7 days. */
+  /** The time for which the offsets of a group that nobody uses are kept, in ms (`offsets.retention.minutes`). Default: 7 days. */
   readonly offsetsRetentionMs?: number
-  /** How often is looked for offsets to drop, in ms (`offsets.retention.check.interval.ms`). Default: 10 minutes. */
+  /** The interval between searches for offsets to drop, in ms (`offsets.retention.check.interval.ms`). Default: 10 minutes. */
   readonly offsetsRetentionCheckIntervalMs?: number
 }
 

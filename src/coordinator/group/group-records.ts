@@ -77,7 +77,7 @@ const offsetVersion = 3
 const expiringOffsetVersion = 1
 const newestGroupVersion = 3
 
-/** How far a group has read in one partition. */
+/** The committed offset of a group in one partition. */
 export interface CommittedOffset {
   readonly offset: number
   /** -1 when it was not given. */
@@ -90,7 +90,7 @@ export interface CommittedOffset {
   readonly topicId: string
 }
 
-/** What is kept of a group. */
+/** The stored state of a group. */
 export interface GroupMetadata {
   readonly protocolType: string | null
   readonly generationId: number
@@ -148,7 +148,7 @@ export function groupRecord(groupId: string, group: GroupMetadata | null): State
   return { key, value }
 }
 
-/** What a record says, or undefined when it is of a type that is not for us. Throws a `KafkaError` when it is damaged or too new. */
+/** Decodes a record; undefined for a type that is not for us. Throws a `KafkaError` when it is damaged or too new. */
 export function readGroupRecord(record: StateRecord): GroupRecord | undefined {
   if (!record.key) return undefined
   const type = versionOf(record.key)

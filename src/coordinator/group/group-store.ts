@@ -7,7 +7,7 @@ import { PendingOffsets } from './pending-offsets.js'
 export type OffsetsByTopic = ReadonlyMap<string, ReadonlyMap<number, CommittedOffset>>
 
 /**
- * What of the groups in one partition of `__consumer_offsets` outlives the process: the offsets that they committed, and for each group the last
+ * The persistent state of the groups in one partition of `__consumer_offsets`: the offsets that they committed, and for each group the last
  * generation whose assignment was stored. Nothing but `replay` changes it.
  */
 export class GroupStore {
@@ -15,7 +15,7 @@ export class GroupStore {
   readonly #offsets = new Map<string, Map<string, Map<number, CommittedOffset>>>()
   /** The same offsets by topic, then by group. */
   readonly #byTopic = new Map<string, Map<string, ReadonlyMap<number, CommittedOffset>>>()
-  /** Where the records stand of offsets that were committed while transactions were undecided. */
+  /** The offsets of records that commit offsets within open transactions. */
   readonly #recordOffsets = new Map<string, number>()
   readonly #pending: PendingOffsets
   readonly #tally: GroupTally
@@ -38,7 +38,7 @@ export class GroupStore {
     for (const groupId of this.#pending.groupIds()) if (!this.#groups.has(groupId) && !this.#offsets.has(groupId)) yield groupId
   }
 
-  /** Whether transactions are undecided that commit offsets: of all groups, of one, or of a partition. */
+  /** True if transactions are undecided that commit offsets: of all groups, of one, or of a partition. */
   hasPending(groupId?: string, topic?: string, partition = -1): boolean {
     if (groupId === undefined) return !this.#pending.isEmpty
     return topic === undefined ? this.#pending.has(groupId) : this.#pending.hasOffset(groupId, topic, partition)

@@ -6,24 +6,24 @@ import type { CompleteGroupOptions } from './group-options.js'
 import type { GroupStore } from './group-store.js'
 import type { GroupTally } from './group-tally.js'
 
-/** What the parts of the coordinator of one partition share. */
+/** State that the parts of the coordinator of one partition share. */
 export interface GroupWorld {
   readonly clock: Clock
   readonly random: Random
   readonly options: CompleteGroupOptions
   readonly store: GroupStore
-  /** What all groups of the coordinator take, those of other partitions included. */
+  /** The counts of all groups of the coordinator, those of other partitions included. */
   readonly tally: GroupTally
   /** Carries out what a timeout decides, in its turn. */
   readonly run: Run
   emit(event: GroupEvent): void
-  /** Whether a topic keeps its records for ever, so that offsets committed for it do not age. */
+  /** True if a topic keeps its records for ever, so that offsets committed for it do not age. */
   readonly keepsForever?: ((topic: string) => boolean) | undefined
   /** The id of the topic that has a name at present; undefined where there is none. */
   readonly topicIdOf?: ((topic: string) => string | undefined) | undefined
 }
 
-/** What the caller of the coordinator is, as far as groups care. */
+/** The caller of the coordinator, as far as groups need it. */
 export interface GroupCaller {
   readonly clientId: string
   readonly clientHost: string

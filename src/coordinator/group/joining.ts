@@ -185,7 +185,7 @@ export class JoinHandler {
     return parked
   }
 
-  /** Whether there is room for what a request adds to all groups. A member that is there already keeps its place. */
+  /** True if there is room for what a request adds to all groups. A member that is there already keeps its place. */
   #isWithinLimits(group: ClassicGroup | undefined, request: JoinRequest, { clientId, clientHost }: GroupCaller): boolean {
     const { tally, options } = this.#world
     const { groupId, memberId, groupInstanceId, protocols } = request

@@ -9,7 +9,7 @@ export class Parked<T> {
 
   /** `abandoned` is called when the signal aborts before there is an answer; the request rejects with the signal's reason. */
   constructor(signal: AbortSignal | undefined, abandoned: () => void) {
-    // Whoever asked may not listen yet when the signal aborts.
+    // The caller may not listen yet when the signal aborts.
     this.#deferred.promise.catch(() => {})
     this.#unlisten =
       signal &&

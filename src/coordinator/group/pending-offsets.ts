@@ -13,7 +13,7 @@ export interface PendingOffset {
 /** The offsets that transactions commit which are undecided, by producer. Nothing but the replay of records changes them. */
 export class PendingOffsets {
   readonly #byProducer = new Map<number, Map<string, PendingOffset>>()
-  /** How many there are of each group. */
+  /** The number of pending offsets of each group. */
   readonly #byGroup = new Map<string, number>()
   readonly #tally: GroupTally
 
@@ -25,7 +25,7 @@ export class PendingOffsets {
     return this.#byProducer.size === 0
   }
 
-  /** Whether a group has some. */
+  /** True if a group has some. */
   has(groupId: string): boolean {
     return this.#byGroup.has(groupId)
   }
@@ -34,7 +34,7 @@ export class PendingOffsets {
     return this.#byGroup.keys()
   }
 
-  /** Whether a transaction is undecided that commits an offset of a partition. */
+  /** True if a transaction is undecided that commits an offset of a partition. */
   hasOffset(groupId: string, topic: string, partition: number): boolean {
     if (!this.has(groupId)) return false
     const key = keyOf(groupId, topic, partition)
@@ -62,7 +62,7 @@ export class PendingOffsets {
     }
   }
 
-  /** What the transaction of a producer commits. */
+  /** The offsets that the transaction of a producer commits. */
   of(producerId: number): readonly PendingOffset[] {
     return [...(this.#byProducer.get(producerId)?.values() ?? [])]
   }

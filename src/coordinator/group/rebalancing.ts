@@ -8,7 +8,7 @@ import type { GroupWorld } from './group-world.js'
 import type { LiveGroups } from './live-groups.js'
 
 /**
- * How a group goes from one generation to the next. A rebalance begins (`prepare`) when members or their subscriptions change; it waits until all
+ * The step of a group from one generation to the next. A rebalance begins (`prepare`) when members or their subscriptions change; it waits until all
  * known members have joined again, or the time for that is over; then (`#completeJoin`) everyone learns the new generation, and the leader what
  * it needs to assign. What has to be stored on the way is added to the `records` that are passed along.
  */
@@ -207,7 +207,7 @@ export class Rebalancing {
 }
 
 /**
- * What a timeout stores is only that a group is empty now. If that fails, a restart finds the last generation, whose members then time out again.
+ * A timeout only stores that a group is empty now. If that fails, a restart finds the last generation, whose members then time out again.
  */
 function ignoreStorage(error: unknown): void {
   if (!(error instanceof KafkaError)) throw error

@@ -20,11 +20,11 @@ export interface TransactionOptions {
   readonly partitionCount: number
   /** The longest timeout that a producer may ask for, in milliseconds. */
   readonly maxTimeoutMs: number
-  /** How often transactions are looked for whose time is over, in milliseconds. */
+  /** The interval between searches for transactions that timed out, in ms. */
   readonly abortIntervalMs: number
-  /** How long a transactional id is kept that nobody uses, in milliseconds. */
+  /** The time that a transactional id is kept that nobody uses, in milliseconds. */
   readonly idExpirationMs: number
-  /** How often those are looked for, in milliseconds. */
+  /** The interval between searches for expired ids, in ms. */
   readonly expirationIntervalMs: number
   readonly maxTransactionalIds: number
 }
@@ -32,7 +32,7 @@ export interface TransactionOptions {
 export interface TransactionCoordinatorParts {
   readonly clock?: Clock
   readonly options: TransactionOptions
-  /** Whether the node ended in a crash: what was undecided then is aborted. */
+  /** True if the node ended in a crash: what was undecided then is aborted. */
   readonly isAfterCrash?: boolean
   openHost(partition: number, machine: TransactionMachine): MaybePromise<CoordinatorHost>
   /** The epoch of this coordinator in a partition of `__transaction_state`. */
@@ -125,7 +125,7 @@ export class TransactionCoordinator {
     )
   }
 
-  /** Whether a partition takes part in the transaction of a producer: TRANSACTION_ABORTABLE where it does not. */
+  /** True if a partition takes part in the transaction of a producer: TRANSACTION_ABORTABLE where it does not. */
   verifyPartition(asker: Asker, topic: string, partition: number): MaybePromise<ProtocolErrorCode> {
     if (asker.transactionalId === '') return 'INVALID_REQUEST'
     return this.#runtime.ask(
@@ -136,13 +136,13 @@ export class TransactionCoordinator {
     )
   }
 
-  /** Whether a partition takes part in the transaction of a producer, at this moment. */
+  /** True if a partition takes part in the transaction of a producer, at this moment. */
   includes(producerId: number, producerEpoch: number, topic: string, partition: number): boolean {
     const state = this.#byProducer.get(producerId)
     return state?.status === 'Ongoing' && state.producerEpoch === producerEpoch && hasPartition(state, topic, partition)
   }
 
-  /** What is known of the transaction of a producer. */
+  /** The state of the transaction of a producer. */
   ofProducer(producerId: number): TransactionState | undefined {
     return this.#byProducer.get(producerId)
   }
@@ -278,7 +278,7 @@ export class TransactionCoordinator {
   #abortLater(): void {
     if (this.#aborts.isSet || this.#runtime.isClosed) return
     this.#aborts.set(this.options.abortIntervalMs, () => {
-      // What cannot be aborted now is aborted the next time.
+      // A transaction that cannot be aborted now is aborted the next time.
       this.abortOverdue()
         .catch(() => {})
         .finally(() => {
@@ -290,7 +290,7 @@ export class TransactionCoordinator {
   #expireLater(): void {
     if (this.#expiry.isSet || this.#runtime.isClosed) return
     this.#expiry.set(this.options.expirationIntervalMs, () => {
-      // What cannot be forgotten now is forgotten the next time.
+      // An id that cannot be forgotten now is forgotten the next time.
       this.expireIds()
         .catch(() => {})
         .finally(() => this.#byProducer.size > 0 && this.#expireLater())
@@ -306,7 +306,7 @@ interface FinishingSteps {
 
 /** The end of a transaction on its way to all its partitions. */
 class Finishing {
-  /** Whether the first try has succeeded. */
+  /** True if the first try has succeeded. */
   readonly firstTry: Promise<boolean>
   /** Resolves when it is complete, or was stopped. */
   readonly done: Promise<void>

@@ -15,14 +15,14 @@ import {
   union
 } from './transaction-state.js'
 
-/** Who asks about a transactional id. */
+/** The producer that asks about a transactional id. */
 export interface Asker {
   readonly transactionalId: string
   readonly producerId: number
   readonly producerEpoch: number
 }
 
-/** What a producer is told: an error, or its id and epoch. */
+/** The answer to a producer: an error, or its id and epoch. */
 export interface ProducerAnswer {
   readonly error: ProtocolErrorCode
   readonly producerId: number
@@ -36,7 +36,7 @@ export interface MachineParts {
   readonly clock: Clock
   /** Shared by the machines of all partitions: what is known by producer id. */
   readonly byProducer: Map<number, TransactionState>
-  /** Whether the node ended in a crash: what was undecided then is aborted. */
+  /** True if the node ended in a crash: what was undecided then is aborted. */
   readonly isAfterCrash: boolean
   readonly maxTransactionalIds: number
   readonly expirationMs: number
@@ -49,7 +49,7 @@ export interface MachineParts {
 }
 
 const noAnswer = { producerId: -1, producerEpoch: -1 }
-/** So many ids expire in one decision. */
+/** The most ids that expire in one decision. */
 const maxExpired = 1000
 
 /**
@@ -96,7 +96,7 @@ export class TransactionMachine implements CoordinatorMachine {
     for (const [transactionalId, state] of this.#states) yield transactionRecord(transactionalId, state)
   }
 
-  /** What was decided is finished, and after a crash what was not is aborted. */
+  /** Finishes decided transactions and, after a crash, aborts undecided ones. */
   loaded(): Decision<void> {
     const fenced: TransactionState[] = []
     if (this.#parts.isAfterCrash)
@@ -178,7 +178,7 @@ export class TransactionMachine implements CoordinatorMachine {
     return { records: [recordOf(added)], committed: () => 'NONE' }
   }
 
-  /** Whether partitions take part in the transaction; TRANSACTION_ABORTABLE for one that does not. */
+  /** True if partitions take part in the transaction; TRANSACTION_ABORTABLE for one that does not. */
   verifyPartition(asker: Asker, topic: string, partition: number): ProtocolErrorCode {
     const state = this.#states.get(asker.transactionalId)
     const refusal = refusalOf(state, asker)
@@ -262,7 +262,7 @@ export class TransactionMachine implements CoordinatorMachine {
     }
   }
 
-  /** Whether a transaction is under way. */
+  /** True if a transaction is under way. */
   get hasOngoing(): boolean {
     return this.#deadlines.size > 0
   }
@@ -347,7 +347,7 @@ function emptyState(transactionalId: string, producerId: number, timeoutMs: numb
   }
 }
 
-/** What a producer goes on with. */
+/** The id and epoch that a producer goes on with. */
 function producerOf({ producerId, nextProducerId, producerEpoch }: TransactionState): ProducerAnswer {
   return nextProducerId < 0 ? { error: 'NONE', producerId, producerEpoch } : { error: 'NONE', producerId: nextProducerId, producerEpoch: 0 }
 }

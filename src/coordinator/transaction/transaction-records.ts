@@ -73,7 +73,7 @@ function listed(partitions: Partitions): { topic: string; partitionIds: number[]
   return Array.from(partitions, ([topic, indexes]) => ({ topic, partitionIds: [...indexes] }))
 }
 
-/** What a record says, or undefined when it is of a type that is not for us. Throws a `KafkaError` when it is damaged or too new. */
+/** Decodes a record; undefined for a type that is not for us. Throws a `KafkaError` when it is damaged or too new. */
 export function readTransactionRecord({ key, value }: StateRecord): TransactionRecord | undefined {
   if (!key || key.length < 2 || readInt16(key, 0) !== keyType) return undefined
   const { transactionalId } = decodeMessage(transactionKey, 0, key, 2)

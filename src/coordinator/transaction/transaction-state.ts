@@ -1,4 +1,4 @@
-/** How far a transaction is. By Kafka's numbers. */
+/** The states of a transaction, by Kafka's numbers. */
 export const transactionStatuses = [
   'Empty',
   'Ongoing',
@@ -17,7 +17,7 @@ export type Partitions = ReadonlyMap<string, ReadonlySet<number>>
 
 export const noPartitions: Partitions = new Map()
 
-/** What is kept of a transactional id. */
+/** The state of a transactional id. */
 export interface TransactionState {
   readonly transactionalId: string
   readonly producerId: number
@@ -28,7 +28,7 @@ export interface TransactionState {
   readonly producerEpoch: number
   readonly timeoutMs: number
   readonly status: TransactionStatus
-  /** Those that have a part in the transaction. */
+  /** The partitions in the transaction. */
   readonly partitions: Partitions
   /** When the transaction began, in milliseconds since 1970; -1 where there was none since the producer came. */
   readonly startTimestamp: number
@@ -47,12 +47,12 @@ export function isEpochExhausted(producerEpoch: number): boolean {
   return producerEpoch >= lastEpoch
 }
 
-/** Whether it was decided how a transaction ends, and not all its partitions have been told. */
+/** True if it was decided how a transaction ends, and not all its partitions have been told. */
 export function isPrepared({ status }: TransactionState): boolean {
   return status === 'PrepareCommit' || status === 'PrepareAbort'
 }
 
-/** Whether it has no transaction: there was none, or the last one has ended. */
+/** True if it has no transaction: there was none, or the last one has ended. */
 export function isIdle({ status }: TransactionState): boolean {
   return status === 'Empty' || status === 'CompleteCommit' || status === 'CompleteAbort'
 }
@@ -61,7 +61,7 @@ export function hasPartition({ partitions }: TransactionState, topic: string, pa
   return partitions.get(topic)?.has(partition) ?? false
 }
 
-/** Whether all of `added` are among `partitions`. */
+/** True if all of `added` are among `partitions`. */
 export function hasAll(partitions: Partitions, added: Partitions): boolean {
   for (const [topic, indexes] of added) for (const index of indexes) if (!partitions.get(topic)?.has(index)) return false
   return true

@@ -24,7 +24,7 @@ import { RecordCursor } from '../../record/record-cursor.js'
 import type { KeyOffsets } from './key-offsets.js'
 import type { TransactionRemains } from './transaction-remains.js'
 
-/** What is remembered of a producer that is still alive. */
+/** The last state of a producer that has not expired. */
 export interface LastOfProducer {
   readonly epoch: number
   /** Last offset of its last batch with data; absent when only a marker is known. */
@@ -33,9 +33,9 @@ export interface LastOfProducer {
 
 export interface CleaningRules {
   readonly keys: KeyOffsets
-  /** Where the keys end: records from here on all stay. */
+  /** The end of the keys: all records from here on stay. */
   readonly keysEnd: number
-  /** Where the cleaning round ends: the batch before it stays, even if it is empty, so that the offsets go on there after a restart. */
+  /** The end of the cleaning round: the batch before it stays, even if it is empty, so that the offsets go on there after a restart. */
   readonly roundEnd: number
   readonly transactions: TransactionRemains
   readonly lastOfProducer: (producerId: number) => LastOfProducer | undefined
@@ -120,7 +120,7 @@ export class BatchCleaner {
     if (onTombstoneGone && valueLength < 0 && keyLength >= 0) onTombstoneGone(bytes, keyStart, keyLength, offset)
   }
 
-  /** Whether the record that the cursor stands at stays. */
+  /** True if the record that the cursor stands at stays. */
   #keeps(horizon: number | undefined): boolean {
     const { keys, keysEnd, now } = this.#rules
     const cursor = this.#cursor

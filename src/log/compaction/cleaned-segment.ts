@@ -5,7 +5,7 @@ import { pathIn } from '../file-names.js'
 import type { CompleteLogOptions } from '../log-options.js'
 import { Segment } from '../segment.js'
 
-/** What is written at once. */
+/** The number of bytes per write. */
 const bufferBytes = 256 * 1024
 const largestFile = 2 ** 31 - 1
 

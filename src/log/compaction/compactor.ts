@@ -23,7 +23,7 @@ export interface CompactOptions {
   /** Compacts even when the log is not dirty enough yet. Default: `false`. */
   readonly force?: boolean
   /**
-   * How much memory the keys of one round may take, in bytes. Where there are more keys, the round ends before them and the next one goes on there.
+   * The most memory that the keys of one round take, in bytes. With more keys the round ends before them and the next one goes on there.
    * Default: 128 MiB, Kafka's own; it is taken only as it is needed.
    */
   readonly maxKeyBytes?: number
@@ -31,7 +31,7 @@ export interface CompactOptions {
   readonly signal?: AbortSignal
 }
 
-/** What one round of compaction did. */
+/** The result of one round of compaction. */
 export interface CompactionReport {
   /** Records before this offset have been compacted. */
   readonly firstDirtyOffset: number

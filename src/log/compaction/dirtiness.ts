@@ -4,7 +4,7 @@ import { type CompleteLogOptions, compacts } from '../log-options.js'
 import type { Segment } from '../segment.js'
 import { floorIndex } from '../segment-list.js'
 
-/** How much of a log compaction has not seen yet, and whether it is time. */
+/** The part of a log that compaction has not seen yet, and whether compaction is due. */
 export interface Dirtiness {
   /** Records from here on came after the log was last compacted. */
   readonly firstDirtyOffset: number
@@ -14,7 +14,7 @@ export interface Dirtiness {
   readonly dirtyBytes: number
   /** Dirty bytes of all that may be compacted, from 0 to 1. */
   readonly ratio: number
-  /** Whether the ratio is above `minCleanableDirtyRatio`, or a record has waited longer than `maxCompactionLagMs`. */
+  /** True if the ratio is above `minCleanableDirtyRatio`, or a record has waited longer than `maxCompactionLagMs`. */
   readonly isDue: boolean
 }
 

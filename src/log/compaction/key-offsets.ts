@@ -1,6 +1,6 @@
-/** What an entry takes besides its key: hash, end of the key, offset, and its share of the slots, which are half empty at least. */
+/** The size of an entry besides its key: hash, end of the key, offset, and its share of the slots, which are half empty at least. */
 const entryBytes = 4 + 4 + 8 + 16
-/** What a key is taken to have when room is first made. */
+/** The assumed size of a key when room is first made. */
 const likelyKeyBytes = 16
 const smallestCapacity = 64
 
@@ -32,7 +32,7 @@ export class KeyOffsets {
     return this.#count
   }
 
-  /** Whether another batch may be put in. The first one always may. */
+  /** True if another batch may be put in. The first one always may. */
   hasRoomFor(keys: number): boolean {
     if (this.#count === 0) return true
     return this.#count + keys <= this.#capacity && this.#capacity * entryBytes + this.#keysEnd < this.#maxBytes

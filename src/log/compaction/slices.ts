@@ -1,7 +1,7 @@
 import type { MaybePromise } from '../../common/deferred.js'
 import { afterLoop } from '../../common/host.js'
 
-/** So many bytes are compacted, about 1 to 5 ms of work, before others get their turn. Counted in bytes, so that a seed replays a run. */
+/** The number of bytes that are compacted between two yields, about 1 to 5 ms of work. Counted in bytes, so that a seed replays a run. */
 const sliceBytes = 128 * 1024
 
 /** Divides long work into slices, between which the event loop goes round; and ends it, by throwing the signal's reason, when it is aborted. */

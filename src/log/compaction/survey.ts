@@ -7,12 +7,12 @@ import type { Segment } from '../segment.js'
 import type { AbortedTransaction } from '../transaction-index.js'
 import type { Slices } from './slices.js'
 
-/** Where a transaction stands that was given up: nothing of it is ever read. */
+/** The extent of an aborted transaction: nothing of it is ever read. */
 export type AbortedRange = Omit<AbortedTransaction, 'lastStableOffset'>
 
-/** What a look at the headers of a log tells before it is compacted. */
+/** The result of reading the headers of a log before it is compacted. */
 export interface Survey {
-  /** How many records there are from `firstDirtyOffset` on; there are no more keys than that. */
+  /** The number of records that there are from `firstDirtyOffset` on; there are no more keys than that. */
   readonly dirtyRecords: number
   /** In the order of their first offsets. */
   readonly aborted: readonly AbortedRange[]
@@ -23,7 +23,7 @@ export interface SurveyRange {
   readonly endOffset: number
 }
 
-/** What a look at a header counts as, in bytes of work. */
+/** The cost of reading a header, in bytes of work. */
 const headerCost = 512
 
 /** Reads the headers up to `endOffset`, and on until the transactions that began before it are decided. */
@@ -68,7 +68,7 @@ export function expectSound(segment: Segment, bytes: Uint8Array, position: numbe
   if (fault !== undefined) throw segment.damagedAt(filePosition, fault)
 }
 
-/** What the control batch at `position` says; undefined when compaction has emptied it. */
+/** The control record of the batch at `position`; undefined when compaction has emptied it. */
 export function markerTypeAt(bytes: Uint8Array, position: number, cursor: RecordCursor) {
   if (recordCountAt(bytes, position) === 0) return undefined
   cursor.reset(bytes, position)

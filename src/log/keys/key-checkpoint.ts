@@ -19,7 +19,7 @@ const version = 1
 const headerBytes = 68
 const blockHeaderBytes = 8
 const entryBytes = 24
-/** What is written at once, and the size that a block has at most. */
+/** The size of a write, and the largest size of a block. */
 const blockBytes = 256 * 1024
 const mostBlockEntries = 32 * 1024
 const mostBucketBytes = mostSlots * entryBytes
@@ -98,7 +98,7 @@ function sealed(block: Uint8Array, end: number): Uint8Array {
   return block.subarray(0, end)
 }
 
-/** What a file says before its entries. */
+/** The header of a file. */
 export type KeyFileHeader = Omit<KeySnapshot, 'entries'> & { readonly count: number }
 
 /** Reads a file: `accept` decides by the header whether its entries are wanted. Throws CORRUPT_MESSAGE, with the reason, for one that is damaged. */

@@ -14,7 +14,7 @@ import { RecordCursor } from '../../record/record-cursor.js'
 import { hashKey, newSecret } from './key-hash.js'
 import { entryOf, type KeyCapture, KeyTable, none, offsetOf } from './key-table.js'
 
-/** What a writer expects of a key: its last offset, or that it has none. */
+/** The expectation of a writer on a key: its last offset, or that it has none. */
 export interface KeyCondition {
   readonly key: Uint8Array
   /** `'none'` where the key has no record, or where its last record is a tombstone. */
@@ -28,7 +28,7 @@ export interface FoundKey {
   readonly lastOffset: number | 'none'
 }
 
-/** What an index tells of itself, to be written beside the log. */
+/** A snapshot of an index, to be written beside the log. */
 export interface KeySnapshot {
   readonly secret: Int32Array
   /** The entries hold up to here. */
@@ -53,14 +53,14 @@ interface OpenTransaction {
   readonly keys: KeyTable
 }
 
-/** What a batch has changed that is being written. */
+/** The changes of a batch that is being written. */
 interface Change {
   readonly nextOffset: number
   readonly lastBatch: BatchMark | undefined
   /** Four words for each entry. */
   readonly words: number[]
   readonly before: number[]
-  /** Whether it belongs to a transaction: taking that back takes a look at the log. */
+  /** True if it belongs to a transaction: taking that back takes a look at the log. */
   readonly isTransactional: boolean
 }
 
@@ -72,14 +72,14 @@ const hash = new Int32Array(4)
 const cursor = new RecordCursor()
 
 /**
- * Where the last record of each key stands, for conditional appends. Takes in every batch as it is written. A record of a transaction
+ * The offset of the last record of each key, for conditional appends. Takes in every batch as it is written. A record of a transaction
  * counts from its commit on; until then its key is undecided. Records below the start of the log do not count.
  */
 export class KeyIndex {
   /** Why it cannot be asked, if that is so. */
   failure: KafkaError | undefined
   readonly #chain: { readonly startOffset: number }
-  /** What it may take. */
+  /** The most memory that it takes, in bytes. */
   maxBytes: number
   readonly #folder: string
   #table = new KeyTable()
@@ -99,7 +99,7 @@ export class KeyIndex {
     this.maxBytes = maxBytes
   }
 
-  /** How many keys it holds, with some whose records were removed. */
+  /** The number of its keys, with some whose records were removed. */
   get count(): number {
     return this.#table.count
   }
@@ -110,7 +110,7 @@ export class KeyIndex {
     return bytes
   }
 
-  /** Whether it was given up because it took too much. */
+  /** True if it was given up because it took too much. */
   get isGivenUp(): boolean {
     return this.failure?.code === 'POLICY_VIOLATION'
   }
@@ -215,11 +215,11 @@ export class KeyIndex {
   /** Compaction has taken these tombstones away: their keys have no record any more, unless a later one came. */
   forget(gone: KeyTable): void {
     for (const { hash, entry } of gone.all()) if (this.#table.get(hash) === entry) this.#table.delete(hash)
-    // What was written beside the log still has them.
+    // The snapshot beside the log still has them.
     this.#bytesSince = Number.POSITIVE_INFINITY
   }
 
-  /** What to write beside the log, where that is worth it by now; `share` is how much of the index must have come since the last time. */
+  /** The snapshot to write beside the log, where that is worth it by now; `share` is how much of the index must have come since the last time. */
   snapshot(share: number): KeySnapshot | undefined {
     const isDue = this.#bytesSince >= Math.max(leastCheckpointBytes, share * entryBytes * this.#table.count)
     if (!isDue || this.#isCaptured || this.failure || this.#lastBatch === undefined) return undefined

@@ -92,7 +92,7 @@ async function takeNewestFile(log: LogState, keys: KeyIndex, segments: readonly 
   return 0
 }
 
-/** Whether the log still has the batch with which a file ended, and starts no earlier than it did. */
+/** True if the log still has the batch with which a file ended, and starts no earlier than it did. */
 async function fits(log: LogState, { offset, startOffset, lastBatch }: KeyFileHeader, segments: readonly Segment[]): Promise<boolean> {
   if (offset > log.nextOffset || startOffset > log.logStartOffset) return false
   let isThere = false

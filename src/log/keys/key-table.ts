@@ -1,9 +1,9 @@
 import type { KeyHash } from './key-hash.js'
 
-/** What stands for no entry. */
+/** The value of an empty entry. */
 export const none = 0
 
-/** How a table keeps an offset: as a number above 0, or below 0 where the record there has no value (a tombstone). */
+/** The stored form of an offset: a number above 0, or below 0 where the record there has no value (a tombstone). */
 export function entryOf(offset: number, isTombstone: boolean): number {
   return isTombstone ? -offset - 1 : offset + 1
 }
@@ -16,7 +16,7 @@ const smallestSlots = 16
 export const mostSlots = 1024
 /** Four words of the hash and the offset. */
 const slotBytes = 24
-/** What a bucket takes besides its slots. */
+/** The size of a bucket besides its slots. */
 const bucketBytes = 400
 
 /** A small hash table with open addressing. */
@@ -26,7 +26,7 @@ interface Bucket {
   /** 0 where a slot is free. */
   entries: Float64Array
   count: number
-  /** How many of the first bits of their hashes its keys share. */
+  /** The number of first bits of their hashes that its keys share. */
   depth: number
   /** Entries below this offset were taken out. */
   floor: number
@@ -48,7 +48,7 @@ export class KeyTable {
   /** Entries below this offset are of no use, and go before the table grows for them. */
   floor = 0
 
-  /** How many keys it has, with those below the floor that have not been taken out. */
+  /** The number of its keys, with those below the floor that were not taken out. */
   get count(): number {
     return this.#count
   }
@@ -168,7 +168,7 @@ export class KeyTable {
 
 /** The entries of a table at one moment. What the table changes meanwhile is copied first, a bucket at a time. */
 export class KeyCapture {
-  /** How many entries there are. */
+  /** The number of entries that there are. */
   readonly count: number
   #buckets: Bucket[]
   readonly #kept = new Map<Bucket, Pick<Bucket, 'words' | 'entries'>>()
@@ -244,7 +244,7 @@ function closeGap({ words, entries }: Bucket, free: number): void {
   let gap = free
   for (let slot = (gap + 1) & mask; entries[slot] !== none; slot = (slot + 1) & mask) {
     const home = words[4 * slot] & mask
-    // Whether the gap lies between where the entry belongs and where it stands.
+    // True if the gap lies between where the entry belongs and where it stands.
     if (((slot - home) & mask) < ((slot - gap) & mask)) continue
     words.copyWithin(4 * gap, 4 * slot, 4 * slot + 4)
     entries[gap] = entries[slot]

@@ -8,7 +8,7 @@ export function lastOffsetsOf(log: LogState, keys: readonly Uint8Array[]): Maybe
   const { writes, failures, history } = log
   const index = history.keys
   if (!index) throw new KafkaError('INVALID_CONFIG', `\`${log.folder}\` keeps no index of its keys (\`millrace.key.index\`)`)
-  // What is being written may turn out not to be.
+  // A write under way may fail.
   if (!writes.areOver) return writes.settled().then(() => lastOffsetsOf(log, keys))
   if (failures.lackOfRoom && !failures.final) return cutUnwritten(log).then(() => lastOffsetsOf(log, keys))
   return keys.map(key => index.lastOffset(key))

@@ -30,11 +30,11 @@ export interface ConditionalQueueParts {
 
 type Response = ResponseOf<typeof ConditionalAppend>
 
-/** What became of a try. */
+/** The outcome of a try. */
 interface Outcome {
   readonly response?: Response
   readonly error?: unknown
-  /** Whether no broker was asked. */
+  /** True if no broker was asked. */
   readonly isUnsent?: boolean
 }
 
@@ -70,9 +70,9 @@ export class ConditionalQueue {
   #producerId = -1
   #producerEpoch = 0
   #nextSequence = 0
-  /** How often another id was taken since the last batch was written. */
+  /** The number of new ids since the last batch was written. */
   #renewals = 0
-  /** So many sends go one by one: the batch in which they were together was refused for one of them. */
+  /** The number of sends that go one by one: their common batch was refused for one of them. */
   #alone = 0
 
   constructor(topic: string, partition: number, parts: ConditionalQueueParts) {
@@ -190,14 +190,14 @@ export class ConditionalQueue {
   async #settleSlowly(group: ConditionalSend[], body: RequestOf<typeof ConditionalAppend>, first: Outcome): Promise<void> {
     const { backoff, clock, ending, metadata, settings } = this.#parts
     let outcome = first
-    // Whether an earlier try may have been taken although nobody heard of it.
+    // True if an earlier try may have been taken although nobody heard of it.
     let isDoubtful = false
     for (let failures = 1; !this.#isFinal(group, outcome); failures++) {
       const error = this.#errorIn(outcome)
       if (outcome.response === undefined && !outcome.isUnsent) isDoubtful = true
       if (!(error instanceof KafkaError) || !error.retriable) {
         if (error instanceof KafkaError && wrongState.has(error.code) && !isDoubtful && this.#renewals++ < 2) {
-          // What the partition knew of this producer is gone. Nothing of it is under way, so it may go on as another.
+          // The partition lost the state of this producer. Nothing is under way, so it may go on with another id.
           this.#producerId = -1
           return this.#putBack(group)
         }

@@ -28,7 +28,7 @@ export interface ConditionalSendsParts {
   readonly onFailed: (topic: string, partition: number, recordCount: number, error: unknown) => void
 }
 
-/** Where the records of a conditional send stand. */
+/** The places of the records of a conditional send. */
 export interface ConditionalReceipt {
   readonly partition: number
   readonly baseOffset: number

@@ -7,7 +7,7 @@ import type { AnyTopic } from '../../record/topic.js'
 import type { Partitioner } from '../partitioner.js'
 import { type AnyRecord, type EncodedRecord, nameOf, serializedKey } from '../producer-record.js'
 
-/** What must still be so of the partition that records go to, for them to be written. */
+/** The conditions on the partition of records, for them to be written. */
 export interface SendConditions<K = unknown> {
   /**
    * The offset of the last record of the record's key, or `'none'` where the key has no record, or only a tombstone. Needs a topic with `keyIndex`. All
@@ -28,7 +28,7 @@ export interface EncodedCondition {
   readonly id: string
 }
 
-/** Whether there are conditions; what else the options are is looked at later. */
+/** True if there are conditions; what else the options are is looked at later. */
 export function isConditional(options: SendConditions): boolean {
   if (typeof options !== 'object' || options === null) return false
   const { ifKeyAt, ifKeysAt, ifEndAt } = options

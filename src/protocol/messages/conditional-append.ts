@@ -21,7 +21,7 @@ export const ConditionalAppend = api({
     throttleTimeMs: int32({ default: 0 }),
     errorCode: int16(),
     errorMessage: string({ nullable: '0+', default: null }),
-    /** Whether a condition did not hold. What is there now follows. */
+    /** True if a condition did not hold. What is there now follows. */
     isConflict: bool({ default: false }),
     baseOffset: int64({ default: -1 }),
     logAppendTimeMs: int64({ default: -1 }),

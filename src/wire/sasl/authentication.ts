@@ -34,7 +34,7 @@ interface Session {
 }
 
 /**
- * Who the client of one connection is. A session may end (KIP-368): the client then has to
+ * The authentication of one connection. A session may end (KIP-368): the client then has to
  * authenticate again, as the same user and by the same mechanism, before it asks for more.
  */
 export class Authentication {
@@ -60,12 +60,12 @@ export class Authentication {
     return this.#rules.credentials === undefined || this.#session !== undefined
   }
 
-  /** Who the client is, once that is proved. */
+  /** The principal of the client, once authenticated. */
   get user(): string | undefined {
     return this.#session?.user
   }
 
-  /** Whether what comes next is a bare token in a frame: the way of SaslHandshake version 0. */
+  /** True if what comes next is a bare token in a frame: the way of SaslHandshake version 0. */
   get expectsRawToken(): boolean {
     return this.#raw && this.#exchange !== undefined
   }

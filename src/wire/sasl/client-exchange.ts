@@ -9,7 +9,7 @@ import { base64, channelBinding, escapeName, fromBase64, gs2Header, invalidScram
 
 /** The client's side of one authentication. */
 export interface ClientExchange {
-  /** What to say next, given what the server said last (nothing, at first); undefined when all is said. */
+  /** The next message, given the server's last one (none, at first); undefined at the end. */
   next(challenge: Uint8Array): Promise<Uint8Array | undefined>
 }
 

@@ -4,21 +4,21 @@ import type { ScramCredential, ScramMechanism } from './scram-keys.js'
 import { StandIn } from './stand-in.js'
 import type { Users } from './users.js'
 
-/** Where authentication finds what is kept of a user's password. */
+/** The credentials of users, for authentication. */
 export interface Credentials {
   of(name: string): ReadonlyMap<ScramMechanism, ScramCredential>
-  /** What looks like it, for a name that there is not. */
+  /** A decoy credential, for an unknown name. */
   standIn(name: string): ReadonlyMap<ScramMechanism, ScramCredential>
 }
 
-/** Who keeps the users whom clients made. */
+/** The store of users that clients made. */
 interface UserKeeper {
   scramCredentials?(user: string): ReadonlyMap<number, ScramCredential> | undefined
   /** The names of these users. */
   scramUsers?(): Iterable<string>
 }
 
-/** Those whom a listener was given come first, as they stand; all others are those whom the node keeps. */
+/** Users given to the listener come first; all others are kept by the node. */
 export function credentials(given: Users, keeper: UserKeeper): Credentials {
   const kept = (name: string) =>
     new Map(
@@ -36,7 +36,7 @@ export function credentials(given: Users, keeper: UserKeeper): Credentials {
   return { of, standIn: name => standIn.of(name) }
 }
 
-/** What is listened for may be code of a user's. */
+/** The target of a listener may be code of a user's. */
 function listed<T>(name: string, given: Iterable<T>): Iterable<T> {
   if (typeof given?.[Symbol.iterator] === 'function') return given
   ignoreRejection(given)

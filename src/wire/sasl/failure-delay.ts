@@ -2,7 +2,7 @@ import { type Clock, sleep } from '../../common/clock.js'
 
 /** However many guess at a time, none waits longer, so that connections do not pile up. */
 const longestDelayMs = 2000
-/** So many addresses are remembered. */
+/** The most addresses that are remembered. */
 const mostAddresses = 10_000
 
 /**

@@ -2,7 +2,7 @@ type Act = () => Promise<void>
 
 /** Lets things be done one after the other, in turn by who asks: whoever asks for much waits for it, and not the others. */
 export class FairTurns {
-  /** What each has asked for, in the order of their turns. */
+  /** The requests of each address, in the order of their turns. */
   readonly #waiting = new Map<string, Act[]>()
   #isBusy = false
 

@@ -27,7 +27,7 @@ export function isToken(text: unknown): text is string {
   return typeof text === 'string' && bearer.test(`Bearer ${text}`)
 }
 
-/** Whether these can be said beside a token, whose own key is `auth`. */
+/** True if these can be said beside a token, whose own key is `auth`. */
 export function areExtensions(extensions: unknown): extensions is Readonly<Record<string, string>> {
   if (typeof extensions !== 'object' || extensions === null) return false
   return Object.entries(extensions).every(

@@ -6,7 +6,7 @@ import { readTokenMessage } from './oauth-messages.js'
 import type { OAuthBearerServerOptions, TokenOwner } from './sasl-options.js'
 import type { ServerExchange } from './server-exchange.js'
 
-/** Who validates tokens, and for whom. */
+/** The validator of tokens, and the connection that it serves. */
 export interface TokenRules {
   readonly options: OAuthBearerServerOptions
   readonly clock: Clock

@@ -3,13 +3,13 @@ import type { Users } from './users.js'
 
 /** The ways of proving who one is that millrace knows. */
 export type SaslMechanism = PasswordMechanism | 'OAUTHBEARER'
-/** Those that need a user name and a password. */
+/** The mechanisms that need a user name and a password. */
 export type PasswordMechanism = 'PLAIN' | ScramMechanism
 
 export const passwordMechanisms: readonly PasswordMechanism[] = ['PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512']
 export const saslMechanisms: readonly SaslMechanism[] = [...passwordMechanisms, 'OAUTHBEARER']
 
-/** Who may come in through a listener, and how they prove it. `users`, `oauthBearer` or both are needed. */
+/** The users of a listener, and their mechanisms. `users`, `oauthBearer` or both are needed. */
 export interface SaslServerOptions {
   /**
    * Passwords by user name, hashed at once and kept only so; or a store of users, which may change while the listener runs. Users whom clients make
@@ -25,7 +25,7 @@ export interface SaslServerOptions {
   readonly mechanisms?: readonly SaslMechanism[]
 }
 
-/** How a listener validates the tokens of its clients (RFC 7628, KIP-255). */
+/** The validation of the tokens of a listener's clients (RFC 7628, KIP-255). */
 export interface OAuthBearerServerOptions {
   /**
    * Says whose a token is: its signature, issuer, audience and time are for this function to check, with a library for JSON Web Tokens for instance.
@@ -41,9 +41,9 @@ export interface OAuthBearerServerOptions {
   readonly openidConfiguration?: string
 }
 
-/** Who shows a token. */
+/** The principal that shows a token. */
 export interface TokenContext {
-  /** What the client said beside the token (KIP-342): believe it only as far as the token says the same. */
+  /** The extensions that the client sent beside the token (KIP-342): trust them only as far as the token says the same. */
   readonly extensions: Readonly<Record<string, string>>
   /** The address that the client comes from. */
   readonly host: string

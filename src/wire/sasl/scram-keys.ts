@@ -49,7 +49,7 @@ export function serverSignature(mechanism: ScramMechanism, serverKey: Uint8Array
   return hmac(mechanism, serverKey, authMessage)
 }
 
-/** Whether two secrets are equal, in a time that does not tell where they differ. */
+/** True if two secrets are equal, in a time that does not tell where they differ. */
 export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
   return a.length === b.length && timingSafeEqual(a, b)
 }

@@ -1,7 +1,7 @@
 import { KafkaError } from '../../errors.js'
 
 /**
- * What the two sides of a SCRAM exchange say (RFC 5802):
+ * The messages of a SCRAM exchange (RFC 5802):
  *     client-first := "n,," "n=" name ",r=" nonce            server-first := "r=" nonces ",s=" salt ",i=" iterations
  *     client-final := "c=biws,r=" nonces ",p=" proof         server-final := "v=" signature, or "e=" error
  */

@@ -10,7 +10,7 @@ import { base64, fromBase64, invalidScram, scramField, scramFields, unescapeName
 
 /** The server's side of one authentication: what it answers to each thing that the client says. */
 export interface ServerExchange {
-  /** Who the client is, once that is proved. */
+  /** The principal of the client, once authenticated. */
   readonly user: string | undefined
   /** When the proof ceases to be one, in milliseconds since 1970, if it does. */
   readonly expiresAtMs?: number | undefined

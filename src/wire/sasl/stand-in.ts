@@ -6,9 +6,9 @@ type Credentials = ReadonlyMap<ScramMechanism, ScramCredential>
 
 const noKey = new Uint8Array(32)
 
-/** What a listener's users are made as, where there is none to look like. */
+/** The form of decoy credentials, where a listener has no users. */
 const plainUser: Credentials = new Map((['SCRAM-SHA-256', 'SCRAM-SHA-512'] as const).map(mechanism => [mechanism, shape(24, 4096)]))
-/** So many users are looked at. */
+/** The most users that are looked at. */
 const mostUsers = 1000
 
 /**
