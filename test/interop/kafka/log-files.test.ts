@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { seededRandom } from '../../../src/common/random.js'
 import { Log } from '../../../src/log/log.js'
 import type { LogOptions } from '../../../src/log/log-options.js'
+import { decodeProducerSnapshot, encodeProducerSnapshot } from '../../../src/log/producer-snapshot.js'
 import type { CompressionType } from '../../../src/record/compression/codec.js'
 import { codecOf } from '../../../src/record/compression/codecs.js'
 import type { Record } from '../../../src/record/record.js'
@@ -181,7 +182,9 @@ describe.skipIf(missing)('files that change places with those of an Apache Kafka
       }
       const snapshots = await filesIn(from, '.snapshot')
       const [theirs, ours] = await Promise.all([readFile(join(folder, snapshots.at(-1)!)), readFile(join(from, snapshots.at(-1)!))])
-      expect(ours.toString('hex')).toBe(theirs.toString('hex'))
+      // Ours have an entry for each of a producer's last batches, theirs for the very last.
+      const producers = decodeProducerSnapshot(ours).map(producer => ({ ...producer, batches: producer.batches.slice(-1) }))
+      expect(Buffer.from(encodeProducerSnapshot(producers)).toString('hex')).toBe(theirs.toString('hex'))
     }
   })
 })
