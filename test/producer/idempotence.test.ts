@@ -320,6 +320,17 @@ describe('the id of a producer', () => {
     expect(await sent).toMatchObject({ offset: 0 })
   })
 
+  it('that does not come lets records expire that were sent after others had, while it is still asked for', async () => {
+    const { producer, broker, clock } = await workbench()
+    broker.on(InitProducerId).answer('COORDINATOR_NOT_AVAILABLE')
+    const sender = producer({ deliveryTimeoutMs: 2000, retryBackoffMs: 60_000, retryBackoffMaxMs: 60_000 })
+    for (const value of ['a', 'b', 'c']) {
+      const failed = expect(sender.send('orders', { value })).rejects.toMatchObject({ code: 'REQUEST_TIMED_OUT' })
+      await clock.advance(2000)
+      await failed
+    }
+  })
+
   it.each([
     ['CLUSTER_AUTHORIZATION_FAILED', /it has neither of IdempotentWrite on the cluster, or Write on a topic.*`enableIdempotence: false`/],
     ['UNSUPPORTED_VERSION', /has no InitProducerId.*`enableIdempotence: false`/]
