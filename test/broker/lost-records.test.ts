@@ -187,7 +187,7 @@ describe('records that will be removed for their age', () => {
       await cluster.producer().send(name, { key: 'k', value })
       await readAndLeave(name, 1, name)
     }
-    await clock.advance(60 * day)
+    await clock.advance(15 * day)
     await cluster.housekeeping()
     expect([expiring, offsetsExpiring, lost]).toEqual([[], [], []])
     expect(partition('events').logStartOffset).toBe(0)
