@@ -247,6 +247,11 @@ export class AssignedPartition implements TopicPartition {
     this.#goTo(this.#handled)
   }
 
+  /** A loop begins: a commit no longer covers the record that an earlier loop was left at. */
+  enter(): void {
+    this.#leftAt = -1
+  }
+
   /** A loop over its records has ended: the record that it was left at has not been handled, and comes again. */
   leave(): void {
     if (this.#handled < 0 || this.#handled === this.#position) return

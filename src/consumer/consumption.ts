@@ -395,7 +395,10 @@ export class Consumption implements ReaderOwner {
     if (this.#sources.wanted === undefined)
       throw new TypeError('This consumer has nothing to read; give it `topics`, or call `subscribe` or `assign`')
     this.#slot.begin(reader)
-    for (const partition of this.assignment) this.#readAgain(partition)
+    for (const partition of this.assignment) {
+      partition.enter()
+      this.#readAgain(partition)
+    }
     this.#start()
     this.#fetcher.restart()
   }

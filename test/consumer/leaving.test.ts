@@ -94,6 +94,28 @@ describe.each(kinds)('a consumer %s', (_, options) => {
 })
 
 describe('a loop that was left', () => {
+  it('leaves its last record to the next loop, also when a later loop was left and its records were committed', async () => {
+    await cluster.admin().createTopic({ name: 'pair', partitions: 2 })
+    await send(cluster, 'pair', ['a'], 0)
+    await using consumer = textConsumer(cluster, { groupId: 'g', topics: ['pair'], autoCommit: false })
+    for await (const { value } of consumer) {
+      expect(value).toBe('a')
+      break
+    }
+    consumer.pause([{ topic: 'pair', partition: 0 }])
+    await send(cluster, 'pair', ['b'], 1)
+    for await (const { value } of consumer) {
+      expect(value).toBe('b')
+      break
+    }
+    await consumer.commit()
+    consumer.resume([{ topic: 'pair', partition: 0 }])
+    for await (const { value } of consumer) {
+      expect(value).toBe('a')
+      break
+    }
+  })
+
   it('is counted as handled by a seek past its last record, without a group', async () => {
     await send(cluster, 'orders', numbered('v', 10), 0)
     await using consumer = textConsumer(cluster, { topics: ['orders'] })
