@@ -12,7 +12,7 @@ type Answer = Answered[number]['partitions'][number]
 
 /** After so long without a fetch a session gives way to any other, and after so long a life to a larger one. As Kafka has it. */
 const evictionMs = 120_000
-/** The number of partitions that all sessions may remember: about 50 MB. Kafka bounds only the sessions. */
+/** The most partitions that all sessions remember: about 50 MB. Kafka bounds only the sessions. */
 const mostPartitions = 200_000
 const largestId = 2 ** 31 - 1
 

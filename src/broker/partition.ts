@@ -101,7 +101,7 @@ export class Partition {
     return this.log.lastStableOffset
   }
 
-  /** The number of records that retention has removed, in this process, before everyone who was to read them had: live readers, and groups that have committed. */
+  /** The number of records that retention removed unread in this process: by live readers, or by groups that have committed. */
   get lostRecords(): number {
     return this.backlog.lostRecords
   }
@@ -158,7 +158,7 @@ export class Partition {
     return info
   }
 
-  /** The number of bytes that readers of what is committed may see now that these were appended; to within `indexIntervalBytes` while a transaction is open. */
+  /** The number of bytes that readers of committed records may see after this append; to within `indexIntervalBytes` while a transaction is open. */
   #stableBytes(bytes: number): number {
     const { lastStableOffset, logEndOffset } = this.log
     const undecidedBefore = this.#undecidedBytes + bytes

@@ -21,7 +21,7 @@ export interface StateLog {
 export interface StateHostOptions {
   readonly clock?: Clock
   /**
-   * The number of bytes that of records may come after a snapshot of the state before the next one is taken and the log before it is let go. The log
+   * The number of bytes of records after a snapshot of the state before the next one is taken and the log before it is deleted. The log
    * takes at most about this, the snapshot itself and one segment. A state that is larger is written anew when it has doubled. Infinite where the log is
    * compacted instead. Default: 1 MiB.
    */

@@ -142,7 +142,7 @@ export class Fetcher implements Absentee {
     if (this.#stir()) this.#pump()
   }
 
-  /** Partitions came, jumped or were let go on: a request that waits without them is given up for one with them. */
+  /** Partitions came, jumped or were resumed: a request that waits without them is given up for one with them. */
   restart(): void {
     for (const partition of this.#context.assignment) {
       if (!partition.isFetchable || partition.fetched !== undefined || partition.isBeingFetched) continue

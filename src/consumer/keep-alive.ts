@@ -16,7 +16,7 @@ export class KeepAlive {
     if (++this.#holders === 1) this.#set()
   }
 
-  letGo(): void {
+  release(): void {
     if (--this.#holders > 0) return
     this.#timer?.cancel()
     this.#timer = undefined

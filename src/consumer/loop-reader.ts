@@ -153,8 +153,8 @@ export abstract class LoopReader<T> implements RecordIterator<T>, Reader {
     this.#goOnAfter(() => {
       if (!this.#isStarted) this.#start()
       const finished = this.finishItem()
-      if (isPromise(finished)) return finished.then(() => this.#letGo())
-      this.#letGo()
+      if (isPromise(finished)) return finished.then(() => this.#release())
+      this.#release()
       return this.owner.yieldWhenOver()
     })
   }
@@ -209,7 +209,7 @@ export abstract class LoopReader<T> implements RecordIterator<T>, Reader {
   }
 
   /** The user is done with what he had in hand. */
-  #letGo(): void {
+  #release(): void {
     if (this.#isInHand) this.acknowledge()
     this.#isInHand = false
     this.#finishing?.resolve()

@@ -31,7 +31,7 @@ export class ReaderSlot {
   end(reader: Reader): boolean {
     if (this.#reader !== reader) return false
     this.#reader = undefined
-    this.#keepAlive.letGo()
+    this.#keepAlive.release()
     return true
   }
 
@@ -41,7 +41,7 @@ export class ReaderSlot {
     try {
       return await wait
     } finally {
-      this.#keepAlive.letGo()
+      this.#keepAlive.release()
     }
   }
 

@@ -42,7 +42,7 @@ interface LostPlace {
   readonly offset: number
   /** The start offset of the log; -1 where that is not known. */
   readonly logStartOffset: number
-  /** The number of records that of a topic that was deleted have not been read, as far as that is known. */
+  /** The number of unread records of a deleted topic, as far as it is known. */
   readonly count: number
 }
 

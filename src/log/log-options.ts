@@ -14,10 +14,10 @@ export interface LogOptions {
   readonly segmentMs?: number
   /** Largest size of each of a segment's indexes, in bytes; the segment is closed when one is full. Default: 10 MiB. */
   readonly segmentIndexBytes?: number
-  /** The number of bytes that of batches lie between two entries of an index. Default: 4096. */
+  /** The number of bytes of batches between two entries of an index. Default: 4096. */
   readonly indexIntervalBytes?: number
   /**
-   * The number of bytes that of a log are kept, -1 for all. Default: all on a durable storage, 64 MiB in memory. Only whole segments go, the oldest first,
+   * The number of bytes of a log that are kept, -1 for all. Default: all on a durable storage, 64 MiB in memory. Only whole segments go, the oldest first,
    * and only while no less than this remains; so a log takes at most `retentionBytes` + `segmentBytes`: 72 MiB per partition in memory.
    */
   readonly retentionBytes?: number
@@ -33,11 +33,11 @@ export interface LogOptions {
    * at most half of a log is superseded records.
    */
   readonly minCleanableDirtyRatio?: number
-  /** The time that a record stays untouched by compaction, by the largest timestamp of its segment, in ms. Default: 0. */
+  /** The time for which compaction leaves a record alone, by the largest timestamp of its segment, in ms. Default: 0. */
   readonly minCompactionLagMs?: number
-  /** The time that a record may stay out of compaction's reach, whatever the ratio, in ms; -1 for any time. Default: -1. */
+  /** The longest time that a record may stay uncompacted, whatever the ratio, in ms; -1 for any time. Default: -1. */
   readonly maxCompactionLagMs?: number
-  /** The time that tombstones, and the markers of transactions, are kept after they were first compacted, in ms. Default: 24 hours. */
+  /** The time for which tombstones, and the markers of transactions, are kept after they were first compacted, in ms. Default: 24 hours. */
   readonly deleteRetentionMs?: number
   /** Largest batch that is accepted, in bytes, header included and as compressed. Default: 1048588. */
   readonly maxMessageBytes?: number

@@ -25,7 +25,7 @@ export interface TornTail {
   /** The end of the whole batches. */
   readonly file: string
   readonly position: number
-  /** The number of bytes that were taken away, in this file and those after it. */
+  /** The number of bytes that were cut away, in this file and those after it. */
   readonly bytes: number
   /** The fault of the bytes. */
   readonly reason: string

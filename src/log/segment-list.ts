@@ -120,7 +120,7 @@ export class SegmentList {
     try {
       return await use(held)
     } finally {
-      for (const segment of held) await segment.letGo()
+      for (const segment of held) await segment.release()
     }
   }
 

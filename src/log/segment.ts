@@ -364,7 +364,7 @@ export class Segment {
     const found = this.#reader.read(request)
     if (!isPromise(found)) return found
     this.hold()
-    return found.finally(() => this.letGo())
+    return found.finally(() => this.release())
   }
 
   async #loadAndRead(request: SegmentRead): Promise<Uint8Array | undefined> {
@@ -373,7 +373,7 @@ export class Segment {
       await this.load()
       return await this.read(request)
     } finally {
-      await this.letGo()
+      await this.release()
     }
   }
 
@@ -497,12 +497,12 @@ export class Segment {
     return this.#closeUnread()
   }
 
-  /** Keeps its file open, also when it is retired meanwhile, until `letGo`. */
+  /** Keeps its file open, also when it is retired meanwhile, until `release`. */
   hold(): void {
     this.#readers++
   }
 
-  letGo(): MaybePromise<void> {
+  release(): MaybePromise<void> {
     if (--this.#readers > 0) return
     this.#unread?.resolve()
     this.#unread = undefined

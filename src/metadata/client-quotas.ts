@@ -105,7 +105,7 @@ export class ClientQuotaStore {
     return undefined
   }
 
-  /** The number of connections that a second may come from an address; undefined for any number. */
+  /** The most connections a second from an address; undefined for any number. */
   connectionRate(address: string): number | undefined {
     const limits = this.#limits.get('connection_creation_rate')
     return limits?.get(keyOf(undefined, undefined, canonicalAddress(address))) ?? limits?.get(keyOf(undefined, undefined, null))

@@ -26,7 +26,7 @@ export interface ControllerContext {
   readonly mutate?: (partitions: number) => void
 }
 
-/** The number of partitions that one request may ask for: each one costs memory, and a number mistyped should not cost it all. */
+/** The most partitions that one request may ask for: each one costs memory, and a number mistyped should not cost it all. */
 export const mostNewPartitions = 10_000
 
 type Request = RequestOf<typeof CreateTopics>

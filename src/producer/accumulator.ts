@@ -14,7 +14,7 @@ export interface AccumulatorOptions {
   readonly lingerMs: number
   readonly bufferMemory: number
   readonly deliveryTimeoutMs: number
-  /** Whose batches get sequence numbers. Default: nobody's. */
+  /** The producer whose ids and sequence numbers the batches get. Default: none; batches go without. */
   readonly identity?: SequenceIdentity
   /** The most memory that all producers of the process hold together. Default: each has its `bufferMemory`. */
   readonly memory?: MemoryShare | undefined
@@ -47,7 +47,7 @@ export class Accumulator {
   readonly #waiting: WaitingQueues
   /** The queues that the next drain looks at. */
   #listed = none
-  /** The number of reasons that there are not to let batches wait for more records: flushes, and senders that need the memory. */
+  /** The number of reasons not to linger: flushes, and senders that need the memory. */
   #hurries = 0
   #used = 0
   readonly #memory: MemoryShare | undefined

@@ -21,7 +21,7 @@ export class PartitionQueue {
   readonly #inFlight: ProducerBatch[] = []
   readonly #closed: ProducerBatch[] = []
   #open: ProducerBatch | undefined
-  /** The number of batches that have been opened. */
+  /** The number of batches that were opened. */
   #openedCount = 0
   #retryAt = 0
   #failedLeader = -1

@@ -97,7 +97,7 @@ type OpenRange = { -readonly [K in keyof SentRange]: SentRange[K] }
 /** The receipt of the records of one `sendBatch`. */
 export class BatchReceipt implements Receipt {
   readonly promise: Promise<SendBatchResult>
-  /** The number of records that there are, where that is known before they have all been taken. */
+  /** The number of records, where it is known before all were taken. */
   readonly #total: number | undefined
   readonly #topic: string
   #resolve!: (result: SendBatchResult) => void

@@ -489,7 +489,7 @@ export class Sender implements TurnTaker {
     const late = this.#calls.filter(call => call.deadline <= now)
     for (const call of late) this.#giveUp(call)
     let next = this.#accumulator.nextDeadline
-    // What joins a partition that is listed already makes no turn, which would set the alarm.
+    // A record that joins a listed partition begins no turn, so that no alarm would be set for it.
     if (this.#isIdentifying) next = Math.min(next, now + this.#settings.deliveryTimeoutMs)
     for (const call of this.#calls) next = Math.min(next, call.deadline)
     if (next !== Number.POSITIVE_INFINITY) this.#deadlineAlarm.set(next)

@@ -26,7 +26,7 @@ export class Sequences {
     this.#identity = identity
   }
 
-  /** The number of batches that may be under way at a time now. */
+  /** The most batches that may be under way at present. */
   get mostInFlight(): number {
     return this.#isConfirmed ? mostInFlight : 1
   }

@@ -5,7 +5,7 @@ import { noTimestamp } from './batch-header.js'
 import type { Field } from './record.js'
 import { mostWritten, recordsModule } from './records-wasm.js'
 
-/** The number of records that are encoded at a time, at most. */
+/** The most records that are encoded at a time. */
 const mostRecords = 64
 /** UTF-16 units that their texts may have together. */
 const mostUnits = 16 * 1024

@@ -23,7 +23,7 @@ export class FrameReader {
     this.#memory = memory
   }
 
-  /** The number of bytes that the frame has that is arriving, or -1 between two frames. */
+  /** The size of the arriving frame, or -1 between two frames. */
   get pendingSize(): number {
     return this.#frameSize
   }

@@ -16,7 +16,7 @@ export interface Exchange {
 
 /** The treatment of an answer; made by `noAnswer` and `cutAnswer`. */
 export class Interception {
-  /** The number of bytes that of the frame are sent before the connection is closed; undefined: none are sent, and the connection stays. */
+  /** The number of bytes of the frame that are sent before the connection is closed; undefined: none are sent, and the connection stays. */
   readonly answerBytes: number | undefined
 
   constructor(answerBytes: number | undefined) {

@@ -68,7 +68,7 @@ export interface ListenOptions {
    */
   readonly maxRequestBytes?: number
   /**
-   * The number of connections that at once; one more is closed as soon as it is accepted. With `tls` or `sasl`, half of them at most are of clients that have yet to prove
+   * The most connections at once; one more is closed as soon as it is accepted. With `tls` or `sasl`, half of them at most are of clients that have yet to prove
    * who they are: one more then takes the place of the one that has had the most time for it. Default: 5000.
    */
   readonly maxConnections?: number

@@ -52,7 +52,7 @@ interface Asked {
   readonly body: object
   readonly broker: MeteredBroker | undefined
   readonly meter: QuotaMeter | undefined
-  /** The time that its frame is. */
+  /** The size of its frame, in bytes. */
   readonly bytes: number
 }
 

@@ -207,7 +207,7 @@ export class ServerConnection {
       } catch (error) {
         this.#end(error instanceof KafkaError ? error : new KafkaError('UNKNOWN_SERVER_ERROR', 'A request failed', { cause: error }))
       } finally {
-        this.#letGo()
+        this.#release()
       }
     }
     this.#busy = false
@@ -229,7 +229,7 @@ export class ServerConnection {
     else if (muteMs > 0) await this.#mute(muteMs)
   }
 
-  #letGo(): void {
+  #release(): void {
     this.#heldFrom.give(this.#held)
     this.#heldFrom.settled(this)
     this.#held = 0
@@ -241,9 +241,9 @@ export class ServerConnection {
     this.#held += bytes
   }
 
-  /** Waits while the listener holds more than it may. What this very request holds is let go first, or it would wait for itself. */
+  /** Waits while the listener holds more than it may. The share of this request is released first, or it would wait for itself. */
   #room(): Promise<void> | undefined {
-    this.#letGo()
+    this.#release()
     const { budget } = this.#context
     const { signal } = this.#abort
     let settle = () => {}
@@ -266,7 +266,7 @@ export class ServerConnection {
     if (this.#ended) return
     this.#muted = true
     this.socket.pause()
-    this.#letGo()
+    this.#release()
     await new Promise<void>(resolve => {
       const timer = this.#context.clock.setTimer(timeMs, () => {
         unlisten()

@@ -36,7 +36,7 @@ export class Memory {
   readonly #topics: ReadonlyMap<string, Topic>
   /** The partition whose slowest reader has most to read, as of the last look at all. */
   largest: Slowest | undefined
-  /** The number of partitions that have a backlog, as of then. */
+  /** The number of partitions with a backlog at that time. */
   #backlogs = 1
   /** Until memory has grown to this, or readers have moved on, looking at all again is in vain. */
   #reclaimAgainAt = 0

@@ -124,7 +124,7 @@ export class PartitionBacklog {
     return this.#remote?.current(this.#readers.now()) ?? []
   }
 
-  /** The number of records that were removed before everyone who was to read them had. */
+  /** The number of records that were removed unread. */
   get lostRecords(): number {
     return this.#lostRecords
   }

@@ -43,7 +43,7 @@ export class Rate {
     return (sum / this.#spanMs(now)) * 1000
   }
 
-  /** The time that nothing more may be recorded so that the rate falls to `limit`; 0 where it is not above. */
+  /** The time without records after which the rate has fallen to `limit`, in ms; 0 where it is not above. */
   throttleMs(limit: number, now: number): number {
     const rate = this.measure(now)
     return rate <= limit ? 0 : Math.round(((rate - limit) / limit) * this.#spanMs(now))

@@ -15,7 +15,7 @@ export class TokenBucket {
     this.#credits -= count
   }
 
-  /** The time that until nothing is overdrawn; 0 where nothing is. */
+  /** The time until nothing is overdrawn, in ms; 0 where nothing is. */
   throttleMs(rate: number, now: number): number {
     this.#fill(rate, now)
     return this.#credits >= 0 ? 0 : Math.round((-this.#credits / rate) * 1000)

@@ -97,7 +97,7 @@ function isStartOfBatch(bytes: Uint8Array): boolean {
   return bytes.length < lengthPrefixBytes || batchSizeAt(bytes, 0) >= headerBytes
 }
 
-/** The number of bytes that the batches take that are whole, by their sizes. */
+/** The number of bytes of whole batches, by their sizes. */
 function wholeBatchesIn(bytes: Uint8Array): number {
   let end = 0
   while (end + lengthPrefixBytes <= bytes.length) {

@@ -290,7 +290,7 @@ export class OffsetHandler {
   }
 }
 
-/** The number of bytes that of keys one decision deletes at most: what it writes goes into one batch, and a log takes no batch of any size. */
+/** The most bytes of keys that one decision deletes: its records go into one batch, whose size is limited. */
 const tombstoneBytes = 256 * 1024
 
 /** Deletions, as many as go into one decision. */

@@ -13,18 +13,18 @@ export interface GroupOptions {
   readonly minSessionTimeoutMs?: number
   /** The longest session timeout a member may ask for, in ms (`group.max.session.timeout.ms`). Default: 30 minutes. */
   readonly maxSessionTimeoutMs?: number
-  /** The number of members that a group may have; more are turned away (`group.max.size`). Default: 2^31 - 1. */
+  /** The most members of a group; more are refused (`group.max.size`). Default: 2^31 - 1. */
   readonly maxGroupSize?: number
-  /** The time that the JoinGroup of a new member may wait, in ms; after that it has to ask again. Default: 5 minutes. */
+  /** The longest time that the JoinGroup of a new member waits, in ms; after that it has to ask again. Default: 5 minutes. */
   readonly newMemberJoinTimeoutMs?: number
   /** The longest text that may go with a committed offset, in characters (`offset.metadata.max.bytes`). Default: 4096. */
   readonly maxOffsetMetadataLength?: number
   /**
-   * The number of groups that there may be (`millrace.max.groups`). More are refused: who joins with GROUP_MAX_SIZE_REACHED, who commits with
+   * The most groups (`millrace.max.groups`). More are refused: who joins with GROUP_MAX_SIZE_REACHED, who commits with
    * INVALID_COMMIT_OFFSET_SIZE. Default: 50000.
    */
   readonly maxGroups?: number
-  /** The number of members that all groups may have together (`millrace.max.members`); more are refused with GROUP_MAX_SIZE_REACHED. Default: 50000. */
+  /** The most members of all groups together (`millrace.max.members`); more are refused with GROUP_MAX_SIZE_REACHED. Default: 50000. */
   readonly maxMembers?: number
   /** The most committed offsets of all groups (`millrace.max.committed.offsets`); more are refused with INVALID_COMMIT_OFFSET_SIZE. Default: 500000. */
   readonly maxOffsets?: number

@@ -22,7 +22,7 @@ export interface TransactionOptions {
   readonly maxTimeoutMs: number
   /** The interval between searches for transactions that timed out, in ms. */
   readonly abortIntervalMs: number
-  /** The time that a transactional id is kept that nobody uses, in milliseconds. */
+  /** The time for which an unused transactional id is kept, in ms. */
   readonly idExpirationMs: number
   /** The interval between searches for expired ids, in ms. */
   readonly expirationIntervalMs: number
@@ -65,7 +65,7 @@ const mostAborts = 3
 
 /**
  * Kafka's coordinator of transactions (KIP-98): which producer a transactional id has, which partitions take part in its transaction, and how that ends.
- * How it ends is decided by one record in `__transaction_state`; then all partitions are told by markers, as often as it takes. Ids are spread over partitions;
+ * The end of a transaction is decided by one record in `__transaction_state`; then all partitions are told by markers, as often as it takes. Ids are spread over partitions;
  * a partition is opened when an id in it is first asked for.
  */
 export class TransactionCoordinator {

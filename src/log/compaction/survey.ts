@@ -12,7 +12,7 @@ export type AbortedRange = Omit<AbortedTransaction, 'lastStableOffset'>
 
 /** The result of reading the headers of a log before it is compacted. */
 export interface Survey {
-  /** The number of records that there are from `firstDirtyOffset` on; there are no more keys than that. */
+  /** The number of records from `firstDirtyOffset` on; there are no more keys than that. */
   readonly dirtyRecords: number
   /** In the order of their first offsets. */
   readonly aborted: readonly AbortedRange[]

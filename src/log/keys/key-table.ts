@@ -168,7 +168,7 @@ export class KeyTable {
 
 /** The entries of a table at one moment. What the table changes meanwhile is copied first, a bucket at a time. */
 export class KeyCapture {
-  /** The number of entries that there are. */
+  /** The number of entries. */
   readonly count: number
   #buckets: Bucket[]
   readonly #kept = new Map<Bucket, Pick<Bucket, 'words' | 'entries'>>()

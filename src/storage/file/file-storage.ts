@@ -25,7 +25,7 @@ export interface FileStorageOptions {
    * - `'always'`: that, and a power cut: a record is acknowledged after `fdatasync`. Producers that wait at the same time share one.
    */
   readonly durability?: 'os' | 'interval' | 'always'
-  /** The time that bytes may stay unsynced with durability `'interval'`, in ms. Default: 1000. */
+  /** The longest time that bytes stay unsynced with durability `'interval'`, in ms. Default: 1000. */
   readonly syncIntervalMs?: number
   /** The most files that are kept open at once; there may be any number of segments. Default: 512. */
   readonly maxOpenFiles?: number

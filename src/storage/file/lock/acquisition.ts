@@ -18,9 +18,9 @@ export interface Doubt {
   readonly lock: FoundLock
   /** True if it was killed, and the system is about to tell that it is gone. */
   readonly isEnding: boolean
-  /** The time that it has been silent for certain, in ms. */
+  /** The time for which it was surely silent, in ms. */
   readonly silentMs: number
-  /** The time that it may be silent, in ms. */
+  /** The longest silence that is allowed, in ms. */
   readonly honouredMs: number
 }
 
@@ -180,7 +180,7 @@ export class Acquisition {
     return { lock, isEnding, silentMs: this.#silenceOf(record), honouredMs: record.sessionTimeoutMs ?? sessionTimeoutMs }
   }
 
-  /** The time that a holder has been silent, by the clock of the kernel, if it shares that. */
+  /** The silence of a holder, by the clock of the kernel, if it shares that. */
   #silenceOf(record: LockRecord): number {
     const now = kernelMs()
     const { beatAt, timeNamespace } = record
@@ -188,7 +188,7 @@ export class Acquisition {
     return sharesClock && beatAt !== undefined && now !== undefined ? Math.max(0, now - beatAt) : 0
   }
 
-  /** The time that a file has not been written to, by the clock that stamps the files there. */
+  /** The time since a file was written to, by the clock that stamps the files there. */
   #ageOf({ stats }: FoundLock): number {
     const draft = this.#draft()
     try {

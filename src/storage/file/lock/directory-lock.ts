@@ -18,7 +18,7 @@ export interface DirectoryLockOptions {
   readonly fileMode: number
   /** The interval of the holder's heartbeat, in ms. */
   readonly heartbeatIntervalMs: number
-  /** The time that a holder may be silent, where nothing else tells whether it lives, in ms. */
+  /** The longest silence of a holder, where nothing else tells whether it lives, in ms. */
   readonly sessionTimeoutMs: number
   /** True to take a lock in the kernel as well, where that can be had. */
   readonly kernelLock: boolean

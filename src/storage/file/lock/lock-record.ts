@@ -15,7 +15,7 @@ export interface LockRecord extends ThreadIdentity {
   readonly place?: LockPlace
   /** True if the kernel keeps a lock on this file for as long as the holder lives. */
   readonly isKernelLocked: boolean
-  /** The time that the holder may be silent until it is taken for dead, in ms. */
+  /** The silence after which the holder is taken for dead, in ms. */
   readonly sessionTimeoutMs?: number
   /** Goes up with each sign of life. */
   readonly beat: number
