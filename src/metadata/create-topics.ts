@@ -1,6 +1,5 @@
 import type { Random } from '../common/random.js'
 import { randomUuid } from '../common/uuid.js'
-import { KafkaError, type ProtocolErrorCode } from '../errors.js'
 import type { RequestOf, ResponseOf } from '../protocol/message.js'
 import type { CreateTopics } from '../protocol/messages/create-topics.js'
 import type { BrokerConfigs } from './broker-configs.js'
@@ -8,7 +7,7 @@ import { type ClusterMetadata, type MetadataDecision, type PartitionState, parti
 import { configSource } from './config-value.js'
 import { MetadataRoom } from './limits.js'
 import type { MetadataRecord } from './records.js'
-import { eachNameOnce, expectOnce, refusalOf, repeatedIn } from './refusal.js'
+import { eachNameOnce, expectOnce, refusalOf, refuse, repeatedIn } from './refusal.js'
 import { contradictionIn, shownTopicConfigs, topicConfigProblem } from './topic-configs.js'
 import { clusterMetadataTopic, collisionKey, isInternalTopic, topicNameProblem } from './topic-name.js'
 
@@ -65,10 +64,6 @@ export function createTopics(metadata: ClusterMetadata, request: Request, contex
     }
   })
   return { response: { topics }, records }
-}
-
-function refuse(code: ProtocolErrorCode, message: string): never {
-  throw new KafkaError(code, message)
 }
 
 function expectFreeName(metadata: ClusterMetadata, name: string, { isNode }: ControllerContext): void {

@@ -1,4 +1,9 @@
-import { errorNumberOf, KafkaError } from '../errors.js'
+import { errorNumberOf, KafkaError, type ProtocolErrorCode } from '../errors.js'
+
+/** Throws a refusal, which `refusalOf` turns into the entry of a response. */
+export function refuse(code: ProtocolErrorCode, message: string): never {
+  throw new KafkaError(code, message)
+}
 
 /** Makes the entry of a response of a refusal. Other errors are thrown on. */
 export function refusalOf(error: unknown): { readonly errorCode: number; readonly errorMessage: string } {

@@ -1,9 +1,10 @@
-import { KafkaError, type ProtocolErrorCode } from '../errors.js'
+import type { ProtocolErrorCode } from '../errors.js'
 import { isOwnConfig } from '../record/backlog-quota.js'
 import { clientMetricsConfigs, groupConfigs, type ResourceConfig } from './client-configs.js'
 import { type ClusterMetadata, resourceType } from './cluster-metadata.js'
 import { configProblem } from './config-value.js'
 import type { ControllerContext } from './create-topics.js'
+import { refuse } from './refusal.js'
 import { contradictionIn, topicConfig, topicConfigProblem } from './topic-configs.js'
 import { isInternalTopic, topicNameProblem } from './topic-name.js'
 
@@ -144,8 +145,4 @@ function clientResource(
       refuse('POLICY_VIOLATION', `There are ${mostResources} resources of this kind with configs already`)
     }
   }
-}
-
-function refuse(code: ProtocolErrorCode, message: string): never {
-  throw new KafkaError(code, message)
 }
