@@ -1,21 +1,7 @@
-import { readInt16 } from '../../common/bytes.js'
 import type { StateRecord } from '../../common/state-machine.js'
 import { zeroUuid } from '../../common/uuid.js'
-import { KafkaError } from '../../errors.js'
-import { decodeMessage, writeMessage } from '../../protocol/codec.js'
-import {
-  array,
-  bytes,
-  includesVersion,
-  int32,
-  int64,
-  type Schema,
-  type SchemaMessage,
-  schema,
-  string,
-  uuid
-} from '../../protocol/message.js'
-import { MessageWriter } from '../../protocol/message-writer.js'
+import { array, bytes, int32, int64, schema, string, uuid } from '../../protocol/message.js'
+import { decode, encode, versionOf } from '../record-codec.js'
 
 /**
  * The records of `__consumer_offsets`, as Kafka writes them:
@@ -153,23 +139,23 @@ export function readGroupRecord(record: StateRecord): GroupRecord | undefined {
   if (!record.key) return undefined
   const type = versionOf(record.key)
   if (type === keyType.offset || type === keyType.oldOffset) {
-    const { group: groupId, topic, partition } = decodeMessage(offsetKey, type, record.key, 2)
+    const { group: groupId, topic, partition } = decode(offsetKey, record.key)
     return { type: 'offset', groupId, topic, partition, value: record.value && readOffset(record.value) }
   }
   if (type === keyType.group) {
-    const { group: groupId } = decodeMessage(groupKey, type, record.key, 2)
+    const { group: groupId } = decode(groupKey, record.key)
     return { type: 'group', groupId, value: record.value && readGroup(record.value) }
   }
   return undefined
 }
 
 function readOffset(value: Uint8Array): CommittedOffset {
-  const { offset, leaderEpoch = -1, metadata, commitTimestamp, expireTimestamp = -1, topicId = zeroUuid } = decodeValue(offsetValue, value)
+  const { offset, leaderEpoch = -1, metadata, commitTimestamp, expireTimestamp = -1, topicId = zeroUuid } = decode(offsetValue, value)
   return { offset, leaderEpoch, metadata, commitTimestamp, expireTimestamp, topicId }
 }
 
 function readGroup(value: Uint8Array): GroupMetadata {
-  const { protocolType, generation, protocol, leader, currentStateTimestamp = -1, members } = decodeValue(groupValue, value)
+  const { protocolType, generation, protocol, leader, currentStateTimestamp = -1, members } = decode(groupValue, value)
   return {
     protocolType: protocolType || null,
     generationId: generation,
@@ -186,24 +172,4 @@ function readGroup(value: Uint8Array): GroupMetadata {
       sessionTimeoutMs: sessionTimeout
     }))
   }
-}
-
-const writer = new MessageWriter()
-
-function encode<S extends Schema>(schema: S, version: number, message: SchemaMessage<S>): Uint8Array {
-  writer.reset().int16(version)
-  writeMessage(writer, schema, version, message)
-  return writer.bytes().slice()
-}
-
-function decodeValue<S extends Schema>(schema: S, value: Uint8Array): SchemaMessage<S> {
-  const version = versionOf(value)
-  if (!includesVersion(schema.versions, version)) {
-    throw new KafkaError('UNSUPPORTED_VERSION', `${schema.name} of version ${version} is newer than this library knows`)
-  }
-  return decodeMessage(schema, version, value, 2) as SchemaMessage<S>
-}
-
-function versionOf(bytes: Uint8Array): number {
-  return bytes.length < 2 ? -1 : readInt16(bytes, 0)
 }

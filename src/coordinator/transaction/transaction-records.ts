@@ -1,9 +1,7 @@
-import { readInt16 } from '../../common/bytes.js'
 import type { StateRecord } from '../../common/state-machine.js'
 import { KafkaError } from '../../errors.js'
-import { decodeMessage, writeMessage } from '../../protocol/codec.js'
-import { array, includesVersion, int8, int16, int32, int64, schema, string } from '../../protocol/message.js'
-import { MessageWriter } from '../../protocol/message-writer.js'
+import { array, int8, int16, int32, int64, schema, string } from '../../protocol/message.js'
+import { decode, encode, versionOf } from '../record-codec.js'
 import { type Partitions, type TransactionState, transactionStatuses } from './transaction-state.js'
 
 /**
@@ -45,15 +43,10 @@ export interface TransactionRecord {
   readonly value: TransactionState | null
 }
 
-const writer = new MessageWriter()
-
 export function transactionRecord(transactionalId: string, state: TransactionState | null): StateRecord {
-  writer.reset().int16(keyType)
-  writeMessage(writer, transactionKey, 0, { transactionalId })
-  const key = writer.bytes().slice()
+  const key = encode(transactionKey, keyType, { transactionalId })
   if (!state) return { key, value: null }
-  writer.reset().int16(newestVersion)
-  writeMessage(writer, transactionValue, newestVersion, {
+  const value = encode(transactionValue, newestVersion, {
     producerId: state.producerId,
     previousProducerId: state.previousProducerId,
     nextProducerId: state.nextProducerId,
@@ -66,7 +59,7 @@ export function transactionRecord(transactionalId: string, state: TransactionSta
     transactionStartTimestampMs: state.startTimestamp,
     clientTransactionVersion: state.clientVersion
   })
-  return { key, value: writer.bytes().slice() }
+  return { key, value }
 }
 
 function listed(partitions: Partitions): { topic: string; partitionIds: number[] }[] {
@@ -75,16 +68,13 @@ function listed(partitions: Partitions): { topic: string; partitionIds: number[]
 
 /** Decodes a record; undefined for a type that is not for us. Throws a `KafkaError` when it is damaged or too new. */
 export function readTransactionRecord({ key, value }: StateRecord): TransactionRecord | undefined {
-  if (!key || key.length < 2 || readInt16(key, 0) !== keyType) return undefined
-  const { transactionalId } = decodeMessage(transactionKey, 0, key, 2)
+  if (!key || versionOf(key) !== keyType) return undefined
+  const { transactionalId } = decode(transactionKey, key)
   return { transactionalId, value: value && readState(transactionalId, value) }
 }
 
 function readState(transactionalId: string, value: Uint8Array): TransactionState {
-  const version = value.length < 2 ? -1 : readInt16(value, 0)
-  if (!includesVersion(transactionValue.versions, version))
-    throw new KafkaError('UNSUPPORTED_VERSION', `${transactionValue.name} of version ${version} is newer than this library knows`)
-  const read = decodeMessage(transactionValue, version, value, 2)
+  const read = decode(transactionValue, value)
   const status = transactionStatuses[read.transactionStatus]
   if (!status)
     throw new KafkaError('CORRUPT_MESSAGE', `The status of the transactional id \`${transactionalId}\` is ${read.transactionStatus}`)
