@@ -6,6 +6,7 @@ import type { OffsetCommit } from '../../protocol/messages/offset-commit.js'
 import type { OffsetDelete } from '../../protocol/messages/offset-delete.js'
 import type { TxnOffsetCommit } from '../../protocol/messages/txn-offset-commit.js'
 import { coordinatorErrorNumber } from '../coordinator-error.js'
+import { Tombstones } from '../tombstones.js'
 import type { ClassicGroup } from './classic-group.js'
 import { type CommittedOffset, groupRecord, offsetRecord } from './group-records.js'
 import type { GroupCaller, GroupWorld } from './group-world.js'
@@ -287,31 +288,6 @@ export class OffsetHandler {
     this.#groups.forget(groupId)
     this.#foretold.delete(groupId)
     this.#world.emit({ type: 'dead', groupId, reason })
-  }
-}
-
-/** The most bytes of keys that one decision deletes: its records go into one batch, whose size is limited. */
-const tombstoneBytes = 256 * 1024
-
-/** Deletions, as many as go into one decision. */
-class Tombstones {
-  readonly records: StateRecord[] = []
-  #bytes = 0
-
-  get isFull(): boolean {
-    return this.#bytes >= tombstoneBytes
-  }
-
-  /** False when there is no more room, which is so only after some were added. */
-  add(record: StateRecord): boolean {
-    if (this.isFull) return false
-    this.#bytes += record.key?.length ?? 0
-    this.records.push(record)
-    return true
-  }
-
-  andMore(): Decision<boolean> {
-    return { records: this.records, committed: () => true }
   }
 }
 

@@ -2,6 +2,7 @@ import type { Clock } from '../../common/clock.js'
 import { answer, type Decision, type ReplayedRecord, type StateRecord } from '../../common/state-machine.js'
 import type { ProtocolErrorCode } from '../../errors.js'
 import type { CoordinatorMachine } from '../coordinator-runtime.js'
+import { Tombstones } from '../tombstones.js'
 import { readTransactionRecord, transactionRecord } from './transaction-records.js'
 import {
   epochBumpVersion,
@@ -49,8 +50,6 @@ export interface MachineParts {
 }
 
 const noAnswer = { producerId: -1, producerEpoch: -1 }
-/** The most ids that expire in one decision. */
-const maxExpired = 1000
 
 /**
  * The coordinator of the transactional ids in one partition of `__transaction_state` (KIP-98, KIP-360, KIP-890). Each request becomes a decision: a record
@@ -270,13 +269,12 @@ export class TransactionMachine implements CoordinatorMachine {
   /** Forgets ids that nobody has used for long; true when there are more. */
   expire(): Decision<boolean> {
     const latest = this.#parts.clock.now() - this.#parts.expirationMs
-    const expired: StateRecord[] = []
+    const tombstones = new Tombstones()
     for (const state of this.#states.values()) {
       if (!isIdle(state) || state.lastUpdateTimestamp > latest) continue
-      if (expired.length >= maxExpired) return { records: expired, committed: () => true }
-      expired.push(transactionRecord(state.transactionalId, null))
+      if (!tombstones.add(transactionRecord(state.transactionalId, null))) return tombstones.andMore()
     }
-    return { records: expired, committed: () => false }
+    return { records: tombstones.records, committed: () => false }
   }
 
   #become(state: TransactionState, lastEpoch: number): Decision<Outcome> {
