@@ -2,7 +2,7 @@ import type { ReplayedRecord, StateRecord, TransactionEnd } from '../../common/s
 import { zeroUuid } from '../../common/uuid.js'
 import { type CommittedOffset, type GroupMetadata, groupRecord, offsetRecord, readGroupRecord } from './group-records.js'
 import { GroupTally } from './group-tally.js'
-import { PendingOffsets } from './pending-offsets.js'
+import { offsetKey, PendingOffsets } from './pending-offsets.js'
 
 export type OffsetsByTopic = ReadonlyMap<string, ReadonlyMap<number, CommittedOffset>>
 
@@ -98,7 +98,7 @@ export class GroupStore {
       const { topic, partition, value } = change
       if (producerId !== undefined && value) return this.#pending.add(producerId, { groupId, topic, partition, recordOffset, value })
       if (!value) this.#pending.drop(groupId, topic, partition)
-      else if (!this.#pending.isEmpty) this.#recordOffsets.set(recordKey(groupId, topic, partition), recordOffset)
+      else if (!this.#pending.isEmpty) this.#recordOffsets.set(offsetKey(groupId, topic, partition), recordOffset)
       this.#setOffset(groupId, topic, partition, value)
     })
   }
@@ -107,7 +107,7 @@ export class GroupStore {
   replayEnd(producerId: number, type: TransactionEnd['type']): void {
     for (const pending of this.#pending.of(producerId)) {
       const { groupId, topic, partition, recordOffset, value } = pending
-      const key = recordKey(groupId, topic, partition)
+      const key = offsetKey(groupId, topic, partition)
       this.#counting(groupId, () => {
         this.#pending.settle(producerId, pending)
         if (type === 'ABORT' || (this.#recordOffsets.get(key) ?? -1) > recordOffset) return
@@ -190,8 +190,4 @@ export class GroupStore {
     groups?.delete(groupId)
     if (groups?.size === 0) this.#byTopic.delete(topic)
   }
-}
-
-function recordKey(groupId: string, topic: string, partition: number): string {
-  return `${partition}:${topic}:${groupId}`
 }

@@ -37,13 +37,13 @@ export class PendingOffsets {
   /** True if a transaction is undecided that commits an offset of a partition. */
   hasOffset(groupId: string, topic: string, partition: number): boolean {
     if (!this.has(groupId)) return false
-    const key = keyOf(groupId, topic, partition)
+    const key = offsetKey(groupId, topic, partition)
     for (const offsets of this.#byProducer.values()) if (offsets.has(key)) return true
     return false
   }
 
   add(producerId: number, offset: PendingOffset): void {
-    const key = keyOf(offset.groupId, offset.topic, offset.partition)
+    const key = offsetKey(offset.groupId, offset.topic, offset.partition)
     let offsets = this.#byProducer.get(producerId)
     if (!offsets) this.#byProducer.set(producerId, (offsets = new Map()))
     const before = offsets.get(key)
@@ -55,7 +55,7 @@ export class PendingOffsets {
   /** An offset was deleted: no transaction commits it any more. */
   drop(groupId: string, topic: string, partition: number): void {
     if (!this.has(groupId)) return
-    const key = keyOf(groupId, topic, partition)
+    const key = offsetKey(groupId, topic, partition)
     for (const [producerId, offsets] of this.#byProducer) {
       const offset = offsets.get(key)
       if (offset) this.settle(producerId, offset)
@@ -70,7 +70,7 @@ export class PendingOffsets {
   /** Takes an offset out, as the transaction of the producer has ended. */
   settle(producerId: number, offset: PendingOffset): void {
     const offsets = this.#byProducer.get(producerId)
-    if (!offsets?.delete(keyOf(offset.groupId, offset.topic, offset.partition))) return
+    if (!offsets?.delete(offsetKey(offset.groupId, offset.topic, offset.partition))) return
     this.#count(offset, -1)
     if (offsets.size === 0) this.#byProducer.delete(producerId)
   }
@@ -89,6 +89,7 @@ export class PendingOffsets {
   }
 }
 
-function keyOf(groupId: string, topic: string, partition: number): string {
+/** One text for a group and a partition. */
+export function offsetKey(groupId: string, topic: string, partition: number): string {
   return `${partition}:${topic}:${groupId}`
 }
