@@ -325,7 +325,7 @@ function refusalOfTransactionalCommit(group: ClassicGroup | undefined, request: 
 }
 
 /** The answer to a commit of which nothing was done. */
-export function commitError({ topics }: CommitRequest, errorCode: number): CommitResponse {
+export function commitError({ topics }: Pick<CommitRequest, 'topics'>, errorCode: number): CommitResponse {
   return {
     topics: topics.map(({ name, topicId, partitions }) => ({
       name,

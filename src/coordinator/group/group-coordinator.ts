@@ -132,15 +132,15 @@ export class GroupCoordinator {
    * have ended while the request waited.
    */
   commitInTransaction(request: TransactionalCommit, isCurrent: IsCurrent, refusal: () => number): MaybePromise<CommitResponse> {
-    if (request.groupId === '') return commitError(asCommit(request), errorNumber('INVALID_GROUP_ID'))
+    if (request.groupId === '') return commitError(request, errorNumber('INVALID_GROUP_ID'))
     return this.#runtime.ask(
       request.groupId,
       undefined,
       machine => {
         const errorCode = refusal()
-        return errorCode === 0 ? machine.offsets.commitInTransaction(request, isCurrent) : answer(commitError(asCommit(request), errorCode))
+        return errorCode === 0 ? machine.offsets.commitInTransaction(request, isCurrent) : answer(commitError(request, errorCode))
       },
-      code => commitError(asCommit(request), code)
+      code => commitError(request, code)
     )
   }
 
@@ -292,11 +292,6 @@ export class GroupCoordinator {
       this.#expireLater()
     })
   }
-}
-
-/** As `commitError` knows it. */
-function asCommit({ groupId, memberId = '', topics }: TransactionalCommit): CommitRequest {
-  return { groupId, memberId, topics }
 }
 
 function mapped<T, U>(decision: Decision<T>, map: (value: T) => U): Decision<U> {
