@@ -1,6 +1,6 @@
 import { KafkaError } from '../errors.js'
 import { onAbort } from './abort.js'
-import type { Clock } from './clock.js'
+import { type Clock, within } from './clock.js'
 import { expectInteger, expectKnownKeys } from './options.js'
 
 /** The limit of a call of `close`. */
@@ -88,17 +88,10 @@ export async function lastStep(closing: Promise<void>, clock: Clock, deadline: D
  * Waits for the end of a closing, no longer than it may take: then rejects with REQUEST_TIMED_OUT, while the closing goes on in the
  * background. `what` is closed, "the log `orders-0`" for instance.
  */
-export async function endOf(closing: Promise<void>, clock: Clock, timeoutMs: number, what: string): Promise<void> {
+export function endOf(closing: Promise<void>, clock: Clock, timeoutMs: number, what: string): Promise<void> {
   if (timeoutMs === unlimited) return closing
-  let timer: { cancel(): void } | undefined
-  const late = new Promise<never>((_, reject) => {
-    timer = clock.setTimer(timeoutMs, () => reject(notClosed(what)), patient)
-  })
-  try {
-    await Promise.race([closing, late])
-  } finally {
-    timer?.cancel()
-  }
+  const late = () => notClosed(what)
+  return within(clock, timeoutMs, late, () => closing)
 }
 
 function notClosed(what: string): KafkaError {
