@@ -31,6 +31,9 @@ export interface SequenceIdentity {
   acquire(signal: AbortSignal): MaybePromise<void>
 }
 
+/** Errors that say that the id belongs to a later epoch, or to another producer. A transactional producer is fenced by them. */
+export const identityErrors: ReadonlySet<string> = new Set(['INVALID_PRODUCER_EPOCH', 'PRODUCER_FENCED', 'INVALID_PRODUCER_ID_MAPPING'])
+
 /** The time limit of a transaction in the request; there is none here. */
 const request = { transactionalId: null, transactionTimeoutMs: 2 ** 31 - 1 }
 

@@ -15,7 +15,7 @@ import type { ProducerSettings } from './options.js'
 import type { PartitionQueue } from './partition-queue.js'
 import { type PartitionResponse, ProduceCall, type ProduceResponse } from './produce-call.js'
 import type { ProducerBatch } from './producer-batch.js'
-import type { SequenceIdentity } from './producer-identity.js'
+import { identityErrors, type SequenceIdentity } from './producer-identity.js'
 
 /** The callbacks of the sender. */
 export interface SenderListener {
@@ -56,8 +56,6 @@ const metadataErrors: ReadonlySet<string> = new Set([
 
 /** Errors of a leader that expects another sequence number, or has forgotten the producer. */
 const sequenceErrors: ReadonlySet<string> = new Set(['OUT_OF_ORDER_SEQUENCE_NUMBER', 'UNKNOWN_PRODUCER_ID'])
-/** Errors of a leader that knows the producer's id in a later epoch. */
-const identityErrors: ReadonlySet<string> = new Set(['INVALID_PRODUCER_EPOCH', 'PRODUCER_FENCED', 'INVALID_PRODUCER_ID_MAPPING'])
 /** Errors with which a leader refuses a batch before it writes anything. */
 const refusalsForSure: ReadonlySet<string> = new Set([
   ...sequenceErrors,

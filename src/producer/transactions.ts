@@ -9,7 +9,7 @@ import { ApiVersions } from '../protocol/messages/api-versions.js'
 import { EndTxn } from '../protocol/messages/end-txn.js'
 import { InitProducerId } from '../protocol/messages/init-producer-id.js'
 import { noProducerId } from '../record/batch-header.js'
-import type { SequenceIdentity } from './producer-identity.js'
+import { identityErrors, type SequenceIdentity } from './producer-identity.js'
 
 export interface TransactionsParts {
   readonly transactionalId: string
@@ -28,8 +28,6 @@ const software = { clientSoftwareName: 'millrace', clientSoftwareVersion: '0' }
 /** The feature that says that transactions are those of KIP-890, and its level. */
 const feature = 'transaction.version'
 const neededLevel = 2
-/** Errors that say that another producer has the transactional id, or that the transaction was taken away. */
-const fencingErrors: ReadonlySet<string> = new Set(['PRODUCER_FENCED', 'INVALID_PRODUCER_EPOCH', 'INVALID_PRODUCER_ID_MAPPING'])
 
 type State = 'new' | 'idle' | 'beginning' | 'open' | 'ending'
 
@@ -92,7 +90,7 @@ export class Transactions implements SequenceIdentity {
 
   /** A record could not be delivered: the open transaction can only be aborted. */
   failed(error: unknown): void {
-    if (error instanceof KafkaError && fencingErrors.has(error.code)) this.#fence(error)
+    if (error instanceof KafkaError && identityErrors.has(error.code)) this.#fence(error)
     if (this.#state === 'open' || this.#state === 'ending') this.#failure ??= error
   }
 
@@ -191,7 +189,7 @@ export class Transactions implements SequenceIdentity {
         throw KafkaError.fromNumber(errorCode)
       } catch (error) {
         coordinators.forgetTransaction(this.transactionalId)
-        if (error instanceof KafkaError && fencingErrors.has(error.code)) {
+        if (error instanceof KafkaError && identityErrors.has(error.code)) {
           this.#fence(error)
           throw this.#fenced
         }
