@@ -1,10 +1,9 @@
-import { noProducerId, sequenceAfter } from '../record/batch-header.js'
+import { lastProducerEpoch, noProducerId, sequenceAfter } from '../record/batch-header.js'
 import type { ProducerBatch } from './producer-batch.js'
 import type { SequenceIdentity } from './producer-identity.js'
 
 /** Batches of a partition that may be under way at a time: a broker recognizes so many when they are sent again. */
 const mostInFlight = 5
-const lastEpoch = 2 ** 15 - 1
 
 /**
  * The sequence numbers of one partition's batches (KIP-98, KIP-360). A broker takes a batch only after the one before it, and recognizes one that it has, so
@@ -92,12 +91,12 @@ export class Sequences {
     this.#next = 0
     // The transaction has failed: it is aborted, whatever is still written.
     if (this.#identity.isTransactional) return
-    if (this.#producerId === this.#identity.producerId && this.#epoch < lastEpoch) this.#epoch++
+    if (this.#producerId === this.#identity.producerId && this.#epoch < lastProducerEpoch) this.#epoch++
     else {
       this.#producerId = this.#identity.producerId
       this.#epoch = 0
     }
     // By the time that this epoch ends there is another id.
-    if (this.#epoch === lastEpoch) this.#identity.retire(this.#producerId)
+    if (this.#epoch === lastProducerEpoch) this.#identity.retire(this.#producerId)
   }
 }

@@ -92,6 +92,9 @@ export function recordCountAt(bytes: Uint8Array, position: number): number {
   return readInt32(bytes, position + field.recordCount)
 }
 
+/** After this epoch a producer needs another id. */
+export const lastProducerEpoch = 2 ** 15 - 1
+
 /** Sequence numbers go on at 0 after this one. */
 const lastSequenceNumber = 0x7fffffff
 

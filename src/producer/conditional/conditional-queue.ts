@@ -11,6 +11,7 @@ import type { Brokers } from '../../protocol/broker.js'
 import type { RequestOf, ResponseOf } from '../../protocol/message.js'
 import { ConditionalAppend } from '../../protocol/messages/conditional-append.js'
 import { InitProducerId } from '../../protocol/messages/init-producer-id.js'
+import { lastProducerEpoch, sequenceAfter } from '../../record/batch-header.js'
 import { codeOfDelay } from '../delivery-errors.js'
 import type { ProducerSettings } from '../options.js'
 import { ConditionalBatches, type ConditionalSend, takeGroup } from './conditional-append-call.js'
@@ -50,8 +51,6 @@ function messageFor(conflict: FoundConflict | undefined): string | undefined {
   return `Expected the last offset of the key to be ${wanted < 0 ? 'none' : wanted}, it is ${lastOffset}; nothing was written`
 }
 
-const lastSequence = 0x7fffffff
-const lastEpoch = 0x7fff
 const mostInGroup = 10_000
 const wrongState: ReadonlySet<string> = new Set(['OUT_OF_ORDER_SEQUENCE_NUMBER', 'UNKNOWN_PRODUCER_ID', 'INVALID_PRODUCER_EPOCH'])
 
@@ -147,7 +146,7 @@ export class ConditionalQueue {
   /** Later batches are told from all before: what became of one of those is not known. */
   #beginAnew(): void {
     this.#nextSequence = 0
-    if (this.#producerEpoch === lastEpoch) this.#producerId = -1
+    if (this.#producerEpoch === lastProducerEpoch) this.#producerId = -1
     else this.#producerEpoch++
   }
 
@@ -243,7 +242,7 @@ export class ConditionalQueue {
       sizeInBytes += send.sizeInBytes
     }
     const recordCount = offset - baseOffset
-    this.#nextSequence = (this.#nextSequence + recordCount) % (lastSequence + 1)
+    this.#nextSequence = sequenceAfter(this.#nextSequence, recordCount)
     this.#parts.onDelivered(this.#partition, baseOffset, recordCount, sizeInBytes)
   }
 
