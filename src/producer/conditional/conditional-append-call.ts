@@ -71,7 +71,7 @@ export class ConditionalBatches {
     identity: { readonly producerId: number; readonly producerEpoch: number; readonly baseSequence: number },
     topic: string,
     partition: number
-  ): { readonly body: RequestOf<typeof ConditionalAppend>; readonly recordCount: number } {
+  ): RequestOf<typeof ConditionalAppend> {
     const builder = this.#builder
     builder.reset()
     const keys: EncodedCondition[] = []
@@ -82,7 +82,6 @@ export class ConditionalBatches {
       }
       for (const condition of send.keys) keys.push(condition)
     }
-    const body = { timeoutMs: 0, topic, partition, records: builder.build(identity), endOffset: group[0].endOffset, keys }
-    return { body, recordCount: builder.recordCount }
+    return { timeoutMs: 0, topic, partition, records: builder.build(identity), endOffset: group[0].endOffset, keys }
   }
 }

@@ -112,21 +112,18 @@ export class ConditionalQueue {
   }
 
   #deliver(group: ConditionalSend[]): undefined | Promise<void> {
-    if (this.#producerId < 0) return this.#deliverSlowly(group)
+    if (this.#producerId >= 0) return this.#send(group)
+    return this.#takeId(group).then(
+      () => this.#send(group),
+      error => this.#fail(group, error)
+    )
+  }
+
+  #send(group: ConditionalSend[]): undefined | Promise<void> {
     const body = this.#requestFor(group)
     const tried = this.#try(group, body)
     if (isPromise(tried)) return tried.then(outcome => this.#settleSlowly(group, body, outcome))
     return this.#isFinal(group, tried) ? undefined : this.#settleSlowly(group, body, tried)
-  }
-
-  async #deliverSlowly(group: ConditionalSend[]): Promise<void> {
-    try {
-      if (this.#producerId < 0) await this.#takeId(group)
-    } catch (error) {
-      return this.#fail(group, error)
-    }
-    const body = this.#requestFor(group)
-    await this.#settleSlowly(group, body, await this.#try(group, body))
   }
 
   async #takeId(group: readonly ConditionalSend[]): Promise<void> {
@@ -152,7 +149,7 @@ export class ConditionalQueue {
 
   #requestFor(group: readonly ConditionalSend[]): RequestOf<typeof ConditionalAppend> {
     const identity = { producerId: this.#producerId, producerEpoch: this.#producerEpoch, baseSequence: this.#nextSequence }
-    return this.#batches.request(group, identity, this.#topic, this.#partition).body
+    return this.#batches.request(group, identity, this.#topic, this.#partition)
   }
 
   #try(group: readonly ConditionalSend[], body: RequestOf<typeof ConditionalAppend>): Outcome | Promise<Outcome> {
