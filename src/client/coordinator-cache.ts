@@ -24,31 +24,37 @@ export class CoordinatorCache {
   }
 
   /** The coordinator of a group; asks when it is not known. Rejects with COORDINATOR_NOT_AVAILABLE, …; try again when it is retriable. */
-  async ofGroup(groupId: string, signal?: AbortSignal): Promise<Broker> {
-    const nodeId = this.#known.get(groupId)?.nodeId ?? noNode
-    const known = nodeId === noNode ? undefined : this.#brokers.byId(nodeId)
-    return known ?? (await this.#find(groupId, signal))
+  ofGroup(groupId: string, signal?: AbortSignal): Promise<Broker> {
+    return this.#coordinatorOf(keyTypeGroup, groupId, signal)
   }
 
   /** The coordinator of a transactional id. */
-  async ofTransaction(transactionalId: string, signal?: AbortSignal): Promise<Broker> {
-    const nodeId = this.#known.get(transactionKey(transactionalId))?.nodeId ?? noNode
-    const known = nodeId === noNode ? undefined : this.#brokers.byId(nodeId)
-    return known ?? (await this.#find(transactionalId, signal, keyTypeTransaction))
-  }
-
-  forgetTransaction(transactionalId: string): void {
-    this.forget(transactionKey(transactionalId))
+  ofTransaction(transactionalId: string, signal?: AbortSignal): Promise<Broker> {
+    return this.#coordinatorOf(keyTypeTransaction, transactionalId, signal)
   }
 
   /** Says that what is known proved wrong: a request was answered NOT_COORDINATOR, or not at all. */
   forget(groupId: string): void {
-    // Of the answers that are under way, none is newer than what proved wrong.
-    if (this.#known.has(groupId)) this.#known.set(groupId, { nodeId: noNode, number: this.#askedCount })
+    this.#forget(nameOf(keyTypeGroup, groupId))
   }
 
-  async #find(id: string, signal?: AbortSignal, keyType = keyTypeGroup): Promise<Broker> {
-    const groupId = keyType === keyTypeGroup ? id : transactionKey(id)
+  forgetTransaction(transactionalId: string): void {
+    this.#forget(nameOf(keyTypeTransaction, transactionalId))
+  }
+
+  #forget(name: string): void {
+    // Of the answers that are under way, none is newer than what proved wrong.
+    if (this.#known.has(name)) this.#known.set(name, { nodeId: noNode, number: this.#askedCount })
+  }
+
+  async #coordinatorOf(keyType: number, id: string, signal?: AbortSignal): Promise<Broker> {
+    const nodeId = this.#known.get(nameOf(keyType, id))?.nodeId ?? noNode
+    const known = nodeId === noNode ? undefined : this.#brokers.byId(nodeId)
+    return known ?? (await this.#find(keyType, id, signal))
+  }
+
+  async #find(keyType: number, id: string, signal?: AbortSignal): Promise<Broker> {
+    const name = nameOf(keyType, id)
     const number = ++this.#askedCount
     const response = await this.#brokers.any().request(FindCoordinator, { key: id, keyType, coordinatorKeys: [id] }, signal)
     // Before version 4 a response held one coordinator, and held it at the top.
@@ -59,14 +65,14 @@ export class CoordinatorCache {
     const broker = this.#brokers.byId(nodeId)
     if (!broker) throw new KafkaError('COORDINATOR_NOT_AVAILABLE')
     if (this.#known.size >= mostGroups) this.#known.clear()
-    if (number > (this.#known.get(groupId)?.number ?? 0)) this.#known.set(groupId, { nodeId, number })
+    if (number > (this.#known.get(name)?.number ?? 0)) this.#known.set(name, { nodeId, number })
     return broker
   }
 }
 
 /** Ids of groups and of transactions may be the same. */
-function transactionKey(transactionalId: string): string {
-  return `\u0000${transactionalId}`
+function nameOf(keyType: number, id: string): string {
+  return keyType === keyTypeGroup ? id : `\u0000${id}`
 }
 
 /** The most groups that are remembered; others are looked up anew. */
