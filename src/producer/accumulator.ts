@@ -236,9 +236,7 @@ export class Accumulator {
 
   /** Hands over the batches that wait. */
   refuse(onRefused: OnBatch): void {
-    for (const queue of this.queues()) {
-      for (const batch of [...queue.unsettled()]) if (queue.withdraw(batch)) onRefused(queue, batch)
-    }
+    this.#giveUp((batch, queue) => !queue.isInFlight(batch), onRefused)
   }
 
   /** True if batches wait, or are under way. */
@@ -253,10 +251,10 @@ export class Accumulator {
     this.#giveUp(() => true, onAborted)
   }
 
-  #giveUp(isOver: (batch: ProducerBatch) => boolean, onGivenUp: OnBatch): void {
+  #giveUp(isOver: (batch: ProducerBatch, queue: PartitionQueue) => boolean, onGivenUp: OnBatch): void {
     for (const queue of this.queues()) {
       for (const batch of [...queue.unsettled()]) {
-        if (!isOver(batch)) continue
+        if (!isOver(batch, queue)) continue
         queue.withdraw(batch)
         onGivenUp(queue, batch)
       }

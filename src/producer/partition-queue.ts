@@ -163,8 +163,7 @@ export class PartitionQueue {
    * have to end first: the new one knows nothing of the producer.
    */
   sentTo(topicId: string, batch: ProducerBatch): boolean {
-    const isAnew = topicId !== this.#topicId && topicId !== zeroUuid && this.#topicId !== zeroUuid
-    if (isAnew && this.#sequences) {
+    if (this.#sequences && this.isOfAnother(topicId)) {
       if (this.#inFlight.length > 1) return false
       this.#sequences.restart([batch, ...this.#closed])
     }

@@ -217,8 +217,7 @@ export class Sender implements TurnTaker {
     }
     if (!queue.sentTo(topic?.id ?? zeroUuid, batch)) {
       queue.ended(batch)
-      batch.tryFailed(batch.lastError, false)
-      return this.#accumulator.putBack(queue, batch)
+      return this.#sendAgain(queue, batch, batch.lastError)
     }
     let leader: Broker | undefined
     let bytes: Uint8Array
@@ -396,6 +395,11 @@ export class Sender implements TurnTaker {
   /** Sends a batch again at once, now in a request of its own, which the broker can hold until readers have made room. */
   #sendAlone(queue: PartitionQueue, batch: ProducerBatch, error: KafkaError): void {
     queue.sendAlone()
+    this.#sendAgain(queue, batch, error)
+  }
+
+  /** Puts a batch back to the front of its queue; the try does not count. */
+  #sendAgain(queue: PartitionQueue, batch: ProducerBatch, error: unknown): void {
     batch.tryFailed(error, false)
     if (batch.isDone) return this.#expire(queue, batch)
     this.#accumulator.putBack(queue, batch)
@@ -406,10 +410,8 @@ export class Sender implements TurnTaker {
     // Batches of a transaction cannot be numbered anew: it is aborted.
     if (batch.isSentFirst && this.#identity?.isTransactional) return this.#fail(queue, batch, error)
     queue.refusedSequence(batch)
-    if (batch.isSentFirst) return this.#retry(queue, batch, error, leaderId)
-    batch.tryFailed(error, false)
-    if (batch.isDone) return this.#expire(queue, batch)
-    this.#accumulator.putBack(queue, batch)
+    if (batch.isSentFirst) this.#retry(queue, batch, error, leaderId)
+    else this.#sendAgain(queue, batch, error)
   }
 
   /** Sends a batch again with another id: somebody else has this one, as after a cluster was set up anew. */
