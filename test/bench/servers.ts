@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { connect, createServer } from 'node:net'
+import { connect } from 'node:net'
+import { freePort } from '../free-port.js'
 import { Missing } from './contest.js'
 
 /** A server that a contestant needs, as a child of its process; it ends with it. */
@@ -42,15 +43,6 @@ export async function startServer(
       running.delete(child)
     }
   }
-}
-
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as { port: number }
-  server.close()
-  await once(server, 'close')
-  return port
 }
 
 function takesConnections(port: number): Promise<boolean> {

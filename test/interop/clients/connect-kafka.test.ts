@@ -1,5 +1,3 @@
-import { once } from 'node:events'
-import { createServer } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Cluster } from '../../../src/cluster.js'
@@ -11,7 +9,8 @@ import { remoteBrokers } from '../../../src/wire/remote-brokers.js'
 import { passwordMechanisms } from '../../../src/wire/sasl/sasl-options.js'
 import type { ScramMechanism } from '../../../src/wire/sasl/scram-keys.js'
 import { saltPassword } from '../../../src/wire/sasl/scram-keys.js'
-import { type KafkaBroker, kafkaTool, missingKafka, startKafkaBroker } from '../kafka/apache-kafka.js'
+import { freePort } from '../../free-port.js'
+import { type KafkaBroker, kafkaTool, missingKafka, securedListener, startKafkaBroker } from '../kafka/apache-kafka.js'
 import { codecs } from './client-round.js'
 import { runCommand } from './run-command.js'
 
@@ -31,11 +30,8 @@ describe.skipIf(await missingKafka())('connect(), to Apache Kafka 4.3', () => {
   beforeAll(async () => {
     secured = `127.0.0.1:${await freePort()}`
     const jaas = 'org.apache.kafka.common.security'
-    kafka = await startKafkaBroker(({ address, listeners }) => ({
-      listeners: `${listeners},SECURED://${secured}`,
-      'advertised.listeners': `PLAINTEXT://${address},SECURED://${secured}`,
-      'listener.security.protocol.map': 'PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SECURED:SASL_PLAINTEXT',
-      'sasl.enabled.mechanisms': passwordMechanisms.join(','),
+    kafka = await startKafkaBroker(own => ({
+      ...securedListener(own, secured, passwordMechanisms),
       'listener.name.secured.plain.sasl.jaas.config': `${jaas}.plain.PlainLoginModule required user_alice="secret";`,
       'listener.name.secured.scram-sha-256.sasl.jaas.config': `${jaas}.scram.ScramLoginModule required;`,
       'listener.name.secured.scram-sha-512.sasl.jaas.config': `${jaas}.scram.ScramLoginModule required;`
@@ -132,13 +128,4 @@ async function makeUser(address: string, mechanism: ScramMechanism, name: string
   const { results } = await brokers.any().request(AlterUserScramCredentials, { deletions: [], upsertions })
   await brokers.close()
   expect(results).toMatchObject([{ user: name, errorCode: 0 }])
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as { port: number }
-  server.close()
-  await once(server, 'close')
-  return port
 }

@@ -2,11 +2,11 @@ import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
+import { freePort } from '../../free-port.js'
 
 const folder = fileURLToPath(new URL('.', import.meta.url))
 const jars = join(folder, 'lib')
@@ -56,12 +56,28 @@ export interface KafkaBroker extends AsyncDisposable {
 
 type Settings = Readonly<Record<string, string>>
 
+/** The addresses of a broker that is about to start. */
+interface OwnAddresses {
+  readonly address: string
+  readonly listeners: string
+}
+
+/** Settings for one more listener, at `secured`, where clients authenticate by one of these SASL mechanisms. */
+export function securedListener({ address, listeners }: OwnAddresses, secured: string, mechanisms: readonly string[]): Settings {
+  return {
+    listeners: `${listeners},SECURED://${secured}`,
+    'advertised.listeners': `PLAINTEXT://${address},SECURED://${secured}`,
+    'listener.security.protocol.map': 'PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SECURED:SASL_PLAINTEXT',
+    'sasl.enabled.mechanisms': mechanisms.join(',')
+  }
+}
+
 /**
  * `settings` go over the ones that are needed; as a function they get the broker's address and its `listeners`, to add to them. With
  * `directory`, the broker starts on the data that is there: with a quorum as its settings name it, or one that the data names.
  */
 export async function startKafkaBroker(
-  settings: Settings | ((own: { readonly address: string; readonly listeners: string }) => Settings) = {},
+  settings: Settings | ((own: OwnAddresses) => Settings) = {},
   directory?: { readonly path: string; readonly nodeId: number; readonly quorum: 'static' | 'dynamic' },
   formatOptions: readonly string[] = []
 ): Promise<KafkaBroker> {
@@ -119,13 +135,4 @@ export async function startKafkaBroker(
   }
   await broker.start()
   return broker
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as { port: number }
-  server.close()
-  await once(server, 'close')
-  return port
 }

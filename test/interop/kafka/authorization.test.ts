@@ -1,6 +1,4 @@
-import { once } from 'node:events'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
@@ -34,7 +32,8 @@ import { type Listener, listen } from '../../../src/wire/listener.js'
 import { aclFrom } from '../../broker/access.js'
 import { accessTable, anyAcl, commit, errorsIn, type Known } from '../../broker/access-asks.js'
 import { batch, produceRequest } from '../../broker/helpers.js'
-import { type KafkaBroker, kafkaTool, missingKafka, startKafkaBroker } from './apache-kafka.js'
+import { freePort } from '../../free-port.js'
+import { type KafkaBroker, kafkaTool, missingKafka, securedListener, startKafkaBroker } from './apache-kafka.js'
 
 const users = { admin: 'admins', ann: 'anns' }
 const why = await missingKafka()
@@ -113,11 +112,8 @@ describe.skipIf(why)(`authorization, beside that of Apache Kafka 4.3${why ? ` ($
     home = await mkdtemp(join(tmpdir(), 'millrace-'))
     const secured = `127.0.0.1:${await freePort()}`
     const passwords = Object.entries(users).map(([name, password]) => `user_${name}="${password}"`)
-    kafka = await startKafkaBroker(({ address, listeners }) => ({
-      listeners: `${listeners},SECURED://${secured}`,
-      'advertised.listeners': `PLAINTEXT://${address},SECURED://${secured}`,
-      'listener.security.protocol.map': 'PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SECURED:SASL_PLAINTEXT',
-      'sasl.enabled.mechanisms': 'PLAIN',
+    kafka = await startKafkaBroker(own => ({
+      ...securedListener(own, secured, ['PLAIN']),
       'listener.name.secured.plain.sasl.jaas.config': `org.apache.kafka.common.security.plain.PlainLoginModule required ${passwords.join(' ')};`,
       'authorizer.class.name': 'org.apache.kafka.metadata.authorizer.StandardAuthorizer',
       'super.users': 'User:admin;User:ANONYMOUS'
@@ -413,12 +409,3 @@ describe.skipIf(why)(`authorization, beside that of Apache Kafka 4.3${why ? ` ($
     expect((await cluster.admin().describeAcls()).length).toBe(3)
   }, 60_000)
 })
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as { port: number }
-  server.close()
-  await once(server, 'close')
-  return port
-}
