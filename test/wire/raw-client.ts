@@ -58,17 +58,21 @@ export class RawClient implements Disposable {
   async response<A extends Api>(api: A, version: number): Promise<{ correlationId: number; body: ResponseOf<A> }> {
     const frame = await this.frame()
     if (!frame) throw new Error('The connection ended before an answer came')
-    const reader = new MessageReader(frame)
-    const correlationId = reader.int32()
-    if (hasTaggedResponseHeader(api, version)) skipTagged(reader)
-    const body = readMessage(reader, api.response, version)
-    if (reader.remaining > 0) throw new Error(`${reader.remaining} bytes follow the answer`)
-    return { correlationId, body: body as ResponseOf<A> }
+    return responseIn(frame, api, version)
   }
 
   [Symbol.dispose](): void {
     this.socket.destroy()
   }
+}
+
+export function responseIn<A extends Api>(frame: Uint8Array, api: A, version: number): { correlationId: number; body: ResponseOf<A> } {
+  const reader = new MessageReader(frame)
+  const correlationId = reader.int32()
+  if (hasTaggedResponseHeader(api, version)) skipTagged(reader)
+  const body = readMessage(reader, api.response, version)
+  if (reader.remaining > 0) throw new Error(`${reader.remaining} bytes follow the answer to ${api.name} v${version}`)
+  return { correlationId, body: body as ResponseOf<A> }
 }
 
 export function requestFrame<A extends Api>(api: A, version: number, body: RequestOf<A>, correlationId = 1, clientId = 'raw'): Uint8Array {

@@ -1,7 +1,5 @@
 import { zeroUuid } from '../../../../src/common/uuid.js'
-import { readMessage } from '../../../../src/protocol/codec.js'
 import type { Api, RequestOf, ResponseOf } from '../../../../src/protocol/message.js'
-import { MessageReader } from '../../../../src/protocol/message-reader.js'
 import { ApiVersions } from '../../../../src/protocol/messages/api-versions.js'
 import { FindCoordinator } from '../../../../src/protocol/messages/find-coordinator.js'
 import { JoinGroup } from '../../../../src/protocol/messages/join-group.js'
@@ -10,8 +8,7 @@ import { ListOffsets } from '../../../../src/protocol/messages/list-offsets.js'
 import { Metadata } from '../../../../src/protocol/messages/metadata.js'
 import { Produce } from '../../../../src/protocol/messages/produce.js'
 import { SyncGroup } from '../../../../src/protocol/messages/sync-group.js'
-import { hasTaggedResponseHeader, skipTagged } from '../../../../src/wire/headers.js'
-import { RawClient } from '../../../wire/raw-client.js'
+import { RawClient, responseIn } from '../../../wire/raw-client.js'
 import { frameOf } from './frames.js'
 import type { Question } from './questions.js'
 
@@ -59,14 +56,15 @@ export class Side implements Disposable {
     client.send(frame)
     // A request that is not answered shows by the answer of the next one.
     if (expectsSilence) client.request(ApiVersions, 0, {})
-    const timer = setTimeout(() => client[Symbol.dispose](), patienceMs)
     let isLate = false
-    const watch = setTimeout(() => (isLate = true), patienceMs - 100)
+    const timer = setTimeout(() => {
+      isLate = true
+      client[Symbol.dispose]()
+    }, patienceMs)
     const received = await client.frame()
     clearTimeout(timer)
-    clearTimeout(watch)
     if (received && expectsSilence) return 'silent'
-    if (received) return responseIn(received, api, version)
+    if (received) return responseIn(received, api, answeredVersion(api, version)).body
     this.#client = undefined
     return isLate ? 'silent' : 'closed'
   }
@@ -210,13 +208,7 @@ function isSilent({ api, body, version, fault }: Question): boolean {
 }
 
 /** Kafka answers a version of ApiVersions that it does not know in version 0. */
-function responseIn(frame: Uint8Array, api: Api, asked: number): object {
+function answeredVersion(api: Api, asked: number): number {
   const isUnknown = api === ApiVersions && (asked > 4 || asked < 0)
-  const version = isUnknown ? 0 : asked
-  const reader = new MessageReader(frame)
-  reader.int32()
-  if (hasTaggedResponseHeader(api, version)) skipTagged(reader)
-  const body = readMessage(reader, api.response, version)
-  if (reader.remaining > 0) throw new Error(`${reader.remaining} bytes follow the answer to ${api.name} v${version}`)
-  return body
+  return isUnknown ? 0 : asked
 }
