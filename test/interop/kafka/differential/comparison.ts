@@ -12,7 +12,7 @@ interface Exception {
 }
 
 /** Fields in which we answer otherwise on purpose, and why. */
-export const exceptions: readonly Exception[] = [
+const exceptions: readonly Exception[] = [
   {
     path: /^JoinGroup\.protocolName$/,
     values: /^null, $/,

@@ -12,7 +12,7 @@ import { listen } from '../../../../src/wire/listener.js'
 import { startKafkaBroker } from '../apache-kafka.js'
 import { differences } from './comparison.js'
 import { drawQuestion, type Question } from './questions.js'
-import { type Answer, Side, wait } from './side.js'
+import { Side, wait } from './side.js'
 
 /** A question whose answers differ. */
 export interface Difference {
@@ -162,5 +162,3 @@ function commit(groupId: string) {
   ]
   return { groupId, generationIdOrMemberEpoch: -1, memberId: '', groupInstanceId: null, topics }
 }
-
-export type { Answer }

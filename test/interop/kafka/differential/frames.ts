@@ -3,20 +3,20 @@ import { type Random, randomInteger } from '../../../../src/common/random.js'
 import { uuidBytes } from '../../../../src/common/uuid.js'
 import { type Api, type Field, type Fields, includesVersion } from '../../../../src/protocol/message.js'
 
+const faultKinds = ['truncated', 'junk', 'null', 'length', 'tags'] as const
+
 /** A fault that a frame gets on purpose; `at` chooses the place in it. */
 export interface Fault {
-  readonly kind: 'truncated' | 'junk' | 'null' | 'length' | 'tags'
+  readonly kind: (typeof faultKinds)[number]
   readonly at: number
 }
-
-export const faultKinds = ['truncated', 'junk', 'null', 'length', 'tags'] as const satisfies readonly Fault['kind'][]
 
 export function drawFault(random: Random): Fault {
   return { kind: faultKinds[randomInteger(random, faultKinds.length)], at: randomInteger(random, 1000) }
 }
 
 /** Turns a value such as `topic:orders` into what it stands for on one side. */
-export type Resolve = (value: unknown) => unknown
+type Resolve = (value: unknown) => unknown
 
 /**
  * The frame of a request. It is written apart from the codec of the library, so that it may be malformed, and so that a fault

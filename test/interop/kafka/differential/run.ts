@@ -1,3 +1,4 @@
+import { parseArgs } from 'node:util'
 import { compare, withBoth } from './differential.js'
 import { told } from './told.js'
 
@@ -5,11 +6,8 @@ import { told } from './told.js'
  * Asks a listener and an Apache Kafka the same, and tells each difference:
  *     npm run differential -- --questions 5000 --seed 1
  */
-const option = (name: string, otherwise: number) => {
-  const at = process.argv.indexOf(`--${name}`)
-  return at < 0 ? otherwise : Number(process.argv[at + 1])
-}
-const [questions, seed] = [option('questions', 5000), option('seed', 1)]
+const { values } = parseArgs({ options: { questions: { type: 'string' }, seed: { type: 'string' } } })
+const [questions, seed] = [Number(values.questions ?? 5000), Number(values.seed ?? 1)]
 
 const { asked, differences } = await withBoth(sides => compare(sides, seed, questions, difference => console.log(told(difference))))
 console.log(Object.fromEntries(asked))
