@@ -8,8 +8,9 @@ import type { Consumer } from '../../src/consumer/consumer.js'
 import type { ConsumerRecord } from '../../src/consumer/consumer-record.js'
 import type { TopicSelector } from '../../src/consumer/subscription.js'
 import { KafkaError } from '../../src/errors.js'
-import type { Broker, Brokers } from '../../src/protocol/broker.js'
+import type { Brokers } from '../../src/protocol/broker.js'
 import { VirtualClock } from '../../src/testing/virtual-clock.js'
+import { wrappedBrokers } from '../wrapped-brokers.js'
 import { keepReading, openCluster, settle, textConsumer } from './helpers.js'
 
 const keys = ['a', 'b', 'c', 'd', 'e', 'f', 'g']
@@ -49,21 +50,14 @@ interface Member {
 
 /** Lets a client's requests through until it is cut off. */
 function cuttable(brokers: Brokers, connection: { isCut: boolean }): Brokers {
-  const wrap = (broker: Broker): Broker => ({
+  return wrappedBrokers(brokers, broker => ({
     async request(api, body, signal) {
       if (connection.isCut) throw new KafkaError('NETWORK_EXCEPTION')
       const response = await broker.request(api, body, signal)
       if (connection.isCut) throw new KafkaError('NETWORK_EXCEPTION')
       return response
     }
-  })
-  return {
-    any: () => wrap(brokers.any()),
-    byId(id) {
-      const broker = brokers.byId(id)
-      return broker && wrap(broker)
-    }
-  }
+  }))
 }
 
 class Scene {

@@ -4,7 +4,7 @@ import { type Random, randomInteger, seededRandom } from '../../src/common/rando
 import { errorNumber, KafkaError, type ProtocolErrorCode } from '../../src/errors.js'
 import type { ProducerOptions } from '../../src/producer/options.js'
 import { Producer } from '../../src/producer/producer.js'
-import type { Broker, Brokers } from '../../src/protocol/broker.js'
+import type { Broker } from '../../src/protocol/broker.js'
 import type { RequestOf, ResponseOf } from '../../src/protocol/message.js'
 import { CreateTopics } from '../../src/protocol/messages/create-topics.js'
 import { Produce } from '../../src/protocol/messages/produce.js'
@@ -39,8 +39,7 @@ export class UnreliableCluster {
     this.random = seededRandom(seed)
     this.disk = new SimulatedDisk({ random: seededRandom(seed + 1) })
     const reached: Broker = { request: async (api, body, signal) => this.#direct().request(api, body, signal) }
-    const brokers: Brokers = { any: () => reached, byId: () => reached }
-    this.broker = new InterceptedBroker(brokers, this.clock)
+    this.broker = new InterceptedBroker(reached, this.clock)
     this.broker.on(Produce).do((request, _forward, signal) => this.#counted(request, this.#produce(request, signal)))
   }
 

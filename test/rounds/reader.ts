@@ -1,5 +1,4 @@
 import type {
-  Broker,
   Brokers,
   Cluster,
   Consumer,
@@ -13,6 +12,7 @@ import type {
 import { cooperativeStickyAssignor, KafkaError as KafkaFailure, rangeAssignor, string } from '../../src/index.js'
 import type { RequestOf, ResponseOf, VirtualClock } from '../../src/testing/index.js'
 import { OffsetCommit, OffsetFetch } from '../../src/testing/index.js'
+import { wrappedBrokers } from '../wrapped-brokers.js'
 import type { Audience, Reading } from './audience.js'
 import type { Line, Truth } from './truth.js'
 
@@ -297,7 +297,7 @@ export class Reader {
       const hand = tenure.inHand.get(each)
       if (hand) this.#count(hand)
       else if (!tenure.done.has(each)) {
-        // \`run\` has taken it, and has yet to hand it out.
+        // `run` has taken it, and has yet to hand it out.
         tenure.waived.add(each)
         tenure.done.add(each)
       }
@@ -316,7 +316,7 @@ export class Reader {
 
   /** Stands between the consumer and the cluster. */
   through(brokers: Brokers): Brokers {
-    const wrap = (broker: Broker): Broker => ({
+    return wrappedBrokers(brokers, broker => ({
       request: async (api, body, signal) => {
         if (!this.isAlive) return this.#nothing(signal)
         const isCommit = (api as unknown) === OffsetCommit
@@ -327,14 +327,7 @@ export class Reader {
         if ((api as unknown) === OffsetFetch) this.#onOffsets(response as never)
         return response
       }
-    })
-    return {
-      any: () => wrap(brokers.any()),
-      byId(id) {
-        const broker = brokers.byId(id)
-        return broker && wrap(broker)
-      }
-    }
+    }))
   }
 
   get #isLoop(): boolean {

@@ -1,8 +1,9 @@
 import { decodeAssignment } from '../../src/assignor/consumer-protocol.js'
-import type { Assignor, Broker, Brokers, Cluster, Consumer, ConsumerRecord, TopicPartition } from '../../src/index.js'
+import type { Assignor, Brokers, Cluster, Consumer, ConsumerRecord, TopicPartition } from '../../src/index.js'
 import { KafkaError, string } from '../../src/index.js'
 import type { Api, RequestOf, ResponseOf } from '../../src/testing/index.js'
 import { OffsetCommit, OffsetFetch, SyncGroup } from '../../src/testing/index.js'
+import { wrappedBrokers } from '../wrapped-brokers.js'
 import { type GroupLedger, Tenure } from './ledger.js'
 
 export const topic = 'orders'
@@ -119,7 +120,7 @@ export class Member {
 
   /** Stands between the consumer and the cluster: cuts it off when it is dead, and takes down what it is told and what it commits. */
   through(brokers: Brokers): Brokers {
-    const wrap = (broker: Broker): Broker => ({
+    return wrappedBrokers(brokers, broker => ({
       request: async (api, body, signal) => {
         if (!this.isAlive) return this.#nothing(signal)
         if (isApi(api, OffsetCommit)) this.#onCommit(body as never)
@@ -130,14 +131,7 @@ export class Member {
         if (isApi(api, SyncGroup)) this.#onSync(body as never, response as never)
         return response
       }
-    })
-    return {
-      any: () => wrap(brokers.any()),
-      byId(id) {
-        const broker = brokers.byId(id)
-        return broker && wrap(broker)
-      }
-    }
+    }))
   }
 
   async #read(): Promise<void> {

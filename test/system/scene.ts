@@ -1,8 +1,9 @@
 import { expect } from 'vitest'
-import type { Assignor, Broker, Brokers, CompressionType, Producer, ProducerRecord, Storage } from '../../src/index.js'
+import type { Assignor, Brokers, CompressionType, Producer, ProducerRecord, Storage } from '../../src/index.js'
 import { Cluster, cooperativeStickyAssignor, KafkaError, memoryStorage, rangeAssignor, seededRandom, string } from '../../src/index.js'
 import { Produce, VirtualClock } from '../../src/testing/index.js'
 import { DelayedStorage } from '../storage/delayed-storage.js'
+import { wrappedBrokers } from '../wrapped-brokers.js'
 import { GroupLedger, type Sent } from './ledger.js'
 import { Member, topic } from './member.js'
 
@@ -265,7 +266,7 @@ export class Scene {
 
   /** Lets a produce request happen and loses its answer, when that is wanted. */
   #losingAnswers(brokers: Brokers): Brokers {
-    const wrap = (broker: Broker): Broker => ({
+    return wrappedBrokers(brokers, broker => ({
       request: async (api, body, signal) => {
         const response = await broker.request(api, body, signal)
         if ((api as unknown) !== Produce || this.#answersToLose === 0) return response
@@ -273,14 +274,7 @@ export class Scene {
         for (const [value, { place }] of this.sent) if (!place) this.mayRepeat.add(value)
         throw new KafkaError('NETWORK_EXCEPTION', 'The answer was lost')
       }
-    })
-    return {
-      any: () => wrap(brokers.any()),
-      byId(id) {
-        const broker = brokers.byId(id)
-        return broker && wrap(broker)
-      }
-    }
+    }))
   }
 
   async #ends(): Promise<Map<number, number>> {
