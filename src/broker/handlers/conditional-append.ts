@@ -44,9 +44,9 @@ function responseFor(
   { condition, conflict }: ConditionalBatch
 ): Response {
   if (!conflict) return { errorCode, errorMessage: errorMessage ?? null, baseOffset, logAppendTimeMs }
-  const { keys = [] } = condition
+  const places = new Map(condition.keys?.map(({ key }, index) => [key, index]))
   const conflicts = conflict.keys.map(({ key, lastOffset }) => {
-    return { index: keys.findIndex(wanted => wanted.key === key), lastOffset: lastOffset === 'none' ? -1 : lastOffset }
+    return { index: places.get(key) ?? -1, lastOffset: lastOffset === 'none' ? -1 : lastOffset }
   })
   return { errorCode: 0, errorMessage: conflict.message, isConflict: true, endOffset: conflict.endOffset, conflicts }
 }
