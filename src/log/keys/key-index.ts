@@ -146,8 +146,8 @@ export class KeyIndex {
     this.#table.floor = this.#chain.startOffset
     if (recordCountAt(bytes, position) === 0) return
     if (attributes & attribute.control) this.#decide(bytes, position)
-    else if (attributes & attribute.transactional) this.#noteUndecided(bytes, position)
-    else this.#noteRecords(bytes, position, change)
+    else if (attributes & attribute.transactional) this.#noteRecords(bytes, position, this.#undecidedOf(bytes, position), undefined)
+    else this.#noteRecords(bytes, position, this.#table, change)
     if (this.sizeInBytes > this.maxBytes) this.#giveUp()
   }
 
@@ -277,31 +277,27 @@ export class KeyIndex {
     return entry === none || offsetOf(entry) < this.#chain.startOffset ? none : entry
   }
 
-  #noteRecords(bytes: Uint8Array, position: number, change: Change | undefined): void {
+  #noteRecords(bytes: Uint8Array, position: number, table: KeyTable, change: Change | undefined): void {
     cursor.reset(bytes, position)
     while (cursor.next()) {
       if (cursor.keyLength < 0) continue
       hashKey(this.#secret, cursor.bytes, cursor.keyStart, cursor.keyLength, hash)
-      const before = this.#table.set(hash, entryOf(cursor.offset, cursor.valueLength < 0))
+      const before = table.set(hash, entryOf(cursor.offset, cursor.valueLength < 0))
       if (!change) continue
       change.words.push(hash[0], hash[1], hash[2], hash[3])
       change.before.push(before)
     }
   }
 
-  #noteUndecided(bytes: Uint8Array, position: number): void {
+  /** The keys of the transaction that a batch belongs to. */
+  #undecidedOf(bytes: Uint8Array, position: number): KeyTable {
     const producerId = producerIdAt(bytes, position)
     let transaction = this.#open.get(producerId)
     if (!transaction) {
       transaction = { firstOffset: baseOffsetAt(bytes, position), keys: new KeyTable() }
       this.#open.set(producerId, transaction)
     }
-    cursor.reset(bytes, position)
-    while (cursor.next()) {
-      if (cursor.keyLength < 0) continue
-      hashKey(this.#secret, cursor.bytes, cursor.keyStart, cursor.keyLength, hash)
-      transaction.keys.set(hash, entryOf(cursor.offset, cursor.valueLength < 0))
-    }
+    return transaction.keys
   }
 
   /** A marker: what the transaction wrote counts from now on, or never. */
