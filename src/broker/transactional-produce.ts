@@ -47,7 +47,7 @@ export function joinTransaction(node: ProduceNode, request: Request, apiVersion:
   }
   if (!producer || joining.length === 0) return allJoined
   if (isMixed) return refused(joining, 'INVALID_PRODUCER_ID_MAPPING')
-  const asker = { transactionalId: transactionalId ?? '', ...producer }
+  const asker = { transactionalId, ...producer }
   if (apiVersion < implicitVersion) return verified(node, joining, asker, apiVersion)
   const added = node.transactions.addPartitions(asker, partitionsOf(joining), 2)
   const answer = (error: ProtocolErrorCode) =>

@@ -1,11 +1,11 @@
-import { type Random, systemRandom } from '../../common/random.js'
+import { systemRandom } from '../../common/random.js'
 
 /** The four words of a hash. */
 export type KeyHash = Int32Array
 
 /** The secret of an index: four words that nobody outside knows. */
-export function newSecret(random: Random = systemRandom): Int32Array {
-  return Int32Array.from({ length: 4 }, () => (random.next() * 2 ** 32) | 0)
+export function newSecret(): Int32Array {
+  return Int32Array.from({ length: 4 }, () => (systemRandom.next() * 2 ** 32) | 0)
 }
 
 /**
