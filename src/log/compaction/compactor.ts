@@ -133,7 +133,7 @@ export class Compactor {
     const dirty = held.filter((segment, i) => segment.baseOffset < endOffset && !(held[i + 1]?.baseOffset <= firstDirtyOffset))
     const { keys, keysEnd } = await lastOffsets(dirty, dirtiness, survey, maxKeyBytes, slices)
     const index = log.history.keys
-    const gone = new KeyTable()
+    let gone = new KeyTable()
     const cleaner = new BatchCleaner({
       keys,
       keysEnd,
@@ -148,7 +148,10 @@ export class Compactor {
     const bytesBefore = sources.reduce((bytes, { sizeInBytes }) => bytes + sizeInBytes, 0)
     const groups = segmentGroups(await this.#measured(sources), endOffset, log.options)
     let bytesAfter = 0
-    for (const group of groups) bytesAfter += await this.#clean(group, cleaner, slices, cuts, gone)
+    for (const group of groups) {
+      gone = new KeyTable()
+      bytesAfter += await this.#clean(group, cleaner, slices, cuts, gone)
+    }
     log.compactedUpTo = keysEnd
     if (log.storage.durable) log.flusher.saveKeys()
     const { recordsRead, recordsKept } = cleaner
