@@ -1,4 +1,3 @@
-import { readInt16 } from '../common/bytes.js'
 import { isPromise, type MaybePromise } from '../common/deferred.js'
 import { expectBytes } from '../common/options.js'
 import { KafkaError } from '../errors.js'
@@ -6,7 +5,7 @@ import type { AppendOrigin } from '../log/batch-validation.js'
 import { appendAsOwner, type Log } from '../log/log.js'
 import type { AppendCondition, AppendInfo } from '../log/log-types.js'
 import type { PartitionState } from '../metadata/cluster-metadata.js'
-import { field, isTransactional, producerIdAt } from '../record/batch-header.js'
+import { isTransactional, producerEpochAt, producerIdAt } from '../record/batch-header.js'
 import type { PartitionBacklog } from './backlog/partition-backlog.js'
 import { goesOn } from './open-transaction.js'
 
@@ -147,8 +146,8 @@ export class Partition {
 
   /** True if a batch belongs to a transaction that is open here, or that this partition takes part in. */
   #hasTransactionOf(batch: Uint8Array): boolean {
-    const epoch = readInt16(batch, field.producerEpoch)
-    return goesOn(this.log, batch) || this.#isInTransaction(producerIdAt(batch, 0), epoch, this.topic, this.partition)
+    if (goesOn(this.log, batch)) return true
+    return this.#isInTransaction(producerIdAt(batch, 0), producerEpochAt(batch, 0), this.topic, this.partition)
   }
 
   #appended(info: AppendInfo, bytes: number): AppendInfo {

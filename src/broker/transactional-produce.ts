@@ -1,11 +1,10 @@
-import { readInt16 } from '../common/bytes.js'
 import { isPromise, type MaybePromise } from '../common/deferred.js'
 import { zeroUuid } from '../common/uuid.js'
 import { errorNumber, type ProtocolErrorCode } from '../errors.js'
 import { isInternalTopic } from '../metadata/topic-name.js'
 import type { RequestOf } from '../protocol/message.js'
 import type { Produce } from '../protocol/messages/produce.js'
-import { field, isTransactional, producerIdAt } from '../record/batch-header.js'
+import { isTransactional, producerEpochAt, producerIdAt } from '../record/batch-header.js'
 import type { ProduceNode } from './node.js'
 import { goesOn } from './open-transaction.js'
 import type { Partition } from './partition.js'
@@ -39,7 +38,7 @@ export function joinTransaction(node: ProduceNode, request: Request, apiVersion:
       const partition = topic?.partitions[index]
       if (!partition || isInternalTopic(partition.topic) || records === null || !isTransactional(records)) continue
       const producerId = producerIdAt(records, 0)
-      const producerEpoch = readInt16(records, field.producerEpoch)
+      const producerEpoch = producerEpochAt(records, 0)
       producer ??= { producerId, producerEpoch }
       if (producer.producerId !== producerId || producer.producerEpoch !== producerEpoch) isMixed = true
       if (!goesOn(partition.log, records)) joining.push(partition)

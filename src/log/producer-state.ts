@@ -1,4 +1,4 @@
-import { readInt16, readInt32 } from '../common/bytes.js'
+import { readInt32 } from '../common/bytes.js'
 import { KafkaError } from '../errors.js'
 import {
   attribute,
@@ -10,6 +10,7 @@ import {
   noProducerId,
   noSequence,
   noTimestamp,
+  producerEpochAt,
   producerIdAt,
   recordCountAt,
   sequenceAfter
@@ -108,7 +109,7 @@ export class ProducerState {
     if (producerId === noProducerId) return undefined
     const entry = this.#entries.get(producerId)
     if (!entry) return undefined
-    const epoch = readInt16(bytes, position + field.producerEpoch)
+    const epoch = producerEpochAt(bytes, position)
     const baseSequence = readInt32(bytes, position + field.baseSequence)
     if (epoch < entry.epoch) {
       throw new KafkaError(
@@ -140,7 +141,7 @@ export class ProducerState {
   note(bytes: Uint8Array, position = 0, now = noTimestamp): AbortedTransaction | undefined {
     const producerId = producerIdAt(bytes, position)
     if (producerId === noProducerId) return undefined
-    const epoch = readInt16(bytes, position + field.producerEpoch)
+    const epoch = producerEpochAt(bytes, position)
     const timestamp = maxTimestampAt(bytes, position)
     let entry = this.#entries.get(producerId)
     if (!entry) {

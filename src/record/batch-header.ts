@@ -88,6 +88,10 @@ export function producerIdAt(bytes: Uint8Array, position: number): number {
   return readInt64(bytes, position + field.producerId)
 }
 
+export function producerEpochAt(bytes: Uint8Array, position: number): number {
+  return readInt16(bytes, position + field.producerEpoch)
+}
+
 export function recordCountAt(bytes: Uint8Array, position: number): number {
   return readInt32(bytes, position + field.recordCount)
 }

@@ -1,4 +1,4 @@
-import { readInt16, readInt32, readInt64 } from '../common/bytes.js'
+import { readInt32, readInt64 } from '../common/bytes.js'
 import { crc32c } from '../common/crc32c.js'
 import { expectBytes, expectInteger, expectKnownKeys, isPlainObject, shown } from '../common/options.js'
 import { KafkaError } from '../errors.js'
@@ -15,6 +15,7 @@ import {
   leaderEpochAt,
   lengthPrefixBytes,
   maxTimestampAt,
+  producerEpochAt,
   producerIdAt,
   recordCountAt
 } from './batch-header.js'
@@ -143,7 +144,7 @@ export class RecordBatch {
   }
 
   get producerEpoch(): number {
-    return readInt16(this.bytes, field.producerEpoch)
+    return producerEpochAt(this.bytes, 0)
   }
 
   get baseSequence(): number {

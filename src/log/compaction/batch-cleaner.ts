@@ -1,4 +1,4 @@
-import { readInt16, readInt32, writeInt16, writeInt32, writeInt64 } from '../../common/bytes.js'
+import { readInt32, writeInt16, writeInt32, writeInt64 } from '../../common/bytes.js'
 import { crc32c } from '../../common/crc32c.js'
 import { BatchBuilder } from '../../record/batch-builder.js'
 import {
@@ -15,6 +15,7 @@ import {
   maxTimestampAt,
   noProducerId,
   noTimestamp,
+  producerEpochAt,
   producerIdAt,
   recordCountAt
 } from '../../record/batch-header.js'
@@ -95,7 +96,7 @@ export class BatchCleaner {
     const last = producerId === noProducerId ? undefined : lastOfProducer(producerId)
     if (!last) return false
     if (last.lastOffset !== undefined) return last.lastOffset === lastOffset
-    return (attributesAt(bytes, position) & attribute.control) !== 0 && readInt16(bytes, position + field.producerEpoch) === last.epoch
+    return (attributesAt(bytes, position) & attribute.control) !== 0 && producerEpochAt(bytes, position) === last.epoch
   }
 
   #count(horizon: number | undefined, isControl: boolean): { readonly kept: number; readonly tombstones: number } {
@@ -152,7 +153,7 @@ export class BatchCleaner {
       baseOffset,
       leaderEpoch: leaderEpochAt(bytes, position),
       producerId: producerIdAt(bytes, position),
-      producerEpoch: readInt16(bytes, position + field.producerEpoch),
+      producerEpoch: producerEpochAt(bytes, position),
       baseSequence: readInt32(bytes, position + field.baseSequence),
       transactional: (attributes & attribute.transactional) !== 0,
       control: isControl,
