@@ -30,3 +30,8 @@ export interface RequestContext {
 
 /** The version of a request that never was encoded: newer than any, so that `apiVersion >= n` reads as it should. */
 export const newestVersion: number = Number.MAX_SAFE_INTEGER
+
+/** True if a client over the wire sent a request in a version that is at least `version`. In process the version does not tell the form of a request. */
+export function wasSentSince(version: number, apiVersion: number): boolean {
+  return apiVersion >= version && apiVersion !== newestVersion
+}

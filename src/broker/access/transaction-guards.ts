@@ -6,19 +6,16 @@ import type { EndTxn } from '../../protocol/messages/end-txn.js'
 import type { ListTransactions } from '../../protocol/messages/list-transactions.js'
 import type { TxnOffsetCommit } from '../../protocol/messages/txn-offset-commit.js'
 import type { WriteTxnMarkers } from '../../protocol/messages/write-txn-markers.js'
+import { isOfBroker } from '../handlers/add-partitions-to-txn.js'
 import { missing } from '../handlers/describe-transactions.js'
-import { newestVersion } from '../request-context.js'
 import { clusterDenied, type Guard, groupDenied, inOrder, topicDenied, transactionalIdDenied } from './guard.js'
 
-/** From this version on AddPartitionsToTxn is a request between brokers. */
-const firstVersionOfBrokers = 4
 const notAttempted = errorNumber('OPERATION_NOT_ATTEMPTED')
 
 /** Of producers, whose form of the request is the older one; brokers ask in the newer one. */
 export const addPartitionsToTxnGuard: Guard<typeof AddPartitionsToTxn> = async ({ access, request, context, answer }) => {
-  const { transactions = [], v3AndBelowTransactionalId: transactionalId = '', v3AndBelowTopics: topics = [] } = request
-  const { apiVersion } = context
-  if (transactions.length > 0 || (apiVersion >= firstVersionOfBrokers && apiVersion !== newestVersion)) {
+  const { v3AndBelowTransactionalId: transactionalId = '', v3AndBelowTopics: topics = [] } = request
+  if (isOfBroker(request, context.apiVersion)) {
     if (await access.mayCluster('clusterAction')) return answer(request)
     return { errorCode: clusterDenied, resultsByTransaction: [] }
   }

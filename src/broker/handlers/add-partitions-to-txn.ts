@@ -3,7 +3,7 @@ import { errorNumber, type ProtocolErrorCode } from '../../errors.js'
 import type { RequestOf, ResponseOf } from '../../protocol/message.js'
 import type { AddPartitionsToTxn } from '../../protocol/messages/add-partitions-to-txn.js'
 import type { Node } from '../node.js'
-import { newestVersion, type RequestContext } from '../request-context.js'
+import { type RequestContext, wasSentSince } from '../request-context.js'
 import { abortableFor, fencedFor } from '../transaction-errors.js'
 
 type Request = RequestOf<typeof AddPartitionsToTxn>
@@ -21,9 +21,8 @@ const abortableVersion = 5
 
 /** Lets partitions take part in transactions, or asks whether they do. Where one of them does not exist, none is added. */
 export async function addPartitionsToTxn(node: Node, request: Request, { apiVersion }: RequestContext): Promise<Response> {
-  const { transactions = [] } = request
-  // In process either form may come.
-  if (apiVersion >= brokerVersion && (apiVersion !== newestVersion || transactions.length > 0)) {
+  if (isOfBroker(request, apiVersion)) {
+    const { transactions = [] } = request
     const results = transactions.map(async transaction => ({
       transactionalId: transaction.transactionalId,
       topicResults: await answerTo(node, transaction, apiVersion)
@@ -37,6 +36,11 @@ export async function addPartitionsToTxn(node: Node, request: Request, { apiVers
     topics: request.v3AndBelowTopics ?? []
   }
   return { resultsByTopicV3AndBelow: await answerTo(node, transaction, apiVersion) }
+}
+
+/** True if a request has the form of brokers, which name transactions. In process either form may come. */
+export function isOfBroker({ transactions = [] }: Request, apiVersion: number): boolean {
+  return transactions.length > 0 || wasSentSince(brokerVersion, apiVersion)
 }
 
 async function answerTo(node: Node, transaction: Transaction, apiVersion: number): Promise<TopicResult[]> {

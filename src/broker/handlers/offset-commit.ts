@@ -3,7 +3,7 @@ import { errorNumber } from '../../errors.js'
 import type { RequestOf, ResponseOf } from '../../protocol/message.js'
 import type { OffsetCommit } from '../../protocol/messages/offset-commit.js'
 import type { GroupNode } from '../group-node.js'
-import { newestVersion, type RequestContext } from '../request-context.js'
+import { type RequestContext, wasSentSince } from '../request-context.js'
 
 type Request = RequestOf<typeof OffsetCommit>
 type Response = ResponseOf<typeof OffsetCommit>
@@ -13,7 +13,7 @@ const firstVersionWithIds = 10
 
 /** Keeps how far a group has read. Offsets of topics and partitions that do not exist are refused, the others kept all the same. */
 export async function offsetCommit(node: GroupNode, request: Request, context: RequestContext): Promise<Response> {
-  const hasIds = context.apiVersion >= firstVersionWithIds && context.apiVersion !== newestVersion
+  const hasIds = wasSentSince(firstVersionWithIds, context.apiVersion)
   const unknownError = (topicId: string) => (hasIds ? errorNumber('UNKNOWN_TOPIC_ID') : node.unknownTopicError(topicId))
   const found = request.topics.map(({ name = '', topicId = zeroUuid }) => node.findTopic(name, topicId))
   const known = request.topics.flatMap((topic, i) => {

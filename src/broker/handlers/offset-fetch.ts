@@ -4,7 +4,7 @@ import { errorNumber } from '../../errors.js'
 import type { RequestOf, ResponseOf } from '../../protocol/message.js'
 import type { OffsetFetch } from '../../protocol/messages/offset-fetch.js'
 import type { GroupNode } from '../group-node.js'
-import { newestVersion, type RequestContext } from '../request-context.js'
+import { type RequestContext, wasSentSince } from '../request-context.js'
 
 type Request = RequestOf<typeof OffsetFetch>
 type Response = ResponseOf<typeof OffsetFetch>
@@ -29,7 +29,7 @@ async function fetchGroup(
   requireStable: boolean,
   apiVersion: number
 ): Promise<GroupResponse> {
-  const hasIds = apiVersion >= firstVersionWithIds && apiVersion !== newestVersion
+  const hasIds = wasSentSince(firstVersionWithIds, apiVersion)
   const wanted = topics?.map(({ name = '', topicId = zeroUuid, partitionIndexes }) => {
     if (hasIds && topicId === zeroUuid) return { found: undefined, topicId, partitionIndexes }
     const found = topicId === zeroUuid ? { name, id: node.findTopic(name, zeroUuid)?.id ?? zeroUuid } : node.findTopic(name, topicId)

@@ -9,7 +9,7 @@ import type { Produce } from '../../protocol/messages/produce.js'
 import { attribute, attributesAt, batchSizeAt, currentMagic, field, headerBytes, isTransactional } from '../../record/batch-header.js'
 import type { ProduceNode } from '../node.js'
 import { appendToPartition, type Partition } from '../partition.js'
-import { newestVersion, type RequestContext } from '../request-context.js'
+import { newestVersion, type RequestContext, wasSentSince } from '../request-context.js'
 import { joinTransaction, type Unjoined } from '../transactional-produce.js'
 import { eachPartitionOnce, type PartitionsOf } from './each-partition-once.js'
 
@@ -58,7 +58,7 @@ function produceJoined(
   const topicData = eachPartitionOnce(request.topicData, byPartition)
   const responses = new Array<TopicResponse>(topicData.length)
   // A producer in this process sends such a batch again by itself, so that it does not hold up those that came with it.
-  const hasIds = context.apiVersion >= firstVersionWithIds && context.apiVersion !== newestVersion
+  const hasIds = wasSentSince(firstVersionWithIds, context.apiVersion)
   const isShared = context.apiVersion === newestVersion && (topicData.length > 1 || topicData[0]?.partitionData.length > 1)
   const timeoutMs = isShared ? doNotHold : request.timeoutMs
   let pending: Promise<void>[] | undefined
