@@ -5,7 +5,7 @@ import { systemClock } from '../../common/system-clock.js'
 import { errorCodeOf, type ProtocolErrorCode } from '../../errors.js'
 import { Alarm } from '../alarm.js'
 import { type CoordinatorHost, CoordinatorRuntime } from '../coordinator-runtime.js'
-import { type Asker, type Outcome, type ProducerAnswer, TransactionMachine } from './transaction-machine.js'
+import { type Asker, type Outcome, type ProducerAnswer, refused, TransactionMachine } from './transaction-machine.js'
 import {
   epochBumpVersion,
   hasPartition,
@@ -105,7 +105,7 @@ export class TransactionCoordinator {
     if (!(timeoutMs > 0 && timeoutMs <= this.options.maxTimeoutMs)) return refused('INVALID_TRANSACTION_TIMEOUT')
     for (let tries = 0; tries < mostAborts; tries++) {
       const outcome = await this.#withProducerId(asker.transactionalId, (machine, freshId) =>
-        machine.initProducerId(asker, timeoutMs, freshId, this.#byProducer.size)
+        machine.initProducerId(asker, timeoutMs, freshId)
       )
       if (outcome !== 'aborting') return outcome
       const finishing = this.#finishing.get(asker.transactionalId)
@@ -346,10 +346,6 @@ class Finishing {
       }
     })
   }
-}
-
-function refused(error: ProtocolErrorCode): ProducerAnswer {
-  return { error, producerId: -1, producerEpoch: -1 }
 }
 
 /** The version of transactions that the version of an EndTxn stands for. */

@@ -7,6 +7,7 @@ import { readTransactionRecord, transactionRecord } from './transaction-records.
 import {
   epochBumpVersion,
   hasAll,
+  hasPartition,
   isEpochExhausted,
   isIdle,
   isPrepared,
@@ -48,8 +49,6 @@ export interface MachineParts {
   /** There is a transactional id. */
   known(): void
 }
-
-const noAnswer = { producerId: -1, producerEpoch: -1 }
 
 /**
  * The coordinator of the transactional ids in one partition of `__transaction_state` (KIP-98, KIP-360, KIP-890). Each request becomes a decision: a record
@@ -120,21 +119,17 @@ export class TransactionMachine implements CoordinatorMachine {
     return this.#states.values()
   }
 
-  get size(): number {
-    return this.#states.size
-  }
-
   /**
    * Gives the producer of a transactional id its id and a new epoch, by which one before it is fenced. A producer that names the id and epoch that it has
    * goes on with them (KIP-360). `freshId` is a producer id that nobody has, for when one is needed.
    */
-  initProducerId(asker: Asker, timeoutMs: number, freshId: number | undefined, knownIds: number): Decision<Outcome> {
+  initProducerId(asker: Asker, timeoutMs: number, freshId: number | undefined): Decision<Outcome> {
     const { transactionalId, producerId: expectedId, producerEpoch: expectedEpoch } = asker
     const isExpected = expectedId >= 0
     const state = this.#states.get(transactionalId)
     const now = this.#parts.clock.now()
     if (!state) {
-      if (knownIds >= this.#parts.maxTransactionalIds) return refuse('POLICY_VIOLATION')
+      if (this.#parts.byProducer.size >= this.#parts.maxTransactionalIds) return refuse('POLICY_VIOLATION')
       if (freshId === undefined) return answer('needsProducerId')
       return this.#become(emptyState(transactionalId, freshId, timeoutMs, now), -1)
     }
@@ -160,9 +155,8 @@ export class TransactionMachine implements CoordinatorMachine {
 
   /** Lets partitions take part in the transaction, which begins with the first of them. */
   addPartitions(asker: Asker, partitions: Partitions, clientVersion: number): Decision<ProtocolErrorCode> {
-    const state = this.#states.get(asker.transactionalId)
-    const refusal = refusalOf(state, asker)
-    if (!state || refusal) return answer(refusal ?? 'INVALID_PRODUCER_ID_MAPPING')
+    const state = this.#openTo(asker)
+    if (typeof state === 'string') return answer(state)
     if (state.status === 'Ongoing' && hasAll(state.partitions, partitions)) return answer('NONE')
     const now = this.#parts.clock.now()
     const isFirst = state.status !== 'Ongoing'
@@ -179,10 +173,9 @@ export class TransactionMachine implements CoordinatorMachine {
 
   /** True if partitions take part in the transaction; TRANSACTION_ABORTABLE for one that does not. */
   verifyPartition(asker: Asker, topic: string, partition: number): ProtocolErrorCode {
-    const state = this.#states.get(asker.transactionalId)
-    const refusal = refusalOf(state, asker)
-    if (!state || refusal) return refusal ?? 'INVALID_PRODUCER_ID_MAPPING'
-    return state.status === 'Ongoing' && state.partitions.get(topic)?.has(partition) ? 'NONE' : 'TRANSACTION_ABORTABLE'
+    const state = this.#openTo(asker)
+    if (typeof state === 'string') return state
+    return state.status === 'Ongoing' && hasPartition(state, topic, partition) ? 'NONE' : 'TRANSACTION_ABORTABLE'
   }
 
   /**
@@ -277,6 +270,14 @@ export class TransactionMachine implements CoordinatorMachine {
     return { records: tombstones.records, committed: () => false }
   }
 
+  /** The state of an id whose producer may add to its transaction, or why it may not. */
+  #openTo({ transactionalId, producerId, producerEpoch }: Asker): TransactionState | ProtocolErrorCode {
+    const state = this.#states.get(transactionalId)
+    if (!state || state.producerId !== producerId) return 'INVALID_PRODUCER_ID_MAPPING'
+    if (state.producerEpoch !== producerEpoch) return 'PRODUCER_FENCED'
+    return isPrepared(state) ? 'CONCURRENT_TRANSACTIONS' : state
+  }
+
   #become(state: TransactionState, lastEpoch: number): Decision<Outcome> {
     return {
       records: [recordOf(state)],
@@ -350,13 +351,10 @@ function producerOf({ producerId, nextProducerId, producerEpoch }: TransactionSt
   return nextProducerId < 0 ? { error: 'NONE', producerId, producerEpoch } : { error: 'NONE', producerId: nextProducerId, producerEpoch: 0 }
 }
 
-function refuse(error: ProtocolErrorCode): Decision<Outcome> {
-  return answer({ error, ...noAnswer })
+export function refused(error: ProtocolErrorCode): ProducerAnswer {
+  return { error, producerId: -1, producerEpoch: -1 }
 }
 
-/** Why a producer may not add to a transaction, or undefined when it may. */
-function refusalOf(state: TransactionState | undefined, { producerId, producerEpoch }: Asker): ProtocolErrorCode | undefined {
-  if (!state || state.producerId !== producerId) return 'INVALID_PRODUCER_ID_MAPPING'
-  if (state.producerEpoch !== producerEpoch) return 'PRODUCER_FENCED'
-  return isPrepared(state) ? 'CONCURRENT_TRANSACTIONS' : undefined
+function refuse(error: ProtocolErrorCode): Decision<Outcome> {
+  return answer(refused(error))
 }
