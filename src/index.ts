@@ -9,7 +9,6 @@ export type {
   ClientQuotaAlteration,
   ClientQuotaEntity,
   ClientQuotaFilter,
-  ClientQuotaKey,
   ClientQuotas
 } from './admin/client-quotas.js'
 export type { AlterConfigsOptions, ConfigChanges, ConfigEntry, ConfigResource, ConfigSource } from './admin/configs.js'
@@ -104,6 +103,7 @@ export type {
   ClientAccess
 } from './protocol/access.js'
 export type { Broker, Brokers } from './protocol/broker.js'
+export type { ClientQuotaKey } from './protocol/quotas.js'
 export type { BacklogPolicy, BacklogQuota } from './record/backlog-quota.js'
 export { BatchBuilder, type BatchBuilderOptions, type BatchStamp } from './record/batch-builder.js'
 export type { Codec, CompressionType } from './record/compression/codec.js'

@@ -3,6 +3,7 @@ import { KafkaError } from '../errors.js'
 import type { RequestOf } from '../protocol/message.js'
 import { AlterClientQuotas } from '../protocol/messages/alter-client-quotas.js'
 import { DescribeClientQuotas } from '../protocol/messages/describe-client-quotas.js'
+import { type ClientQuotaKey, clientQuotaKeys, quotaMatch } from '../protocol/quotas.js'
 import { type AdminContext, throwFailures } from './admin-context.js'
 import type { AdminCallOptions } from './admin-options.js'
 
@@ -14,17 +15,6 @@ export type ClientQuotaEntity =
   | { readonly user: string | null; readonly clientId?: string | null }
   | { readonly clientId: string | null; readonly user?: string | null }
   | { readonly ip: string | null }
-
-/**
- * The keys of quotas, by Kafka's names: bytes a second that clients produce and consume, the percentage of the event loop's time that their requests
- * may take, partitions a second that they create and delete, and connections a second that come from an address.
- */
-export type ClientQuotaKey =
-  | 'producer_byte_rate'
-  | 'consumer_byte_rate'
-  | 'request_percentage'
-  | 'controller_mutation_rate'
-  | 'connection_creation_rate'
 
 /** A change of the quotas of an entity. */
 export interface ClientQuotaAlteration {
@@ -56,14 +46,6 @@ export interface AlterClientQuotasOptions extends AdminCallOptions {
 const typeNames = { user: 'user', clientId: 'client-id', ip: 'ip' } as const
 type Part = keyof typeof typeNames
 const parts = Object.keys(typeNames) as Part[]
-
-const keys: readonly ClientQuotaKey[] = [
-  'producer_byte_rate',
-  'consumer_byte_rate',
-  'request_percentage',
-  'controller_mutation_rate',
-  'connection_creation_rate'
-]
 
 export async function alterClientQuotas(
   context: AdminContext,
@@ -101,16 +83,14 @@ export async function describeClientQuotas(
   })
 }
 
-const [exact, byDefault, any] = [0, 1, 2]
-
 function componentOf(part: Part, name: string | null | true | undefined): RequestOf<typeof DescribeClientQuotas>['components'] {
   if (name === undefined) return []
   const entityType = typeNames[part]
-  if (name === null) return [{ entityType, matchType: byDefault, match: null }]
-  if (name === true) return [{ entityType, matchType: any, match: null }]
+  if (name === null) return [{ entityType, matchType: quotaMatch.default, match: null }]
+  if (name === true) return [{ entityType, matchType: quotaMatch.any, match: null }]
   if (typeof name !== 'string' || name === '')
     throw new TypeError(`Expected \`${part}\` to be a name, null for the default, or true for any, got ${shown(name)}`)
-  return [{ entityType, matchType: exact, match: name }]
+  return [{ entityType, matchType: quotaMatch.exact, match: name }]
 }
 
 function entryOf(alteration: ClientQuotaAlteration): RequestOf<typeof AlterClientQuotas>['entries'][number] {
@@ -124,7 +104,7 @@ function entryOf(alteration: ClientQuotaAlteration): RequestOf<typeof AlterClien
   const ops = Object.entries(quotas)
     .filter(([, value]) => value !== undefined)
     .map(([key, value]) => {
-      expectOneOf('quotas', key, keys)
+      expectOneOf('quotas', key, clientQuotaKeys)
       if (value !== null && !(typeof value === 'number' && value > 0))
         throw new TypeError(`Expected \`quotas.${key}\` to be a number above 0, or null, got ${shown(value)}`)
       return { key, value: value ?? 0, remove: value === null }

@@ -3,6 +3,7 @@ import { KafkaError } from '../errors.js'
 import type { RequestOf, ResponseOf } from '../protocol/message.js'
 import type { AlterClientQuotas } from '../protocol/messages/alter-client-quotas.js'
 import type { DescribeClientQuotas } from '../protocol/messages/describe-client-quotas.js'
+import { type ClientQuotaKey, quotaMatch } from '../protocol/quotas.js'
 import type { ClientQuotaStore, QuotaEntityPart } from './client-quotas.js'
 import type { MetadataDecision } from './cluster-metadata.js'
 import type { MetadataRecord } from './records.js'
@@ -28,7 +29,13 @@ const ofClients: ReadonlyMap<string, number | undefined> = new Map([
   ['controller_mutation_rate', undefined]
 ])
 /** In the order of Kafka's hash tables, as with entities. */
-const keys = ['consumer_byte_rate', 'request_percentage', 'producer_byte_rate', 'controller_mutation_rate', 'connection_creation_rate']
+const keys: readonly ClientQuotaKey[] = [
+  'consumer_byte_rate',
+  'request_percentage',
+  'producer_byte_rate',
+  'controller_mutation_rate',
+  'connection_creation_rate'
+]
 const ofAddresses: ReadonlyMap<string, number | undefined> = new Map([['connection_creation_rate', 2 ** 31 - 1]])
 
 /** Decides on changes of quotas (KIP-546), each entity on its own: all of its changes are made, or none. */
@@ -103,7 +110,7 @@ function changesIn(quotas: Quotas, { entity, ops }: Entry): MetadataRecord[] {
   })
 }
 
-const [exact, byDefault, any] = [0, 1, 2]
+const { exact, default: byDefault, any } = quotaMatch
 
 /** Tells the quotas whose entities fit all components of a filter. */
 export function describeClientQuotas(quotas: Quotas, { components, strict }: Describe): ResponseOf<typeof DescribeClientQuotas> {

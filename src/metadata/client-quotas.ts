@@ -1,14 +1,5 @@
 import { canonicalAddress } from '../common/ip-address.js'
-
-/** The keys of quotas, by Kafka's names. */
-export const clientQuotaKeys = [
-  'producer_byte_rate',
-  'consumer_byte_rate',
-  'request_percentage',
-  'controller_mutation_rate',
-  'connection_creation_rate'
-] as const
-export type ClientQuotaKey = (typeof clientQuotaKeys)[number]
+import type { ClientQuotaKey } from '../protocol/quotas.js'
 
 /** One part of whom a quota is for; the name is null for all that have no quota of their own. */
 export interface QuotaEntityPart {

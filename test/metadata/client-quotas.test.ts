@@ -1,9 +1,10 @@
 import { describe, expect, it } from 'vitest'
 import { errorCodeOf } from '../../src/errors.js'
 import { alterClientQuotas, describeClientQuotas } from '../../src/metadata/alter-client-quotas.js'
-import { type ClientQuotaKey, ClientQuotaStore } from '../../src/metadata/client-quotas.js'
+import { ClientQuotaStore } from '../../src/metadata/client-quotas.js'
 import { ClusterMetadata } from '../../src/metadata/cluster-metadata.js'
 import { decodeMetadataRecord, encodeMetadataRecord } from '../../src/metadata/records.js'
+import type { ClientQuotaKey } from '../../src/protocol/quotas.js'
 
 /** `client-id=*,user=ann` for a user's default client. */
 function entityFrom(text: string) {

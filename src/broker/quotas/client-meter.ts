@@ -1,11 +1,11 @@
 import { afterPromises } from '../../common/host.js'
 import { KafkaError } from '../../errors.js'
-import type { ApplyingQuota, ClientQuotaKey } from '../../metadata/client-quotas.js'
+import type { ApplyingQuota } from '../../metadata/client-quotas.js'
 import type { Api } from '../../protocol/message.js'
 import { ConditionalAppend } from '../../protocol/messages/conditional-append.js'
 import { Fetch } from '../../protocol/messages/fetch.js'
 import { Produce } from '../../protocol/messages/produce.js'
-import type { QuotaMeter } from '../../protocol/quotas.js'
+import type { ClientQuotaKey, QuotaMeter } from '../../protocol/quotas.js'
 import type { NodeQuotas } from './node-quotas.js'
 
 const done = Promise.resolve()

@@ -1,8 +1,7 @@
 import type { Clock } from '../../common/clock.js'
 import type { BrokerConfigs } from '../../metadata/broker-configs.js'
-import type { ClientQuotaKey } from '../../metadata/client-quotas.js'
 import type { ClusterMetadata } from '../../metadata/cluster-metadata.js'
-import type { ConnectionQuotas } from '../../protocol/quotas.js'
+import type { ClientQuotaKey, ConnectionQuotas } from '../../protocol/quotas.js'
 import { Rate, type RateWindow } from './rate.js'
 import { TokenBucket } from './token-bucket.js'
 
