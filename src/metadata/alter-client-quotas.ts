@@ -7,7 +7,7 @@ import { type ClientQuotaKey, quotaMatch } from '../protocol/quotas.js'
 import type { ClientQuotaStore, QuotaEntityPart } from './client-quotas.js'
 import type { MetadataDecision } from './cluster-metadata.js'
 import type { MetadataRecord } from './records.js'
-import { refusalOf, repeatedIn } from './refusal.js'
+import { eachNameOnce, refusalOf, repeatedIn } from './refusal.js'
 
 type Alter = RequestOf<typeof AlterClientQuotas>
 type Entry = Alter['entries'][number]
@@ -45,16 +45,16 @@ export function alterClientQuotas(
   most: number = Number.POSITIVE_INFINITY
 ): MetadataDecision<ResponseOf<typeof AlterClientQuotas>> {
   const records: MetadataRecord[] = []
-  const wanted = entries.map(entry => ({ ...entry, entity: inOrder(entry.entity), key: JSON.stringify(inOrder(entry.entity)) }))
-  const repeated = repeatedIn(wanted.map(({ key }) => key))
+  const wanted = entries.map(({ entity: parts, ops }) => {
+    const entity = inOrder(parts)
+    return { entity, ops, name: JSON.stringify(entity) }
+  })
+  const repeated = repeatedIn(wanted.map(({ name }) => name))
   let added = 0
-  const answered = new Set<string>()
-  const answers = wanted.flatMap(({ key, ...entry }) => {
-    if (answered.has(key)) return []
-    answered.add(key)
+  const answers = eachNameOnce(wanted).map(({ name, ...entry }) => {
     const { entity } = entry
     try {
-      if (repeated.has(key)) throw invalid('The request changes the quotas of one entity twice')
+      if (repeated.has(name)) throw invalid('The request changes the quotas of one entity twice')
       expectEntry(entry)
       const changes = changesIn(quotas, entry)
       const isNew = !quotas.has(entity) && changes.length > 0
