@@ -5,6 +5,7 @@ import {
   type AclPatternType,
   type AclPermission,
   type AclResourceType,
+  aclFilterWords,
   aclOperations,
   aclPatternTypes,
   aclPermissions,
@@ -112,8 +113,7 @@ function addressOf(resource: AclResource): { resourceType: number; resourceName:
   return { resourceType: aclResourceTypes[type as AclResourceType], resourceName: name as string }
 }
 
-const any = 1
-const match = 2
+const { any, match } = aclFilterWords
 
 function filterOf(filter: AclFilter): RequestOf<typeof DescribeAcls> {
   const known = ['resourceType', 'resourceName', 'pattern', 'principal', 'host', 'operation', 'permission']

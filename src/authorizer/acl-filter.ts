@@ -1,14 +1,13 @@
 import { KafkaError } from '../errors.js'
-import { type AclState, type AclStore, patternType, wildcard } from '../metadata/acls.js'
-import { aclOperations, aclPermissions, aclResourceTypes } from '../protocol/access.js'
+import { type AclState, type AclStore, wildcard } from '../metadata/acls.js'
+import { aclFilterWords, aclOperations, aclPatternTypes, aclPermissions, aclResourceTypes } from '../protocol/access.js'
 import type { RequestOf } from '../protocol/message.js'
 import type { DescribeAcls } from '../protocol/messages/describe-acls.js'
 
 export type AclFilter = RequestOf<typeof DescribeAcls>
 
-/** Stands for every value of a field. */
-const any = 1
-const { match, literal } = patternType
+const { any, match } = aclFilterWords
+const { literal } = aclPatternTypes
 
 /** The ACLs that a filter means, by id. */
 export function* aclsFor(acls: Pick<AclStore, 'all'>, filter: AclFilter): Generator<[string, AclState], void, undefined> {
@@ -18,7 +17,7 @@ export function* aclsFor(acls: Pick<AclStore, 'all'>, filter: AclFilter): Genera
 /** The numbers of an ACL, or of a filter for ACLs, with what each may be. */
 function* numbersOf({ resourceType, pattern, operation, permissionType }: AclNumbers) {
   yield ['resource type', resourceType, aclResourceTypes] as const
-  yield ['pattern type', pattern, patternType] as const
+  yield ['pattern type', pattern, { ...aclPatternTypes, match }] as const
   yield ['operation', operation, aclOperations] as const
   yield ['permission type', permissionType, aclPermissions] as const
 }

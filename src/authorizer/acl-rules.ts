@@ -1,5 +1,5 @@
-import { type AclState, type AclStore, patternType, wildcard } from '../metadata/acls.js'
-import { aclOperations, aclPermissions } from '../protocol/access.js'
+import { type AclState, type AclStore, wildcard } from '../metadata/acls.js'
+import { aclOperations, aclPatternTypes, aclPermissions } from '../protocol/access.js'
 
 /** The numbers of one question: may the principal, from this host, do that? */
 export interface AclQuestion {
@@ -61,7 +61,7 @@ class Patterns {
   readonly prefixes = new Set<string>()
 
   add(acl: AclState): void {
-    if (acl.patternType === patternType.prefixed) this.prefixes.add(acl.resourceName)
+    if (acl.patternType === aclPatternTypes.prefixed) this.prefixes.add(acl.resourceName)
     else this.names.add(acl.resourceName)
   }
 

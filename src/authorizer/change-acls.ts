@@ -1,12 +1,12 @@
 import type { Random } from '../common/random.js'
 import { randomUuid } from '../common/uuid.js'
 import { errorNumber, KafkaError } from '../errors.js'
-import { type AclState, patternType } from '../metadata/acls.js'
+import type { AclState } from '../metadata/acls.js'
 import type { BrokerConfigs } from '../metadata/broker-configs.js'
 import type { ClusterMetadata, MetadataDecision } from '../metadata/cluster-metadata.js'
 import type { MetadataRecord } from '../metadata/records.js'
 import { refusalOf } from '../metadata/refusal.js'
-import { aclResourceTypes, clusterName } from '../protocol/access.js'
+import { aclPatternTypes, aclResourceTypes, clusterName } from '../protocol/access.js'
 import type { RequestOf, ResponseOf } from '../protocol/message.js'
 import type { CreateAcls } from '../protocol/messages/create-acls.js'
 import type { DeleteAcls } from '../protocol/messages/delete-acls.js'
@@ -94,15 +94,15 @@ export function describeAcls({ acls }: ClusterMetadata, filter: AclFilter): Resp
 }
 
 function numbersOfCreation(creation: Creation): AclNumbers {
-  const { resourceType, resourcePatternType: pattern = patternType.literal, operation, permissionType } = creation
+  const { resourceType, resourcePatternType: pattern = aclPatternTypes.literal, operation, permissionType } = creation
   return { resourceType, pattern, operation, permissionType }
 }
 
 /** The ACL that is to be created. Throws INVALID_REQUEST for one that stands for several, or for none. */
-function aclOf({ resourcePatternType = patternType.literal, ...rest }: Creation): AclState {
+function aclOf({ resourcePatternType = aclPatternTypes.literal, ...rest }: Creation): AclState {
   const { resourceType, resourceName, principal, host, operation, permissionType } = rest
   const isConcrete = [resourceType, operation, permissionType].every(number => number > 1)
-  if (!isConcrete || (resourcePatternType !== patternType.literal && resourcePatternType !== patternType.prefixed))
+  if (!isConcrete || (resourcePatternType !== aclPatternTypes.literal && resourcePatternType !== aclPatternTypes.prefixed))
     throw invalid('An ACL names one resource type, operation and permission, and is literal or prefixed')
   if (resourceType === aclResourceTypes.cluster && resourceName !== clusterName)
     throw invalid(`The resource of the type cluster is called ${clusterName}, not \`${resourceName}\``)

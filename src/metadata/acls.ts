@@ -1,3 +1,5 @@
+import { aclPatternTypes } from '../protocol/access.js'
+
 /** The content of one ACL, with Kafka's numbers for kinds, operations and permissions. */
 export interface AclState {
   readonly resourceType: number
@@ -8,9 +10,6 @@ export interface AclState {
   readonly operation: number
   readonly permissionType: number
 }
-
-/** The pattern types of ACLs: a name stands for itself, or for all names that begin with it. */
-export const patternType = { unknown: 0, any: 1, match: 2, literal: 3, prefixed: 4 } as const
 
 /** As a literal name it stands for all names; as a host, for all hosts. */
 export const wildcard = '*'
@@ -104,7 +103,7 @@ class AclsOfType {
   }
 
   #patternsOf(acl: AclState): MutableAcls {
-    return acl.patternType === patternType.prefixed ? this.#prefixed : this.#literal
+    return acl.patternType === aclPatternTypes.prefixed ? this.#prefixed : this.#literal
   }
 
   #countLength(length: number, change: number): void {

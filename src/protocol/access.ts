@@ -8,6 +8,9 @@ export const aclResourceTypes = { topic: 2, group: 3, cluster: 4, transactionalI
 /** A name stands for that one resource (`'*'` for all), or for all whose names begin with it. */
 export const aclPatternTypes = { literal: 3, prefixed: 4 } as const
 
+/** Numbers that only filters have: `any` for all values of a field, and `match` for all patterns that fit a resource of the name. */
+export const aclFilterWords = { any: 1, match: 2 } as const
+
 export const aclOperations = {
   all: 2,
   read: 3,
