@@ -65,15 +65,19 @@ export function passing(node: TopicNode, allowed: ReadonlySet<string>): (topic: 
 
 type TopicIn<M> = M extends { readonly topics: readonly (infer T)[] } ? T : never
 
-/** For requests that name topics: the node answers for those on which the operation is allowed, `refuse` for the others. */
+/** For requests that name topics: the node answers for those on which one of the operations is allowed, `refuse` for the others. */
 export function topicsGuard<A extends Api>(
-  operation: AuthorizedOperation,
+  operations: readonly AuthorizedOperation[],
   nameOfTopic: (topic: TopicIn<RequestOf<A>>) => string,
   refuse: (topic: TopicIn<RequestOf<A>>) => TopicIn<ResponseOf<A>>
 ): Guard<A> {
   return async ({ access, request, answer }) => {
     const { topics } = request as object as { readonly topics: readonly TopicIn<RequestOf<A>>[] }
-    const allowed = await access.which(operation, 'topic', topics.map(nameOfTopic))
+    const allowed = new Set<string>()
+    for (const operation of operations) {
+      const others = topics.map(nameOfTopic).filter(name => !allowed.has(name))
+      for (const name of await access.which(operation, 'topic', others)) allowed.add(name)
+    }
     const passes = (topic: TopicIn<RequestOf<A>>) => allowed.has(nameOfTopic(topic))
     const response = await answer({ ...request, topics: topics.filter(passes) })
     const { topics: answered } = response as object as { readonly topics: readonly TopicIn<ResponseOf<A>>[] }

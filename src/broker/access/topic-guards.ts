@@ -2,6 +2,7 @@ import { whenThere } from '../../common/deferred.js'
 import { zeroUuid } from '../../common/uuid.js'
 import { repeatedIn } from '../../metadata/refusal.js'
 import { clusterMetadataTopic, topicNameProblem } from '../../metadata/topic-name.js'
+import { clusterName } from '../../protocol/access.js'
 import type { RequestOf, ResponseOf } from '../../protocol/message.js'
 import type { ConditionalAppend } from '../../protocol/messages/conditional-append.js'
 import type { CreatePartitions } from '../../protocol/messages/create-partitions.js'
@@ -69,24 +70,17 @@ export const conditionalAppendGuard: Guard<typeof ConditionalAppend> = ({ access
   whenThere(access.may('write', 'topic', request.topic), isAllowed => (isAllowed ? answer(request) : { errorCode: topicDenied }))
 
 /** A client that may write learns as much from conditions that do not hold. */
-export const listKeyOffsetsGuard: Guard<typeof ListKeyOffsets> = async ({ access, request, answer }) => {
-  const names = request.topics.map(({ name }) => name)
-  const readable = await access.which('read', 'topic', names)
-  const writable = await access.which(
-    'write',
-    'topic',
-    names.filter(name => !readable.has(name))
-  )
-  const passes = ({ name }: { readonly name: string }) => readable.has(name) || writable.has(name)
-  const response = await answer({ ...request, topics: request.topics.filter(passes) })
-  const topics = inOrder(request.topics, passes, response.topics, ({ name, partitions }) => {
-    return { name, partitions: partitions.map(({ partitionIndex }) => ({ partitionIndex, errorCode: topicDenied, lastOffsets: [] })) }
+export const listKeyOffsetsGuard = topicsGuard<typeof ListKeyOffsets>(
+  ['read', 'write'],
+  ({ name }) => name,
+  ({ name, partitions }) => ({
+    name,
+    partitions: partitions.map(({ partitionIndex }) => ({ partitionIndex, errorCode: topicDenied, lastOffsets: [] }))
   })
-  return { ...response, topics }
-}
+)
 
 export const listOffsetsGuard = topicsGuard<typeof ListOffsets>(
-  'describe',
+  ['describe'],
   ({ name }) => name,
   ({ name, partitions }) => ({
     name,
@@ -97,7 +91,7 @@ export const listOffsetsGuard = topicsGuard<typeof ListOffsets>(
 )
 
 const epochsGuard = topicsGuard<typeof OffsetForLeaderEpoch>(
-  'describe',
+  ['describe'],
   ({ topic }) => topic,
   ({ topic, partitions }) => ({
     topic,
@@ -109,7 +103,7 @@ export const offsetForLeaderEpochGuard: Guard<typeof OffsetForLeaderEpoch> = asy
   (await guarded.access.mayCluster('clusterAction')) ? guarded.answer(guarded.request) : epochsGuard(guarded)
 
 export const deleteRecordsGuard = topicsGuard<typeof DeleteRecords>(
-  'delete',
+  ['delete'],
   ({ name }) => name,
   ({ name, partitions }) => ({
     name,
@@ -143,7 +137,7 @@ export const metadataGuard: Guard<typeof Metadata> = async guarded => {
 /** The authorized operations on the cluster: none are told to a client that may not describe it. */
 export async function clusterOperations({ access }: Pick<Guarded<typeof Metadata>, 'access'>, areAsked: boolean): Promise<number> {
   if (!areAsked) return operationsNotAsked
-  return (await access.mayCluster('describe')) ? access.operationsOn('cluster', 'kafka-cluster') : 0
+  return (await access.mayCluster('describe')) ? access.operationsOn('cluster', clusterName) : 0
 }
 
 /** A topic that may not be described is refused whether it exists or not; one that would come into being takes the right to create it. */
@@ -253,7 +247,7 @@ export const deleteTopicsGuard: Guard<typeof DeleteTopics> = async ({ access, no
 }
 
 export const describeProducersGuard = topicsGuard<typeof DescribeProducers>(
-  'read',
+  ['read'],
   ({ name }) => name,
   ({ name, partitionIndexes }) => ({
     name,
