@@ -112,3 +112,6 @@ export const apis: readonly Api[] = [
 
 /** The APIs that only millrace has, with numbers beyond Kafka's. They are told to clients of this library alone. */
 export const ownApis: readonly Api[] = [ConditionalAppend, ListKeyOffsets]
+
+/** The APIs that are about a connection: a listener answers them by itself, also before the client has proved who it is. */
+export const connectionApis: readonly Api[] = [ApiVersions, SaslHandshake, SaslAuthenticate]

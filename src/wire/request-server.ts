@@ -4,6 +4,7 @@ import { shown } from '../common/options.js'
 import { givenBack, isPoisoning } from '../common/poison.js'
 import { reasonOf } from '../common/warnings.js'
 import { errorNumber, KafkaError } from '../errors.js'
+import { connectionApis } from '../protocol/apis.js'
 import { readMessage, writeMessage } from '../protocol/codec.js'
 import { type Api, includesVersion, type RequestOf, type ResponseOf } from '../protocol/message.js'
 import { MessageReader } from '../protocol/message-reader.js'
@@ -56,9 +57,6 @@ interface Asked {
   readonly bytes: number
 }
 
-/** APIs that are about the connection; the node does not see them. */
-const ofTheConnection: readonly Api[] = [ApiVersions, SaslHandshake, SaslAuthenticate]
-
 /** The answer to a request: a frame in pieces, and the step that follows. */
 export interface Answer {
   readonly pieces: readonly Uint8Array[]
@@ -104,7 +102,7 @@ export class RequestServer {
     const refusal = authentication.refusal(api)
     if (refusal) throw refusal
     this.#current = api
-    const broker = ofTheConnection.includes(api) ? undefined : this.#brokerFor(header, api)
+    const broker = connectionApis.includes(api) ? undefined : this.#brokerFor(header, api)
     const meter = broker?.meter?.isOn ? broker.meter : undefined
     try {
       if (api === Fetch) await this.#room()

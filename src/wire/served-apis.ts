@@ -1,10 +1,8 @@
-import { apis, ownApis } from '../protocol/apis.js'
+import { apis, connectionApis, ownApis } from '../protocol/apis.js'
 import type { Broker } from '../protocol/broker.js'
 import { type Api, includesVersion, type ResponseOf, type VersionRange } from '../protocol/message.js'
 import { ApiVersions } from '../protocol/messages/api-versions.js'
 import { Produce } from '../protocol/messages/produce.js'
-import { SaslAuthenticate } from '../protocol/messages/sasl-authenticate.js'
-import { SaslHandshake } from '../protocol/messages/sasl-handshake.js'
 
 /** The highest versions to admit to, by the name of the API; -1 hides the API. What is not named is served in full. */
 export type MaxVersions = Readonly<Record<string, number>>
@@ -24,9 +22,6 @@ export const ownSoftwareName = 'millrace'
 
 type ApiVersionsResponse = ResponseOf<typeof ApiVersions>
 
-/** The APIs that a listener answers by itself: they are about the connection. */
-const ofTheConnection: readonly Api[] = [ApiVersions, SaslHandshake, SaslAuthenticate]
-
 /** The APIs that a listener serves: those of the node that the tables and the listener allow. */
 export class ServedApis {
   readonly #byKey = new Map<number, ServedApi>()
@@ -36,7 +31,7 @@ export class ServedApis {
     const { apiKeys, supportedFeatures, finalizedFeatures, finalizedFeaturesEpoch } = node
     this.#features = { supportedFeatures, finalizedFeatures, finalizedFeaturesEpoch }
     for (const api of [...apis, ...ownApis]) {
-      const range = ofTheConnection.includes(api) ? api.versions : commonVersions(api, apiKeys)
+      const range = connectionApis.includes(api) ? api.versions : commonVersions(api, apiKeys)
       if (!range) continue
       const max = Math.min(range.max, maxVersions[api.name] ?? range.max)
       if (max >= range.min) this.#byKey.set(api.key, { api, versions: { min: range.min, max } })
@@ -45,7 +40,7 @@ export class ServedApis {
 
   /** Asks the node what it serves. */
   static async of(node: Broker, options: ServedApisOptions): Promise<ServedApis> {
-    const request = { clientSoftwareName: 'millrace', clientSoftwareVersion: '0' }
+    const request = { clientSoftwareName: ownSoftwareName, clientSoftwareVersion: '0' }
     return new ServedApis(await node.request(ApiVersions, request), options)
   }
 

@@ -1,8 +1,8 @@
 import type { Clock } from '../../common/clock.js'
 import { reasonOf } from '../../common/warnings.js'
 import { errorNumber, errorNumberOf, KafkaError } from '../../errors.js'
+import { connectionApis } from '../../protocol/apis.js'
 import type { Api, ResponseOf } from '../../protocol/message.js'
-import { ApiVersions } from '../../protocol/messages/api-versions.js'
 import { SaslAuthenticate } from '../../protocol/messages/sasl-authenticate.js'
 import { SaslHandshake } from '../../protocol/messages/sasl-handshake.js'
 import type { Credentials } from './credentials.js'
@@ -78,7 +78,7 @@ export class Authentication {
   /** Why an API may not be asked at this moment; undefined when it may. */
   refusal(api: Api): KafkaError | undefined {
     if (!this.isComplete) {
-      if (beforeAuthentication.includes(api)) return undefined
+      if (connectionApis.includes(api)) return undefined
       // Some clients take the refusal of their token for its acceptance.
       const refused = this.#exchange?.refusal
       return refused
@@ -173,7 +173,6 @@ export class Authentication {
   }
 }
 
-const beforeAuthentication: readonly Api[] = [ApiVersions, SaslHandshake, SaslAuthenticate]
 /** As Kafka's: a client that authenticates without end would only keep the node busy. */
 const minReauthIntervalMs = 1000
 
