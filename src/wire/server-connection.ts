@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net'
 import { onAbort } from '../common/abort.js'
-import type { Clock } from '../common/clock.js'
+import { type Clock, sleep } from '../common/clock.js'
 import type { Turns } from '../common/turns.js'
 import { KafkaError } from '../errors.js'
 import type { Api } from '../protocol/message.js'
@@ -267,16 +267,8 @@ export class ServerConnection {
     this.#muted = true
     this.socket.pause()
     this.#release()
-    await new Promise<void>(resolve => {
-      const timer = this.#context.clock.setTimer(timeMs, () => {
-        unlisten()
-        resolve()
-      })
-      const unlisten = onAbort(this.#abort.signal, () => {
-        timer.cancel()
-        resolve()
-      })
-    })
+    // The end of the connection ends it early.
+    await sleep(this.#context.clock, timeMs, this.#abort.signal).catch(() => {})
     this.#muted = false
     this.#progress()
   }
