@@ -433,9 +433,11 @@ export class Listener extends Emitter<ListenerEvents> implements AsyncDisposable
 
 const closeGraceMs = 5000
 
-/** With TLS the socket that came in lies below the one that is served. */
+/** A client that has proved nothing yet. */
 interface Stranger {
+  /** The socket that came in: with TLS it lies below the one that is served. */
   readonly socket: Socket
+  /** Undefined until the client is served. */
   connection: ServerConnection | undefined
 }
 

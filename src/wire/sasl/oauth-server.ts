@@ -6,7 +6,7 @@ import { readTokenMessage } from './oauth-messages.js'
 import type { OAuthBearerServerOptions, TokenOwner } from './sasl-options.js'
 import type { ServerExchange } from './server-exchange.js'
 
-/** The validator of tokens, and the connection that it serves. */
+/** The validation of tokens, for all connections of a listener. */
 export interface TokenRules {
   readonly options: OAuthBearerServerOptions
   readonly clock: Clock

@@ -41,7 +41,7 @@ export interface OAuthBearerServerOptions {
   readonly openidConfiguration?: string
 }
 
-/** The principal that shows a token. */
+/** The circumstances in which a client shows a token. */
 export interface TokenContext {
   /** The extensions that the client sent beside the token (KIP-342): trust them only as far as the token says the same. */
   readonly extensions: Readonly<Record<string, string>>
