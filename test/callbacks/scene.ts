@@ -63,6 +63,7 @@ export class Scene {
     if (!/in scene \d+$/.test(told) || told.endsWith(this.failure.message)) this.faults.push(`A rejection that nobody handles: ${told}`)
   }
   #isOn = true
+  #isOver = false
   #isInside = false
 
   constructor(conduct: Conduct) {
@@ -86,8 +87,8 @@ export class Scene {
     await this.cluster.admin().createTopics(['side', 'orders'])
   }
 
-  async listen(options: ListenOptions = {}): Promise<Listener> {
-    const listener = this.heard(await listen(this.cluster, options))
+  async listen(options: ListenOptions = {}, target: Parameters<typeof listen>[0] = this.cluster): Promise<Listener> {
+    const listener = this.heard(await listen(target, options))
     this.#owned.unshift(listener)
     this.owner = listener
     return listener
@@ -149,13 +150,18 @@ export class Scene {
 
   /** Resolves some turns after the callback was called. */
   async called(): Promise<void> {
-    while (this.calls === 0 && this.#isOn) await new Promise(resolve => setImmediate(resolve))
+    while (this.calls === 0 && !this.#isOver) await new Promise(resolve => setImmediate(resolve))
     for (let turn = 0; turn < 20; turn++) await new Promise(resolve => setImmediate(resolve))
   }
 
   /** From now on the callback does as it should. */
   behave(): void {
     this.#isOn = false
+  }
+
+  /** From now on the callback does what the scene is about, as from the beginning. */
+  misbehave(): void {
+    this.#isOn = true
   }
 
   /** Closes everything within its time, whatever the callback does. */
@@ -174,6 +180,7 @@ export class Scene {
   /** Opens what was left, and looks for all that was acknowledged. */
   async check(): Promise<void> {
     this.behave()
+    this.#isOver = true
     const after = await Cluster.open({ storage: kept(this.#memory) })
     try {
       for (const { topic, partition, offset, value } of this.#acknowledged) {

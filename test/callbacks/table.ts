@@ -276,17 +276,15 @@ const consumers: Callback[] = [
 function clockOf(scene: Scene, name: 'now' | 'monotonic' | 'setTimer'): Clock {
   const clock = { ...systemClock }
   const given = clock[name] as (...args: never[]) => unknown
-  return { ...clock, [name]: (...args: never[]) => (isPlugged(scene) ? scene.actAtOnce(() => given(...args)) : given(...args)) }
+  return { ...clock, [name]: (...args: never[]) => scene.actAtOnce(() => given(...args)) }
 }
-
-const plugged = new WeakSet<Scene>()
-const isPlugged = (scene: Scene) => plugged.has(scene)
 
 /** Uses a cluster with what was plugged in, which misbehaves once all stands. */
 async function useAll(scene: Scene, options: object): Promise<void> {
+  scene.behave()
   await scene.open(options)
   await scene.send('orders', 'before')
-  plugged.add(scene)
+  scene.misbehave()
   await scene.use(scene.send('orders', 'meanwhile'))
   const consumer = scene.heard(scene.cluster.consumer({ groupId: 'g', topics: ['orders'], autoOffsetReset: 'earliest' }))
   const next = scene.attempt(consumer.records().next())
@@ -302,7 +300,7 @@ function clock(name: 'now' | 'monotonic' | 'setTimer'): Callback {
 function storageOf(scene: Scene, broken: string): Storage {
   const inner = scene.storage
   const spoilt = <F extends (...args: never[]) => unknown>(name: string, act: F): F =>
-    ((...args) => (name === broken && isPlugged(scene) ? scene.act(() => act(...args)) : act(...args))) as F
+    ((...args) => (name === broken ? scene.act(() => act(...args)) : act(...args))) as F
   const file = (opened: StorageFile): StorageFile => ({
     get length() {
       return opened.length
@@ -342,25 +340,23 @@ const pluggedIn: Callback[] = [
   clock('monotonic'),
   clock('setTimer'),
   callback('Clock.sliceTime', scene => useAll(scene, { clock: { ...systemClock, sliceTime: () => slice(scene) } })),
-  callback('Random.next', scene =>
-    useAll(scene, { random: { next: () => (isPlugged(scene) ? scene.actAtOnce(() => systemRandom.next()) : systemRandom.next()) } })
-  ),
+  callback('Random.next', scene => useAll(scene, { random: { next: () => scene.actAtOnce(() => systemRandom.next()) } })),
   ...['open', 'list', 'remove', 'rename', 'syncFolder', 'close'].map(name => storage(`Storage.${name}`)),
   ...['append', 'read', 'close'].map(name => storage(`StorageFile.${name}`)),
   callback('ClusterOptions.intercept', async scene => {
-    await scene.open({ intercept: brokers => (isPlugged(scene) ? scene.actAtOnce(() => brokers) : brokers) })
-    plugged.add(scene)
+    scene.behave()
+    await scene.open({ intercept: brokers => scene.actAtOnce(() => brokers) })
+    scene.misbehave()
     await scene.attempt((async () => scene.cluster.producer().close())())
   }),
   callback(['Brokers.any', 'Brokers.byId', 'Brokers.learn'], scene =>
     useAll(scene, {
       intercept: (brokers: never) => {
         const { any, byId, learn } = brokers as { any(): object; byId(id: number): object; learn?(given: never): void }
-        const spoilt = <T>(answer: () => T): T => (isPlugged(scene) ? scene.actAtOnce(answer) : answer())
         return {
-          any: () => spoilt(any),
-          byId: (id: number) => spoilt(() => byId(id)),
-          learn: (given: never) => spoilt(() => learn?.(given))
+          any: () => scene.actAtOnce(any),
+          byId: (id: number) => scene.actAtOnce(() => byId(id)),
+          learn: (given: never) => scene.actAtOnce(() => learn?.(given))
         }
       }
     })
@@ -374,10 +370,7 @@ const pluggedIn: Callback[] = [
   callback('Broker.request', scene =>
     useAll(scene, {
       intercept: (brokers: { any(): { request(...args: unknown[]): Promise<unknown> } }) => {
-        const broker = {
-          request: (...args: unknown[]) =>
-            isPlugged(scene) ? scene.act(() => brokers.any().request(...args)) : brokers.any().request(...args)
-        }
+        const broker = { request: (...args: unknown[]) => scene.act(() => brokers.any().request(...args)) }
         return { any: () => broker, byId: () => broker }
       }
     })
@@ -399,7 +392,7 @@ const pluggedIn: Callback[] = [
 let slices = 0
 function slice(scene: Scene): number {
   slices += 0.001
-  return isPlugged(scene) ? scene.actAtOnce(() => slices) : slices
+  return scene.actAtOnce(() => slices)
 }
 
 // ---- logs on their own
@@ -490,13 +483,10 @@ const wire: Callback[] = [
   callback('Connectable.connect', async scene => {
     await scene.open()
     const { node } = scene.cluster
-    const { listen } = await import('../../src/wire/index.js')
-    const listener = scene.heard(
-      await listen({ connect: (given: never) => (isPlugged(scene) ? scene.actAtOnce(() => node!.connect(given)) : node!.connect(given)) })
-    )
+    scene.behave()
+    const listener = await scene.listen({}, { connect: given => scene.actAtOnce(() => node!.connect(given as never)) })
     listener.on('disconnected', ({ reason }) => scene.told.push(reason))
-    plugged.add(scene)
-    scene.owner = listener
+    scene.misbehave()
     const remote = await scene.connect(listener)
     await scene.use(remote.admin().listTopics())
     if (isLate(await within(listener.close({ timeoutMs: 200 }), 20_000))) scene.faults.push('The listener did not close within its time')
@@ -504,15 +494,13 @@ const wire: Callback[] = [
   callback(['Connectable.scramCredentials', 'Connectable.scramUsers'], async scene => {
     await scene.open()
     const { node } = scene.cluster
-    const { listen } = await import('../../src/wire/index.js')
     const connectable = {
       connect: (given: never) => node!.connect(given),
       scramCredentials: () => scene.actAtOnce(() => undefined),
       scramUsers: () => scene.actAtOnce(() => [])
     }
-    const listener = scene.heard(await listen(connectable, { sasl: { users: { ann: 'anns' } }, connectionFailedAuthenticationDelayMs: 0 }))
+    const listener = await scene.listen({ sasl: { users: { ann: 'anns' } }, connectionFailedAuthenticationDelayMs: 0 }, connectable)
     listener.on('disconnected', ({ reason }) => scene.told.push(reason))
-    scene.owner = listener
     await scene.use(scene.connect(listener, { sasl: { mechanism: 'SCRAM-SHA-256', username: 'bob', password: 'x' } }))
     if (isLate(await within(listener.close({ timeoutMs: 200 }), 20_000))) scene.faults.push('The listener did not close within its time')
   })
