@@ -171,10 +171,14 @@ export class Scene {
       const closing = each.close({ timeoutMs: 200 }).catch(error => {
         if (!(error instanceof KafkaError && error.code === 'REQUEST_TIMED_OUT')) this.told.push(error)
       })
-      if ((await within(closing, 20_000)) === late) this.faults.push(`${name}.close() did not end within its time`)
+      await this.expectInTime(`${name}.close()`, closing)
     }
     process.off('warning', this.#onWarning)
     process.off('unhandledRejection', this.#onRejection)
+  }
+
+  async expectInTime(what: string, call: Promise<unknown>): Promise<void> {
+    if ((await within(call, 20_000)) === late) this.faults.push(`${what} did not end within its time`)
   }
 
   /** Opens what was left, and looks for all that was acknowledged. */

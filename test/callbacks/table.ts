@@ -7,6 +7,7 @@ import {
   Log,
   memoryStorage,
   type Producer,
+  type ProducerOptions,
   RecordBatch,
   rangeAssignor,
   registerCodec,
@@ -21,9 +22,9 @@ import {
   validated
 } from '../../src/index.js'
 import { snappy } from '../../src/record/compression/snappy.js'
-import { InterceptedBroker, Metadata, Produce } from '../../src/testing/index.js'
+import { InterceptedBroker, LeaveGroup, Metadata, Produce } from '../../src/testing/index.js'
 import { selfSigned } from '../wire/certificate.js'
-import { type Conduct, isLate, type Scene, within } from './scene.js'
+import type { Conduct, Scene } from './scene.js'
 
 /** A place where code of the user's is called. */
 export interface Callback {
@@ -53,19 +54,21 @@ const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes)
 
 // ---- producers
 
-function sending(names: string | readonly string[], send: (scene: Scene, producer: Producer) => Promise<unknown>, options = {}): Callback {
+function sending(
+  names: string | readonly string[],
+  send: (scene: Scene, producer: Producer) => Promise<unknown>,
+  options: (scene: Scene) => ProducerOptions = () => ({})
+): Callback {
   return callback(names, async scene => {
     await scene.open()
-    const producer = scene.heard(
-      scene.cluster.producer({ deliveryTimeoutMs: 20_000, requestTimeoutMs: 10_000, ...partitioned(options, scene) })
-    )
-    scene.owner = producer
-    await scene.use(send(scene, producer))
+    await scene.use(send(scene, ownProducer(scene, options(scene))))
   })
 }
 
-function partitioned(options: object, scene: Scene): object {
-  return 'partitioner' in options ? { ...options, partitioner: () => scene.actAtOnce(() => 0) } : options
+function ownProducer(scene: Scene, options: ProducerOptions): Producer {
+  const producer = scene.heard(scene.cluster.producer({ deliveryTimeoutMs: 20_000, requestTimeoutMs: 10_000, ...options }))
+  scene.owner = producer
+  return producer
 }
 
 const writes = (scene: Scene): Serde<string> => ({
@@ -96,7 +99,7 @@ const producers: Callback[] = [
   sending(
     'type Partitioner',
     async (_, producer) => Promise.all([producer.send('orders', { value: 'v' }), producer.send('side', { value: 'w' })]),
-    { partitioner: true }
+    scene => ({ partitioner: () => scene.actAtOnce(() => 0) })
   ),
   sending('Producer.sendBatch', (scene, producer) => producer.sendBatch('orders', records(scene))),
   alone(['Codec.compress'], async scene => {
@@ -108,8 +111,7 @@ const producers: Callback[] = [
     registerCodec(spoilt)
     try {
       await scene.open()
-      const producer = scene.heard(scene.cluster.producer({ compression: 'snappy', deliveryTimeoutMs: 20_000, requestTimeoutMs: 10_000 }))
-      scene.owner = producer
+      const producer = ownProducer(scene, { compression: 'snappy' })
       await Promise.all([scene.attempt(scene.send('orders', 'v', producer)), scene.attempt(scene.send('side', 'w', producer))])
     } finally {
       registerCodec(snappy)
@@ -212,7 +214,6 @@ const consumers: Callback[] = [
     await consumer.start()
     const memberId = consumer.memberId
     const node = scene.cluster.node!
-    const { LeaveGroup } = await import('../../src/protocol/messages/leave-group.js')
     await node.connect({ clientId: 'c' }).request(LeaveGroup, { groupId: 'g', members: [{ memberId: memberId!, groupInstanceId: null }] })
     await scene.called()
   }),
@@ -416,7 +417,7 @@ function ofLog(
         if (log.logEndOffset !== end) scene.faults.push(`The log ends at ${log.logEndOffset}`)
       })()
     )
-    if (isLate(await within(log.close({ timeoutMs: 300 }), 20_000))) scene.faults.push('The log did not close within its time')
+    await scene.expectInTime('log.close()', log.close({ timeoutMs: 300 }))
   })
 }
 
@@ -489,7 +490,7 @@ const wire: Callback[] = [
     scene.misbehave()
     const remote = await scene.connect(listener)
     await scene.use(remote.admin().listTopics())
-    if (isLate(await within(listener.close({ timeoutMs: 200 }), 20_000))) scene.faults.push('The listener did not close within its time')
+    await scene.expectInTime('listener.close()', listener.close({ timeoutMs: 200 }))
   }),
   callback(['Connectable.scramCredentials', 'Connectable.scramUsers'], async scene => {
     await scene.open()
@@ -502,18 +503,14 @@ const wire: Callback[] = [
     const listener = await scene.listen({ sasl: { users: { ann: 'anns' } }, connectionFailedAuthenticationDelayMs: 0 }, connectable)
     listener.on('disconnected', ({ reason }) => scene.told.push(reason))
     await scene.use(scene.connect(listener, { sasl: { mechanism: 'SCRAM-SHA-256', username: 'bob', password: 'x' } }))
-    if (isLate(await within(listener.close({ timeoutMs: 200 }), 20_000))) scene.faults.push('The listener did not close within its time')
+    await scene.expectInTime('listener.close()', listener.close({ timeoutMs: 200 }))
   })
 ]
 
 // ---- events
 
 /** Listens to all events of one emitter while it lives its life. */
-function events(
-  names: string,
-  list: readonly string[],
-  play: (scene: Scene) => Promise<{ on(event: never, listener: never): unknown }>
-): Callback {
+function events(names: string, list: readonly string[], play: Callback['play']): Callback {
   return callback(
     list.map(event => `${names}.${event}`),
     async scene => {
@@ -529,7 +526,7 @@ const hear = (scene: Scene, emitter: object, list: readonly string[]) => {
     if (event !== 'error') (emitter as { on(event: string, listener: () => unknown): void }).on(event, () => scene.act())
 }
 
-export const clusterEvents = [
+const clusterEvents = [
   ...['topicCreated', 'partitionsAdded', 'topicConfigured', 'topicDeleted', 'group', 'segmentsRemoved', 'recordsLost', 'recordsExpiring'],
   ...['offsetsExpiring', 'compacted', 'logRecovered', 'tornTail', 'partitionStopped', 'straySetAside', 'fenced', 'error']
 ]
@@ -556,7 +553,6 @@ const allEvents: Callback[] = [
     await scene.attempt(admin.createPartitions('new', 2))
     await scene.attempt(scene.cluster.housekeeping())
     await scene.attempt(admin.deleteTopics(['new']))
-    return scene.cluster
   }),
   callback('ClusterEvents.closed', async scene => {
     await scene.open()
@@ -571,7 +567,6 @@ const allEvents: Callback[] = [
     await scene.attempt(consumer.records().next())
     await scene.attempt(consumer.commit())
     await scene.attempt(consumer.close({ timeoutMs: 300 }))
-    return consumer
   }),
   events('ProducerEvents', producerEvents, async scene => {
     const producer = scene.heard(scene.cluster.producer())
@@ -579,7 +574,6 @@ const allEvents: Callback[] = [
     hear(scene, producer, producerEvents)
     await scene.attempt(scene.send('orders', 'v', producer))
     await scene.attempt(producer.close({ timeoutMs: 300 }))
-    return producer
   }),
   callback('ListenerEvents.connection', async scene => {
     await scene.open()
