@@ -117,9 +117,13 @@ export class LogFlusher {
   async #sealEnded(): Promise<void> {
     const ended = this.#ended
     this.#ended = []
-    if (!(await this.#sealAll(ended.map(({ segment }) => segment)))) return
-    for (const { baseOffset, producers } of ended.slice(-2)) if (!(await this.#writeHistory(baseOffset, producers))) return
-    for (const { keys } of ended) if (keys) await this.#writeKeys(keys)
+    let isWritten = await this.#sealAll(ended.map(({ segment }) => segment))
+    for (const { baseOffset, producers } of ended.slice(-2)) isWritten &&= await this.#writeHistory(baseOffset, producers)
+    for (const { keys } of ended) {
+      if (keys && isWritten) await this.#writeKeys(keys)
+      else if (keys) this.#history.keys?.captured(keys, false)
+    }
+    if (!isWritten) return
     await this.#syncNames()
     this.#moveTo(ended[ended.length - 1].baseOffset)
   }
