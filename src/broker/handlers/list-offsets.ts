@@ -44,6 +44,7 @@ const byPartition: PartitionsOf<Request['topics'][number], Wanted> = {
 /** Finds offsets by time: the first record at or after a timestamp, or the start or end of the log. */
 export function listOffsets(node: TopicNode, request: Request, { apiVersion }: RequestContext): MaybePromise<Response> {
   const pending: Promise<unknown>[] = []
+  const committedOnly = request.isolationLevel === readCommitted
   const asked = eachPartitionOnce(request.topics, byPartition)
   const repeated = asked === request.topics ? undefined : repeatedIn(request.topics.flatMap(placesIn))
   const topics = asked.map(({ name, partitions: wanted }) => {
@@ -52,13 +53,12 @@ export function listOffsets(node: TopicNode, request: Request, { apiVersion }: R
     wanted.forEach((asked, i) => {
       const { partitionIndex, timestamp } = asked
       const partition = topic?.partitions[partitionIndex]
-      const lookedUp = () =>
-        partition ? lookUp(node, partition, asked, request.isolationLevel === readCommitted) : refused(partitionIndex, unknownPartition)
-      const found = repeated?.has(`${name} ${partitionIndex}`)
-        ? refused(partitionIndex, errorNumber('INVALID_REQUEST'))
-        : timestamp < 0 && apiVersion < (knownSince.get(timestamp) ?? Number.POSITIVE_INFINITY)
-          ? refused(partitionIndex, errorNumber('UNSUPPORTED_VERSION'))
-          : lookedUp()
+      let found: MaybePromise<PartitionResponse>
+      if (repeated?.has(`${name} ${partitionIndex}`)) found = refused(partitionIndex, invalidRequest)
+      else if (timestamp < 0 && apiVersion < (knownSince.get(timestamp) ?? Number.POSITIVE_INFINITY))
+        found = refused(partitionIndex, unsupportedVersion)
+      else if (!partition) found = refused(partitionIndex, unknownPartition)
+      else found = lookUp(node, partition, asked, committedOnly)
       if (!isPromise(found)) partitions[i] = found
       else pending.push(found.then(settled => (partitions[i] = settled)))
     })
@@ -68,6 +68,8 @@ export function listOffsets(node: TopicNode, request: Request, { apiVersion }: R
   return pending.length === 0 ? response : Promise.all(pending).then(() => response)
 }
 
+const invalidRequest = errorNumber('INVALID_REQUEST')
+const unsupportedVersion = errorNumber('UNSUPPORTED_VERSION')
 const unknownPartition = errorNumber('UNKNOWN_TOPIC_OR_PARTITION')
 
 function placesIn({ name, partitions }: Request['topics'][number]): string[] {
