@@ -1,4 +1,4 @@
-import { errorNumber } from '../../errors.js'
+import type { ProtocolErrorCode } from '../../errors.js'
 import type { AddOffsetsToTxn } from '../../protocol/messages/add-offsets-to-txn.js'
 import type { AddPartitionsToTxn } from '../../protocol/messages/add-partitions-to-txn.js'
 import type { DescribeTransactions } from '../../protocol/messages/describe-transactions.js'
@@ -6,11 +6,9 @@ import type { EndTxn } from '../../protocol/messages/end-txn.js'
 import type { ListTransactions } from '../../protocol/messages/list-transactions.js'
 import type { TxnOffsetCommit } from '../../protocol/messages/txn-offset-commit.js'
 import type { WriteTxnMarkers } from '../../protocol/messages/write-txn-markers.js'
-import { isOfBroker } from '../handlers/add-partitions-to-txn.js'
+import { isOfBroker, resultsFor } from '../handlers/add-partitions-to-txn.js'
 import { missing } from '../handlers/describe-transactions.js'
 import { clusterDenied, type Guard, groupDenied, inOrder, topicDenied, transactionalIdDenied } from './guard.js'
-
-const notAttempted = errorNumber('OPERATION_NOT_ATTEMPTED')
 
 /** Of producers, whose form of the request is the older one; brokers ask in the newer one. */
 export const addPartitionsToTxnGuard: Guard<typeof AddPartitionsToTxn> = async ({ access, request, context, answer }) => {
@@ -19,20 +17,15 @@ export const addPartitionsToTxnGuard: Guard<typeof AddPartitionsToTxn> = async (
     if (await access.mayCluster('clusterAction')) return answer(request)
     return { errorCode: clusterDenied, resultsByTransaction: [] }
   }
-  const refusedWith = (errorOf: (name: string) => number) => ({
-    resultsByTopicV3AndBelow: topics.map(({ name, partitions }) => ({
-      name,
-      resultsByPartition: partitions.map(partitionIndex => ({ partitionIndex, partitionErrorCode: errorOf(name) }))
-    }))
-  })
-  if (!(await access.may('write', 'transactionalId', transactionalId))) return refusedWith(() => transactionalIdDenied)
+  const refusedWith = (errorOf: (name: string) => ProtocolErrorCode) => ({ resultsByTopicV3AndBelow: resultsFor(topics, errorOf) })
+  if (!(await access.may('write', 'transactionalId', transactionalId))) return refusedWith(() => 'TRANSACTIONAL_ID_AUTHORIZATION_FAILED')
   const allowed = await access.which(
     'write',
     'topic',
     topics.map(({ name }) => name)
   )
   if (topics.every(({ name }) => allowed.has(name))) return answer(request)
-  return refusedWith(name => (allowed.has(name) ? notAttempted : topicDenied))
+  return refusedWith(name => (allowed.has(name) ? 'OPERATION_NOT_ATTEMPTED' : 'TOPIC_AUTHORIZATION_FAILED'))
 }
 
 export const addOffsetsToTxnGuard: Guard<typeof AddOffsetsToTxn> = async ({ access, request, answer }) => {

@@ -47,21 +47,22 @@ async function answerTo(node: Node, transaction: Transaction, apiVersion: number
   const { topics, verifyOnly = false } = transaction
   const exists = (name: string, partition: number) => node.findTopic(name, zeroUuid)?.partitions[partition] !== undefined
   if (topics.some(({ name, partitions }) => partitions.some(partition => !exists(name, partition))))
-    return results(topics, (name, partition) => (exists(name, partition) ? 'OPERATION_NOT_ATTEMPTED' : 'UNKNOWN_TOPIC_OR_PARTITION'))
+    return resultsFor(topics, (name, partition) => (exists(name, partition) ? 'OPERATION_NOT_ATTEMPTED' : 'UNKNOWN_TOPIC_OR_PARTITION'))
   const shown = (error: ProtocolErrorCode) => abortableFor(fencedFor(error, apiVersion >= fencedVersion), apiVersion >= abortableVersion)
   if (!verifyOnly) {
     const partitions = new Map(topics.map(({ name, partitions }) => [name, new Set(partitions)]))
     const error = shown(await node.transactions.addPartitions(transaction, partitions, 0))
-    return results(topics, () => error)
+    return resultsFor(topics, () => error)
   }
   const errors = new Map<string, ProtocolErrorCode>()
   for (const { name, partitions } of topics)
     for (const partition of partitions)
       errors.set(`${name}-${partition}`, shown(await node.transactions.verifyPartition(transaction, name, partition)))
-  return results(topics, (name, partition) => errors.get(`${name}-${partition}`) ?? 'NONE')
+  return resultsFor(topics, (name, partition) => errors.get(`${name}-${partition}`) ?? 'NONE')
 }
 
-function results(topics: readonly Topic[], errorOf: (name: string, partition: number) => ProtocolErrorCode): TopicResult[] {
+/** The answers for the partitions of topics. */
+export function resultsFor(topics: readonly Topic[], errorOf: (name: string, partition: number) => ProtocolErrorCode): TopicResult[] {
   return topics.map(({ name, partitions }) => ({
     name,
     resultsByPartition: partitions.map(partitionIndex => ({
