@@ -221,7 +221,12 @@ export class LogDirectory {
   }
 
   #forget(folder: string): void {
-    for (const offsets of [this.#recoveryPoints, this.#startOffsets, this.#dirtyOffsets, this.#highWatermarks]) offsets?.delete(folder)
+    for (const offsets of this.#checkpoints()) offsets.delete(folder)
+  }
+
+  /** The checkpoints that were read when the directory was opened. */
+  #checkpoints(): Map<string, number>[] {
+    return [this.#recoveryPoints ?? new Map(), this.#startOffsets, this.#dirtyOffsets, this.#highWatermarks]
   }
 
   /** Sets aside the folders of partitions that nobody knows, as Kafka does; called when all that are known are open. Returns their new names. */
@@ -234,8 +239,7 @@ export class LogDirectory {
       strays.push(await this.#setAside(name))
     }
     // Checkpoint entries of deleted logs must not apply to new logs of their names.
-    const checkpoints = [this.#recoveryPoints, this.#startOffsets, this.#dirtyOffsets, this.#highWatermarks]
-    const areKnown = checkpoints.every(offsets => [...(offsets?.keys() ?? [])].every(folder => this.#logs.has(folder)))
+    const areKnown = this.#checkpoints().every(offsets => [...offsets.keys()].every(folder => this.#logs.has(folder)))
     if (!areKnown || hasForeign) await this.writeCheckpoints()
     return strays
   }
