@@ -1,5 +1,6 @@
 import { keyPartition } from '../client/key-partition.js'
 import { textBytes } from '../common/bytes.js'
+import { grouped } from '../common/grouped.js'
 import { shown } from '../common/options.js'
 import { KafkaError } from '../errors.js'
 import { ListKeyOffsets } from '../protocol/messages/list-key-offsets.js'
@@ -36,14 +37,8 @@ export async function lastOffsets<K>(
   return context.call(options, async limits => {
     await context.metadata.ensure([name], { ...limits, allowAutoTopicCreation: false })
     const partitionCount = context.metadata.topic(name)?.partitions.length ?? 0
-    const byPartition = new Map<number, EncodedKey[]>()
-    for (const key of encoded) {
-      const partition = options.partition ?? keyPartition(key.bytes, partitionCount)
-      if (partition >= partitionCount) throw unknownPartition(name, partition)
-      const others = byPartition.get(partition)
-      if (others) others.push(key)
-      else byPartition.set(partition, [key])
-    }
+    const byPartition = grouped(encoded, ({ bytes }) => options.partition ?? keyPartition(bytes, partitionCount))
+    for (const partition of byPartition.keys()) if (partition >= partitionCount) throw unknownPartition(name, partition)
     const found = new Array<KeyOffset<K>>(keys.length)
     for (const [partition, wanted] of byPartition) {
       const offsets = await ask(context, name, partition, wanted, limits.signal)

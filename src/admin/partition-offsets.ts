@@ -1,4 +1,5 @@
 import { expectPartition } from '../client/topic-partition.js'
+import { grouped } from '../common/grouped.js'
 import { expectInteger, expectList, shown } from '../common/options.js'
 import { errorCodeOf, errorNumber, KafkaError } from '../errors.js'
 import type { Broker } from '../protocol/broker.js'
@@ -144,13 +145,7 @@ async function perLeader<T extends TopicPartition, R extends TopicPartition>(
     await context.metadata.ensure(topics, looking)
     // Partitions may have been added since a topic was last looked up.
     if (open.some(({ topic, partition }) => !context.metadata.partition(topic, partition))) await context.metadata.refresh(topics, looking)
-    const byLeader = new Map<Broker, T[]>()
-    for (const item of open) {
-      const leader = context.leaderOf(item.topic, item.partition)
-      const ofLeader = byLeader.get(leader)
-      if (ofLeader) ofLeader.push(item)
-      else byLeader.set(leader, [item])
-    }
+    const byLeader = grouped(open, ({ topic, partition }) => context.leaderOf(topic, partition))
     const failures: KafkaError[] = []
     for (const [leader, ofLeader] of byLeader) {
       for (const { errorCode, result } of await send(leader, ofLeader, limits)) {
@@ -188,11 +183,8 @@ export function byTopic<T extends TopicPartition, P>(
   items: readonly T[],
   partitionOf: (item: T) => P
 ): { name: string; partitions: P[] }[] {
-  const topics = new Map<string, P[]>()
-  for (const item of items) {
-    const partitions = topics.get(item.topic)
-    if (partitions) partitions.push(partitionOf(item))
-    else topics.set(item.topic, [partitionOf(item)])
-  }
-  return [...topics].map(([name, partitions]) => ({ name, partitions }))
+  return Array.from(
+    grouped(items, ({ topic }) => topic),
+    ([name, ofTopic]) => ({ name, partitions: ofTopic.map(partitionOf) })
+  )
 }

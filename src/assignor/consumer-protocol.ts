@@ -1,4 +1,5 @@
 import { readInt16 } from '../common/bytes.js'
+import { grouped } from '../common/grouped.js'
 import { KafkaError } from '../errors.js'
 import { decodeMessage, writeMessage } from '../protocol/codec.js'
 import { array, bytes, int32, type Schema, type SchemaMessage, schema, string } from '../protocol/message.js'
@@ -108,13 +109,10 @@ export interface PartitionsOfTopic {
 
 /** Groups partitions by topic; topics come in the order of their first partition. */
 export function partitionsByTopic(partitions: readonly TopicPartition[]): PartitionsOfTopic[] {
-  const byTopic = new Map<string, PartitionsOfTopic>()
-  for (const { topic, partition } of partitions) {
-    const entry = byTopic.get(topic)
-    if (entry) entry.partitions.push(partition)
-    else byTopic.set(topic, { topic, partitions: [partition] })
-  }
-  return [...byTopic.values()]
+  return Array.from(
+    grouped(partitions, ({ topic }) => topic),
+    ([topic, ofTopic]) => ({ topic, partitions: ofTopic.map(({ partition }) => partition) })
+  )
 }
 
 export function topicPartitions(byTopic: readonly PartitionsOfTopic[]): TopicPartition[] {

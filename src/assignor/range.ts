@@ -1,3 +1,4 @@
+import { grouped } from '../common/grouped.js'
 import {
   type Assignor,
   type AssignorMember,
@@ -37,14 +38,9 @@ function compareTopicPartitions(a: TopicPartition, b: TopicPartition): number {
 
 /** Places what can be read in the reader's own rack; topics of one shape and one set of readers move in step. */
 function matchRacks(splits: readonly TopicSplit[]): void {
-  const groups = new Map<string, TopicSplit[]>()
-  for (const split of splits) {
-    const likeness = JSON.stringify([split.knownRacks, ...split.members.map(member => [member.memberId, member.rackId])])
-    const group = groups.get(likeness)
-    if (group) group.push(split)
-    else groups.set(likeness, [split])
-  }
-  for (const group of groups.values()) {
+  const likenessOf = ({ knownRacks, members }: TopicSplit) =>
+    JSON.stringify([knownRacks, ...members.map(({ memberId, rackId }) => [memberId, rackId])])
+  for (const group of grouped(splits, likenessOf).values()) {
     if (group.length > 1) matchRacksInStep(group)
     else if (group[0].rackAware) group[0].assignRanges((member, partition) => group[0].racksMatch(member, partition))
   }

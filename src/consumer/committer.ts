@@ -2,6 +2,7 @@ import type { TopicPartition } from '../assignor/assignor.js'
 import type { GroupCoordinator } from '../client/group-coordinator.js'
 import type { MetadataCache } from '../client/metadata-cache.js'
 import { type Backoff, type CallOptions, isRetriable } from '../client/retry.js'
+import { grouped } from '../common/grouped.js'
 import { KafkaError } from '../errors.js'
 import type { RequestOf } from '../protocol/message.js'
 import { OffsetCommit } from '../protocol/messages/offset-commit.js'
@@ -176,12 +177,10 @@ export class Committer {
 
   async #fetch(partitions: readonly TopicPartition[], signal?: AbortSignal): Promise<Map<string, CommittedOffset>> {
     const { groupId } = this.#coordinator
-    const byTopic = new Map<string, number[]>()
-    for (const { topic, partition } of partitions) {
-      if (!byTopic.has(topic)) byTopic.set(topic, [])
-      byTopic.get(topic)?.push(partition)
-    }
-    const topics = Array.from(byTopic, ([name, partitionIndexes]) => ({ name, topicId: this.#idOf(name), partitionIndexes }))
+    const byTopic = grouped(partitions, ({ topic }) => topic)
+    const topics = Array.from(byTopic, ([name, ofTopic]) => {
+      return { name, topicId: this.#idOf(name), partitionIndexes: ofTopic.map(({ partition }) => partition) }
+    })
     const nameOf = (topicId: string | undefined) => topics.find(topic => topic.topicId === topicId)?.name ?? ''
     // Before version 8 a request was about one group, named at the top.
     const request = { groupId, topics, groups: [{ groupId, topics }], requireStable: true }

@@ -2,6 +2,7 @@ import type { TopicPartition } from '../assignor/assignor.js'
 import type { MetadataCache } from '../client/metadata-cache.js'
 import { type Backoff, type CallOptions, isRetriable } from '../client/retry.js'
 import { isPromise } from '../common/deferred.js'
+import { grouped } from '../common/grouped.js'
 import { KafkaError } from '../errors.js'
 import type { Broker } from '../protocol/broker.js'
 import { ListOffsets } from '../protocol/messages/list-offsets.js'
@@ -48,14 +49,11 @@ export class OffsetLookup {
   async #ask(queries: readonly OffsetQuery[], found: Map<string, FoundOffset>, signal?: AbortSignal): Promise<void> {
     const known = this.#metadata.ensure([...new Set(queries.map(({ topic }) => topic))], { allowAutoTopicCreation: false, signal })
     if (isPromise(known)) await known
-    const byLeader = new Map<Broker, OffsetQuery[]>()
-    for (const query of queries) {
+    const byLeader = grouped(queries, query => {
       const leader = this.#metadata.leaderOf(query.topic, query.partition)
       if (leader === undefined) throw this.#unknown(query)
-      const queriesOfLeader = byLeader.get(leader)
-      if (queriesOfLeader) queriesOfLeader.push(query)
-      else byLeader.set(leader, [query])
-    }
+      return leader
+    })
     const errors: unknown[] = []
     await Promise.all(Array.from(byLeader, ([leader, of]) => this.#askLeader(leader, of, found, signal).catch(error => errors.push(error))))
     const error = errors.find(candidate => !isRetriable(candidate)) ?? errors[0]
@@ -71,17 +69,16 @@ export class OffsetLookup {
   }
 
   async #askLeader(leader: Broker, queries: readonly OffsetQuery[], found: Map<string, FoundOffset>, signal?: AbortSignal): Promise<void> {
-    const topics = new Map<string, { partitionIndex: number; timestamp: number }[]>()
-    for (const { topic, partition, timestamp } of queries) {
-      if (!topics.has(topic)) topics.set(topic, [])
-      topics.get(topic)?.push({ partitionIndex: partition, timestamp })
-    }
+    const byTopic = grouped(queries, ({ topic }) => topic)
     const response = await leader.request(
       ListOffsets,
       {
         replicaId: -1,
         isolationLevel: this.#isolationLevel,
-        topics: Array.from(topics, ([name, partitions]) => ({ name, partitions }))
+        topics: Array.from(byTopic, ([name, ofTopic]) => ({
+          name,
+          partitions: ofTopic.map(({ partition, timestamp }) => ({ partitionIndex: partition, timestamp }))
+        }))
       },
       signal
     )

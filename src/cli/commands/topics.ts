@@ -1,5 +1,6 @@
 import { statSync } from 'node:fs'
 import { basename } from 'node:path'
+import { grouped } from '../../common/grouped.js'
 import type { Command, Invocation } from '../command.js'
 import { checkpointsIn, logEndOffset, type PartitionFolder, partitionFolders, segmentFiles, topicIdOf } from '../look/data-directory.js'
 import { adminTimeoutMs, connectAsGiven, remoteOptions } from '../remote.js'
@@ -39,9 +40,7 @@ export const topics: Command = {
       await output.table(['topic', 'partition', 'start', 'end', 'size'], cells)
       return 0
     }
-    const byTopic = new Map<string, PartitionRow[]>()
-    for (const row of rows) byTopic.set(row.topic, [...(byTopic.get(row.topic) ?? []), row])
-    const cells = [...byTopic].map(([topic, partitions]) => {
+    const cells = [...grouped(rows, ({ topic }) => topic)].map(([topic, partitions]) => {
       const offsets = partitions.reduce((sum, row) => sum + row.logEndOffset - row.logStartOffset, 0)
       const bytes = partitions.reduce<number | null>((sum, row) => (row.bytes === null ? null : (sum ?? 0) + row.bytes), 0)
       return [topic, partitions.length, offsets, sizeOf(bytes), partitions[0].topicId ?? '-']
