@@ -1,6 +1,6 @@
 import { didYouMean, isPlainObject, shown } from '../common/options.js'
 import { isOwnConfig } from '../record/backlog-quota.js'
-import { type ConfigRule, type ConfigType, configProblem, configSource, numberOf } from './config-value.js'
+import { type ConfigRule, type ConfigType, configProblem, configSource, isTrue, numberOf } from './config-value.js'
 import { type TopicConfig, topicConfigs } from './topic-config-table.js'
 import { defaultTopicConfig } from './topic-configs.js'
 
@@ -190,7 +190,7 @@ export class BrokerConfigs {
   }
 
   boolean(name: string): boolean {
-    return this.text(name).trim().toLowerCase() === 'true'
+    return isTrue(this.text(name))
   }
 
   /** True if it was given or set, rather than left at its default. */

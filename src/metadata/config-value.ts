@@ -87,6 +87,11 @@ export function listOf(value: string): string[] {
   return value.trim() === '' ? [] : value.split(',').map(element => element.trim())
 }
 
+/** The value of a config of type boolean. */
+export function isTrue(value: string): boolean {
+  return value.trim().toLowerCase() === 'true'
+}
+
 /** A number for what Kafka counts in 64 bits: what is beyond 2^53 reads as infinity. */
 export function numberOf(value: string): number {
   const number = Number(value)

@@ -1,6 +1,6 @@
 import { backlogLimitConfig, backlogPolicies, backlogPolicyConfig } from '../record/backlog-quota.js'
 import { keyIndexConfig, keyIndexLimitConfig } from '../record/key-index-config.js'
-import { type ConfigRule, largestLong, listOf, numberOf } from './config-value.js'
+import { type ConfigRule, isTrue, largestLong, listOf, numberOf } from './config-value.js'
 
 /** A config that topics have: Kafka's name for it, what may stand in it, and what it changes. */
 export interface TopicConfig extends ConfigRule {
@@ -25,7 +25,6 @@ const text = (value: string): string => value.trim()
 const limit = (value: string): number => (Number.isFinite(numberOf(value)) ? Math.max(-1, numberOf(value)) : -1)
 /** Each policy once, in the order the log has for both; none means that all is kept. */
 const policies = (value: string): string => [...new Set(listOf(value))].sort().join(',') || 'none'
-const isTrue = (value: string): boolean => value.trim().toLowerCase() === 'true'
 const count = (value: string): number => Math.min(numberOf(value), Number.MAX_SAFE_INTEGER)
 
 function throttledReplicas(value: string): string | undefined {
@@ -35,7 +34,7 @@ function throttledReplicas(value: string): string | undefined {
 }
 
 function noTieredStorage(value: string): string | undefined {
-  return value.trim().toLowerCase() === 'true' ? 'must be false, there is no tiered storage here' : undefined
+  return isTrue(value) ? 'must be false, there is no tiered storage here' : undefined
 }
 
 /** The topic configs of Kafka 4.3, with Kafka's checks, and those of millrace. Any other is refused. Those without an effect on one node are kept and shown. */
