@@ -1,5 +1,6 @@
 import { whenThere } from '../../common/deferred.js'
 import { zeroUuid } from '../../common/uuid.js'
+import { isNamedOneWay } from '../../metadata/delete-topics.js'
 import { repeatedIn } from '../../metadata/refusal.js'
 import { clusterMetadataTopic, topicNameProblem } from '../../metadata/topic-name.js'
 import { clusterName } from '../../protocol/access.js'
@@ -226,7 +227,6 @@ export const createPartitionsGuard: Guard<typeof CreatePartitions> = async ({ ac
 export const deleteTopicsGuard: Guard<typeof DeleteTopics> = async ({ access, node, request, answer }) => {
   if (!node.configs.boolean('delete.topic.enable') || (await access.mayCluster('delete'))) return answer(request)
   const { topics = [], topicNames = [] } = request
-  const isNamedOneWay = ({ name = null, topicId = zeroUuid }: (typeof topics)[number]) => (name === null) !== (topicId === zeroUuid)
   const asked = [...new Set([...namesOf(node, topics.filter(isNamedOneWay)), ...topicNames])]
   const describable = await access.which('describe', 'topic', asked)
   const deletable = await access.which('delete', 'topic', asked)
