@@ -1,11 +1,12 @@
 import type { TopicPartition } from '../../assignor/assignor.js'
 import { decodeAssignment } from '../../assignor/consumer-protocol.js'
 import type { MaybePromise } from '../../common/deferred.js'
-import type { Decision, ReplayedRecord, StateMachine, StateRecord, TransactionEnd } from '../../common/state-machine.js'
+import type { Decision, ReplayedRecord, StateRecord, TransactionEnd } from '../../common/state-machine.js'
 import { errorNumber } from '../../errors.js'
 import type { ResponseOf } from '../../protocol/message.js'
 import type { DescribeGroups } from '../../protocol/messages/describe-groups.js'
 import type { ListGroups } from '../../protocol/messages/list-groups.js'
+import type { CoordinatorMachine } from '../coordinator-runtime.js'
 import type { ClassicGroup } from './classic-group.js'
 import { OffsetHandler } from './committing.js'
 import { type JoinRequest, type JoinResponse, noBytes, type SyncRequest, type SyncResponse } from './group-member.js'
@@ -25,7 +26,7 @@ export type ListedGroup = ResponseOf<typeof ListGroups>['groups'][number]
  * they are. What is stored (`GroupStore`) changes by replaying records only; who waits for what, and until when, is kept apart from it and is
  * lost with the process, as the waiting members' requests are.
  */
-export class GroupMachine implements StateMachine {
+export class GroupMachine implements CoordinatorMachine {
   readonly #world: GroupWorld
   readonly #store: GroupStore
   readonly #groups: LiveGroups
