@@ -33,15 +33,35 @@ export function harmless<A extends unknown[]>(name: string, callback: (...args: 
   }
 }
 
-/** The number that a function of the user's answers at once; `otherwise` where it throws or answers with something else, which is a warning of the process. */
-export function numberOf(name: string, ask: () => number, otherwise: () => number): number {
+/** The error for an answer of the user's code that is not as expected. */
+export function wrongAnswer(expected: string, given: unknown): TypeError {
+  ignoreRejection(given)
+  return new TypeError(`${expected}, got ${shown(given)}`)
+}
+
+/** The kind of answer that a function has to give. */
+export interface AnswerKind<T> {
+  readonly name: string
+  readonly fits: (answer: unknown) => answer is T
+}
+
+/** What a function of the user's answers at once; `otherwise` where it throws or answers with another kind, which is a warning of the process. */
+export function answerOf<T>(name: string, kind: AnswerKind<T>, ask: () => T, otherwise: () => T): T {
   try {
     const answer: unknown = ask()
-    if (typeof answer === 'number' && !Number.isNaN(answer)) return answer
-    ignoreRejection(answer)
-    tellFailed(name, new TypeError(`Expected \`${name}\` to return a number, got ${shown(answer)}`))
+    if (kind.fits(answer)) return answer
+    throw wrongAnswer(`Expected \`${name}\` to return ${kind.name}`, answer)
   } catch (error) {
     tellFailed(name, error)
   }
   return otherwise()
+}
+
+const number: AnswerKind<number> = {
+  name: 'a number',
+  fits: (answer): answer is number => typeof answer === 'number' && !Number.isNaN(answer)
+}
+
+export function numberOf(name: string, ask: () => number, otherwise: () => number): number {
+  return answerOf(name, number, ask, otherwise)
 }

@@ -1,6 +1,5 @@
 import { type Clock, expectClock, type Timer, type TimerOptions } from './clock.js'
-import { ignoreRejection, numberOf, tellFailed } from './foreign.js'
-import { shown } from './options.js'
+import { type AnswerKind, answerOf, numberOf, tellFailed } from './foreign.js'
 import { systemClock } from './system-clock.js'
 
 const guarded = new WeakMap<Clock, Clock>()
@@ -50,15 +49,8 @@ class GuardedClock implements Clock {
   }
 
   setTimer(delayMs: number, callback: () => void, options?: TimerOptions): Timer {
-    try {
-      const timer: unknown = this.#clock.setTimer(delayMs, callback, options)
-      if (isTimer(timer)) return new GuardedTimer(timer)
-      ignoreRejection(timer)
-      tellFailed('clock.setTimer', new TypeError(`Expected \`clock.setTimer\` to return a timer, got ${shown(timer)}`))
-    } catch (error) {
-      tellFailed('clock.setTimer', error)
-    }
-    return systemClock.setTimer(delayMs, callback, options)
+    const ask = () => this.#clock.setTimer(delayMs, callback, options)
+    return new GuardedTimer(answerOf('clock.setTimer', timer, ask, () => systemClock.setTimer(delayMs, callback, options)))
   }
 }
 
@@ -78,6 +70,7 @@ class GuardedTimer implements Timer {
   }
 }
 
-function isTimer(given: unknown): given is Timer {
-  return typeof (given as Partial<Timer> | null | undefined)?.cancel === 'function'
+const timer: AnswerKind<Timer> = {
+  name: 'a timer',
+  fits: (answer): answer is Timer => typeof (answer as Partial<Timer> | null | undefined)?.cancel === 'function'
 }

@@ -1,4 +1,4 @@
-import { ignoreRejection, tellFailed } from './foreign.js'
+import { type AnswerKind, answerOf } from './foreign.js'
 import { shown } from './options.js'
 
 /** The source of randomness for all of millrace, so that a seed replays a run. */
@@ -31,23 +31,20 @@ export function guardedRandom(random: Random): Random {
 }
 
 class GuardedRandom implements Random {
-  readonly #random: Random
+  readonly #ask: () => number
 
   constructor(random: Random) {
-    this.#random = random
+    this.#ask = () => random.next()
   }
 
   next(): number {
-    try {
-      const next = this.#random.next()
-      if (next >= 0 && next < 1) return next
-      ignoreRejection(next)
-      tellFailed('random.next', new TypeError(`Expected \`random.next\` to return a number in [0, 1), got ${shown(next)}`))
-    } catch (error) {
-      tellFailed('random.next', error)
-    }
-    return systemRandom.next()
+    return answerOf('random.next', fraction, this.#ask, systemRandom.next)
   }
+}
+
+const fraction: AnswerKind<number> = {
+  name: 'a number in [0, 1)',
+  fits: (answer): answer is number => typeof answer === 'number' && answer >= 0 && answer < 1
 }
 
 /** Checks chance that a user gave. */
