@@ -13,8 +13,7 @@ import { onAbort } from '../common/abort.js'
 import { copyBytes } from '../common/bytes.js'
 import type { Clock } from '../common/clock.js'
 import { abortable, type Deferred, deferred } from '../common/deferred.js'
-import { ignoreRejection } from '../common/foreign.js'
-import { shown } from '../common/options.js'
+import { wrongAnswer } from '../common/foreign.js'
 import { type Turns, turnsOf } from '../common/turns.js'
 import { errorCodeOf, KafkaError } from '../errors.js'
 import type { ResponseOf } from '../protocol/message.js'
@@ -466,16 +465,12 @@ function sameTexts(a: readonly string[], b: readonly string[]): boolean {
 
 function expectAssigned(assignor: Assignor, given: ReturnType<Assignor['assign']>): typeof given {
   if (typeof given?.get === 'function') return given
-  ignoreRejection(given)
-  throw new TypeError(
-    `Expected \`assign\` of the assignor \`${assignor.name}\` to return a Map of partitions by member id, got ${shown(given)}`
-  )
+  throw wrongAnswer(`Expected \`assign\` of the assignor \`${assignor.name}\` to return a Map of partitions by member id`, given)
 }
 
 function expectUserData(assignor: Assignor, given: Uint8Array | null): Uint8Array | null {
   if (given === null || given instanceof Uint8Array) return given
-  ignoreRejection(given)
-  throw new TypeError(`Expected \`userData\` of the assignor \`${assignor.name}\` to return a Uint8Array or null, got ${shown(given)}`)
+  throw wrongAnswer(`Expected \`userData\` of the assignor \`${assignor.name}\` to return a Uint8Array or null`, given)
 }
 
 /** The metadata of a member. The user's assignor may keep the bytes, which are the coordinator's own where it is in this process. */

@@ -1,6 +1,6 @@
 import { copyBytes, isDetached } from '../common/bytes.js'
 import { isPromise } from '../common/deferred.js'
-import { ignoreRejection } from '../common/foreign.js'
+import { ignoreRejection, wrongAnswer } from '../common/foreign.js'
 import { shown } from '../common/options.js'
 import { KafkaError } from '../errors.js'
 import type { Field, HeaderField } from '../record/record.js'
@@ -75,8 +75,7 @@ function serialized(topic: AnyTopic, what: 'key' | 'value', given: unknown): Fie
   }
   if (typeof field === 'string' || field === null) return field
   if (field instanceof Uint8Array) return expectThere(field, `the ${what} of a record for \`${topic.name}\``)
-  ignoreRejection(field)
-  throw new TypeError(`Expected the ${what} serializer of \`${topic.name}\` to return a Uint8Array, a string or null, got ${shown(field)}`)
+  throw wrongAnswer(`Expected the ${what} serializer of \`${topic.name}\` to return a Uint8Array, a string or null`, field)
 }
 
 /** Bytes whose memory was transferred to a worker, say, would be sent as none. */

@@ -1,6 +1,6 @@
 import { type Clock, expectClock, sleep } from '../common/clock.js'
 import { abortable, type Deferred, deferred, isPromise } from '../common/deferred.js'
-import { ignoreRejection } from '../common/foreign.js'
+import { ignoreRejection, wrongAnswer } from '../common/foreign.js'
 import { expectFunction, expectFunctions, expectInteger, shown } from '../common/options.js'
 import { systemClock } from '../common/system-clock.js'
 import { type ErrorCode, errorNumberOf, KafkaError, type ProtocolErrorCode } from '../errors.js'
@@ -351,8 +351,7 @@ function expectMessage<M>(who: string, what: string, given: M): M {
 
 function expectBoolean(given: boolean): boolean {
   if (typeof given === 'boolean') return given
-  ignoreRejection(given)
-  throw new TypeError(`Expected \`when\` to return true or false at once, got ${shown(given)}`)
+  throw wrongAnswer('Expected `when` to return true or false at once', given)
 }
 
 function isBrokers(inner: Broker | Brokers): inner is Brokers {

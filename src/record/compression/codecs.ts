@@ -1,5 +1,5 @@
-import { ignoreRejection } from '../../common/foreign.js'
-import { expectFunctions, expectOneOf, shown } from '../../common/options.js'
+import { wrongAnswer } from '../../common/foreign.js'
+import { expectFunctions, expectOneOf } from '../../common/options.js'
 import { KafkaError } from '../../errors.js'
 import type { Codec, CompressionType } from './codec.js'
 import { gzip } from './gzip.js'
@@ -37,8 +37,7 @@ export function codecOf(type: CompressionType): Codec {
 /** Checks what a function of a codec, which may be a user's, returned. */
 export function expectCoded(type: CompressionType, name: 'compress' | 'decompress', given: Uint8Array): Uint8Array {
   if (given instanceof Uint8Array) return given
-  ignoreRejection(given)
-  throw new TypeError(`Expected \`${name}\` of the codec for ${type} to return a Uint8Array, got ${shown(given)}`)
+  throw wrongAnswer(`Expected \`${name}\` of the codec for ${type} to return a Uint8Array`, given)
 }
 
 /** Adds a codec to the process, or puts it in the place of the one that had its type. */

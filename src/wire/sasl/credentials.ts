@@ -1,5 +1,4 @@
-import { ignoreRejection } from '../../common/foreign.js'
-import { shown } from '../../common/options.js'
+import { wrongAnswer } from '../../common/foreign.js'
 import type { ScramCredential, ScramMechanism } from './scram-keys.js'
 import { StandIn } from './stand-in.js'
 import type { Users } from './users.js'
@@ -39,8 +38,7 @@ export function credentials(given: Users, keeper: UserKeeper): Credentials {
 /** The target of a listener may be code of a user's. */
 function listed<T>(name: string, given: Iterable<T>): Iterable<T> {
   if (typeof given?.[Symbol.iterator] === 'function') return given
-  ignoreRejection(given)
-  throw new TypeError(`Expected \`${name}\` to return an iterable, got ${shown(given)}`)
+  throw wrongAnswer(`Expected \`${name}\` to return an iterable`, given)
 }
 
 const mechanisms: Readonly<Record<number, ScramMechanism>> = { 1: 'SCRAM-SHA-256', 2: 'SCRAM-SHA-512' }
