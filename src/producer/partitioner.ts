@@ -1,4 +1,7 @@
+import { wrongAnswer } from '../common/foreign.js'
+import { shown } from '../common/options.js'
 import { type Random, randomInteger } from '../common/random.js'
+import type { Field } from '../record/record.js'
 import type { AnyRecord } from './producer-record.js'
 
 /** The context of a partitioner besides the record. */
@@ -12,6 +15,25 @@ export interface PartitionerContext {
 
 /** Chooses the partition of a record that names none; `undefined` leaves the choice to the default. Must be quick and not wait. */
 export type Partitioner = (record: AnyRecord, context: PartitionerContext) => number | undefined
+
+/** The partition that a record names, or else the user's partitioner chooses; undefined where neither does. */
+export function chosenPartition(
+  topic: string,
+  record: AnyRecord,
+  key: Field,
+  partitionCount: number,
+  partitioner: Partitioner | undefined
+): number | undefined {
+  const { partition } = record
+  if (partition !== undefined) {
+    if (Number.isSafeInteger(partition) && partition >= 0) return partition
+    throw new TypeError(`Expected the partition of a record for \`${topic}\` to be a non-negative integer, got ${shown(partition)}`)
+  }
+  if (partitioner === undefined) return undefined
+  const chosen = partitioner(record, { topic, key, partitionCount })
+  if (chosen === undefined || (Number.isSafeInteger(chosen) && chosen >= 0 && chosen < partitionCount)) return chosen
+  throw wrongAnswer(`Expected the partitioner to choose a partition of \`${topic}\` from 0 to ${partitionCount - 1}`, chosen)
+}
 
 /** The parts of a topic that the sticky partitioner needs. */
 export interface PartitionLoad {

@@ -1,7 +1,5 @@
 import { keyPartition } from '../client/key-partition.js'
 import { textLength } from '../common/bytes.js'
-import { ignoreRejection } from '../common/foreign.js'
-import { shown } from '../common/options.js'
 import { KafkaError } from '../errors.js'
 import { BatchBuilder } from '../record/batch-builder.js'
 import { headerBytes } from '../record/batch-header.js'
@@ -10,7 +8,7 @@ import { string } from '../record/serde.js'
 import type { AnyTopic } from '../record/topic.js'
 import type { Accumulator } from './accumulator.js'
 import type { PartitionQueue } from './partition-queue.js'
-import type { Partitioner, PartitionLoad, StickyPartitioner } from './partitioner.js'
+import { chosenPartition, type Partitioner, type PartitionLoad, type StickyPartitioner } from './partitioner.js'
 import { type AnyRecord, checkTimestamp, headerFields, notARecord, serializedKey, serializedValue } from './producer-record.js'
 import type { Receipt } from './receipt.js'
 
@@ -149,23 +147,9 @@ export class TopicWriter implements PartitionLoad {
 
   /** The partition that the record, the user's partitioner or the key asks for; undefined when any will do. */
   #chosenPartition(record: AnyRecord, key: Field): number | undefined {
-    const { partition } = record
-    if (partition !== undefined) {
-      if (Number.isSafeInteger(partition) && partition >= 0) return partition
-      throw new TypeError(`Expected the partition of a record for \`${this.topic}\` to be a non-negative integer, got ${shown(partition)}`)
-    }
-    const partitionCount = this.#known.partitions.length
-    if (this.#partitioner) {
-      const chosen = this.#partitioner(record, { topic: this.topic, key, partitionCount })
-      if (chosen !== undefined) {
-        if (Number.isSafeInteger(chosen) && chosen >= 0 && chosen < partitionCount) return chosen
-        ignoreRejection(chosen)
-        throw new TypeError(
-          `Expected the partitioner to choose a partition of \`${this.topic}\` from 0 to ${partitionCount - 1}, got ${shown(chosen)}`
-        )
-      }
-    }
-    return key === null ? undefined : keyPartition(key, partitionCount)
+    const { partitionCount } = this
+    const chosen = chosenPartition(this.topic, record, key, partitionCount, this.#partitioner)
+    return chosen !== undefined || key === null ? chosen : keyPartition(key, partitionCount)
   }
 
   #checkSize(size: number): void {

@@ -198,6 +198,17 @@ describe.each(['in process', 'over the wire'] as const)('sending on a condition,
     await expect(producer.sendBatch(accounts, [], { ifEndAt: 0 })).rejects.toThrowError(/at least one record/)
     await expect(producer.send(accounts, { key: 'a', value: { balance: 0 } }, { ifKeyAt: -1 })).rejects.toThrowError(/ifKeyAt/)
   })
+
+  it('checks the answer of a partitioner as other sends do', async () => {
+    const record = { key: 'a', value: { balance: 0 } }
+    await producer.send(accounts, record)
+    for (const answer of [() => 3, () => Promise.reject(new Error('late')) as never]) {
+      const choosing = cluster.producer({ partitioner: answer })
+      await expect(choosing.send(accounts, record, { ifEndAt: 0 })).rejects.toThrowError(
+        /Expected the partitioner to choose a partition of `accounts` from 0 to 2, got/
+      )
+    }
+  })
 })
 
 describe('a conditional send whose answer is lost', () => {

@@ -4,7 +4,7 @@ import { expectInteger, shown } from '../../common/options.js'
 import { KafkaError } from '../../errors.js'
 import type { Field } from '../../record/record.js'
 import type { AnyTopic } from '../../record/topic.js'
-import type { Partitioner } from '../partitioner.js'
+import { chosenPartition, type Partitioner } from '../partitioner.js'
 import { type AnyRecord, type EncodedRecord, nameOf, serializedKey } from '../producer-record.js'
 
 /** The conditions on the partition of records, for them to be written. */
@@ -124,11 +124,9 @@ export function partitionFor(
   let found: number | undefined
   let isByKey = true
   for (const { record, key } of records) {
-    const chosen = record.partition ?? partitioner?.(record, { topic, key, partitionCount })
+    const chosen = chosenPartition(topic, record, key, partitionCount, partitioner)
     if (chosen !== undefined) isByKey = false
     const partition = chosen ?? byKey(topic, key, partitionCount)
-    if (!Number.isSafeInteger(partition) || partition < 0)
-      throw new TypeError(`Expected the partition of a record for \`${topic}\` to be a non-negative integer, got ${shown(partition)}`)
     found ??= partition
     if (partition !== found) throw elsewhere(topic, 'the records of a conditional send go', found, partition)
   }
