@@ -121,8 +121,6 @@ export class Producer extends Emitter<ProducerEvents> implements AsyncDisposable
   readonly #transactions: Transactions | undefined
   /** True if a call comes from the transaction that is open. */
   #isInTransaction = false
-  /** True if the open transaction has reached the cluster. */
-  #hasDelivered = false
   readonly #writers = new Map<string, TopicWriter>()
   /** The one that was asked for last; most sends go to the same topic as the one before. */
   #lastWriter: TopicWriter | undefined
@@ -283,7 +281,6 @@ export class Producer extends Emitter<ProducerEvents> implements AsyncDisposable
     if (!transactions) throw new TypeError('Expected a producer with a `transactionalId`, to begin a transaction')
     if (this.#closing) throw new KafkaError('CLOSED', 'The producer is closed')
     await transactions.begin(options.signal)
-    this.#hasDelivered = false
     for (const queue of this.#accumulator.queues()) queue.beginTransaction()
     return new Transaction(this.#ownerOf(transactions), transactions.number)
   }
@@ -323,10 +320,7 @@ export class Producer extends Emitter<ProducerEvents> implements AsyncDisposable
       // Batches under way may be written later: the next transaction begins with another epoch.
       if (!hasFlushed) transactions.abandon()
     }
-    const { failure } = transactions
-    const hasSent = this.#hasDelivered || failure !== undefined
-    await transactions.end(isCommitted && failure === undefined, hasSent, signal)
-    if (isCommitted && failure !== undefined) throw failure
+    await transactions.end(isCommitted, signal)
   }
 
   /**
@@ -434,7 +428,7 @@ export class Producer extends Emitter<ProducerEvents> implements AsyncDisposable
   async #abortOpen(transactions: Transactions, signal: AbortSignal): Promise<void> {
     transactions.close(transactions.number)
     // The next producer of the id, or the end of its time, aborts it otherwise.
-    await transactions.end(false, true, signal).catch(() => {})
+    await transactions.end(false, signal).catch(() => {})
   }
 
   async #closeBrokers(): Promise<void> {
@@ -502,7 +496,7 @@ export class Producer extends Emitter<ProducerEvents> implements AsyncDisposable
   }
 
   #onDelivered({ topic, partition }: PartitionQueue, batch: ProducerBatch, baseOffset: number): void {
-    this.#hasDelivered = true
+    this.#transactions?.delivered()
     if (this.listenerCount('delivered') === 0) return
     const { recordCount, sizeInBytes } = batch
     this.emit('delivered', { topic, partition, baseOffset, recordCount, sizeInBytes })

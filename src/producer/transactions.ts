@@ -44,6 +44,8 @@ export class Transactions implements SequenceIdentity {
   #epoch = -1
   /** Counts the transactions, so that a handle knows whether its own is still open. */
   #number = 0
+  /** True if records of the open transaction have reached the cluster. */
+  #hasDelivered = false
   /** Why the open transaction cannot be committed. */
   #failure: unknown
   #fenced: KafkaError | undefined
@@ -78,15 +80,15 @@ export class Transactions implements SequenceIdentity {
     return this.#number
   }
 
-  /** Why the open transaction cannot be committed; undefined while it can. */
-  get failure(): unknown {
-    return this.#failure
-  }
-
   /** The id of a transactional producer is not given up. */
   retire(): void {}
 
   acquire(): void {}
+
+  /** Records have reached the cluster. */
+  delivered(): void {
+    this.#hasDelivered = true
+  }
 
   /** A record could not be delivered: the open transaction can only be aborted. */
   failed(error: unknown): void {
@@ -116,6 +118,7 @@ export class Transactions implements SequenceIdentity {
       throw error
     }
     this.#failure = undefined
+    this.#hasDelivered = false
     this.#number++
     this.#state = 'open'
   }
@@ -131,19 +134,27 @@ export class Transactions implements SequenceIdentity {
     this.#state = 'new'
   }
 
-  /** Tells the coordinator how the transaction ends, which then is over whatever becomes of the request. */
-  async end(isCommitted: boolean, hasSent: boolean, signal?: AbortSignal): Promise<void> {
+  /**
+   * Tells the coordinator how the transaction ends, which then is over whatever becomes of the request. One that cannot be
+   * committed is aborted, and what went wrong is thrown.
+   */
+  async end(isCommitted: boolean, signal?: AbortSignal): Promise<void> {
+    const failure = this.#failure
     try {
       if (this.#fenced) throw this.#fenced
       // The coordinator knows nothing of it.
-      if (!hasSent) return
+      if (!this.#hasDelivered && failure === undefined) return
       const { transactionalId } = this
-      const request = { transactionalId, producerId: this.#producerId, producerEpoch: this.#epoch, committed: isCommitted }
+      const request = {
+        transactionalId,
+        producerId: this.#producerId,
+        producerEpoch: this.#epoch,
+        committed: isCommitted && failure === undefined
+      }
       const { producerId = -1, producerEpoch = -1 } = await this.#ask(EndTxn, request, signal)
       if (producerId < 0) throw new KafkaError('UNSUPPORTED_VERSION', 'The cluster has ended a transaction without giving the next epoch')
       this.#producerId = producerId
       this.#epoch = producerEpoch
-      this.#state = 'idle'
     } catch (error) {
       // The next one begins with a new epoch, by which what is left of this one is aborted.
       this.#state = 'new'
@@ -151,6 +162,7 @@ export class Transactions implements SequenceIdentity {
     } finally {
       if (this.#state === 'ending') this.#state = 'idle'
     }
+    if (isCommitted && failure !== undefined) throw failure
   }
 
   #fence(cause: KafkaError): void {
