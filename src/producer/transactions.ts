@@ -1,9 +1,9 @@
 import type { CoordinatorCache } from '../client/coordinator-cache.js'
-import { type Backoff, isRetriable, limitedBy } from '../client/retry.js'
+import { type Backoff, limitedBy } from '../client/retry.js'
 import type { Clock } from '../common/clock.js'
 import { abortable } from '../common/deferred.js'
 import { KafkaError } from '../errors.js'
-import type { Broker, Brokers } from '../protocol/broker.js'
+import type { Brokers } from '../protocol/broker.js'
 import type { Api, RequestOf, ResponseOf } from '../protocol/message.js'
 import { ApiVersions } from '../protocol/messages/api-versions.js'
 import { EndTxn } from '../protocol/messages/end-txn.js'
@@ -188,28 +188,27 @@ export class Transactions implements SequenceIdentity {
   }
 
   /** Asks the coordinator, and again after what goes by. */
-  async #ask<A extends Api>(api: A, request: RequestOf<A>, signal?: AbortSignal): Promise<ResponseOf<A>> {
-    const { clock, backoff, coordinators, patienceMs, requestTimeoutMs } = this.#parts
-    const until = clock.monotonic() + patienceMs
-    for (let failures = 1; ; failures++) {
-      const limit = limitedBy(clock, requestTimeoutMs, signal)
-      try {
-        const coordinator: Broker = await coordinators.ofTransaction(this.transactionalId, limit.signal)
-        const answer = await abortable(Promise.resolve(coordinator.request(api, request, limit.signal)), limit.signal)
-        const { errorCode } = answer as unknown as { readonly errorCode: number }
-        if (errorCode === 0) return answer
-        throw KafkaError.fromNumber(errorCode)
-      } catch (error) {
-        coordinators.forgetTransaction(this.transactionalId)
-        if (error instanceof KafkaError && identityErrors.has(error.code)) {
-          this.#fence(error)
-          throw this.#fenced
-        }
-        if (signal?.aborted || !isRetriable(error) || clock.monotonic() >= until) throw error
-      } finally {
-        limit.end()
-      }
-      await backoff.wait(failures, signal)
+  #ask<A extends Api>(api: A, request: RequestOf<A>, signal?: AbortSignal): Promise<ResponseOf<A>> {
+    const { backoff, patienceMs } = this.#parts
+    return backoff.retry(ending => this.#askOnce(api, request, ending), { signal, timeoutMs: patienceMs })
+  }
+
+  async #askOnce<A extends Api>(api: A, request: RequestOf<A>, signal: AbortSignal | undefined): Promise<ResponseOf<A>> {
+    const { clock, coordinators, requestTimeoutMs } = this.#parts
+    const limit = limitedBy(clock, requestTimeoutMs, signal)
+    try {
+      const coordinator = await coordinators.ofTransaction(this.transactionalId, limit.signal)
+      const answer = await abortable(Promise.resolve(coordinator.request(api, request, limit.signal)), limit.signal)
+      const { errorCode } = answer as unknown as { readonly errorCode: number }
+      if (errorCode === 0) return answer
+      throw KafkaError.fromNumber(errorCode)
+    } catch (error) {
+      coordinators.forgetTransaction(this.transactionalId)
+      if (!(error instanceof KafkaError && identityErrors.has(error.code))) throw error
+      this.#fence(error)
+      throw this.#fenced
+    } finally {
+      limit.end()
     }
   }
 }
