@@ -199,6 +199,15 @@ describe.each(['in process', 'over the wire'] as const)('sending on a condition,
     await expect(producer.send(accounts, { key: 'a', value: { balance: 0 } }, { ifKeyAt: -1 })).rejects.toThrowError(/ifKeyAt/)
   })
 
+  it('ends with its producer while it looks for a topic, with a signal as without', async () => {
+    const closing = cluster.producer({ allowAutoTopicCreation: false })
+    const record = { key: 'a', value: { balance: 0 } }
+    const limits = [{}, { signal: new AbortController().signal }]
+    const sent = limits.map(limit => closing.send(accounts, record, { ifEndAt: 0, ...limit }).catch(error => error.code))
+    await closing.close({ timeoutMs: 0 })
+    expect(await Promise.all(sent)).toEqual(['CLOSED', 'CLOSED'])
+  })
+
   it('checks the answer of a partitioner as other sends do', async () => {
     const record = { key: 'a', value: { balance: 0 } }
     await producer.send(accounts, record)

@@ -1,7 +1,7 @@
 import type { MetadataCache } from '../../client/metadata-cache.js'
 import { Backoff } from '../../client/retry.js'
 import { ensureTopic } from '../../client/topic-creation.js'
-import { onAbort } from '../../common/abort.js'
+import { firstToAbort, onAbort } from '../../common/abort.js'
 import type { Clock } from '../../common/clock.js'
 import { datesOf } from '../../common/dates.js'
 import { type Deferred, deferred } from '../../common/deferred.js'
@@ -129,8 +129,12 @@ export class ConditionalSends {
   async #lookUp(topic: AnyTopic | string, signal: AbortSignal | undefined): Promise<number> {
     const { brokers, metadata, settings } = this.#parts
     const { maxBlockMs, allowAutoTopicCreation } = settings
-    const ending = this.#ending.signal
-    await ensureTopic(topic, brokers, metadata, { allowAutoTopicCreation, timeoutMs: Math.max(1, maxBlockMs), signal: signal ?? ending })
+    const limit = firstToAbort(signal, this.#ending.signal)
+    try {
+      await ensureTopic(topic, brokers, metadata, { allowAutoTopicCreation, timeoutMs: Math.max(1, maxBlockMs), signal: limit.signal })
+    } finally {
+      limit.end()
+    }
     const found = this.#partitionCount(nameOf(topic))
     if (found === undefined) throw new KafkaError('UNKNOWN_TOPIC_OR_PARTITION', undefined, { topic: nameOf(topic) })
     return found
