@@ -379,7 +379,7 @@ export class Producer extends Emitter<ProducerEvents> implements AsyncDisposable
 
   #sendOnCondition<T extends AnyTopic | string>(topic: T, record: ProducerRecordOf<T>, options: SendOptions): Promise<RecordMetadata> {
     return new Promise((resolve, reject) => {
-      const name = this.#expectOpenFor(topic, options)
+      const name = this.#writerFor(topic, options).topic
       const delivered = ({ partition, baseOffset, timestamps }: ConditionalReceipt) =>
         resolve({ topic: name, partition, offset: baseOffset, timestamp: timestamps[0] })
       this.#conditionalSends().send(topic, [record], options, delivered, reject)
@@ -392,7 +392,7 @@ export class Producer extends Emitter<ProducerEvents> implements AsyncDisposable
     options: SendOptions
   ): Promise<SendBatchResult> {
     return new Promise((resolve, reject) => {
-      const name = this.#expectOpenFor(topic, options)
+      const name = this.#writerFor(topic, options).topic
       expectIterable(records)
       const delivered = ({ partition, baseOffset, timestamps }: ConditionalReceipt) => {
         const count = timestamps.length
@@ -401,11 +401,6 @@ export class Producer extends Emitter<ProducerEvents> implements AsyncDisposable
       }
       this.#conditionalSends().send(topic, records, options, delivered, reject)
     })
-  }
-
-  /** Looks at what stands before the records of a conditional send. */
-  #expectOpenFor(topic: AnyTopic | string, options: SendOptions): string {
-    return this.#writerFor(topic, options).topic
   }
 
   #conditionalSends(): ConditionalSends {
@@ -444,7 +439,7 @@ export class Producer extends Emitter<ProducerEvents> implements AsyncDisposable
         'A producer with a `transactionalId` sends in transactions: `producer.transaction(tx => tx.send(…))`'
       )
     if (options !== undefined) {
-      expectSendOptions('send', options)
+      expectOptions('send', options, sendOptions)
       options.signal?.throwIfAborted()
     }
     if (topic === this.#lastTopic && this.#lastWriter !== undefined) return this.#lastWriter
@@ -521,10 +516,6 @@ const sendOptions = { signal: expectSignal, ifKeyAt: expectLastOffset, ifKeysAt:
 function expectIterable(records: Iterable<unknown>): void {
   if (typeof records === 'object' && typeof records?.[Symbol.iterator] === 'function') return
   throw new TypeError(`Expected \`records\` to be an array or another iterable, got ${shown(records)}`)
-}
-
-function expectSendOptions(what: string, options: SendOptions): void {
-  expectOptions(what, options, sendOptions)
 }
 
 const signalOnly = { signal: expectSignal }

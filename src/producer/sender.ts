@@ -381,7 +381,11 @@ export class Sender implements TurnTaker {
     if (!refusalsForSure.has(error.code)) batch.leftInDoubt()
     if (queue.hasSequences) {
       if (sequenceErrors.has(error.code)) return this.#renumber(queue, batch, error, leaderId)
-      if (identityErrors.has(error.code) && !this.#identity?.isTransactional) return this.#identifyAnew(queue, batch, error, leaderId)
+      if (identityErrors.has(error.code) && !this.#identity?.isTransactional) {
+        // Sent again with another id: somebody else has this one, as after a cluster was set up anew.
+        queue.refusedId()
+        return this.#retry(queue, batch, error, leaderId)
+      }
       // The leader has it, and no longer knows where.
       if (error.code === 'DUPLICATE_SEQUENCE_NUMBER') return this.#deliver(queue, batch, -1, -1)
     }
@@ -412,12 +416,6 @@ export class Sender implements TurnTaker {
     queue.refusedSequence(batch)
     if (batch.isSentFirst) this.#retry(queue, batch, error, leaderId)
     else this.#sendAgain(queue, batch, error)
-  }
-
-  /** Sends a batch again with another id: somebody else has this one, as after a cluster was set up anew. */
-  #identifyAnew(queue: PartitionQueue, batch: ProducerBatch, error: KafkaError, leaderId: number): void {
-    queue.refusedId()
-    this.#retry(queue, batch, error, leaderId)
   }
 
   #deliver(queue: PartitionQueue, batch: ProducerBatch, baseOffset: number, logAppendTime: number, isLate = false): void {
