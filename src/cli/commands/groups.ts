@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { zeroUuid } from '../../common/uuid.js'
 import type { Command, Invocation } from '../command.js'
 import { storedGroups } from '../look/committed-offsets.js'
-import { checkpointsIn, expectDirectory, logEndOffset, segmentFiles, topicIdOf } from '../look/data-directory.js'
+import { checkpointsIn, expectDirectory, type OffsetRange, offsetRangeOf, topicIdOf } from '../look/data-directory.js'
 import { adminTimeoutMs, connectAsGiven, remoteOptions } from '../remote.js'
 
 interface OffsetRow {
@@ -57,8 +57,7 @@ async function rowsOfDirectory(directory: string, signal: AbortSignal): Promise<
     if (known !== undefined) return known
     const path = join(directory, name)
     const exists = statSync(path, { throwIfNoEntry: false })?.isDirectory()
-    const start = exists ? Math.max(starts.get(name) ?? 0, segmentFiles(path)[0]?.baseOffset ?? 0) : 0
-    const range = exists ? { topicId: topicIdOf(path), start, end: Math.max(start, await logEndOffset(path, signal)) } : null
+    const range = exists ? { topicId: topicIdOf(path), ...(await offsetRangeOf(path, starts.get(name), signal)) } : null
     logs.set(name, range)
     return range
   }
@@ -102,10 +101,8 @@ async function rowsOfBroker(invocation: Invocation): Promise<OffsetRow[]> {
 
 const noOffset = { topic: null, partition: null, committedOffset: null, logEndOffset: null, lag: null }
 
-interface LogRange {
+interface LogRange extends OffsetRange {
   readonly topicId?: string | undefined
-  readonly start: number
-  readonly end: number
 }
 
 /** Records that were deleted are not left to be read. */

@@ -2,7 +2,7 @@ import { statSync } from 'node:fs'
 import { basename } from 'node:path'
 import { grouped } from '../../common/grouped.js'
 import type { Command, Invocation } from '../command.js'
-import { checkpointsIn, logEndOffset, type PartitionFolder, partitionFolders, segmentFiles, topicIdOf } from '../look/data-directory.js'
+import { checkpointsIn, offsetRangeOf, type PartitionFolder, partitionFolders, segmentFiles, topicIdOf } from '../look/data-directory.js'
 import { adminTimeoutMs, connectAsGiven, remoteOptions } from '../remote.js'
 import { shownSize } from '../shown.js'
 
@@ -60,21 +60,23 @@ async function rowsOfDirectory(directory: string, signal: AbortSignal): Promise<
   const folders = partitionFolders(directory)
   const starts = checkpointsIn(directory, 'log-start-offset-checkpoint')
   const rows: PartitionRow[] = []
-  for (const folder of folders) rows.push(await rowOf(folder, starts.get(basename(folder.path)) ?? 0, signal))
+  for (const folder of folders) rows.push(await rowOf(folder, starts.get(basename(folder.path)), signal))
   return rows
 }
 
-async function rowOf({ topic, partition, path }: PartitionFolder, logStartOffset: number, signal: AbortSignal): Promise<PartitionRow> {
-  const segments = segmentFiles(path)
-  const start = Math.max(logStartOffset, segments[0]?.baseOffset ?? 0)
+async function rowOf(
+  { topic, partition, path }: PartitionFolder,
+  checkpointed: number | undefined,
+  signal: AbortSignal
+): Promise<PartitionRow> {
+  const { start, end } = await offsetRangeOf(path, checkpointed, signal)
   return {
     topic,
     partition,
     topicId: topicIdOf(path) ?? null,
     logStartOffset: start,
-    // A log of deleted records only may end before it starts until it is opened again.
-    logEndOffset: Math.max(start, await logEndOffset(path, signal)),
-    bytes: segments.reduce((sum, segment) => sum + (statSync(segment.path, { throwIfNoEntry: false })?.size ?? 0), 0)
+    logEndOffset: end,
+    bytes: segmentFiles(path).reduce((sum, segment) => sum + (statSync(segment.path, { throwIfNoEntry: false })?.size ?? 0), 0)
   }
 }
 

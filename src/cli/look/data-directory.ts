@@ -20,6 +20,11 @@ export interface SegmentFile {
   readonly path: string
 }
 
+export interface OffsetRange {
+  readonly start: number
+  readonly end: number
+}
+
 const partitionName = /^([a-zA-Z0-9._-]+)-(\d+)$/
 const segmentName = /^(\d{20})\.log$/
 
@@ -88,6 +93,13 @@ export function topicIdOf(folder: string): string | undefined {
   } catch {
     return undefined
   }
+}
+
+/** The offsets from the first record of a partition that is not deleted to its end. `checkpointed` is its log start offset in the checkpoint file. */
+export async function offsetRangeOf(folder: string, checkpointed = 0, signal?: AbortSignal): Promise<OffsetRange> {
+  const start = Math.max(checkpointed, segmentFiles(folder)[0]?.baseOffset ?? 0)
+  // A log of deleted records only may end before it starts until it is opened again.
+  return { start, end: Math.max(start, await logEndOffset(folder, signal)) }
 }
 
 /** A position at or before the batch of `offset`, from which to search. */
