@@ -2,13 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { appendToPartition } from '../../src/broker/partition.js'
 import { DeleteTopics } from '../../src/protocol/messages/delete-topics.js'
 import { Fetch } from '../../src/protocol/messages/fetch.js'
-import { batch, createTopic, fetch, fetchRequest, openNode, produce, valuesIn, withError } from './helpers.js'
-
-/** Whether a promise has settled by now. */
-async function isSettled(promise: Promise<unknown>): Promise<boolean> {
-  await new Promise(resolve => setTimeout(resolve))
-  return (await Promise.race([promise.then(() => true), Promise.resolve(false)])) as boolean
-}
+import { batch, createTopic, fetch, fetchRequest, isSettled, openNode, produce, valuesIn, withError } from './helpers.js'
 
 describe('Fetch', () => {
   it('returns whole batches from the one that holds the offset on', async () => {

@@ -103,3 +103,11 @@ export function withError<T extends { readonly errorCode: number }>(answer: T): 
   const { errorCode, ...rest } = answer
   return { ...rest, error: errorCodeOf(errorCode) }
 }
+
+/** True if a promise has resolved after some turns of the event loop. */
+export async function isSettled(promise: Promise<unknown>): Promise<boolean> {
+  let settled = false
+  void promise.then(() => (settled = true))
+  for (let turn = 0; turn < 5; turn++) await new Promise(setImmediate)
+  return settled
+}

@@ -4,16 +4,9 @@ import { appendToPartition } from '../../src/broker/partition.js'
 import type { Broker } from '../../src/protocol/broker.js'
 import { ListOffsets } from '../../src/protocol/messages/list-offsets.js'
 import { RecordBatch } from '../../src/record/record-batch.js'
-import { batch, createTopic, fetch, openNode, produce } from './helpers.js'
+import { batch, createTopic, fetch, isSettled, openNode, produce } from './helpers.js'
 
 const readCommitted = { isolationLevel: 1 }
-
-async function isSettled(promise: Promise<unknown>): Promise<boolean> {
-  let settled = false
-  void promise.then(() => (settled = true))
-  for (let turn = 0; turn < 5; turn++) await new Promise(setImmediate)
-  return settled
-}
 
 async function openOrders() {
   const opened = await openNode()
