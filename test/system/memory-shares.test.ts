@@ -1,8 +1,7 @@
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
 import { describe, expect, it } from 'vitest'
 import { Cluster, type Consumer, type Producer } from '../../src/index.js'
 import { connect, listen } from '../../src/wire/index.js'
+import { collectGarbage } from '../collect-garbage.js'
 import { DelayedStorage } from '../storage/delayed-storage.js'
 
 const kibibyte = 1024
@@ -112,10 +111,8 @@ describe('one number bounds all that a cluster holds on behalf of records:', () 
     const { records: mostRecords } = watched.stop()
     expect(mostRecords).toBeLessThanOrEqual(6 * mebibyte + partitions * 64 * kibibyte)
     // What was in hand when a consumer closed is left to the collector, and counts until then.
-    setFlagsFromString('--expose-gc')
-    const collect = runInNewContext('gc')
     const left = () => {
-      collect()
+      collectGarbage()
       return watched.held.records
     }
     await expect.poll(left, { timeout: 10_000 }).toBe(0)

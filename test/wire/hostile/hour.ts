@@ -1,12 +1,11 @@
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
 import { Cluster } from '../../../src/cluster.js'
 import { string } from '../../../src/record/serde.js'
 import { topic } from '../../../src/record/topic.js'
 import { connect } from '../../../src/wire/connect.js'
 import { type Listener, listen } from '../../../src/wire/listener.js'
+import { collectGarbage } from '../../collect-garbage.js'
 import { selfSigned } from '../certificate.js'
 
 export interface HostileOptions {
@@ -133,7 +132,7 @@ export async function runHostile(options: HostileOptions): Promise<HostileReport
   await pause(Math.min(2000, calmSeconds * 500))
   watch.next()
   await pause(calmSeconds * 1000)
-  const calm = watch.next().phase
+  const calm = watch.next()
   const before = held(listeners)
   const buffersBefore = buffers()
 
@@ -158,7 +157,7 @@ export async function runHostile(options: HostileOptions): Promise<HostileReport
   }
   // On a busy machine it takes longer until newcomers are in.
   for (const late = Date.now() + 20_000; watch.current.entries.length < 2 && errors.length === 0 && Date.now() < late; ) await pause(50)
-  const hostile = watch.next().phase
+  const hostile = watch.next()
   child.send('end')
   const [strangers] = await once(child, 'message')
   if (child.exitCode === null) await once(child, 'exit')
@@ -168,7 +167,7 @@ export async function runHostile(options: HostileOptions): Promise<HostileReport
   const bufferGrowth = buffers() - buffersBefore
   watch.next()
   await pause(calmSeconds * 1000)
-  const calmAgain = watch.next().phase
+  const calmAgain = watch.next()
   wished.abort()
   await Promise.all(working)
   for (const late = Date.now() + 20_000; counts.received < counts.sent && Date.now() < late; ) await pause(20)
@@ -189,7 +188,7 @@ class Stopwatches {
   #since = performance.now()
 
   /** Begins a new phase, and tells of the one before. */
-  next(): { readonly phase: Phase } {
+  next(): Phase {
     const { latencies, entries } = this.current
     this.current = { latencies: [], entries: [] }
     const { user, system } = process.cpuUsage(this.#cpu)
@@ -198,7 +197,7 @@ class Stopwatches {
     this.#since = performance.now()
     latencies.sort((a, b) => a - b)
     const at = (share: number) => latencies[Math.min(latencies.length - 1, Math.floor(latencies.length * share))] ?? Number.NaN
-    const phase = {
+    return {
       requests: latencies.length,
       p50: at(0.5),
       p99: at(0.99),
@@ -207,7 +206,6 @@ class Stopwatches {
       entries: entries.length,
       load
     }
-    return { phase }
   }
 }
 
@@ -223,12 +221,9 @@ function held(listeners: readonly Listener[]): { readonly connections: number; r
   }
 }
 
-setFlagsFromString('--expose-gc')
-const collect: () => void = runInNewContext('gc')
-
 /** Memory of buffers, after what nobody uses has been collected. */
 function buffers(): number {
-  collect()
+  collectGarbage()
   return process.memoryUsage().arrayBuffers
 }
 

@@ -16,8 +16,7 @@ process.on('message', message => {
     isOver = true
     for (const socket of open) socket.destroy()
     process.send(achieved, () => process.exit())
-  } else if (message === 'count') process.send({ ...achieved, open: open.size })
-  else for (let i = 0; i < message.count; i++) void stranger(i, message)
+  } else for (let i = 0; i < message.count; i++) void stranger(i, message)
 })
 process.on('disconnect', () => process.exit())
 
