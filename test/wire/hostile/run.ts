@@ -1,3 +1,4 @@
+import { tellMemoryTrend } from '../memory-trend.js'
 import { runHostile } from './hour.js'
 
 /** Strangers beside honest clients for a time: npm run hostile -- [seconds = 600] [strangers = 3000] [honest = 50] [pause of a stranger in ms = 5000] [pause of a honest client in ms = 200] */
@@ -26,10 +27,7 @@ console.log(
   `connections: ${before.connections} before, ${after.connections} after; bytes held: ${before.bytes} before, ${after.bytes} after`
 )
 console.log(`buffers grew by ${(report.bufferGrowth / 2 ** 20).toFixed(1)} MiB`)
-const third = Math.floor(memory.length / 3)
-const [early, late] = [Math.min(...memory.slice(third, -third)), Math.min(...memory.slice(-third))]
-const isFlat = late <= early * 1.15
 console.log(`resident memory in MiB: ${memory.filter((_, i) => i % Math.ceil(memory.length / 60) === 0).join(' ')}`)
-console.log(`from ${early} to ${late} MiB: ${isFlat ? 'flat' : 'it grows'}`)
+const isFlat = tellMemoryTrend(memory, 1.15)
 const isWell = errors.length === 0 && sent === received && report.strangers.letIn === 0 && hostile.p99 <= 2 * calm.p99 && isFlat
 process.exitCode = isWell ? 0 : 1
