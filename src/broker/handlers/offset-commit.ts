@@ -22,8 +22,7 @@ export async function offsetCommit(node: GroupNode, request: Request, context: R
     const partitions = topic.partitions.filter(({ partitionIndex }) => hasPartition(existing, partitionIndex))
     return [{ ...topic, name: existing.name, topicId: existing.id, partitions }]
   })
-  const isCurrent = (name: string, topicId = zeroUuid) => node.findTopic(name, zeroUuid)?.id === topicId
-  const answered = (await node.groups.commitOffsets({ ...request, topics: known }, context, isCurrent)).topics.values()
+  const answered = (await node.groups.commitOffsets({ ...request, topics: known }, context)).topics.values()
   const topics = request.topics.map(({ name = '', topicId = zeroUuid, partitions }, i) => {
     const existing = found[i]
     if (!existing) return { name, topicId, partitions: partitions.map(refused(unknownError(topicId))) }

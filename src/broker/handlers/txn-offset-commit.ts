@@ -31,9 +31,8 @@ export async function txnOffsetCommit(node: Node, request: Request, { apiVersion
     const partitions = topic.partitions.filter(({ partitionIndex }) => exists.partitions[partitionIndex] !== undefined)
     return [{ ...topic, topicId: exists.id, partitions }]
   })
-  const isCurrent = (name: string, topicId = zeroUuid) => node.findTopic(name, zeroUuid)?.id === topicId
   const ended = () => (isIn() ? 0 : errorNumber(shown('TRANSACTION_ABORTABLE', apiVersion)))
-  const response = await node.groups.commitInTransaction({ ...request, topics: known }, isCurrent, ended)
+  const response = await node.groups.commitInTransaction({ ...request, topics: known }, ended)
   const errors = new Map<string, number>()
   for (const { name = '', partitions } of response.topics)
     for (const { partitionIndex, errorCode } of partitions) errors.set(`${name}-${partitionIndex}`, withoutMember(errorCode, apiVersion))

@@ -21,9 +21,6 @@ export type DeleteOffsetsResponse = ResponseOf<typeof OffsetDelete>
 /** The request of TxnOffsetCommit. */
 export type TransactionalCommit = Omit<RequestOf<typeof TxnOffsetCommit>, 'topics'> & Pick<CommitRequest, 'topics'>
 
-/** True if the topic with this id has this name. */
-export type IsCurrent = (topic: string, topicId: string | undefined) => boolean
-
 /** A topic of a request whose name is known. */
 export interface RequestedTopic {
   readonly name: string
@@ -66,23 +63,23 @@ export class OffsetHandler {
     this.#rebalancing = rebalancing
   }
 
-  commit(request: CommitRequest, caller: GroupCaller, isCurrent: IsCurrent = () => true): Decision<CommitResponse> {
+  commit(request: CommitRequest, caller: GroupCaller): Decision<CommitResponse> {
     const group = this.#groups.find(request.groupId)
     const refusal = refusalOfCommit(group, request, caller)
-    return refusal ? answer(commitError(request, errorNumber(refusal))) : this.#commit(group, request, isCurrent)
+    return refusal ? answer(commitError(request, errorNumber(refusal))) : this.#commit(group, request)
   }
 
   /** Offsets that count once the transaction of their producer is committed, and never if it is not. */
-  commitInTransaction(request: TransactionalCommit, isCurrent: IsCurrent = () => true): Decision<CommitResponse> {
+  commitInTransaction(request: TransactionalCommit): Decision<CommitResponse> {
     const { generationId = -1, memberId = '', producerId, producerEpoch } = request
     const commit = { ...request, memberId, generationIdOrMemberEpoch: generationId }
     const group = this.#groups.find(request.groupId)
     const refusal = refusalOfTransactionalCommit(group, commit)
     if (refusal) return answer(commitError(commit, errorNumber(refusal)))
-    return { ...this.#commit(group, commit, isCurrent), transactionOf: { producerId, producerEpoch } }
+    return { ...this.#commit(group, commit), transactionOf: { producerId, producerEpoch } }
   }
 
-  #commit(group: ClassicGroup | undefined, request: CommitRequest, isCurrent: IsCurrent): Decision<CommitResponse> {
+  #commit(group: ClassicGroup | undefined, request: CommitRequest): Decision<CommitResponse> {
     const room = this.#roomFor(group, request)
     if (!room) return answer(commitError(request, errorNumber('INVALID_COMMIT_OFFSET_SIZE')))
     const member = group?.members.get(request.memberId)
@@ -94,7 +91,7 @@ export class OffsetHandler {
       name,
       topicId,
       partitions: partitions.map(({ partitionIndex, committedOffset, committedLeaderEpoch = -1, committedMetadata }) => {
-        if (!isCurrent(name, topicId)) return { partitionIndex, errorCode: errorNumber('UNKNOWN_TOPIC_OR_PARTITION') }
+        if (!this.#isCurrent(name, topicId)) return { partitionIndex, errorCode: errorNumber('UNKNOWN_TOPIC_OR_PARTITION') }
         const metadata = committedMetadata ?? ''
         if (metadata.length > this.#world.options.maxOffsetMetadataLength) {
           return { partitionIndex, errorCode: errorNumber('OFFSET_METADATA_TOO_LARGE') }
@@ -113,6 +110,12 @@ export class OffsetHandler {
       })
     }))
     return { records, committed: () => ({ topics }), failed: error => commitError(request, coordinatorErrorNumber(error)) }
+  }
+
+  /** True if the topic of this id has this name. One without an id is current. */
+  #isCurrent(topic: string, topicId: string): boolean {
+    const { topicIdOf } = this.#world
+    return topicId === zeroUuid || topicIdOf === undefined || topicIdOf(topic) === topicId
   }
 
   /** The room for what a request commits; undefined where there is none for its group. */

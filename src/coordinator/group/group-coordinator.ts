@@ -15,7 +15,6 @@ import {
   type DeleteOffsetsRequest,
   type DeleteOffsetsResponse,
   type FetchedTopic,
-  type IsCurrent,
   type RequestedTopic,
   type TransactionalCommit
 } from './committing.js'
@@ -115,14 +114,14 @@ export class GroupCoordinator {
   }
 
   /**
-   * Topics go by their names here; ids are for the caller to translate. `isCurrent` is asked at the moment of the decision, since a topic
-   * may be deleted, and its offsets dropped, while the request waits.
+   * Topics go by their names here; ids are for the caller to translate. They are compared at the moment of the decision, since a topic may be
+   * deleted, and its offsets dropped, while the request waits.
    */
-  commitOffsets(request: CommitRequest, caller: GroupCaller, isCurrent: IsCurrent = () => true): MaybePromise<CommitResponse> {
+  commitOffsets(request: CommitRequest, caller: GroupCaller): MaybePromise<CommitResponse> {
     return this.#runtime.ask(
       request.groupId,
       undefined,
-      machine => machine.offsets.commit(request, caller, isCurrent),
+      machine => machine.offsets.commit(request, caller),
       code => commitError(request, code)
     )
   }
@@ -131,14 +130,14 @@ export class GroupCoordinator {
    * The same for offsets that are committed with the transaction of a producer. `refusal` is asked at the moment of the decision, since the transaction may
    * have ended while the request waited.
    */
-  commitInTransaction(request: TransactionalCommit, isCurrent: IsCurrent, refusal: () => number): MaybePromise<CommitResponse> {
+  commitInTransaction(request: TransactionalCommit, refusal: () => number): MaybePromise<CommitResponse> {
     if (request.groupId === '') return commitError(request, errorNumber('INVALID_GROUP_ID'))
     return this.#runtime.ask(
       request.groupId,
       undefined,
       machine => {
         const errorCode = refusal()
-        return errorCode === 0 ? machine.offsets.commitInTransaction(request, isCurrent) : answer(commitError(request, errorCode))
+        return errorCode === 0 ? machine.offsets.commitInTransaction(request) : answer(commitError(request, errorCode))
       },
       code => commitError(request, code)
     )
@@ -272,7 +271,7 @@ export class GroupCoordinator {
       run,
       emit: event => this.#emit(event),
       keepsForever: topic => this.#parts.keepsForever?.(topic) ?? false,
-      topicIdOf: topic => this.#parts.topicIdOf?.(topic)
+      topicIdOf: this.#parts.topicIdOf && (topic => this.#parts.topicIdOf?.(topic))
     })
   }
 
