@@ -251,6 +251,25 @@ describe('offsets that nobody needs', () => {
   })
 })
 
+describe('an offset of a topic', () => {
+  const [id, another] = ['AAECAwQFBgcICQoLDA0ODw', 'AQECAwQFBgcICQoLDA0ODw']
+  const partitions = [{ partitionIndex: 0, committedOffset: 1, committedMetadata: '' }]
+  const request = { groupId: 'g', memberId: '', topics: [{ name: 't', topicId: id, partitions }] }
+
+  it.each([
+    ['is kept while the topic is there', id, 'NONE'],
+    ['is refused when the topic is deleted while the commit waits', undefined, 'UNKNOWN_TOPIC_OR_PARTITION'],
+    ['is refused when another topic has its name by then', another, 'UNKNOWN_TOPIC_OR_PARTITION']
+  ])('%s', async (_, idThen, error) => {
+    const topicIds = new Map([['t', id]])
+    const groups = new Groups({ topicIds })
+    const committed = groups.coordinator.commitOffsets(request, groups.member().caller)
+    if (idThen === undefined) topicIds.delete('t')
+    else topicIds.set('t', idThen)
+    expect(nameOf((await committed).topics[0].partitions[0])).toBe(error)
+  })
+})
+
 describe('more offsets than go into one batch', () => {
   const many = async () => {
     const groups = new Groups({ offsetsRetentionMs: day, segmentBytes: 1024 * 1024 })

@@ -23,6 +23,8 @@ export interface GroupsOptions extends GroupOptions {
   readonly seed?: number
   /** Called with every log, to make trouble in it. */
   readonly wrapLog?: (log: Log) => Parameters<typeof StateHost.open>[0]
+  /** The topics that there are, with their ids. Default: not known to the coordinator. */
+  readonly topicIds?: ReadonlyMap<string, string>
 }
 
 /** A coordinator over logs on a storage, with a clock that tests turn. */
@@ -41,6 +43,7 @@ export class Groups {
     segmentBytes = 64 * 1024,
     seed = 1,
     wrapLog,
+    topicIds,
     ...options
   }: GroupsOptions = {}) {
     this.clock = clock
@@ -61,6 +64,7 @@ export class Groups {
         this.machines.set(partition, machine)
         return StateHost.open(wrapLog?.(log) ?? log, machine, hostOptions)
       },
+      ...(topicIds && { topicIdOf: topic => topicIds.get(topic) }),
       onEvent: event => this.events.push(event)
     })
   }
