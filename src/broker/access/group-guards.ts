@@ -21,6 +21,7 @@ import {
   namesOf,
   parted,
   passing,
+  permitting,
   topicDenied,
   transactionalIdDenied
 } from './guard.js'
@@ -85,12 +86,7 @@ export const offsetCommitGuard: Guard<typeof OffsetCommit> = async ({ access, no
 
 export const offsetDeleteGuard: Guard<typeof OffsetDelete> = async ({ access, request, answer }) => {
   if (!(await access.may('delete', 'group', request.groupId))) return { errorCode: groupDenied, topics: [] }
-  const allowed = await access.which(
-    'read',
-    'topic',
-    request.topics.map(({ name }) => name)
-  )
-  const passes = ({ name }: { readonly name: string }) => allowed.has(name)
+  const passes = await permitting(access, 'read', 'topic', request.topics, ({ name }) => name)
   const response = await answer({ ...request, topics: request.topics.filter(passes) })
   if (response.errorCode !== 0) return response
   const topics = inOrder(request.topics, passes, response.topics, ({ name, partitions }) => ({
@@ -120,19 +116,10 @@ export const offsetFetchGuard: Guard<typeof OffsetFetch> = async guarded => {
   }
   if (topics === null) {
     const response = await answer(request)
-    const shown = await access.which(
-      'describe',
-      'topic',
-      (response.topics ?? []).map(({ name }) => name)
-    )
-    return { ...response, topics: response.topics?.filter(({ name }) => shown.has(name)) }
+    const isShown = await permitting(access, 'describe', 'topic', response.topics ?? [], ({ name }) => name)
+    return { ...response, topics: response.topics?.filter(isShown) }
   }
-  const allowed = await access.which(
-    'describe',
-    'topic',
-    topics.map(({ name }) => name)
-  )
-  const passes = ({ name }: { readonly name: string }) => allowed.has(name)
+  const passes = await permitting(access, 'describe', 'topic', topics, ({ name }) => name)
   const response = await answer({ ...request, topics: topics.filter(passes) })
   if (response.errorCode !== 0) return response
   return { ...response, topics: inOrder(topics, passes, response.topics ?? [], unfetched(topicDenied)) }
@@ -144,12 +131,8 @@ async function offsetsOf({ access, node, request, answer }: Guarded<typeof Offse
   const ask = async (wanted: GroupRequest) => (await answer({ ...request, groups: [wanted] })).groups![0]
   if (group.topics === null) {
     const response = await ask(group)
-    const shown = await access.which(
-      'describe',
-      'topic',
-      response.topics.map(({ name = '' }) => name)
-    )
-    return { ...response, topics: response.topics.filter(({ name = '' }) => shown.has(name)) }
+    const isShown = await permitting(access, 'describe', 'topic', response.topics, ({ name = '' }) => name)
+    return { ...response, topics: response.topics.filter(isShown) }
   }
   const topics = group.topics.map(named)
   const passes = passing(node, await access.which('describe', 'topic', namesOf(node, topics)))
@@ -216,12 +199,8 @@ export const describeGroupsGuard: Guard<typeof DescribeGroups> = async ({ access
 export const listGroupsGuard: Guard<typeof ListGroups> = async ({ access, request, answer }) => {
   const response = await answer(request)
   if (await access.mayCluster('describe')) return response
-  const shown = await access.which(
-    'describe',
-    'group',
-    response.groups.map(({ groupId }) => groupId)
-  )
-  return { ...response, groups: response.groups.filter(({ groupId }) => shown.has(groupId)) }
+  const isShown = await permitting(access, 'describe', 'group', response.groups, ({ groupId }) => groupId)
+  return { ...response, groups: response.groups.filter(isShown) }
 }
 
 export const deleteGroupsGuard: Guard<typeof DeleteGroups> = async ({ access, request, answer }) => {

@@ -2,7 +2,7 @@ import type { Access } from '../../authorizer/access.js'
 import type { MaybePromise } from '../../common/deferred.js'
 import { zeroUuid } from '../../common/uuid.js'
 import { errorNumber } from '../../errors.js'
-import type { AuthorizedOperation } from '../../protocol/access.js'
+import type { AclResourceType, AuthorizedOperation } from '../../protocol/access.js'
 import type { Api, RequestOf, ResponseOf } from '../../protocol/message.js'
 import type { Node, TopicNode } from '../node.js'
 import type { RequestContext } from '../request-context.js'
@@ -30,6 +30,18 @@ export function parted<T>(entries: readonly T[], passes: (entry: T) => boolean):
   const parts: [T[], T[]] = [[], []]
   for (const entry of entries) parts[passes(entry) ? 0 : 1].push(entry)
   return parts
+}
+
+/** Tells whether the operation is allowed on the resource of an entry. */
+export async function permitting<T>(
+  access: Access,
+  operation: AuthorizedOperation,
+  type: AclResourceType,
+  entries: readonly T[],
+  nameOf: (entry: T) => string
+): Promise<(entry: T) => boolean> {
+  const allowed = await access.which(operation, type, entries.map(nameOf))
+  return entry => allowed.has(nameOf(entry))
 }
 
 /** The answers and the refusals, in the order of the request. */

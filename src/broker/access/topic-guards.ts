@@ -28,6 +28,7 @@ import {
   namesOf,
   parted,
   passing,
+  permitting,
   topicDenied,
   topicsGuard,
   transactionalIdDenied
@@ -120,14 +121,8 @@ export const metadataGuard: Guard<typeof Metadata> = async guarded => {
   const wantsAll = request.topics === null || (request.topics.length === 0 && context.apiVersion === 0)
   const named = () => (context.apiVersion < firstVersionWithIds ? request.topics! : eachTopicOnce(request.topics!, context.apiVersion))
   const response = wantsAll ? await answer(request) : await metadataOfNamed(guarded, named())
-  const shown = wantsAll
-    ? await access.which(
-        'describe',
-        'topic',
-        response.topics.map(({ name }) => name!)
-      )
-    : undefined
-  const topics = shown ? response.topics.filter(({ name }) => shown.has(name!)) : response.topics
+  const isShown = wantsAll ? await permitting(access, 'describe', 'topic', response.topics, ({ name }) => name!) : () => true
+  const topics = response.topics.filter(isShown)
   for (const topic of topics)
     if (topic.topicAuthorizedOperations !== operationsNotAsked && topic.errorCode !== topicDenied && topic.name !== null)
       topic.topicAuthorizedOperations = await access.operationsOn('topic', topic.name)
@@ -197,12 +192,8 @@ export const createTopicsGuard: Guard<typeof CreateTopics> = async ({ access, re
   const creatable = isCreator ? new Set(names) : await access.which('create', 'topic', names)
   const [passed, denied] = parted(request.topics, ({ name }) => creatable.has(name) || repeated.has(name) || name === clusterMetadataTopic)
   const response = await answer({ ...request, topics: passed })
-  const described = await access.which(
-    'describeConfigs',
-    'topic',
-    response.topics.map(({ name }) => name)
-  )
-  const topics = response.topics.map(topic => (topic.errorCode !== 0 || described.has(topic.name) ? topic : withoutConfigs(topic)))
+  const isDescribed = await permitting(access, 'describeConfigs', 'topic', response.topics, ({ name }) => name)
+  const topics = response.topics.map(topic => (topic.errorCode !== 0 || isDescribed(topic) ? topic : withoutConfigs(topic)))
   const refused = denied.map(({ name }) => ({ name, errorCode: topicDenied, errorMessage: 'Authorization failed.' }))
   return { ...response, topics: [...topics, ...refused] }
 }

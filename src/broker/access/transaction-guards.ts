@@ -8,7 +8,7 @@ import type { TxnOffsetCommit } from '../../protocol/messages/txn-offset-commit.
 import type { WriteTxnMarkers } from '../../protocol/messages/write-txn-markers.js'
 import { isOfBroker, resultsFor } from '../handlers/add-partitions-to-txn.js'
 import { missing } from '../handlers/describe-transactions.js'
-import { clusterDenied, type Guard, groupDenied, inOrder, topicDenied, transactionalIdDenied } from './guard.js'
+import { clusterDenied, type Guard, groupDenied, inOrder, permitting, topicDenied, transactionalIdDenied } from './guard.js'
 
 /** Of producers, whose form of the request is the older one; brokers ask in the newer one. */
 export const addPartitionsToTxnGuard: Guard<typeof AddPartitionsToTxn> = async ({ access, request, context, answer }) => {
@@ -45,12 +45,7 @@ export const txnOffsetCommitGuard: Guard<typeof TxnOffsetCommit> = async ({ acce
     }
   if (!(await access.may('write', 'transactionalId', transactionalId))) return { topics: topics.map(refuseWith(transactionalIdDenied)) }
   if (!(await access.may('read', 'group', groupId))) return { topics: topics.map(refuseWith(groupDenied)) }
-  const allowed = await access.which(
-    'read',
-    'topic',
-    topics.map(({ name }) => name)
-  )
-  const passes = ({ name }: { readonly name: string }) => allowed.has(name)
+  const passes = await permitting(access, 'read', 'topic', topics, ({ name }) => name)
   const passed = topics.filter(passes)
   const response = passed.length === 0 && topics.length > 0 ? { topics: [] } : await answer({ ...request, topics: passed })
   return { ...response, topics: inOrder(topics, passes, response.topics, refuseWith(topicDenied)) }
@@ -73,19 +68,16 @@ export const describeTransactionsGuard: Guard<typeof DescribeTransactions> = asy
   const allowed = await access.which('describe', 'transactionalId', request.transactionalIds)
   const passes = (id: string) => allowed.has(id)
   const response = await answer({ transactionalIds: request.transactionalIds.filter(passes) })
-  const names = response.transactionStates.flatMap(({ topics }) => topics.map(({ topic }) => topic))
-  const shown = await access.which('describe', 'topic', names)
-  const states = response.transactionStates.map(state => ({ ...state, topics: state.topics.filter(({ topic }) => shown.has(topic)) }))
+  const all = response.transactionStates.flatMap(({ topics }) => topics)
+  const isShown = await permitting(access, 'describe', 'topic', all, ({ topic }) => topic)
+  const states = response.transactionStates.map(state => ({ ...state, topics: state.topics.filter(isShown) }))
   const refuse = (id: string) => missing(id, 'TRANSACTIONAL_ID_AUTHORIZATION_FAILED')
   return { ...response, transactionStates: inOrder(request.transactionalIds, passes, states, refuse) }
 }
 
 export const listTransactionsGuard: Guard<typeof ListTransactions> = async ({ access, request, answer }) => {
   const response = await answer(request)
-  const shown = await access.which(
-    'describe',
-    'transactionalId',
-    response.transactionStates.map(({ transactionalId }) => transactionalId)
-  )
-  return { ...response, transactionStates: response.transactionStates.filter(({ transactionalId }) => shown.has(transactionalId)) }
+  const { transactionStates } = response
+  const isShown = await permitting(access, 'describe', 'transactionalId', transactionStates, ({ transactionalId }) => transactionalId)
+  return { ...response, transactionStates: transactionStates.filter(isShown) }
 }
