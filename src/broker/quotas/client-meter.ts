@@ -71,9 +71,7 @@ export class ClientMeter implements QuotaMeter {
   end(): void {
     this.#isMetering = false
     this.#pause()
-    const quota = this.#workedMs > 0 ? this.#quota('request_percentage') : undefined
-    if (quota) this.#node.rateOf('request_percentage', quota.sharedBy).record(this.#workedMs / 10, this.#now())
-    this.#workedMs = 0
+    if (this.#workedMs > 0) this.#countWork()
   }
 
   /** The most bytes that a fetch may return without being throttled for sure. */
@@ -141,10 +139,15 @@ export class ClientMeter implements QuotaMeter {
       this.#workedMs += now - this.#since
       this.#since = now
     }
+    return Math.min(this.#countWork(), this.#node.window.sampleMs)
+  }
+
+  /** Counts the time that was not counted yet. Returns for how long the client has to wait. */
+  #countWork(): number {
     // A hundredth of a second is one percent of a second.
     const throttleMs = this.#used('request_percentage', this.#workedMs / 10)
     this.#workedMs = 0
-    return Math.min(throttleMs, this.#node.window.sampleMs)
+    return throttleMs
   }
 
   #quota(key: ClientQuotaKey): ApplyingQuota | undefined {
