@@ -76,6 +76,10 @@ export class Sequences {
   /** The next transaction begins, with the epoch that its producer has by now. Nothing is under way. */
   beginTransaction(): void {
     this.#producerId = noProducerId
+    this.#beginAtZero()
+  }
+
+  #beginAtZero(): void {
     this.#next = 0
     this.#isConfirmed = false
     this.#mustRestart = false
@@ -85,10 +89,7 @@ export class Sequences {
   /** Begins a new epoch: nothing is under way, and what waits loses its numbers. */
   restart(waiting: Iterable<ProducerBatch>): void {
     for (const batch of waiting) batch.unnumber()
-    this.#mustRestart = false
-    this.#doubtfulOrder = -1
-    this.#isConfirmed = false
-    this.#next = 0
+    this.#beginAtZero()
     // The transaction has failed: it is aborted, whatever is still written.
     if (this.#identity.isTransactional) return
     if (this.#producerId === this.#identity.producerId && this.#epoch < lastProducerEpoch) this.#epoch++
