@@ -5,21 +5,11 @@ import { ClientQuotaStore } from '../../src/metadata/client-quotas.js'
 import { ClusterMetadata } from '../../src/metadata/cluster-metadata.js'
 import { decodeMetadataRecord, encodeMetadataRecord } from '../../src/metadata/records.js'
 import type { ClientQuotaKey } from '../../src/protocol/quotas.js'
-
-/** `client-id=*,user=ann` for a user's default client. */
-function entityFrom(text: string) {
-  return text.split(',').map(part => {
-    const [entityType, name] = part.split('=')
-    return { entityType, entityName: name === '*' ? null : name }
-  })
-}
+import { type QuotaChange, quotaEntity, quotaEntry } from './quota-entry.js'
 
 /** Makes a change as a client asks for it, and returns the code and message of each error. */
-function alter(metadata: ClusterMetadata, changes: [entity: string, key: string, value: number | null][], most?: number) {
-  const entries = changes.map(([entity, key, value]) => ({
-    entity: entity === '' ? [] : entityFrom(entity),
-    ops: key.split('+').map(each => ({ key: each, value: value ?? 0, remove: value === null }))
-  }))
+function alter(metadata: ClusterMetadata, changes: QuotaChange[], most?: number) {
+  const entries = changes.map(quotaEntry)
   const { records, response } = alterClientQuotas(metadata.clientQuotas, { entries, validateOnly: false }, most)
   for (const record of records) {
     const read = decodeMetadataRecord(encodeMetadataRecord(record))
@@ -71,13 +61,13 @@ describe('the quotas of a cluster', () => {
   it('are shared by all clients of a user, of a client id, or of both', () => {
     const store = new ClientQuotaStore()
     const sharedBy = (user: string, clientId: string) => store.applying('producer_byte_rate', user, clientId)?.sharedBy
-    store.set(entityFrom('client-id=*'), 'producer_byte_rate', 1)
+    store.set(quotaEntity('client-id=*'), 'producer_byte_rate', 1)
     expect(sharedBy('ann', 'web')).toBe(sharedBy('bob', 'web'))
     expect(sharedBy('ann', 'web')).not.toBe(sharedBy('ann', 'app'))
-    store.set(entityFrom('user=*'), 'producer_byte_rate', 1)
+    store.set(quotaEntity('user=*'), 'producer_byte_rate', 1)
     expect(sharedBy('ann', 'web')).toBe(sharedBy('ann', 'app'))
     expect(sharedBy('ann', 'web')).not.toBe(sharedBy('bob', 'web'))
-    store.set(entityFrom('user=ann,client-id=*'), 'producer_byte_rate', 1)
+    store.set(quotaEntity('user=ann,client-id=*'), 'producer_byte_rate', 1)
     expect(sharedBy('ann', 'web')).not.toBe(sharedBy('ann', 'app'))
   })
 

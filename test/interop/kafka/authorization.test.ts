@@ -33,6 +33,7 @@ import { aclFrom } from '../../broker/access.js'
 import { accessTable, anyAcl, commit, errorsIn, type Known } from '../../broker/access-asks.js'
 import { batch, produceRequest } from '../../broker/helpers.js'
 import { freePort } from '../../free-port.js'
+import { type QuotaChange, quotaEntry } from '../../metadata/quota-entry.js'
 import { type KafkaBroker, kafkaTool, missingKafka, securedListener, startKafkaBroker } from './apache-kafka.js'
 
 const users = { admin: 'admins', ann: 'anns' }
@@ -273,15 +274,7 @@ describe.skipIf(why)(`authorization, beside that of Apache Kafka 4.3${why ? ` ($
   })
 
   it('takes, refuses and finds the same quotas', async () => {
-    const part = (text: string) => {
-      const [entityType, name] = text.split('=')
-      return { entityType, entityName: name === '*' ? null : name }
-    }
-    const entry = ([entity, key, value]: [string, string, number | null]) => ({
-      entity: entity === '' ? [] : entity.split(',').map(part),
-      ops: key.split('+').map(each => ({ key: each, value: value ?? 0, remove: value === null }))
-    })
-    const changes: [string, string, number | null][] = [
+    const changes: QuotaChange[] = [
       ['user=ann', 'producer_byte_rate+consumer_byte_rate', 1024],
       ['user=*,client-id=*', 'request_percentage', 12.5],
       ['client-id=web', 'controller_mutation_rate', 0.5],
@@ -336,7 +329,7 @@ describe.skipIf(why)(`authorization, beside that of Apache Kafka 4.3${why ? ` ($
     const [mine, kafkas] = await both([], async ({ admin }) => {
       const altered: unknown[] = []
       for (const change of changes) {
-        const { entries } = await admin.request(AlterClientQuotas, { entries: [entry(change)], validateOnly: false })
+        const { entries } = await admin.request(AlterClientQuotas, { entries: [quotaEntry(change)], validateOnly: false })
         altered.push([change, entries.map(({ errorCode, entity }) => [errorCode, entity.map(({ entityName }) => entityName).sort()])])
       }
       const describe = async (filter: [string, number, string | null][], strict: boolean) => {
