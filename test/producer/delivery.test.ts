@@ -6,6 +6,7 @@ import { errorNumber, KafkaError, type ProtocolErrorCode } from '../../src/error
 import { Producer } from '../../src/producer/producer.js'
 import { Metadata } from '../../src/protocol/messages/metadata.js'
 import { Produce } from '../../src/protocol/messages/produce.js'
+import { untilSettled } from '../until-settled.js'
 import { stateOf, workbench } from './workbench.js'
 
 const some = (count: number) => Array.from({ length: count }, (_, i) => ({ value: `${i}` }))
@@ -461,12 +462,7 @@ describe('whatever fails', () => {
           sent.push(random.next() < 0.5 ? sender.send('orders', record) : sender.sendBatch('orders', [record]))
           if (random.next() < 0.1) await clock.advance(Math.floor(random.next() * 300))
         }
-        let isDone = false
-        const all = Promise.all(sent).finally(() => {
-          isDone = true
-        })
-        while (!isDone) await clock.advance(5000)
-        await all
+        await untilSettled(Promise.all(sent), () => clock.advance(5000))
         expect(expected.map((_, partition) => values('orders', partition))).toEqual(expected)
       }),
       { numRuns: 20 }

@@ -1,4 +1,5 @@
 import { randomInteger } from '../../src/common/random.js'
+import { untilSettled } from '../until-settled.js'
 import { UnreliableCluster } from './unreliable-cluster.js'
 
 export interface UnreliableRun {
@@ -38,15 +39,10 @@ export async function unreliableRun(seed: number, partitions: number, trace?: (l
     if (random.next() < 0.1) await clock.advance(randomInteger(random, 1500))
     if (random.next() < 0.02) await cluster.restart()
   }
-  let isDone = false
-  const all = Promise.all(answers).finally(() => {
-    isDone = true
-  })
-  for (let steps = 0; !isDone; steps++) {
+  await untilSettled(Promise.all(answers), async steps => {
     await clock.advance(500)
     if (steps < 100 && random.next() < 0.03) await cluster.restart()
-  }
-  await all
+  })
   await clock.advance(10_000)
   const written = await Promise.all(sent.map((_, partition) => cluster.values(partition)))
   await producer.close()

@@ -2,6 +2,7 @@ import type { BacklogPolicy, KafkaError, Producer, Storage } from '../../src/ind
 import { Cluster, memoryStorage, SendBatchError, seededRandom, string } from '../../src/index.js'
 import { VirtualClock } from '../../src/testing/index.js'
 import { DelayedStorage } from '../storage/delayed-storage.js'
+import { untilSettled } from '../until-settled.js'
 import { Audience } from './audience.js'
 import type { Plan, Setting, Step } from './plan.js'
 import { Reader } from './reader.js'
@@ -423,16 +424,11 @@ class Round {
   }
 
   /** Turns the hands of the clock until a promise settles. */
-  async #drive<T>(promise: Promise<T>): Promise<T> {
-    let isSettled = false
-    const settled = promise.finally(() => (isSettled = true))
-    settled.catch(() => {})
-    for (let turns = 0; turns < 20 && !isSettled; turns++) await turn()
-    for (let seconds = 0; !isSettled; seconds++) {
+  #drive<T>(promise: Promise<T>): Promise<T> {
+    return untilSettled(promise, seconds => {
       if (seconds === 600) throw new Error('Not done after ten minutes')
-      await this.clock.advance(seconds < 10 ? 100 : 1000)
-    }
-    return settled
+      return this.clock.advance(seconds < 10 ? 100 : 1000)
+    })
   }
 }
 

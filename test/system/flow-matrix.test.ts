@@ -3,6 +3,7 @@ import type { BacklogPolicy, Consumer, KafkaError, Producer, RecordsMissed } fro
 import { Cluster, memoryStorage, type SendBatchError, string } from '../../src/index.js'
 import { VirtualClock } from '../../src/testing/index.js'
 import { DelayedStorage } from '../storage/delayed-storage.js'
+import { untilSettled } from '../until-settled.js'
 
 /*
  * Every kind of reader, in every state, behind every backlog policy, in memory and on disk, beside every way to send. Whatever happens, each record is
@@ -155,16 +156,11 @@ class Case {
     for (const value of this.seen) expect(delivered).toContain(value)
   }
 
-  async #drive<T>(promise: Promise<T>): Promise<T> {
-    let isSettled = false
-    const settled = promise.finally(() => (isSettled = true))
-    settled.catch(() => {})
-    for (let turns = 0; turns < 20 && !isSettled; turns++) await new Promise(resolve => setImmediate(resolve))
-    for (let rounds = 0; !isSettled; rounds++) {
+  #drive<T>(promise: Promise<T>): Promise<T> {
+    return untilSettled(promise, rounds => {
       if (rounds === 3000) throw new Error('Not done after five minutes')
-      await this.clock.advance(100)
-    }
-    return settled
+      return this.clock.advance(100)
+    })
   }
 }
 

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { type BacklogPolicy, Cluster, type Consumer, type KafkaError, type Producer, string } from '../../src/index.js'
 import { VirtualClock } from '../../src/testing/index.js'
+import { untilSettled } from '../until-settled.js'
 
 /* A service that reads and sends in one function, as docs/flow.md describes it. */
 
@@ -21,13 +22,7 @@ afterEach(async () => {
   await drive(cluster.close())
 })
 
-async function drive<T>(promise: Promise<T>): Promise<T> {
-  let isSettled = false
-  const settled = promise.finally(() => (isSettled = true))
-  settled.catch(() => {})
-  while (!isSettled) await clock.advance(100)
-  return settled
-}
+const drive = <T>(promise: Promise<T>) => untilSettled(promise, () => clock.advance(100))
 
 async function create(name: string, policy?: BacklogPolicy): Promise<void> {
   const configs = { 'segment.bytes': 600, 'retention.bytes': 600 }

@@ -3,6 +3,7 @@ import type { Assignor, Brokers, CompressionType, Producer, ProducerRecord, Stor
 import { Cluster, cooperativeStickyAssignor, KafkaError, memoryStorage, rangeAssignor, seededRandom, string } from '../../src/index.js'
 import { Produce, VirtualClock } from '../../src/testing/index.js'
 import { DelayedStorage } from '../storage/delayed-storage.js'
+import { untilSettled } from '../until-settled.js'
 import { wrappedBrokers } from '../wrapped-brokers.js'
 import { GroupLedger, type Sent } from './ledger.js'
 import { Member, topic } from './member.js'
@@ -246,16 +247,11 @@ export class Scene {
   }
 
   /** Turns the hands of the clock until a promise settles, as others would go on living meanwhile. */
-  async drive<T>(promise: Promise<T>): Promise<T> {
-    let isSettled = false
-    const settled = promise.finally(() => (isSettled = true))
-    settled.catch(() => {})
-    for (let turns = 0; turns < 20 && !isSettled; turns++) await turn()
-    for (let seconds = 0; !isSettled; seconds++) {
+  drive<T>(promise: Promise<T>): Promise<T> {
+    return untilSettled(promise, seconds => {
       if (seconds === 900) throw new Error(`Not done after a quarter of an hour; until then: ${this.complaints.join('; ')}`)
-      await this.clock.advance(1000)
-    }
-    return settled
+      return this.clock.advance(1000)
+    })
   }
 
   #intercept(brokers: Brokers, clientId: string): Brokers {

@@ -18,6 +18,7 @@ import { type Listener, listen } from '../../src/wire/listener.js'
 import type { ListenOptions } from '../../src/wire/listener-options.js'
 import { remoteBrokers } from '../../src/wire/remote-brokers.js'
 import { batch, fetchRequest, produceRequest } from '../broker/helpers.js'
+import { untilSettled } from '../until-settled.js'
 import { RawClient, requestFrame } from './raw-client.js'
 import { ScriptedNode } from './scripted-node.js'
 
@@ -324,12 +325,8 @@ describe('a client of a cluster elsewhere', () => {
     ends.push(() => remote.close())
     const names = Array.from({ length: 14 }, (_, i) => `made-${i}`)
     const creating = remote.admin().createTopics(names.map(name => ({ name, partitions: 1 })))
-    let isDone = false
-    void creating.finally(() => {
-      isDone = true
-    })
-    while (!isDone) await clock.advance(100)
-    expect((await creating).map(({ name }) => name).sort()).toEqual([...names].sort())
+    const created = await untilSettled(creating, () => clock.advance(100))
+    expect(created.map(({ name }) => name).sort()).toEqual([...names].sort())
     expect((await cluster.admin().listTopics()).length).toBe(names.length + 1)
   })
 })
