@@ -7,7 +7,7 @@ import { Producer } from '../../src/producer/producer.js'
 import { Metadata } from '../../src/protocol/messages/metadata.js'
 import { Produce } from '../../src/protocol/messages/produce.js'
 import { untilSettled } from '../until-settled.js'
-import { stateOf, workbench } from './workbench.js'
+import { refusedInPart, stateOf, workbench } from './workbench.js'
 
 const some = (count: number) => Array.from({ length: count }, (_, i) => ({ value: `${i}` }))
 
@@ -430,26 +430,13 @@ describe('whatever fails', () => {
           const dice = random.next()
           if (dice < 0.5) return forward(request)
           const code = passing[Math.floor(random.next() * passing.length)]
-          // Refused for some of the partitions only, each on its own.
-          const topicData = request.topicData.map(topic => ({
-            ...topic,
-            partitionData: topic.partitionData.filter(() => random.next() < 0.5)
-          }))
-          const { responses } = await forward({ ...request, topicData })
-          if (dice < 0.6 && responses.every(topic => topic.partitionResponses.length === 0)) throw new KafkaError('NETWORK_EXCEPTION')
-          return {
-            responses: request.topicData.map((topic, i) => ({
-              ...responses[i],
-              partitionResponses: topic.partitionData.map(
-                ({ index }) =>
-                  responses[i].partitionResponses.find(each => each.index === index) ?? {
-                    index,
-                    errorCode: errorNumber(code),
-                    baseOffset: -1
-                  }
-              )
-            }))
-          }
+          const isTaken = () => random.next() < 0.5
+          return refusedInPart(request, isTaken, errorNumber(code), async taken => {
+            const response = await forward(taken)
+            const isEmpty = response.responses.every(topic => topic.partitionResponses.length === 0)
+            if (dice < 0.6 && isEmpty) throw new KafkaError('NETWORK_EXCEPTION')
+            return response
+          })
         })
         const sender = producer({ batchSize: 200, bufferMemory: 1500, deliveryTimeoutMs: 10 * 60_000, maxBlockMs: 60 * 60_000 })
         const expected: string[][] = Array.from({ length: partitions }, () => [])

@@ -12,7 +12,7 @@ import { batchesIn } from '../../src/record/record-batch.js'
 import { InterceptedBroker } from '../../src/testing/intercepted-broker.js'
 import { SimulatedDisk } from '../../src/testing/simulated-disk.js'
 import { VirtualClock } from '../../src/testing/virtual-clock.js'
-import { text } from './workbench.js'
+import { refusedInPart, text } from './workbench.js'
 
 type Request = RequestOf<typeof Produce>
 type Response = ResponseOf<typeof Produce>
@@ -161,18 +161,14 @@ export class UnreliableCluster {
   }
 
   /** Writes some of the batches and refuses the others, without a word about those that are left out. */
-  async #refuse(request: Request): Promise<Response> {
-    const taken = request.topicData.map(topic => ({ ...topic, partitionData: topic.partitionData.filter(() => this.#chance(0.3)) }))
-    const { responses } = await this.#write({ ...request, topicData: taken })
+  #refuse(request: Request): Promise<Response> {
     const errorCode = errorNumber(passing[randomInteger(this.random, passing.length)])
-    return {
-      responses: request.topicData.map((topic, i) => ({
-        ...responses[i],
-        partitionResponses: topic.partitionData.map(
-          ({ index }) => responses[i].partitionResponses.find(each => each.index === index) ?? { index, errorCode, baseOffset: -1 }
-        )
-      }))
-    }
+    return refusedInPart(
+      request,
+      () => this.#chance(0.3),
+      errorCode,
+      taken => this.#write(taken)
+    )
   }
 }
 

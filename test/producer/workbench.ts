@@ -3,6 +3,7 @@ import { readText } from '../../src/common/bytes.js'
 import { seededRandom } from '../../src/common/random.js'
 import type { ProducerOptions } from '../../src/producer/options.js'
 import { Producer } from '../../src/producer/producer.js'
+import type { RequestOf, ResponseOf } from '../../src/protocol/message.js'
 import { CreateTopics } from '../../src/protocol/messages/create-topics.js'
 import { Produce } from '../../src/protocol/messages/produce.js'
 import { batchesIn, type RecordBatch } from '../../src/record/record-batch.js'
@@ -69,6 +70,25 @@ export async function workbench({ partitions = 1, configs = {}, seed = 1 }: Work
             )
           )
         )
+  }
+}
+
+/** The answer of a leader that writes only those batches of a request that `isTaken` draws, and refuses the others with `errorCode`. */
+export async function refusedInPart(
+  request: RequestOf<typeof Produce>,
+  isTaken: () => boolean,
+  errorCode: number,
+  write: (taken: RequestOf<typeof Produce>) => Promise<ResponseOf<typeof Produce>>
+): Promise<ResponseOf<typeof Produce>> {
+  const topicData = request.topicData.map(topic => ({ ...topic, partitionData: topic.partitionData.filter(isTaken) }))
+  const { responses } = await write({ ...request, topicData })
+  return {
+    responses: request.topicData.map((topic, i) => ({
+      ...responses[i],
+      partitionResponses: topic.partitionData.map(
+        ({ index }) => responses[i].partitionResponses.find(each => each.index === index) ?? { index, errorCode, baseOffset: -1 }
+      )
+    }))
   }
 }
 
