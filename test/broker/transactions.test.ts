@@ -12,6 +12,7 @@ import { ListTransactions } from '../../src/protocol/messages/list-transactions.
 import { OffsetCommit } from '../../src/protocol/messages/offset-commit.js'
 import { OffsetFetch } from '../../src/protocol/messages/offset-fetch.js'
 import { Produce } from '../../src/protocol/messages/produce.js'
+import { TxnOffsetCommit } from '../../src/protocol/messages/txn-offset-commit.js'
 import { WriteTxnMarkers } from '../../src/protocol/messages/write-txn-markers.js'
 import { controlTypeOf } from '../../src/record/control-record.js'
 import { batchesIn, RecordBatch } from '../../src/record/record-batch.js'
@@ -237,6 +238,21 @@ describe('a node that is opened again', () => {
 })
 
 describe('offsets that are committed in a transaction', () => {
+  it('answers for each entry of a commit, where a partition stands twice or does not exist', async () => {
+    const { client } = await openOrders()
+    const { producerId, producerEpoch } = await TransactionalClient.begun(client, 't')
+    const entry = (partitionIndex: number, committedMetadata = '') => ({ partitionIndex, committedOffset: 5, committedMetadata })
+    const topics = [
+      { name: 'orders', partitions: [entry(0, 'm'.repeat(5000)), entry(9), entry(0)] },
+      { name: 'absent', partitions: [entry(0)] }
+    ]
+    const answer = await client.request(TxnOffsetCommit, { transactionalId: 't', producerId, producerEpoch, groupId: 'g', topics })
+    expect(answer.topics.map(({ partitions }) => partitions.map(({ errorCode }) => errorCodeOf(errorCode)))).toEqual([
+      ['OFFSET_METADATA_TOO_LARGE', 'UNKNOWN_TOPIC_OR_PARTITION', 'NONE'],
+      ['UNKNOWN_TOPIC_OR_PARTITION']
+    ])
+  })
+
   it('count once it is committed, and never if it is not', async () => {
     const { client } = await openOrders()
     const producer = await TransactionalClient.begun(client, 't')

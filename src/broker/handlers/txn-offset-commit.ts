@@ -1,5 +1,4 @@
 import type { MaybePromise } from '../../common/deferred.js'
-import { zeroUuid } from '../../common/uuid.js'
 import { errorNumber, type ProtocolErrorCode } from '../../errors.js'
 import { groupOffsetsTopic } from '../../metadata/topic-name.js'
 import type { RequestOf, ResponseOf } from '../../protocol/message.js'
@@ -7,6 +6,7 @@ import type { TxnOffsetCommit } from '../../protocol/messages/txn-offset-commit.
 import type { Node } from '../node.js'
 import type { RequestContext } from '../request-context.js'
 import { abortableFor, fencedFor } from '../transaction-errors.js'
+import { commitExisting } from './offset-commit.js'
 
 type Request = RequestOf<typeof TxnOffsetCommit>
 type Response = ResponseOf<typeof TxnOffsetCommit>
@@ -23,20 +23,21 @@ export async function txnOffsetCommit(node: Node, request: Request, { apiVersion
   const { groupId, producerId, producerEpoch, topics } = request
   const partition = node.groups.partitionOf(groupId)
   const refusal = await joining(node, request, partition, apiVersion)
-  if (refusal !== 'NONE') return answered(topics, () => errorNumber(shown(refusal, apiVersion)))
+  if (refusal !== 'NONE') return refused(topics, errorNumber(shown(refusal, apiVersion)))
   const isIn = () => node.transactions.includes(producerId, producerEpoch, groupOffsetsTopic, partition)
-  const known = topics.flatMap(topic => {
-    const exists = node.findTopic(topic.name, zeroUuid)
-    if (!exists) return []
-    const partitions = topic.partitions.filter(({ partitionIndex }) => exists.partitions[partitionIndex] !== undefined)
-    return [{ ...topic, topicId: exists.id, partitions }]
-  })
   const ended = () => (isIn() ? 0 : errorNumber(shown('TRANSACTION_ABORTABLE', apiVersion)))
-  const response = await node.groups.commitInTransaction({ ...request, topics: known }, ended)
-  const errors = new Map<string, number>()
-  for (const { name = '', partitions } of response.topics)
-    for (const { partitionIndex, errorCode } of partitions) errors.set(`${name}-${partitionIndex}`, withoutMember(errorCode, apiVersion))
-  return answered(topics, (name, index) => errors.get(`${name}-${index}`) ?? errorNumber('UNKNOWN_TOPIC_OR_PARTITION'))
+  const committed = await commitExisting(
+    node,
+    topics,
+    () => errorNumber('UNKNOWN_TOPIC_OR_PARTITION'),
+    known => node.groups.commitInTransaction({ ...request, topics: known }, ended)
+  )
+  return {
+    topics: committed.map(({ name = '', partitions }) => ({
+      name,
+      partitions: partitions.map(({ partitionIndex, errorCode }) => ({ partitionIndex, errorCode: withoutMember(errorCode, apiVersion) }))
+    }))
+  }
 }
 
 function joining(node: Node, request: Request, partition: number, apiVersion: number): MaybePromise<ProtocolErrorCode> {
@@ -60,11 +61,11 @@ function withoutMember(errorCode: number, apiVersion: number): number {
   return isOfMember ? errorNumber('ILLEGAL_GENERATION') : errorCode
 }
 
-function answered(topics: Request['topics'], errorOf: (name: string, partition: number) => number): Response {
+function refused(topics: Request['topics'], errorCode: number): Response {
   return {
     topics: topics.map(({ name, partitions }) => ({
       name,
-      partitions: partitions.map(({ partitionIndex }) => ({ partitionIndex, errorCode: errorOf(name, partitionIndex) }))
+      partitions: partitions.map(({ partitionIndex }) => ({ partitionIndex, errorCode }))
     }))
   }
 }
