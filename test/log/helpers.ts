@@ -1,6 +1,7 @@
 import { release } from '../../src/common/lease.js'
 import { Log } from '../../src/log/log.js'
 import type { LogOpenOptions } from '../../src/log/log-types.js'
+import { transactionMarkerBatch } from '../../src/record/control-record.js'
 import type { Record, RecordFields } from '../../src/record/record.js'
 import { batchesIn, RecordBatch, type RecordBatchOptions } from '../../src/record/record-batch.js'
 import { memoryStorage } from '../../src/storage/memory.js'
@@ -21,6 +22,18 @@ export function batchAt(timestamp: number, ...values: string[]): Uint8Array {
 
 export function batchOf(records: readonly RecordFields[], options?: RecordBatchOptions): Uint8Array {
   return RecordBatch.of(records, options).bytes
+}
+
+const asCoordinator = { origin: 'coordinator' } as const
+
+/** Appends a record of a transaction that the coordinator knows of. */
+export async function writeTransactional(log: Log, producerId: number, value = 'a', key: string | null = null): Promise<void> {
+  const options = { producerId, producerEpoch: 0, baseSequence: 0, transactional: true }
+  await log.append(batchOf([{ key, value, timestamp: noon }], options), asCoordinator)
+}
+
+export async function endTransaction(log: Log, producerId: number, type: 'COMMIT' | 'ABORT' = 'COMMIT'): Promise<void> {
+  await log.append(transactionMarkerBatch({ type, producerId, producerEpoch: 0, coordinatorEpoch: 3, timestamp: noon }), asCoordinator)
 }
 
 export async function openLog(options: LogOpenOptions & { storage?: Storage } = {}): Promise<Log> {

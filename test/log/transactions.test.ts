@@ -4,37 +4,27 @@ import type { Log } from '../../src/log/log.js'
 import type { LogOpenOptions } from '../../src/log/log-types.js'
 import { readSmallFile, writeSmallFile } from '../../src/log/small-file.js'
 import { abortedTransactionsIn } from '../../src/log/transaction-index.js'
-import { controlTypeOf, transactionMarkerBatch } from '../../src/record/control-record.js'
+import { controlTypeOf } from '../../src/record/control-record.js'
 import { batchesIn } from '../../src/record/record-batch.js'
 import { DelayedStorage } from '../storage/delayed-storage.js'
-import { batch, batchOf, noon, openLog } from './helpers.js'
+import { batch, endTransaction, openLog, writeTransactional } from './helpers.js'
 
 const small = { segmentBytes: 400, indexIntervalBytes: 0 }
-const asReplica = { origin: 'coordinator' } as const
-
-async function write(log: Log, producerId: number, value: string): Promise<void> {
-  const options = { producerId, producerEpoch: 0, baseSequence: 0, transactional: true }
-  await log.append(batchOf([{ value, timestamp: noon }], options), asReplica)
-}
-
-async function end(log: Log, producerId: number, type: 'COMMIT' | 'ABORT'): Promise<void> {
-  await log.append(transactionMarkerBatch({ type, producerId, producerEpoch: 0, coordinatorEpoch: 3, timestamp: noon }), asReplica)
-}
 
 /** Two producers whose transactions overlap, over some segments; values in capitals are taken back. */
 async function writeAll(log: Log): Promise<void> {
-  await write(log, 5, 'A')
-  await write(log, 6, 'b')
+  await writeTransactional(log, 5, 'A')
+  await writeTransactional(log, 6, 'b')
   await log.append(batch('c'))
-  await end(log, 5, 'ABORT')
-  await write(log, 5, 'd')
-  await end(log, 6, 'COMMIT')
-  await write(log, 6, 'E')
-  await end(log, 5, 'COMMIT')
-  await write(log, 6, 'F')
-  await write(log, 5, 'G')
-  await end(log, 6, 'ABORT')
-  await end(log, 5, 'ABORT')
+  await endTransaction(log, 5, 'ABORT')
+  await writeTransactional(log, 5, 'd')
+  await endTransaction(log, 6, 'COMMIT')
+  await writeTransactional(log, 6, 'E')
+  await endTransaction(log, 5, 'COMMIT')
+  await writeTransactional(log, 6, 'F')
+  await writeTransactional(log, 5, 'G')
+  await endTransaction(log, 6, 'ABORT')
+  await endTransaction(log, 5, 'ABORT')
   await log.append(batch('h'))
 }
 
@@ -146,7 +136,7 @@ describe('transactions that were aborted', () => {
     const log = await openLog({ storage, ...reopened })
     await log.truncateTo(11)
     expect(await readCommitted(log)).toBe('bcdG')
-    await end(log, 5, 'COMMIT')
+    await endTransaction(log, 5, 'COMMIT')
     await log.close()
     expect(await listed(storage)).toEqual(expected.slice(0, 2))
     const again = await openLog({ storage, ...small, isClean: true, recoveryPoint: 12 })
@@ -159,11 +149,11 @@ describe('transactions that were aborted', () => {
   it('are known although their beginning lies before the snapshot of the producers', async () => {
     const storage = new DelayedStorage({ durable: true })
     const log = await openLog({ storage, ...small })
-    await write(log, 5, 'A')
+    await writeTransactional(log, 5, 'A')
     for (const value of 'bcdefghijk') await log.append(batch(value))
     await log.close()
     const again = await openLog({ storage, ...small, isClean: true, recoveryPoint: 11 })
-    await end(again, 5, 'ABORT')
+    await endTransaction(again, 5, 'ABORT')
     expect(await readCommitted(again)).toBe('bcdefghijk')
     await again.close()
     expect(await listed(storage)).toEqual([{ producerId: 5, firstOffset: 0, lastOffset: 11, lastStableOffset: 12 }])
