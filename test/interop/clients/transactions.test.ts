@@ -1,17 +1,15 @@
-import { execFile } from 'node:child_process'
 import { mkdtemp, readdir, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
 import { Kafka, logLevel } from 'kafkajs'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { Cluster } from '../../../src/index.js'
 import { fileStorage } from '../../../src/storage/file/index.js'
 import { type Listener, listen } from '../../../src/wire/index.js'
-import { dumpLogSegment, missingKafka } from '../kafka/apache-kafka.js'
+import { dumpLogSegment, jars, missingKafka } from '../kafka/apache-kafka.js'
+import { runCommand } from './run-command.js'
 
-const jars = fileURLToPath(new URL('../kafka/lib', import.meta.url))
 const program = fileURLToPath(new URL('java/Transactions.java', import.meta.url))
 
 let directory: string
@@ -76,8 +74,8 @@ describe('transactions of other clients', () => {
     const missing = await missingKafka()
     if (missing) return context.skip(missing)
     const args = ['-Xmx256m', '-cp', `${jars}/*`, program, `127.0.0.1:${listener.port}`, 'java']
-    const { stdout } = await promisify(execFile)('java', args, { timeout: 100_000 })
-    expect(stdout.trim().split('\n')).toEqual([
+    const output = await runCommand('java', args, { timeoutMs: 100_000 })
+    expect(output.trim().split('\n')).toEqual([
       'committed: a aa c cc',
       expect.stringMatching(/^all: a aa B (BB )?c cc$/),
       'moved: A AA C CC',

@@ -9,7 +9,7 @@ import { promisify } from 'node:util'
 import { freePort } from '../../free-port.js'
 
 const folder = fileURLToPath(new URL('.', import.meta.url))
-const jars = join(folder, 'lib')
+export const jars: string = join(folder, 'lib')
 const run = promisify(execFile)
 
 /** Why Apache Kafka cannot be had here, or undefined when it can; fetches it on first use. */
