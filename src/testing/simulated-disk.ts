@@ -12,8 +12,7 @@ import {
 import { expectRandom, type Random, randomInteger } from '../common/random.js'
 import type { Storage } from '../storage/storage.js'
 import { DiskContent } from './disk-content.js'
-import type { DiskOperation } from './disk-failure.js'
-import { DiskFailure } from './disk-failure.js'
+import { DiskFailure, type DiskOperation } from './disk-failure.js'
 import { DiskFolder } from './disk-folder.js'
 import { MountedDisk, type MountedFile, type MountOptions } from './mounted-disk.js'
 
