@@ -288,10 +288,7 @@ export class Listener extends Emitter<ListenerEvents> implements AsyncDisposable
 
   #admit(socket: Socket): void {
     if (this.#closing || this.#sockets.size >= this.#options.maxConnections) {
-      socket.on('error', () => {})
-      socket.destroy()
-      this.#turnedAway(clientHostOf(socket), `More than ${this.#options.maxConnections} connections (maxConnections)`)
-      return
+      return this.#turnAway(socket, `More than ${this.#options.maxConnections} connections (maxConnections)`)
     }
     this.#sockets.add(socket)
     socket.on('close', () => this.#sockets.delete(socket))
@@ -346,12 +343,16 @@ export class Listener extends Emitter<ListenerEvents> implements AsyncDisposable
       const certificate = { raw: socket.getPeerCertificate()?.raw, isTrusted: socket.authorized, distrust: socket.authorizationError }
       user = userOfCertificate(certificate, tls, error => this.tellFailure(error, '`tls.userOfCertificate`'))
     } catch (error) {
-      socket.on('error', () => {})
-      socket.destroy()
-      this.#turnedAway(clientHostOf(socket), `TLS: ${reasonOf(error)}`)
-      return
+      return this.#turnAway(socket, `TLS: ${reasonOf(error)}`)
     }
     this.#serve(socket, user)
+  }
+
+  #turnAway(socket: Socket, why: string): void {
+    socket.on('error', () => {})
+    // A socket that is destroyed has no address any more.
+    this.#turnedAway(clientHostOf(socket), why)
+    socket.destroy()
   }
 
   #turnedAwayLater(clientHost: string, why: string): void {

@@ -33,11 +33,14 @@ describe('the limits of a listener', () => {
       { maxConnections: 2 }
     )
     const seen = reasons(listener)
+    const hosts: string[] = []
+    listener.on('disconnected', ({ clientHost }) => hosts.push(clientHost))
     using one = await RawClient.connect(listener.port)
     using _two = await RawClient.connect(listener.port)
     using three = await RawClient.connect(listener.port)
     await three.closed
     expect(seen).toEqual(['More than 2 connections (maxConnections)'])
+    expect(hosts).toEqual(['/127.0.0.1'])
     one.request(Heartbeat, 0, heartbeat)
     await one.response(Heartbeat, 0)
     one.socket.destroy()

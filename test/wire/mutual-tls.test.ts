@@ -32,14 +32,18 @@ async function open(tls: Partial<TlsOptions>, options: ListenOptions = {}) {
   const listener = await listen(cluster, { acls: true, tls: { ...server, ca: ann?.cert, ...tls }, advertisedHost: 'localhost', ...options })
   ends.push(() => listener.close())
   const [reasons, errors]: [string[], string[]] = [[], []]
-  listener.on('disconnected', ({ reason }) => reason && reasons.push(`${reason.code}: ${reason.message}`))
+  const hosts: string[] = []
+  listener.on('disconnected', ({ reason, clientHost }) => {
+    if (reason) reasons.push(`${reason.code}: ${reason.message}`)
+    hosts.push(clientHost)
+  })
   listener.on('error', error => errors.push((error as Error).message))
   const topics = async (identity: Partial<TlsOptions> = {}, sasl?: { mechanism: 'PLAIN'; username: string; password: string }) => {
     const tls = { ca: server?.cert, ...identity }
     await using elsewhere = await connect({ brokers: [listener.address], tls, ...(sasl && { sasl }) })
     return (await elsewhere.admin().listTopics()).map(({ name }) => name).sort()
   }
-  return { listener, reasons, errors, topics }
+  return { listener, reasons, hosts, errors, topics }
 }
 
 const reason = (text: string) => ({ code: 'NETWORK_EXCEPTION', cause: { message: expect.stringContaining(text) } })
@@ -103,10 +107,11 @@ describe.skipIf(!server)('a listener that asks for certificates', () => {
       [failing, /no rule for that/],
       [() => 7 as unknown as string, /to return the name of a user or undefined, got `7`/]
     ] as const) {
-      const { topics, reasons, errors } = await open({ clientAuth: 'required', userOfCertificate })
+      const { topics, reasons, hosts, errors } = await open({ clientAuth: 'required', userOfCertificate })
       await expect(topics(ann)).rejects.toMatchObject(reason('closed it before it answered'))
       expect(errors).toEqual([expect.stringMatching(message)])
       expect(reasons).toEqual([expect.stringMatching(message)])
+      expect(hosts).toEqual(['/127.0.0.1'])
     }
   })
 
