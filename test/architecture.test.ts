@@ -228,7 +228,7 @@ function circleAmong(files: readonly SourceFile[]): string[] {
   return []
 }
 
-/** `log` for `log/segment.ts`; a file directly in src stands for itself. */
+/** `log` for `log/segment/segment.ts`; a file directly in src stands for itself. */
 function top(path: string): string {
   return path.split('/')[0]
 }

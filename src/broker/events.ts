@@ -2,7 +2,7 @@ import type { GroupEvent } from '../coordinator/group/group-event.js'
 import type { KafkaError } from '../errors.js'
 import type { CompactionReport } from '../log/compaction/compactor.js'
 import type { RemovalReason } from '../log/log-types.js'
-import type { TornTail } from '../log/recovery.js'
+import type { TornTail } from '../log/recovery/recovery.js'
 
 /**
  * The events of a node; none is emitted per record. Those that must not go unnoticed (`tornTail`, `partitionStopped`, `straySetAside`,

@@ -1,5 +1,5 @@
 import { errorNumber } from '../errors.js'
-import type { EpochEnd } from '../log/leader-epochs.js'
+import type { EpochEnd } from '../log/history/leader-epochs.js'
 import type { Partition } from './partition.js'
 
 const fenced = errorNumber('FENCED_LEADER_EPOCH')

@@ -1,5 +1,5 @@
 import { readText, textBytes } from '../common/bytes.js'
-import { readSmallFile, replaceSmallFile } from '../log/small-file.js'
+import { readSmallFile, replaceSmallFile } from '../log/segment/small-file.js'
 import { type ClusterMetadata, resourceType } from '../metadata/cluster-metadata.js'
 import type { MetadataRecord } from '../metadata/records.js'
 import { isOwnConfig } from '../record/backlog-quota.js'

@@ -1,5 +1,5 @@
 import { readText, textBytes } from '../common/bytes.js'
-import type { LineFault } from '../log/damage.js'
+import type { LineFault } from '../log/segment/damage.js'
 
 /*
  * The file `partition.metadata` in the folder of a partition: whose it is, as a topic that is created again has the same name and another id.

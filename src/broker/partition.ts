@@ -1,7 +1,7 @@
 import { isPromise, type MaybePromise } from '../common/deferred.js'
 import { expectBytes } from '../common/options.js'
 import { KafkaError } from '../errors.js'
-import type { AppendOrigin } from '../log/batch-validation.js'
+import type { AppendOrigin } from '../log/append/batch-validation.js'
 import { appendAsOwner, type Log } from '../log/log.js'
 import type { AppendCondition, AppendInfo } from '../log/log-types.js'
 import type { PartitionState } from '../metadata/cluster-metadata.js'

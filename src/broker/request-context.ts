@@ -1,5 +1,5 @@
 import type { Access } from '../authorizer/access.js'
-import type { AppendOrigin } from '../log/batch-validation.js'
+import type { AppendOrigin } from '../log/append/batch-validation.js'
 import type { ClientMeter } from './quotas/client-meter.js'
 import type { RemoteWrites } from './remote-writes.js'
 

@@ -1,6 +1,6 @@
 import type { TransactionCoordinator } from '../coordinator/transaction/transaction-coordinator.js'
 import { epochBumpVersion, hasPartition, isPrepared } from '../coordinator/transaction/transaction-state.js'
-import type { ProducerEntry } from '../log/producer-state.js'
+import type { ProducerEntry } from '../log/history/producer-state.js'
 import { transactionStateTopic } from '../metadata/topic-name.js'
 import type { GroupNode } from './group-node.js'
 import { usedPartitions } from './internal-topic.js'

@@ -5,9 +5,9 @@ import type { RequestOf } from '../protocol/message.js'
 import type { Fetch } from '../protocol/messages/fetch.js'
 import { RecordCursor } from '../record/record-cursor.js'
 import { forLentBytes } from '../record/serde.js'
-import type { FetchedRecords } from './fetched-records.js'
-import { Rest } from './rest.js'
-import type { TopicSerdes } from './subscription.js'
+import type { FetchedRecords } from './fetch/fetched-records.js'
+import { Rest } from './fetch/rest.js'
+import type { TopicSerdes } from './source/subscription.js'
 
 /** The key of a partition in maps. */
 export function partitionKey(topic: string, partition: number): string {

@@ -4,9 +4,9 @@ import type { RecordCursor } from '../record/record-cursor.js'
 import type { TypedTopic } from '../record/topic.js'
 import type { AssignedPartition } from './assigned-partition.js'
 import type { ConsumerRecord } from './consumer-record.js'
-import type { FetchedRecords } from './fetched-records.js'
-import type { ReaderOwner } from './reader.js'
-import { copyHeaders, decodeField, decodeRecord, rejectedRecord } from './record-decoder.js'
+import type { FetchedRecords } from './fetch/fetched-records.js'
+import { copyHeaders, decodeField, decodeRecord, rejectedRecord } from './fetch/record-decoder.js'
+import type { ReaderOwner } from './loop/reader.js'
 
 /** The batches of the topics `T`: one type per topic, as with `RecordOf`. */
 export type BatchOf<T, K = Uint8Array, V = Uint8Array> =

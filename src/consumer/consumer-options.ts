@@ -16,9 +16,9 @@ import {
 import { bytes, expectSerde, type Serde } from '../record/serde.js'
 import type { TypedTopic } from '../record/topic.js'
 import type { ConsumerRecord } from './consumer-record.js'
-import { type AutoOffsetReset, expectAutoOffsetReset } from './offset-reset.js'
+import { type AutoOffsetReset, expectAutoOffsetReset } from './offsets/offset-reset.js'
 import type { Rejection } from './rejection.js'
-import { expectSelectors, type TopicSelector } from './subscription.js'
+import { expectSelectors, type TopicSelector } from './source/subscription.js'
 
 /** The type of the keys of records from the topics `T`; `K` where a topic is given by its name. */
 export type KeysOf<T, K = Uint8Array> = T extends TypedTopic<infer Key, infer _Value, infer _Name> ? Key : K

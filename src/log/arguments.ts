@@ -15,7 +15,7 @@ import {
   shown
 } from '../common/options.js'
 import type { Storage } from '../storage/storage.js'
-import { type AppendOrigin, appendOrigins } from './batch-validation.js'
+import { type AppendOrigin, appendOrigins } from './append/batch-validation.js'
 import type { CompactOptions } from './compaction/compactor.js'
 import type { AppendCondition, AppendOptions, LogOpenOptions, ReadOptions } from './log-types.js'
 

@@ -1,11 +1,11 @@
 import type { Storage } from '../storage/storage.js'
 import { allDone } from './all-done.js'
+import type { LogHistory } from './history/log-history.js'
 import { writeKeyFile } from './keys/key-checkpoint.js'
 import type { KeySnapshot } from './keys/key-index.js'
 import { isLackOfRoom } from './lack-of-room.js'
-import type { LogHistory } from './log-history.js'
-import type { Segment } from './segment.js'
-import type { SegmentList } from './segment-list.js'
+import type { Segment } from './segment/segment.js'
+import type { SegmentList } from './segment/segment-list.js'
 
 /** The number of segments that are synced together after a crash. */
 const sealedTogether = 64

@@ -1,9 +1,9 @@
 import type { Clock } from '../common/clock.js'
 import type { KafkaError } from '../errors.js'
-import type { AppendOrigin } from './batch-validation.js'
+import type { AppendOrigin } from './append/batch-validation.js'
+import type { ProducerRoom } from './history/producer-room.js'
 import type { KeyCondition } from './keys/key-index.js'
 import type { LogOptions } from './log-options.js'
-import type { ProducerRoom } from './producer-room.js'
 
 /** The parameters of `Log.open` besides the options that can change later. */
 export interface LogOpenOptions extends LogOptions {

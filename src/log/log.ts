@@ -6,7 +6,9 @@ import { expectBytes, expectInteger, expectList, shown } from '../common/options
 import { systemClock } from '../common/system-clock.js'
 import { KafkaError } from '../errors.js'
 import type { Storage } from '../storage/storage.js'
-import { AbortedTransactions } from './aborted-transactions.js'
+import { append } from './append/log-append.js'
+import { createSegment, roll } from './append/log-roll.js'
+import { reasonOf } from './append/write-failures.js'
 import {
   expectAppendOptions,
   expectCompactOptions,
@@ -15,20 +17,17 @@ import {
   expectOpenOptions,
   expectReadOptions
 } from './arguments.js'
-import { BatchChain } from './batch-chain.js'
 import { type CompactionReport, type CompactOptions, Compactor } from './compaction/compactor.js'
 import type { Dirtiness } from './compaction/dirtiness.js'
-import { DamageReports, damageError } from './damage.js'
-import { confirmEpochs } from './epoch-check.js'
 import { exclusively } from './exclusively.js'
-import { cleanerFile, logStartFile } from './file-names.js'
+import { AbortedTransactions } from './history/aborted-transactions.js'
+import { confirmEpochs } from './history/epoch-check.js'
+import type { LeaderEpochs } from './history/leader-epochs.js'
+import { LogHistory } from './history/log-history.js'
+import type { ProducerState } from './history/producer-state.js'
+import type { AbortedTransaction } from './history/transaction-index.js'
 import { loadKeys, setUpKeys } from './keys/key-loading.js'
 import { lastOffsetsOf } from './keys/last-offsets.js'
-import type { LeaderEpochs } from './leader-epochs.js'
-import { append } from './log-append.js'
-import { applyRetention, deleteRecordsBefore, removeBefore } from './log-deletion.js'
-import { lookIntoFolder } from './log-folder.js'
-import { LogHistory } from './log-history.js'
 import {
   type CompleteLogOptions,
   completeLogOptions,
@@ -37,17 +36,18 @@ import {
   type LogOptions,
   memoryLogDefaults
 } from './log-options.js'
-import { createSegment, roll } from './log-roll.js'
 import { type LogParts, LogState } from './log-state.js'
-import { cutUnwritten, startAnew, truncateTo } from './log-truncation.js'
 import type { AppendInfo, AppendOptions, LogOpenOptions, ReadOptions } from './log-types.js'
-import type { ProducerState } from './producer-state.js'
-import { type Opening, openSegments, openUpToDamage, type RecoveryReport } from './recovery.js'
-import type { Segment } from './segment.js'
-import type { SegmentRead } from './segment-reader.js'
-import { offsetOfMaxTimestamp, offsetOfTimestamp, type TimestampedOffset } from './timestamp-lookup.js'
-import type { AbortedTransaction } from './transaction-index.js'
-import { reasonOf } from './write-failures.js'
+import { lookIntoFolder } from './recovery/log-folder.js'
+import { cutUnwritten, startAnew, truncateTo } from './recovery/log-truncation.js'
+import { type Opening, openSegments, openUpToDamage, type RecoveryReport } from './recovery/recovery.js'
+import { applyRetention, deleteRecordsBefore, removeBefore } from './retention/log-deletion.js'
+import { BatchChain } from './segment/batch-chain.js'
+import { DamageReports, damageError } from './segment/damage.js'
+import { cleanerFile, logStartFile } from './segment/file-names.js'
+import type { Segment } from './segment/segment.js'
+import type { SegmentRead } from './segment/segment-reader.js'
+import { offsetOfMaxTimestamp, offsetOfTimestamp, type TimestampedOffset } from './segment/timestamp-lookup.js'
 
 const noOptions = {}
 

@@ -16,7 +16,7 @@ import { OffsetCommit } from '../../src/protocol/messages/offset-commit.js'
 import { SyncGroup } from '../../src/protocol/messages/sync-group.js'
 import { RecordBatch } from '../../src/record/record-batch.js'
 import { topic } from '../../src/record/topic.js'
-import { MemoryStorage } from '../../src/storage/memory.js'
+import { MemoryStorage } from '../../src/storage/memory/memory.js'
 import { VirtualClock } from '../../src/testing/virtual-clock.js'
 import { createInternalTopic, produce } from '../broker/helpers.js'
 

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { Admin } from '../../src/admin/admin.js'
 import { Cluster } from '../../src/cluster.js'
-import { MemoryStorage } from '../../src/storage/memory.js'
+import { MemoryStorage } from '../../src/storage/memory/memory.js'
 
 let storage: MemoryStorage
 let cluster: Cluster

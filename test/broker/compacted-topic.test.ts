@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { Cluster } from '../../src/cluster.js'
 import { seededRandom } from '../../src/common/random.js'
 import { OffsetCommit } from '../../src/protocol/messages/offset-commit.js'
-import { memoryStorage } from '../../src/storage/memory.js'
+import { memoryStorage } from '../../src/storage/memory/memory.js'
 import type { Storage } from '../../src/storage/storage.js'
 import { SimulatedDisk } from '../../src/testing/simulated-disk.js'
 

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { CreateTopics } from '../../src/protocol/messages/create-topics.js'
 import { Metadata } from '../../src/protocol/messages/metadata.js'
 import { SaslHandshake } from '../../src/protocol/messages/sasl-handshake.js'
-import { MemoryStorage } from '../../src/storage/memory.js'
+import { MemoryStorage } from '../../src/storage/memory/memory.js'
 import type { StorageFile } from '../../src/storage/storage.js'
 import { batch, createTopic, fetch, openNode, produce, withError } from './helpers.js'
 

@@ -9,7 +9,7 @@ import { CreateTopics } from '../../src/protocol/messages/create-topics.js'
 import { Fetch } from '../../src/protocol/messages/fetch.js'
 import { Produce } from '../../src/protocol/messages/produce.js'
 import { batchesIn, RecordBatch } from '../../src/record/record-batch.js'
-import { MemoryStorage } from '../../src/storage/memory.js'
+import { MemoryStorage } from '../../src/storage/memory/memory.js'
 import { VirtualClock } from '../../src/testing/virtual-clock.js'
 
 export interface OpenNode {

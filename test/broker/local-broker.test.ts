@@ -7,7 +7,7 @@ import { Fetch } from '../../src/protocol/messages/fetch.js'
 import { Metadata } from '../../src/protocol/messages/metadata.js'
 import { Produce } from '../../src/protocol/messages/produce.js'
 import { RecordBatch } from '../../src/record/record-batch.js'
-import { MemoryStorage } from '../../src/storage/memory.js'
+import { MemoryStorage } from '../../src/storage/memory/memory.js'
 
 describe('a broker in this process', () => {
   it('creates a topic that is asked for, stores a batch and gives it back', async () => {

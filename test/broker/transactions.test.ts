@@ -16,7 +16,7 @@ import { TxnOffsetCommit } from '../../src/protocol/messages/txn-offset-commit.j
 import { WriteTxnMarkers } from '../../src/protocol/messages/write-txn-markers.js'
 import { controlTypeOf } from '../../src/record/control-record.js'
 import { batchesIn, RecordBatch } from '../../src/record/record-batch.js'
-import { MemoryStorage } from '../../src/storage/memory.js'
+import { MemoryStorage } from '../../src/storage/memory/memory.js'
 import { createTopic, openNode } from './helpers.js'
 import { TransactionalClient } from './transactional-client.js'
 

@@ -4,7 +4,7 @@ import { transactionRecord } from '../../src/coordinator/transaction/transaction
 import type { TransactionStatus } from '../../src/coordinator/transaction/transaction-state.js'
 import { controlTypeOf, transactionMarkerBatch } from '../../src/record/control-record.js'
 import { batchesIn, RecordBatch } from '../../src/record/record-batch.js'
-import { MemoryStorage } from '../../src/storage/memory.js'
+import { MemoryStorage } from '../../src/storage/memory/memory.js'
 import { createInternalTopic, createTopic, openNode } from './helpers.js'
 
 type Node = Awaited<ReturnType<typeof openNode>>['node']

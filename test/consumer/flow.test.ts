@@ -2,7 +2,7 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { Cluster } from '../../src/cluster.js'
 import type { Consumer } from '../../src/consumer/consumer.js'
 import type { ConsumerOptions } from '../../src/consumer/consumer-options.js'
-import type { TopicSelector } from '../../src/consumer/subscription.js'
+import type { TopicSelector } from '../../src/consumer/source/subscription.js'
 import { numbered, settle, textConsumer, until } from './helpers.js'
 
 type TextConsumer = Consumer<TopicSelector, string, string>

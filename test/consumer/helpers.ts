@@ -3,7 +3,7 @@ import type { Consumer } from '../../src/consumer/consumer.js'
 import type { ConsumerEvents } from '../../src/consumer/consumer-events.js'
 import type { ConsumerOptions } from '../../src/consumer/consumer-options.js'
 import type { ConsumerRecord } from '../../src/consumer/consumer-record.js'
-import type { TopicSelector } from '../../src/consumer/subscription.js'
+import type { TopicSelector } from '../../src/consumer/source/subscription.js'
 import { string } from '../../src/record/serde.js'
 
 /** A cluster whose topics get three partitions. */

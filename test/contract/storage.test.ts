@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, it } from 'vitest'
 import { type FileStorage, type FileStorageOptions, fileStorage } from '../../src/storage/file/index.js'
-import { memoryStorage } from '../../src/storage/memory.js'
+import { memoryStorage } from '../../src/storage/memory/memory.js'
 import { storageContract } from '../../src/testing/storage-contract.js'
 import { DelayedStorage } from '../storage/delayed-storage.js'
 

@@ -15,7 +15,7 @@ import { OffsetCommit } from '../../src/protocol/messages/offset-commit.js'
 import { OffsetDelete } from '../../src/protocol/messages/offset-delete.js'
 import { OffsetFetch } from '../../src/protocol/messages/offset-fetch.js'
 import { SyncGroup } from '../../src/protocol/messages/sync-group.js'
-import { memoryStorage } from '../../src/storage/memory.js'
+import { memoryStorage } from '../../src/storage/memory/memory.js'
 import type { Storage } from '../../src/storage/storage.js'
 import { VirtualClock } from '../../src/testing/virtual-clock.js'
 

@@ -9,7 +9,7 @@ import { KafkaError } from '../../src/errors.js'
 import { Log } from '../../src/log/log.js'
 import { transactionMarkerBatch } from '../../src/record/control-record.js'
 import { RecordBatch } from '../../src/record/record-batch.js'
-import { memoryStorage } from '../../src/storage/memory.js'
+import { memoryStorage } from '../../src/storage/memory/memory.js'
 
 /** A map of texts, as a machine. */
 class Notes implements StateMachine {

@@ -4,7 +4,7 @@ import type { LogOpenOptions } from '../../src/log/log-types.js'
 import { transactionMarkerBatch } from '../../src/record/control-record.js'
 import type { Record, RecordFields } from '../../src/record/record.js'
 import { batchesIn, RecordBatch, type RecordBatchOptions } from '../../src/record/record-batch.js'
-import { memoryStorage } from '../../src/storage/memory.js'
+import { memoryStorage } from '../../src/storage/memory/memory.js'
 import type { Storage } from '../../src/storage/storage.js'
 import { VirtualClock } from '../../src/testing/virtual-clock.js'
 

@@ -7,7 +7,7 @@ import type { RequestOf, ResponseOf } from '../../src/protocol/message.js'
 import { CreateTopics } from '../../src/protocol/messages/create-topics.js'
 import { Produce } from '../../src/protocol/messages/produce.js'
 import { batchesIn, type RecordBatch } from '../../src/record/record-batch.js'
-import { MemoryStorage } from '../../src/storage/memory.js'
+import { MemoryStorage } from '../../src/storage/memory/memory.js'
 import { InterceptedBroker } from '../../src/testing/intercepted-broker.js'
 import { VirtualClock } from '../../src/testing/virtual-clock.js'
 

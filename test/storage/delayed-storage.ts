@@ -1,4 +1,4 @@
-import { memoryStorage } from '../../src/storage/memory.js'
+import { memoryStorage } from '../../src/storage/memory/memory.js'
 import type { Storage, StorageFile } from '../../src/storage/storage.js'
 
 /** A storage that answers every call with a promise, some turns later, and can be told to fail: memory with a disk's manners. */

@@ -7,7 +7,7 @@ import { ListOffsets } from '../../src/protocol/messages/list-offsets.js'
 import { Metadata } from '../../src/protocol/messages/metadata.js'
 import { Produce } from '../../src/protocol/messages/produce.js'
 import { RecordBatch } from '../../src/record/record-batch.js'
-import { MemoryStorage } from '../../src/storage/memory.js'
+import { MemoryStorage } from '../../src/storage/memory/memory.js'
 import { InterceptedBroker } from '../../src/testing/intercepted-broker.js'
 import { VirtualClock } from '../../src/testing/virtual-clock.js'
 

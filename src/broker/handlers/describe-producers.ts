@@ -1,6 +1,6 @@
 import { zeroUuid } from '../../common/uuid.js'
 import { errorNumber } from '../../errors.js'
-import type { ProducerEntry } from '../../log/producer-state.js'
+import type { ProducerEntry } from '../../log/history/producer-state.js'
 import { topicNameProblem } from '../../metadata/topic-name.js'
 import type { RequestOf, ResponseOf } from '../../protocol/message.js'
 import type { DescribeProducers } from '../../protocol/messages/describe-producers.js'

@@ -2,7 +2,7 @@ import { isPromise, type MaybePromise, whenThere } from '../../common/deferred.j
 import { release } from '../../common/lease.js'
 import { zeroUuid } from '../../common/uuid.js'
 import { errorNumber } from '../../errors.js'
-import type { AbortedTransaction } from '../../log/transaction-index.js'
+import type { AbortedTransaction } from '../../log/history/transaction-index.js'
 import type { RequestOf, ResponseOf } from '../../protocol/message.js'
 import type { Fetch } from '../../protocol/messages/fetch.js'
 import { nameOf, topicDenied } from '../access/guard.js'

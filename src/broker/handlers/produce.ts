@@ -1,7 +1,7 @@
 import { isPromise, type MaybePromise } from '../../common/deferred.js'
 import { zeroUuid } from '../../common/uuid.js'
 import { ConflictError, errorNumber } from '../../errors.js'
-import { RecordValidationError } from '../../log/batch-validation.js'
+import { RecordValidationError } from '../../log/append/batch-validation.js'
 import type { AppendCondition, AppendInfo } from '../../log/log-types.js'
 import { isInternalTopic } from '../../metadata/topic-name.js'
 import type { RequestOf, ResponseOf } from '../../protocol/message.js'

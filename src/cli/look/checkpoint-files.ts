@@ -1,6 +1,6 @@
 import { readText } from '../../common/bytes.js'
-import { decodeLeaderEpochs, type PartitionOffset, type ReadCheckpoint, readOffsets } from '../../log/checkpoint.js'
-import type { LeaderEpoch } from '../../log/leader-epochs.js'
+import { decodeLeaderEpochs, type PartitionOffset, type ReadCheckpoint, readOffsets } from '../../log/history/checkpoint.js'
+import type { LeaderEpoch } from '../../log/history/leader-epochs.js'
 
 /*
  * What the small text files of a data directory say. The functions that return no faults throw an `Error` that says what is wrong with the text.

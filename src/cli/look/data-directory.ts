@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { basename, join, resolve } from 'node:path'
-import { offsetsByFolder } from '../../log/checkpoint.js'
+import { offsetsByFolder } from '../../log/history/checkpoint.js'
 import { batchSizeAt, lastOffsetAt } from '../../record/batch-header.js'
 import { UsageError } from '../command.js'
 import { offsetCheckpoint, topicIdIn } from './checkpoint-files.js'

@@ -1,4 +1,4 @@
-import { type AbortedTransaction, abortedTransactionsIn } from '../../log/transaction-index.js'
+import { type AbortedTransaction, abortedTransactionsIn } from '../../log/history/transaction-index.js'
 import type { RecordBatch } from '../../record/record-batch.js'
 import {
   type OffsetIndexEntry,

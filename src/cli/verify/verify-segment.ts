@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { setTimeout } from 'node:timers/promises'
 import { KafkaError } from '../../errors.js'
-import type { AbortedTransaction } from '../../log/transaction-index.js'
+import type { AbortedTransaction } from '../../log/history/transaction-index.js'
 import { batchSizeAt } from '../../record/batch-header.js'
 import { RecordBatch } from '../../record/record-batch.js'
 import { RecordCursor } from '../../record/record-cursor.js'

@@ -1,9 +1,9 @@
 import { KafkaError } from '../../errors.js'
 import { lastOffsetAt, maxTimestampAt } from '../../record/batch-header.js'
 import type { Storage } from '../../storage/storage.js'
-import { pathIn } from '../file-names.js'
 import type { CompleteLogOptions } from '../log-options.js'
-import { Segment } from '../segment.js'
+import { pathIn } from '../segment/file-names.js'
+import { Segment } from '../segment/segment.js'
 
 /** The number of bytes per write. */
 const bufferBytes = 256 * 1024

@@ -1,8 +1,8 @@
 import { release } from '../../common/lease.js'
 import { headerBytes, maxTimestampAt } from '../../record/batch-header.js'
 import { type CompleteLogOptions, compacts } from '../log-options.js'
-import type { Segment } from '../segment.js'
-import { floorIndex } from '../segment-list.js'
+import type { Segment } from '../segment/segment.js'
+import { floorIndex } from '../segment/segment-list.js'
 
 /** The part of a log that compaction has not seen yet, and whether compaction is due. */
 export interface Dirtiness {

@@ -1,5 +1,5 @@
 import type { CompleteLogOptions } from '../log-options.js'
-import type { Segment } from '../segment.js'
+import type { Segment } from '../segment/segment.js'
 
 const maxRelativeOffset = 2 ** 31 - 1
 

@@ -1,10 +1,10 @@
 import { attribute, attributesAt, baseOffsetAt, batchSizeAt, lastOffsetAt, producerIdAt, recordCountAt } from '../../record/batch-header.js'
 import { controlTypeOf } from '../../record/control-record.js'
 import { RecordCursor } from '../../record/record-cursor.js'
-import { walkBatches } from '../batch-scan.js'
-import { crcFaultAt } from '../batch-validation.js'
-import type { Segment } from '../segment.js'
-import type { AbortedTransaction } from '../transaction-index.js'
+import { crcFaultAt } from '../append/batch-validation.js'
+import type { AbortedTransaction } from '../history/transaction-index.js'
+import { walkBatches } from '../segment/batch-scan.js'
+import type { Segment } from '../segment/segment.js'
 import type { Slices } from './slices.js'
 
 /** The extent of an aborted transaction: nothing of it is ever read. */

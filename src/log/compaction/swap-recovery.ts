@@ -1,7 +1,7 @@
 import { lastOffsetAt } from '../../record/batch-header.js'
 import type { Storage } from '../../storage/storage.js'
-import { walkBatches } from '../batch-scan.js'
-import { pathIn } from '../file-names.js'
+import { walkBatches } from '../segment/batch-scan.js'
+import { pathIn } from '../segment/file-names.js'
 import { finishSwap } from './swap.js'
 
 const swapName = /^(\d{20})\.log\.swap$/

@@ -1,6 +1,6 @@
 import type { Storage } from '../../storage/storage.js'
-import type { Segment } from '../segment.js'
-import { removeFilesBeside } from '../segment-indexes.js'
+import type { Segment } from '../segment/segment.js'
+import { removeFilesBeside } from '../segment/segment-indexes.js'
 
 /**
  * Gives a cleaned segment the name of the first of those it replaces, such that at every instant the files tell one story:

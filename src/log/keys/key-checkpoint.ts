@@ -3,7 +3,7 @@ import { crc32c } from '../../common/crc32c.js'
 import { release } from '../../common/lease.js'
 import { KafkaError } from '../../errors.js'
 import type { Storage, StorageFile } from '../../storage/storage.js'
-import { pathIn } from '../file-names.js'
+import { pathIn } from '../segment/file-names.js'
 import type { KeyIndex, KeySnapshot } from './key-index.js'
 import { mostSlots, none } from './key-table.js'
 

@@ -1,7 +1,7 @@
 import type { MaybePromise } from '../../common/deferred.js'
 import { KafkaError } from '../../errors.js'
 import type { LogState } from '../log-state.js'
-import { cutUnwritten } from '../log-truncation.js'
+import { cutUnwritten } from '../recovery/log-truncation.js'
 
 /** The last offsets of keys, of what is written: while nothing else changes the log. */
 export function lastOffsetsOf(log: LogState, keys: readonly Uint8Array[]): MaybePromise<(number | 'none')[]> {

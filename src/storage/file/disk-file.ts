@@ -2,7 +2,7 @@ import { fdatasync, fstatSync, ftruncateSync, read as readFd, readSync, statSync
 import { type Deferred, deferred, type MaybePromise } from '../../common/deferred.js'
 import { afterLoop } from '../../common/host.js'
 import { lend, release } from '../../common/lease.js'
-import { type ChunkPool, leastPieceBytes } from '../chunk-pool.js'
+import { type ChunkPool, leastPieceBytes } from '../memory/chunk-pool.js'
 import type { StorageFile } from '../storage.js'
 import type { HandlePool } from './handle-pool.js'
 import { storageError } from './storage-error.js'

@@ -1,5 +1,5 @@
 import { lend } from '../../common/lease.js'
-import { ChunkPool } from '../chunk-pool.js'
+import { ChunkPool } from '../memory/chunk-pool.js'
 
 /** Bytes at the end of a file, in memory, from `start` on; `readers` counts the views of them that are lent out. */
 interface Chunk {

@@ -9,7 +9,7 @@ import type { GroupOptions } from '../../../src/coordinator/group/group-options.
 import type { GroupCaller } from '../../../src/coordinator/group/group-world.js'
 import { errorCodeOf } from '../../../src/errors.js'
 import { Log } from '../../../src/log/log.js'
-import { memoryStorage } from '../../../src/storage/memory.js'
+import { memoryStorage } from '../../../src/storage/memory/memory.js'
 import type { Storage } from '../../../src/storage/storage.js'
 import { VirtualClock } from '../../../src/testing/virtual-clock.js'
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { LocalBroker } from '../../../src/broker/local-broker.js'
-import { MemoryStorage } from '../../../src/storage/memory.js'
+import { MemoryStorage } from '../../../src/storage/memory/memory.js'
 import { listen } from '../../../src/wire/listener.js'
 import { clients } from './clients.js'
 

@@ -1,6 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { LocalBroker } from '../../../src/broker/local-broker.js'
-import { MemoryStorage } from '../../../src/storage/memory.js'
+import { MemoryStorage } from '../../../src/storage/memory/memory.js'
 import { listen } from '../../../src/wire/listener.js'
 import type { Check } from './client-round.js'
 import { codecs } from './client-round.js'

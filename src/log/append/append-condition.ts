@@ -1,0 +1,23 @@
+import { ConflictError, KafkaError } from '../../errors.js'
+import type { LogState } from '../log-state.js'
+import type { AppendCondition } from '../log-types.js'
+
+/** Why a batch of `producerId` may not be appended now, if its condition does not hold. Counts what is being written as written. */
+export function conflictWith(log: LogState, { endOffset, keys = [] }: AppendCondition, producerId: number): KafkaError | undefined {
+  const { nextOffset } = log
+  const index = log.history.keys
+  if (keys.length > 0 && !index)
+    throw new KafkaError(
+      'INVALID_CONFIG',
+      `\`${log.folder}\` keeps no index of its keys (\`millrace.key.index\`), which conditions on keys need`
+    )
+  const found = index && keys.length > 0 ? index.conflictsWith(keys, producerId) : []
+  const endsElsewhere = endOffset !== undefined && endOffset !== nextOffset
+  if (!endsElsewhere && found.length === 0) return undefined
+  const conflicts = found.map(({ index, lastOffset }) => ({ key: keys[index].key, lastOffset }))
+  const [first] = found
+  const message = first
+    ? `Expected the last offset of the key to be ${keys[first.index].lastOffset}, it is ${first.lastOffset}`
+    : `Expected the partition to end at ${endOffset}, it ends at ${nextOffset}`
+  return new ConflictError(`${message}; nothing was written`, { endOffset: nextOffset, keys: conflicts })
+}
