@@ -1,13 +1,11 @@
 import { type CloseOptions, closeTimeoutMs, endOf, unlimited } from '../common/closing.js'
 import { isPromise, type MaybePromise } from '../common/deferred.js'
-import { guardedClock } from '../common/guarded-clock.js'
 import { release } from '../common/lease.js'
 import { expectBytes, expectInteger, expectList, shown } from '../common/options.js'
-import { systemClock } from '../common/system-clock.js'
 import { KafkaError } from '../errors.js'
 import type { Storage } from '../storage/storage.js'
 import { append } from './append/log-append.js'
-import { createSegment, roll } from './append/log-roll.js'
+import { roll } from './append/log-roll.js'
 import { reasonOf } from './append/write-failures.js'
 import {
   expectAppendOptions,
@@ -23,28 +21,17 @@ import { exclusively } from './exclusively.js'
 import { AbortedTransactions } from './history/aborted-transactions.js'
 import { confirmEpochs } from './history/epoch-check.js'
 import type { LeaderEpochs } from './history/leader-epochs.js'
-import { LogHistory } from './history/log-history.js'
 import type { ProducerState } from './history/producer-state.js'
 import type { AbortedTransaction } from './history/transaction-index.js'
 import { loadKeys, setUpKeys } from './keys/key-loading.js'
 import { lastOffsetsOf } from './keys/last-offsets.js'
-import {
-  type CompleteLogOptions,
-  completeLogOptions,
-  deletesOldSegments,
-  durableLogDefaults,
-  type LogOptions,
-  memoryLogDefaults
-} from './log-options.js'
-import { type LogParts, LogState } from './log-state.js'
+import { type CompleteLogOptions, completeLogOptions, deletesOldSegments, type LogOptions } from './log-options.js'
+import type { LogState } from './log-state.js'
 import type { AppendInfo, AppendOptions, LogOpenOptions, ReadOptions } from './log-types.js'
-import { lookIntoFolder } from './recovery/log-folder.js'
+import { damagedLog, openLog, stoppedLog } from './recovery/log-opening.js'
 import { cutUnwritten, startAnew, truncateTo } from './recovery/log-truncation.js'
-import { type Opening, openSegments, openUpToDamage, type RecoveryReport } from './recovery/recovery.js'
+import type { RecoveryReport } from './recovery/recovery.js'
 import { applyRetention, deleteRecordsBefore, removeBefore } from './retention/log-deletion.js'
-import { BatchChain } from './segment/batch-chain.js'
-import { DamageReports, damageError } from './segment/damage.js'
-import { cleanerFile, logStartFile } from './segment/file-names.js'
 import type { Segment } from './segment/segment.js'
 import type { SegmentRead } from './segment/segment-reader.js'
 import { offsetOfMaxTimestamp, offsetOfTimestamp, type TimestampedOffset } from './segment/timestamp-lookup.js'
@@ -101,25 +88,13 @@ export class Log {
   static async open(storage: Storage, folder: string, openOptions: LogOpenOptions = {}): Promise<Log> {
     expectLogPlace(storage, folder)
     expectOpenOptions(openOptions)
-    const options = optionsIn(openOptions, storage)
-    const { logStartOffset = 0, recoveryPoint, highWatermark, isClean = false } = openOptions
-    const clock = guardedClock(openOptions.clock ?? systemClock)
-    if (storage.prepare) await storage.prepare()
-    const mayChange = !storage.readOnly
-    const parts = partsOf(storage, folder, openOptions, options)
-    const files = await lookIntoFolder(storage, folder, mayChange)
-    const opening = { storage, folder, files, options, ...parts, now: clock.now(), isClean, recoveryPoint, highWatermark, mayChange }
-    const { segments, report, trusted } = await openSegments(opening)
-    const start = believedStart(opening, segments, logStartOffset)
-    if (segments.length > 0) forgetCompactionBeyond(segments[segments.length - 1].nextOffset, opening)
-    const log = new Log(new LogState(storage, folder, openOptions, options, segments, parts), report)
+    const { state, report, makeReady } = await openLog(storage, folder, openOptions)
+    const log = new Log(state, report)
     try {
-      if (isClean && segments.length > 0) expectToReach(segments[segments.length - 1], start)
-      await begin(log.#state, report, start, isClean && report.batches === 0 ? segments.length : trusted)
-      if (setUpKeys(log.#state)) await loadKeys(log.#state)
+      await makeReady()
       return log
     } catch (error) {
-      log.#state.failures.end(error)
+      state.failures.end(error)
       await log.close({ timeoutMs: unlimited })
       throw error
     }
@@ -127,10 +102,7 @@ export class Log {
 
   /** A log that cannot be used for the reason given, so that others can: whatever it is asked for, it answers with that. */
   static stopped(storage: Storage, folder: string, failure: KafkaError, openOptions: LogOpenOptions = {}): Log {
-    const options = optionsIn(openOptions, storage)
-    const state = new LogState(storage, folder, openOptions, options, [], partsOf(storage, folder, openOptions, options))
-    state.stop(failure)
-    return new Log(state, { segments: 0, batches: 0 })
+    return new Log(stoppedLog(storage, folder, failure, openOptions), { segments: 0, batches: 0 })
   }
 
   /**
@@ -138,25 +110,8 @@ export class Log {
    * read; where there is nothing, it is as `stopped` makes it.
    */
   static async damaged(storage: Storage, folder: string, damage: KafkaError, openOptions: LogOpenOptions = {}): Promise<Log> {
-    const options = optionsIn(openOptions, storage)
-    const { recoveryPoint, logStartOffset = 0 } = openOptions
-    const clock = guardedClock(openOptions.clock ?? systemClock)
-    const parts = partsOf(storage, folder, openOptions, options)
-    // The refused caller knows of it.
-    parts.chain.damage.isNew(damage)
-    const files = await lookIntoFolder(storage, folder, false)
-    const opening = { storage, folder, files, options, ...parts, now: clock.now(), isClean: true, recoveryPoint, mayChange: false }
-    const segments = await openUpToDamage(opening, damage)
-    if (segments.every(({ readableBytes }) => readableBytes === 0)) {
-      for (const { file } of segments) await file.close()
-      return Log.stopped(storage, folder, damage, openOptions)
-    }
-    const state = new LogState(storage, folder, openOptions, options, segments, parts)
-    state.stop(damage)
-    state.endAt(segments.at(-1)?.nextOffset ?? 0)
-    state.logStartOffset = Math.max(logStartOffset, segments.at(0)?.baseOffset ?? 0)
-    state.highWatermark = state.logEndOffset
-    return new Log(state, { segments: segments.length, batches: 0 })
+    const state = await damagedLog(storage, folder, damage, openOptions)
+    return new Log(state, { segments: state.segments.count, batches: 0 })
   }
 
   /** True if it could not be opened, see `stopped` and `damaged`. */
@@ -516,86 +471,4 @@ export class Log {
 function isGone(error: unknown): boolean {
   if (!(error instanceof Error)) return false
   return (error as { code?: unknown }).code === 'ENOENT' || isGone(error.cause)
-}
-
-/** State that the segments of a log share. */
-function partsOf(storage: Storage, folder: string, openOptions: LogOpenOptions, options: CompleteLogOptions): LogParts {
-  const { logStartOffset = 0, recoveryPoint, highWatermark, firstDirtyOffset: compactedUpTo, onDamage } = openOptions
-  expectInteger('logStartOffset', logStartOffset, 0)
-  if (recoveryPoint !== undefined) expectInteger('recoveryPoint', recoveryPoint, 0)
-  if (highWatermark !== undefined) expectInteger('highWatermark', highWatermark, 0)
-  if (compactedUpTo !== undefined) expectInteger('firstDirtyOffset', compactedUpTo, 0)
-  const damage = new DamageReports(onDamage)
-  const history = new LogHistory(storage, folder, damage, openOptions.producerRoom)
-  const { leaderEpochs } = history
-  const chain = new BatchChain({ isChecked: storage.durable, leaderEpochs, damage, compactedUpTo }, options)
-  chain.startOffset = logStartOffset
-  return { history, chain }
-}
-
-/** The options that can change later. */
-function optionsIn(openOptions: LogOpenOptions, storage: Storage): CompleteLogOptions {
-  const {
-    clock,
-    autoHighWatermark,
-    logStartOffset,
-    recoveryPoint,
-    highWatermark,
-    isClean,
-    firstDirtyOffset,
-    onRoll,
-    onSegmentsRemoved,
-    keepFrom,
-    onFailure,
-    onRoom,
-    onDamage,
-    saveRecoveryPoint,
-    producerRoom,
-    isOwned,
-    ...options
-  } = openOptions
-  return completeLogOptions(options, storage.durable ? durableLogDefaults : memoryLogDefaults)
-}
-
-/** The start offset of a log: no record behind its high watermark can have been deleted, so that a start behind that and the end of the log is wrong. */
-function believedStart({ folder, highWatermark, chain }: Opening, segments: readonly Segment[], logStartOffset: number): number {
-  const end = segments.at(-1)?.nextOffset ?? 0
-  if (logStartOffset <= Math.max(end, highWatermark ?? logStartOffset)) return logStartOffset
-  const reason = `it says that ${folder} starts at offset ${logStartOffset}, its log ends at ${end}`
-  chain.damage.tell(damageError({ file: logStartFile, reason }))
-  chain.startOffset = 0
-  return 0
-}
-
-/** Nothing behind its end was compacted in a log. What is before it is looked at again, as in Kafka. */
-function forgetCompactionBeyond(end: number, { folder, chain }: Opening): void {
-  const { compactedUpTo = 0 } = chain
-  if (compactedUpTo <= end) return
-  const reason = `it says that ${folder} was compacted up to offset ${compactedUpTo}, its log ends at ${end}`
-  chain.damage.tell(damageError({ file: cleanerFile, reason }))
-  chain.endsAt(end)
-}
-
-/** Only a power cut can take records away that come after deleted ones, so a start beyond the end is wrong where there was none. */
-function expectToReach({ name, nextOffset }: Segment, logStartOffset: number): void {
-  if (logStartOffset <= nextOffset) return
-  const reason = `it ends at offset ${nextOffset}, though the log is said to start at ${logStartOffset}; nothing was changed`
-  throw damageError({ file: name, reason })
-}
-
-/** Makes a log that was found ready: the first of its segments are safe on the disk. */
-async function begin(log: LogState, { tornTail }: RecoveryReport, logStartOffset: number, safeSegments: number): Promise<void> {
-  const { segments, flusher, isReadOnly } = log
-  const first = segments.at(0)
-  log.endAt(first ? segments.active.nextOffset : logStartOffset)
-  // Offsets up to the start were given out even where all records were deleted.
-  if (logStartOffset > log.nextOffset && !isReadOnly) return startAnew(log, logStartOffset)
-  if (!first && !isReadOnly) segments.push(await createSegment(log, logStartOffset))
-  log.logStartOffset = Math.max(logStartOffset, first?.baseOffset ?? 0)
-  log.highWatermark = log.autoHighWatermark ? log.logEndOffset : log.logStartOffset
-  log.history.cutStartAt(log.logStartOffset)
-  if (!log.storage.durable || isReadOnly) return
-  if (!first) flusher.isFresh(log.logEndOffset)
-  else if (safeSegments === segments.count) flusher.allIsSafe(log.logEndOffset, segments.sizeInBytes === 0)
-  else await flusher.recovered(segments.all.slice(safeSegments), log.logEndOffset, tornTail !== undefined)
 }
