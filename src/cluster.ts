@@ -158,6 +158,8 @@ export class Cluster extends Emitter<ClusterEvents> implements AsyncDisposable {
           await node.close({ timeoutMs: unlimited })
         } finally {
           await storage.close()
+          // Nobody else can open it: who keeps a closed cluster, or a client of it, need not keep its records.
+          if (options.storage === undefined) await removeAll(storage)
         }
       }
     })
@@ -330,6 +332,11 @@ const clusterEvents = Object.keys({
   error: true,
   closed: true
 } satisfies Record<keyof ClusterEvents, true>)
+
+async function removeAll(storage: Storage): Promise<void> {
+  for (const name of await storage.list('')) await storage.remove(name)
+  storage.releaseMemory?.()
+}
 
 function interceptedBy(intercept: NonNullable<ClusterOptions['intercept']>, brokers: Brokers, clientId: string): Brokers {
   const given = intercept(brokers, clientId)

@@ -249,6 +249,7 @@ export class Accumulator {
   abort(onAborted: OnBatch): void {
     this.#waiting.stop()
     this.#giveUp(() => true, onAborted)
+    this.#pool.close()
   }
 
   #giveUp(isOver: (batch: ProducerBatch, queue: PartitionQueue) => boolean, onGivenUp: OnBatch): void {

@@ -11,7 +11,8 @@ export class BatchPool {
   readonly #compression: CompressionType
   readonly #batchSize: number
   readonly #mostPooled: number
-  readonly #pool: ProducerBatch[] = []
+  #pool: ProducerBatch[] = []
+  #isClosed = false
 
   constructor(compression: CompressionType, batchSize: number) {
     this.#compression = compression
@@ -26,8 +27,14 @@ export class BatchPool {
 
   /** Takes back a batch whose fate is known. One that a request still holds is left to the garbage collector, unless it is given again. */
   give(batch: ProducerBatch): void {
-    if (batch.isLent || this.#pool.length >= this.#mostPooled || batch.sizeAtMost > 4 * this.#batchSize) return
+    if (this.#isClosed || batch.isLent || this.#pool.length >= this.#mostPooled || batch.sizeAtMost > 4 * this.#batchSize) return
     batch.reset()
     this.#pool.push(batch)
+  }
+
+  /** Leaves all batches, and those that are given from now on, to the garbage collector. */
+  close(): void {
+    this.#isClosed = true
+    this.#pool = []
   }
 }

@@ -1,7 +1,4 @@
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { createServer } from 'node:net'
-import { fileURLToPath } from 'node:url'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import type { Admin } from '../../src/admin/admin.js'
 import { Cluster } from '../../src/cluster.js'
@@ -219,18 +216,6 @@ describe('a cluster that is closed', () => {
     await cluster.close()
     await running
     expect(clock.timerCount).toBe(0)
-  })
-
-  it('leaves nothing that keeps the process alive, in memory, on disk and over the wire', async () => {
-    const { VITEST: _, NODE_OPTIONS: __, ...env } = process.env
-    const script = fileURLToPath(new URL('closed-process.ts', import.meta.url))
-    const child = spawn(process.execPath, ['--import', import.meta.resolve('tsx'), script], { stdio: ['ignore', 'pipe', 'inherit'], env })
-    let output = ''
-    child.stdout.on('data', text => {
-      output += text
-    })
-    const [code] = await once(child, 'close')
-    expect({ code, left: JSON.parse(output) }).toEqual({ code: 0, left: [] })
   })
 
   it('is not warned about: many topics, many sends with one signal, many requests', async () => {

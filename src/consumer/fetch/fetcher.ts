@@ -222,6 +222,7 @@ export class Fetcher implements Absentee {
       node.isFetching = false
       node.fetch = ++this.#fetchCount
       node.controller.abort(new KafkaError('CLOSED'))
+      node.asked = node.wanted = []
     }
   }
 

@@ -19,6 +19,10 @@ export class BatchLoop<K, V> extends LoopReader<ConsumerBatch<K, V>> {
     return batch?.finish()
   }
 
+  protected override forgetItem(): void {
+    this.#batch = undefined
+  }
+
   protected override handOut(partition: AssignedPartition, fetched: FetchedRecords): ConsumerBatch<K, V> {
     this.#batch = batchAt<K, V>(this.owner, partition, fetched)
     return this.#batch

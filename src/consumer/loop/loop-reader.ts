@@ -134,6 +134,9 @@ export abstract class LoopReader<T> implements RecordIterator<T>, Reader {
   /** Called before the next item is looked for, while the one before is in hand. What it throws ends the loop and leaves that one unhandled. */
   protected finishItem(): MaybePromise<void> {}
 
+  /** Called at the end of the loop, which leaves the item in hand unhandled. */
+  protected forgetItem(): void {}
+
   protected nextSlowly(): Promise<IteratorResult<T, undefined>> {
     if (this.#isEnded) return Promise.resolve({ done: true, value: undefined })
     const call = this.#newCall()
@@ -298,6 +301,7 @@ export abstract class LoopReader<T> implements RecordIterator<T>, Reader {
     this.#isEnded = true
     this.#isInterrupted = true
     this.#isInHand = false
+    this.forgetItem()
     this.#finishing?.resolve()
     this.#unlisten?.()
     this.#putBack()

@@ -52,6 +52,7 @@ export class Assignment implements Iterable<AssignedPartition> {
     while (partitions.length > 0 && partitions[partitions.length - 1] === undefined) partitions.pop()
     if (partitions.length === 0) this.#byTopic.delete(partition.topic)
     partition.discard()
+    if (this.size === 0) this.#ready = []
   }
 
   #forget(partition: AssignedPartition): boolean {

@@ -112,6 +112,8 @@ export class FileStorage implements Storage {
   readonly #options: Required<FileStorageOptions>
   readonly #handles: HandlePool
   readonly #setting: DiskFileSetting
+  readonly #tails: TailCache
+  readonly #readBuffers = new ChunkPool(maxIdleReadBytes, largestReadBuffer)
   readonly #files: OpenFiles
   readonly #unsynced = new Set<DiskFile>()
   /** Folders in which names have changed since they were synced, with durability `'interval'`. */
@@ -142,11 +144,11 @@ export class FileStorage implements Storage {
     this.#files = new OpenFiles(this.directory)
     this.syncsAppends = this.#options.durability === 'always'
     this.#handles = new HandlePool(this.#options)
-    const tails = new TailCache(this.#options.tailCacheBytes)
+    this.#tails = new TailCache(this.#options.tailCacheBytes)
     this.#setting = {
       handles: this.#handles,
-      readBuffers: new ChunkPool(maxIdleReadBytes, largestReadBuffer),
-      newTail: () => tails.tail(),
+      readBuffers: this.#readBuffers,
+      newTail: () => this.#tails.tail(),
       syncEachAppend: this.syncsAppends,
       expectOwned: () => this.#expectOwned(),
       onDirty: file => this.#noteDirty(file),
@@ -289,6 +291,8 @@ export class FileStorage implements Storage {
     this.#syncTimer?.cancel()
     for (const file of [...this.#files]) await file.close()
     this.#handles.closeAll()
+    this.#tails.releaseMemory()
+    this.#readBuffers.clear()
     const lock = this.#lock
     this.#lock = undefined
     this.#ready = false

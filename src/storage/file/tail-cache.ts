@@ -46,6 +46,11 @@ export class TailCache {
     this.#pool.give(bytes)
   }
 
+  /** Leaves memory that nobody uses to the garbage collector. */
+  releaseMemory(): void {
+    this.#pool.clear()
+  }
+
   wrote(owner: Tail): void {
     this.#tails.delete(owner)
     this.#tails.set(owner, true)
