@@ -69,7 +69,10 @@ function expectCondition(condition: AppendCondition): void {
     endOffset: (name, value) => expectInteger(name, value, 0),
     keys: (name, value) => expectList(name, value, '{ key, lastOffset }')
   })
-  for (const { key, lastOffset } of condition.keys ?? []) {
+  for (const each of condition.keys ?? []) {
+    if (typeof each !== 'object' || each === null)
+      throw new TypeError(`Expected \`keys\` to hold conditions, each { key, lastOffset }, got ${shown(each)}`)
+    const { key, lastOffset } = each
     expectBytes('key', key)
     if (lastOffset !== 'none') expectInteger('lastOffset', lastOffset, 0)
   }

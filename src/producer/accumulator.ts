@@ -101,6 +101,16 @@ export class Accumulator {
     return this.#used + bytes <= this.#mostUsed
   }
 
+  /** Counts bytes of what is sent beside the batches, until `free`. */
+  hold(bytes: number): void {
+    this.#used += bytes
+  }
+
+  free(bytes: number): void {
+    this.#used -= bytes
+    if (this.#used === 0 || this.#counted - this.#used >= uncountedBytes) this.#share()
+  }
+
   /** Counts the open batches of a topic to the byte, which may show that there is room after all. */
   measure(topic: string): void {
     for (const queue of this.#queuesOf(topic)) if (queue?.open) this.#used += queue.open.countExactly()

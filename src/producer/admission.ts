@@ -12,6 +12,14 @@ import { codeOfDelay } from './delivery-errors.js'
 import { type PendingAppend, topicOf } from './pending-append.js'
 import { progress, type TopicWriter } from './topic-writer.js'
 
+/** A partition that has something to deliver. */
+export interface StuckPartition {
+  readonly topic: string
+  readonly partition: number
+  /** What the last try to deliver failed with. */
+  readonly lastError: unknown
+}
+
 export interface AdmissionOptions {
   readonly clock: Clock
   readonly turns: Turns
@@ -23,6 +31,8 @@ export interface AdmissionOptions {
   readonly allowAutoTopicCreation: boolean
   /** Why a broker in this process holds batches of a partition back, if it does. */
   readonly heldBecause?: (topic: string, partition: number) => string | undefined
+  /** The partitions that have something to deliver beside the batches of the accumulator. */
+  readonly stuckBeside: () => Iterable<StuckPartition>
 }
 
 /** An append that has to wait, and what ends its wait. */
@@ -269,17 +279,22 @@ export class Admission {
 
   /** Why what fills the buffer is not delivered, if that is known; of this topic before others. */
   #heldBecause(writer: TopicWriter): string | Error | undefined {
-    const { accumulator } = this.#options
-    const ofTopic = accumulator.queuesOf(writer.topic)
-    for (const queue of [...ofTopic, ...accumulator.queues()]) {
-      const batch = queue?.first
-      if (!queue || !batch) continue
-      const lastError = batch.lastError ?? queue.lastError
-      const reason = this.#options.heldBecause?.(queue.topic, queue.partition)
+    const stuck = [...this.#stuck()]
+    const ofTopic = stuck.filter(({ topic }) => topic === writer.topic)
+    for (const { topic, partition, lastError } of [...ofTopic, ...stuck]) {
+      const reason = this.#options.heldBecause?.(topic, partition)
       if (reason !== undefined) return reason
       if (lastError instanceof Error) return lastError
     }
     return undefined
+  }
+
+  *#stuck(): Generator<StuckPartition> {
+    for (const queue of this.#options.accumulator.queues()) {
+      const { first, topic, partition, lastError } = queue
+      if (first) yield { topic, partition, lastError: first.lastError ?? lastError }
+    }
+    yield* this.#options.stuckBeside()
   }
 
   #turnAway(line: Line, entry: Waiting, error: unknown): void {

@@ -7,7 +7,6 @@ import { type KnownPartitions, type Progress, progress, type TopicWriter } from 
 /** The rest of one `send` or `sendBatch`: the records that are not in a batch yet. */
 export interface PendingAppend {
   readonly topic: AnyTopic | string
-  readonly receipt: Receipt
   readonly signal: AbortSignal | undefined
   /** The number of its records that are in batches. */
   readonly appendedCount: number

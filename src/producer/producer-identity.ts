@@ -34,8 +34,8 @@ export interface SequenceIdentity {
 /** Errors that say that the id belongs to a later epoch, or to another producer. A transactional producer is fenced by them. */
 export const identityErrors: ReadonlySet<string> = new Set(['INVALID_PRODUCER_EPOCH', 'PRODUCER_FENCED', 'INVALID_PRODUCER_ID_MAPPING'])
 
-/** The time limit of a transaction in the request; there is none here. */
-const request = { transactionalId: null, transactionTimeoutMs: 2 ** 31 - 1 }
+/** Asks for an id without transactions. */
+export const idRequest = { transactionalId: null, transactionTimeoutMs: 2 ** 31 - 1 }
 
 /** The id under which an idempotent producer writes (KIP-98): the cluster gives it, and gives another where it is used up. */
 export class ProducerIdentity implements SequenceIdentity {
@@ -74,7 +74,7 @@ export class ProducerIdentity implements SequenceIdentity {
     if (this.#asking) return this.#asking
     let asked: MaybePromise<ResponseOf<typeof InitProducerId>>
     try {
-      asked = this.#parts.brokers.any().request(InitProducerId, request, signal)
+      asked = this.#parts.brokers.any().request(InitProducerId, idRequest, signal)
       if (!isPromise(asked)) return this.#answered(asked)
     } catch (error) {
       asked = Promise.reject(error)
@@ -91,7 +91,7 @@ export class ProducerIdentity implements SequenceIdentity {
     for (let failures = 1; ; failures++) {
       const limit = limitedBy(clock, requestTimeoutMs, signal)
       try {
-        const answer = asked ?? Promise.resolve(brokers.any().request(InitProducerId, request, limit.signal))
+        const answer = asked ?? Promise.resolve(brokers.any().request(InitProducerId, idRequest, limit.signal))
         asked = undefined
         return this.#answered(await abortable(answer, limit.signal))
       } catch (error) {
@@ -105,12 +105,23 @@ export class ProducerIdentity implements SequenceIdentity {
     }
   }
 
-  #answered({ errorCode, producerId = noProducerId }: ResponseOf<typeof InitProducerId>): void {
-    if (errorCode !== 0) throw KafkaError.fromNumber(errorCode)
-    if (producerId < 0) throw new KafkaError('UNKNOWN_SERVER_ERROR', `Expected a producer id from the cluster, got ${producerId}`)
+  #answered(answer: ResponseOf<typeof InitProducerId>): void {
+    const { producerId } = givenId(answer)
     this.#lastError = undefined
     this.#producerId = producerId
   }
+}
+
+/** The id and epoch in an answer; throws where there is none. */
+export function givenId(answer: ResponseOf<typeof InitProducerId>): { readonly producerId: number; readonly producerEpoch: number } {
+  const { errorCode, producerId = noProducerId, producerEpoch } = answer
+  if (errorCode !== 0) throw KafkaError.fromNumber(errorCode)
+  if (producerId < 0 || !(producerEpoch >= 0))
+    throw new KafkaError(
+      'UNKNOWN_SERVER_ERROR',
+      `Expected a producer id and an epoch from the cluster, got ${producerId} and ${producerEpoch}`
+    )
+  return { producerId, producerEpoch }
 }
 
 /** The error of a cluster that gives no id, which says what it takes. */

@@ -17,8 +17,9 @@ import type { Brokers } from '../protocol/broker.js'
 import { type AnyTopic, expectTopic, type KeyOf, type SendableOf } from '../record/topic.js'
 import { Accumulator } from './accumulator.js'
 import { Admission } from './admission.js'
-import { type ConditionalReceipt, ConditionalSends } from './conditional/conditional-sends.js'
+import { ConditionalSends } from './conditional/conditional-sends.js'
 import { expectEndOffset, expectKeysAt, expectLastOffset, isConditional, type SendConditions } from './conditional/conditions.js'
+import type { ConditionalReceipt } from './conditional/pending-conditional.js'
 import { type ProducerOptions, type ProducerSettings, producerSettings } from './options.js'
 import type { PartitionQueue } from './partition-queue.js'
 import { StickyPartitioner } from './partitioner.js'
@@ -175,6 +176,7 @@ export class Producer extends Emitter<ProducerEvents> implements AsyncDisposable
       brokers,
       metadata,
       accumulator,
+      stuckBeside: () => this.#conditional?.stuck() ?? [],
       ...(heldBecause && { heldBecause })
     }
     this.#admission = new Admission(admission)
@@ -236,8 +238,7 @@ export class Producer extends Emitter<ProducerEvents> implements AsyncDisposable
       expectIterable(records)
       const receipt = new BatchReceipt(name, Array.isArray(records) ? records.length : undefined)
       const append = new PendingRecords(topic, records, receipt, options?.signal)
-      const known = this.#admission.isOpen(writer) ? this.#metadata.topic(name) : undefined
-      if (!known || !this.#run(append, writer, known)) this.#admission.enter(writer, append)
+      this.#admit(append, writer)
       return receipt.promise
     } catch (error) {
       return Promise.reject(error)
@@ -379,10 +380,10 @@ export class Producer extends Emitter<ProducerEvents> implements AsyncDisposable
 
   #sendOnCondition<T extends AnyTopic | string>(topic: T, record: ProducerRecordOf<T>, options: SendOptions): Promise<RecordMetadata> {
     return new Promise((resolve, reject) => {
-      const name = this.#writerFor(topic, options).topic
+      const writer = this.#writerFor(topic, options)
       const delivered = ({ partition, baseOffset, timestamps }: ConditionalReceipt) =>
-        resolve({ topic: name, partition, offset: baseOffset, timestamp: timestamps[0] })
-      this.#conditionalSends().send(topic, [record], options, delivered, reject)
+        resolve({ topic: writer.topic, partition, offset: baseOffset, timestamp: timestamps[0] })
+      this.#admit(this.#conditionalSends().prepare(topic, [record], options, delivered, this.#closedInstead(reject)), writer)
     })
   }
 
@@ -392,14 +393,14 @@ export class Producer extends Emitter<ProducerEvents> implements AsyncDisposable
     options: SendOptions
   ): Promise<SendBatchResult> {
     return new Promise((resolve, reject) => {
-      const name = this.#writerFor(topic, options).topic
+      const writer = this.#writerFor(topic, options)
       expectIterable(records)
       const delivered = ({ partition, baseOffset, timestamps }: ConditionalReceipt) => {
         const count = timestamps.length
         const timestamp = timestamps.reduce((latest, each) => Math.max(latest, each), -1)
-        resolve({ topic: name, count, ranges: [{ partition, baseOffset, count, timestamp }] })
+        resolve({ topic: writer.topic, count, ranges: [{ partition, baseOffset, count, timestamp }] })
       }
-      this.#conditionalSends().send(topic, records, options, delivered, reject)
+      this.#admit(this.#conditionalSends().prepare(topic, records, options, delivered, this.#closedInstead(reject)), writer)
     })
   }
 
@@ -410,6 +411,8 @@ export class Producer extends Emitter<ProducerEvents> implements AsyncDisposable
       random: this.#random,
       brokers: this.#brokers,
       metadata: this.#metadata,
+      accumulator: this.#accumulator,
+      onReleased: () => this.#admission.feed(),
       onDelivered: (topic, partition, baseOffset, recordCount, sizeInBytes) => {
         if (this.listenerCount('delivered') > 0) this.emit('delivered', { topic, partition, baseOffset, recordCount, sizeInBytes })
       },
@@ -448,6 +451,21 @@ export class Producer extends Emitter<ProducerEvents> implements AsyncDisposable
     this.#lastTopic = topic
     this.#lastWriter = writer
     return writer
+  }
+
+  /** A conditional send whose topic is not found while the producer ends was not refused: the producer ended first. */
+  #closedInstead(reject: (error: unknown) => void): (error: unknown) => void {
+    return error => {
+      const isMissing = error instanceof KafkaError && error.code === 'UNKNOWN_TOPIC_OR_PARTITION'
+      if (!isMissing || !this.#closing) return reject(error)
+      reject(new KafkaError('CLOSED', `The producer was closed before the topic was found: ${error.message}`, { cause: error }))
+    }
+  }
+
+  /** Appends what can be appended now; the rest waits for room, or for the topic to be found. */
+  #admit(append: PendingAppend, writer: TopicWriter): void {
+    const known = this.#admission.isOpen(writer) ? this.#metadata.topic(writer.topic) : undefined
+    if (!known || !this.#run(append, writer, known)) this.#admission.enter(writer, append)
   }
 
   /** Appends what can be appended now; false when something is left. */

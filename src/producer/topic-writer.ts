@@ -174,7 +174,7 @@ function mostBytes(field: Field): number {
 }
 
 /** The most that a record takes, its text counted to the byte. */
-function exactSize(key: Field, value: Field, headers: readonly HeaderField[]): number {
+export function exactSize(key: Field, value: Field, headers: readonly HeaderField[]): number {
   let size = BatchBuilder.sizeOf(key, value, headers) - surplus(key) - surplus(value)
   for (const header of headers) size -= surplus(header.key) + surplus(header.value)
   return size

@@ -56,6 +56,8 @@ export interface ValidatedBatch {
   readonly maxTimestamp: number
   /** True if the header's time fields must be stamped, and the checksum with them. */
   readonly restamp: boolean
+  /** Its records, where they had to be decompressed; their offsets follow each other. It stands at the last, and holds until the next batch is validated. */
+  readonly unpacked?: RecordCursor | undefined
 }
 
 /** Errors beyond this number are counted, not told. */
@@ -177,7 +179,7 @@ function checkRecords(bytes: Uint8Array, options: CompleteLogOptions, now: numbe
   }
   // As in Kafka, a batch that says that its time is that of the append loses the bit that says so.
   const restamp = stampsTime || (attributes & attribute.logAppendTime) !== 0 || maxTimestampAt(bytes, 0) !== newTimestamp
-  return { bytes, recordCount, maxTimestamp: newTimestamp, restamp }
+  return { bytes, recordCount, maxTimestamp: newTimestamp, restamp, unpacked: compression === 'none' ? undefined : cursor }
 }
 
 interface RecordsSummary {

@@ -15,6 +15,7 @@ import {
   producerIdAt,
   stampBatch
 } from '../../record/batch-header.js'
+import type { RecordCursor } from '../../record/record-cursor.js'
 import { allDone } from '../all-done.js'
 import type { ProducedBatch } from '../history/producer-state.js'
 import type { LogState } from '../log-state.js'
@@ -77,7 +78,7 @@ function submit(log: LogState, batch: Uint8Array, options: AppendOptions): Maybe
   return rolled.then(() => {
     // A write must not follow a failed one: that would leave a gap.
     if (log.failures.last || batchLoans.holder(batch)) return submit(log, batch, options)
-    return stampAndWrite(log, validated, baseOffset, lastOffset, leaderEpoch, now)
+    return stampAndWrite(log, { ...validated, unpacked: undefined }, baseOffset, lastOffset, leaderEpoch, now)
   })
 }
 
@@ -101,7 +102,7 @@ function answerAgain(log: LogState, { baseOffset, lastOffset, timestamp }: Produ
 
 function stampAndWrite(
   log: LogState,
-  { bytes, maxTimestamp, restamp }: ValidatedBatch,
+  { bytes, maxTimestamp, restamp, unpacked }: ValidatedBatch,
   baseOffset: number,
   lastOffset: number,
   leaderEpoch: number,
@@ -116,7 +117,7 @@ function stampAndWrite(
   }
   stampBatch(bytes, 0, baseOffset, leaderEpoch)
   if (restamp) stampTime(bytes, maxTimestamp, isAppendTime)
-  const written = write(log, bytes, lastOffset, maxTimestamp, now, given)
+  const written = write(log, bytes, lastOffset, maxTimestamp, now, given, unpacked)
   const logAppendTime = isAppendTime ? maxTimestamp : -1
   return { info: { baseOffset, lastOffset, logAppendTime, logStartOffset: log.logStartOffset }, written }
 }
@@ -176,7 +177,8 @@ function write(
   lastOffset: number,
   maxTimestamp: number,
   now: number,
-  given?: Given
+  given?: Given,
+  unpacked?: RecordCursor
 ): Promise<boolean> | undefined {
   const segment = log.segments.active
   const position = segment.sizeInBytes
@@ -193,7 +195,7 @@ function write(
   if (attributesAt(bytes, 0) & attribute.control) log.endsTransaction(producerIdAt(bytes, 0), lastOffset)
   log.history.note(bytes, 0, now)
   const isAsync = isPromise(writing) || !log.writes.areOver || log.flusher.namesSynced !== undefined
-  log.history.keys?.note(bytes, 0, isAsync)
+  log.history.keys?.note(bytes, 0, isAsync, unpacked)
   log.segments.grow(bytes.length)
   segment.note(position, lastOffset, maxTimestamp, now)
   const { namesSynced } = log.flusher

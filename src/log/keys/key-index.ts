@@ -132,8 +132,11 @@ export class KeyIndex {
     this.#isCaptured = false
   }
 
-  /** Takes in a batch, with its offsets in it. `isUnwritten` is whether it may still turn out not to be written. */
-  note(bytes: Uint8Array, position: number, isUnwritten = false): void {
+  /**
+   * Takes in a batch, with its offsets in it. `isUnwritten` is whether it may still turn out not to be written. `unpacked` has its records, where somebody has
+   * decompressed them already and their offsets follow each other.
+   */
+  note(bytes: Uint8Array, position: number, isUnwritten = false, unpacked?: RecordCursor): void {
     if (this.failure) return
     const attributes = attributesAt(bytes, position)
     const isTransactional = (attributes & (attribute.transactional | attribute.control)) !== 0
@@ -146,8 +149,9 @@ export class KeyIndex {
     this.#table.floor = this.#chain.startOffset
     if (recordCountAt(bytes, position) === 0) return
     if (attributes & attribute.control) this.#decide(bytes, position)
-    else if (attributes & attribute.transactional) this.#noteRecords(bytes, position, this.#undecidedOf(bytes, position), undefined)
-    else this.#noteRecords(bytes, position, this.#table, change)
+    else if (attributes & attribute.transactional)
+      this.#noteRecords(bytes, position, this.#undecidedOf(bytes, position), undefined, unpacked)
+    else this.#noteRecords(bytes, position, this.#table, change, unpacked)
     if (this.sizeInBytes > this.maxBytes) this.#giveUp()
   }
 
@@ -277,12 +281,16 @@ export class KeyIndex {
     return entry === none || offsetOf(entry) < this.#chain.startOffset ? none : entry
   }
 
-  #noteRecords(bytes: Uint8Array, position: number, table: KeyTable, change: Change | undefined): void {
-    cursor.reset(bytes, position)
-    while (cursor.next()) {
-      if (cursor.keyLength < 0) continue
-      hashKey(this.#secret, cursor.bytes, cursor.keyStart, cursor.keyLength, hash)
-      const before = table.set(hash, entryOf(cursor.offset, cursor.valueLength < 0))
+  #noteRecords(bytes: Uint8Array, position: number, table: KeyTable, change: Change | undefined, unpacked: RecordCursor | undefined): void {
+    const records = unpacked ?? cursor
+    if (unpacked) unpacked.rewind()
+    else cursor.reset(bytes, position)
+    const baseOffset = baseOffsetAt(bytes, position)
+    for (let i = 0; records.next(); i++) {
+      if (records.keyLength < 0) continue
+      hashKey(this.#secret, records.bytes, records.keyStart, records.keyLength, hash)
+      const offset = unpacked ? baseOffset + i : records.offset
+      const before = table.set(hash, entryOf(offset, records.valueLength < 0))
       if (!change) continue
       change.words.push(hash[0], hash[1], hash[2], hash[3])
       change.before.push(before)

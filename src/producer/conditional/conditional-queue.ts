@@ -1,9 +1,9 @@
 import type { MetadataCache } from '../../client/metadata-cache.js'
-import type { Backoff } from '../../client/retry.js'
+import { type Backoff, limitedBy } from '../../client/retry.js'
 import { onAbort } from '../../common/abort.js'
 import { copyBytes } from '../../common/bytes.js'
 import { type Clock, sleep } from '../../common/clock.js'
-import { isPromise } from '../../common/deferred.js'
+import { abortable, isPromise } from '../../common/deferred.js'
 import { microtask } from '../../common/host.js'
 import type { Turns } from '../../common/turns.js'
 import { ConflictError, KafkaError } from '../../errors.js'
@@ -14,6 +14,7 @@ import { InitProducerId } from '../../protocol/messages/init-producer-id.js'
 import { lastProducerEpoch, sequenceAfter } from '../../record/batch-header.js'
 import { codeOfDelay } from '../delivery-errors.js'
 import type { ProducerSettings } from '../options.js'
+import { givenId, idRequest } from '../producer-identity.js'
 import { ConditionalBatches, type ConditionalSend, takeGroup } from './conditional-append-call.js'
 
 export interface ConditionalQueueParts {
@@ -27,6 +28,8 @@ export interface ConditionalQueueParts {
   readonly ending: AbortSignal
   readonly onDelivered: (partition: number, baseOffset: number, recordCount: number, sizeInBytes: number) => void
   readonly onFailed: (partition: number, recordCount: number, error: unknown) => void
+  /** Memory has become free. */
+  readonly onReleased: () => void
 }
 
 type Response = ResponseOf<typeof ConditionalAppend>
@@ -60,8 +63,8 @@ const wrongState: ReadonlySet<string> = new Set(['OUT_OF_ORDER_SEQUENCE_NUMBER',
  * recognized and does not conflict with itself.
  */
 export class ConditionalQueue {
-  readonly #topic: string
-  readonly #partition: number
+  readonly topic: string
+  readonly partition: number
   readonly #parts: ConditionalQueueParts
   readonly #batches: ConditionalBatches
   readonly #waiting: ConditionalSend[] = []
@@ -73,12 +76,23 @@ export class ConditionalQueue {
   #renewals = 0
   /** The number of sends that go one by one: their common batch was refused for one of them. */
   #alone = 0
+  #lastError: unknown
 
   constructor(topic: string, partition: number, parts: ConditionalQueueParts) {
-    this.#topic = topic
-    this.#partition = partition
+    this.topic = topic
+    this.partition = partition
     this.#parts = parts
     this.#batches = new ConditionalBatches(parts.settings.compression)
+  }
+
+  /** True if something is not delivered. */
+  get isBusy(): boolean {
+    return this.#isRunning
+  }
+
+  /** What the last try failed with, while it is not known what becomes of the group. */
+  get lastError(): unknown {
+    return this.#lastError
   }
 
   add(send: ConditionalSend): void {
@@ -91,8 +105,10 @@ export class ConditionalQueue {
   /** Takes back a send that is not under way; false where it is too late. */
   withdraw(send: ConditionalSend): boolean {
     const index = this.#waiting.indexOf(send)
-    if (index >= 0) this.#waiting.splice(index, 1)
-    return index >= 0
+    if (index < 0) return false
+    this.#waiting.splice(index, 1)
+    microtask(this.#parts.onReleased)
+    return true
   }
 
   /** Sends what waits, as long as answers are there at once. */
@@ -106,9 +122,16 @@ export class ConditionalQueue {
       const group = takeGroup(this.#waiting, Math.min(settings.batchSize, settings.maxRequestSize), this.#alone > 0 ? 1 : mostInGroup)
       if (this.#alone > 0) this.#alone--
       const done = this.#deliver(group)
-      if (isPromise(done)) return void done.then(() => this.#run())
+      if (isPromise(done)) return void done.then(() => this.#goOn())
+      this.#parts.onReleased()
     }
     this.#isRunning = false
+  }
+
+  #goOn(): void {
+    this.#lastError = undefined
+    this.#parts.onReleased()
+    this.#run()
   }
 
   #deliver(group: ConditionalSend[]): undefined | Promise<void> {
@@ -127,16 +150,22 @@ export class ConditionalQueue {
   }
 
   async #takeId(group: readonly ConditionalSend[]): Promise<void> {
-    const { brokers, backoff, clock, ending } = this.#parts
+    const { brokers, backoff, clock, ending, settings } = this.#parts
     const timeoutMs = Math.max(1, Math.min(...group.map(({ deadline }) => deadline)) - clock.monotonic())
     const ask = async (signal: AbortSignal | undefined) => {
-      const answer = await brokers.any().request(InitProducerId, { transactionalId: null, transactionTimeoutMs: 0 }, signal)
-      if (answer.errorCode !== 0) throw KafkaError.fromNumber(answer.errorCode, undefined, { topic: this.#topic })
-      return answer
+      const limit = limitedBy(clock, settings.requestTimeoutMs, signal)
+      try {
+        return givenId(await abortable(Promise.resolve(brokers.any().request(InitProducerId, idRequest, limit.signal)), limit.signal))
+      } catch (error) {
+        this.#lastError = error
+        throw error
+      } finally {
+        limit.end()
+      }
     }
     const { producerId, producerEpoch } = await backoff.retry(ask, { timeoutMs, signal: ending })
-    this.#producerId = producerId ?? -1
-    this.#producerEpoch = producerEpoch ?? 0
+    this.#producerId = producerId
+    this.#producerEpoch = producerEpoch
     this.#nextSequence = 0
   }
 
@@ -149,13 +178,13 @@ export class ConditionalQueue {
 
   #requestFor(group: readonly ConditionalSend[]): RequestOf<typeof ConditionalAppend> {
     const identity = { producerId: this.#producerId, producerEpoch: this.#producerEpoch, baseSequence: this.#nextSequence }
-    return this.#batches.request(group, identity, this.#topic, this.#partition)
+    return this.#batches.request(group, identity, this.topic, this.partition)
   }
 
   #try(group: readonly ConditionalSend[], body: RequestOf<typeof ConditionalAppend>): Outcome | Promise<Outcome> {
     const { metadata, settings, clock, ending } = this.#parts
     if (ending.aborted) return { error: ending.reason, isUnsent: true }
-    const leader = metadata.leaderOf(this.#topic, this.#partition)
+    const leader = metadata.leaderOf(this.topic, this.partition)
     if (!leader) return { error: new KafkaError('LEADER_NOT_AVAILABLE', undefined, this.#place), isUnsent: true }
     let deadline = Number.POSITIVE_INFINITY
     for (const send of group) if (send.deadline < deadline) deadline = send.deadline
@@ -190,6 +219,7 @@ export class ConditionalQueue {
     let isDoubtful = false
     for (let failures = 1; !this.#isFinal(group, outcome); failures++) {
       const error = this.#errorIn(outcome)
+      this.#lastError = error
       if (outcome.response === undefined && !outcome.isUnsent) isDoubtful = true
       if (!(error instanceof KafkaError) || !error.retriable) {
         if (error instanceof KafkaError && wrongState.has(error.code) && !isDoubtful && this.#renewals++ < 2) {
@@ -201,7 +231,7 @@ export class ConditionalQueue {
       }
       // One key that is not decided must not hold up the others.
       if (error.code === 'CONCURRENT_TRANSACTIONS' && group.length > 1 && !isDoubtful) return this.#divide(group)
-      metadata.forget(this.#topic)
+      metadata.forget(this.topic)
       const delayMs = backoff.delayMs(failures)
       const late = group.some(({ deadline }) => clock.monotonic() + delayMs >= deadline)
       if (late || ending.aborted) {
@@ -212,7 +242,7 @@ export class ConditionalQueue {
       try {
         await sleep(clock, delayMs, ending, { keepAlive: true })
         const looking = { allowAutoTopicCreation: false, timeoutMs: settings.requestTimeoutMs, signal: ending }
-        await metadata.ensure([this.#topic], looking)
+        await metadata.ensure([this.topic], looking)
       } catch {
         // The next try finds no leader, or that the producer has ended.
       }
@@ -240,7 +270,7 @@ export class ConditionalQueue {
     }
     const recordCount = offset - baseOffset
     this.#nextSequence = sequenceAfter(this.#nextSequence, recordCount)
-    this.#parts.onDelivered(this.#partition, baseOffset, recordCount, sizeInBytes)
+    this.#parts.onDelivered(this.partition, baseOffset, recordCount, sizeInBytes)
   }
 
   /** Nothing was written: those whose conditions do not hold are told, the others go again. */
@@ -290,7 +320,7 @@ export class ConditionalQueue {
 
   #reject(send: ConditionalSend, error: unknown): void {
     send.reject(error)
-    this.#parts.onFailed(this.#partition, send.records.length, error)
+    this.#parts.onFailed(this.partition, send.records.length, error)
   }
 
   #errorIn({ response, error }: Outcome): unknown {
@@ -309,6 +339,6 @@ export class ConditionalQueue {
   }
 
   get #place() {
-    return { topic: this.#topic, partition: this.#partition }
+    return { topic: this.topic, partition: this.partition }
   }
 }

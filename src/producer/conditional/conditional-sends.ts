@@ -1,22 +1,20 @@
 import type { MetadataCache } from '../../client/metadata-cache.js'
 import { Backoff } from '../../client/retry.js'
-import { ensureTopic } from '../../client/topic-creation.js'
-import { firstToAbort, onAbort } from '../../common/abort.js'
 import type { Clock } from '../../common/clock.js'
-import { datesOf } from '../../common/dates.js'
 import { type Deferred, deferred } from '../../common/deferred.js'
 import type { Random } from '../../common/random.js'
 import { turnsOf } from '../../common/turns.js'
-import { KafkaError } from '../../errors.js'
+import type { KafkaError } from '../../errors.js'
 import type { Brokers } from '../../protocol/broker.js'
-import { BatchBuilder } from '../../record/batch-builder.js'
-import { headerBytes } from '../../record/batch-header.js'
 import type { AnyTopic } from '../../record/topic.js'
+import type { Accumulator } from '../accumulator.js'
+import type { StuckPartition } from '../admission.js'
 import type { ProducerSettings } from '../options.js'
+import type { PendingAppend } from '../pending-append.js'
 import { type AnyRecord, checkTimestamp, type EncodedRecord, encodedRecord, nameOf } from '../producer-record.js'
-import type { ConditionalSend } from './conditional-append-call.js'
 import { ConditionalQueue } from './conditional-queue.js'
-import { keyConditions, partitionFor, type SendConditions } from './conditions.js'
+import { keyConditions, type SendConditions } from './conditions.js'
+import { type ConditionalReceipt, PendingConditional } from './pending-conditional.js'
 
 export interface ConditionalSendsParts {
   readonly settings: ProducerSettings
@@ -24,15 +22,18 @@ export interface ConditionalSendsParts {
   readonly random: Random
   readonly brokers: Brokers
   readonly metadata: MetadataCache
+  /** Counts the memory that sends hold. */
+  readonly accumulator: Accumulator
   readonly onDelivered: (topic: string, partition: number, baseOffset: number, recordCount: number, sizeInBytes: number) => void
   readonly onFailed: (topic: string, partition: number, recordCount: number, error: unknown) => void
+  /** Memory has become free. */
+  readonly onReleased: () => void
 }
 
-/** The places of the records of a conditional send. */
-export interface ConditionalReceipt {
-  readonly partition: number
-  readonly baseOffset: number
-  readonly timestamps: readonly number[]
+/** What has been sent since the last flush began, and is not answered. */
+interface Generation {
+  open: number
+  done: Deferred<void> | undefined
 }
 
 /** The conditional sends of one producer. They go their own way, beside its other records: those wait for no answer of them, nor they for those. */
@@ -42,9 +43,9 @@ export class ConditionalSends {
   readonly #ending = new AbortController()
   /** By topic, then by partition. */
   readonly #queues = new Map<string, (ConditionalQueue | undefined)[]>()
-  /** Calls that have not been answered. */
-  #open = 0
-  #drained: Deferred<void> | undefined
+  #generation: Generation = { open: 0, done: undefined }
+  /** Generations before it that are not answered. */
+  readonly #earlier = new Set<Generation>()
 
   constructor(parts: ConditionalSendsParts) {
     this.#parts = parts
@@ -52,104 +53,58 @@ export class ConditionalSends {
   }
 
   /**
-   * Sends records as one batch, which is written whole where its conditions hold, and otherwise not at all. Throws what is wrong with the call; what becomes
-   * of the records is told to `delivered` or `refused`.
+   * Records that are to be one batch, which is written whole where its conditions hold, and otherwise not at all. Throws what is wrong with the call; what
+   * becomes of the records is told to `delivered` or `refused`.
    */
-  send(
+  prepare(
     topic: AnyTopic | string,
     given: Iterable<AnyRecord>,
     conditions: SendConditions & { readonly signal?: AbortSignal },
     delivered: (receipt: ConditionalReceipt) => void,
     refused: (error: unknown) => void
-  ): void {
-    const { clock, settings } = this.#parts
-    const now = datesOf(clock).now()
+  ): PendingAppend {
     const records: EncodedRecord[] = []
-    const timestamps: number[] = []
     for (const record of given) {
       records.push(encodedRecord(topic, record))
       if (record.timestamp !== undefined) checkTimestamp(topic, record.timestamp)
-      timestamps.push(record.timestamp ?? now)
     }
     if (records.length === 0) throw new TypeError('Expected at least one record to be sent on a condition')
     const name = nameOf(topic)
-    const { signal } = conditions
-    let unlisten: (() => void) | undefined
-    let partition = -1
-    const send: ConditionalSend = {
+    const generation = this.#generation
+    const pending = new PendingConditional({
+      ...this.#parts,
+      topic,
       records,
-      timestamps,
       keys: keyConditions(topic, records, conditions),
       endOffset: conditions.ifEndAt ?? -1,
-      sizeInBytes: this.#sizeOf(topic, records),
-      deadline: clock.monotonic() + settings.deliveryTimeoutMs,
-      resolve: (baseOffset, logAppendTimeMs) => {
-        unlisten?.()
-        this.#ended()
-        delivered({ partition, baseOffset, timestamps: logAppendTimeMs >= 0 ? timestamps.map(() => logAppendTimeMs) : timestamps })
-      },
-      reject: error => {
-        unlisten?.()
-        this.#ended()
-        refused(error)
-      }
-    }
-    const enter = (partitionCount: number) => {
-      partition = partitionFor(name, records, send.keys, partitionCount, settings.partitioner)
-      const queue = this.#queueOf(name, partition)
-      if (signal) unlisten = onAbort(signal, () => queue.withdraw(send) && send.reject(signal.reason))
-      queue.add(send)
-    }
-    const known = this.#partitionCount(name)
-    this.#open++
-    if (known === undefined) return void this.#lookUp(topic, signal).then(enter).catch(send.reject)
-    try {
-      enter(known)
-    } catch (error) {
-      send.reject(error)
-    }
+      signal: conditions.signal,
+      enter: (partition, send) => this.#queueOf(name, partition).add(send),
+      withdraw: (partition, send) => this.#queueOf(name, partition).withdraw(send),
+      delivered,
+      refused,
+      ended: () => this.#ended(generation)
+    })
+    generation.open++
+    return pending
   }
 
   /** Resolves when all that was sent up to now is answered. */
   async drained(): Promise<void> {
-    if (this.#open === 0) return
-    this.#drained ??= deferred()
-    await this.#drained.promise
+    if (this.#generation.open > 0) {
+      this.#earlier.add(this.#generation)
+      this.#generation = { open: 0, done: undefined }
+    }
+    await Promise.all(Array.from(this.#earlier, generation => (generation.done ??= deferred()).promise))
+  }
+
+  /** The partitions that have sends which are not delivered, with the last error of each. */
+  *stuck(): Generator<StuckPartition> {
+    for (const queues of this.#queues.values()) for (const queue of queues) if (queue?.isBusy) yield queue
   }
 
   /** Stops for good: what is not delivered is given up with this error. */
   stop(error: KafkaError): void {
     this.#ending.abort(error)
-  }
-
-  #partitionCount(topic: string): number | undefined {
-    return this.#parts.metadata.topic(topic)?.partitions.length
-  }
-
-  async #lookUp(topic: AnyTopic | string, signal: AbortSignal | undefined): Promise<number> {
-    const { brokers, metadata, settings } = this.#parts
-    const { maxBlockMs, allowAutoTopicCreation } = settings
-    const limit = firstToAbort(signal, this.#ending.signal)
-    try {
-      await ensureTopic(topic, brokers, metadata, { allowAutoTopicCreation, timeoutMs: Math.max(1, maxBlockMs), signal: limit.signal })
-    } finally {
-      limit.end()
-    }
-    const found = this.#partitionCount(nameOf(topic))
-    if (found === undefined) throw new KafkaError('UNKNOWN_TOPIC_OR_PARTITION', undefined, { topic: nameOf(topic) })
-    return found
-  }
-
-  #sizeOf(topic: AnyTopic | string, records: readonly EncodedRecord[]): number {
-    let size = headerBytes
-    for (const { key, value, headers } of records) size += BatchBuilder.sizeOf(key, value, headers)
-    const { maxRequestSize } = this.#parts.settings
-    if (size <= maxRequestSize) return size
-    throw new KafkaError(
-      'MESSAGE_TOO_LARGE',
-      `The records of a conditional send to \`${nameOf(topic)}\` take up to ${size} bytes, more than the ${maxRequestSize} that \`maxRequestSize\` allows: they are one batch`,
-      { topic: nameOf(topic) }
-    )
   }
 
   #queueOf(topic: string, partition: number): ConditionalQueue {
@@ -170,10 +125,9 @@ export class ConditionalSends {
     return queue
   }
 
-  #ended(): void {
-    this.#open--
-    if (this.#open > 0) return
-    this.#drained?.resolve()
-    this.#drained = undefined
+  #ended(generation: Generation): void {
+    generation.open--
+    if (generation.open > 0 || !this.#earlier.delete(generation)) return
+    generation.done?.resolve()
   }
 }

@@ -28,6 +28,15 @@ export interface EncodedCondition {
   readonly id: string
 }
 
+/** The bytes that conditions take in a request, with the numbers that come with each. */
+export function conditionBytes(conditions: readonly EncodedCondition[]): number {
+  let size = 0
+  for (const { key } of conditions) size += key.length + bytesBesideKey
+  return size
+}
+
+const bytesBesideKey = 12
+
 /** True if there are conditions; what else the options are is looked at later. */
 export function isConditional(options: SendConditions): boolean {
   if (typeof options !== 'object' || options === null) return false
@@ -113,7 +122,10 @@ function isAscii(text: string): boolean {
   return true
 }
 
-/** The one partition of a conditional send. What the conditions rely on must be there too, as far as anybody can tell. */
+/**
+ * The one partition of a conditional send. What the conditions rely on must be there too, as far as anybody can tell. It may be one beyond those that are
+ * known.
+ */
 export function partitionFor(
   topic: string,
   records: readonly EncodedRecord[],
@@ -131,11 +143,7 @@ export function partitionFor(
     if (partition !== found) throw elsewhere(topic, 'the records of a conditional send go', found, partition)
   }
   const partition = found as number
-  if (partition >= partitionCount)
-    throw new KafkaError('UNKNOWN_TOPIC_OR_PARTITION', `There is no partition ${partition} in \`${topic}\`, which has ${partitionCount}`, {
-      topic,
-      partition
-    })
+  if (partition >= partitionCount) return partition
   // The condition on a record's own key needs no look.
   if (!isByKey || partitionCount === 1 || (records.length === 1 && keys.length === 1 && keys[0].id === idOf(records[0].key ?? '')))
     return partition
