@@ -1,4 +1,5 @@
 import type { TopicPartition } from '../assignor/assignor.js'
+import type { OffsetToCommit } from '../client/transactional-offsets.js'
 import { assert } from '../common/assert.js'
 import { zeroUuid } from '../common/uuid.js'
 import type { RequestOf } from '../protocol/message.js'
@@ -29,15 +30,6 @@ export interface PendingCommit {
   readonly assigned: AssignedPartition | undefined
   readonly handled: number
   readonly jumps: number
-}
-
-/** An offset to commit: that of the next record to read. */
-export interface OffsetToCommit extends TopicPartition {
-  readonly offset: number
-  /** Of the last record read; lets Kafka notice a log that was cut back. Default: -1, unknown. */
-  readonly leaderEpoch?: number
-  /** A note of up to 4096 bytes, kept with the offset. Default: empty. */
-  readonly metadata?: string
 }
 
 /** The part of a fetch request for one partition. */
@@ -87,6 +79,10 @@ export class AssignedPartition implements TopicPartition {
   #position = -1
   /** The position at which the last loop ended, whose last record is not handled; -1 when there was none, or a jump since. */
   #leftAt = -1
+  /** The last commit or jump: an aborted transaction takes reading back there. */
+  #base = -1
+  /** The position from which an aborted transaction took reading back; -1 when none has, or after a jump. */
+  #takenBackFrom = -1
   #fetchOffset = -1
   /** Of the last record handed out; -1 while unknown. */
   #leaderEpoch = -1
@@ -173,7 +169,7 @@ export class AssignedPartition implements TopicPartition {
 
   /** The user commits `offset`: the records before it count as handled, as far as they were handed out. */
   handledByUser(offset: number): void {
-    if (offset > this.#position && offset <= this.#leftAt) this.jumpTo(offset)
+    if (offset > this.#position && offset <= Math.max(this.#leftAt, this.#takenBackFrom)) this.#catchUp(offset)
     else if (offset > this.#handled && offset <= this.#position) {
       this.#handled = offset
       this.#progressed()
@@ -182,8 +178,15 @@ export class AssignedPartition implements TopicPartition {
 
   /** The user commits all that was handed out, also by a loop that has ended. */
   handledByUserAll(): void {
-    if (this.#leftAt > this.#position) this.jumpTo(this.#leftAt)
+    if (this.#leftAt > this.#position) this.#catchUp(this.#leftAt)
     this.handledAll()
+  }
+
+  /** Passes over records that were handed out before, which leaves the last commit where it is. */
+  #catchUp(offset: number): void {
+    const base = this.#base
+    this.jumpTo(offset)
+    this.#base = base
   }
 
   /** A commit for this partition: of what was handled, unless the user gives the offset. Undefined when that is nothing new. */
@@ -202,8 +205,46 @@ export class AssignedPartition implements TopicPartition {
     this.#committed = given.offset
     const isCurrent = jumps === this.#jumps
     this.#reported = isCurrent ? handled : -1
-    if (isCurrent) this.#floor = given.offset > handled ? given.offset : -1
+    if (isCurrent) {
+      this.#floor = given.offset > handled ? given.offset : -1
+      this.#base = given.offset
+    }
     this.#progressed()
+  }
+
+  /** A transaction was committed, and this commit with it. Records before it that an aborted transaction would bring again are passed over. */
+  committedInTransaction(commit: PendingCommit): void {
+    const { offset } = commit.given
+    const isCurrent = commit.jumps === this.#jumps
+    if (isCurrent) this.handledByUser(offset)
+    const handled = Math.max(commit.handled, Math.min(offset, this.#handled))
+    this.committedUpTo({ ...commit, handled, jumps: isCurrent ? this.#jumps : commit.jumps })
+  }
+
+  /** True if records were handed out since the last commit or jump. */
+  get isUncommitted(): boolean {
+    return this.#base >= 0 && Math.max(this.#position, this.#leftAt) > this.#base
+  }
+
+  /** A transaction was aborted: what was handed out since the last commit comes again. Returns whether that is anything. */
+  goBack(): boolean {
+    this.#leftAt = -1
+    if (!this.isUncommitted) return false
+    const from = Math.max(this.#position, this.#takenBackFrom)
+    this.#goTo(this.#base)
+    this.#takenBackFrom = from
+    return true
+  }
+
+  /** Nothing is handed out until `resolveTo` says where a transaction of which it is not known how it ended has left the group. */
+  holdUntilResolved(): void {
+    this.#goTo(-1)
+  }
+
+  /** Goes on at the offset that the group has; without one, where reading began. */
+  resolveTo(committed: number | undefined): void {
+    if (committed !== undefined) this.startAtCommitted(committed)
+    else this.jumpTo(this.#base)
   }
 
   /** The group had this offset committed when the partition was assigned: reading starts there. */
@@ -223,13 +264,14 @@ export class AssignedPartition implements TopicPartition {
     // A commit by hand holds only until a seek.
     if (this.#committed !== this.#reported) this.#reported = -1
     this.#floor = -1
+    this.#base = offset
     this.#goTo(offset)
   }
 
   #goTo(offset: number): void {
     this.discard()
     this.#position = this.#handled = this.#fetchOffset = offset
-    this.#leftAt = -1
+    this.#leftAt = this.#takenBackFrom = -1
     this.#progressed()
   }
 

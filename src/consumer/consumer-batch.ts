@@ -51,6 +51,11 @@ export class ConsumerBatch<K = Uint8Array, V = Uint8Array, N extends string = st
     this.#walk = new Walk(fetched, recordCount)
   }
 
+  /** The partition of a batch as it was assigned when the batch was handed out; undefined for what is no batch. @internal */
+  static partitionOf(given: object): AssignedPartition | undefined {
+    return #partition in given ? (given as ConsumerBatch).#partition : undefined
+  }
+
   [Symbol.iterator](): IterableIterator<ConsumerRecord<K, V, N>> {
     const walk = this.#newWalk()
     const decode = () => this.#decode(walk.fetched)

@@ -1,5 +1,5 @@
 import type { TopicPartition } from '../assignor/assignor.js'
-import type { OffsetToCommit } from './assigned-partition.js'
+import type { OffsetToCommit } from '../client/transactional-offsets.js'
 import type { GenerationInfo } from './group/group-member.js'
 import type { RejectedRecord } from './rejection.js'
 

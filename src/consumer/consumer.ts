@@ -1,13 +1,13 @@
 import type { TopicPartition } from '../assignor/assignor.js'
 import { expectPartition } from '../client/topic-partition.js'
+import { type OffsetToCommit, takesPartInTransactions } from '../client/transactional-offsets.js'
 import { CallMark } from '../common/call-mark.js'
 import { closeTimeoutMs } from '../common/closing.js'
 import { Emitter } from '../common/emitter.js'
 import { guardedClock } from '../common/guarded-clock.js'
-import { expectFunctions, expectInteger, expectOptions, expectSignal, shown } from '../common/options.js'
+import { expectFunctions, expectInteger, expectOptions, expectSignal } from '../common/options.js'
 import { guardedRandom } from '../common/random.js'
 import { expectTopicName } from '../record/topic.js'
-import type { OffsetToCommit } from './assigned-partition.js'
 import type { BatchOf } from './consumer-batch.js'
 import { type ConsumerEvents, consumerEvents } from './consumer-events.js'
 import { type ConsumerOptions, consumerSettings, type KeysOf, type RecordOf, type ValuesOf } from './consumer-options.js'
@@ -16,6 +16,7 @@ import { BatchLoop } from './loop/batch-loop.js'
 import type { LoopOptions, RecordIterator } from './loop/loop-reader.js'
 import { RecordLoop } from './loop/record-loop.js'
 import type { CommittedOffset } from './offsets/committer.js'
+import { expectOffsetToCommit, expectPartitions } from './offsets/given-offsets.js'
 import { earliest, type FoundOffset, latest } from './offsets/offset-lookup.js'
 import { run } from './run/run.js'
 import { expectRunOptions, type RunOptions } from './run/run-options.js'
@@ -71,6 +72,7 @@ export class Consumer<T extends TopicSelector = string, K = Uint8Array, V = Uint
       emit: (event, ...details) => this.emit(event, ...(details as never)),
       onUserError: (error, who) => this.tellFailure(error, who)
     })
+    takesPartInTransactions(this, takesBack => this.#consumption.transactions.begin(takesBack))
     if (settings.topics) this.#consumption.subscribe(settings.topics)
   }
 
@@ -333,18 +335,6 @@ export class Consumer<T extends TopicSelector = string, K = Uint8Array, V = Uint
 function loopOptions(options: LoopOptions = {}): LoopOptions {
   expectOptions('a loop', options, signalOnly)
   return options
-}
-
-function expectPartitions(partitions: readonly TopicPartition[]): void {
-  if (!Array.isArray(partitions)) throw new TypeError(`Expected a list of partitions, got ${shown(partitions)}`)
-  for (const entry of partitions) expectPartition(entry)
-}
-
-function expectOffsetToCommit({ offset, leaderEpoch, metadata }: OffsetToCommit): void {
-  expectInteger('offset', offset, 0)
-  if (leaderEpoch !== undefined) expectInteger('leaderEpoch', leaderEpoch, -1, 2 ** 31 - 1)
-  if (metadata !== undefined && typeof metadata !== 'string')
-    throw new TypeError(`Expected \`metadata\` to be a string, got ${shown(metadata)}`)
 }
 
 const signalOnly = { signal: expectSignal }

@@ -3,6 +3,7 @@ import { CoordinatorCache } from '../client/coordinator-cache.js'
 import { GroupCoordinator } from '../client/group-coordinator.js'
 import { MetadataCache } from '../client/metadata-cache.js'
 import { Backoff } from '../client/retry.js'
+import type { OffsetToCommit } from '../client/transactional-offsets.js'
 import { firstToAbort, onAbort } from '../common/abort.js'
 import type { Clock } from '../common/clock.js'
 import { Deadline, lastStep } from '../common/closing.js'
@@ -13,7 +14,7 @@ import { turnsOf } from '../common/turns.js'
 import { reasonOf, Warnings } from '../common/warnings.js'
 import { KafkaError } from '../errors.js'
 import type { Brokers } from '../protocol/broker.js'
-import { type AssignedPartition, isSameTopic, type OffsetToCommit, type PendingCommit } from './assigned-partition.js'
+import { type AssignedPartition, isSameTopic, type PendingCommit } from './assigned-partition.js'
 import { type ConsumerEvents, missedText, type OffsetReset, type RecordsMissed } from './consumer-events.js'
 import type { ConsumerSettings } from './consumer-options.js'
 import type { FetchedRecords } from './fetch/fetched-records.js'
@@ -25,6 +26,7 @@ import type { Reader, ReaderOwner } from './loop/reader.js'
 import { ReaderSlot } from './loop/reader-slot.js'
 import { AutoCommit, commitsOf } from './offsets/auto-commit.js'
 import { type CommitOptions, Committer, type Committing } from './offsets/committer.js'
+import { ConsumerTransactions } from './offsets/consumer-transactions.js'
 import { OffsetLookup } from './offsets/offset-lookup.js'
 import { ProgressReport } from './offsets/progress-report.js'
 import type { ReaderReports } from './offsets/reader-reports.js'
@@ -92,6 +94,8 @@ export class Consumption implements ReaderOwner {
   readonly metadata: MetadataCache
   readonly lookup: OffsetLookup
   readonly committer: Committer | undefined
+  /** The part of this consumer in transactions. */
+  readonly transactions: ConsumerTransactions
   subscription = new Subscription([])
   /** The treatment of rejected records where the options do not say. */
   fallbackRejection: Rejection = 'fail'
@@ -214,7 +218,29 @@ export class Consumption implements ReaderOwner {
       isMember: () => this.#sources.member !== undefined,
       commitSoon: () => this.#autoCommit.commitSoon()
     })
-    this.assignment.onAdded = partition => this.#report.added(partition)
+    this.transactions = new ConsumerTransactions({
+      settings,
+      coordinator: this.#coordinator,
+      committer: this.committer,
+      metadata: this.metadata,
+      backoff: this.#backoff,
+      assignment: this.assignment,
+      member: () => this.member,
+      reader: () => this.#slot.reader,
+      expectCommits: () => this.expectCommits(),
+      closing: this.#closing.signal,
+      ended: this.#ended.signal,
+      onCommitted: commits => this.#onCommittedInTransaction(commits),
+      onWentBack: () => this.#wentBack(),
+      background: task => this.#background(task)
+    })
+    this.assignment.onAdded = partition => {
+      const onRemoved = this.#report.added(partition)
+      return () => {
+        onRemoved?.()
+        this.transactions.removed(partition)
+      }
+    }
     this.#handover = new Handover(
       {
         settings,
@@ -469,12 +495,26 @@ export class Consumption implements ReaderOwner {
   }
 
   #onCommitted(commits: readonly PendingCommit[]): void {
-    for (const commit of commits) {
-      if (commit.assigned) this.#report.commits(commit.assigned)
-      commit.assigned?.committedUpTo(commit)
-    }
+    for (const commit of commits) commit.assigned?.committedUpTo(commit)
+    this.#tellOfCommits(commits)
+  }
+
+  #onCommittedInTransaction(commits: readonly PendingCommit[]): void {
+    for (const commit of commits) commit.assigned?.committedInTransaction(commit)
+    this.#tellOfCommits(commits)
+    this.#wentBack()
+  }
+
+  #tellOfCommits(commits: readonly PendingCommit[]): void {
+    for (const { assigned } of commits) if (assigned) this.#report.commits(assigned)
     this.#report.moved()
     this.#emit('committed', { offsets: commits.map(({ given }) => given) })
+  }
+
+  /** Reading goes on elsewhere in some partitions. */
+  #wentBack(): void {
+    this.#slot.reader?.interrupt()
+    this.#fetcher.restart()
   }
 
   // ---- how reading starts

@@ -304,6 +304,10 @@ export class Producer extends Emitter<ProducerEvents> implements AsyncDisposable
     return {
       send: (number, topic, record, options) => within(number, options, () => this.send(topic, record, options)),
       sendBatch: (number, topic, records, options) => within(number, options, () => this.sendBatch(topic, records, options)),
+      commitOffsets: async (number, consumer, offsets, options = {}) => {
+        expectOptions('a transaction', options, signalOnly)
+        await transactions.commitOffsets(number, consumer, offsets, options.signal)
+      },
       end: async (number, isCommitted, options = {}) => {
         expectOptions('a transaction', options, signalOnly)
         transactions.close(number)
@@ -316,6 +320,7 @@ export class Producer extends Emitter<ProducerEvents> implements AsyncDisposable
     let hasFlushed = false
     try {
       await this.flush(signal ? { signal } : {})
+      await transactions.offsetsSettled(signal)
       hasFlushed = true
     } finally {
       // Batches under way may be written later: the next transaction begins with another epoch.

@@ -1,3 +1,4 @@
+import type { HandedOutBatch, OffsetToCommit, TransactionConsumer } from '../client/transactional-offsets.js'
 import type { AnyTopic } from '../record/topic.js'
 import type { ProducerRecordOf } from './producer-record.js'
 import type { RecordMetadata, SendBatchResult } from './receipt.js'
@@ -22,6 +23,12 @@ export interface TransactionOwner {
     records: Iterable<ProducerRecordOf<T>>,
     options?: TransactionCallOptions
   ): Promise<SendBatchResult>
+  commitOffsets(
+    number: number,
+    consumer: TransactionConsumer,
+    offsets?: readonly (OffsetToCommit | HandedOutBatch)[],
+    options?: TransactionCallOptions
+  ): Promise<void>
   end(number: number, isCommitted: boolean, options?: TransactionCallOptions): Promise<void>
 }
 
@@ -67,6 +74,35 @@ export class Transaction {
     options?: TransactionCallOptions
   ): Promise<SendBatchResult> {
     return this.#owner.sendBatch(this.#number, topic, records, options)
+  }
+
+  /**
+   * Commits offsets of a consumer with this transaction (KIP-447): what the consumer has read and what was made of it count together, or not at all. The
+   * consumer has a `groupId` and `autoCommit: false`, and is of the same cluster.
+   *
+   * ```ts
+   * for await (const batch of consumer.batches()) {
+   *   await producer.transaction(async transaction => {
+   *     await transaction.sendBatch('invoices', Array.from(batch, toInvoice))
+   *     await transaction.commitOffsets(consumer)
+   *   })
+   * }
+   * ```
+   *
+   * Without `offsets`: all that a loop has handed out, with the record or batch that it has in hand. From then on an abort of any transaction of this producer
+   * takes the consumer back to its last committed offsets, so that all that was handed out since comes again. With `offsets`: just those, each that of the next
+   * record, or a batch that was handed out. An abort then takes back these partitions. Handlers of `run` always say which: `commitOffsets(consumer, [batch])`.
+   *
+   * Rejects where the consumer no longer has a partition: ILLEGAL_GENERATION, UNKNOWN_MEMBER_ID or FENCED_INSTANCE_ID. `commit` then aborts the transaction,
+   * and the next one may go on with the partitions that are left. Rejects with UNKNOWN_TOPIC_OR_PARTITION for a topic that was deleted, with
+   * INVALID_TXN_STATE and PRODUCER_FENCED as `send` does, and with a `TypeError` for another consumer.
+   */
+  commitOffsets(
+    consumer: TransactionConsumer,
+    offsets?: readonly (OffsetToCommit | HandedOutBatch)[],
+    options?: TransactionCallOptions
+  ): Promise<void> {
+    return this.#owner.commitOffsets(this.#number, consumer, offsets, options)
   }
 
   /**

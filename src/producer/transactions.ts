@@ -1,5 +1,12 @@
 import type { CoordinatorCache } from '../client/coordinator-cache.js'
 import { type Backoff, limitedBy } from '../client/retry.js'
+import {
+  type HandedOutBatch,
+  type OffsetToCommit,
+  type TransactionalOffsets,
+  type TransactionConsumer,
+  transactionalOffsetsOf
+} from '../client/transactional-offsets.js'
 import type { Clock } from '../common/clock.js'
 import { abortable } from '../common/deferred.js'
 import { KafkaError } from '../errors.js'
@@ -49,6 +56,12 @@ export class Transactions implements SequenceIdentity {
   /** Why the open transaction cannot be committed. */
   #failure: unknown
   #fenced: KafkaError | undefined
+  /** The consumers of the open transaction. */
+  readonly #consumers = new Map<TransactionConsumer, TransactionalOffsets>()
+  /** Consumers that each abort takes back. */
+  readonly #followers = new Set<TransactionConsumer>()
+  /** Commits of offsets that are under way. */
+  readonly #committing = new Set<Promise<unknown>>()
 
   constructor(parts: TransactionsParts) {
     this.#parts = parts
@@ -121,6 +134,61 @@ export class Transactions implements SequenceIdentity {
     this.#hasDelivered = false
     this.#number++
     this.#state = 'open'
+    for (const consumer of this.#followers) this.#join(consumer, true)
+  }
+
+  /** Commits offsets of a consumer with the open transaction. */
+  async commitOffsets(
+    number: number,
+    consumer: TransactionConsumer,
+    offsets: readonly (OffsetToCommit | HandedOutBatch)[] | undefined,
+    signal?: AbortSignal
+  ): Promise<void> {
+    this.expectOpen(number)
+    const committing = this.#commitOffsets(consumer, offsets, signal)
+    this.#committing.add(committing)
+    try {
+      await committing
+    } finally {
+      this.#committing.delete(committing)
+    }
+  }
+
+  async #commitOffsets(
+    consumer: TransactionConsumer,
+    offsets: readonly (OffsetToCommit | HandedOutBatch)[] | undefined,
+    signal?: AbortSignal
+  ): Promise<void> {
+    const { transactionalId, producerId, epoch: producerEpoch } = this
+    try {
+      const part = this.#consumers.get(consumer) ?? this.#join(consumer, false)
+      const limits = { timeoutMs: this.#parts.patienceMs, ...(signal && { signal }) }
+      if (await part.commit({ transactionalId, producerId, producerEpoch }, offsets, limits)) this.#hasDelivered = true
+    } catch (error) {
+      this.failed(error)
+      throw this.#fenced ?? error
+    }
+  }
+
+  #join(consumer: TransactionConsumer, takesBack: boolean): TransactionalOffsets {
+    const part = transactionalOffsetsOf(consumer, takesBack)
+    this.#consumers.set(consumer, part)
+    return part
+  }
+
+  /** Resolves when no offsets are on their way any more. */
+  async offsetsSettled(signal?: AbortSignal): Promise<void> {
+    await abortable(Promise.allSettled(this.#committing), signal)
+  }
+
+  /** Tells consumers how the transaction has ended; undefined where that is not known. */
+  #tellConsumers(isCommitted: boolean | undefined): void {
+    for (const [consumer, part] of this.#consumers) {
+      if (part.isClosed) this.#followers.delete(consumer)
+      else if (part.isLasting) this.#followers.add(consumer)
+      part.ended(isCommitted)
+    }
+    this.#consumers.clear()
   }
 
   /** From now on nothing more may be sent in it. */
@@ -132,6 +200,7 @@ export class Transactions implements SequenceIdentity {
   /** The end of the transaction is no longer waited for: it is over, and the next one aborts what is left of it. */
   abandon(): void {
     this.#state = 'new'
+    this.#tellConsumers(false)
   }
 
   /**
@@ -140,10 +209,14 @@ export class Transactions implements SequenceIdentity {
    */
   async end(isCommitted: boolean, signal?: AbortSignal): Promise<void> {
     const failure = this.#failure
+    let hasCommitted: boolean | undefined = false
     try {
       if (this.#fenced) throw this.#fenced
       // The coordinator knows nothing of it.
-      if (!this.#hasDelivered && failure === undefined) return
+      if (!this.#hasDelivered && failure === undefined) {
+        hasCommitted = isCommitted
+        return
+      }
       const { transactionalId } = this
       const request = {
         transactionalId,
@@ -151,7 +224,9 @@ export class Transactions implements SequenceIdentity {
         producerEpoch: this.#epoch,
         committed: isCommitted && failure === undefined
       }
+      hasCommitted = undefined
       const { producerId = -1, producerEpoch = -1 } = await this.#ask(EndTxn, request, signal)
+      hasCommitted = request.committed
       if (producerId < 0) throw new KafkaError('UNSUPPORTED_VERSION', 'The cluster has ended a transaction without giving the next epoch')
       this.#producerId = producerId
       this.#epoch = producerEpoch
@@ -161,6 +236,7 @@ export class Transactions implements SequenceIdentity {
       throw error
     } finally {
       if (this.#state === 'ending') this.#state = 'idle'
+      this.#tellConsumers(hasCommitted)
     }
     if (isCommitted && failure !== undefined) throw failure
   }

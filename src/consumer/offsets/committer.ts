@@ -278,7 +278,7 @@ class CommitRound {
   }
 }
 
-const concernsMembership: ReadonlySet<string> = new Set([
+export const concernsMembership: ReadonlySet<string> = new Set([
   'REBALANCE_IN_PROGRESS',
   'ILLEGAL_GENERATION',
   'UNKNOWN_MEMBER_ID',
@@ -286,7 +286,7 @@ const concernsMembership: ReadonlySet<string> = new Set([
   'GROUP_AUTHORIZATION_FAILED'
 ])
 
-function isUnknownTopic({ code }: KafkaError): boolean {
+export function isUnknownTopic({ code }: KafkaError): boolean {
   return code === 'UNKNOWN_TOPIC_OR_PARTITION' || code === 'UNKNOWN_TOPIC_ID'
 }
 
