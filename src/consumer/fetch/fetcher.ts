@@ -52,6 +52,8 @@ interface Node {
   isFetching: boolean
   /** Its answer came at once, and is about to be taken. */
   isAnswered: boolean
+  /** Its answer is being taken: readers may run meanwhile, and there is nothing left to be given up. */
+  isBeingTaken: boolean
   /** Fetches that were given up and that the broker has yet to answer: elsewhere they hold a connection. */
   leftBehind: Set<number>
   /** The fetch under way is to be given up as soon as another that was given up has been answered. */
@@ -170,6 +172,7 @@ export class Fetcher implements Absentee {
   }
 
   #giveUp(node: Node): void {
+    if (node.isBeingTaken) return
     // A node in this process ends a fetch at once, or has answered it already.
     if (node.isAnswered || tellsFate(node.controller.signal)) {
       this.#answered(node)
@@ -310,6 +313,7 @@ export class Fetcher implements Absentee {
       const state = {
         isFetching: false,
         isAnswered: false,
+        isBeingTaken: false,
         isDue: false,
         isStale: false,
         isResting: false,
@@ -339,7 +343,9 @@ export class Fetcher implements Absentee {
           releaseAll(response)
           return this.#cameBack(node, fetch)
         }
+        node.isBeingTaken = true
         this.#take(response, node)
+        node.isBeingTaken = false
         this.#answered(node)
         node.rest.succeeded()
         node.isResting = !node.isStale

@@ -75,6 +75,33 @@ describe('what some partitions have fetched', () => {
     await expect(running).rejects.toThrow('Enough')
   })
 
+  it('does not keep others from being read again and again, however long they were idle before', async () => {
+    await using cluster = await openCluster()
+    await filled(cluster, 8)
+    const consumer = textConsumer(cluster, { topics: ['p', 'q'], fetchMaxBytes: 1 * mebibyte, maxPartitionFetchBytes: 400_000 })
+    const hanging = new Set<number>()
+    const read: string[] = []
+    const running = consumer.run({
+      concurrency: 20,
+      eachRecord: async ({ topic, partition, value }, { signal }) => {
+        if (topic === 'q') return void read.push(value)
+        hanging.add(partition)
+        await new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)))
+      }
+    })
+    await until(() => hanging.size === 8)
+    await using producer = cluster.producer()
+    for (const value of ['a', 'b', 'c', 'd']) {
+      // Long enough for a fetch that waits for records, since the reader has nothing else to do.
+      await new Promise(resolve => setTimeout(resolve, 30))
+      await producer.send('q', { value })
+      await until(() => read.includes(value))
+    }
+    expect(read).toEqual(['a', 'b', 'c', 'd'])
+    await consumer.close()
+    await running
+  })
+
   it('does not keep one that becomes free from going on at once', async () => {
     await using cluster = await openCluster()
     await filled(cluster, 1)
