@@ -190,7 +190,7 @@ export class LogFlusher {
         await active.indexes.write()
       return
     }
-    segments.active.seal()
+    segments.active.indexer.seal()
     await trim(segments.active)
     const unsafe = segments.all.filter(({ nextOffset }) => nextOffset > this.#recoveryPoint)
     await allDone([
@@ -213,14 +213,14 @@ export class LogFlusher {
   /** Returns whether all are safe. One that is removed while it is not must be gone before it counts as such: a power cut may bring it back. */
   async #sealAll(segments: readonly Segment[]): Promise<boolean> {
     await allDone(segments.map(segment => this.#seal(segment)))
-    return !segments.some(({ isRetired }) => isRetired) || this.#events.removed()
+    return !segments.some(({ lifetime }) => lifetime.isRetired) || this.#events.removed()
   }
 
   async #seal(segment: Segment): Promise<void> {
-    if (segment.isRetired) return
+    if (segment.lifetime.isRetired) return
     await trim(segment)
     await segment.file.sync()
-    if (segment.isRetired) return
+    if (segment.lifetime.isRetired) return
     await segment.indexes.write()
     await this.#history.transactions.write(segment)
     this.#events.onSealed(segment)

@@ -361,8 +361,8 @@ export class Log {
     const { segments, options, isReadOnly } = this.#state
     const first = segments.at(0)
     if (!first || isReadOnly || options.retentionMs < 0 || !deletesOldSegments(options)) return undefined
-    await first.learnMaxTimestamp()
-    if (first.sizeInBytes === 0 || first.isRetired) return undefined
+    await first.indexer.learnMaxTimestamp()
+    if (first.sizeInBytes === 0 || first.lifetime.isRetired) return undefined
     return { at: first.retentionTimestamp + options.retentionMs, upTo: first.nextOffset }
   }
 

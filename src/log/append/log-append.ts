@@ -197,7 +197,7 @@ function write(
   const isAsync = isPromise(writing) || !log.writes.areOver || log.flusher.namesSynced !== undefined
   log.history.keys?.note(bytes, 0, isAsync, unpacked)
   log.segments.grow(bytes.length)
-  segment.note(position, lastOffset, maxTimestamp, now)
+  segment.indexer.note(position, lastOffset, maxTimestamp, now)
   const { namesSynced } = log.flusher
   if (namesSynced) writing = allDone([writing, namesSynced])
   if (isPromise(writing) || !log.writes.areOver) return whenWritten(log, segment, writing, bytes, given, end, nextOffset)

@@ -44,7 +44,7 @@ export function createSegment(log: LogState, baseOffset: number): MaybePromise<S
 function activate(log: LogState, segment: Segment): void {
   const { segments } = log
   const ended = segments.active
-  ended.seal()
+  ended.indexer.seal()
   if (log.storage.durable) log.flusher.rolled(ended, segment.baseOffset)
   // An empty segment whose relative offsets do not reach far enough gives way to the new one.
   if (ended.sizeInBytes === 0) segments.remove(segments.count - 1, 1)

@@ -31,7 +31,7 @@ export class CleanedSegment {
   static async begin(storage: Storage, folder: string, sources: readonly Segment[], options: CompleteLogOptions): Promise<CleanedSegment> {
     const [{ baseOffset, chain }] = sources
     const path = pathIn(folder, baseOffset)
-    const { modifiedAt } = sources[sources.length - 1]
+    const { modifiedAt } = sources[sources.length - 1].timestamps
     await storage.remove(`${path}.log.cleaned`)
     const file = await storage.open(`${path}.log.cleaned`)
     const segment = new Segment(storage, path, baseOffset, file, options, modifiedAt, chain)
@@ -55,7 +55,7 @@ export class CleanedSegment {
       this.#buffered += batch.length
     }
     const lastOffset = lastOffsetAt(batch, 0)
-    this.#segment.note(this.#position, lastOffset, maxTimestampAt(batch, 0), this.#modifiedAt)
+    this.#segment.indexer.note(this.#position, lastOffset, maxTimestampAt(batch, 0), this.#modifiedAt)
     this.#position += batch.length
     this.#nextOffset = lastOffset + 1
   }
@@ -73,7 +73,7 @@ export class CleanedSegment {
     // A storage may have extended the file ahead of its end.
     await this.#segment.file.truncate(this.#position)
     await this.#segment.file.sync()
-    this.#segment.seal()
+    this.#segment.indexer.seal()
     this.#segment.publish(this.#position, this.#nextOffset)
     return this.#segment
   }

@@ -169,7 +169,7 @@ export class Compactor {
   async #measured(sources: readonly Segment[]): Promise<MeasuredSegment[]> {
     const measured: MeasuredSegment[] = []
     for (const segment of sources) {
-      await segment.load()
+      await segment.indexer.load()
       measured.push({ segment, offsetIndexBytes: segment.indexes.offsets.bytes.length, timeIndexBytes: segment.indexes.times.bytes.length })
       this.#log.segments.touch(segment)
     }

@@ -63,8 +63,8 @@ async function uncleanableIndex(
   const undecided = Math.min(active, floorIndex(segments, limit))
   if (minCompactionLagMs === 0) return undecided
   for (let i = firstDirty; i < undecided; i++) {
-    await segments[i].learnMaxTimestamp()
-    if (segments[i].maxTimestamp > now - minCompactionLagMs) return i
+    await segments[i].indexer.learnMaxTimestamp()
+    if (segments[i].timestamps.largest > now - minCompactionLagMs) return i
   }
   return undecided
 }

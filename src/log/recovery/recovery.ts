@@ -99,7 +99,7 @@ export async function openUpToDamage(opening: Opening, damage: KafkaError): Prom
     trustUpTo(segments.length - 1, segments, files)
     const last = segments.at(-1)
     if (!last) return []
-    const { end, nextOffset, fault } = await last.scan(() => {})
+    const { end, nextOffset, fault } = await last.indexer.scan(() => {})
     const isDamaged = fault !== undefined && !(await isZeroFrom(last.file, end))
     last.publish(end, Math.max(nextOffset + (isDamaged ? 1 : 0), recoveryPoint))
     // Damage that was found elsewhere ends the log as well, where its end is not what it was.
@@ -140,7 +140,7 @@ async function takeAsItIs(opening: Opening, segments: Segment[]): Promise<Opened
     const mayBeStray = segments.length > 1 && active.baseOffset > (opening.recoveryPoint ?? Number.POSITIVE_INFINITY)
     if (mayBeStray) await expectNoStray(opening, active, segments[segments.length - 2])
     await checkBorders(segments, files.indexed)
-    const { fault, end, nextOffset } = await active.resume(files.indexed.has(active.baseOffset))
+    const { fault, end, nextOffset } = await active.indexer.resume(files.indexed.has(active.baseOffset))
     active.publish(end, nextOffset)
     if (fault !== undefined || !(await endsWhereItDid(opening, active))) return undefined
     await history.load(files, segments, nextOffset)
@@ -176,7 +176,7 @@ async function recover(opening: Opening, segments: Segment[]): Promise<Opened> {
       tornTail = await cut(opening, segments, index, 0, missing)
       break
     }
-    const { end, nextOffset, batches: count, fault } = await segment.scan(note)
+    const { end, nextOffset, batches: count, fault } = await segment.indexer.scan(note)
     batches += count
     if (fault !== undefined && (await isRoomAhead(opening, segments, index, end, nextOffset))) {
       if (opening.mayChange) await segment.file.truncate(end)
@@ -187,7 +187,7 @@ async function recover(opening: Opening, segments: Segment[]): Promise<Opened> {
     segment.publish(end, nextOffset)
     previous = segment
   }
-  for (const segment of segments.slice(trusted, -1)) segment.seal()
+  for (const segment of segments.slice(trusted, -1)) segment.indexer.seal()
   expectSafePart(opening, segments)
   const endOffset = segments.at(-1)?.nextOffset ?? 0
   // A snapshot of the producers beyond the end of the log is of no use: an older one has to do.
@@ -204,7 +204,7 @@ async function recover(opening: Opening, segments: Segment[]): Promise<Opened> {
 /** Of the segments that are safe the last may just have ended: what it has is whole, but its file not yet cut to its size. */
 async function checkEnd(opening: Opening, segments: readonly Segment[], index: number): Promise<void> {
   const segment = segments[index]
-  const { end, nextOffset, fault } = await segment.resume(opening.files.indexed.has(segment.baseOffset))
+  const { end, nextOffset, fault } = await segment.indexer.resume(opening.files.indexed.has(segment.baseOffset))
   if (fault !== undefined) {
     if (!(await isRoomAhead(opening, segments, index, end, nextOffset))) throw segment.damagedAt(end, fault)
     if (opening.mayChange) {
@@ -217,7 +217,7 @@ async function checkEnd(opening: Opening, segments: readonly Segment[], index: n
   const missing = await faultAfter(segment, nextOffset, baseOffset, opening.files.indexed.has(segment.baseOffset))
   if (missing !== undefined) segment.isDamaged(segment.damagedAt(end, missing))
   segment.publish(end, baseOffset)
-  segment.seal()
+  segment.indexer.seal()
 }
 
 /** True if the rest of a file is room that its storage had made ahead of its end, and had no time to take away. */
@@ -268,7 +268,7 @@ async function endsWhereItDid({ files, folder, recoveryPoint, chain }: Opening, 
 /** A log that was closed in order ended at its recovery point: a segment that begins later, and not at the end of the one before, is not its own. */
 async function expectNoStray({ files, recoveryPoint }: Opening, last: Segment, before: Segment): Promise<void> {
   const isIndexed = files.indexed.has(before.baseOffset)
-  const end = isIndexed ? (await lookAtEnd(before, last.baseOffset)).offset : (await before.scan(() => {})).nextOffset
+  const end = isIndexed ? (await lookAtEnd(before, last.baseOffset)).offset : (await before.indexer.scan(() => {})).nextOffset
   if (end === last.baseOffset) return
   throw last.damagedAt(0, `it begins at offset ${last.baseOffset}, though the log ended at ${recoveryPoint} when it was closed`)
 }

@@ -90,7 +90,7 @@ async function learnAndRemoveExpired(log: LogState): Promise<number> {
   const { retentionMs } = log.options
   // Age goes by timestamps, which segments that were not looked into since the log was opened have in their indexes.
   for (const segment of deletesOldSegments(log.options) && retentionMs >= 0 ? log.segments.all.slice() : []) {
-    await segment.learnMaxTimestamp()
+    await segment.indexer.learnMaxTimestamp()
     if (now - segment.retentionTimestamp <= retentionMs) break
   }
   return removeExpired(log)

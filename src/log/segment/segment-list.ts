@@ -110,17 +110,17 @@ export class SegmentList {
     if (this.#loaded.size <= maxLoadedSegments) return
     const [oldest] = this.#loaded
     this.#loaded.delete(oldest)
-    if (oldest !== this.active) oldest.unload()
+    if (oldest !== this.active) oldest.indexer.unload()
   }
 
   /** Lets something be done with the segments as they are now, whatever happens to them meanwhile. */
   async holding<T>(use: (segments: readonly Segment[]) => Promise<T>): Promise<T> {
     const held = this.#segments.slice()
-    for (const segment of held) segment.hold()
+    for (const segment of held) segment.lifetime.hold()
     try {
       return await use(held)
     } finally {
-      for (const segment of held) await segment.release()
+      for (const segment of held) await segment.lifetime.release()
     }
   }
 
@@ -138,7 +138,7 @@ export class SegmentList {
     for (const segment of removed) {
       bytes += segment.sizeInBytes
       this.#loaded.delete(segment)
-      segment.markRetired()
+      segment.lifetime.retire()
       this.#noteIfRead(segment)
     }
     this.#sizeInBytes -= bytes
@@ -181,12 +181,12 @@ export class SegmentList {
   /** Closes all files, after the reads that are under way. */
   async close(): Promise<void> {
     await this.removals()
-    await allDone([...this.#segments, ...this.#stillRead].map(segment => segment.close()))
+    await allDone([...this.#segments, ...this.#stillRead].map(segment => segment.lifetime.close()))
   }
 
   #noteIfRead(segment: Segment): void {
-    for (const read of this.#stillRead) if (!read.isHeld) this.#stillRead.delete(read)
-    if (segment.isHeld) this.#stillRead.add(segment)
+    for (const read of this.#stillRead) if (!read.lifetime.isHeld) this.#stillRead.delete(read)
+    if (segment.lifetime.isHeld) this.#stillRead.add(segment)
   }
 
   #await(end: () => MaybePromise<void>): void {

@@ -6,6 +6,7 @@ import type { StorageFile } from '../../storage/storage.js'
 import { crcFaultAt } from '../append/batch-validation.js'
 import { type BatchChain, ChainWalk } from './batch-chain.js'
 import type { SegmentIndexes } from './segment-indexes.js'
+import type { SegmentLifetime } from './segment-lifetime.js'
 
 /** The request of a reader to a segment. */
 export interface SegmentRead {
@@ -29,10 +30,9 @@ export interface ReadableSegment {
   readonly indexes: SegmentIndexes
   readonly chain: BatchChain
   readonly damage: KafkaError | undefined
-  /** True if others read it as well. */
-  readonly isHeld: boolean
+  readonly lifetime: SegmentLifetime
+  readonly indexer: { rebuild(cause: 'index'): Promise<void> }
   read(request: SegmentRead): MaybePromise<Uint8Array | undefined>
-  rebuildIndexes(cause: 'index'): Promise<void>
   /** Takes note of damage at a position, and returns the error for it. */
   damagedAt(position: number, reason: string): KafkaError
 }
@@ -106,7 +106,7 @@ export class SegmentReader {
     if ((indexes.areGiven || chain.isChecked) && !indexes.fit(view, 0, filePosition)) {
       if (!indexes.areGiven) throw this.#damaged(view, filePosition, 'its header is not that of the batch that was written there')
       release(view)
-      return segment.rebuildIndexes('index').then(() => segment.read(request))
+      return segment.indexer.rebuild('index').then(() => segment.read(request))
     }
     const walk = new ChainWalk(chain, expected, segment.baseOffset, segment.nextOffset)
     while (start + headerBytes <= view.length) {
@@ -177,7 +177,7 @@ export class SegmentReader {
   #part(view: Uint8Array, filePosition: number, start: number, end: number, expected: number): Uint8Array {
     const segment = this.#segment
     // While others read, the file may be cut, and filled again, before they come to their end.
-    if (!segment.isHeld) {
+    if (!segment.lifetime.isHeld) {
       this.#hintPosition = filePosition + end
       const isLast = this.#hintPosition === segment.readableBytes
       if (segment.chain.isChecked) this.#hintOffset = expected

@@ -20,9 +20,9 @@ export async function offsetOfTimestamp(
   startOffset: number
 ): Promise<TimestampedOffset | undefined> {
   for (const segment of segments) {
-    await segment.learnMaxTimestamp()
-    if (segment.maxTimestamp < timestamp) continue
-    const from = Math.max(await segment.offsetBefore(timestamp), startOffset)
+    await segment.indexer.learnMaxTimestamp()
+    if (segment.timestamps.largest < timestamp) continue
+    const from = Math.max(await segment.indexer.offsetBefore(timestamp), startOffset)
     const found = await firstRecord(segment, from, timestamp, startOffset)
     if (found) return found
   }
@@ -32,9 +32,9 @@ export async function offsetOfTimestamp(
 /** The first record with the largest timestamp. */
 export async function offsetOfMaxTimestamp(segments: readonly Segment[]): Promise<TimestampedOffset | undefined> {
   let latest: Segment | undefined
-  for (const segment of segments) await segment.learnMaxTimestamp()
-  for (const segment of segments) if (segment.maxTimestamp > (latest?.maxTimestamp ?? -1)) latest = segment
-  return latest && firstRecord(latest, latest.offsetOfMaxTimestamp, latest.maxTimestamp, 0)
+  for (const segment of segments) await segment.indexer.learnMaxTimestamp()
+  for (const segment of segments) if (segment.timestamps.largest > (latest?.timestamps.largest ?? -1)) latest = segment
+  return latest && firstRecord(latest, latest.timestamps.offsetOfLargest, latest.timestamps.largest, 0)
 }
 
 async function firstRecord(segment: Segment, from: number, timestamp: number, startOffset: number): Promise<TimestampedOffset | undefined> {
