@@ -1,7 +1,8 @@
 import { Admin } from './admin/admin.js'
 import type { AdminOptions } from './admin/admin-options.js'
 import type { BrokerEvents } from './broker/events.js'
-import { LocalBroker } from './broker/local-broker.js'
+import { LocalBroker, nodeOf } from './broker/local-broker.js'
+import type { LocalNode } from './broker/local-node.js'
 import type { Topic } from './broker/topic.js'
 import { oncePerSubject, subjectOf, troubleTexts } from './broker/trouble.js'
 import { checkedBrokers } from './client/checked-brokers.js'
@@ -213,6 +214,11 @@ export class Cluster extends Emitter<ClusterEvents> implements AsyncDisposable {
     return this.#parts.node
   }
 
+  get #node(): LocalNode | undefined {
+    const { node } = this.#parts
+    return node && nodeOf(node)
+  }
+
   /** Removes what retention no longer keeps and compacts what is due, now instead of in a while. Does nothing for a cluster elsewhere. */
   async housekeeping(): Promise<void> {
     await this.#parts.node?.housekeeping()
@@ -289,7 +295,7 @@ export class Cluster extends Emitter<ClusterEvents> implements AsyncDisposable {
       clock: this.#parts.clock,
       random: this.#parts.random,
       news: this.#news,
-      readers: this.#parts.node?.backlog.readers,
+      readers: this.#node?.backlog.readers,
       heldBecause: (topic: string, partition: number) => this.#parts.node?.heldBecause(topic, partition),
       damageAt: async (topic: string, partition: number, offset: number) => this.#parts.node?.damageAt(topic, partition, offset)
     }
@@ -297,12 +303,12 @@ export class Cluster extends Emitter<ClusterEvents> implements AsyncDisposable {
 
   /** Batches were checked when they were appended, and have not left the memory of this process since. */
   get #isInMemory(): boolean {
-    return this.#parts.node?.storage.durable === false
+    return this.#node?.storage.durable === false
   }
 
   /** A cluster without automatic creation does not create its typed topics on use either. */
   #withTopicCreation<O extends { readonly allowAutoTopicCreation?: boolean }>(options: O): O {
-    const isOff = this.#parts.node?.configs.boolean('auto.create.topics.enable') === false
+    const isOff = this.#node?.configs.boolean('auto.create.topics.enable') === false
     return isOff ? { allowAutoTopicCreation: false, ...options } : options
   }
 

@@ -60,9 +60,9 @@ async function createInternalTopic(node: Node, { name, partitionCount }: Interna
     replicationFactor: -1,
     configs: Object.entries(configs).map(([config, value]) => ({ name: config, value: String(value) }))
   }
-  const { topics } = await node.change(() => {
+  const { topics } = await node.controller.change(() => {
     if (node.metadata.topics.has(name)) return { response: { topics: [] }, records: [] }
-    return createTopics(node.metadata, { topics: [wanted] }, { ...node.controllerContext, isNode: true })
+    return createTopics(node.metadata, { topics: [wanted] }, { ...node.controller.context, isNode: true })
   })
   const topic = node.topics.get(name)
   if (!topic) throw new KafkaError('COORDINATOR_NOT_AVAILABLE', topics[0]?.errorMessage ?? undefined)

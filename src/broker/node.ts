@@ -5,16 +5,15 @@ import type { Random } from '../common/random.js'
 import type { TransactionCoordinator } from '../coordinator/transaction/transaction-coordinator.js'
 import type { BrokerConfigs } from '../metadata/broker-configs.js'
 import type { BrokerLoggers } from '../metadata/broker-loggers.js'
-import type { ClusterMetadata, MetadataDecision } from '../metadata/cluster-metadata.js'
-import type { ControllerContext } from '../metadata/create-topics.js'
+import type { ClusterMetadata } from '../metadata/cluster-metadata.js'
 import type { Storage } from '../storage/storage.js'
 import type { Backlog } from './backlog/backlog.js'
+import type { Controller } from './controller.js'
 import type { DelayedFetches } from './delayed-fetch.js'
 import type { BrokerEvents } from './events.js'
 import type { FetchSessions } from './fetch-sessions.js'
 import type { FetchedBytes } from './fetched-bytes.js'
 import type { GroupNode } from './group-node.js'
-import type { RequestContext } from './request-context.js'
 import type { Topic } from './topic.js'
 import type { UserMakers } from './user-makers.js'
 
@@ -70,14 +69,7 @@ export interface ControllerNode {
   readonly configs: BrokerConfigs
   readonly loggers: BrokerLoggers
   readonly userMakers: UserMakers
-  readonly controllerContext: ControllerContext
-  /** The context of the controller for a change that a client asks for, which from version `firstStrictVersion` on is refused where its quota is exceeded. */
-  controllerContextFor(context: RequestContext, firstStrictVersion?: number): ControllerContext
-  /**
-   * Lets the controller decide, writes what it decided, and carries it out. One change at a time; the next one waits for
-   * `afterwards` too, which must not make a change of its own.
-   */
-  change<R>(decide: () => MetadataDecision<R>, afterwards?: (response: R) => Promise<void>): Promise<R>
+  readonly controller: Controller
 }
 
 /** All that handlers ask of a node. A handler names the narrowest of these interfaces that it needs. */

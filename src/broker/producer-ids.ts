@@ -37,7 +37,7 @@ export class ProducerIds {
 
   async #takeBlock(): Promise<void> {
     const { metadata, nodeId } = this.#node
-    const start = await this.#node.change((): MetadataDecision<number> => {
+    const start = await this.#node.controller.change((): MetadataDecision<number> => {
       const first = metadata.nextProducerId
       return { response: first, records: [{ type: 'producerIds', brokerId: nodeId, brokerEpoch: -1, nextProducerId: first + blockSize }] }
     })

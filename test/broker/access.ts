@@ -1,4 +1,4 @@
-import type { LocalBroker } from '../../src/broker/local-broker.js'
+import { type LocalBroker, nodeOf } from '../../src/broker/local-broker.js'
 import type { AclState } from '../../src/metadata/acls.js'
 import { type AccessRules, type AclOperation, type AclResourceType, aclOperations, aclResourceTypes } from '../../src/protocol/access.js'
 import type { Broker } from '../../src/protocol/broker.js'
@@ -23,12 +23,12 @@ let ids = 0
 export function grant(node: LocalBroker, ...acls: (string | AclState)[]): void {
   for (const acl of acls) {
     const id = `acl${String(ids++).padStart(19, '0')}`
-    node.metadata.replay({ type: 'acl', id, ...(typeof acl === 'string' ? aclFrom(acl) : acl) })
+    nodeOf(node).metadata.replay({ type: 'acl', id, ...(typeof acl === 'string' ? aclFrom(acl) : acl) })
   }
 }
 
 export function revokeAll(node: LocalBroker): void {
-  for (const id of [...node.metadata.acls.all.keys()]) node.metadata.replay({ type: 'removeAcl', id })
+  for (const id of [...nodeOf(node).metadata.acls.all.keys()]) nodeOf(node).metadata.replay({ type: 'removeAcl', id })
 }
 
 /** A client that came in as a user through a door whose rules are the ACLs. */

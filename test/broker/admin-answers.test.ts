@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { nodeOf } from '../../src/broker/local-broker.js'
 import type { MetadataRecord } from '../../src/metadata/records.js'
 import { AlterPartitionReassignments } from '../../src/protocol/messages/alter-partition-reassignments.js'
 import { AlterReplicaLogDirs } from '../../src/protocol/messages/alter-replica-log-dirs.js'
@@ -55,7 +56,7 @@ describe('what administrators ask', () => {
     }
     const { partitions, nodes } = await ask(['__cluster_metadata', 0])
     expect(partitions).toMatchObject([{ error: 'NONE', leaderId: 3, currentVoters: [{ replicaId: 3 }], observers: [] }])
-    expect(partitions[0].highWatermark).toBe(node.quorum.logEndOffset)
+    expect(partitions[0].highWatermark).toBe(nodeOf(node).quorum.logEndOffset)
     expect(partitions[0].highWatermark).toBeGreaterThan(2)
     expect(nodes?.map(({ nodeId }) => nodeId)).toEqual([3])
     // As with Kafka, a request that names anything else as well is answered for nothing.
@@ -128,14 +129,14 @@ describe('what administrators ask', () => {
   it('a partition that had replicas elsewhere can be given to this node alone', async () => {
     const { client, node } = await openNode()
     await createTopic(client, 'orders')
-    const topicId = node.metadata.topics.get('orders')!.id
+    const topicId = nodeOf(node).metadata.topics.get('orders')!.id
     const elsewhere: MetadataRecord = { type: 'partitionChange', topicId, partitionId: 0, replicas: [0, 1], isr: [0, 1] }
-    await node.change(() => ({ response: undefined, records: [elsewhere] }))
+    await nodeOf(node).controller.change(() => ({ response: undefined, records: [elsewhere] }))
     const wanted = { topics: [{ name: 'orders', partitions: [{ partitionIndex: 0, replicas: [0] }] }] }
     const kept = await client.request(AlterPartitionReassignments, { ...wanted, allowReplicationFactorChange: false })
     expect(withError(kept.responses[0].partitions[0]).error).toBe('INVALID_REPLICATION_FACTOR')
     await client.request(AlterPartitionReassignments, wanted)
-    expect(node.metadata.topics.get('orders')!.partitions[0]).toMatchObject({ replicas: [0], isr: [0], leaderId: 0 })
+    expect(nodeOf(node).metadata.topics.get('orders')!.partitions[0]).toMatchObject({ replicas: [0], isr: [0], leaderId: 0 })
   })
 
   it('features keep their levels', async () => {

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest'
-import type { LocalBroker } from '../../src/broker/local-broker.js'
+import { type LocalBroker, nodeOf } from '../../src/broker/local-broker.js'
 import { release } from '../../src/common/lease.js'
 import { zeroUuid } from '../../src/common/uuid.js'
 import type { Broker } from '../../src/protocol/broker.js'
@@ -39,13 +39,13 @@ function reader(topic: string, partition = 0, mark = 0, clientId = 'slow') {
     deleted: () => {},
     watch: () => {}
   }
-  const gone = node.backlog.readers.reads({ clientId, groupId: undefined, isMember: false }, reading)
+  const gone = nodeOf(node).backlog.readers.reads({ clientId, groupId: undefined, isMember: false }, reading)
   return {
     reading,
     gone,
     moveTo(offset: number) {
       reading.at = offset
-      node.backlog.readers.moved()
+      nodeOf(node).backlog.readers.moved()
     }
   }
 }
@@ -197,7 +197,7 @@ describe('the memory of a node', () => {
       answer = send('bus', 400 * kibibyte)
     }
     expect(sent).toBeGreaterThan(10)
-    expect(node.storage.memoryBytes).toBeLessThanOrEqual(8 * mebibyte)
+    expect(nodeOf(node).storage.memoryBytes).toBeLessThanOrEqual(8 * mebibyte)
     await clock.advance(8000)
     const { error, errorMessage } = await answer
     expect(error).toBe('REQUEST_TIMED_OUT')
@@ -235,7 +235,7 @@ describe('the memory of a node', () => {
     expect(logOf('unread').logStartOffset).toBe(0)
     expect(logOf('little').logStartOffset).toBe(0)
     expect(logOf('large').logStartOffset).toBeGreaterThan(0)
-    expect(node.storage.memoryBytes).toBeLessThanOrEqual(8 * mebibyte)
+    expect(nodeOf(node).storage.memoryBytes).toBeLessThanOrEqual(8 * mebibyte)
   })
 
   it('is made by shrinking logs that nobody reads before a producer is held', async () => {

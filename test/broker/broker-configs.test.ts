@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { nodeOf } from '../../src/broker/local-broker.js'
 import type { Broker } from '../../src/protocol/broker.js'
 import { AlterConfigs } from '../../src/protocol/messages/alter-configs.js'
 import { DescribeConfigs } from '../../src/protocol/messages/describe-configs.js'
@@ -56,7 +57,7 @@ describe('configs of a broker', () => {
     await createTopic(client, 'orders')
     await alter(client, type.broker, '0', 'log.retention.ms', '1000000')
     await alter(client, type.group, 'g', 'consumer.session.timeout.ms', '50000')
-    const records = [...node.metadata.snapshot()].filter(record => record.type === 'config')
+    const records = [...nodeOf(node).metadata.snapshot()].filter(record => record.type === 'config')
     expect(records).toMatchObject([
       { resourceType: 4, resourceName: '0', name: 'log.retention.ms', value: '1000000' },
       { resourceType: 32, resourceName: 'g', name: 'consumer.session.timeout.ms', value: '50000' }

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { FetchSessions } from '../../src/broker/fetch-sessions.js'
+import { nodeOf } from '../../src/broker/local-broker.js'
 import { crc32c } from '../../src/common/crc32c.js'
 import { seededRandom } from '../../src/common/random.js'
 import { errorCodeOf } from '../../src/errors.js'
@@ -111,10 +112,10 @@ describe('a fetch session', () => {
     await fetch(byName, id, 1, {}, { forgotten: [0] })
     await produce(byName, 'orders', 0, batch('a'))
     expect((await fetch(byName, id, 2, {})).told).toEqual([])
-    expect(node.fetchSessions.partitionCount).toBe(1)
+    expect(nodeOf(node).fetchSessions.partitionCount).toBe(1)
     expect(await fetch(byName, id, 3, {}, { forgotten: [1] })).toEqual({ id: 0, error: 'NONE', told: [] })
     expect(await fetch(byName, id, 4, {})).toMatchObject({ error: 'FETCH_SESSION_ID_NOT_FOUND' })
-    expect([node.fetchSessions.size, node.fetchSessions.partitionCount]).toEqual([0, 0])
+    expect([nodeOf(node).fetchSessions.size, nodeOf(node).fetchSessions.partitionCount]).toEqual([0, 0])
   })
 
   it('ends with a request that names all', async () => {
@@ -124,7 +125,7 @@ describe('a fetch session', () => {
     expect(second.id).not.toBe(first.id)
     expect(await fetch(byName, first.id, 1, {})).toMatchObject({ error: 'FETCH_SESSION_ID_NOT_FOUND' })
     expect(await fetch(byName, second.id, -1, { 0: 0 })).toMatchObject({ id: 0, told: [[0, 'NONE', 'none']] })
-    expect(node.fetchSessions.size).toBe(0)
+    expect(nodeOf(node).fetchSessions.size).toBe(0)
   })
 
   it('names its topics in one way, by name or by id', async () => {
@@ -142,7 +143,7 @@ describe('a fetch session', () => {
     const { byName, client, node } = await openTopic()
     const { id } = await fetch(byName, 0, 0, { 0: 0, 1: 0 })
     const waiting = fetch(byName, id, 1, {}, { maxWaitMs: 60_000 })
-    while (node.delayedFetches.size === 0) await Promise.resolve()
+    while (nodeOf(node).delayedFetches.size === 0) await Promise.resolve()
     await produce(client, 'orders', 1, batch('b'))
     expect((await waiting).told).toEqual([[1, 'NONE', 'records']])
   })
@@ -151,7 +152,7 @@ describe('a fetch session', () => {
     const { byName, clock, node } = await openTopic()
     const { id } = await fetch(byName, 0, 0, { 0: 0 })
     const late = fetch(byName, id, 1, {}, { maxWaitMs: 1000 })
-    while (node.delayedFetches.size === 0) await Promise.resolve()
+    while (nodeOf(node).delayedFetches.size === 0) await Promise.resolve()
     await fetch(byName, id, 2, {})
     await clock.advance(1000)
     expect(await late).toMatchObject({ error: 'INVALID_FETCH_SESSION_EPOCH' })

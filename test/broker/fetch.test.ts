@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { nodeOf } from '../../src/broker/local-broker.js'
 import { appendToPartition } from '../../src/broker/partition.js'
 import { DeleteTopics } from '../../src/protocol/messages/delete-topics.js'
 import { Fetch } from '../../src/protocol/messages/fetch.js'
@@ -158,7 +159,7 @@ describe('Fetch', () => {
     await clock.advance(400)
     await Promise.all(waiting)
     expect(clock.timerCount).toBe(before)
-    expect(node.delayedFetches.size).toBe(0)
+    expect(nodeOf(node).delayedFetches.size).toBe(0)
   })
 
   it('answers at once without a wait, with nothing to read, or with minBytes 0', async () => {
@@ -178,7 +179,7 @@ describe('Fetch', () => {
     controller.abort(new Error('enough'))
     expect(await settled).toMatchObject([{ reason: { message: 'enough' } }, { reason: { message: 'enough' } }])
     await expect(fetch(client, 'orders', [0], {}, controller.signal)).rejects.toThrowError('enough')
-    expect(node.delayedFetches.size).toBe(0)
+    expect(nodeOf(node).delayedFetches.size).toBe(0)
   })
 
   it('learns that the topic it waits for is deleted', async () => {

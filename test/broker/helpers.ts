@@ -1,4 +1,5 @@
-import { LocalBroker, type LocalBrokerOptions } from '../../src/broker/local-broker.js'
+import { LocalBroker, nodeOf } from '../../src/broker/local-broker.js'
+import type { LocalBrokerOptions } from '../../src/broker/local-broker-options.js'
 import { seededRandom } from '../../src/common/random.js'
 import { zeroUuid } from '../../src/common/uuid.js'
 import { errorCodeOf } from '../../src/errors.js'
@@ -44,7 +45,9 @@ export async function createTopic(client: Broker, name: string, numPartitions = 
 /** One of the topics that the cluster keeps for itself, which only the node may create. */
 export async function createInternalTopic(node: LocalBroker, name: string): Promise<void> {
   const request = { topics: [{ name, numPartitions: 1, replicationFactor: 1 }] }
-  await node.change(() => decideTopics(node.metadata, request, { ...node.controllerContext, isNode: true }))
+  await nodeOf(node).controller.change(() =>
+    decideTopics(nodeOf(node).metadata, request, { ...nodeOf(node).controller.context, isNode: true })
+  )
 }
 
 /** A batch of records with these values. */

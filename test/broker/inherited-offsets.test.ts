@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { LocalBroker } from '../../src/broker/local-broker.js'
+import { LocalBroker, nodeOf } from '../../src/broker/local-broker.js'
 import { seededRandom } from '../../src/common/random.js'
 import type { Broker } from '../../src/protocol/broker.js'
 import { DeleteTopics } from '../../src/protocol/messages/delete-topics.js'
@@ -32,8 +32,8 @@ async function committed({ node, client }: Awaited<ReturnType<typeof open>>, nam
     ]
   })
   const [one, all] = groups as NonNullable<typeof groups>
-  const own = node.groups.committedOffset('g', name, 0)
-  const ofAll = [...node.groups.committedOffsets(name, 0)]
+  const own = nodeOf(node).groups.committedOffset('g', name, 0)
+  const ofAll = [...nodeOf(node).groups.committedOffsets(name, 0)]
   return { offset: one.topics[0].partitions[0].committedOffset, topics: all.topics.map(topic => topic.name), own, ofAll }
 }
 

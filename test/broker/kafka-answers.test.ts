@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { nodeOf } from '../../src/broker/local-broker.js'
 import type { Broker } from '../../src/protocol/broker.js'
 import { AlterConfigs } from '../../src/protocol/messages/alter-configs.js'
 import { CreateTopics } from '../../src/protocol/messages/create-topics.js'
@@ -46,7 +47,7 @@ describe('configs, as Apache Kafka 4.3 answers', () => {
       ['retention.ms', set, '5000']
     ] as const
     expect(await alter(client, 'orders', ...(changes as unknown as [string, number, null][]))).toBe('NONE')
-    expect([...(node.metadata.topics.get('orders')?.configs ?? [])]).toEqual([['retention.ms', '5000']])
+    expect([...(nodeOf(node).metadata.topics.get('orders')?.configs ?? [])]).toEqual([['retention.ms', '5000']])
     expect(await alter(client, 'orders', ['no.such.config', set, '1'])).toBe('INVALID_CONFIG')
   })
 
@@ -70,7 +71,7 @@ describe('topics that the cluster keeps for itself', () => {
     expect(node.topics.size).toBe(0)
     await createInternalTopic(node, '__consumer_offsets')
     expect(await alter(client, '__consumer_offsets', ['retention.ms', set, '1'])).toBe('POLICY_VIOLATION')
-    expect([...(node.metadata.topics.get('__consumer_offsets')?.configs ?? [])]).toEqual([])
+    expect([...(nodeOf(node).metadata.topics.get('__consumer_offsets')?.configs ?? [])]).toEqual([])
   })
 })
 

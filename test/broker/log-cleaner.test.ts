@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import type { LocalBroker } from '../../src/broker/local-broker.js'
-import { LocalBroker as Node } from '../../src/broker/local-broker.js'
+import { type LocalBroker, LocalBroker as Node, nodeOf } from '../../src/broker/local-broker.js'
 import { appendToPartition, type Partition } from '../../src/broker/partition.js'
 import { seededRandom } from '../../src/common/random.js'
 import { RecordBatch } from '../../src/record/record-batch.js'
@@ -13,7 +12,7 @@ const compacted = { 'cleanup.policy': 'compact', 'segment.bytes': '200', 'max.me
 async function write(node: LocalBroker, topic: string, ...keys: string[]): Promise<Partition> {
   const partition = node.topics.get(topic)?.partitions[0] as Partition
   for (const key of keys)
-    await appendToPartition(partition, RecordBatch.of([{ key, value: 'some value', timestamp: node.clock.now() }]).bytes)
+    await appendToPartition(partition, RecordBatch.of([{ key, value: 'some value', timestamp: nodeOf(node).clock.now() }]).bytes)
   return partition
 }
 

@@ -2,7 +2,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { LocalBroker } from '../../src/broker/local-broker.js'
+import { LocalBroker, nodeOf } from '../../src/broker/local-broker.js'
 import { ClusterMetadata, elections, partitionRecord } from '../../src/metadata/cluster-metadata.js'
 import { decodeMetadataRecord, type MetadataRecord } from '../../src/metadata/records.js'
 import { IncrementalAlterConfigs } from '../../src/protocol/messages/incremental-alter-configs.js'
@@ -136,7 +136,7 @@ describe('a metadata log that has outgrown its limit', () => {
     expect(controls).toEqual(['SNAPSHOT_HEADER', 'KRAFT_VERSION', 'KRAFT_VOTERS', 'SNAPSHOT_FOOTER'])
     expect(batches[0].isControl && batches.at(-1)?.isControl).toBe(true)
     await withNode(async (node, events) => {
-      expect(node.metadata.topics.get('orders')?.configs.get('retention.ms')).toBe(String(1e12 + changes - 1))
+      expect(nodeOf(node).metadata.topics.get('orders')?.configs.get('retention.ms')).toBe(String(1e12 + changes - 1))
       expect(events).toEqual([])
     })
   }, 60_000)

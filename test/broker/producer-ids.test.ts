@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { LocalBroker } from '../../src/broker/local-broker.js'
+import { LocalBroker, nodeOf } from '../../src/broker/local-broker.js'
 import { seededRandom } from '../../src/common/random.js'
 import { SimulatedDisk } from '../../src/testing/simulated-disk.js'
 import { VirtualClock } from '../../src/testing/virtual-clock.js'
@@ -10,7 +10,7 @@ it('no producer gets an id that another one had before a power cut, though nothi
     const ids: number[] = []
     for (let life = 0; life < 3; life++) {
       const node = await LocalBroker.open({ storage: disk.mount(), clock: new VirtualClock(), random: seededRandom(seed) })
-      ids.push(await node.producerIds.next(), await node.producerIds.next())
+      ids.push(await nodeOf(node).producerIds.next(), await nodeOf(node).producerIds.next())
       disk.crash('power')
     }
     expect(new Set(ids).size, `seed ${seed}: ${ids}`).toBe(ids.length)

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { endTransaction } from '../../src/broker/end-transaction.js'
+import { nodeOf } from '../../src/broker/local-broker.js'
 import { appendToPartition } from '../../src/broker/partition.js'
 import type { Broker } from '../../src/protocol/broker.js'
 import { ListOffsets } from '../../src/protocol/messages/list-offsets.js'
@@ -24,7 +25,7 @@ function write({ partition }: Orders, producerId: number, value: string, sequenc
 }
 
 function end({ partition, node }: Orders, producerId: number, type: 'COMMIT' | 'ABORT', transactionVersion = 1, producerEpoch = 0): void {
-  const marker = { type, producerId, producerEpoch, coordinatorEpoch: 2, timestamp: node.clock.now() } as const
+  const marker = { type, producerId, producerEpoch, coordinatorEpoch: 2, timestamp: nodeOf(node).clock.now() } as const
   endTransaction(partition, marker, transactionVersion)
 }
 

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
+import { nodeOf } from '../../src/broker/local-broker.js'
 import { keyPartition } from '../../src/client/key-partition.js'
 import { CreatePartitions } from '../../src/protocol/messages/create-partitions.js'
 import { DeleteTopics } from '../../src/protocol/messages/delete-topics.js'
@@ -292,7 +293,7 @@ describe('topics that do not exist', () => {
     const payments = topic('payments', { value: string, partitions: 5, configs: { 'retention.ms': 1000 } })
     await producer().send(payments, { value: 'v' })
     expect(node.topics.get('payments')?.partitions).toHaveLength(5)
-    expect(node.metadata.topics.get('payments')?.configs.get('retention.ms')).toBe('1000')
+    expect(nodeOf(node).metadata.topics.get('payments')?.configs.get('retention.ms')).toBe('1000')
   })
 
   it('stay as they are when they exist already, whatever a typed topic says', async () => {

@@ -1,3 +1,4 @@
+import { nodeOf } from '../../src/broker/local-broker.js'
 import { type Random, randomInteger, seededRandom } from '../../src/common/random.js'
 import { KafkaError } from '../../src/errors.js'
 import type { Log } from '../../src/log/log.js'
@@ -349,7 +350,7 @@ class Simulation {
       if (!known) throw new Violation(`Topic ${name} was never created`)
       const isKnown = known.state === 'present' && (!onlyDurable || known.isDurable)
       if (isKnown && known.id !== found.id) throw new Violation(`Topic ${name} has the id ${found.id} instead of ${known.id}`)
-      const configs = Object.fromEntries(life.cluster.node?.metadata.topics.get(name)?.configs ?? [])
+      const configs = Object.fromEntries(nodeOf(life.cluster.node!).metadata.topics.get(name)?.configs ?? [])
       if (isKnown && !known.hasUnclearConfigs && !sameConfigs(configs, known.configs))
         throw new Violation(`Topic ${name} has the configs ${JSON.stringify(configs)} instead of ${JSON.stringify(known.configs)}`)
       const count = found.partitions.length

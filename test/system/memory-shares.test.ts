@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { nodeOf } from '../../src/broker/local-broker.js'
 import { Cluster, type Consumer, type Producer } from '../../src/index.js'
 import { connect, listen } from '../../src/wire/index.js'
 import { collectGarbage } from '../collect-garbage.js'
@@ -12,7 +13,7 @@ const value = 'x'.repeat(10 * kibibyte)
 
 /** Watches what a cluster holds until it is told to stop, and tells the most that each part held. */
 function watch(cluster: Cluster) {
-  const { memoryShares, storage } = cluster.node!
+  const { memoryShares, storage } = nodeOf(cluster.node!)
   const [producers, connections] = [memoryShares.forProducers(), memoryShares.forConnections()]
   const most = { all: 0, records: 0, producers: 0, connections: 0 }
   let isOver = false

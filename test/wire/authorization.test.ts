@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
 import { encodeSubscription } from '../../src/assignor/consumer-protocol.js'
+import { nodeOf } from '../../src/broker/local-broker.js'
 import { Cluster } from '../../src/cluster.js'
 import { errorCodeOf } from '../../src/errors.js'
 import type { AuthorizeRequest } from '../../src/protocol/access.js'
@@ -121,7 +122,7 @@ describe('a listener with ACLs', () => {
       { ...readOrders, resourceType: 3, operation: 2 }
     ]
     await admin.request(CreateAcls, { creations })
-    expect(cluster.node!.metadata.acls.size).toBe(4)
+    expect(nodeOf(cluster.node!).metadata.acls.size).toBe(4)
     const found = async (filter: Partial<typeof anyAcl>) =>
       (await admin.request(DescribeAcls, { ...anyAcl, ...filter })).resources
         .flatMap(({ resourceType, resourceName, acls }) => acls.map(() => `${resourceType} ${resourceName}`))
@@ -329,7 +330,10 @@ describe('a group whose members may not read a topic', () => {
     const { cluster, listener } = await open({ superUsers: ['admin'] })
     const admin = cluster.admin()
     await admin.createAcls([{ resource: { group: '*' }, principal: 'User:ann', operation: 'read' }])
-    const readersOf = () => cluster.node!.backlog.readers.of('secret', 0, 0, 1, []).map(({ name }) => name)
+    const readersOf = () =>
+      nodeOf(cluster.node!)
+        .backlog.readers.of('secret', 0, 0, 1, [])
+        .map(({ name }) => name)
     const ann = await comeIn(listener, 'ann')
     const joinWith = async (groupId: string) => {
       const { memberId } = await joinGroup(ann, groupId, '')

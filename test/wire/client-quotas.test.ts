@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import type { ClientQuotaAlteration } from '../../src/admin/client-quotas.js'
+import { nodeOf } from '../../src/broker/local-broker.js'
 import { Cluster } from '../../src/cluster.js'
 import type { Clock } from '../../src/common/clock.js'
 import { errorCodeOf } from '../../src/errors.js'
@@ -240,7 +241,7 @@ describe('a listener of a cluster with quotas', () => {
     const connection = await Connection.open({ host: '127.0.0.1', port: listener.port }, { clientId: 'web' })
     ends.push(() => connection.close())
     const waiting = connection.send(Fetch, 12, fetchRequest('t', [0], { maxWaitMs: 60_000, minBytes: 1 }))
-    while (cluster.node!.delayedFetches.size === 0) await new Promise(setImmediate)
+    while (nodeOf(cluster.node!).delayedFetches.size === 0) await new Promise(setImmediate)
     await virtual.advance(60_000)
     expect((await waiting).throttleTimeMs).toBe(0)
     let throttled = 0
@@ -258,7 +259,7 @@ describe('a listener of a cluster with quotas', () => {
 
   it('forgets counters of clients that have gone when there are many', async () => {
     const { cluster, clock } = await open(ofClient({ producer_byte_rate: 1 }, null))
-    const { quotas } = cluster.node!
+    const { quotas } = nodeOf(cluster.node!)
     const count = async (from: number) => {
       for (let i = from; i < from + 15_000; i++) quotas.rateOf('producer_byte_rate', `client ${i}`).record(1, clock.monotonic())
     }

@@ -2,6 +2,7 @@ import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { nodeOf } from '../../src/broker/local-broker.js'
 import { Cluster } from '../../src/cluster.js'
 import { errorNumber } from '../../src/errors.js'
 import type { RequestOf } from '../../src/protocol/message.js'
@@ -100,7 +101,7 @@ describe('users whom clients make', () => {
       ['alice', refused],
       ['bob', refused]
     ])
-    expect(cluster.node?.metadata.scramCredentials.size).toBe(0)
+    expect(nodeOf(cluster.node!).metadata.scramCredentials.size).toBe(0)
   })
 })
 

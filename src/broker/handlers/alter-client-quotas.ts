@@ -8,5 +8,5 @@ export function alterClientQuotas(
   node: ControllerNode,
   request: RequestOf<typeof AlterClientQuotas>
 ): Promise<ResponseOf<typeof AlterClientQuotas>> {
-  return node.change(() => decide(node.metadata.clientQuotas, request, node.configs.number('millrace.max.client.quotas')))
+  return node.controller.change(() => decide(node.metadata.clientQuotas, request, node.configs.number('millrace.max.client.quotas')))
 }

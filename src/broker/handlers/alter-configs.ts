@@ -8,5 +8,5 @@ type Request = RequestOf<typeof AlterConfigs>
 
 /** Replaces all configs of topics: the way of older clients. */
 export function alterConfigs(node: ControllerNode, request: Request, context: RequestContext): Promise<ResponseOf<typeof AlterConfigs>> {
-  return node.change(() => decide(node.metadata, request, node.controllerContextFor(context)))
+  return node.controller.change(() => decide(node.metadata, request, node.controller.contextFor(context)))
 }

@@ -8,5 +8,5 @@ type Response = ResponseOf<typeof AlterPartitionReassignments>
 
 /** Changes which brokers have replicas of partitions (KIP-455). */
 export function alterPartitionReassignments(node: ControllerNode, request: Request): Promise<Response> {
-  return node.change(() => reassignPartitions(node.metadata, request, node.controllerContext))
+  return node.controller.change(() => reassignPartitions(node.metadata, request, node.controller.context))
 }

@@ -29,7 +29,7 @@ export async function alterUserScramCredentials(node: ControllerNode, request: R
   const valid = request.upsertions.filter(upsertion => !problemOfUpsertion(upsertion))
   const keys = new Map(await Promise.all(valid.map(async upsertion => [upsertion, await keysOf(upsertion)] as const)))
   const most = node.configs.number('millrace.max.users')
-  return node.change(() => {
+  return node.controller.change(() => {
     const credentials = node.metadata.scramCredentials
     if (user === undefined) return decide(credentials, request, keys, most)
     return node.userMakers.decide(user, credentials, request, allowed => decide(credentials, allowed, keys, most))

@@ -10,5 +10,5 @@ type Request = RequestOf<typeof CreateAcls>
 /** Adds ACLs, which hold from the next request on. */
 export function createAcls(node: ControllerNode, request: Request, context: RequestContext): MaybePromise<ResponseOf<typeof CreateAcls>> {
   if (!context.hasAcls) return { results: request.creations.map(() => noAuthorizer) }
-  return node.change(() => decide(node.metadata, request, node))
+  return node.controller.change(() => decide(node.metadata, request, node))
 }

@@ -15,5 +15,5 @@ export function createPartitions(
   request: Request,
   context: RequestContext
 ): Promise<ResponseOf<typeof CreatePartitions>> {
-  return node.change(() => decide(node.metadata, request, node.controllerContextFor(context, firstStrictVersion)))
+  return node.controller.change(() => decide(node.metadata, request, node.controller.contextFor(context, firstStrictVersion)))
 }

@@ -11,5 +11,5 @@ const firstStrictVersion = 6
 
 /** Creates topics; each is there, with its logs open, when the answer is. */
 export function createTopics(node: ControllerNode, request: Request, context: RequestContext): Promise<ResponseOf<typeof CreateTopics>> {
-  return node.change(() => decide(node.metadata, request, node.controllerContextFor(context, firstStrictVersion)))
+  return node.controller.change(() => decide(node.metadata, request, node.controller.contextFor(context, firstStrictVersion)))
 }

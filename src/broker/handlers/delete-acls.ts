@@ -10,5 +10,5 @@ type Request = RequestOf<typeof DeleteAcls>
 /** Removes ACLs, which hold no longer from the next request on. */
 export function deleteAcls(node: ControllerNode, request: Request, context: RequestContext): MaybePromise<ResponseOf<typeof DeleteAcls>> {
   if (!context.hasAcls) return { filterResults: request.filters.map(() => ({ ...noAuthorizer, matchingAcls: [] })) }
-  return node.change(() => decide(node.metadata, request))
+  return node.controller.change(() => decide(node.metadata, request))
 }

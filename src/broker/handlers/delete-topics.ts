@@ -25,8 +25,8 @@ export async function deleteTopics(node: Node, request: Request, context: Reques
       .topicsDeleted(names)
       .catch(error => node.events.emit('error', { error, during: 'dropping offsets of deleted topics' }))
   }
-  const response = await node.change(
-    () => decide(node.metadata, request, node.controllerContextFor(context, firstStrictVersion)),
+  const response = await node.controller.change(
+    () => decide(node.metadata, request, node.controller.contextFor(context, firstStrictVersion)),
     dropOffsets
   )
   if (apiVersion < deletionDisabledVersion) {

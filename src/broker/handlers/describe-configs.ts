@@ -5,5 +5,5 @@ import type { ControllerNode } from '../node.js'
 
 /** Tells the configs of topics and of this broker. */
 export function describeConfigs(node: ControllerNode, request: RequestOf<typeof DescribeConfigs>): ResponseOf<typeof DescribeConfigs> {
-  return describe(node.metadata, request, node.controllerContext, node.loggers)
+  return describe(node.metadata, request, node.controller.context, node.loggers)
 }

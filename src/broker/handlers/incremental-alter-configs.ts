@@ -20,7 +20,7 @@ export async function incrementalAlterConfigs(node: ControllerNode, request: Req
   const loggers = request.resources.filter(isLogger).map(resource => alteredLoggers(node, resource, request.validateOnly ?? false))
   const resources = request.resources.filter(resource => !isLogger(resource))
   if (resources.length === 0) return { throttleTimeMs: 0, responses: loggers }
-  const altered = await node.change(() => decide(node.metadata, { ...request, resources }, node.controllerContextFor(context)))
+  const altered = await node.controller.change(() => decide(node.metadata, { ...request, resources }, node.controller.contextFor(context)))
   return { ...altered, responses: [...loggers, ...altered.responses] }
 }
 

@@ -37,7 +37,9 @@ function topicsToCreate(node: Node, { topics, allowAutoTopicCreation = true }: R
 
 async function create(node: Node, names: readonly string[], context: RequestContext): Promise<Map<string, number>> {
   const topics = names.map(name => ({ name, numPartitions: -1, replicationFactor: -1 }))
-  const { topics: created } = await node.change(() => createTopics(node.metadata, { topics }, node.controllerContextFor(context, 0)))
+  const { topics: created } = await node.controller.change(() =>
+    createTopics(node.metadata, { topics }, node.controller.contextFor(context, 0))
+  )
   return new Map(created.map(({ name, errorCode }) => [name, errorCode]))
 }
 

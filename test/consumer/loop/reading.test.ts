@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { nodeOf } from '../../../src/broker/local-broker.js'
 import type { Cluster } from '../../../src/cluster.js'
 import { int32, json, string } from '../../../src/record/serde.js'
 import { topic } from '../../../src/record/topic.js'
@@ -166,7 +167,7 @@ describe('ending a loop', () => {
     await consumer.close()
     await closed
     await loop
-    expect(cluster.node?.delayedFetches.size).toBe(0)
+    expect(nodeOf(cluster.node!).delayedFetches.size).toBe(0)
   })
 
   it('can be done by closing the consumer from within', async () => {
