@@ -5,6 +5,7 @@ it('strangers who announce, dribble, guess and send junk are not let in, and kee
   const report = await runHostile({
     strangers: 200,
     honest: 10,
+    rounds: 1,
     calmSeconds: 0.5,
     hostileSeconds: 3,
     pauseMs: 400,

@@ -1,5 +1,6 @@
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
+import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { Cluster } from '../../../src/cluster.js'
 import { string } from '../../../src/record/serde.js'
 import { topic } from '../../../src/record/topic.js'
@@ -11,8 +12,11 @@ import { selfSigned } from '../certificate.js'
 export interface HostileOptions {
   readonly strangers: number
   readonly honest: number
-  /** How long honest clients are among themselves, before the strangers come. */
+  /** Times that the strangers come and go. */
+  readonly rounds: number
+  /** The time that honest clients are among themselves in a round, before the strangers come; once more in the end. */
   readonly calmSeconds: number
+  /** The time that the strangers are there in a round. */
   readonly hostileSeconds: number
   /** About how long a stranger waits between two things that it does. */
   readonly pauseMs: number
@@ -30,21 +34,24 @@ export interface Phase {
   /** Milliseconds that a new honest client takes until its first record is acknowledged, at most. */
   readonly longestEntry: number
   readonly entries: number
+  /** The 99th percentile of the delay of the event loop beyond 1 ms, in milliseconds. */
+  readonly loopDelay: number
   /** The part of one processor's time that the process took. */
   readonly load: number
 }
 
 export interface HostileReport {
+  /** Without strangers, in all rounds. */
   readonly calm: Phase
   readonly hostile: Phase
-  /** When the strangers have gone. */
-  readonly calmAgain: Phase
   readonly strangers: {
     readonly connections: number
     readonly refused: number
     readonly letIn: number
     readonly guesses: number
     readonly closedByListener: number
+    /** Milliseconds of processor time that their process took. */
+    readonly cpuMs: number
   }
   /** Failures of honest clients. */
   readonly errors: readonly unknown[]
@@ -67,7 +74,7 @@ const news = topic('news', { key: string, value: string, partitions: 4, configs 
 
 /** Honest clients at a steady rate over two listeners, one of them with TLS; first among themselves, then beside strangers. */
 export async function runHostile(options: HostileOptions): Promise<HostileReport> {
-  const { honest, calmSeconds, hostileSeconds, maxConnections, pauseMs, everyMs } = options
+  const { honest, rounds, calmSeconds, hostileSeconds, maxConnections, pauseMs, everyMs } = options
   const cluster = await Cluster.open()
   const users = Object.fromEntries(Array.from({ length: honest + 1 }, (_, i) => [`user${i}`, `secret${i}`]))
   const common = { sasl: { users }, superUsers: Object.keys(users), maxConnections, stallTimeoutMs: 10_000 }
@@ -78,7 +85,8 @@ export async function runHostile(options: HostileOptions): Promise<HostileReport
   await cluster.admin().createTopics([news])
   const errors: unknown[] = []
   const wished = new AbortController()
-  const watch = new Stopwatches()
+  const [calm, hostile, between] = [new Stopwatch(), new Stopwatch(), new Stopwatch()]
+  let watch = between
   const counts = { sent: 0, received: 0 }
   let inside = 0
 
@@ -101,7 +109,7 @@ export async function runHostile(options: HostileOptions): Promise<HostileReport
     while (!wished.signal.aborted) {
       const from = performance.now()
       await producer.send(news, { key: `${i}`, value: 'x'.repeat(200) })
-      watch.current.latencies.push(performance.now() - from)
+      watch.latencies.push(performance.now() - from)
       counts.sent++
       await pause(everyMs * (0.8 + 0.4 * Math.random()))
     }
@@ -115,7 +123,7 @@ export async function runHostile(options: HostileOptions): Promise<HostileReport
       const producer = remote.producer({ lingerMs: 0 })
       await producer.send(news, { key: 'new', value: 'x' })
       counts.sent++
-      watch.current.entries.push(performance.now() - from)
+      watch.entries.push(performance.now() - from)
       await remote.close()
       await pause(200)
     }
@@ -128,46 +136,59 @@ export async function runHostile(options: HostileOptions): Promise<HostileReport
     })()
   )
   const working = [...Array.from({ length: honest }, (_, i) => failing(honestClient(i))), failing(newcomer())]
+  const measured = async (stopwatch: Stopwatch, during: () => Promise<void>) => {
+    watch = stopwatch
+    stopwatch.start()
+    await during()
+    stopwatch.stop()
+    watch = between
+  }
   while (inside < honest && errors.length === 0) await pause(20)
   await pause(Math.min(2000, calmSeconds * 500))
-  watch.next()
-  await pause(calmSeconds * 1000)
-  const calm = watch.next()
   const before = held(listeners)
+  let after = before
   const buffersBefore = buffers()
-
+  const memory: number[] = []
   const child = fork(new URL('./strangers.mjs', import.meta.url), {
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     execArgv: [],
     detached: true
   })
-  child.send({
+  const setting = {
     port: plain.port,
     tlsPort: secured.port,
     count: options.strangers,
     users: [...Object.keys(users), 'nobody', 'root'],
     pauseMs
-  })
-  await pause(Math.min(5000, hostileSeconds * 250))
-  watch.next()
-  const memory: number[] = []
-  for (const end = Date.now() + hostileSeconds * 1000; Date.now() < end; ) {
-    await pause(Math.min(1000, hostileSeconds * 100))
-    memory.push(Math.round(process.memoryUsage().rss / 2 ** 20))
   }
-  // On a busy machine it takes longer until newcomers are in.
-  for (const late = Date.now() + 20_000; watch.current.entries.length < 2 && errors.length === 0 && Date.now() < late; ) await pause(50)
-  const hostile = watch.next()
+  /** After the strangers have gone. */
+  const settled = async () => {
+    for (const late = Date.now() + 20_000; held(listeners).connections > connectionsEach * (honest + 1) && Date.now() < late; )
+      await pause(50)
+    after = held(listeners)
+    await pause(Math.min(2000, calmSeconds * 500))
+  }
+  for (let round = 1; round <= rounds; round++) {
+    await measured(calm, () => pause(calmSeconds * 1000))
+    child.send(round === 1 ? setting : 'come')
+    await pause(Math.min(5000, hostileSeconds * 250))
+    await measured(hostile, async () => {
+      for (const end = Date.now() + hostileSeconds * 1000; Date.now() < end; ) {
+        await pause(Math.min(1000, hostileSeconds * 100))
+        memory.push(Math.round(process.memoryUsage().rss / 2 ** 20))
+      }
+      // On a busy machine it takes longer until newcomers are in.
+      for (const late = Date.now() + 20_000; hostile.entries.length < 2 * round && errors.length === 0 && Date.now() < late; )
+        await pause(50)
+    })
+    child.send('go')
+    await settled()
+  }
   child.send('end')
   const [strangers] = await once(child, 'message')
   if (child.exitCode === null) await once(child, 'exit')
-  for (const late = Date.now() + 20_000; held(listeners).connections > connectionsEach * (honest + 1) && Date.now() < late; )
-    await pause(50)
-  const after = held(listeners)
   const bufferGrowth = buffers() - buffersBefore
-  watch.next()
-  await pause(calmSeconds * 1000)
-  const calmAgain = watch.next()
+  await measured(calm, () => pause(calmSeconds * 1000))
   wished.abort()
   await Promise.all(working)
   for (const late = Date.now() + 20_000; counts.received < counts.sent && Date.now() < late; ) await pause(20)
@@ -176,42 +197,49 @@ export async function runHostile(options: HostileOptions): Promise<HostileReport
   const topics = (await cluster.admin().listTopics()).map(({ name }) => name)
   for (const listener of listeners) await listener.close()
   await cluster.close()
-  return { calm, hostile, calmAgain, strangers, errors, ...counts, memory, before, after, bufferGrowth, topics }
+  return { calm: calm.phase, hostile: hostile.phase, strangers, errors, ...counts, memory, before, after, bufferGrowth, topics }
 }
 
 /** A honest client has one to the address that it was given, and two to the node. */
 export const connectionsEach = 3
 
-class Stopwatches {
-  current: Measured = { latencies: [], entries: [] }
+/** Adds up what is measured between each start and stop. */
+class Stopwatch {
+  readonly latencies: number[] = []
+  readonly entries: number[] = []
+  readonly #loop = monitorEventLoopDelay({ resolution: 1 })
   #cpu = process.cpuUsage()
-  #since = performance.now()
+  #since = 0
+  #cpuMs = 0
+  #timeMs = 0
 
-  /** Begins a new phase, and tells of the one before. */
-  next(): Phase {
-    const { latencies, entries } = this.current
-    this.current = { latencies: [], entries: [] }
-    const { user, system } = process.cpuUsage(this.#cpu)
-    const load = (user + system) / 1000 / (performance.now() - this.#since)
+  start(): void {
     this.#cpu = process.cpuUsage()
     this.#since = performance.now()
-    latencies.sort((a, b) => a - b)
+    this.#loop.enable()
+  }
+
+  stop(): void {
+    this.#loop.disable()
+    const { user, system } = process.cpuUsage(this.#cpu)
+    this.#cpuMs += (user + system) / 1000
+    this.#timeMs += performance.now() - this.#since
+  }
+
+  get phase(): Phase {
+    const latencies = [...this.latencies].sort((a, b) => a - b)
     const at = (share: number) => latencies[Math.min(latencies.length - 1, Math.floor(latencies.length * share))] ?? Number.NaN
     return {
       requests: latencies.length,
       p50: at(0.5),
       p99: at(0.99),
       longest: at(1),
-      longestEntry: Math.max(0, ...entries),
-      entries: entries.length,
-      load
+      longestEntry: Math.max(0, ...this.entries),
+      entries: this.entries.length,
+      loopDelay: this.#loop.percentile(99) / 1e6 - 1,
+      load: this.#cpuMs / this.#timeMs
     }
   }
-}
-
-interface Measured {
-  readonly latencies: number[]
-  readonly entries: number[]
 }
 
 function held(listeners: readonly Listener[]): { readonly connections: number; readonly bytes: number } {

@@ -1,4 +1,4 @@
-// Clients that have no business with a listener, in a process of their own: it sends `{ port, tlsPort, count, users, pauseMs }`, and hears what they achieved.
+// Clients that have no business with a listener, in a process of their own: it sends `{ port, tlsPort, count, users, pauseMs }`, then 'go' and 'come', and hears after 'end' what they achieved.
 import { createHmac, randomBytes, randomInt } from 'node:crypto'
 import { connect as connectTcp } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -8,15 +8,17 @@ import { connect as connectTls } from 'node:tls'
 const addresses = process.platform === 'linux' ? ['127.0.0.2', '127.0.0.3', '127.0.0.4', '127.0.0.5'] : [undefined]
 
 const achieved = { connections: 0, refused: 0, letIn: 0, guesses: 0, closedByListener: 0 }
-let isOver = false
+let isAway = false
 const open = new Set()
 
 process.on('message', message => {
+  isAway = message === 'go' || message === 'end'
+  if (isAway) for (const socket of open) socket.destroy()
   if (message === 'end') {
-    isOver = true
-    for (const socket of open) socket.destroy()
-    process.send(achieved, () => process.exit())
-  } else for (let i = 0; i < message.count; i++) void stranger(i, message)
+    const { user, system } = process.cpuUsage()
+    process.send({ ...achieved, cpuMs: Math.round((user + system) / 1000) }, () => process.exit())
+  }
+  for (let i = 0; i < (message.count ?? 0); i++) void stranger(i, message)
 })
 process.on('disconnect', () => process.exit())
 
@@ -24,15 +26,16 @@ async function stranger(i, { port, tlsPort, users, pauseMs }) {
   const acts = [announce, dribble, guessPlain, guessScram, junk, askWithoutProof, sitStill, halfTls, junkAtTls, guessOverTls]
   const act = acts[i % acts.length]
   await sleep(randomInt(Math.ceil(pauseMs)))
-  while (!isOver) {
+  for (;;) {
     const isTls = act === halfTls || act === junkAtTls || act === guessOverTls
     const socket = await connected(act === guessOverTls, isTls ? tlsPort : port, addresses[i % addresses.length])
     if (socket) {
       achieved.connections++
       await act(new Peer(socket), users[i % users.length], pauseMs).catch(() => {})
       socket.destroy()
-    } else achieved.refused++
-    await sleep(pauseMs * (0.5 + Math.random()))
+    } else if (!isAway) achieved.refused++
+    do await sleep(pauseMs * (0.5 + Math.random()))
+    while (isAway)
   }
 }
 
@@ -59,7 +62,7 @@ class Peer {
     this.socket = socket
     this.ended = new Promise(resolve => socket.once('close', resolve))
     void this.ended.then(() => {
-      if (!isOver) achieved.closedByListener++
+      if (!isAway) achieved.closedByListener++
       this.#waiting?.()
     })
     socket.on('data', chunk => {
@@ -125,7 +128,7 @@ async function announce(peer, _user, pauseMs) {
 
 async function dribble(peer, _user, pauseMs) {
   const frame = Buffer.concat([Buffer.from([0, 0, 0x40, 0]), randomBytes(0x4000)])
-  for (let at = 0; at < frame.length && !peer.socket.destroyed && !isOver; at += 2) {
+  for (let at = 0; at < frame.length && !peer.socket.destroyed && !isAway; at += 2) {
     peer.socket.write(frame.subarray(at, at + 2))
     await peer.hold(pauseMs / 4)
   }
