@@ -246,17 +246,17 @@ export class Consumer<T extends TopicSelector = string, K = Uint8Array, V = Uint
     if (offsets !== undefined) {
       expectPartitions(offsets)
       for (const offset of offsets) expectOffsetToCommit(offset)
-      return this.#consumption.commitGiven(offsets, options)
+      return this.#consumption.commits.commitGiven(offsets, options)
     }
-    await this.#consumption.commitAll(options)
+    await this.#consumption.commits.commitAll(options)
   }
 
   /** The committed offsets of the group; partitions without a committed offset are left out. Default: of the partitions that are assigned. */
   async committed(partitions: readonly TopicPartition[] = this.assignment()): Promise<CommittedOffset[]> {
-    this.#consumption.expectOpen()
+    this.#consumption.closing.expectOpen()
     this.#expectGroup('look up committed offsets')
     expectPartitions(partitions)
-    const committed = await this.#consumption.committer?.committed(partitions, { signal: this.#consumption.closing })
+    const committed = await this.#consumption.committer?.committed(partitions, { signal: this.#consumption.closing.begun })
     return [...(committed?.values() ?? [])]
   }
 
@@ -276,7 +276,7 @@ export class Consumer<T extends TopicSelector = string, K = Uint8Array, V = Uint
     } catch (error) {
       return Promise.reject(error)
     }
-    if (this.#closing) this.#consumption.hurry(timeoutMs)
+    if (this.#closing) this.#consumption.closing.hurry(timeoutMs)
     this.#closing ??= this.#close(timeoutMs)
     if (!CallMark.isInside(owner => owner === this)) return this.#closing
     this.#closing.catch(error => this.tellFailure(error, '`close`'))
@@ -313,16 +313,16 @@ export class Consumer<T extends TopicSelector = string, K = Uint8Array, V = Uint
   }
 
   async #find(timestamp: number, partitions: readonly TopicPartition[]): Promise<FoundOffset[]> {
-    this.#consumption.expectOpen()
+    this.#consumption.closing.expectOpen()
     expectPartitions(partitions)
     return this.#consumption.lookup.find(
       partitions.map(({ topic, partition }) => ({ topic, partition, timestamp })),
-      { signal: this.#consumption.closing }
+      { signal: this.#consumption.closing.begun }
     )
   }
 
   #select(partitions?: readonly TopicPartition[]) {
-    this.#consumption.expectOpen()
+    this.#consumption.closing.expectOpen()
     if (partitions !== undefined) expectPartitions(partitions)
     return this.#consumption.assignment.select(partitions)
   }

@@ -21,7 +21,7 @@ export async function run<K, V, R, B>(consumption: Consumption, options: RunOpti
   const { clock, random } = consumption
   const handlers = new AbortController()
   const common = { retry, clock, random, signal: handlers.signal }
-  const toDeadLetters = options.deadLetter && deadLetterSink(options.deadLetter, topic => consumption.serdesOf(topic))
+  const toDeadLetters = options.deadLetter && deadLetterSink(options.deadLetter, topic => consumption.selection.serdesOf(topic))
   const runner =
     orderBy === 'key'
       ? new KeyRunner(consumption, recordHandling(options, common, toDeadLetters), concurrency, handlers, signal)

@@ -13,14 +13,14 @@ export class GroupSource implements PartitionSource {
   #unlisten: (() => void) | undefined
 
   constructor(context: PartitionSourceContext, events: PartitionSourceEvents, coordinator: GroupCoordinator, slot: ReaderSlot) {
-    const { settings, clock, metadata, backoff, handover } = context
+    const { settings, clock, metadata, backoff, handover, selection } = context
     this.#context = context
     this.#events = events
     this.member = new GroupMember(
       { coordinator, metadata, settings, clock, backoff },
       {
-        topics: signal => context.topics(signal),
-        isSubscribed: topic => context.subscription().includes(topic),
+        topics: signal => selection.find(signal),
+        isSubscribed: topic => selection.isSubscribed(topic),
         owned: () => handover.owned(),
         revoke: (partitions, signal) => handover.revoke(partitions, signal),
         lose: partitions => handover.lose(partitions),
@@ -35,12 +35,12 @@ export class GroupSource implements PartitionSource {
   }
 
   start(): void {
-    const { clock, news, settings, lookIntervalMs } = this.#context
+    const { clock, news, settings, selection } = this.#context
     this.#unlisten = news?.onGroupRebalancing(groupId => {
       if (groupId === settings.groupId) this.member.hurry()
     })
     this.member.start()
-    this.#watch = new TopicWatch(clock, news, { look: signal => this.#look(signal), intervalMs: lookIntervalMs })
+    this.#watch = new TopicWatch(clock, news, { look: signal => this.#look(signal), intervalMs: () => selection.lookIntervalMs })
   }
 
   subscriptionChanged(): void {

@@ -4,7 +4,7 @@ import type { Clock } from '../../common/clock.js'
 import type { ConsumerSettings } from '../consumer-options.js'
 import type { GenerationInfo, GroupMember } from '../group/group-member.js'
 import type { Handover } from './handover.js'
-import type { Subscription } from './subscription.js'
+import type { Selection } from './selection.js'
 import type { ClusterNews } from './topic-watch.js'
 
 /** The source of a consumer's partitions: its group, all partitions of its topics, or the user's own list. */
@@ -28,11 +28,7 @@ export interface PartitionSourceContext {
   readonly backoff: Backoff
   readonly news: ClusterNews | undefined
   readonly handover: Handover
-  readonly subscription: () => Subscription
-  /** The topics that the subscription means at present. */
-  readonly topics: (signal: AbortSignal) => Promise<string[]>
-  /** Milliseconds until topics are looked up again. */
-  readonly lookIntervalMs: () => number
+  readonly selection: Selection
 }
 
 export interface PartitionSourceEvents {

@@ -15,8 +15,8 @@ export class TopicSource implements PartitionSource {
   }
 
   start(): void {
-    const { clock, news, lookIntervalMs } = this.#context
-    this.#watch = new TopicWatch(clock, news, { look: signal => this.#look(signal), intervalMs: lookIntervalMs })
+    const { clock, news, selection } = this.#context
+    this.#watch = new TopicWatch(clock, news, { look: signal => this.#look(signal), intervalMs: () => selection.lookIntervalMs })
     this.#watch.look()
   }
 
@@ -41,9 +41,9 @@ export class TopicSource implements PartitionSource {
   }
 
   async #follow(signal: AbortSignal): Promise<void> {
-    const { metadata, handover } = this.#context
-    for (const name of this.#context.subscription().names) metadata.forget(name)
-    const topics = await this.#context.topics(signal)
+    const { metadata, handover, selection } = this.#context
+    for (const name of selection.names) metadata.forget(name)
+    const topics = await selection.find(signal)
     if (signal.aborted) return
     handover.drop(({ topic, partition }) => !topics.includes(topic) || metadata.partition(topic, partition) === undefined)
     const all = topics.flatMap(topic => metadata.topic(topic)?.partitions.map(({ partition }) => ({ topic, partition })) ?? [])
