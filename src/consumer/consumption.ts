@@ -14,6 +14,7 @@ import type { AssignedPartition } from './assigned-partition.js'
 import { ConsumerClosing } from './consumer-closing.js'
 import type { ConsumerEvents, OffsetReset } from './consumer-events.js'
 import type { ConsumerSettings } from './consumer-options.js'
+import type { ConsumerParts } from './consumer-parts.js'
 import { ConsumerTroubles, type Emit } from './consumer-troubles.js'
 import type { FetchedRecords } from './fetch/fetched-records.js'
 import { Fetcher } from './fetch/fetcher.js'
@@ -28,7 +29,6 @@ import { ConsumerTransactions } from './offsets/consumer-transactions.js'
 import { GroupCommits } from './offsets/group-commits.js'
 import { OffsetLookup } from './offsets/offset-lookup.js'
 import { ProgressReport } from './offsets/progress-report.js'
-import type { ReaderReports } from './offsets/reader-reports.js'
 import { StartOffsets } from './offsets/start-offsets.js'
 import { type RejectedRecord, RejectedRecordError, type Rejection } from './rejection.js'
 import { Assignment } from './source/assignment.js'
@@ -42,21 +42,6 @@ import { SubscribedTopics } from './source/subscribed-topics.js'
 import type { TopicSelector } from './source/subscription.js'
 import { TopicSource } from './source/topic-source.js'
 import type { ClusterNews } from './source/topic-watch.js'
-
-/** The parts that a consumer is made of; `cluster.consumer()` provides them. */
-export interface ConsumerParts {
-  readonly brokers: Brokers
-  readonly clock: Clock
-  readonly random: Random
-  /** Shared knowledge of topics. Default: the consumer's own. */
-  readonly metadata?: MetadataCache
-  /** News from a node in this process. Default: none. */
-  readonly news?: ClusterNews
-  /** Finds damage at an offset in the files of a node in this process. Default: none is found. */
-  readonly damageAt?: (topic: string, partition: number, offset: number) => Promise<KafkaError | undefined>
-  /** The node in this process that is told how far its readers are. Default: nobody is. */
-  readonly readers?: ReaderReports
-}
 
 /** The consumer, as users see it. */
 export interface ConsumptionOwner {
