@@ -81,15 +81,12 @@ export type { ProducerOptions } from './producer/options.js'
 export type { Partitioner, PartitionerContext } from './producer/partitioner.js'
 // Producing
 export {
-  type DeliveredEvent,
-  type FailedEvent,
   Producer,
   type ProducerCloseOptions,
-  type ProducerEvents,
   type ProducerParts,
-  type RetryEvent,
   type SendOptions
 } from './producer/producer.js'
+export type { DeliveredEvent, FailedEvent, ProducerEvents, RetryEvent } from './producer/producer-events.js'
 export type { HeaderValue, ProducerHeaders, ProducerRecord, ProducerRecordOf } from './producer/producer-record.js'
 export { type RecordMetadata, SendBatchError, type SendBatchFailure, type SendBatchResult, type SentRange } from './producer/receipt.js'
 export { Transaction, type TransactionCallOptions } from './producer/transaction.js'

@@ -25,6 +25,7 @@ import type { PartitionQueue } from './partition-queue.js'
 import { StickyPartitioner } from './partitioner.js'
 import { type PendingAppend, PendingRecord, PendingRecords } from './pending-append.js'
 import type { ProducerBatch } from './producer-batch.js'
+import { type ProducerEvents, producerEvents } from './producer-events.js'
 import { ProducerIdentity } from './producer-identity.js'
 import { nameOf, type ProducerRecordOf } from './producer-record.js'
 import { BatchReceipt, type RecordMetadata, RecordReceipt, type SendBatchResult } from './receipt.js'
@@ -57,42 +58,6 @@ export interface SendOptions<K = unknown> extends SendConditions<K> {
 export interface ProducerCloseOptions {
   /** Milliseconds to go on delivering; what is left then fails with CLOSED. Default: 30000. */
   readonly timeoutMs?: number
-}
-
-/** A batch that the log has taken. */
-export interface DeliveredEvent {
-  readonly topic: string
-  readonly partition: number
-  /** Offset of its first record; -1 with `acks: 0`. */
-  readonly baseOffset: number
-  readonly recordCount: number
-  /** Before compression. */
-  readonly sizeInBytes: number
-}
-
-/** A batch that was given up. */
-export interface FailedEvent {
-  readonly topic: string
-  readonly partition: number
-  readonly recordCount: number
-  readonly error: unknown
-}
-
-/** A batch that will be tried again. */
-export interface RetryEvent extends FailedEvent {
-  /** The number of tries. */
-  readonly attempts: number
-  /** Milliseconds until the next try. */
-  readonly delayMs: number
-}
-
-export interface ProducerEvents {
-  delivered: (event: DeliveredEvent) => void
-  failed: (event: FailedEvent) => void
-  retry: (event: RetryEvent) => void
-  /** A listener of another event threw, or rejected, with this. Where nobody listens, the process gets a warning. */
-  error: (error: unknown) => void
-  closed: () => void
 }
 
 /**
@@ -542,11 +507,3 @@ function expectIterable(records: Iterable<unknown>): void {
 }
 
 const signalOnly = { signal: expectSignal }
-
-const producerEvents = Object.keys({
-  delivered: true,
-  failed: true,
-  retry: true,
-  error: true,
-  closed: true
-} satisfies Record<keyof ProducerEvents, true>)
