@@ -8,7 +8,6 @@ import { datesOf } from '../common/dates.js'
 import { abortable, isPromise } from '../common/deferred.js'
 import { Emitter } from '../common/emitter.js'
 import { guardedClock } from '../common/guarded-clock.js'
-import type { MemoryShare } from '../common/memory-shares.js'
 import { expectFunctions, expectOptions, expectSignal, shown } from '../common/options.js'
 import { guardedRandom, type Random } from '../common/random.js'
 import { Stretch, turnsOf } from '../common/turns.js'
@@ -18,7 +17,7 @@ import { type AnyTopic, expectTopic, type KeyOf, type SendableOf } from '../reco
 import { Accumulator } from './accumulator.js'
 import { Admission } from './admission.js'
 import { ConditionalSends } from './conditional/conditional-sends.js'
-import { expectEndOffset, expectKeysAt, expectLastOffset, isConditional, type SendConditions } from './conditional/conditions.js'
+import { isConditional } from './conditional/conditions.js'
 import type { ConditionalReceipt } from './conditional/pending-conditional.js'
 import { type ProducerOptions, type ProducerSettings, producerSettings } from './options.js'
 import type { PartitionQueue } from './partition-queue.js'
@@ -27,33 +26,14 @@ import { type PendingAppend, PendingRecord, PendingRecords } from './pending-app
 import type { ProducerBatch } from './producer-batch.js'
 import { type ProducerEvents, producerEvents } from './producer-events.js'
 import { ProducerIdentity } from './producer-identity.js'
+import type { ProducerParts } from './producer-parts.js'
 import { nameOf, type ProducerRecordOf } from './producer-record.js'
 import { BatchReceipt, type RecordMetadata, RecordReceipt, type SendBatchResult } from './receipt.js'
+import { expectSendOptions, type SendOptions } from './send-options.js'
 import { Sender } from './sender.js'
 import { progress, TopicWriter } from './topic-writer.js'
 import { Transaction, type TransactionCallOptions, type TransactionOwner } from './transaction.js'
 import { Transactions } from './transactions.js'
-
-/** The parts that a producer is made of; `cluster.producer()` provides them. */
-export interface ProducerParts {
-  readonly brokers: Brokers
-  readonly clock: Clock
-  readonly random: Random
-  /** Shared knowledge of topics. Default: the producer's own. */
-  readonly metadata?: MetadataCache
-  /** The most memory that all producers of a cluster in this process hold together. Default: each has its `bufferMemory`. @internal */
-  readonly memory?: MemoryShare | undefined
-  /** Why a node in this process holds batches of a partition back, if it does. Default: there is none. */
-  readonly heldBecause?: (topic: string, partition: number) => string | undefined
-}
-
-export interface SendOptions<K = unknown> extends SendConditions<K> {
-  /**
-   * Ends the wait for room in the buffer, or for the topic to be found: the call rejects with the signal's reason. A record that has been
-   * handed over is on its way and cannot be called back; from then on the signal changes nothing.
-   */
-  readonly signal?: AbortSignal
-}
 
 export interface ProducerCloseOptions {
   /** Milliseconds to go on delivering; what is left then fails with CLOSED. Default: 30000. */
@@ -412,7 +392,7 @@ export class Producer extends Emitter<ProducerEvents> implements AsyncDisposable
         'A producer with a `transactionalId` sends in transactions: `producer.transaction(tx => tx.send(…))`'
       )
     if (options !== undefined) {
-      expectOptions('send', options, sendOptions)
+      expectSendOptions(options)
       options.signal?.throwIfAborted()
     }
     if (topic === this.#lastTopic && this.#lastWriter !== undefined) return this.#lastWriter
@@ -498,8 +478,6 @@ export class Producer extends Emitter<ProducerEvents> implements AsyncDisposable
     return [error]
   }
 }
-
-const sendOptions = { signal: expectSignal, ifKeyAt: expectLastOffset, ifKeysAt: expectKeysAt, ifEndAt: expectEndOffset }
 
 function expectIterable(records: Iterable<unknown>): void {
   if (typeof records === 'object' && typeof records?.[Symbol.iterator] === 'function') return

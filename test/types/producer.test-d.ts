@@ -1,5 +1,6 @@
 import { describe, expectTypeOf, it } from 'vitest'
-import type { Producer, ProducerEvents } from '../../src/producer/producer.js'
+import type { Producer } from '../../src/producer/producer.js'
+import type { ProducerEvents } from '../../src/producer/producer-events.js'
 import type { RecordMetadata, SendBatchResult } from '../../src/producer/receipt.js'
 import { bytes, int32, json, nullable, string } from '../../src/record/serde.js'
 import { topic } from '../../src/record/topic.js'
