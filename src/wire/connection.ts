@@ -1,5 +1,4 @@
-import { connect as connectTcp, isIP, type Socket } from 'node:net'
-import { connect as connectTls, type ConnectionOptions as NodeTlsOptions } from 'node:tls'
+import type { Socket } from 'node:net'
 import { onAbort } from '../common/abort.js'
 import { type Timer, within } from '../common/clock.js'
 import { abortable, type Deferred, deferred } from '../common/deferred.js'
@@ -11,10 +10,12 @@ import { ApiVersions } from '../protocol/messages/api-versions.js'
 import { SaslAuthenticate } from '../protocol/messages/sasl-authenticate.js'
 import { SaslHandshake } from '../protocol/messages/sasl-handshake.js'
 import { type CheckedRemoteOptions, remoteDefaults } from './client-options.js'
+import { connected, isTlsAlert, newSocket, tlsRefusal } from './client-socket.js'
 import type { Endpoint } from './endpoints.js'
 import { FrameReader } from './frame.js'
 import { beginRequest, endFrame, hasTaggedResponseHeader, skipTagged } from './headers.js'
-import { clientExchange } from './sasl/client-exchange.js'
+import { networkFailure, shownEndpoint } from './network-failure.js'
+import { type Ask, authenticate } from './sasl/client-authentication.js'
 import { ownSoftwareName } from './served-apis.js'
 import { commonVersion } from './versions.js'
 
@@ -274,25 +275,8 @@ export class Connection {
   async #authenticate(): Promise<void> {
     const { sasl, clock, random } = this.#options
     if (!sasl) return
-    const handshake = await this.#send(SaslHandshake, 1, { mechanism: sasl.mechanism })
-    if (handshake.errorCode !== 0) {
-      const offered = `The broker offers ${handshake.mechanisms.join(', ') || 'no SASL mechanism'}`
-      const wantsNone = handshake.errorCode === errorNumber('ILLEGAL_SASL_STATE')
-      throw KafkaError.fromNumber(
-        handshake.errorCode,
-        wantsNone ? 'The broker asks for no credentials on this port: leave out `sasl`' : offered
-      )
-    }
-    const exchange = clientExchange(sasl)
-    const version = commonVersion(SaslAuthenticate, this.#versions.get(SaslAuthenticate.key), {})
-    let challenge: Uint8Array = new Uint8Array(0)
-    let lifetimeMs = 0
-    for (let authBytes = await exchange.next(challenge); authBytes; authBytes = await exchange.next(challenge)) {
-      const answer = await this.#send(SaslAuthenticate, version, { authBytes })
-      if (answer.errorCode !== 0) throw KafkaError.fromNumber(answer.errorCode, answer.errorMessage)
-      challenge = answer.authBytes
-      lifetimeMs = answer.sessionLifetimeMs ?? 0
-    }
+    const send: Ask = (api, version, body) => this.#send(api, version, body)
+    const lifetimeMs = await authenticate(sasl, this.#versions.get(SaslAuthenticate.key), send)
     const share = earliestReauth + (latestReauth - earliestReauth) * random.next()
     this.#reauthenticateAt = lifetimeMs > 0 ? clock.monotonic() + lifetimeMs * share : Number.POSITIVE_INFINITY
   }
@@ -421,69 +405,7 @@ function readsAsVersion0(reader: MessageReader): boolean {
   return errorCode === unsupportedVersion
 }
 
-/** True if this is how a TLS server complains of a client that does not speak TLS. */
-function isTlsAlert(chunk: Uint8Array): boolean {
-  return chunk[0] === 0x15 && chunk[1] === 0x03
-}
-
-function newSocket({ host, port }: Endpoint, tls: ConnectionOptions['tls']): Socket {
-  if (!tls) return connectTcp({ host, port })
-  const servername = isIP(host) ? {} : { servername: host }
-  return connectTls({ host, port, ...servername, ...(tls === true ? {} : (tls as NodeTlsOptions)) })
-}
-
-function connected(socket: Socket, tls: ConnectionOptions['tls']): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const failed = (error: NodeJS.ErrnoException) => reject(tls && isNoTls(error) ? noTls(error) : error)
-    socket.once(tls ? 'secureConnect' : 'connect', () => {
-      socket.off('error', failed)
-      resolve()
-    })
-    socket.once('error', failed)
-    socket.once('close', () => reject(new Error('it was closed')))
-  })
-}
-
-/** Recognizes an answer to a TLS handshake that is not TLS. */
-function isNoTls({ code = '' }: NodeJS.ErrnoException): boolean {
-  return code === 'ERR_SSL_WRONG_VERSION_NUMBER'
-}
-
-function noTls(cause: Error): Error {
-  return new Error(`there was no TLS handshake (${cause.message}); the broker may not speak TLS on this port`, { cause })
-}
-
 /** Of ApiVersions. */
 const firstVersionThatThrottles = 2
 
 const timeout = { keepAlive: true, givesUp: true }
-
-/**
- * Words for a broker that closes a TLS connection before it answers. One that wants another client certificate says so by an alert, in TLS 1.3
- * after the handshake; or it only closes the connection, as brokers in Node do. Undefined for all other failures.
- */
-function tlsRefusal(error: unknown, tls: true | object, isConnected: boolean): string | undefined {
-  const failure = error as { code?: string; cause?: { code?: string } }
-  const { code = '' } = failure.code === 'NETWORK_EXCEPTION' ? (failure.cause ?? failure) : failure
-  const alert = /ALERT_(.*CERTIFICATE.*|UNKNOWN_CA|ACCESS_DENIED|HANDSHAKE_FAILURE)$/.exec(code)?.[1]
-  const isClosed = code === 'ECONNRESET' || code === 'EPIPE' || (isConnected && code === 'NETWORK_EXCEPTION')
-  if (alert === undefined && !isClosed) return undefined
-  const { cert, pfx } = tls as ListOfIdentities
-  const isShown = cert !== undefined || pfx !== undefined
-  const advice = isShown ? 'it may not trust our certificate' : 'it may ask for a certificate (`tls.cert` and `tls.key`)'
-  if (alert !== undefined) return `the broker refused the TLS handshake (${alert.toLowerCase().replaceAll('_', ' ')}); ${advice}`
-  return `the broker closed it before it answered; ${advice}${isConnected ? '' : ', or not speak TLS on this port'}`
-}
-
-interface ListOfIdentities {
-  readonly cert?: unknown
-  readonly pfx?: unknown
-}
-
-export function shownEndpoint({ host, port }: Endpoint): string {
-  return `${host}:${port}`
-}
-
-function networkFailure(endpoint: Endpoint, what: string, cause?: unknown): KafkaError {
-  return new KafkaError('NETWORK_EXCEPTION', `The connection to ${shownEndpoint(endpoint)} failed: ${what}`, { cause })
-}

@@ -2,8 +2,8 @@ import { KafkaError } from '../errors.js'
 import type { Broker, Brokers } from '../protocol/broker.js'
 import type { Api, RequestOf, ResponseOf } from '../protocol/message.js'
 import { type CheckedRemoteOptions, checkRemoteOptions, parseAddress, type RemoteBrokersOptions } from './client-options.js'
-import { shownEndpoint } from './connection.js'
 import type { Endpoint } from './endpoints.js'
+import { shownEndpoint } from './network-failure.js'
 import { RemoteBroker } from './remote-broker.js'
 
 /** The brokers of a cluster elsewhere, as the clients above the waist want them. Connects when something is asked. */
