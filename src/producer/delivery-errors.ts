@@ -2,6 +2,7 @@ import { type ErrorCode, KafkaError } from '../errors.js'
 import type { PartitionQueue } from './partition-queue.js'
 import type { PartitionResponse } from './produce-call.js'
 import type { ProducerBatch } from './producer-batch.js'
+import { identityErrors } from './producer-identity.js'
 
 /** The errors with which batches are given up. */
 
@@ -65,3 +66,40 @@ export function sharedRefusal(cause: KafkaError): KafkaError {
   const { code, topic, partition } = cause
   return new KafkaError(code, 'It was in one batch with a record that the broker refused', { topic, partition, cause })
 }
+
+/** Errors after which a topic is looked up again: its leaders may have moved, or be out of reach. */
+export const metadataErrors: ReadonlySet<string> = new Set([
+  'NOT_LEADER_OR_FOLLOWER',
+  'LEADER_NOT_AVAILABLE',
+  'UNKNOWN_TOPIC_OR_PARTITION',
+  'UNKNOWN_TOPIC_ID',
+  'FENCED_LEADER_EPOCH',
+  'UNKNOWN_LEADER_EPOCH',
+  'REPLICA_NOT_AVAILABLE',
+  'KAFKA_STORAGE_ERROR',
+  'NETWORK_EXCEPTION',
+  'REQUEST_TIMED_OUT'
+])
+
+/** Errors of a leader that expects another sequence number, or has forgotten the producer. */
+export const sequenceErrors: ReadonlySet<string> = new Set(['OUT_OF_ORDER_SEQUENCE_NUMBER', 'UNKNOWN_PRODUCER_ID'])
+/** Errors with which a leader refuses a batch before it writes anything. */
+export const refusalsForSure: ReadonlySet<string> = new Set([
+  ...sequenceErrors,
+  ...identityErrors,
+  'CONFLICT',
+  'CORRUPT_MESSAGE',
+  'INVALID_RECORD',
+  'INVALID_REQUIRED_ACKS',
+  'INVALID_TIMESTAMP',
+  'INVALID_TOPIC_EXCEPTION',
+  'INVALID_TXN_STATE',
+  'MESSAGE_TOO_LARGE',
+  'NOT_ENOUGH_REPLICAS',
+  'POLICY_VIOLATION',
+  'RECORD_LIST_TOO_LARGE',
+  'THROTTLING_QUOTA_EXCEEDED',
+  'TOPIC_AUTHORIZATION_FAILED',
+  'UNSUPPORTED_COMPRESSION_TYPE',
+  'UNSUPPORTED_FOR_MESSAGE_FORMAT'
+])

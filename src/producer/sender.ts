@@ -10,7 +10,19 @@ import { KafkaError } from '../errors.js'
 import type { Broker, Brokers } from '../protocol/broker.js'
 import type { Accumulator } from './accumulator.js'
 import { Alarm } from './alarm.js'
-import { expired, givenUp, noLeader, noPartition, refusals, sharedRefusal, unanswered, unexpected } from './delivery-errors.js'
+import {
+  expired,
+  givenUp,
+  metadataErrors,
+  noLeader,
+  noPartition,
+  refusals,
+  refusalsForSure,
+  sequenceErrors,
+  sharedRefusal,
+  unanswered,
+  unexpected
+} from './delivery-errors.js'
 import type { ProducerSettings } from './options.js'
 import type { PartitionQueue } from './partition-queue.js'
 import { type PartitionResponse, ProduceCall, type ProduceResponse } from './produce-call.js'
@@ -39,43 +51,6 @@ export interface SenderOptions {
   readonly identity: SequenceIdentity | undefined
   readonly listener: SenderListener
 }
-
-/** Errors after which a topic is looked up again: its leaders may have moved, or be out of reach. */
-const metadataErrors: ReadonlySet<string> = new Set([
-  'NOT_LEADER_OR_FOLLOWER',
-  'LEADER_NOT_AVAILABLE',
-  'UNKNOWN_TOPIC_OR_PARTITION',
-  'UNKNOWN_TOPIC_ID',
-  'FENCED_LEADER_EPOCH',
-  'UNKNOWN_LEADER_EPOCH',
-  'REPLICA_NOT_AVAILABLE',
-  'KAFKA_STORAGE_ERROR',
-  'NETWORK_EXCEPTION',
-  'REQUEST_TIMED_OUT'
-])
-
-/** Errors of a leader that expects another sequence number, or has forgotten the producer. */
-const sequenceErrors: ReadonlySet<string> = new Set(['OUT_OF_ORDER_SEQUENCE_NUMBER', 'UNKNOWN_PRODUCER_ID'])
-/** Errors with which a leader refuses a batch before it writes anything. */
-const refusalsForSure: ReadonlySet<string> = new Set([
-  ...sequenceErrors,
-  ...identityErrors,
-  'CONFLICT',
-  'CORRUPT_MESSAGE',
-  'INVALID_RECORD',
-  'INVALID_REQUIRED_ACKS',
-  'INVALID_TIMESTAMP',
-  'INVALID_TOPIC_EXCEPTION',
-  'INVALID_TXN_STATE',
-  'MESSAGE_TOO_LARGE',
-  'NOT_ENOUGH_REPLICAS',
-  'POLICY_VIOLATION',
-  'RECORD_LIST_TOO_LARGE',
-  'THROTTLING_QUOTA_EXCEEDED',
-  'TOPIC_AUTHORIZATION_FAILED',
-  'UNSUPPORTED_COMPRESSION_TYPE',
-  'UNSUPPORTED_FOR_MESSAGE_FORMAT'
-])
 
 /** A look at the clock costs about a tenth of a send. */
 const readingsPerLook = 16

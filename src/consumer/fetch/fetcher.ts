@@ -1,77 +1,16 @@
-import type { MetadataCache } from '../../client/metadata-cache.js'
-import type { Backoff } from '../../client/retry.js'
-import type { Clock, Timer } from '../../common/clock.js'
+import type { Timer } from '../../common/clock.js'
 import { isPromise } from '../../common/deferred.js'
 import { release } from '../../common/lease.js'
 import { type Absentee, type Turns, turnsOf } from '../../common/turns.js'
 import { errorCodeOf, errorNumber, KafkaError } from '../../errors.js'
-import { type Broker, type Brokers, tellsFate } from '../../protocol/broker.js'
+import { type Broker, tellsFate } from '../../protocol/broker.js'
 import type { RequestOf, ResponseOf } from '../../protocol/message.js'
 import { Fetch } from '../../protocol/messages/fetch.js'
 import { type AssignedPartition, isSameTopic } from '../assigned-partition.js'
-import type { ConsumerSettings } from '../consumer-options.js'
-import type { Assignment } from '../source/assignment.js'
+import { type FetchNode, newFetchNode } from './fetch-node.js'
 import { DamagedBatch, FetchedRecords } from './fetched-records.js'
-import type { ReaderLag } from './reader-turn.js'
-import { Rest } from './rest.js'
-
-/** Callbacks of the fetcher to the consumer. All calls are synchronous, on the path from the append to the waiting loop. */
-export interface FetcherOwner {
-  /** A partition has something to hand out. */
-  onFetched(partition: AssignedPartition): void
-  /** The offset asked for is not, or no longer, in the log. */
-  onOutOfRange(partition: AssignedPartition, logStartOffset: number): void
-  /** The topic of this partition was deleted, and created anew with this id. */
-  onRecreated(partition: AssignedPartition, topicId: string): void
-  /** Reading this partition cannot go on. */
-  onFailed(partition: AssignedPartition, error: KafkaError): void
-  /** Something failed and is tried again. */
-  onTrouble(error: unknown): void
-}
-
-export interface FetcherContext {
-  readonly brokers: Brokers
-  readonly metadata: MetadataCache
-  readonly clock: Clock
-  readonly backoff: Backoff
-  readonly assignment: Assignment
-  readonly settings: ConsumerSettings
-  readonly lag: ReaderLag
-  /** Finds damage at an offset in the files of a node in this process. */
-  readonly damageAt?: ((topic: string, partition: number, offset: number) => Promise<KafkaError | undefined>) | undefined
-  /** The end of a partition of a node in this process; undefined for one elsewhere. */
-  readonly logEndOffset: (topic: string, partition: number) => number | undefined
-}
-
-/** One broker, and the one fetch that may be under way to it. */
-interface Node {
-  readonly id: number
-  controller: AbortController
-  /** The number of the last fetch; the answer to another counts for nothing. */
-  fetch: number
-  isFetching: boolean
-  /** Its answer came at once, and is about to be taken. */
-  isAnswered: boolean
-  /** Its answer is being taken: readers may run meanwhile, and there is nothing left to be given up. */
-  isBeingTaken: boolean
-  /** Fetches that were given up and that the broker has yet to answer: elsewhere they hold a connection. */
-  leftBehind: Set<number>
-  /** The fetch under way is to be given up as soon as another that was given up has been answered. */
-  isDue: boolean
-  /** The partitions of the fetch under way. */
-  asked: AssignedPartition[]
-  /** The partitions of the next fetch. */
-  wanted: AssignedPartition[]
-  /** True if it leads partitions of which something is waiting to be read. */
-  hasFull: boolean
-  /** The fetch under way waits for some partitions although others are full. */
-  isPatient: boolean
-  /** Something changed while a fetch was under way. */
-  isStale: boolean
-  /** The partitions that have room have just been looked at: while others are full, wait until the reader has moved on. */
-  isResting: boolean
-  readonly rest: Rest
-}
+import type { FetcherContext, FetcherOwner } from './fetcher-parts.js'
+import type { Rest } from './rest.js'
 
 type FetchRequest = RequestOf<typeof Fetch>
 type FetchResponse = ResponseOf<typeof Fetch>
@@ -109,7 +48,7 @@ const moved: ReadonlySet<string> = new Set([
 export class Fetcher implements Absentee {
   readonly #context: FetcherContext
   readonly #owner: FetcherOwner
-  readonly #nodes = new Map<number, Node>()
+  readonly #nodes = new Map<number, FetchNode>()
   #fetchCount = 0
   readonly #turns: Turns
   #isPumpDue = false
@@ -171,7 +110,7 @@ export class Fetcher implements Absentee {
     return isFree
   }
 
-  #giveUp(node: Node): void {
+  #giveUp(node: FetchNode): void {
     if (node.isBeingTaken) return
     // A node in this process ends a fetch at once, or has answered it already.
     if (node.isAnswered || tellsFate(node.controller.signal)) {
@@ -185,13 +124,13 @@ export class Fetcher implements Absentee {
   }
 
   /** A fetch that was given up has been answered, so that another may be. */
-  #cameBack(node: Node, fetch: number): void {
+  #cameBack(node: FetchNode, fetch: number): void {
     if (!node.leftBehind.delete(fetch)) return
     if (!node.isFetching) this.#look()
     else if (node.isDue) this.restart()
   }
 
-  #answered(node: Node): void {
+  #answered(node: FetchNode): void {
     node.isFetching = false
     node.isDue = false
     this.#turns.returned(this)
@@ -281,7 +220,7 @@ export class Fetcher implements Absentee {
   }
 
   /** Fetches for the partitions of which nothing is in hand. Where there is no room at all, one batch comes at a time. */
-  #fetchPatiently(node: Node, room: number): void {
+  #fetchPatiently(node: FetchNode, room: number): void {
     // It may have to be given up itself, and must not take that from seeks.
     if (node.leftBehind.size > 0) return
     const wanted = room > 0 ? node.wanted : node.wanted.filter(({ bufferedBytes }) => bufferedBytes === 0)
@@ -306,27 +245,16 @@ export class Fetcher implements Absentee {
     return true
   }
 
-  #node(id: number): Node {
+  #node(id: number): FetchNode {
     let node = this.#nodes.get(id)
     if (!node) {
-      const controller = new AbortController()
-      const state = {
-        isFetching: false,
-        isAnswered: false,
-        isBeingTaken: false,
-        isDue: false,
-        isStale: false,
-        isResting: false,
-        hasFull: false,
-        isPatient: false
-      }
-      node = { id, controller, fetch: 0, leftBehind: new Set(), asked: [], wanted: [], rest: new Rest(), ...state }
+      node = newFetchNode(id)
       this.#nodes.set(id, node)
     }
     return node
   }
 
-  #fetch(node: Node, partitions: AssignedPartition[], room: number, isPassing: boolean): void {
+  #fetch(node: FetchNode, partitions: AssignedPartition[], room: number, isPassing: boolean): void {
     const broker = this.#brokerOf(node)
     if (!broker) return this.#refresh([...new Set(partitions.map(({ topic }) => topic))])
     const fetch = ++this.#fetchCount
@@ -366,7 +294,7 @@ export class Fetcher implements Absentee {
   }
 
   /** Brokers may be code of a user's. */
-  #brokerOf(node: Node): Broker | undefined {
+  #brokerOf(node: FetchNode): Broker | undefined {
     try {
       return this.#context.brokers.byId(node.id)
     } catch (error) {
@@ -377,7 +305,7 @@ export class Fetcher implements Absentee {
   }
 
   /** An interceptor of the user's may throw. */
-  async #ask(node: Node, broker: Broker, request: FetchRequest): Promise<FetchResponse> {
+  async #ask(node: FetchNode, broker: Broker, request: FetchRequest): Promise<FetchResponse> {
     node.isAnswered = false
     const response = broker.request(Fetch, request, node.controller.signal)
     node.isAnswered = !isPromise(response)
@@ -412,7 +340,7 @@ export class Fetcher implements Absentee {
     return this.#context.metadata.nameOf(topicId) ?? asked.find(partition => partition.topicId === topicId)?.topic ?? ''
   }
 
-  #take(response: FetchResponse, { fetch, asked }: Node): void {
+  #take(response: FetchResponse, { fetch, asked }: FetchNode): void {
     if (response.errorCode) this.#owner.onTrouble(KafkaError.fromNumber(response.errorCode))
     for (const { topic = '', topicId, partitions } of response.responses) {
       const name = topic || this.#nameOf(topicId, asked)
