@@ -35,7 +35,7 @@ export type { ProducerParts } from './producer/producer-parts.js'
 export type { HeaderValue, ProducerHeaders, ProducerRecord, ProducerRecordOf } from './producer/producer-record.js'
 export { type RecordMetadata, SendBatchError, type SendBatchFailure, type SendBatchResult, type SentRange } from './producer/receipt.js'
 export type { SendOptions } from './producer/send-options.js'
-export { Transaction, type TransactionCallOptions } from './producer/transaction.js'
+export { Transaction, type TransactionCallOptions, type TransactionSendOptions } from './producer/transaction.js'
 
 // ---- Consuming
 

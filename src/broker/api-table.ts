@@ -1,4 +1,5 @@
 import type { Api } from '../protocol/message.js'
+import { AddConditionsToTxn } from '../protocol/messages/add-conditions-to-txn.js'
 import { AddOffsetsToTxn } from '../protocol/messages/add-offsets-to-txn.js'
 import { AddPartitionsToTxn } from '../protocol/messages/add-partitions-to-txn.js'
 import { AlterClientQuotas } from '../protocol/messages/alter-client-quotas.js'
@@ -52,6 +53,7 @@ import { TxnOffsetCommit } from '../protocol/messages/txn-offset-commit.js'
 import { UpdateFeatures } from '../protocol/messages/update-features.js'
 import { WriteTxnMarkers } from '../protocol/messages/write-txn-markers.js'
 import type { Handler } from './handler.js'
+import { addConditionsToTxn } from './handlers/add-conditions-to-txn.js'
 import { addOffsetsToTxn } from './handlers/add-offsets-to-txn.js'
 import { addPartitionsToTxn } from './handlers/add-partitions-to-txn.js'
 import { alterClientQuotas } from './handlers/alter-client-quotas.js'
@@ -170,6 +172,7 @@ serve(ElectLeaders, electLeaders)
 serve(ListPartitionReassignments, listPartitionReassignments)
 serve(UpdateFeatures, updateFeatures)
 serve(ConditionalAppend, conditionalAppend)
+serve(AddConditionsToTxn, addConditionsToTxn)
 serve(ListKeyOffsets, listKeyOffsets)
 serve(ApiVersions, apiVersions(served))
 

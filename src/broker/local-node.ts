@@ -31,6 +31,7 @@ import type { LogDirectory } from './log-directory.js'
 import type { Node } from './node.js'
 import { ProducerIds } from './producer-ids.js'
 import { NodeQuotas } from './quotas/node-quotas.js'
+import { abortReserving } from './reserving-transactions.js'
 import type { StateHost } from './state-host.js'
 import type { Topic } from './topic.js'
 import { TopicRetention } from './topic-retention.js'
@@ -248,6 +249,7 @@ export class LocalNode implements Node {
     this.#retention.close()
     this.delayedFetches.close(closedError())
     this.backlog.close(closedError())
+    await abortReserving(this).catch(error => this.tell(error, 'the end of the transactions that rely on conditions'))
     await this.transactions.close()
     await this.groups.close()
     await this.#housekeeping.close()

@@ -50,7 +50,7 @@ export function joinTransaction(node: ProduceNode, request: Request, apiVersion:
   if (apiVersion < implicitVersion) return verified(node, joining, asker, apiVersion)
   const added = node.transactions.addPartitions(asker, partitionsOf(joining), 2)
   const answer = (error: ProtocolErrorCode) =>
-    error === 'NONE' ? allJoined : refused(joining, shown(unknownOr(node, error, asker.producerId), apiVersion))
+    error === 'NONE' ? allJoined : refused(joining, shownToProducer(unknownOr(node, error, asker.producerId), apiVersion))
   return isPromise(added) ? added.then(answer) : answer(added)
 }
 
@@ -63,7 +63,7 @@ async function verified(
   const errors = new Map<Partition, number>()
   for (const partition of joining) {
     const error = await node.transactions.verifyPartition(asker, partition.topic, partition.partition)
-    if (error !== 'NONE') errors.set(partition, errorNumber(shown(unknownOr(node, error, asker.producerId), apiVersion)))
+    if (error !== 'NONE') errors.set(partition, errorNumber(shownToProducer(unknownOr(node, error, asker.producerId), apiVersion)))
   }
   return errors
 }
@@ -73,7 +73,7 @@ function refused(partitions: readonly Partition[], error: ProtocolErrorCode): Un
 }
 
 /** An unknown id has no transaction; the producer of a known one has another producer id by now. */
-function unknownOr(node: ProduceNode, error: ProtocolErrorCode, producerId: number): ProtocolErrorCode {
+export function unknownOr(node: ProduceNode, error: ProtocolErrorCode, producerId: number): ProtocolErrorCode {
   return error === 'INVALID_PRODUCER_ID_MAPPING' && !node.transactions.ofProducer(producerId) ? 'INVALID_TXN_STATE' : error
 }
 
@@ -84,7 +84,7 @@ function partitionsOf(partitions: readonly Partition[]): Map<string, Set<number>
 }
 
 /** As producers know it: what goes by is shown as an error after which they try again. */
-function shown(error: ProtocolErrorCode, apiVersion: number): ProtocolErrorCode {
+export function shownToProducer(error: ProtocolErrorCode, apiVersion: number): ProtocolErrorCode {
   switch (error) {
     case 'COORDINATOR_LOAD_IN_PROGRESS':
     case 'COORDINATOR_NOT_AVAILABLE':

@@ -25,6 +25,7 @@ import type { ProducerState } from './history/producer-state.js'
 import type { AbortedTransaction } from './history/transaction-index.js'
 import { loadKeys, setUpKeys } from './keys/key-loading.js'
 import { lastOffsetsOf } from './keys/last-offsets.js'
+import { type ReservationRequest, reserve } from './keys/reserving.js'
 import { type CompleteLogOptions, completeLogOptions, deletesOldSegments, type LogOptions } from './log-options.js'
 import type { LogState } from './log-state.js'
 import type { AppendInfo, AppendOptions, LogOpenOptions, ReadOptions } from './log-types.js'
@@ -40,6 +41,10 @@ const noOptions = {}
 
 /** Adds a batch to a log for the node that it belongs to, as `append` does. */
 export let appendAsOwner: (log: Log, batch: Uint8Array, options: AppendOptions) => MaybePromise<AppendInfo>
+/** Reserves what a transaction relies on in a log, for the node that the log belongs to. */
+export let reserveAsOwner: (log: Log, request: ReservationRequest) => MaybePromise<void>
+/** The producers whose transactions have reserved something in a log. */
+export let reservingProducers: (log: Log) => Iterable<number>
 
 /**
  * One partition's log: batches of records, each with its offset, in segments that are begun, indexed and removed as Kafka does it.
@@ -69,6 +74,11 @@ export class Log {
       log.#state.expectOpen()
       return append(log.#state, batch, options)
     }
+    reserveAsOwner = (log, request) => {
+      log.#state.expectOpen()
+      return reserve(log.#state, request)
+    }
+    reservingProducers = log => log.#state.history.reservations.producers
   }
   #closing: Promise<void> | undefined
 

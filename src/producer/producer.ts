@@ -16,9 +16,9 @@ import type { Brokers } from '../protocol/broker.js'
 import { type AnyTopic, expectTopic, type KeyOf, type SendableOf } from '../record/topic.js'
 import { Accumulator } from './accumulator.js'
 import { Admission } from './admission.js'
-import { ConditionalSends } from './conditional/conditional-sends.js'
+import { type ConditionalReceipt, ConditionalSends } from './conditional/conditional-sends.js'
 import { isConditional } from './conditional/conditions.js'
-import type { ConditionalReceipt } from './conditional/pending-conditional.js'
+import { type SentAt, TransactionConditions } from './conditional/transaction-conditions.js'
 import { type ProducerOptions, type ProducerSettings, producerSettings } from './options.js'
 import type { PartitionQueue } from './partition-queue.js'
 import { StickyPartitioner } from './partitioner.js'
@@ -27,12 +27,12 @@ import type { ProducerBatch } from './producer-batch.js'
 import { type ProducerEvents, producerEvents } from './producer-events.js'
 import { ProducerIdentity } from './producer-identity.js'
 import type { ProducerParts } from './producer-parts.js'
-import { nameOf, type ProducerRecordOf } from './producer-record.js'
+import { type AnyRecord, nameOf, type ProducerRecord, type ProducerRecordOf } from './producer-record.js'
 import { BatchReceipt, type RecordMetadata, RecordReceipt, type SendBatchResult } from './receipt.js'
 import { expectSendOptions, type SendOptions } from './send-options.js'
 import { Sender } from './sender.js'
 import { progress, TopicWriter } from './topic-writer.js'
-import { Transaction, type TransactionCallOptions, type TransactionOwner } from './transaction.js'
+import { Transaction, type TransactionCallOptions, type TransactionOwner, type TransactionSendOptions } from './transaction.js'
 import { Transactions } from './transactions.js'
 
 export interface ProducerCloseOptions {
@@ -67,12 +67,15 @@ export class Producer extends Emitter<ProducerEvents> implements AsyncDisposable
   readonly #transactions: Transactions | undefined
   /** True if a call comes from the transaction that is open. */
   #isInTransaction = false
+  /** True if what a call sends was taken in before: closing waits for it. */
+  #isTaken = false
   readonly #writers = new Map<string, TopicWriter>()
   /** The one that was asked for last; most sends go to the same topic as the one before. */
   #lastWriter: TopicWriter | undefined
   #lastTopic: AnyTopic | string | undefined
   readonly #stretch: Stretch
   #conditional: ConditionalSends | undefined
+  #inTransaction: TransactionConditions | undefined
   #lookAgainAt: number
   #deadline: Deadline | undefined
   #closing: Promise<void> | undefined
@@ -232,23 +235,30 @@ export class Producer extends Emitter<ProducerEvents> implements AsyncDisposable
   }
 
   #ownerOf(transactions: Transactions): TransactionOwner {
-    const within = <R>(number: number, options: TransactionCallOptions | undefined, send: () => Promise<R>): Promise<R> => {
+    const within = <R>(number: number, options: TransactionSendOptions | undefined, send: () => Promise<R>): Promise<R> => {
       try {
-        if (options !== undefined) expectOptions('a transaction', options, signalOnly)
+        if (options !== undefined) expectSendOptions(options)
         transactions.expectOpen(number)
-        this.#isInTransaction = true
-        const sent = send()
+        const sent = this.#within(send)
         sent.catch(error => transactions.failed(error))
         return sent
       } catch (error) {
         return Promise.reject(error)
-      } finally {
-        this.#isInTransaction = false
       }
     }
     return {
-      send: (number, topic, record, options) => within(number, options, () => this.send(topic, record, options)),
-      sendBatch: (number, topic, records, options) => within(number, options, () => this.sendBatch(topic, records, options)),
+      send: (number, topic, record, options) =>
+        within(number, options, () =>
+          options !== undefined && isConditional(options)
+            ? this.#sendReserved(transactions, number, topic, [record], options, (name, [held]) => this.#sendOne(name, held))
+            : this.send(topic, record, options)
+        ),
+      sendBatch: (number, topic, records, options) =>
+        within(number, options, () =>
+          options !== undefined && isConditional(options)
+            ? this.#sendReserved(transactions, number, topic, records, options, (name, held) => this.#sendMany(name, held))
+            : this.sendBatch(topic, records, options)
+        ),
       commitOffsets: async (number, consumer, offsets, options = {}) => {
         expectOptions('a transaction', options, signalOnly)
         await transactions.commitOffsets(number, consumer, offsets, options.signal)
@@ -259,6 +269,53 @@ export class Producer extends Emitter<ProducerEvents> implements AsyncDisposable
         await this.#endTransaction(transactions, isCommitted, options.signal)
       }
     }
+  }
+
+  /** Calls as from within the transaction that is open; `isTaken` is whether the records had been taken in before. */
+  #within<R>(call: () => R, isTaken = false): R {
+    this.#isInTransaction = true
+    this.#isTaken = isTaken
+    try {
+      return call()
+    } finally {
+      this.#isInTransaction = false
+      this.#isTaken = false
+    }
+  }
+
+  async #sendOne(topic: string, record: ProducerRecord): Promise<SentAt<RecordMetadata>> {
+    const result = await this.#within(() => this.send(topic, record), true)
+    return { result, baseOffset: result.offset }
+  }
+
+  async #sendMany(topic: string, records: readonly ProducerRecord[]): Promise<SentAt<SendBatchResult>> {
+    const result = await this.#within(() => this.sendBatch(topic, records), true)
+    return { result, baseOffset: result.ranges[0].baseOffset }
+  }
+
+  /** Sends records of the transaction once what their conditions rely on is reserved for it. */
+  #sendReserved<R>(
+    transactions: Transactions,
+    number: number,
+    topic: AnyTopic | string,
+    records: Iterable<AnyRecord>,
+    options: TransactionSendOptions,
+    send: (topic: string, records: ProducerRecord[]) => Promise<SentAt<R>>
+  ): Promise<R> {
+    return new Promise((resolve, reject) => {
+      const writer = this.#writerFor(topic, options)
+      expectIterable(records)
+      this.#inTransaction ??= new TransactionConditions({
+        settings: this.#settings,
+        clock: this.#clock,
+        random: this.#random,
+        metadata: this.#metadata,
+        accumulator: this.#accumulator,
+        transactions,
+        onReleased: () => this.#admission.feed()
+      })
+      this.#admit(this.#inTransaction.prepare(number, topic, records, options, send, resolve, reject), writer)
+    })
   }
 
   async #endTransaction(transactions: Transactions, isCommitted: boolean, signal?: AbortSignal): Promise<void> {
@@ -320,6 +377,7 @@ export class Producer extends Emitter<ProducerEvents> implements AsyncDisposable
     this.#admission.refuseAll(error)
     this.#sender.stop(error)
     this.#conditional?.stop(error)
+    this.#inTransaction?.stop(error)
     try {
       await lastStep(this.#closeBrokers(), this.#clock, deadline, 'The producer')
     } finally {
@@ -385,7 +443,7 @@ export class Producer extends Emitter<ProducerEvents> implements AsyncDisposable
 
   /** The writer of the topic, after the checks that precede all records. */
   #writerFor(topic: AnyTopic | string, options: SendOptions | undefined): TopicWriter {
-    if (this.#closing) throw new KafkaError('CLOSED', 'The producer is closed')
+    if (this.#closing && !this.#isTaken) throw new KafkaError('CLOSED', 'The producer is closed')
     if (this.#transactions !== undefined && !this.#isInTransaction)
       throw new KafkaError(
         'INVALID_TXN_STATE',
@@ -449,7 +507,7 @@ export class Producer extends Emitter<ProducerEvents> implements AsyncDisposable
 
   /** Resolves when the fate of all that was sent up to now is known. */
   async #settled(): Promise<void> {
-    const waiting = Promise.all([this.#admission.drained(), this.#conditional?.drained()])
+    const waiting = Promise.all([this.#admission.drained(), this.#conditional?.drained(), this.#inTransaction?.drained()])
     this.#accumulator.closeAll()
     await waiting
     const batches: ProducerBatch[] = []

@@ -1,5 +1,6 @@
 import type { HandedOutBatch, OffsetToCommit, TransactionConsumer } from '../client/transactional-offsets.js'
-import type { AnyTopic } from '../record/topic.js'
+import type { AnyTopic, KeyOf, SendableOf } from '../record/topic.js'
+import type { SendConditions } from './conditional/conditions.js'
 import type { ProducerRecordOf } from './producer-record.js'
 import type { RecordMetadata, SendBatchResult } from './receipt.js'
 
@@ -9,19 +10,22 @@ export interface TransactionCallOptions {
   readonly signal?: AbortSignal
 }
 
+/** The conditions on which records are sent in a transaction, and the limit of the call. */
+export interface TransactionSendOptions<K = unknown> extends SendConditions<K>, TransactionCallOptions {}
+
 /** The parts of a producer that a transaction needs. */
 export interface TransactionOwner {
   send<const T extends AnyTopic | string>(
     number: number,
     topic: T,
     record: ProducerRecordOf<T>,
-    options?: TransactionCallOptions
+    options?: TransactionSendOptions<SendableOf<KeyOf<T>>>
   ): Promise<RecordMetadata>
   sendBatch<const T extends AnyTopic | string>(
     number: number,
     topic: T,
     records: Iterable<ProducerRecordOf<T>>,
-    options?: TransactionCallOptions
+    options?: TransactionSendOptions<SendableOf<KeyOf<T>>>
   ): Promise<SendBatchResult>
   commitOffsets(
     number: number,
@@ -58,20 +62,28 @@ export class Transaction {
   /**
    * Sends one record, as `Producer.send` does. Its offset is known before the transaction ends. One that fails, whether its promise is awaited or not, makes
    * `commit` abort the transaction and reject. Rejects with INVALID_TXN_STATE when the transaction has ended, and with PRODUCER_FENCED.
+   *
+   * With `ifKeyAt`, `ifKeysAt` or `ifEndAt` all conditions of a transaction hold at one moment, its commit, or nothing is written: the keys, and the end of the
+   * partition, are reserved from the call until the transaction ends, and writers of the same wait meanwhile. A condition that does not hold rejects with
+   * CONFLICT, a `ConflictError`; so does one on what another transaction has reserved, written and not decided, unless that one gives way by itself. Abort then,
+   * read again, and try anew.
    */
   send<const T extends AnyTopic | string>(
     topic: T,
     record: ProducerRecordOf<T>,
-    options?: TransactionCallOptions
+    options?: TransactionSendOptions<SendableOf<KeyOf<T>>>
   ): Promise<RecordMetadata> {
     return this.#owner.send(this.#number, topic, record, options)
   }
 
-  /** Sends many records, as `Producer.sendBatch` does, under the rules of `send`. */
+  /**
+   * Sends many records, as `Producer.sendBatch` does, under the rules of `send`. Those with conditions may go to several partitions here, and so may the keys of
+   * `ifKeysAt`.
+   */
   sendBatch<const T extends AnyTopic | string>(
     topic: T,
     records: Iterable<ProducerRecordOf<T>>,
-    options?: TransactionCallOptions
+    options?: TransactionSendOptions<SendableOf<KeyOf<T>>>
   ): Promise<SendBatchResult> {
     return this.#owner.sendBatch(this.#number, topic, records, options)
   }

@@ -117,6 +117,11 @@ export class Transactions implements SequenceIdentity {
     throw new KafkaError('INVALID_TXN_STATE', `The transaction ${state}: records of a producer with a \`transactionalId\` are sent in one`)
   }
 
+  /** Raises INVALID_TXN_STATE where a transaction is over, and PRODUCER_FENCED; passes while its end waits for what was sent in it. */
+  expectUnderWay(number: number): void {
+    if (!(this.#state === 'ending' && number === this.#number && !this.#fenced)) this.expectOpen(number)
+  }
+
   /** Begins a transaction. Raises INVALID_TXN_STATE where one is open. */
   async begin(signal?: AbortSignal): Promise<void> {
     if (this.#fenced) throw this.#fenced

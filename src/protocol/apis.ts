@@ -1,4 +1,5 @@
 import type { Api } from './message.js'
+import { AddConditionsToTxn } from './messages/add-conditions-to-txn.js'
 import { AddOffsetsToTxn } from './messages/add-offsets-to-txn.js'
 import { AddPartitionsToTxn } from './messages/add-partitions-to-txn.js'
 import { AlterClientQuotas } from './messages/alter-client-quotas.js'
@@ -111,7 +112,7 @@ export const apis: readonly Api[] = [
 ]
 
 /** The APIs that only millrace has, with numbers beyond Kafka's. They are told to clients of this library alone. */
-export const ownApis: readonly Api[] = [ConditionalAppend, ListKeyOffsets]
+export const ownApis: readonly Api[] = [ConditionalAppend, ListKeyOffsets, AddConditionsToTxn]
 
 /** The APIs that are about a connection: a listener answers them by itself, also before the client has proved who it is. */
 export const connectionApis: readonly Api[] = [ApiVersions, SaslHandshake, SaslAuthenticate]

@@ -1,5 +1,6 @@
 import { errorCodeOf } from '../../src/errors.js'
 import type { Broker } from '../../src/protocol/broker.js'
+import { AddConditionsToTxn } from '../../src/protocol/messages/add-conditions-to-txn.js'
 import { AddOffsetsToTxn } from '../../src/protocol/messages/add-offsets-to-txn.js'
 import { AddPartitionsToTxn } from '../../src/protocol/messages/add-partitions-to-txn.js'
 import { AlterClientQuotas } from '../../src/protocol/messages/alter-client-quotas.js'
@@ -329,6 +330,19 @@ export const accessTable: [
     clusterError,
     [['clusterAction cluster kafka-cluster']],
     ['INVALID_PRODUCER_ID_MAPPING']
+  ],
+  [
+    'AddConditionsToTxn',
+    client =>
+      client.request(AddConditionsToTxn, {
+        ...unknownProducer,
+        topic: 'orders',
+        partition: 0,
+        keys: [{ key: new Uint8Array(1), lastOffset: -1 }]
+      }),
+    idError,
+    [['write transactionalId u', 'write topic orders']],
+    ['INVALID_TXN_STATE']
   ],
   [
     'AddOffsetsToTxn',

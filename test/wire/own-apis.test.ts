@@ -11,7 +11,7 @@ it('tells of the APIs that Kafka does not have to clients of this library alone'
   for (const [clientSoftwareName, expected] of [
     ['apache-kafka-java', 0],
     ['librdkafka', 0],
-    ['millrace', 2]
+    ['millrace', 3]
   ] as const) {
     client.request(ApiVersions, 3, { clientSoftwareName, clientSoftwareVersion: '1' })
     const { apiKeys } = (await client.response(ApiVersions, 3)).body
@@ -24,7 +24,7 @@ it('tells of the APIs that Kafka does not have to clients of this library alone'
 
 it('names the API that a cluster elsewhere does not have', async () => {
   await using cluster = await Cluster.open()
-  await using listener = await listen(cluster, { maxVersions: { ConditionalAppend: -1, ListKeyOffsets: -1 } })
+  await using listener = await listen(cluster, { maxVersions: { ConditionalAppend: -1, ListKeyOffsets: -1, AddConditionsToTxn: -1 } })
   await using remote = await connect({ brokers: [listener.address] })
   await using producer = remote.producer()
   await expect(producer.send('orders', { key: 'a', value: 'x' }, { ifKeyAt: 'none' })).rejects.toMatchObject({
@@ -35,6 +35,9 @@ it('names the API that a cluster elsewhere does not have', async () => {
     code: 'UNSUPPORTED_VERSION',
     message: expect.stringContaining('ListKeyOffsets')
   })
+  await using transactional = remote.producer({ transactionalId: 't' })
+  const conditional = transactional.transaction(tx => tx.send('orders', { key: 'a', value: 'x' }, { ifKeyAt: 'none' }))
+  await expect(conditional).rejects.toMatchObject({ code: 'UNSUPPORTED_VERSION', message: expect.stringContaining('AddConditionsToTxn') })
   // Nothing of it was written, and what needs no condition is.
   expect(await producer.send('orders', { key: 'a', value: 'x' })).toMatchObject({ offset: 0 })
 })

@@ -2,6 +2,7 @@ import type { MaybePromise } from '../../common/deferred.js'
 import { KafkaError } from '../../errors.js'
 import { usersIn } from '../../metadata/scram-credentials.js'
 import type { Api, ResponseOf } from '../../protocol/message.js'
+import { AddConditionsToTxn } from '../../protocol/messages/add-conditions-to-txn.js'
 import { AddOffsetsToTxn } from '../../protocol/messages/add-offsets-to-txn.js'
 import { AddPartitionsToTxn } from '../../protocol/messages/add-partitions-to-txn.js'
 import { AlterClientQuotas } from '../../protocol/messages/alter-client-quotas.js'
@@ -82,6 +83,7 @@ import {
   produceGuard
 } from './topic-guards.js'
 import {
+  addConditionsToTxnGuard,
   addOffsetsToTxnGuard,
   addPartitionsToTxnGuard,
   describeTransactionsGuard,
@@ -98,6 +100,7 @@ import {
  *
  *     Produce                       write on the topic; write on the transactional id
  *     ConditionalAppend             write on the topic
+ *     AddConditionsToTxn            write on the transactional id, and on the topic
  *     ListKeyOffsets                read or write on the topic
  *     ListOffsets, Metadata,        describe on the topic; Metadata that makes a topic, create on it or the cluster
  *       DescribeTopicPartitions
@@ -151,6 +154,7 @@ guard(ApiVersions, open)
 guard(Fetch, open)
 guard(Produce, produceGuard)
 guard(ConditionalAppend, conditionalAppendGuard)
+guard(AddConditionsToTxn, addConditionsToTxnGuard)
 guard(ListKeyOffsets, listKeyOffsetsGuard)
 guard(ListOffsets, listOffsetsGuard)
 guard(Metadata, metadataGuard)

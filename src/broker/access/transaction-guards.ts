@@ -1,4 +1,5 @@
 import type { ProtocolErrorCode } from '../../errors.js'
+import type { AddConditionsToTxn } from '../../protocol/messages/add-conditions-to-txn.js'
 import type { AddOffsetsToTxn } from '../../protocol/messages/add-offsets-to-txn.js'
 import type { AddPartitionsToTxn } from '../../protocol/messages/add-partitions-to-txn.js'
 import type { DescribeTransactions } from '../../protocol/messages/describe-transactions.js'
@@ -26,6 +27,11 @@ export const addPartitionsToTxnGuard: Guard<typeof AddPartitionsToTxn> = async (
   )
   if (topics.every(({ name }) => allowed.has(name))) return answer(request)
   return refusedWith(name => (allowed.has(name) ? 'OPERATION_NOT_ATTEMPTED' : 'TOPIC_AUTHORIZATION_FAILED'))
+}
+
+export const addConditionsToTxnGuard: Guard<typeof AddConditionsToTxn> = async ({ access, request, answer }) => {
+  if (!(await access.may('write', 'transactionalId', request.transactionalId))) return { errorCode: transactionalIdDenied }
+  return (await access.may('write', 'topic', request.topic)) ? answer(request) : { errorCode: topicDenied }
 }
 
 export const addOffsetsToTxnGuard: Guard<typeof AddOffsetsToTxn> = async ({ access, request, answer }) => {

@@ -1,6 +1,6 @@
 import { isPromise, type MaybePromise } from '../../common/deferred.js'
 import { zeroUuid } from '../../common/uuid.js'
-import { errorNumber } from '../../errors.js'
+import { type ConflictError, errorNumber } from '../../errors.js'
 import type { KeyCondition } from '../../log/keys/key-index.js'
 import type { RequestOf, ResponseOf } from '../../protocol/message.js'
 import type { ConditionalAppend } from '../../protocol/messages/conditional-append.js'
@@ -33,7 +33,8 @@ export function conditionalAppend(
 
 const noError = 0
 
-function conditionOf({ key, lastOffset }: Request['keys'][number]): KeyCondition {
+/** A condition on a key, as it is in a request. */
+export function conditionOf({ key, lastOffset }: Request['keys'][number]): KeyCondition {
   return { key, lastOffset: lastOffset < 0 ? 'none' : lastOffset }
 }
 
@@ -44,9 +45,14 @@ function responseFor(
   { condition, conflict }: ConditionalBatch
 ): Response {
   if (!conflict) return { errorCode, errorMessage: errorMessage ?? null, baseOffset, logAppendTimeMs }
-  const places = new Map(condition.keys?.map(({ key }, index) => [key, index]))
-  const conflicts = conflict.keys.map(({ key, lastOffset }) => {
+  const conflicts = conflictsOf(condition.keys ?? [], conflict)
+  return { errorCode: 0, errorMessage: conflict.message, isConflict: true, endOffset: conflict.endOffset, conflicts }
+}
+
+/** The keys that conflict, by the places of their conditions. */
+export function conflictsOf(conditions: readonly KeyCondition[], conflict: ConflictError): NonNullable<Response['conflicts']> {
+  const places = new Map(conditions.map(({ key }, index) => [key, index]))
+  return conflict.keys.map(({ key, lastOffset }) => {
     return { index: places.get(key) ?? -1, lastOffset: lastOffset === 'none' ? -1 : lastOffset }
   })
-  return { errorCode: 0, errorMessage: conflict.message, isConflict: true, endOffset: conflict.endOffset, conflicts }
 }

@@ -2,15 +2,25 @@ import { isPromise, type MaybePromise } from '../../common/deferred.js'
 import { zeroUuid } from '../../common/uuid.js'
 import { ConflictError, errorNumber } from '../../errors.js'
 import { RecordValidationError } from '../../log/append/batch-validation.js'
+import { ReservedError } from '../../log/keys/reservations.js'
 import type { AppendCondition, AppendInfo } from '../../log/log-types.js'
 import { isInternalTopic } from '../../metadata/topic-name.js'
 import type { RequestOf, ResponseOf } from '../../protocol/message.js'
 import type { Produce } from '../../protocol/messages/produce.js'
-import { attribute, attributesAt, batchSizeAt, currentMagic, field, headerBytes, isTransactional } from '../../record/batch-header.js'
+import {
+  attribute,
+  attributesAt,
+  batchSizeAt,
+  currentMagic,
+  field,
+  headerBytes,
+  isTransactional,
+  producerIdAt
+} from '../../record/batch-header.js'
 import type { ProduceNode } from '../node.js'
 import { appendToPartition, type Partition } from '../partition.js'
 import { newestVersion, type RequestContext, wasSentSince } from '../request-context.js'
-import { joinTransaction, type Unjoined } from '../transactional-produce.js'
+import { joinTransaction, shownToProducer, type Unjoined } from '../transactional-produce.js'
 import { eachPartitionOnce, type PartitionsOf } from './each-partition-once.js'
 
 type Request = RequestOf<typeof Produce>
@@ -190,11 +200,27 @@ function append(
     if (!isPromise(info)) return appended(partition, info)
     return info.then(
       written => appended(partition, written),
-      error => failed(node, partition, error, undefined, conditional)
+      error => notAppended(node, partition, records, context, error, conditional)
     )
   } catch (error) {
-    return failed(node, partition, error, undefined, conditional)
+    return notAppended(node, partition, records, context, error, conditional)
   }
+}
+
+/** Why a batch was not appended. Where a transaction has reserved what it would write, its producer tries again, or aborts a transaction of its own. */
+function notAppended(
+  node: ProduceNode,
+  partition: Partition,
+  records: Uint8Array,
+  { apiVersion }: RequestContext,
+  error: unknown,
+  conditional: ConditionalBatch | undefined
+): PartitionResponse {
+  if (conditional || !(error instanceof ReservedError)) return failed(node, partition, error, undefined, conditional)
+  // Of two transactions that would wait for each other one gives up.
+  const givesUp = isTransactional(records) && producerIdAt(records, 0) > error.holder
+  const code = shownToProducer(givesUp ? 'TRANSACTION_ABORTABLE' : 'CONCURRENT_TRANSACTIONS', apiVersion)
+  return refused(partition.partition, errorNumber(code), error.message)
 }
 
 function appended(partition: Partition, { baseOffset, logAppendTime, logStartOffset }: AppendInfo): PartitionResponse {

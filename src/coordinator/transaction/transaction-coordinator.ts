@@ -78,6 +78,7 @@ export class TransactionCoordinator {
   readonly #finishing = new Map<string, Finishing>()
   readonly #aborts: Alarm
   readonly #expiry: Alarm
+  #reservesNoMore = false
 
   constructor(parts: TransactionCoordinatorParts) {
     this.#parts = parts
@@ -185,6 +186,19 @@ export class TransactionCoordinator {
   /** Aborts what is over its time, now; happens by itself every `abortIntervalMs`. */
   async abortOverdue(): Promise<void> {
     await this.#runtime.everywhere(machine => machine.abortOverdue())
+    await Promise.all(Array.from(this.#finishing.values(), ({ firstTry }) => firstTry))
+  }
+
+  /** True if what a transaction reserves in a partition, at this moment, is free again when it has ended: its marker will come there. */
+  mayReserve(producerId: number, producerEpoch: number, topic: string, partition: number): boolean {
+    return !this.#reservesNoMore && this.includes(producerId, producerEpoch, topic, partition)
+  }
+
+  /** Aborts the transactions of these producers, which have reserved something, and fences them. None reserves anything from now on. */
+  async endReserving(producerIds: ReadonlySet<number>): Promise<void> {
+    this.#reservesNoMore = true
+    if (producerIds.size === 0) return
+    await this.#runtime.everywhere(machine => machine.abortOf(producerIds))
     await Promise.all(Array.from(this.#finishing.values(), ({ firstTry }) => firstTry))
   }
 

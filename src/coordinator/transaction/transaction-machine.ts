@@ -241,15 +241,24 @@ export class TransactionMachine implements CoordinatorMachine {
   /** Aborts the transactions whose time is over, and fences their producers. */
   abortOverdue(): Decision<void> {
     const now = this.#parts.clock.monotonic()
-    const overdue: TransactionState[] = []
+    return this.#abortWhere((_, deadline) => deadline <= now)
+  }
+
+  /** Aborts the transactions of these producers, and fences them. */
+  abortOf(producerIds: ReadonlySet<number>): Decision<void> {
+    return this.#abortWhere(({ producerId }) => producerIds.has(producerId))
+  }
+
+  #abortWhere(isChosen: (state: TransactionState, deadline: number) => boolean): Decision<void> {
+    const chosen: TransactionState[] = []
     for (const [transactionalId, deadline] of this.#deadlines) {
-      const state = deadline <= now ? this.#states.get(transactionalId) : undefined
-      if (state?.status === 'Ongoing') overdue.push(this.#fenced(state))
+      const state = this.#states.get(transactionalId)
+      if (state?.status === 'Ongoing' && isChosen(state, deadline)) chosen.push(this.#fenced(state))
     }
     return {
-      records: overdue.map(recordOf),
+      records: chosen.map(recordOf),
       committed: () => {
-        for (const state of overdue) this.#fence(state)
+        for (const state of chosen) this.#fence(state)
       }
     }
   }

@@ -63,6 +63,8 @@ function submit(log: LogState, batch: Uint8Array, options: AppendOptions): Maybe
   const validated = validateBatch(batch, origin, log.options, now, log.dates)
   const again = origin === 'coordinator' ? undefined : log.history.producers.check(validated.bytes)
   if (again) return answerAgain(log, again)
+  const { reservations } = log.history
+  if (!reservations.isEmpty && origin !== 'coordinator') reservations.expectFreeFor(validated.bytes, producerIdAt(validated.bytes, 0))
   if (condition) {
     const conflict = conflictWith(log, condition, producerIdAt(validated.bytes, 0))
     // A conflicting batch under way may fail.
@@ -192,7 +194,10 @@ function write(
     throw log.failures.ofWrite(error)
   }
   log.nextOffset = nextOffset
-  if (attributesAt(bytes, 0) & attribute.control) log.endsTransaction(producerIdAt(bytes, 0), lastOffset)
+  if (attributesAt(bytes, 0) & attribute.control) {
+    log.endsTransaction(producerIdAt(bytes, 0), lastOffset)
+    log.history.reservations.release(producerIdAt(bytes, 0))
+  }
   log.history.note(bytes, 0, now)
   const isAsync = isPromise(writing) || !log.writes.areOver || log.flusher.namesSynced !== undefined
   log.history.keys?.note(bytes, 0, isAsync, unpacked)

@@ -2,6 +2,7 @@ import type { KafkaError } from '../../errors.js'
 import { attribute, attributesAt, baseOffsetAt, leaderEpochAt } from '../../record/batch-header.js'
 import type { Storage } from '../../storage/storage.js'
 import type { KeyIndex } from '../keys/key-index.js'
+import { Reservations } from '../keys/reservations.js'
 import type { LogFolder } from '../recovery/log-folder.js'
 import { type DamageReports, damageError } from '../segment/damage.js'
 import { leaderEpochFile, pathIn } from '../segment/file-names.js'
@@ -27,6 +28,8 @@ export class LogHistory {
   readonly transactions: TransactionIndex
   /** The offsets of the last records of keys, if the log keeps them. */
   keys: KeyIndex | undefined
+  /** What transactions under way rely on. */
+  readonly reservations = new Reservations()
   readonly #storage: Storage
   readonly #folder: string
   readonly #damage: DamageReports

@@ -95,6 +95,12 @@ export class ProducerState {
     return Number.POSITIVE_INFINITY
   }
 
+  /** A producer with an open transaction that is not this one. */
+  openBesides(producerId: number): number | undefined {
+    for (const entry of this.#open) if (entry.producerId !== producerId) return entry.producerId
+    return undefined
+  }
+
   get(producerId: number): ProducerEntry | undefined {
     return this.#entries.get(producerId)
   }

@@ -13,6 +13,7 @@ import { controlTypeOf } from '../../record/control-record.js'
 import { RecordCursor } from '../../record/record-cursor.js'
 import { hashKey, newSecret } from './key-hash.js'
 import { entryOf, type KeyCapture, KeyTable, none, offsetOf } from './key-table.js'
+import { ReservedError } from './reservations.js'
 
 /** The expectation of a writer on a key: its last offset, or that it has none. */
 export interface KeyCondition {
@@ -266,11 +267,7 @@ export class KeyIndex {
     for (const [id, { keys }] of this.#open) {
       const undecided = keys.get(hash)
       if (undecided === none) continue
-      if (id !== producerId)
-        throw new KafkaError(
-          'CONCURRENT_TRANSACTIONS',
-          `A transaction of producer ${id} has written to the key at offset ${offsetOf(undecided)} and is not decided yet`
-        )
+      if (id !== producerId) throw new ReservedError(id, `The key was written at offset ${offsetOf(undecided)}`)
       entry = undecided
     }
     return entry

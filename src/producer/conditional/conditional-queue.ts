@@ -16,6 +16,7 @@ import { codeOfDelay } from '../delivery-errors.js'
 import type { ProducerSettings } from '../options.js'
 import { givenId, idRequest } from '../producer-identity.js'
 import { ConditionalBatches, type ConditionalSend, takeGroup } from './conditional-append-call.js'
+import { conflictMessage, type FoundConflict } from './conditions.js'
 
 export interface ConditionalQueueParts {
   readonly settings: ProducerSettings
@@ -42,19 +43,9 @@ interface Outcome {
   readonly isUnsent?: boolean
 }
 
-interface FoundConflict {
-  readonly key: Uint8Array
-  readonly wanted: number
-  readonly lastOffset: number | 'none'
-}
-
-function messageFor(conflict: FoundConflict | undefined): string | undefined {
-  if (!conflict) return undefined
-  const { wanted, lastOffset } = conflict
-  return `Expected the last offset of the key to be ${wanted < 0 ? 'none' : wanted}, it is ${lastOffset}; nothing was written`
-}
-
 const mostInGroup = 10_000
+/** The longest wait before a leader is asked again about a key that another transaction has. */
+const undecidedMs = 50
 const wrongState: ReadonlySet<string> = new Set(['OUT_OF_ORDER_SEQUENCE_NUMBER', 'UNKNOWN_PRODUCER_ID', 'INVALID_PRODUCER_EPOCH'])
 
 /**
@@ -231,8 +222,9 @@ export class ConditionalQueue {
       }
       // One key that is not decided must not hold up the others.
       if (error.code === 'CONCURRENT_TRANSACTIONS' && group.length > 1 && !isDoubtful) return this.#divide(group)
-      metadata.forget(this.topic)
-      const delayMs = backoff.delayMs(failures)
+      const isUndecided = error.code === 'CONCURRENT_TRANSACTIONS'
+      if (!isUndecided) metadata.forget(this.topic)
+      const delayMs = isUndecided ? Math.min(backoff.delayMs(failures), undecidedMs) : backoff.delayMs(failures)
       const late = group.some(({ deadline }) => clock.monotonic() + delayMs >= deadline)
       if (late || ending.aborted) {
         this.#fail(group, ending.aborted ? ending.reason : this.#expired(error))
@@ -295,7 +287,7 @@ export class ConditionalQueue {
 
   #conflictError(conflicts: readonly FoundConflict[], endOffset: number, message: string | null | undefined): ConflictError {
     const keys = conflicts.map(({ key, lastOffset }) => ({ key: copyBytes(key), lastOffset }))
-    return new ConflictError(messageFor(conflicts[0]) ?? message ?? '', { ...this.#place, endOffset, keys })
+    return new ConflictError(conflictMessage(conflicts[0]) ?? message ?? '', { ...this.#place, endOffset, keys })
   }
 
   /** A group is refused for good. Where that is for one of several, each is tried on its own. */

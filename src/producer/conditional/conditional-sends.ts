@@ -1,5 +1,6 @@
 import type { MetadataCache } from '../../client/metadata-cache.js'
 import { Backoff } from '../../client/retry.js'
+import { onAbort } from '../../common/abort.js'
 import type { Clock } from '../../common/clock.js'
 import { type Deferred, deferred } from '../../common/deferred.js'
 import type { Random } from '../../common/random.js'
@@ -12,9 +13,10 @@ import type { StuckPartition } from '../admission.js'
 import type { ProducerSettings } from '../options.js'
 import type { PendingAppend } from '../pending-append.js'
 import { type AnyRecord, checkTimestamp, type EncodedRecord, encodedRecord, nameOf } from '../producer-record.js'
+import type { ConditionalSend } from './conditional-append-call.js'
 import { ConditionalQueue } from './conditional-queue.js'
-import { keyConditions, type SendConditions } from './conditions.js'
-import { type ConditionalReceipt, PendingConditional } from './pending-conditional.js'
+import { keyConditions, noPartition, partitionFor, type SendConditions } from './conditions.js'
+import { PendingConditional } from './pending-conditional.js'
 
 export interface ConditionalSendsParts {
   readonly settings: ProducerSettings
@@ -28,6 +30,13 @@ export interface ConditionalSendsParts {
   readonly onFailed: (topic: string, partition: number, recordCount: number, error: unknown) => void
   /** Memory has become free. */
   readonly onReleased: () => void
+}
+
+/** The places of the records of a conditional send. */
+export interface ConditionalReceipt {
+  readonly partition: number
+  readonly baseOffset: number
+  readonly timestamps: readonly number[]
 }
 
 /** What has been sent since the last flush began, and is not answered. */
@@ -71,19 +80,44 @@ export class ConditionalSends {
     if (records.length === 0) throw new TypeError('Expected at least one record to be sent on a condition')
     const name = nameOf(topic)
     const generation = this.#generation
-    const pending = new PendingConditional({
-      ...this.#parts,
-      topic,
-      records,
-      keys: keyConditions(topic, records, conditions),
-      endOffset: conditions.ifEndAt ?? -1,
-      signal: conditions.signal,
-      enter: (partition, send) => this.#queueOf(name, partition).add(send),
-      withdraw: (partition, send) => this.#queueOf(name, partition).withdraw(send),
-      delivered,
-      refused,
-      ended: () => this.#ended(generation)
-    })
+    const keys = keyConditions(topic, records, conditions)
+    const { signal, ifEndAt: endOffset = -1 } = conditions
+    const refuse = (error: unknown) => {
+      this.#ended(generation)
+      refused(error)
+    }
+    const { settings, clock, accumulator } = this.#parts
+    const enter = (partitionCount: number, isFresh: boolean, now: number, sizeInBytes: number, free: () => void) => {
+      const partition = partitionFor(name, records, keys, partitionCount, settings.partitioner)
+      if (partition >= partitionCount && !isFresh) return false
+      if (partition >= partitionCount) throw noPartition(name, partition, partitionCount)
+      const timestamps = records.map(({ record }) => record.timestamp ?? now)
+      let unlisten: (() => void) | undefined
+      const send: ConditionalSend = {
+        records,
+        timestamps,
+        keys,
+        endOffset,
+        sizeInBytes,
+        deadline: clock.monotonic() + settings.deliveryTimeoutMs,
+        resolve: (baseOffset, logAppendTimeMs) => {
+          unlisten?.()
+          free()
+          this.#ended(generation)
+          delivered({ partition, baseOffset, timestamps: logAppendTimeMs >= 0 ? timestamps.map(() => logAppendTimeMs) : timestamps })
+        },
+        reject: error => {
+          unlisten?.()
+          free()
+          refuse(error)
+        }
+      }
+      const queue = this.#queueOf(name, partition)
+      if (signal) unlisten = onAbort(signal, () => queue.withdraw(send) && send.reject(signal.reason))
+      queue.add(send)
+      return true
+    }
+    const pending = new PendingConditional({ topic, records, keys, signal, settings, accumulator, enter, refused: refuse })
     generation.open++
     return pending
   }

@@ -28,6 +28,18 @@ export interface EncodedCondition {
   readonly id: string
 }
 
+export interface FoundConflict {
+  readonly key: Uint8Array
+  readonly wanted: number
+  readonly lastOffset: number | 'none'
+}
+
+export function conflictMessage(conflict: FoundConflict | undefined): string | undefined {
+  if (!conflict) return undefined
+  const { wanted, lastOffset } = conflict
+  return `Expected the last offset of the key to be ${wanted < 0 ? 'none' : wanted}, it is ${lastOffset}; nothing was written`
+}
+
 /** The bytes that conditions take in a request, with the numbers that come with each. */
 export function conditionBytes(conditions: readonly EncodedCondition[]): number {
   let size = 0
@@ -154,13 +166,19 @@ export function partitionFor(
   return partition
 }
 
-function byKey(topic: string, key: Field, partitionCount: number): number {
+export function byKey(topic: string, key: Field, partitionCount: number): number {
   if (key !== null) return keyPartition(key, partitionCount)
   if (partitionCount === 1) return 0
   throw new TypeError(`Expected a record for \`${topic}\` that is sent on a condition to have a key or a \`partition\``)
 }
 
-function elsewhere(topic: string, what: string, partition: number, other: number): KafkaError {
+/** Raises INVALID_REQUEST: what must be in one partition is not. */
+export function elsewhere(topic: string, what: string, partition: number, other: number): KafkaError {
   const message = `Expected one partition of \`${topic}\` where ${what}, got ${partition} and ${other}; a condition is decided within one partition`
   return new KafkaError('INVALID_REQUEST', message, { topic, partition })
+}
+
+export function noPartition(topic: string, partition: number, partitionCount: number): KafkaError {
+  const message = `There is no partition ${partition} in \`${topic}\`, which has ${partitionCount}`
+  return new KafkaError('UNKNOWN_TOPIC_OR_PARTITION', message, { topic, partition })
 }

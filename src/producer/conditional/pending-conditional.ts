@@ -1,5 +1,3 @@
-import { onAbort } from '../../common/abort.js'
-import type { Clock } from '../../common/clock.js'
 import { KafkaError } from '../../errors.js'
 import { headerBytes } from '../../record/batch-header.js'
 import type { AnyTopic } from '../../record/topic.js'
@@ -8,37 +6,25 @@ import type { ProducerSettings } from '../options.js'
 import type { PendingAppend } from '../pending-append.js'
 import { type EncodedRecord, nameOf } from '../producer-record.js'
 import { exactSize, type KnownPartitions, type Progress, progress, type TopicWriter } from '../topic-writer.js'
-import type { ConditionalSend } from './conditional-append-call.js'
-import { conditionBytes, type EncodedCondition, partitionFor } from './conditions.js'
-
-/** The places of the records of a conditional send. */
-export interface ConditionalReceipt {
-  readonly partition: number
-  readonly baseOffset: number
-  readonly timestamps: readonly number[]
-}
+import { conditionBytes, type EncodedCondition } from './conditions.js'
 
 export interface PendingConditionalParts {
   readonly topic: AnyTopic | string
   readonly records: readonly EncodedRecord[]
   readonly keys: readonly EncodedCondition[]
-  /** -1 where the end does not matter. */
-  readonly endOffset: number
   readonly signal: AbortSignal | undefined
   readonly settings: ProducerSettings
-  readonly clock: Clock
   readonly accumulator: Accumulator
-  /** Hands a send to its partition. */
-  enter(partition: number, send: ConditionalSend): void
-  /** Takes one back; false where it is under way. */
-  withdraw(partition: number, send: ConditionalSend): boolean
-  delivered(receipt: ConditionalReceipt): void
+  /**
+   * Hands the records over. Returns false where more must be known of the topic; `isFresh` says that asking again is of no use. Throws what is wrong with them.
+   * `free` is called when they are answered.
+   */
+  enter(partitionCount: number, isFresh: boolean, now: number, sizeInBytes: number, free: () => void): boolean
+  /** They were not handed over. */
   refused(error: unknown): void
-  /** It is answered, one way or the other. */
-  ended(): void
 }
 
-/** A conditional send that is not taken in yet: it waits for room and for its topic as others do. */
+/** Records with conditions that are not taken in yet: they wait for room and for their topic as others do. */
 export class PendingConditional implements PendingAppend {
   readonly topic: AnyTopic | string
   readonly signal: AbortSignal | undefined
@@ -57,55 +43,19 @@ export class PendingConditional implements PendingAppend {
   }
 
   run(_: TopicWriter, known: KnownPartitions, now: number): Progress {
-    const { topic, records, keys, endOffset, settings, clock, accumulator } = this.#parts
-    const name = nameOf(topic)
+    const { topic, keys, accumulator } = this.#parts
     const heldBytes = this.#sizeInBytes + conditionBytes(keys)
     if (!accumulator.hasRoomFor(heldBytes)) {
-      accumulator.measure(name)
+      accumulator.measure(nameOf(topic))
       if (!accumulator.hasRoomFor(heldBytes)) return progress.needsMemory
     }
-    const partitionCount = known.partitions.length
-    const partition = partitionFor(name, records, keys, partitionCount, settings.partitioner)
-    if (partition >= partitionCount) {
-      if (!this.isFresh) return progress.needsMetadata
-      throw noPartition(name, partition, partitionCount)
-    }
-    const timestamps = records.map(({ record }) => record.timestamp ?? now)
-    const { signal } = this
-    let unlisten: (() => void) | undefined
-    const over = () => {
-      unlisten?.()
-      accumulator.free(heldBytes)
-    }
-    const send: ConditionalSend = {
-      records,
-      timestamps,
-      keys,
-      endOffset,
-      sizeInBytes: this.#sizeInBytes,
-      deadline: clock.monotonic() + settings.deliveryTimeoutMs,
-      resolve: (baseOffset, logAppendTimeMs) => {
-        over()
-        this.#parts.ended()
-        this.#parts.delivered({
-          partition,
-          baseOffset,
-          timestamps: logAppendTimeMs >= 0 ? timestamps.map(() => logAppendTimeMs) : timestamps
-        })
-      },
-      reject: error => {
-        over()
-        this.refuse(error)
-      }
-    }
+    const free = () => accumulator.free(heldBytes)
+    if (!this.#parts.enter(known.partitions.length, this.isFresh, now, this.#sizeInBytes, free)) return progress.needsMetadata
     accumulator.hold(heldBytes)
-    if (signal) unlisten = onAbort(signal, () => this.#parts.withdraw(partition, send) && send.reject(signal.reason))
-    this.#parts.enter(partition, send)
     return progress.appended
   }
 
   refuse(error: unknown): void {
-    this.#parts.ended()
     this.#parts.refused(error)
   }
 
@@ -126,11 +76,4 @@ function sizeOf(records: readonly EncodedRecord[]): number {
   let size = headerBytes
   for (const { key, value, headers } of records) size += exactSize(key, value, headers)
   return size
-}
-
-function noPartition(topic: string, partition: number, partitionCount: number): KafkaError {
-  return new KafkaError('UNKNOWN_TOPIC_OR_PARTITION', `There is no partition ${partition} in \`${topic}\`, which has ${partitionCount}`, {
-    topic,
-    partition
-  })
 }

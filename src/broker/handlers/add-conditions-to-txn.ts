@@ -1,0 +1,67 @@
+import { isPromise, type MaybePromise, whenThere } from '../../common/deferred.js'
+import { zeroUuid } from '../../common/uuid.js'
+import { ConflictError, errorNumber } from '../../errors.js'
+import { reserveAsOwner } from '../../log/log.js'
+import { isInternalTopic } from '../../metadata/topic-name.js'
+import type { RequestOf, ResponseOf } from '../../protocol/message.js'
+import type { AddConditionsToTxn } from '../../protocol/messages/add-conditions-to-txn.js'
+import type { ProduceNode } from '../node.js'
+import type { Partition } from '../partition.js'
+import { shownToProducer, unknownOr } from '../transactional-produce.js'
+import { conditionOf, conflictsOf } from './conditional-append.js'
+
+type Request = RequestOf<typeof AddConditionsToTxn>
+type Response = ResponseOf<typeof AddConditionsToTxn>
+
+/**
+ * Lets a partition take part in the transaction of a producer, so that the marker that ends it comes there too, and then reserves what the conditions rely
+ * on until that marker is written.
+ */
+export function addConditionsToTxn(node: ProduceNode, request: Request): MaybePromise<Response> {
+  const { topic: name, partition: index, keys, endOffset = -1, producerId } = request
+  const partition = node.findTopic(name, zeroUuid)?.partitions[index]
+  if (!partition) return { errorCode: errorNumber('UNKNOWN_TOPIC_OR_PARTITION') }
+  if (isInternalTopic(name)) return { errorCode: errorNumber('INVALID_TOPIC_EXCEPTION') }
+  if (keys.length === 0 && endOffset < 0)
+    return { errorCode: errorNumber('INVALID_REQUEST'), errorMessage: 'Expected at least one condition' }
+  const added = takesPart(node, request) ? 'NONE' : node.transactions.addPartitions(request, new Map([[name, new Set([index])]]), 2)
+  return whenThere(added, error => {
+    if (error !== 'NONE') return { errorCode: errorNumber(shownToProducer(unknownOr(node, error, producerId), newestProduce)) }
+    return reserved(node, partition, request)
+  })
+}
+
+/** Whoever knows this API knows the errors of this version of Produce. */
+const newestProduce = 12
+
+function takesPart(node: ProduceNode, { producerId, producerEpoch, topic, partition }: Request): boolean {
+  return node.transactions.includes(producerId, producerEpoch, topic, partition)
+}
+
+function isHeldUntilEnd(node: ProduceNode, { producerId, producerEpoch, topic, partition }: Request): boolean {
+  return node.transactions.mayReserve(producerId, producerEpoch, topic, partition)
+}
+
+function reserved(node: ProduceNode, partition: Partition, request: Request): MaybePromise<Response> {
+  const { keys, endOffset = -1, producerId } = request
+  const condition = { keys: keys.map(conditionOf), ...(endOffset >= 0 && { endOffset }) }
+  const onError = (error: unknown) => failed(node, partition, condition.keys, error)
+  try {
+    const done = reserveAsOwner(partition.log, { ...condition, producerId, isOpen: () => isHeldUntilEnd(node, request) })
+    return isPromise(done) ? done.then(() => holds, onError) : holds
+  } catch (error) {
+    return onError(error)
+  }
+}
+
+const holds: Response = { errorCode: 0 }
+
+function failed(node: ProduceNode, partition: Partition, keys: Parameters<typeof conflictsOf>[0], error: unknown): Response {
+  if (partition.isDeleted) return { errorCode: errorNumber('UNKNOWN_TOPIC_OR_PARTITION') }
+  if (error instanceof ConflictError) {
+    const { message, endOffset } = error
+    return { errorCode: 0, errorMessage: message, isConflict: true, endOffset, conflicts: conflictsOf(keys, error) }
+  }
+  const during = `a condition on ${partition.topic}-${partition.partition}`
+  return { errorCode: node.errorNumberFor(error, during), errorMessage: error instanceof Error ? error.message : null }
+}

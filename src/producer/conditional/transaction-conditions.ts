@@ -1,0 +1,282 @@
+import { keyPartition } from '../../client/key-partition.js'
+import type { MetadataCache } from '../../client/metadata-cache.js'
+import { Backoff, limitedBy } from '../../client/retry.js'
+import { copyBytes } from '../../common/bytes.js'
+import type { Clock } from '../../common/clock.js'
+import { abortable, deferred } from '../../common/deferred.js'
+import type { Random } from '../../common/random.js'
+import { ConflictError, KafkaError } from '../../errors.js'
+import type { RequestOf, ResponseOf } from '../../protocol/message.js'
+import { AddConditionsToTxn } from '../../protocol/messages/add-conditions-to-txn.js'
+import type { AnyTopic } from '../../record/topic.js'
+import type { Accumulator } from '../accumulator.js'
+import type { ProducerSettings } from '../options.js'
+import { chosenPartition, type Partitioner } from '../partitioner.js'
+import type { PendingAppend } from '../pending-append.js'
+import { type AnyRecord, checkTimestamp, type EncodedRecord, encodedRecord, nameOf, type ProducerRecord } from '../producer-record.js'
+import type { Transactions } from '../transactions.js'
+import {
+  byKey,
+  conflictMessage,
+  type EncodedCondition,
+  elsewhere,
+  idOf,
+  keyConditions,
+  noPartition,
+  type SendConditions
+} from './conditions.js'
+import { PendingConditional } from './pending-conditional.js'
+
+export interface TransactionConditionsParts {
+  readonly settings: ProducerSettings
+  readonly clock: Clock
+  readonly random: Random
+  readonly metadata: MetadataCache
+  readonly accumulator: Accumulator
+  readonly transactions: Transactions
+  /** Memory has become free. */
+  readonly onReleased: () => void
+}
+
+/** The outcome of a send, and the first offset that its records got. */
+export interface SentAt<R> {
+  readonly result: R
+  readonly baseOffset: number
+}
+
+/** The conditions of one partition. */
+interface PartitionConditions {
+  readonly partition: number
+  /** -1 where the end does not matter. */
+  readonly endOffset: number
+  readonly keys: readonly EncodedCondition[]
+}
+
+/** Another transaction is asked about so soon again. */
+const quickRetryMs = 10
+const longestQuickRetryMs = 50
+
+/**
+ * The conditional sends of a producer's transactions. The partitions are asked first, each about its conditions: they reserve what these rely on until the
+ * transaction ends. Then the records go as others of the transaction do.
+ */
+export class TransactionConditions {
+  readonly #parts: TransactionConditionsParts
+  readonly #backoff: Backoff
+  /** While another transaction is not decided. */
+  readonly #quick: Backoff
+  readonly #ending = new AbortController()
+  readonly #open = new Set<Promise<void>>()
+
+  constructor(parts: TransactionConditionsParts) {
+    const { clock, random, settings } = parts
+    this.#parts = parts
+    this.#backoff = new Backoff(clock, random, settings)
+    const retryBackoffMs = Math.min(quickRetryMs, settings.retryBackoffMs)
+    this.#quick = new Backoff(clock, random, { retryBackoffMs, retryBackoffMaxMs: longestQuickRetryMs })
+  }
+
+  /** Records that `send` is to send, with their partitions, where all conditions hold. Throws what is wrong with the call. */
+  prepare<R>(
+    number: number,
+    topic: AnyTopic | string,
+    given: Iterable<AnyRecord>,
+    conditions: SendConditions & { readonly signal?: AbortSignal },
+    send: (topic: string, records: ProducerRecord[]) => Promise<SentAt<R>>,
+    resolve: (result: R) => void,
+    reject: (error: unknown) => void
+  ): PendingAppend {
+    const { settings, accumulator, onReleased } = this.#parts
+    const records: EncodedRecord[] = []
+    for (const record of given) {
+      records.push(encodedRecord(topic, record))
+      if (record.timestamp !== undefined) checkTimestamp(topic, record.timestamp)
+    }
+    if (records.length === 0) throw new TypeError('Expected at least one record to be sent on a condition')
+    const name = nameOf(topic)
+    const keys = keyConditions(topic, records, conditions)
+    const { signal, ifEndAt = -1 } = conditions
+    const done = deferred()
+    const over = () => {
+      this.#open.delete(done.promise)
+      done.resolve()
+    }
+    const refused = (error: unknown) => {
+      reject(error)
+      over()
+    }
+    const enter = (partitionCount: number, isFresh: boolean, _now: number, _size: number, free: () => void) => {
+      const partitions = partitionsOf(name, records, partitionCount, settings.partitioner)
+      const conditions = conditionsByPartition(name, records, partitions, keys, ifEndAt, partitionCount)
+      const beyond = conditions.find(({ partition }) => partition >= partitionCount)
+      if (beyond && !isFresh) return false
+      if (beyond) throw noPartition(name, beyond.partition, partitionCount)
+      const held = records.map(({ record, key, value, headers }, i) => {
+        const { timestamp } = record
+        return {
+          key,
+          value: value as Uint8Array | string,
+          headers,
+          partition: partitions[i].partition,
+          ...(timestamp !== undefined && { timestamp })
+        }
+      })
+      this.#reserve(number, name, conditions, signal)
+        .finally(() => {
+          free()
+          onReleased()
+        })
+        .then(() => {
+          this.#ending.signal.throwIfAborted()
+          return send(name, held)
+        })
+        .then(sent => expectOffset(name, conditions, sent))
+        .then(resolve, reject)
+        .then(over)
+      return true
+    }
+    const pending = new PendingConditional({ topic, records, keys, signal, settings, accumulator, enter, refused })
+    this.#open.add(done.promise)
+    return pending
+  }
+
+  /** Resolves when all that was sent up to now is answered. */
+  async drained(): Promise<void> {
+    await Promise.all(this.#open)
+  }
+
+  /** Stops for good: what has not been reserved is given up with this error. */
+  stop(error: KafkaError): void {
+    this.#ending.abort(error)
+  }
+
+  async #reserve(
+    number: number,
+    topic: string,
+    conditions: readonly PartitionConditions[],
+    signal: AbortSignal | undefined
+  ): Promise<void> {
+    const { clock, settings, transactions } = this.#parts
+    const limit = limitedBy(clock, settings.deliveryTimeoutMs, signal, this.#ending.signal)
+    try {
+      await Promise.all(conditions.map(each => this.#reserveIn(topic, each, limit.signal)))
+    } catch (error) {
+      transactions.failed(error)
+      throw transactions.lastError ?? error
+    } finally {
+      limit.end()
+    }
+    transactions.expectUnderWay(number)
+  }
+
+  async #reserveIn(topic: string, conditions: PartitionConditions, signal: AbortSignal): Promise<void> {
+    const { transactions, settings } = this.#parts
+    const { transactionalId, producerId, epoch: producerEpoch } = transactions
+    const { partition, endOffset, keys } = conditions
+    const request = { transactionalId, producerId, producerEpoch, topic, partition, endOffset, keys: [...keys] }
+    // From now on the coordinator may know of the transaction.
+    transactions.delivered()
+    const limits = { timeoutMs: settings.deliveryTimeoutMs, signal }
+    const ask = (ending: AbortSignal | undefined) => this.#askOnce(request, ending)
+    const whileUndecided = (ending: AbortSignal | undefined) =>
+      this.#quick.retry(ask, ending ? { ...limits, signal: ending } : limits, isUndecided)
+    const response = await this.#backoff.retry(whileUndecided, limits)
+    if (response.isConflict) throw conflictIn(response, topic, conditions)
+  }
+
+  async #askOnce(
+    request: RequestOf<typeof AddConditionsToTxn>,
+    signal: AbortSignal | undefined
+  ): Promise<ResponseOf<typeof AddConditionsToTxn>> {
+    const { clock, metadata, settings } = this.#parts
+    const { topic, partition } = request
+    const limit = limitedBy(clock, settings.requestTimeoutMs, signal)
+    try {
+      const looking = { allowAutoTopicCreation: false, timeoutMs: settings.requestTimeoutMs, signal: limit.signal }
+      await metadata.ensure([topic], looking)
+      const leader = metadata.leaderOf(topic, partition)
+      if (!leader) throw new KafkaError('LEADER_NOT_AVAILABLE', undefined, { topic, partition })
+      const response = await abortable(Promise.resolve(leader.request(AddConditionsToTxn, request, limit.signal)), limit.signal)
+      if (response.errorCode === 0) return response
+      throw KafkaError.fromNumber(response.errorCode, response.errorMessage, { topic, partition })
+    } catch (error) {
+      if (!isUndecided(error)) metadata.forget(topic)
+      if (!(error instanceof KafkaError && error.code === 'UNSUPPORTED_VERSION')) throw error
+      const message = `Sending on a condition takes a cluster of millrace: ${error.message}`
+      throw new KafkaError('UNSUPPORTED_VERSION', message, { topic, partition, cause: error })
+    } finally {
+      limit.end()
+    }
+  }
+}
+
+function isUndecided(error: unknown): boolean {
+  return error instanceof KafkaError && error.code === 'CONCURRENT_TRANSACTIONS'
+}
+
+/** The partition of each record, and whether it was chosen or follows from the key. */
+function partitionsOf(topic: string, records: readonly EncodedRecord[], partitionCount: number, partitioner: Partitioner | undefined) {
+  return records.map(({ record, key }) => {
+    const chosen = chosenPartition(topic, record, key, partitionCount, partitioner)
+    return { partition: chosen ?? byKey(topic, key, partitionCount), isChosen: chosen !== undefined }
+  })
+}
+
+/** Each condition belongs to the partition of the records of its key, and to that of the key where it has none. */
+function conditionsByPartition(
+  topic: string,
+  records: readonly EncodedRecord[],
+  places: ReturnType<typeof partitionsOf>,
+  keys: readonly EncodedCondition[],
+  endOffset: number,
+  partitionCount: number
+): PartitionConditions[] {
+  const byPartition = new Map<number, EncodedCondition[]>()
+  const ofKey = new Map<string, number>()
+  const [first] = places
+  const isByKey = places.every(({ isChosen }) => !isChosen)
+  const other = places.find(({ partition }) => partition !== first.partition)
+  if (endOffset >= 0 && other) throw elsewhere(topic, 'the records of a send with `ifEndAt` go', first.partition, other.partition)
+  if (keys.length > 0)
+    for (let i = 0; i < records.length; i++) {
+      const { key } = records[i]
+      if (key === null) continue
+      const id = idOf(key)
+      const before = ofKey.get(id) ?? places[i].partition
+      if (before !== places[i].partition && keys.some(condition => condition.id === id))
+        throw elsewhere(topic, 'the records of a key with a condition go', before, places[i].partition)
+      ofKey.set(id, before)
+    }
+  for (const condition of keys) {
+    let partition = ofKey.get(condition.id)
+    if (partition === undefined && !isByKey && other)
+      throw elsewhere(topic, 'the records go, since a key of the conditions has no record among them', first.partition, other.partition)
+    partition ??= isByKey ? keyPartition(condition.key, partitionCount) : first.partition
+    byPartition.set(partition, [...(byPartition.get(partition) ?? []), condition])
+  }
+  if (endOffset >= 0 && !byPartition.has(first.partition)) byPartition.set(first.partition, [])
+  return Array.from(byPartition, ([partition, ofPartition]) => ({ partition, endOffset, keys: ofPartition }))
+}
+
+function conflictIn(
+  { conflicts = [], endOffset = -1, errorMessage }: ResponseOf<typeof AddConditionsToTxn>,
+  topic: string,
+  { partition, keys }: PartitionConditions
+): ConflictError {
+  const found = conflicts.map(({ index, lastOffset }) => {
+    return { key: keys[index].key, wanted: keys[index].lastOffset, lastOffset: lastOffset < 0 ? ('none' as const) : lastOffset }
+  })
+  const conflicting = found.map(({ key, lastOffset }) => ({ key: copyBytes(key), lastOffset }))
+  return new ConflictError(conflictMessage(found[0]) ?? errorMessage ?? '', { topic, partition, endOffset, keys: conflicting })
+}
+
+/** Other records of the same transaction may have been under way when the end was reserved. */
+function expectOffset<R>(topic: string, conditions: readonly PartitionConditions[], { result, baseOffset }: SentAt<R>): R {
+  const [{ partition, endOffset }] = conditions
+  if (endOffset < 0 || endOffset === baseOffset) return result
+  throw new ConflictError(`Expected the partition to end at ${endOffset}, the first record got ${baseOffset}: it cannot be committed`, {
+    topic,
+    partition,
+    endOffset: baseOffset
+  })
+}
