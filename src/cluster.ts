@@ -31,11 +31,14 @@ import type { TopicSelector } from './consumer/source/subscription.js'
 import type { ClusterNews } from './consumer/source/topic-watch.js'
 import { KafkaError } from './errors.js'
 import type { ConfigValues } from './metadata/broker-configs.js'
+import { Pipe } from './pipe/pipe.js'
+import type { PipeOptions } from './pipe/pipe-options.js'
 import type { ProducerOptions } from './producer/options.js'
 import { Producer } from './producer/producer.js'
 import type { ClientAccess } from './protocol/access.js'
 import type { Brokers } from './protocol/broker.js'
 import { type BacklogQuota, backlogConfigs } from './record/backlog-quota.js'
+import type { AnyTopic } from './record/topic.js'
 import { memoryStorage } from './storage/memory/memory.js'
 import type { Storage } from './storage/storage.js'
 
@@ -104,6 +107,8 @@ export class Cluster extends Emitter<ClusterEvents> implements AsyncDisposable {
   /** They close first: the handlers that they wait for may still send. */
   readonly #consumers = new Set<Client>()
   readonly #others = new Set<Client>()
+  /** The pipes of this cluster, with their numbers among those of their group. */
+  readonly #pipes = new Map<object, { readonly groupId: string; readonly number: number }>()
   #closingNow: readonly Client[] = []
   #deadline: Deadline | undefined
   #closing: Promise<void> | undefined
@@ -170,9 +175,7 @@ export class Cluster extends Emitter<ClusterEvents> implements AsyncDisposable {
 
   /** A producer of this cluster. Throws a `TypeError` for a wrong option. */
   producer(options: ProducerOptions = {}): Producer {
-    const parts = this.#clientParts('a producer', options)
-    const memory = this.#parts.node?.memoryShares.forProducers()
-    const producer = new Producer({ ...parts, memory }, this.#withTopicCreation(options))
+    const producer = this.#newProducer(options)
     producer.once('closed', () => this.#others.delete(producer))
     return this.#keep(producer, this.#others)
   }
@@ -181,10 +184,61 @@ export class Cluster extends Emitter<ClusterEvents> implements AsyncDisposable {
   consumer<const T extends TopicSelector = string, K = Uint8Array, V = Uint8Array>(
     options: ConsumerOptions<T, K, V> = {}
   ): Consumer<T, K, V> {
-    const parts = this.#clientParts('a consumer', options)
-    const consumer = new Consumer<T, K, V>(parts, this.#withTopicCreation({ checkCrcs: !this.#isInMemory, ...options }))
+    const consumer = this.#newConsumer(options)
     consumer.once('closed', () => this.#consumers.delete(consumer))
     return this.#keep(consumer, this.#consumers)
+  }
+
+  /**
+   * A pipe: what `from` holds, transformed, into `to`, exactly once. It begins with `pipe.run()`. Throws a `TypeError` for a wrong option.
+   *
+   * ```ts
+   * const pipe = cluster.pipe({ from: orders, to: invoices, groupId: 'invoicing', transform: order => invoiceFor(order) })
+   * await pipe.run()
+   * ```
+   */
+  pipe<const F extends TopicSelector, const T extends AnyTopic | string = string, K = Uint8Array, V = Uint8Array>(
+    options: PipeOptions<F, T, K, V>
+  ): Pipe<F, T, K, V> {
+    expectOptionsObject('a pipe', options)
+    const { groupId } = options
+    const number = this.#parts.node ? this.#freePipeNumber(groupId) : undefined
+    const pipe: Pipe<F, T, K, V> = new Pipe(
+      {
+        clock: this.#parts.clock,
+        random: this.#parts.random,
+        brokers: this.#clientParts('a pipe', {}).brokers,
+        newConsumer: consumerOptions => this.#newConsumer(consumerOptions),
+        newProducer: producerOptions => this.#newProducer(producerOptions),
+        instanceId: number?.toString(),
+        onClosed: () => {
+          this.#consumers.delete(pipe)
+          this.#pipes.delete(pipe)
+        }
+      },
+      options
+    )
+    if (number !== undefined) this.#pipes.set(pipe, { groupId, number })
+    return this.#keep(pipe, this.#consumers)
+  }
+
+  /** The lowest number that no pipe of the group has. */
+  #freePipeNumber(groupId: string): number {
+    const taken = new Set([...this.#pipes.values()].filter(pipe => pipe.groupId === groupId).map(({ number }) => number))
+    let number = 0
+    while (taken.has(number)) number++
+    return number
+  }
+
+  #newProducer(options: ProducerOptions): Producer {
+    const parts = this.#clientParts('a producer', options)
+    const memory = this.#parts.node?.memoryShares.forProducers()
+    return new Producer({ ...parts, memory }, this.#withTopicCreation(options))
+  }
+
+  #newConsumer<const T extends TopicSelector, K, V>(options: ConsumerOptions<T, K, V>): Consumer<T, K, V> {
+    const parts = this.#clientParts('a consumer', options)
+    return new Consumer<T, K, V>(parts, this.#withTopicCreation({ checkCrcs: !this.#isInMemory, ...options }))
   }
 
   /** Manages topics, configs, groups and offsets. */

@@ -57,6 +57,11 @@ export type { HandlerContext, RetryPolicy, RunOptions } from './consumer/run/run
 export type { TopicSelector } from './consumer/source/subscription.js'
 export type { ClusterNews, TopicNews } from './consumer/source/topic-watch.js'
 
+// ---- Moving records from topics to topics
+
+export { Pipe, type PipeCommitted, type PipeEvents, type PipeParts, type PipeRetry } from './pipe/pipe.js'
+export type { PipeContext, PipeOptions, PipeOutput } from './pipe/pipe-options.js'
+
 // ---- Assignors of consumer groups
 
 export type { Assignor, AssignorMember, TopicPartition, TopicShape } from './assignor/assignor.js'

@@ -22,6 +22,7 @@ const mayImport: Record<string, readonly string[]> = {
   producer: ['client', 'protocol', 'record'],
   consumer: ['client', 'protocol', 'record', 'assignor'],
   admin: ['client', 'protocol', 'record'],
+  pipe: ['producer', 'consumer', 'client', 'protocol', 'record', 'types:assignor'],
   wire: ['protocol', 'cluster.ts'],
   cli: ['cluster.ts', 'wire', 'storage', 'log', 'metadata', 'coordinator', 'protocol', 'record'],
   interop: ['types:*'],

@@ -22,6 +22,7 @@ const shows: Readonly<Record<string, RegExp>> = {
   'log-as-wal.ts': /blue undefined/,
   'manual-assignment.ts': /partition 1, offset 3: line 7\npartition 1, offset 4: line 9\n$/,
   'over-the-wire.ts': /hello ann\nhello bob/,
+  'pipe.ts': /999 invoices, 998000 due/,
   'rebalance-listener.ts': /all payments: 300/,
   'rejections.ts': /sum: 8\ntotal: four .*orders\/0@1/,
   'replay-from-timestamp.ts': /13:55:00/,

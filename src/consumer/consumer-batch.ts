@@ -1,3 +1,4 @@
+import type { HandedOutBatch } from '../client/transactional-offsets.js'
 import type { MaybePromise } from '../common/deferred.js'
 import type { RecordHeader } from '../record/record.js'
 import type { RecordCursor } from '../record/record-cursor.js'
@@ -13,6 +14,9 @@ export type BatchOf<T, K = Uint8Array, V = Uint8Array> =
   T extends TypedTopic<infer Key, infer Value, infer Name>
     ? ConsumerBatch<Key, Value, Name>
     : ConsumerBatch<K, V, T extends string ? T : string>
+
+/** By part of a batch: its partition. */
+const parts = new WeakMap<object, AssignedPartition>()
 
 /**
  * Records of one partition that were fetched together, in order. Iterate it for records, which may be kept; or walk it with `cursor()`,
@@ -30,6 +34,7 @@ export class ConsumerBatch<K = Uint8Array, V = Uint8Array, N extends string = st
   readonly highWatermark: number
 
   readonly #partition: AssignedPartition
+  readonly #jumps: number
   readonly #owner: ReaderOwner
   readonly #fetched: FetchedRecords
   readonly #rejections: Promise<void>[] = []
@@ -47,13 +52,26 @@ export class ConsumerBatch<K = Uint8Array, V = Uint8Array, N extends string = st
     this.highWatermark = partition.ends.highWatermark
     this.#owner = owner
     this.#partition = partition
+    this.#jumps = partition.jumps
     this.#fetched = fetched
     this.#walk = new Walk(fetched, recordCount)
   }
 
-  /** The partition of a batch as it was assigned when the batch was handed out; undefined for what is no batch. @internal */
+  /** The partition of a batch, or of a part of one, as it was assigned when the batch was handed out; undefined for what is neither. @internal */
   static partitionOf(given: object): AssignedPartition | undefined {
-    return #partition in given ? (given as ConsumerBatch).#partition : undefined
+    return #partition in given ? (given as ConsumerBatch).#partition : parts.get(given)
+  }
+
+  /** The records of a batch that come before an offset, for a commit. @internal */
+  static upTo(batch: ConsumerBatch<unknown, unknown>, endOffset: number): HandedOutBatch {
+    const part = { topic: batch.topic, partition: batch.partition, endOffset }
+    parts.set(part, batch.#partition)
+    return part
+  }
+
+  /** True while its partition is here, and was not taken elsewhere by a jump since: then its records do not come again. @internal */
+  static isCurrent(batch: ConsumerBatch<unknown, unknown>): boolean {
+    return batch.#jumps === batch.#partition.jumps && batch.#owner.assignment.has(batch.#partition)
   }
 
   [Symbol.iterator](): IterableIterator<ConsumerRecord<K, V, N>> {

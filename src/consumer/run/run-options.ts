@@ -54,17 +54,19 @@ export function expectRunOptions<K, V, R, B>(options: RunOptions<K, V, R, B>): v
   if (orderBy !== undefined) expectOneOf('orderBy', orderBy, ['partition', 'key'])
   if (orderBy === 'key' && eachBatch)
     throw new TypeError("Expected `eachRecord` with `orderBy: 'key'`: the records of a batch have several keys")
-  if (retry !== undefined) {
-    expectKnownKeys('retry', retry, ['attempts', 'backoffMs', 'maxBackoffMs'])
-    if (retry.attempts !== undefined) expectInteger('retry.attempts', retry.attempts, 1)
-    if (retry.backoffMs !== undefined) expectInteger('retry.backoffMs', retry.backoffMs, 0)
-    if (retry.maxBackoffMs !== undefined) expectInteger('retry.maxBackoffMs', retry.maxBackoffMs, 0)
-    expectNotAbove('retry.backoffMs', retry.backoffMs, 'retry.maxBackoffMs', retry.maxBackoffMs)
-  }
+  if (retry !== undefined) expectRetryPolicy(retry)
   if (deadLetter === undefined || typeof deadLetter === 'function') return
   if (typeof deadLetter !== 'object' || deadLetter === null)
     throw new TypeError(`Expected \`deadLetter\` to be { topic, producer } or a function, got ${shown(deadLetter)}`)
   expectKnownKeys('deadLetter', deadLetter, ['topic', 'producer'])
   expectTopicName(deadLetter.topic, 'deadLetter.topic')
   expectFunction('deadLetter.producer.send', deadLetter.producer?.send)
+}
+
+export function expectRetryPolicy(retry: RetryPolicy): void {
+  expectKnownKeys('retry', retry, ['attempts', 'backoffMs', 'maxBackoffMs'])
+  if (retry.attempts !== undefined) expectInteger('retry.attempts', retry.attempts, 1)
+  if (retry.backoffMs !== undefined) expectInteger('retry.backoffMs', retry.backoffMs, 0)
+  if (retry.maxBackoffMs !== undefined) expectInteger('retry.maxBackoffMs', retry.maxBackoffMs, 0)
+  expectNotAbove('retry.backoffMs', retry.backoffMs, 'retry.maxBackoffMs', retry.maxBackoffMs)
 }
