@@ -1,6 +1,8 @@
+import { abortable } from '../common/deferred.js'
 import { KafkaError } from '../errors.js'
 import type { Broker, Brokers } from '../protocol/broker.js'
 import { FindCoordinator } from '../protocol/messages/find-coordinator.js'
+import { addressesOf, type BrokerAddresses } from './broker-addresses.js'
 
 const keyTypeGroup = 0
 const keyTypeTransaction = 1
@@ -16,11 +18,13 @@ interface Known {
 /** The coordinators of groups, as one client knows them. */
 export class CoordinatorCache {
   readonly #brokers: Brokers
+  readonly #addresses: BrokerAddresses
   readonly #known = new Map<string, Known>()
   #askedCount = 0
 
   constructor(brokers: Brokers) {
     this.#brokers = brokers
+    this.#addresses = addressesOf(brokers)
   }
 
   /** The coordinator of a group; asks when it is not known. Rejects with COORDINATOR_NOT_AVAILABLE, …; try again when it is retriable. */
@@ -56,12 +60,14 @@ export class CoordinatorCache {
   async #find(keyType: number, id: string, signal?: AbortSignal): Promise<Broker> {
     const name = nameOf(keyType, id)
     const number = ++this.#askedCount
-    const response = await this.#brokers.any().request(FindCoordinator, { key: id, keyType, coordinatorKeys: [id] }, signal)
+    const question = this.#addresses.ask()
+    const asked = this.#brokers.any().request(FindCoordinator, { key: id, keyType, coordinatorKeys: [id] }, signal)
+    const response = await abortable(Promise.resolve(asked), signal)
     // Before version 4 a response held one coordinator, and held it at the top.
     const found = response.coordinators?.find(({ key }) => key === id) ?? response
     if (found.errorCode) throw KafkaError.fromNumber(found.errorCode, found.errorMessage)
     const { nodeId = -1, host = '', port = -1 } = found
-    this.#brokers.learn?.([{ nodeId, host, port }])
+    this.#addresses.told(question, [{ nodeId, host, port }])
     const broker = this.#brokers.byId(nodeId)
     if (!broker) throw new KafkaError('COORDINATOR_NOT_AVAILABLE')
     if (this.#known.size >= mostGroups) this.#known.clear()

@@ -1,3 +1,4 @@
+import { abortable } from '../common/deferred.js'
 import type { ErrorCode } from '../errors.js'
 import type { Broker } from '../protocol/broker.js'
 import type { Api, RequestOf, ResponseOf } from '../protocol/message.js'
@@ -13,11 +14,11 @@ export class GroupCoordinator {
     this.#coordinators = coordinators
   }
 
-  /** Finds the coordinator if need be, and asks it. One that does not answer is looked for again the next time. */
+  /** Finds the coordinator if need be, and asks it. One that does not answer is looked for again the next time. An answer after `signal` has aborted counts for nothing. */
   async ask<A extends Api>(api: A, body: RequestOf<A>, signal?: AbortSignal): Promise<ResponseOf<A>> {
     const broker: Broker = await this.#coordinators.ofGroup(this.groupId, signal)
     try {
-      return await broker.request(api, body, signal)
+      return await abortable(Promise.resolve(broker.request(api, body, signal)), signal)
     } catch (error) {
       if (!signal?.aborted) this.forget()
       throw error

@@ -6,6 +6,7 @@ import { errorNumber, KafkaError } from '../errors.js'
 import type { Broker, Brokers } from '../protocol/broker.js'
 import type { ResponseOf } from '../protocol/message.js'
 import { Metadata } from '../protocol/messages/metadata.js'
+import { addressesOf, type BrokerAddresses } from './broker-addresses.js'
 import { Backoff, type CallOptions, isRetriable, type RetryOptions } from './retry.js'
 
 /** A partition as clients know it. */
@@ -64,6 +65,7 @@ interface Asking {
  */
 export class MetadataCache {
   readonly #brokers: Brokers
+  readonly #addresses: BrokerAddresses
   readonly #clock: Clock
   readonly #backoff: Backoff
   readonly #maxAgeMs: number
@@ -78,12 +80,12 @@ export class MetadataCache {
   /** The latest request that told of a topic, and the latest that was sent before it was forgotten; kept while any request is under way. */
   readonly #told = new Map<string, number>()
   readonly #forgotten = new Map<string, number>()
-  /** The latest request that told where brokers are, and that told of all topics. */
-  #toldBrokers = 0
+  /** The latest request that told of all topics. */
   #toldAll = 0
 
   constructor(brokers: Brokers, options: MetadataCacheOptions) {
     this.#brokers = brokers
+    this.#addresses = addressesOf(brokers)
     this.#clock = options.clock
     this.#backoff = new Backoff(options.clock, options.random, options)
     this.#maxAgeMs = options.metadataMaxAgeMs ?? 300_000
@@ -187,10 +189,12 @@ export class MetadataCache {
 
   async #request(number: number, names: readonly string[] | null, allowAutoTopicCreation: boolean): Promise<Response> {
     const topics = names?.map(name => ({ topicId: zeroUuid, name })) ?? null
+    const question = this.#addresses.ask()
     this.#underWay++
     try {
       const response = await this.#brokers.any().request(Metadata, { topics, allowAutoTopicCreation })
       if (response.errorCode) throw KafkaError.fromNumber(response.errorCode)
+      this.#addresses.told(question, response.brokers)
       this.#takeAll(response, number, names === null)
       return response
     } finally {
@@ -203,10 +207,6 @@ export class MetadataCache {
   }
 
   #takeAll(response: Response, number: number, isAll: boolean): void {
-    if (number > this.#toldBrokers) {
-      this.#toldBrokers = number
-      this.#brokers.learn?.(response.brokers)
-    }
     if (isAll) this.#dropAllBut(response, number)
     for (const topic of response.topics) {
       if (topic.name === null || this.#isTold(topic.name, number)) continue

@@ -87,6 +87,9 @@ export class AssignedPartition implements TopicPartition {
   /** Of the last record handed out; -1 while unknown. */
   #leaderEpoch = -1
   #jumps = 0
+  /** The number of the seek that was asked for last, and of the one that was made last. */
+  #seeksAsked = 0
+  #seek = 0
   /** Fetched and not yet being read; at most one, so that a slow reader does not gather more. */
   #fetched: FetchedRecords | undefined
   #reading: FetchedRecords | undefined
@@ -96,6 +99,7 @@ export class AssignedPartition implements TopicPartition {
   #fetchingJumps = -1
   #isPaused = false
   #isRevoking = false
+  #isUnwanted = false
   #ends = unknownEnds
   /** About what a record takes, as the last fetch showed. */
   #bytesPerRecord = 0
@@ -268,6 +272,19 @@ export class AssignedPartition implements TopicPartition {
     this.#goTo(offset)
   }
 
+  /** The user asks for a seek, whose offset may have to be looked up. Returns its number. */
+  beginSeek(): number {
+    return ++this.#seeksAsked
+  }
+
+  /** Makes a seek, unless one that was asked for later has been made. Returns whether it was. */
+  seekTo(offset: number, seek: number): boolean {
+    if (seek < this.#seek) return false
+    this.#seek = seek
+    this.jumpTo(offset)
+    return true
+  }
+
   #goTo(offset: number): void {
     this.discard()
     this.#position = this.#handled = this.#fetchOffset = offset
@@ -315,7 +332,7 @@ export class AssignedPartition implements TopicPartition {
 
   /** True if its records may go to the user. */
   get isFlowing(): boolean {
-    return !this.#isPaused && !this.#isRevoking
+    return !this.#isPaused && !this.#isRevoking && !this.#isUnwanted
   }
 
   pause(): void {
@@ -324,6 +341,11 @@ export class AssignedPartition implements TopicPartition {
 
   resume(): void {
     this.#isPaused = false
+  }
+
+  /** The topics that are read have changed. Until the partition is given up it hands out nothing where its own is no longer one of them. */
+  want(isWanted: boolean): void {
+    this.#isUnwanted = !isWanted
   }
 
   /** Hands out nothing more: it goes to another member. */

@@ -8,6 +8,7 @@ import { guardedClock } from '../common/guarded-clock.js'
 import { expectFunctions, expectInteger, expectOptions, expectSignal } from '../common/options.js'
 import { guardedRandom } from '../common/random.js'
 import { expectTopicName } from '../record/topic.js'
+import { isSameTopic } from './assigned-partition.js'
 import type { BatchOf } from './consumer-batch.js'
 import { type ConsumerEvents, consumerEvents } from './consumer-events.js'
 import { type ConsumerOptions, consumerSettings, type KeysOf, type RecordOf, type ValuesOf } from './consumer-options.js'
@@ -173,7 +174,7 @@ export class Consumer<T extends TopicSelector = string, K = Uint8Array, V = Uint
     expectPartition(to)
     expectInteger('offset', to.offset, 0)
     const [assigned] = this.#select([to])
-    this.#consumption.jump(assigned, to.offset)
+    this.#consumption.seek(assigned, to.offset)
   }
 
   /** Goes on at the first record that there is. Default: in all partitions that are assigned. */
@@ -301,15 +302,20 @@ export class Consumer<T extends TopicSelector = string, K = Uint8Array, V = Uint
   }
 
   async #seekTo(timestamp: number, partitions?: readonly TopicPartition[]): Promise<void> {
-    const selected = this.#select(partitions)
-    const jumps = selected.map(partition => partition.jumps)
-    const found = await this.#find(timestamp, selected)
-    const ends = timestamp >= 0 ? await this.#find(latest, selected) : found
-    for (const [index, partition] of selected.entries()) {
-      // A seek in the meantime, or a rebalance, has the last word.
-      if (partition.jumps !== jumps[index] || !this.#consumption.assignment.has(partition)) continue
-      const { offset } = found[index]
-      this.#consumption.jump(partition, offset >= 0 ? offset : ends[index].offset)
+    let open = this.#select(partitions).map(partition => ({ partition, seek: partition.beginSeek() }))
+    while (open.length > 0) {
+      const asked = open.map(({ partition }) => partition)
+      const topicIds = asked.map(({ topicId }) => topicId)
+      const found = await this.#find(timestamp, asked)
+      const ends = timestamp >= 0 ? await this.#find(latest, asked) : found
+      open = open.filter(({ partition, seek }, index) => {
+        if (!this.#consumption.assignment.has(partition)) return false
+        // What was found is of a topic that has been deleted since.
+        if (!isSameTopic(partition.topicId, topicIds[index])) return true
+        const { offset } = found[index]
+        this.#consumption.seek(partition, offset >= 0 ? offset : ends[index].offset, seek)
+        return false
+      })
     }
   }
 

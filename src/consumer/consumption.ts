@@ -264,8 +264,10 @@ export class Consumption implements ReaderOwner {
     if (source instanceof ManualSource)
       throw new TypeError('This consumer has partitions that it was given by `assign`; it cannot subscribe as well')
     this.selection.subscribe(selectors)
-    if (source === undefined) this.#replaceSource(this.#subscribedSource())
-    else if (this.#sources.isStartWanted) source.subscriptionChanged()
+    if (source === undefined) return this.#replaceSource(this.#subscribedSource())
+    for (const partition of this.assignment) partition.want(this.selection.isSubscribed(partition.topic))
+    this.#flowChanged()
+    if (this.#sources.isStartWanted) source.subscriptionChanged()
   }
 
   #subscribedSource(): PartitionSource {
@@ -340,17 +342,22 @@ export class Consumption implements ReaderOwner {
   }
 
   resume(partitions: readonly AssignedPartition[]): void {
-    for (const partition of partitions) {
-      partition.resume()
-      if (partition.isReady) this.assignment.ready(partition)
-    }
-    this.#fetcher.restart()
-    this.#slot.reader?.wake()
+    for (const partition of partitions) partition.resume()
+    this.#flowChanged()
   }
 
-  jump(partition: AssignedPartition, offset: number): void {
+  /** Records of other partitions than before may go to the user. */
+  #flowChanged(): void {
+    for (const partition of this.assignment) if (partition.isReady) this.assignment.ready(partition)
+    this.#fetcher.restart()
+    const { reader } = this.#slot
+    reader?.interrupt()
+    reader?.wake()
+  }
+
+  seek(partition: AssignedPartition, offset: number, seek = partition.beginSeek()): void {
+    if (!partition.seekTo(offset, seek)) return
     partition.rest.restart()
-    partition.jumpTo(offset)
     this.#slot.reader?.interrupt()
     this.#fetcher.restart()
   }

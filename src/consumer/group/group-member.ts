@@ -9,7 +9,7 @@ import {
 import type { GroupCoordinator } from '../../client/group-coordinator.js'
 import type { MetadataCache } from '../../client/metadata-cache.js'
 import { type Backoff, isRetriable } from '../../client/retry.js'
-import { onAbort } from '../../common/abort.js'
+import { firstToAbort, onAbort } from '../../common/abort.js'
 import { copyBytes } from '../../common/bytes.js'
 import type { Clock } from '../../common/clock.js'
 import { abortable, type Deferred, deferred } from '../../common/deferred.js'
@@ -102,6 +102,8 @@ export class GroupMember {
   #joinedTopics: readonly string[] = []
   #groupTopics = new Map<string, number>()
   #lastAssigned: readonly TopicPartition[] | null = null
+  /** The lookup of topics before joining. */
+  #lookup: ReturnType<typeof firstToAbort> | undefined
 
   constructor(context: GroupMemberContext, owner: GroupMemberOwner) {
     this.#context = context
@@ -134,6 +136,12 @@ export class GroupMember {
   rejoin(): void {
     this.#isRejoinWanted = true
     this.#rejoin.resolve()
+  }
+
+  /** Has the member join again for other topics; those that it looks for meanwhile are of no interest any more. */
+  subscriptionChanged(): void {
+    this.rejoin()
+    this.#lookup?.abort(otherTopics)
   }
 
   /** Looks whether what was joined for still holds: the topics that patterns match, and, as the leader, their partitions. */
@@ -247,7 +255,7 @@ export class GroupMember {
     this.#isRejoinWanted = false
     this.#rejoin = deferred()
     this.#isLeader = false
-    const topics = await this.#owner.topics(signal)
+    const topics = await this.#topics(signal)
     this.#heartbeats.pause()
     this.#unsettled ??= deferred()
     const joined = await this.#join(topics, signal)
@@ -257,6 +265,17 @@ export class GroupMember {
     this.#joinedTopics = topics
     if (assigned.some(({ topic }) => !this.#owner.isSubscribed(topic))) return this.rejoin()
     await this.#take(assigned, signal)
+  }
+
+  async #topics(signal: AbortSignal): Promise<readonly string[]> {
+    const lookup = firstToAbort(signal)
+    this.#lookup = lookup
+    try {
+      return await abortable(this.#owner.topics(lookup.signal), lookup.signal)
+    } finally {
+      this.#lookup = undefined
+      lookup.end()
+    }
   }
 
   /** Gives up what must not be held while the group rebalances. */
@@ -454,6 +473,8 @@ export class GroupMember {
 /** Why a stage ends early. */
 const stuck = new KafkaError('UNKNOWN_MEMBER_ID', 'The user is stuck')
 const closed = new KafkaError('CLOSED')
+/** Why a lookup of topics ends early: the member begins to join anew. */
+const otherTopics = new KafkaError('REBALANCE_IN_PROGRESS', 'Other topics are looked for')
 
 function without(partitions: readonly TopicPartition[], others: readonly TopicPartition[]): TopicPartition[] {
   return partitions.filter(({ topic, partition }) => !others.some(other => other.topic === topic && other.partition === partition))

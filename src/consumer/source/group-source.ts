@@ -44,8 +44,8 @@ export class GroupSource implements PartitionSource {
   }
 
   subscriptionChanged(): void {
-    this.member.rejoin()
-    this.#watch?.look()
+    this.member.subscriptionChanged()
+    this.#watch?.lookAnew()
   }
 
   async stop(timeoutMs: number | undefined, signal: AbortSignal): Promise<void> {

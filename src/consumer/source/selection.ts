@@ -61,8 +61,10 @@ export class Selection {
   /** The topics that the subscription means at present. */
   async find(signal: AbortSignal): Promise<string[]> {
     const { firstSight } = this
-    const topics = await this.#parts.topics.find(this.#subscription, signal)
-    if (firstSight.isOver) return topics
+    const subscription = this.#subscription
+    const topics = await this.#parts.topics.find(subscription, signal)
+    // What an earlier subscription means is not the first sight of this one.
+    if (firstSight.isOver || subscription !== this.#subscription) return topics
     for (const topic of topics) {
       const known = this.#parts.metadata.topic(topic)
       if (known) firstSight.see(topic, { topicId: known.id, ends: known.partitions.map(() => undefined) })

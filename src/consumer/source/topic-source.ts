@@ -1,4 +1,5 @@
 import { isRetriable } from '../../client/retry.js'
+import { abortable } from '../../common/deferred.js'
 import type { PartitionSource, PartitionSourceContext, PartitionSourceEvents } from './partition-source.js'
 import { TopicWatch } from './topic-watch.js'
 
@@ -21,7 +22,7 @@ export class TopicSource implements PartitionSource {
   }
 
   subscriptionChanged(): void {
-    this.#watch?.look()
+    this.#watch?.lookAnew()
   }
 
   async stop(timeoutMs: number | undefined): Promise<void> {
@@ -43,7 +44,7 @@ export class TopicSource implements PartitionSource {
   async #follow(signal: AbortSignal): Promise<void> {
     const { metadata, handover, selection } = this.#context
     for (const name of selection.names) metadata.forget(name)
-    const topics = await selection.find(signal)
+    const topics = await abortable(selection.find(signal), signal)
     if (signal.aborted) return
     handover.drop(({ topic, partition }) => !topics.includes(topic) || metadata.partition(topic, partition) === undefined)
     const all = topics.flatMap(topic => metadata.topic(topic)?.partitions.map(({ partition }) => ({ topic, partition })) ?? [])

@@ -1,3 +1,4 @@
+import { firstToAbort } from '../../common/abort.js'
 import type { Clock, Timer } from '../../common/clock.js'
 import { KafkaError } from '../../errors.js'
 
@@ -43,6 +44,7 @@ export class TopicWatch {
   #timer: Timer | undefined
   #looking: Promise<void> | undefined
   #isLookWanted = false
+  #look: ReturnType<typeof firstToAbort> | undefined
   readonly #stopping = new AbortController()
 
   constructor(clock: Clock, news: ClusterNews | undefined, owner: TopicWatchOwner) {
@@ -58,6 +60,12 @@ export class TopicWatch {
     this.#looking ??= this.#lookUntilContent()
   }
 
+  /** What is looked for has changed: a look under way finds nothing any more. */
+  lookAnew(): void {
+    this.#look?.abort(new KafkaError('CLOSED', 'Other topics are looked for'))
+    this.look()
+  }
+
   async stop(): Promise<void> {
     this.#stopping.abort(new KafkaError('CLOSED'))
     this.#unlisten?.()
@@ -69,8 +77,12 @@ export class TopicWatch {
     this.#timer?.cancel()
     while (this.#isLookWanted && !this.#stopping.signal.aborted) {
       this.#isLookWanted = false
-      await this.#owner.look(this.#stopping.signal)
+      const look = firstToAbort(this.#stopping.signal)
+      this.#look = look
+      await this.#owner.look(look.signal)
+      look.end()
     }
+    this.#look = undefined
     this.#looking = undefined
     if (!this.#stopping.signal.aborted) this.#schedule()
   }
