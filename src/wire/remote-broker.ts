@@ -1,7 +1,7 @@
 import { type Clock, sleep } from '../common/clock.js'
 import { abortable } from '../common/deferred.js'
 import type { Random } from '../common/random.js'
-import type { KafkaError } from '../errors.js'
+import { KafkaError } from '../errors.js'
 import type { Broker } from '../protocol/broker.js'
 import type { Api, RequestOf, ResponseOf } from '../protocol/message.js'
 import { ConditionalAppend } from '../protocol/messages/conditional-append.js'
@@ -12,6 +12,11 @@ import { SyncGroup } from '../protocol/messages/sync-group.js'
 import type { CheckedRemoteOptions } from './client-options.js'
 import { Connection } from './connection.js'
 import type { Endpoint } from './endpoints.js'
+import { FetchSession, firstVersionWithSessions, hasOwnSession } from './fetch-session.js'
+import { commonVersion } from './versions.js'
+
+type FetchRequest = RequestOf<typeof Fetch>
+type FetchResponse = ResponseOf<typeof Fetch>
 
 /**
  * One broker elsewhere. A broker takes the requests of a connection one at a time, so what may wait there goes its own way:
@@ -23,6 +28,7 @@ export class RemoteBroker implements Broker {
   readonly #connections = new Set<Connection>()
   readonly #shared = new Map<'produce' | 'ask', Promise<Connection>>()
   readonly #free: Connection[] = []
+  readonly #fetchSession = new FetchSession()
   readonly #closing = new AbortController()
   readonly #reconnect: ReconnectDelay
   /** Throttling of one lane does not hold up the others: heartbeats of a group's member go on. */
@@ -74,14 +80,37 @@ export class RemoteBroker implements Broker {
   async #requestAlone<A extends Api>(api: A, body: RequestOf<A>, lane: Lane, signal?: AbortSignal): Promise<ResponseOf<A>> {
     const connection = this.#free.pop() ?? (await this.#openForOne(signal))
     // The answer comes even when nobody waits for it any more; only then is the connection free.
-    const answer = connection
-      .request(api, body, this.#timeoutMs(api, body))
-      .then(answered => {
-        this.#obey(answered, lane, connection)
-        return answered
-      })
-      .finally(() => this.#isFree(connection))
-    return abortable(answer, signal)
+    const asked = api.key === Fetch.key ? this.#fetch(connection, body as FetchRequest, signal) : this.#ask(connection, api, body, lane)
+    return abortable(
+      (asked as Promise<ResponseOf<A>>).finally(() => this.#isFree(connection)),
+      signal
+    )
+  }
+
+  async #ask<A extends Api>(connection: Connection, api: A, body: RequestOf<A>, lane: Lane): Promise<ResponseOf<A>> {
+    const answer = await connection.request(api, body, this.#timeoutMs(api, body))
+    this.#obey(answer, lane, connection)
+    return answer
+  }
+
+  /** Fetches by the session, or without it while another fetch has it. */
+  async #fetch(connection: Connection, body: FetchRequest, signal?: AbortSignal, isSecond = false): Promise<FetchResponse> {
+    const session = this.#fetchSession
+    const version = commonVersion(Fetch, connection.versions.get(Fetch.key), body)
+    if (session.isBusy || version < firstVersionWithSessions || hasOwnSession(body)) return this.#ask(connection, Fetch, body, 'fetch')
+    let answer: FetchResponse
+    try {
+      answer = await connection.send(Fetch, version, session.begin(body, version), this.#timeoutMs(Fetch, body))
+    } catch (error) {
+      session.failed()
+      throw error
+    }
+    this.#obey(answer, 'fetch', connection)
+    const completed = session.answered(answer)
+    if (completed) return completed
+    signal?.throwIfAborted()
+    if (isSecond) throw KafkaError.fromNumber(answer.errorCode ?? 0)
+    return this.#fetch(connection, body, signal, true)
   }
 
   async #openForOne(signal?: AbortSignal): Promise<Connection> {

@@ -2,6 +2,7 @@ import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Cluster } from '../../../src/cluster.js'
 import { AlterUserScramCredentials } from '../../../src/protocol/messages/alter-user-scram-credentials.js'
+import { Fetch } from '../../../src/protocol/messages/fetch.js'
 import { bytes, json, string } from '../../../src/record/serde.js'
 import { topic } from '../../../src/record/topic.js'
 import { connect } from '../../../src/wire/connect.js'
@@ -65,6 +66,37 @@ describe.skipIf(await missingKafka())('connect(), to Apache Kafka 4.3', () => {
       break
     }
     await again.close()
+    await producer.close()
+  })
+
+  it('fetches by a session', async () => {
+    const [{ id: topicId }] = await cluster.admin().createTopics([topic('sessions', { partitions: 20 })])
+    const consumer = cluster.consumer({ topics: ['sessions'], autoOffsetReset: 'earliest' })
+    const records = consumer[Symbol.asyncIterator]()
+    const producer = cluster.producer({ lingerMs: 0 })
+    for (let i = 0; i < 40; i++) {
+      const partition = (i * 7) % 20
+      await producer.send('sessions', { partition, value: 'v' })
+      expect((await records.next()).value).toMatchObject({ partition, offset: Math.floor(i / 20) })
+    }
+    await consumer.close()
+    const brokers = remoteBrokers({ brokers: [kafka.address] })
+    const partitions = Array.from({ length: 20 }, (_, partition) => ({ partition, fetchOffset: 2, partitionMaxBytes: 1_000_000 }))
+    const ask = () => brokers.any().request(Fetch, { maxWaitMs: 0, minBytes: 1, topics: [{ topic: 'sessions', topicId, partitions }] })
+    const ends = partitions.map(({ partition }) => [partition, 2])
+    const ids = new Set<number | undefined>()
+    for (let i = 0; i < 5; i++) {
+      const { sessionId, responses } = await ask()
+      ids.add(sessionId)
+      const seen = responses.flatMap(({ partitions }) => partitions.map(answer => [answer.partitionIndex, answer.highWatermark]))
+      expect(seen.sort(([a], [b]) => a - b)).toEqual(ends)
+    }
+    expect(ids.size).toBe(1)
+    expect(ids).not.toContain(0)
+    await producer.send('sessions', { partition: 3, value: 'news' })
+    const told = (await ask()).responses.flatMap(({ partitions }) => partitions.filter(({ records }) => records?.length))
+    expect(told).toMatchObject([{ partitionIndex: 3, highWatermark: 3 }])
+    await brokers.close()
     await producer.close()
   })
 
