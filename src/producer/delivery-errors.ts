@@ -87,6 +87,7 @@ export const sequenceErrors: ReadonlySet<string> = new Set(['OUT_OF_ORDER_SEQUEN
 export const refusalsForSure: ReadonlySet<string> = new Set([
   ...sequenceErrors,
   ...identityErrors,
+  'CONCURRENT_TRANSACTIONS',
   'CONFLICT',
   'CORRUPT_MESSAGE',
   'INVALID_RECORD',
@@ -100,6 +101,7 @@ export const refusalsForSure: ReadonlySet<string> = new Set([
   'RECORD_LIST_TOO_LARGE',
   'THROTTLING_QUOTA_EXCEEDED',
   'TOPIC_AUTHORIZATION_FAILED',
+  'TRANSACTION_ABORTABLE',
   'UNSUPPORTED_COMPRESSION_TYPE',
   'UNSUPPORTED_FOR_MESSAGE_FORMAT'
 ])

@@ -1,30 +1,17 @@
 import { describe, expect, it } from 'vitest'
 import { LocalBroker } from '../../src/broker/local-broker.js'
 import { seededRandom } from '../../src/common/random.js'
-import { controlTypeOf } from '../../src/record/control-record.js'
-import { batchesIn } from '../../src/record/record-batch.js'
 import { SimulatedDisk } from '../../src/testing/simulated-disk.js'
+import { committedRecords } from './committed-records.js'
 import { createTopic } from './helpers.js'
 import { TransactionalClient } from './transactional-client.js'
 
 const configs = { 'transaction.state.log.num.partitions': 2, 'offsets.topic.num.partitions': 1, 'log.cleaner.backoff.ms': 1_000_000 }
 const topics = ['debits', 'credits']
 
-/** What a reader of committed records finds in a partition. */
+/** The values that a reader of committed records finds in a partition. */
 async function committedIn(node: LocalBroker, topic: string): Promise<string[]> {
-  const { log, lastStableOffset } = node.topics.get(topic)!.partitions[0]
-  const values: string[] = []
-  const bytes = lastStableOffset > 0 ? await log.read(0, 10_000_000, { upTo: lastStableOffset }) : new Uint8Array(0)
-  const aborted = [...(await log.abortedTransactions(0, bytes))]
-  const active = new Set<number>()
-  for (const batch of batchesIn(bytes)) {
-    while (aborted.length > 0 && aborted[0].firstOffset <= batch.lastOffset) active.add(aborted.shift()!.producerId)
-    for (const { key, value } of batch.records()) {
-      if (!batch.isControl && !active.has(batch.producerId)) values.push(String(Buffer.from(value ?? [])))
-      if (batch.isControl && controlTypeOf(key) === 'ABORT') active.delete(batch.producerId)
-    }
-  }
-  return values
+  return (await committedRecords(node.topics.get(topic)!.partitions[0])).map(({ value }) => value)
 }
 
 /** Transfers, each a record in two topics, until the disk stops. Notes those of which it was told how they ended. */
