@@ -36,8 +36,7 @@ export class PendingRecord implements PendingAppend {
   }
 
   run(writer: TopicWriter, known: KnownPartitions, now: number): Progress {
-    const { record, key, value, headers } = this.#encoded
-    return writer.appendEncoded(this.topic, record, key, value, headers, known, this.isFresh, now, this.receipt, 0)
+    return writer.append(this.topic, this.#encoded.record, known, this.isFresh, now, this.receipt, 0, this.#encoded)
   }
 
   refuse(error: unknown): void {

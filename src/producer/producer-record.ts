@@ -58,7 +58,7 @@ export function serializedValue(topic: AnyTopic | string, record: AnyRecord): Fi
 
 function plainField(topic: string, what: 'key' | 'value', given: unknown): Field {
   if (typeof given === 'string') return given
-  if (given instanceof Uint8Array) return expectThere(given, `the ${what} of a record for \`${topic}\``)
+  if (given instanceof Uint8Array) return given.length === 0 ? expectThere(given, `the ${what} of a record for \`${topic}\``) : given
   throw new TypeError(`Expected the ${what} of a record for \`${topic}\` to be a string, a Uint8Array or null, got ${shown(given)}`)
 }
 
@@ -74,7 +74,7 @@ function serialized(topic: AnyTopic, what: 'key' | 'value', given: unknown): Fie
     throw new KafkaError('SERIALIZATION', message, { topic: topic.name, cause: error })
   }
   if (typeof field === 'string' || field === null) return field
-  if (field instanceof Uint8Array) return expectThere(field, `the ${what} of a record for \`${topic.name}\``)
+  if (field instanceof Uint8Array) return field.length === 0 ? expectThere(field, `the ${what} of a record for \`${topic.name}\``) : field
   throw wrongAnswer(`Expected the ${what} serializer of \`${topic.name}\` to return a Uint8Array, a string or null`, field)
 }
 

@@ -9,7 +9,15 @@ import type { AnyTopic } from '../record/topic.js'
 import type { Accumulator } from './accumulator.js'
 import type { PartitionQueue } from './partition-queue.js'
 import { chosenPartition, type Partitioner, type PartitionLoad, type StickyPartitioner } from './partitioner.js'
-import { type AnyRecord, checkTimestamp, headerFields, notARecord, serializedKey, serializedValue } from './producer-record.js'
+import {
+  type AnyRecord,
+  checkTimestamp,
+  type EncodedRecord,
+  headerFields,
+  notARecord,
+  serializedKey,
+  serializedValue
+} from './producer-record.js'
 import type { Receipt } from './receipt.js'
 
 /** The outcome of an attempt to append a record. */
@@ -56,7 +64,7 @@ export class TopicWriter implements PartitionLoad {
 
   /**
    * Appends one record, or says what is missing for it. `known` is what the cluster last said of the topic, and `isFresh` that asking again is
-   * of no use. Throws what is wrong with the record; then nothing has changed.
+   * of no use. `encoded` has the parts of a record that was serialized before. Throws what is wrong with the record; then nothing has changed.
    */
   append(
     topic: AnyTopic | string,
@@ -65,30 +73,21 @@ export class TopicWriter implements PartitionLoad {
     isFresh: boolean,
     now: number,
     receipt: Receipt,
-    index: number
+    index: number,
+    encoded?: EncodedRecord
   ): Progress {
-    if (typeof record !== 'object' || record === null) throw notARecord(topic, record)
-    // Text that stays as it is, which is the everyday case, is not even asked for its serde.
-    const isPlain = typeof topic === 'string'
-    const key = typeof record.key === 'string' && (isPlain || topic.key === string) ? record.key : serializedKey(topic, record)
-    const value = typeof record.value === 'string' && (isPlain || topic.value === string) ? record.value : serializedValue(topic, record)
-    const headers = record.headers === undefined ? noHeaders : headerFields(topic, record.headers)
-    return this.appendEncoded(topic, record, key, value, headers, known, isFresh, now, receipt, index)
-  }
-
-  /** Appends a record whose parts are serialized. */
-  appendEncoded(
-    topic: AnyTopic | string,
-    record: AnyRecord,
-    key: Field,
-    value: Field,
-    headers: readonly HeaderField[],
-    known: KnownPartitions,
-    isFresh: boolean,
-    now: number,
-    receipt: Receipt,
-    index: number
-  ): Progress {
+    let key: Field
+    let value: Field
+    let headers = noHeaders
+    if (encoded !== undefined) ({ key, value, headers } = encoded)
+    else {
+      if (typeof record !== 'object' || record === null) throw notARecord(topic, record)
+      // Text that stays as it is, which is the everyday case, is not even asked for its serde.
+      const isPlain = typeof topic === 'string'
+      key = typeof record.key === 'string' && (isPlain || topic.key === string) ? record.key : serializedKey(topic, record)
+      value = typeof record.value === 'string' && (isPlain || topic.value === string) ? record.value : serializedValue(topic, record)
+      if (record.headers !== undefined) headers = headerFields(topic, record.headers)
+    }
     let timestamp = now
     if (record.timestamp !== undefined) {
       checkTimestamp(topic, record.timestamp)

@@ -27,13 +27,31 @@ describe('turns', () => {
     expect(turns.isOver()).toBe(true)
   })
 
-  it('are over after a quarter of a millisecond when somebody waits', () => {
+  it('are over after two milliseconds when somebody waits', () => {
     const { time, turns } = timed()
     expect(turns.isOver()).toBe(false)
     void turns.yield()
+    time.now += 1.99
     expect(turns.isOver()).toBe(false)
-    time.now += 0.26
+    time.now += 0.02
     expect(turns.isOver()).toBe(true)
+  })
+
+  it('are shorter the more wait, down to a quarter of a millisecond', async () => {
+    for (const { others, slice } of [
+      { others: 4, slice: 0.5 },
+      { others: 100, slice: 0.25 }
+    ]) {
+      const { time, turns } = overdueSlice()
+      time.now += 2
+      const first = turns.yield()
+      for (let other = 0; other < others; other++) void turns.yield()
+      await first
+      time.now += slice - 0.01
+      expect(turns.isOver()).toBe(false)
+      time.now += 0.02
+      expect(turns.isOver()).toBe(true)
+    }
   })
 
   it('come one after the other: the next begins when the promises of the one before have nothing left to do', async () => {
