@@ -111,6 +111,7 @@ async function main({ input, topicName, dir, brokers }: Job, progress: Progress)
 
   /** Only known where the log is in this process. */
   function bytesInLog(): number {
+    if (!(cluster instanceof Cluster)) return 0
     return sum((cluster.topics.get(topicName)?.partitions ?? []).map(({ log }) => log.sizeInBytes))
   }
 }

@@ -4,7 +4,8 @@
 
 // ---- The cluster
 
-export { Cluster, type ClusterEvents, type ClusterOptions, type ClusterParts } from './cluster.js'
+export { Cluster, type ClusterOptions } from './cluster.js'
+export { ClusterClient, type ClusterEvents, type ClusterParts } from './cluster-client.js'
 export type { CloseOptions } from './common/closing.js'
 export { release } from './common/lease.js'
 export { ConflictError, type ErrorCode, KafkaError, type KafkaErrorDetail, type KeyConflict, type ProtocolErrorCode } from './errors.js'
@@ -58,6 +59,8 @@ export type { TopicSelector } from './consumer/source/subscription.js'
 export type { ClusterNews, TopicNews } from './consumer/source/topic-watch.js'
 
 // ---- Moving records from topics to topics
+
+// ---- Reading, transforming and writing exactly once
 
 export { Pipe, type PipeCommitted, type PipeEvents, type PipeParts, type PipeRetry } from './pipe/pipe.js'
 export type { PipeContext, PipeOptions, PipeOutput } from './pipe/pipe-options.js'

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import type { Cluster } from '../cluster.js'
+import type { ClusterClient } from '../cluster-client.js'
 import { connect } from '../wire/connect.js'
 import { type PasswordMechanism, passwordMechanisms } from '../wire/sasl/sasl-options.js'
 import { type Invocation, type Option, UsageError } from './command.js'
@@ -13,7 +13,7 @@ export const remoteOptions: Readonly<Record<string, Option>> = {
   ca: { value: 'FILE', help: 'Certificates, in PEM, of whom to trust with --tls' }
 }
 
-export function connectAsGiven(invocation: Invocation): Promise<Cluster> {
+export function connectAsGiven(invocation: Invocation): Promise<ClusterClient> {
   const brokers = invocation.list('broker').flatMap(list => list.split(','))
   if (brokers.length === 0) throw new UsageError('--broker HOST:PORT is missing')
   const mechanism = (invocation.text('mechanism') ?? 'PLAIN') as PasswordMechanism

@@ -1,12 +1,11 @@
-import { Cluster } from '../cluster.js'
+import { ClusterClient } from '../cluster-client.js'
 import { expectSignal, isPlainObject, shown } from '../common/options.js'
 import { ApiVersions } from '../protocol/messages/api-versions.js'
 import { type ConnectOptions, checkRemoteOptions } from './client-options.js'
 import { RemoteBrokers } from './remote-brokers.js'
 
 /**
- * Connects to a Kafka cluster elsewhere, or to a millrace that listens. What comes back is used exactly like a cluster in this process; only its
- * `node` and `topics` are not there.
+ * Connects to a Kafka cluster elsewhere, or to a millrace that listens. Its producers, consumers and admins are those of a cluster in this process.
  *
  * ```ts
  * await using cluster = await connect({ brokers: ['kafka-1:9092', 'kafka-2:9092'], tls: true, sasl: { mechanism: 'SCRAM-SHA-512', username, password } })
@@ -16,7 +15,7 @@ import { RemoteBrokers } from './remote-brokers.js'
  * Rejects with NETWORK_EXCEPTION when none of the brokers can be reached, and SASL_AUTHENTICATION_FAILED when they do not let us in. Later
  * failures are met by connecting again. Kafka 3.0 and newer are spoken to.
  */
-export async function connect(given: ConnectOptions): Promise<Cluster> {
+export async function connect(given: ConnectOptions): Promise<ClusterClient> {
   if (!isPlainObject(given))
     throw new TypeError(`Expected the options of connect to be an object, { brokers: ['host:port'] }, got ${shown(given)}`)
   const { signal, ...options } = given
@@ -38,7 +37,7 @@ export async function connect(given: ConnectOptions): Promise<Cluster> {
     await close()
     throw error
   }
-  return new Cluster({ brokersFor, clock: checked.clock, random: checked.random, close })
+  return new ClusterClient({ brokersFor, clock: checked.clock, random: checked.random, close })
 }
 
 /** The name of a client that has none of its own. */

@@ -1,3 +1,4 @@
+import type { ClusterClient } from '../../src/cluster-client.js'
 import {
   batchesIn,
   Cluster,
@@ -94,7 +95,7 @@ export class Scene {
     return listener
   }
 
-  async connect(listener: Listener, options: Partial<Parameters<typeof connect>[0]> = {}): Promise<Cluster> {
+  async connect(listener: Listener, options: Partial<Parameters<typeof connect>[0]> = {}): Promise<ClusterClient> {
     const remote = this.heard(
       await connect({ brokers: [listener.address], connectTimeoutMs: 10_000, requestTimeoutMs: 10_000, ...options })
     )

@@ -1,4 +1,5 @@
 import { Cluster, type ClusterOptions } from '../../src/cluster.js'
+import type { ClusterClient } from '../../src/cluster-client.js'
 import type { Consumer } from '../../src/consumer/consumer.js'
 import type { ConsumerEvents } from '../../src/consumer/consumer-events.js'
 import type { ConsumerOptions } from '../../src/consumer/consumer-options.js'
@@ -13,14 +14,14 @@ export function openCluster(options: ClusterOptions = {}): Promise<Cluster> {
 
 /** A consumer of text that reads from the start. */
 export function textConsumer(
-  cluster: Cluster,
+  cluster: ClusterClient,
   options: ConsumerOptions<TopicSelector, string, string> = {}
 ): Consumer<TopicSelector, string, string> {
   return cluster.consumer({ autoOffsetReset: 'earliest', key: string, value: string, ...options })
 }
 
 /** Sends values to a partition, or to wherever their keys belong. */
-export async function send(cluster: Cluster, topic: string, values: readonly string[], partition?: number): Promise<void> {
+export async function send(cluster: ClusterClient, topic: string, values: readonly string[], partition?: number): Promise<void> {
   await using producer = cluster.producer()
   await producer.sendBatch(
     topic,

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { cooperativeStickyAssignor } from '../../src/assignor/cooperative-sticky.js'
 import type { Cluster } from '../../src/cluster.js'
+import type { ClusterClient } from '../../src/cluster-client.js'
 import type { Consumer } from '../../src/consumer/consumer.js'
 import type { OffsetReset, RecordsMissed } from '../../src/consumer/consumer-events.js'
 import type { ConsumerOptions } from '../../src/consumer/consumer-options.js'
@@ -16,7 +17,7 @@ type Options = ConsumerOptions<TopicSelector, string, string>
 
 let cluster: Cluster
 let listener: Listener
-let remote: Cluster
+let remote: ClusterClient
 beforeEach(async () => {
   cluster = await openCluster({ configs: { 'num.partitions': 1 } })
   listener = await listen(cluster)
@@ -39,7 +40,7 @@ const kinds: [string, Options][] = [
   ['with partitions of its own choice whose offsets it commits', { groupId: 'g' }]
 ]
 
-function begin(at: Cluster, options: Options): TextConsumer {
+function begin(at: ClusterClient, options: Options): TextConsumer {
   const consumer = textConsumer(at, { metadataMaxAgeMs: 50, retryBackoffMs: 1, fetchMaxWaitMs: 20, heartbeatIntervalMs: 20, ...options })
   consumer.on('error', () => {})
   if (options.topics === undefined) consumer.assign([first])

@@ -32,7 +32,7 @@ describe('a newcomer’s mistake is told where it is made:', () => {
   const user = topic('users', { value: json<{ name: string }>() })
   const mistakes: [string, (cluster: Cluster) => unknown, string][] = [
     ['a path as storage', () => Cluster.open({ storage: './data' as never }), "fileStorage('./data')"],
-    ['a cluster made with new', () => new Cluster({} as never), '`await Cluster.open()` makes one'],
+    ['a cluster made with new', () => new (Cluster as never as new (parts: object) => Cluster)({}), '`await Cluster.open()` makes one'],
     ['a misspelt option', c => c.producer({ lingerMS: 5 } as never), 'did you mean `lingerMs`?'],
     ['Kafka’s name of an option', c => c.producer({ 'linger.ms': 5 } as never), 'did you mean `lingerMs`?'],
     ['KafkaJS’s name of an option', c => c.consumer({ groupId: 'g', sessionTimeout: 5 } as never), 'did you mean `sessionTimeoutMs`?'],

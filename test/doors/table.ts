@@ -241,7 +241,7 @@ export const doors: readonly Door[] = [
       })
     )
   ),
-  door('new Cluster', (_, parts: never) => new millrace.Cluster(parts), place('parts', nothing, {})),
+  door('new ClusterClient', (_, parts: never) => new millrace.ClusterClient(parts), place('parts', nothing, {})),
   door('Cluster.producer', (w, given: never) => w.cluster.producer(given), place('options', options(producerOptions))),
   door('Cluster.consumer', (w, given: never) => w.cluster.consumer(given), place('options', options(consumerOptions))),
   door(

@@ -1,5 +1,15 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { type Cluster, json, type KafkaError, type Pipe, type PipeOptions, RejectedRecordError, string, topic } from '../../src/index.js'
+import {
+  type Cluster,
+  type ClusterClient,
+  json,
+  type KafkaError,
+  type Pipe,
+  type PipeOptions,
+  RejectedRecordError,
+  string,
+  topic
+} from '../../src/index.js'
 import type { AnyTopic } from '../../src/record/topic.js'
 import { connect, listen } from '../../src/wire/index.js'
 import { numbered, openCluster, send, textConsumer, until } from '../consumer/helpers.js'
@@ -17,7 +27,7 @@ afterEach(async () => {
   await cluster.close()
 })
 
-function textPipe(options: TextOptions, on = cluster): Pipe<string, string, string, string> {
+function textPipe(options: TextOptions, on: ClusterClient = cluster): Pipe<string, string, string, string> {
   return on.pipe<string, string, string, string>({ from: 'in', groupId: 'g', to: 'out', key: string, value: string, ...options })
 }
 

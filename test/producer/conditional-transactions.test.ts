@@ -1,6 +1,16 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { seededRandom } from '../../src/common/random.js'
-import { Cluster, ConflictError, json, nullable, type Producer, type ProducerOptions, string, topic } from '../../src/index.js'
+import {
+  Cluster,
+  type ClusterClient,
+  ConflictError,
+  json,
+  nullable,
+  type Producer,
+  type ProducerOptions,
+  string,
+  topic
+} from '../../src/index.js'
 import { AddConditionsToTxn } from '../../src/protocol/messages/add-conditions-to-txn.js'
 import { InterceptedBroker, SimulatedDisk } from '../../src/testing/index.js'
 import { connect, listen } from '../../src/wire/index.js'
@@ -10,7 +20,7 @@ const accounts = topic('accounts', { key: string, value: json<number>(), partiti
 const journal = topic('journal', { key: nullable(string), value: string, partitions: 1 })
 
 /** The last value of each key, as readers of what is committed see it. */
-async function balances(cluster: Cluster): Promise<Record<string, number>> {
+async function balances(cluster: ClusterClient): Promise<Record<string, number>> {
   const admin = cluster.admin()
   const ends = await admin.listOffsets(['accounts'], 'latest')
   const consumer = cluster.consumer({ topics: [accounts], autoOffsetReset: 'earliest', isolationLevel: 'read_committed' })
@@ -41,7 +51,7 @@ async function conflictOf(sending: Promise<unknown>): Promise<ConflictError> {
 
 describe.each(['in process', 'over the wire'] as const)('conditions in transactions, %s', where => {
   let node: Cluster
-  let cluster: Cluster
+  let cluster: ClusterClient
   let close: () => Promise<void>
   let plain: Producer
   const producerOf = (transactionalId: string, options: ProducerOptions = {}) =>

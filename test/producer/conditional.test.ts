@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import type { ClusterClient } from '../../src/cluster-client.js'
 import { textBytes } from '../../src/common/bytes.js'
 import { randomInteger, seededRandom } from '../../src/common/random.js'
 import { Cluster, ConflictError, json, KafkaError, nullable, type Producer, string, topic } from '../../src/index.js'
@@ -10,7 +11,7 @@ import { DelayedStorage } from '../storage/delayed-storage.js'
 const accounts = topic('accounts', { key: string, value: json<{ readonly balance: number }>(), partitions: 3, keyIndex: true })
 
 /** The records of a topic as `key=value`, in each partition in order. */
-async function contents(cluster: Cluster, name: string): Promise<string[]> {
+async function contents(cluster: ClusterClient, name: string): Promise<string[]> {
   const admin = cluster.admin()
   const ends = await admin.listOffsets([name], 'latest')
   const starts = await admin.listOffsets([name], 'earliest')
@@ -39,7 +40,7 @@ async function conflictOf(sending: Promise<unknown>): Promise<ConflictError> {
 
 describe.each(['in process', 'over the wire'] as const)('sending on a condition, %s', where => {
   let node: Cluster
-  let cluster: Cluster
+  let cluster: ClusterClient
   let producer: Producer
   let close: () => Promise<void>
 

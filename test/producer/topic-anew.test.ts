@@ -1,11 +1,12 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { Cluster } from '../../src/cluster.js'
+import type { ClusterClient } from '../../src/cluster-client.js'
 import { connect } from '../../src/wire/connect.js'
 import { type Listener, listen } from '../../src/wire/listener.js'
 
 let cluster: Cluster
 let listener: Listener
-let remote: Cluster
+let remote: ClusterClient
 beforeEach(async () => {
   cluster = await Cluster.open({ configs: { 'auto.create.topics.enable': false } })
   await cluster.admin().createTopic({ name: 'orders', partitions: 3 })

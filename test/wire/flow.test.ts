@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { Cluster } from '../../src/cluster.js'
+import type { ClusterClient } from '../../src/cluster-client.js'
 import type { KafkaError } from '../../src/errors.js'
 import { Fetch } from '../../src/protocol/messages/fetch.js'
 import { Produce } from '../../src/protocol/messages/produce.js'
@@ -12,7 +13,7 @@ import { RawClient } from './raw-client.js'
 
 let node: Cluster
 let listener: Listener
-const remotes: Cluster[] = []
+const remotes: ClusterClient[] = []
 
 /** A topic that holds some ten records of the tests. */
 const small = { 'segment.bytes': 3000, 'retention.bytes': 10_000 }
@@ -31,13 +32,13 @@ afterEach(async () => {
   await node.close()
 })
 
-async function remote(): Promise<Cluster> {
+async function remote(): Promise<ClusterClient> {
   const cluster = await connect({ brokers: [listener.address] })
   remotes.push(cluster)
   return cluster
 }
 
-async function sendAll(cluster: Cluster): Promise<void> {
+async function sendAll(cluster: ClusterClient): Promise<void> {
   const producer = cluster.producer({ batchSize: 1 })
   for (let i = 0; i < count; i++) await producer.send('bus', { value: `${i} ${value}` })
 }

@@ -5,6 +5,7 @@ import { afterAll, describe, expect, it } from 'vitest'
 import type { Assignor } from '../../../src/assignor/assignor.js'
 import { rangeAssignor } from '../../../src/assignor/range.js'
 import { Cluster } from '../../../src/cluster.js'
+import type { ClusterClient } from '../../../src/cluster-client.js'
 import type { ConsumerRecord } from '../../../src/consumer/consumer-record.js'
 import { type Serde, validated } from '../../../src/record/serde.js'
 import { topic } from '../../../src/record/topic.js'
@@ -47,7 +48,7 @@ function expectAsSent(found: readonly ConsumerRecord<Uint8Array, Uint8Array>[], 
   }
 }
 
-const places: Record<string, () => Promise<{ cluster: Cluster; close(): Promise<void> }>> = {
+const places: Record<string, () => Promise<{ cluster: ClusterClient; close(): Promise<void> }>> = {
   async 'in memory'() {
     const cluster = await Cluster.open({ storage: memoryStorage() })
     return { cluster, close: () => cluster.close() }

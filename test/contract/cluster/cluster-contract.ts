@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe } from 'vitest'
-import type { Cluster } from '../../../src/index.js'
+import type { ClusterClient } from '../../../src/cluster-client.js'
 import { adminCases } from './admin-cases.js'
 import type { ClusterWorld } from './cluster-world.js'
 import { failureCases } from './failure-cases.js'
@@ -8,7 +8,7 @@ import { positionCases } from './position-cases.js'
 import { roundTripCases } from './round-trip-cases.js'
 
 export interface ClusterStage {
-  readonly cluster: Cluster
+  readonly cluster: ClusterClient
 }
 
 /** What producers, consumers and admins do is the same wherever their cluster is. */

@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { ClusterClient } from '../../../src/cluster-client.js'
 import { Cluster } from '../../../src/index.js'
 import { fileStorage } from '../../../src/storage/file/index.js'
 import { connect, listen } from '../../../src/wire/index.js'
@@ -9,7 +10,7 @@ import { brokerConfigs } from '../broker/world.js'
 /** Somewhere a cluster comes from that must keep the contract. */
 export interface ClusterWorld {
   readonly name: string
-  open(): Promise<{ readonly cluster: Cluster; close(): Promise<void> }>
+  open(): Promise<{ readonly cluster: ClusterClient; close(): Promise<void> }>
 }
 
 export const inMemory: ClusterWorld = {

@@ -1,11 +1,12 @@
+import type { ClusterClient } from '../../../src/cluster-client.js'
 import type { Consumer, ConsumerOptions, ConsumerRecord, TopicSelector } from '../../../src/index.js'
-import { type Cluster, string } from '../../../src/index.js'
+import { string } from '../../../src/index.js'
 
 export type TextConsumer = Consumer<TopicSelector, string, string>
 export type TextRecord = ConsumerRecord<string, string>
 
 /** A consumer of text that reads from the start, and is quick to learn what happens elsewhere. */
-export function textConsumer(cluster: Cluster, options: ConsumerOptions<TopicSelector, string, string>): TextConsumer {
+export function textConsumer(cluster: ClusterClient, options: ConsumerOptions<TopicSelector, string, string>): TextConsumer {
   return cluster.consumer({
     key: string,
     value: string,
@@ -52,7 +53,7 @@ export function numbered(prefix: string, count: number, first = 0): string[] {
 }
 
 /** Sends values to a partition, or to wherever their keys, which are the same, belong. */
-export async function send(cluster: Cluster, topic: string, values: readonly string[], partition?: number): Promise<void> {
+export async function send(cluster: ClusterClient, topic: string, values: readonly string[], partition?: number): Promise<void> {
   await using producer = cluster.producer()
   await producer.sendBatch(
     topic,

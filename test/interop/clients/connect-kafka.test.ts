@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { Cluster } from '../../../src/cluster.js'
+import type { ClusterClient } from '../../../src/cluster-client.js'
 import { AlterUserScramCredentials } from '../../../src/protocol/messages/alter-user-scram-credentials.js'
 import { Fetch } from '../../../src/protocol/messages/fetch.js'
 import { bytes, json, string } from '../../../src/record/serde.js'
@@ -26,7 +26,7 @@ const pageViews = topic('page-views', { key: string, value: json<PageView>(), pa
 describe.skipIf(await missingKafka())('connect(), to Apache Kafka 4.3', () => {
   let kafka: KafkaBroker
   let secured: string
-  let cluster: Cluster
+  let cluster: ClusterClient
 
   beforeAll(async () => {
     secured = `127.0.0.1:${await freePort()}`

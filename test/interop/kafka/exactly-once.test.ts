@@ -1,12 +1,12 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { Cluster } from '../../../src/cluster.js'
+import type { ClusterClient } from '../../../src/cluster-client.js'
 import { string } from '../../../src/record/serde.js'
 import { connect } from '../../../src/wire/connect.js'
 import { type KafkaBroker, missingKafka, startKafkaBroker } from './apache-kafka.js'
 
 describe.skipIf(await missingKafka())('exactly once, on Apache Kafka 4.3', () => {
   let kafka: KafkaBroker
-  let cluster: Cluster
+  let cluster: ClusterClient
 
   beforeAll(async () => {
     kafka = await startKafkaBroker()

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Writable } from 'node:stream'
 import { run as runCommand } from '../../../src/cli/run.js'
+import type { ClusterClient } from '../../../src/cluster-client.js'
 import { Cluster, type ClusterOptions, type Consumer, Log, memoryStorage, RecordBatch } from '../../../src/index.js'
 import { fileStorage } from '../../../src/storage/file/index.js'
 import { type ConnectOptions, connect, type ListenOptions, listen } from '../../../src/wire/index.js'
@@ -21,7 +22,7 @@ export type Life = (given: Given) => Promise<void>
 const configs = { 'offsets.topic.num.partitions': 1, 'transaction.state.log.num.partitions': 1, 'group.initial.rebalance.delay.ms': 0 }
 
 /** Uses a cluster by clients of every kind, and closes each before the cluster. */
-async function use(cluster: Cluster, { signal, note }: Given): Promise<void> {
+async function use(cluster: ClusterClient, { signal, note }: Given): Promise<void> {
   const admin = note('admin', cluster.admin())
   await admin.createTopic({ name: 'orders', partitions: 2 }, { signal })
   const producer = note('producer', cluster.producer({ lingerMs: 2 }))
@@ -97,7 +98,7 @@ async function atOnce(given: Given, options: ClusterOptions = {}): Promise<void>
   await cluster.close()
 }
 
-async function busy(cluster: Cluster, { signal, note }: Given): Promise<void> {
+async function busy(cluster: ClusterClient, { signal, note }: Given): Promise<void> {
   await cluster.admin().createTopic({ name: 'orders', partitions: 2 })
   const producer = note('producer', cluster.producer({ lingerMs: 5 }))
   await producer.send('orders', { value: 'v' })
@@ -126,7 +127,7 @@ async function inFolder<T>(use: (folder: string) => Promise<T>): Promise<T> {
 
 async function remote(
   given: Given,
-  use: (cluster: Cluster, given: Given) => Promise<void>,
+  use: (cluster: ClusterClient, given: Given) => Promise<void>,
   listening: ListenOptions,
   connecting: Partial<ConnectOptions>
 ) {
