@@ -17,6 +17,7 @@
 /** `'3+'`, `'0-12'`, `'4'` or `'none'`. */
 export type Versions = `${number}+` | `${number}-${number}` | `${number}` | 'none'
 
+/** Versions of an API from `min` to `max`, both included. */
 export interface VersionRange {
   readonly min: number
   readonly max: number
@@ -54,6 +55,7 @@ export type Kind =
 declare const valueType: unique symbol
 declare const presence: unique symbol
 
+/** One field of a message: its type on the wire, and the versions that have it. */
 export interface Field<T = unknown, P extends 'required' | 'optional' = 'required' | 'optional'> {
   readonly kind: Kind
   readonly versions: VersionRange
@@ -69,6 +71,7 @@ export interface Field<T = unknown, P extends 'required' | 'optional' = 'require
   readonly [presence]?: P
 }
 
+/** The fields of a message, in the order of the wire. */
 export type Fields = { readonly [name: string]: Field }
 
 type Value<T, O> = O extends { readonly nullable: Versions } ? T | null : T
@@ -174,7 +177,9 @@ export interface Api<Q extends Fields = Fields, R extends Fields = Fields> {
   readonly response: Schema<R>
 }
 
+/** The request of an API, as an object. */
 export type RequestOf<A extends Api> = SchemaMessage<A['request']>
+/** The response of an API, as an object. */
 export type ResponseOf<A extends Api> = SchemaMessage<A['response']>
 
 export function api<const Q extends Fields, const R extends Fields>(spec: {

@@ -1,5 +1,16 @@
+// ---- For tests
+
 export { type Random, seededRandom } from '../common/random.js'
 export type { Broker, Brokers } from '../protocol/broker.js'
+export type { DiskOperation } from './disk-failure.js'
+export { type Hold, InterceptedBroker, type Interception, type RuleBuilder, type SeenRequest } from './intercepted-broker.js'
+export type { MountOptions } from './mounted-disk.js'
+export { type DiskFault, SimulatedDisk, type SimulatedDiskOptions } from './simulated-disk.js'
+export { type ContractCase, type StorageUnderTest, storageContract } from './storage-contract.js'
+export { VirtualClock } from './virtual-clock.js'
+
+// ---- The tables that rules of an `InterceptedBroker` name most; `millrace/protocol` has all
+
 export type { Api, RequestOf, ResponseOf } from '../protocol/message.js'
 export { CreatePartitions } from '../protocol/messages/create-partitions.js'
 export { CreateTopics } from '../protocol/messages/create-topics.js'
@@ -16,9 +27,3 @@ export { OffsetCommit } from '../protocol/messages/offset-commit.js'
 export { OffsetFetch } from '../protocol/messages/offset-fetch.js'
 export { Produce } from '../protocol/messages/produce.js'
 export { SyncGroup } from '../protocol/messages/sync-group.js'
-export type { DiskOperation } from './disk-failure.js'
-export { type Hold, InterceptedBroker, type Interception, type RuleBuilder, type SeenRequest } from './intercepted-broker.js'
-export type { MountOptions } from './mounted-disk.js'
-export { type DiskFault, SimulatedDisk, type SimulatedDiskOptions } from './simulated-disk.js'
-export { type ContractCase, type StorageUnderTest, storageContract } from './storage-contract.js'
-export { VirtualClock } from './virtual-clock.js'

@@ -1,5 +1,6 @@
 import { api, int16, int32, int64, string } from '../message.js'
 
+/** AddOffsetsToTxn, API 25 of Kafka's protocol. */
 export const AddOffsetsToTxn = api({
   key: 25,
   name: 'AddOffsetsToTxn',

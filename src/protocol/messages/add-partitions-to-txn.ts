@@ -7,6 +7,7 @@ const topicResult = {
   resultsByPartition: array({ partitionIndex: int32(), partitionErrorCode: int16() })
 } as const
 
+/** AddPartitionsToTxn, API 24 of Kafka's protocol. */
 export const AddPartitionsToTxn = api({
   key: 24,
   name: 'AddPartitionsToTxn',

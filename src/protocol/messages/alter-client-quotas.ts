@@ -1,6 +1,7 @@
 import { api, array, bool, float64, int16, int32, string } from '../message.js'
 import { quotaEntity } from './client-quota-fields.js'
 
+/** AlterClientQuotas, API 49 of Kafka's protocol. */
 export const AlterClientQuotas = api({
   key: 49,
   name: 'AlterClientQuotas',

@@ -1,5 +1,6 @@
 import { api, array, bool, int8, int16, int32, string } from '../message.js'
 
+/** AlterConfigs, API 33 of Kafka's protocol. */
 export const AlterConfigs = api({
   key: 33,
   name: 'AlterConfigs',

@@ -1,5 +1,6 @@
 import { api, array, bool, int16, int32, string } from '../message.js'
 
+/** AlterPartitionReassignments, API 45 of Kafka's protocol. */
 export const AlterPartitionReassignments = api({
   key: 45,
   name: 'AlterPartitionReassignments',

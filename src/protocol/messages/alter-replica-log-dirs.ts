@@ -1,5 +1,6 @@
 import { api, array, int16, int32, string } from '../message.js'
 
+/** AlterReplicaLogDirs, API 34 of Kafka's protocol. */
 export const AlterReplicaLogDirs = api({
   key: 34,
   name: 'AlterReplicaLogDirs',

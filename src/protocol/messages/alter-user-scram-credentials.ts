@@ -1,5 +1,6 @@
 import { api, array, bytes, int8, int16, int32, string } from '../message.js'
 
+/** AlterUserScramCredentials, API 51 of Kafka's protocol. */
 export const AlterUserScramCredentials = api({
   key: 51,
   name: 'AlterUserScramCredentials',

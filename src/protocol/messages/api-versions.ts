@@ -1,5 +1,6 @@
 import { api, array, bool, int16, int32, int64, string } from '../message.js'
 
+/** ApiVersions, API 18 of Kafka's protocol. */
 export const ApiVersions = api({
   key: 18,
   name: 'ApiVersions',

@@ -1,6 +1,7 @@
 import { api, array, int8, int16, int32, string } from '../message.js'
 import { aclEntry } from './acl-fields.js'
 
+/** CreateAcls, API 30 of Kafka's protocol. */
 export const CreateAcls = api({
   key: 30,
   name: 'CreateAcls',

@@ -1,5 +1,6 @@
 import { api, array, bool, int16, int32, string } from '../message.js'
 
+/** CreatePartitions, API 37 of Kafka's protocol. */
 export const CreatePartitions = api({
   key: 37,
   name: 'CreatePartitions',

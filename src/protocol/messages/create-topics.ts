@@ -1,6 +1,7 @@
 import { zeroUuid } from '../../common/uuid.js'
 import { api, array, bool, int8, int16, int32, string, uuid } from '../message.js'
 
+/** CreateTopics, API 19 of Kafka's protocol. */
 export const CreateTopics = api({
   key: 19,
   name: 'CreateTopics',

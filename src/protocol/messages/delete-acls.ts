@@ -1,6 +1,7 @@
 import { api, array, int16, int32, string } from '../message.js'
 import { aclEntry, aclFilter, aclResource } from './acl-fields.js'
 
+/** DeleteAcls, API 31 of Kafka's protocol. */
 export const DeleteAcls = api({
   key: 31,
   name: 'DeleteAcls',

@@ -1,5 +1,6 @@
 import { api, array, int16, int32, string } from '../message.js'
 
+/** DeleteGroups, API 42 of Kafka's protocol. */
 export const DeleteGroups = api({
   key: 42,
   name: 'DeleteGroups',

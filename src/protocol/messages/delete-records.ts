@@ -1,5 +1,6 @@
 import { api, array, int16, int32, int64, string } from '../message.js'
 
+/** DeleteRecords, API 21 of Kafka's protocol. */
 export const DeleteRecords = api({
   key: 21,
   name: 'DeleteRecords',

@@ -1,6 +1,7 @@
 import { zeroUuid } from '../../common/uuid.js'
 import { api, array, int16, int32, string, uuid } from '../message.js'
 
+/** DeleteTopics, API 20 of Kafka's protocol. */
 export const DeleteTopics = api({
   key: 20,
   name: 'DeleteTopics',

@@ -1,6 +1,7 @@
 import { api, array, int16, int32, string } from '../message.js'
 import { aclEntry, aclFilter, aclResource } from './acl-fields.js'
 
+/** DescribeAcls, API 29 of Kafka's protocol. */
 export const DescribeAcls = api({
   key: 29,
   name: 'DescribeAcls',

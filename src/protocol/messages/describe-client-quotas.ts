@@ -1,6 +1,7 @@
 import { api, array, bool, float64, int8, int16, int32, string } from '../message.js'
 import { quotaEntity } from './client-quota-fields.js'
 
+/** DescribeClientQuotas, API 48 of Kafka's protocol. */
 export const DescribeClientQuotas = api({
   key: 48,
   name: 'DescribeClientQuotas',

@@ -1,5 +1,6 @@
 import { api, array, bool, int8, int16, int32, string } from '../message.js'
 
+/** DescribeCluster, API 60 of Kafka's protocol. */
 export const DescribeCluster = api({
   key: 60,
   name: 'DescribeCluster',

@@ -1,5 +1,6 @@
 import { api, array, bool, int8, int16, int32, string } from '../message.js'
 
+/** DescribeConfigs, API 32 of Kafka's protocol. */
 export const DescribeConfigs = api({
   key: 32,
   name: 'DescribeConfigs',

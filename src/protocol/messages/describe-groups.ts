@@ -1,5 +1,6 @@
 import { api, array, bool, bytes, int16, int32, string } from '../message.js'
 
+/** DescribeGroups, API 15 of Kafka's protocol. */
 export const DescribeGroups = api({
   key: 15,
   name: 'DescribeGroups',

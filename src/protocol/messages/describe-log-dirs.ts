@@ -1,5 +1,6 @@
 import { api, array, bool, int16, int32, int64, string } from '../message.js'
 
+/** DescribeLogDirs, API 35 of Kafka's protocol. */
 export const DescribeLogDirs = api({
   key: 35,
   name: 'DescribeLogDirs',

@@ -1,5 +1,6 @@
 import { api, array, int16, int32, int64, string } from '../message.js'
 
+/** DescribeProducers, API 61 of Kafka's protocol. */
 export const DescribeProducers = api({
   key: 61,
   name: 'DescribeProducers',

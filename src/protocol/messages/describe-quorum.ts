@@ -9,6 +9,7 @@ const replicaState = {
   lastCaughtUpTimestamp: int64({ versions: '1+', default: -1 })
 } as const
 
+/** DescribeQuorum, API 55 of Kafka's protocol. */
 export const DescribeQuorum = api({
   key: 55,
   name: 'DescribeQuorum',

@@ -1,6 +1,7 @@
 import { zeroUuid } from '../../common/uuid.js'
 import { api, array, bool, int16, int32, string, struct, uuid } from '../message.js'
 
+/** DescribeTopicPartitions, API 75 of Kafka's protocol. */
 export const DescribeTopicPartitions = api({
   key: 75,
   name: 'DescribeTopicPartitions',

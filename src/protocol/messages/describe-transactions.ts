@@ -1,5 +1,6 @@
 import { api, array, int16, int32, int64, string } from '../message.js'
 
+/** DescribeTransactions, API 65 of Kafka's protocol. */
 export const DescribeTransactions = api({
   key: 65,
   name: 'DescribeTransactions',

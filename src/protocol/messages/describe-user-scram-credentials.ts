@@ -1,5 +1,6 @@
 import { api, array, int8, int16, int32, string } from '../message.js'
 
+/** DescribeUserScramCredentials, API 50 of Kafka's protocol. */
 export const DescribeUserScramCredentials = api({
   key: 50,
   name: 'DescribeUserScramCredentials',

@@ -1,5 +1,6 @@
 import { api, array, int8, int16, int32, string } from '../message.js'
 
+/** ElectLeaders, API 43 of Kafka's protocol. */
 export const ElectLeaders = api({
   key: 43,
   name: 'ElectLeaders',

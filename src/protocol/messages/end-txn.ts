@@ -1,5 +1,6 @@
 import { api, bool, int16, int32, int64, string } from '../message.js'
 
+/** EndTxn, API 26 of Kafka's protocol. */
 export const EndTxn = api({
   key: 26,
   name: 'EndTxn',

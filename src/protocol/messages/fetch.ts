@@ -1,6 +1,7 @@
 import { zeroUuid } from '../../common/uuid.js'
 import { api, array, int8, int16, int32, int64, records, string, struct, uuid } from '../message.js'
 
+/** Fetch, API 1 of Kafka's protocol. */
 export const Fetch = api({
   key: 1,
   name: 'Fetch',

@@ -1,5 +1,6 @@
 import { api, array, int8, int16, int32, string } from '../message.js'
 
+/** FindCoordinator, API 10 of Kafka's protocol. */
 export const FindCoordinator = api({
   key: 10,
   name: 'FindCoordinator',

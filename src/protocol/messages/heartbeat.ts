@@ -1,5 +1,6 @@
 import { api, int16, int32, string } from '../message.js'
 
+/** Heartbeat, API 12 of Kafka's protocol. */
 export const Heartbeat = api({
   key: 12,
   name: 'Heartbeat',

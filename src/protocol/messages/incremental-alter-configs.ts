@@ -1,5 +1,6 @@
 import { api, array, bool, int8, int16, int32, string } from '../message.js'
 
+/** IncrementalAlterConfigs, API 44 of Kafka's protocol. */
 export const IncrementalAlterConfigs = api({
   key: 44,
   name: 'IncrementalAlterConfigs',

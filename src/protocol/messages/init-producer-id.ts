@@ -1,5 +1,6 @@
 import { api, int16, int32, int64, string } from '../message.js'
 
+/** InitProducerId, API 22 of Kafka's protocol. */
 export const InitProducerId = api({
   key: 22,
   name: 'InitProducerId',

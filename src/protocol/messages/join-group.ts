@@ -1,5 +1,6 @@
 import { api, array, bool, bytes, int16, int32, string } from '../message.js'
 
+/** JoinGroup, API 11 of Kafka's protocol. */
 export const JoinGroup = api({
   key: 11,
   name: 'JoinGroup',

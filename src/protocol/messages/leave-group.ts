@@ -1,5 +1,6 @@
 import { api, array, int16, int32, string } from '../message.js'
 
+/** LeaveGroup, API 13 of Kafka's protocol. */
 export const LeaveGroup = api({
   key: 13,
   name: 'LeaveGroup',

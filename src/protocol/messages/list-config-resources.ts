@@ -1,5 +1,6 @@
 import { api, array, int8, int16, int32, string } from '../message.js'
 
+/** ListConfigResources, API 74 of Kafka's protocol. */
 export const ListConfigResources = api({
   key: 74,
   name: 'ListConfigResources',

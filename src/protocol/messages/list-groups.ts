@@ -1,5 +1,6 @@
 import { api, array, int16, int32, string } from '../message.js'
 
+/** ListGroups, API 16 of Kafka's protocol. */
 export const ListGroups = api({
   key: 16,
   name: 'ListGroups',

@@ -1,5 +1,6 @@
 import { api, array, int8, int16, int32, int64, string } from '../message.js'
 
+/** ListOffsets, API 2 of Kafka's protocol. */
 export const ListOffsets = api({
   key: 2,
   name: 'ListOffsets',

@@ -1,5 +1,6 @@
 import { api, array, int16, int32, string } from '../message.js'
 
+/** ListPartitionReassignments, API 46 of Kafka's protocol. */
 export const ListPartitionReassignments = api({
   key: 46,
   name: 'ListPartitionReassignments',

@@ -1,5 +1,6 @@
 import { api, array, int16, int32, int64, string } from '../message.js'
 
+/** ListTransactions, API 66 of Kafka's protocol. */
 export const ListTransactions = api({
   key: 66,
   name: 'ListTransactions',

@@ -1,6 +1,7 @@
 import { zeroUuid } from '../../common/uuid.js'
 import { api, array, bool, int16, int32, string, uuid } from '../message.js'
 
+/** Metadata, API 3 of Kafka's protocol. */
 export const Metadata = api({
   key: 3,
   name: 'Metadata',

@@ -1,6 +1,7 @@
 import { zeroUuid } from '../../common/uuid.js'
 import { api, array, int16, int32, int64, string, uuid } from '../message.js'
 
+/** OffsetCommit, API 8 of Kafka's protocol. */
 export const OffsetCommit = api({
   key: 8,
   name: 'OffsetCommit',

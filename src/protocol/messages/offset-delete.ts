@@ -1,5 +1,6 @@
 import { api, array, int16, int32, string } from '../message.js'
 
+/** OffsetDelete, API 47 of Kafka's protocol. */
 export const OffsetDelete = api({
   key: 47,
   name: 'OffsetDelete',

@@ -1,6 +1,7 @@
 import { zeroUuid } from '../../common/uuid.js'
 import { api, array, bool, int16, int32, int64, string, uuid } from '../message.js'
 
+/** OffsetFetch, API 9 of Kafka's protocol. */
 export const OffsetFetch = api({
   key: 9,
   name: 'OffsetFetch',

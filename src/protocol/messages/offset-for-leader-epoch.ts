@@ -1,5 +1,6 @@
 import { api, array, int16, int32, int64, string } from '../message.js'
 
+/** OffsetForLeaderEpoch, API 23 of Kafka's protocol. */
 export const OffsetForLeaderEpoch = api({
   key: 23,
   name: 'OffsetForLeaderEpoch',

@@ -1,6 +1,7 @@
 import { zeroUuid } from '../../common/uuid.js'
 import { api, array, int16, int32, int64, records, string, struct, uuid } from '../message.js'
 
+/** Produce, API 0 of Kafka's protocol. */
 export const Produce = api({
   key: 0,
   name: 'Produce',

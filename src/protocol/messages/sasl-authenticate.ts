@@ -1,5 +1,6 @@
 import { api, bytes, int16, int64, string } from '../message.js'
 
+/** SaslAuthenticate, API 36 of Kafka's protocol. */
 export const SaslAuthenticate = api({
   key: 36,
   name: 'SaslAuthenticate',

@@ -1,5 +1,6 @@
 import { api, array, int16, string } from '../message.js'
 
+/** SaslHandshake, API 17 of Kafka's protocol. */
 export const SaslHandshake = api({
   key: 17,
   name: 'SaslHandshake',

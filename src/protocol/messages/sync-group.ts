@@ -1,5 +1,6 @@
 import { api, array, bytes, int16, int32, string } from '../message.js'
 
+/** SyncGroup, API 14 of Kafka's protocol. */
 export const SyncGroup = api({
   key: 14,
   name: 'SyncGroup',

@@ -1,5 +1,6 @@
 import { api, array, int16, int32, int64, string } from '../message.js'
 
+/** TxnOffsetCommit, API 28 of Kafka's protocol. */
 export const TxnOffsetCommit = api({
   key: 28,
   name: 'TxnOffsetCommit',

@@ -1,5 +1,6 @@
 import { api, array, bool, int8, int16, int32, string } from '../message.js'
 
+/** UpdateFeatures, API 57 of Kafka's protocol. */
 export const UpdateFeatures = api({
   key: 57,
   name: 'UpdateFeatures',

@@ -1,5 +1,6 @@
 import { api, array, bool, int8, int16, int32, int64, string } from '../message.js'
 
+/** WriteTxnMarkers, API 27 of Kafka's protocol. */
 export const WriteTxnMarkers = api({
   key: 27,
   name: 'WriteTxnMarkers',
