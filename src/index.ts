@@ -142,7 +142,7 @@ export type { TimestampedOffset } from './log/segment/timestamp-lookup.js'
 
 export { BatchBuilder, type BatchBuilderOptions, type BatchStamp } from './record/batch-builder.js'
 export type { Keep } from './record/keep.js'
-export type { Field, HeaderField, Record, RecordFields, RecordHeader } from './record/record.js'
+export type { Field, HeaderField, LogRecord, RecordFields, RecordHeader } from './record/record.js'
 export { batchesIn, RecordBatch, type RecordBatchOptions } from './record/record-batch.js'
 export { RecordCursor, type RecordCursorOptions } from './record/record-cursor.js'
 

@@ -27,7 +27,7 @@ const adminChecks = {
   retryBackoffMs: nonNegative,
   retryBackoffMaxMs: nonNegative
 }
-const expectIsolationLevel = (name: string, value: unknown) => expectOneOf(name, value, ['readUncommitted', 'readCommitted'])
+const expectIsolationLevel = (name: string, value: unknown) => expectOneOf(name, value, ['read_uncommitted', 'read_committed'])
 
 /** The parts of an admin. */
 export interface AdminParts {

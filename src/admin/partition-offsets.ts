@@ -28,8 +28,8 @@ export interface ListedOffset extends TopicPartition {
 }
 
 export interface ListOffsetsOptions extends AdminCallOptions {
-  /** `readCommitted` ends before the first transaction that is still open. Default: `'readUncommitted'`. */
-  readonly isolationLevel?: 'readUncommitted' | 'readCommitted'
+  /** `read_committed` ends before the first transaction that is still open. Default: `'read_uncommitted'`. */
+  readonly isolationLevel?: 'read_uncommitted' | 'read_committed'
 }
 
 /** All records of a partition that lie before an offset. */
@@ -72,7 +72,7 @@ export async function listOffsets(
   wanted: readonly (TopicPartition & { readonly spec: OffsetSpec })[],
   options: ListOffsetsOptions
 ): Promise<ListedOffset[]> {
-  const isolationLevel = options.isolationLevel === 'readCommitted' ? 1 : 0
+  const isolationLevel = options.isolationLevel === 'read_committed' ? 1 : 0
   return perLeader(context, wanted, options, async (leader, items, { signal }) => {
     const partitionOf = ({ partition, spec }: (typeof items)[number]) => ({ partitionIndex: partition, timestamp: timestampOf(spec) })
     const request = { replicaId: -1, isolationLevel, topics: byTopic(items, partitionOf), timeoutMs: brokerTimeoutMs }

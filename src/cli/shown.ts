@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer'
 import { readText } from '../common/bytes.js'
-import type { Record } from '../record/record.js'
+import type { LogRecord } from '../record/record.js'
 
 /** Bytes for a person: quoted text where they are text, else hexadecimal. */
 export function shownBytes(bytes: Uint8Array | null, maxBytes = 4096): string {
@@ -16,7 +16,7 @@ export function jsonBytes(bytes: Uint8Array | null): string | { readonly base64:
   return isText(bytes) ? textIn(bytes) : { base64: Buffer.from(bytes).toString('base64') }
 }
 
-export function jsonRecord({ offset, timestamp, key, value, headers }: Record): object {
+export function jsonRecord({ offset, timestamp, key, value, headers }: LogRecord): object {
   return {
     offset,
     timestamp,
@@ -26,7 +26,7 @@ export function jsonRecord({ offset, timestamp, key, value, headers }: Record): 
   }
 }
 
-export function shownRecord({ offset, timestamp, key, value, headers }: Record): string {
+export function shownRecord({ offset, timestamp, key, value, headers }: LogRecord): string {
   const held = headers.map(header => `${header.key}=${shownBytes(header.value)}`)
   return [offset, shownTime(timestamp), `${shownBytes(key)}: ${shownBytes(value)}`, ...held].join('  ')
 }

@@ -21,7 +21,7 @@ import {
 } from './batch-header.js'
 import type { CompressionType } from './compression/codec.js'
 import { compressionTypeOf } from './compression/codecs.js'
-import type { Record, RecordFields } from './record.js'
+import type { LogRecord, RecordFields } from './record.js'
 import { checkedBatchSize, RecordCursor, type RecordCursorOptions } from './record-cursor.js'
 
 /** The options of `RecordBatch.of`. */
@@ -174,7 +174,7 @@ export class RecordBatch {
   }
 
   /** The records, decoded one by one; each is a copy and may be kept. See `RecordCursor` for a way that makes no objects. */
-  *records(options?: RecordCursorOptions): Generator<Record, void, undefined> {
+  *records(options?: RecordCursorOptions): Generator<LogRecord, void, undefined> {
     const cursor = new RecordCursor(options)
     cursor.reset(this.bytes, 0)
     while (cursor.next()) yield cursor.record()

@@ -17,7 +17,7 @@ import {
   recordCountAt
 } from './batch-header.js'
 import { compressionTypeOf, decoderOf, expectCoded } from './compression/codecs.js'
-import type { Record, RecordHeader } from './record.js'
+import type { LogRecord, RecordHeader } from './record.js'
 
 export interface RecordCursorOptions {
   /**
@@ -247,7 +247,7 @@ export class RecordCursor {
   }
 
   /** The current record as an object of its own, with copies of its bytes. */
-  record(): Record {
+  record(): LogRecord {
     const headers = this.headers().map(({ key, value }) => ({ key, value: copyOf(value) }))
     return { offset: this.offset, timestamp: this.timestamp, key: copyOf(this.key()), value: copyOf(this.value()), headers }
   }

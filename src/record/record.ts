@@ -5,7 +5,7 @@ export interface RecordHeader {
 }
 
 /** A record as it stands in a log: bytes, with the offset and the timestamp that it got there. */
-export interface Record {
+export interface LogRecord {
   readonly offset: number
   /** Milliseconds since 1970; -1 when it has none. */
   readonly timestamp: number

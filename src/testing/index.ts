@@ -3,7 +3,7 @@
 export { type Random, seededRandom } from '../common/random.js'
 export type { Broker, Brokers } from '../protocol/broker.js'
 export type { DiskOperation } from './disk-failure.js'
-export { type Hold, InterceptedBroker, type Interception, type RuleBuilder, type SeenRequest } from './intercepted-broker.js'
+export { type Hold, InterceptedBroker, type Rule, type RuleBuilder, type SeenRequest } from './intercepted-broker.js'
 export type { MountOptions } from './mounted-disk.js'
 export { type DiskFault, SimulatedDisk, type SimulatedDiskOptions } from './simulated-disk.js'
 export { type ContractCase, type StorageUnderTest, storageContract } from './storage-contract.js'

@@ -20,7 +20,7 @@ export interface SeenRequest<A extends Api = Api> {
 }
 
 /** A rule that is in force. */
-export interface Interception {
+export interface Rule {
   /** The number of requests that it has been applied to. */
   readonly count: number
   /** Ends it. */
@@ -28,7 +28,7 @@ export interface Interception {
 }
 
 /** A rule that holds requests, or responses, up. */
-export interface Hold extends Interception {
+export interface Hold extends Rule {
   /** The number of requests that it holds now. */
   readonly heldCount: number
   /** Resolves once it holds at least so many. Default: 1. */
@@ -56,7 +56,7 @@ type Step<A extends Api> = (request: RequestOf<A>, forward: Forward<A>, signal?:
 export class InterceptedBroker implements Broker, Brokers {
   readonly #inner: Broker | Brokers
   readonly #clock: Clock
-  readonly #rules = new Set<Rule>()
+  readonly #rules = new Set<AppliedRule>()
   #seen: SeenRequest[] = []
 
   /** `clock` is what delays go by. Default: the clock of the machine. */
@@ -71,7 +71,7 @@ export class InterceptedBroker implements Broker, Brokers {
   /** Begins a rule for the requests of an api. */
   on<A extends Api>(api: A): RuleBuilder<A> {
     expectApi(api)
-    const add = (rule: Rule) => {
+    const add = (rule: AppliedRule) => {
       this.#rules.add(rule)
       return () => this.#rules.delete(rule)
     }
@@ -136,7 +136,7 @@ export class InterceptedBroker implements Broker, Brokers {
   }
 }
 
-interface Rule {
+interface AppliedRule {
   readonly api: Api
   readonly step: Step<never>
   /** True if it applies to a request; if so, that counts. */
@@ -147,11 +147,11 @@ interface Rule {
 export class RuleBuilder<A extends Api> {
   readonly #api: A
   readonly #clock: Clock
-  readonly #add: (rule: Rule) => () => void
+  readonly #add: (rule: AppliedRule) => () => void
   #when: (request: RequestOf<A>) => boolean = () => true
   #times = Number.POSITIVE_INFINITY
 
-  constructor(api: A, clock: Clock, add: (rule: Rule) => () => void) {
+  constructor(api: A, clock: Clock, add: (rule: AppliedRule) => () => void) {
     this.#api = api
     this.#clock = clock
     this.#add = add
@@ -176,7 +176,7 @@ export class RuleBuilder<A extends Api> {
   }
 
   /** The request rejects with this error, as if there were no connection; the broker does not see it. */
-  fail(error: ErrorCode | Error): Interception {
+  fail(error: ErrorCode | Error): Rule {
     const failure = error instanceof Error ? error : new KafkaError(error)
     return this.do(async () => {
       throw failure
@@ -184,14 +184,14 @@ export class RuleBuilder<A extends Api> {
   }
 
   /** The response says this error of everything asked for; the broker does not see the request. */
-  answer(code: ProtocolErrorCode): Interception {
+  answer(code: ProtocolErrorCode): Rule {
     if (code !== 'UNKNOWN_SERVER_ERROR' && errorNumberOf(new KafkaError(code)) < 0)
       throw new TypeError(`Expected \`code\` to be an error that stands in responses, got ${shown(code)}; \`fail\` raises any`)
     return this.do(async request => fabricatedResponse(this.#api, request, code))
   }
 
   /** The request reaches the broker so many milliseconds later. */
-  delay(ms: number): Interception {
+  delay(ms: number): Rule {
     expectInteger('ms', ms, 0)
     return this.do(async (request, forward, signal) => {
       await sleep(this.#clock, ms, signal)
@@ -200,7 +200,7 @@ export class RuleBuilder<A extends Api> {
   }
 
   /** The response reaches the client so many milliseconds later. */
-  delayResponse(ms: number): Interception {
+  delayResponse(ms: number): Rule {
     expectInteger('ms', ms, 0)
     return this.do(async (request, forward, signal) => {
       const response = await forward(request)
@@ -231,12 +231,12 @@ export class RuleBuilder<A extends Api> {
   }
 
   /** The request never reaches the broker, and nothing comes back until the client gives up. */
-  loseRequest(): Interception {
+  loseRequest(): Rule {
     return this.do((_request, _forward, signal) => abortable(new Promise<never>(() => {}), signal))
   }
 
   /** The broker does what is asked, but the response never comes. */
-  loseResponse(): Interception {
+  loseResponse(): Rule {
     return this.do(async (request, forward, signal) => {
       await forward(request)
       return abortable(new Promise<never>(() => {}), signal)
@@ -244,7 +244,7 @@ export class RuleBuilder<A extends Api> {
   }
 
   /** The broker gets another request. */
-  rewriteRequest(rewrite: (request: RequestOf<A>) => RequestOf<A>): Interception {
+  rewriteRequest(rewrite: (request: RequestOf<A>) => RequestOf<A>): Rule {
     expectFunction('rewrite', rewrite)
     return this.do(async (request, forward) =>
       forward(expectMessage('rewrite', `the request to send, of ${this.#api.name}`, rewrite(request)))
@@ -252,7 +252,7 @@ export class RuleBuilder<A extends Api> {
   }
 
   /** The client gets another response. */
-  rewriteResponse(rewrite: (response: ResponseOf<A>, request: RequestOf<A>) => ResponseOf<A>): Interception {
+  rewriteResponse(rewrite: (response: ResponseOf<A>, request: RequestOf<A>) => ResponseOf<A>): Rule {
     expectFunction('rewrite', rewrite)
     return this.do(async (request, forward) =>
       expectMessage('rewrite', `the response to ${this.#api.name}`, rewrite(await forward(request), request))
@@ -266,7 +266,7 @@ export class RuleBuilder<A extends Api> {
       forward: (request: RequestOf<A>) => Promise<ResponseOf<A>>,
       signal?: AbortSignal
     ) => Promise<ResponseOf<A>>
-  ): Interception {
+  ): Rule {
     expectFunction('step', step)
     let count = 0
     const times = this.#times
@@ -306,7 +306,7 @@ class Gate {
     }
   }
 
-  asHold(rule: Interception): Hold {
+  asHold(rule: Rule): Hold {
     const waiting = this.#waiting
     return {
       get count() {

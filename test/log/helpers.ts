@@ -2,7 +2,7 @@ import { release } from '../../src/common/lease.js'
 import { Log } from '../../src/log/log.js'
 import type { LogOpenOptions } from '../../src/log/log-types.js'
 import { transactionMarkerBatch } from '../../src/record/control-record.js'
-import type { Record, RecordFields } from '../../src/record/record.js'
+import type { LogRecord, RecordFields } from '../../src/record/record.js'
 import { batchesIn, RecordBatch, type RecordBatchOptions } from '../../src/record/record-batch.js'
 import { memoryStorage } from '../../src/storage/memory/memory.js'
 import type { Storage } from '../../src/storage/storage.js'
@@ -42,8 +42,8 @@ export async function openLog(options: LogOpenOptions & { storage?: Storage } = 
 }
 
 /** All records from `offset` on, read in pieces of `maxBytes`. */
-export async function readRecords(log: Log, offset = log.logStartOffset, maxBytes = 1_000_000): Promise<Record[]> {
-  const records: Record[] = []
+export async function readRecords(log: Log, offset = log.logStartOffset, maxBytes = 1_000_000): Promise<LogRecord[]> {
+  const records: LogRecord[] = []
   let next = offset
   while (next < log.logEndOffset) {
     const bytes = await log.read(next, maxBytes)

@@ -7,7 +7,7 @@ import { BatchBuilder } from '../../src/record/batch-builder.js'
 import { headerBytes } from '../../src/record/batch-header.js'
 import type { CompressionType } from '../../src/record/compression/codec.js'
 import { codecOf } from '../../src/record/compression/codecs.js'
-import type { Field, HeaderField, Record } from '../../src/record/record.js'
+import type { Field, HeaderField, LogRecord } from '../../src/record/record.js'
 import { RecordBatch } from '../../src/record/record-batch.js'
 import { contents } from './samples.js'
 
@@ -46,7 +46,7 @@ const given: fc.Arbitrary<Given> = fc.record({
 })
 
 const bytesOf = (content: Field) => (typeof content === 'string' ? textBytes(content) : content)
-const decoded = (records: Given[]): Record[] =>
+const decoded = (records: Given[]): LogRecord[] =>
   records.map(({ timestamp, key, value, headers }, offset) => ({
     offset,
     timestamp,

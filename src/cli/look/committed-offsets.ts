@@ -2,7 +2,7 @@ import { type GroupMetadata, type GroupRecord, readGroupRecord } from '../../coo
 import { KafkaError } from '../../errors.js'
 import { groupOffsetsTopic } from '../../metadata/topic-name.js'
 import { CommittedRecords } from '../../record/committed-records.js'
-import type { Record } from '../../record/record.js'
+import type { LogRecord } from '../../record/record.js'
 import { batchesOf } from './batches-of.js'
 import { partitionFolders } from './data-directory.js'
 
@@ -34,7 +34,7 @@ export async function storedGroups(directory: string, signal?: AbortSignal): Pro
   return groups
 }
 
-function replay(records: Iterable<Record>, groups: Map<string, StoredGroup>): void {
+function replay(records: Iterable<LogRecord>, groups: Map<string, StoredGroup>): void {
   for (const record of records) {
     const read = groupRecordIn(record)
     if (!read) continue
@@ -52,7 +52,7 @@ function replay(records: Iterable<Record>, groups: Map<string, StoredGroup>): vo
 }
 
 /** Kinds of groups that Kafka has and millrace has not are passed over, as are versions of a later Kafka. */
-function groupRecordIn(record: Record): GroupRecord | undefined {
+function groupRecordIn(record: LogRecord): GroupRecord | undefined {
   try {
     return readGroupRecord(record)
   } catch (error) {

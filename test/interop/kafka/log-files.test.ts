@@ -8,7 +8,7 @@ import { Log } from '../../../src/log/log.js'
 import type { LogOptions } from '../../../src/log/log-options.js'
 import type { CompressionType } from '../../../src/record/compression/codec.js'
 import { codecOf } from '../../../src/record/compression/codecs.js'
-import type { Record } from '../../../src/record/record.js'
+import type { LogRecord } from '../../../src/record/record.js'
 import { batchesIn, RecordBatch } from '../../../src/record/record-batch.js'
 import { fileStorage } from '../../../src/storage/file/index.js'
 import { dumpLogSegment, type KafkaBroker, kafkaTool, missingKafka, startKafkaBroker } from './apache-kafka.js'
@@ -76,7 +76,7 @@ async function readValues(directory: string, folder: string): Promise<string[]> 
   return values
 }
 
-function textOf({ value }: Record): string {
+function textOf({ value }: LogRecord): string {
   return Buffer.from(value ?? []).toString()
 }
 

@@ -1,7 +1,7 @@
 import { release } from '../../../src/common/lease.js'
 import { Log } from '../../../src/log/log.js'
 import type { LogOpenOptions } from '../../../src/log/log-types.js'
-import type { Record } from '../../../src/record/record.js'
+import type { LogRecord } from '../../../src/record/record.js'
 import { batchesIn, RecordBatch, type RecordBatchOptions } from '../../../src/record/record-batch.js'
 import { memoryStorage } from '../../../src/storage/memory/memory.js'
 import type { Storage } from '../../../src/storage/storage.js'
@@ -42,7 +42,7 @@ export async function contents(log: Log, from = log.logStartOffset): Promise<str
   return (await recordsOf(log, from)).map(({ offset, key, value }) => `${offset}:${textOf(key)}=${value === null ? '' : textOf(value)}`)
 }
 
-export async function recordsOf(log: Log, from = log.logStartOffset): Promise<Record[]> {
+export async function recordsOf(log: Log, from = log.logStartOffset): Promise<LogRecord[]> {
   return (await batchesOf(log, from)).flatMap(batch => (batch.isControl ? [] : [...batch.records()])).filter(({ offset }) => offset >= from)
 }
 

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { seededRandom } from '../../../src/common/random.js'
 import type { Log } from '../../../src/log/log.js'
-import type { Record } from '../../../src/record/record.js'
+import type { LogRecord } from '../../../src/record/record.js'
 import { RecordBatch } from '../../../src/record/record-batch.js'
 import { memoryStorage } from '../../../src/storage/memory/memory.js'
 import type { Storage } from '../../../src/storage/storage.js'
@@ -124,7 +124,7 @@ async function expectAllClean(log: Log, written: readonly Written[]): Promise<vo
   expect(new Set(keys).size).toBe(keys.length)
 }
 
-function asText({ key, value, timestamp }: Record): Written {
+function asText({ key, value, timestamp }: LogRecord): Written {
   const decoder = new TextDecoder()
   return { key: decoder.decode(key ?? undefined), value: value && decoder.decode(value), timestamp }
 }
