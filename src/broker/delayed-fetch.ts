@@ -2,7 +2,7 @@ import { onAbort } from '../common/abort.js'
 import type { Clock, Timer } from '../common/clock.js'
 import type { MaybePromise } from '../common/deferred.js'
 import { type Turns, type TurnTaker, turnsOf } from '../common/turns.js'
-import type { AppendListener, Partition } from './partition.js'
+import { type AppendListener, listenTo, type Partition, stopListening } from './partition.js'
 
 /** After so many bytes it is time to look whether the slice of who appends them is over. */
 const bytesPerLook = 64 * 1024
@@ -57,7 +57,7 @@ export class DelayedFetches {
       }
       const fetch = new DelayedFetch(this, partitions, isStableOnly, missingBytes, deadline, signal, settle, reject)
       this.#waiting.add(fetch)
-      for (const partition of partitions) partition.listen(fetch)
+      for (const partition of partitions) listenTo(partition, fetch)
       if (signal) this.#listenTo(signal)
       if (deadline < this.#timerAt) this.#setTimer(deadline)
     })
@@ -92,7 +92,7 @@ export class DelayedFetches {
   #leave(fetch: DelayedFetch): boolean {
     if (!this.#waiting.delete(fetch)) return false
     const { partitions } = fetch
-    for (let i = 0; i < partitions.length; i++) partitions[i].unlisten(fetch)
+    for (let i = 0; i < partitions.length; i++) stopListening(partitions[i], fetch)
     return true
   }
 

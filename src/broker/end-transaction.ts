@@ -1,5 +1,6 @@
 import type { MaybePromise } from '../common/deferred.js'
 import { KafkaError } from '../errors.js'
+import { historyOf } from '../log/log.js'
 import type { AppendInfo } from '../log/log-types.js'
 import { type TransactionMarker, transactionMarkerBatch } from '../record/control-record.js'
 import { appendToPartition, type Partition } from './partition.js'
@@ -20,7 +21,7 @@ export function expectEnds(
   { producerId, producerEpoch, coordinatorEpoch }: Omit<TransactionMarker, 'timestamp'>,
   transactionVersion: number
 ): void {
-  const known = partition.log.producers.get(producerId)
+  const known = historyOf(partition.log).producers.get(producerId)
   const isOpen = known !== undefined && known.transactionStart >= 0
   if (known && (producerEpoch < known.epoch || (transactionVersion >= 2 && isOpen && producerEpoch === known.epoch)))
     throw new KafkaError(

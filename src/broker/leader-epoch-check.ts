@@ -1,5 +1,6 @@
 import { errorNumber } from '../errors.js'
 import type { EpochEnd } from '../log/history/leader-epochs.js'
+import { historyOf } from '../log/log.js'
 import type { Partition } from './partition.js'
 
 const fenced = errorNumber('FENCED_LEADER_EPOCH')
@@ -20,6 +21,6 @@ export function leaderEpochError(partition: Partition, currentLeaderEpoch: numbe
 /** The end of a leader epoch, for a log that ends at `logEnd`. A leader that has written nothing yet still has an epoch, which ends where its log does. */
 export function epochEnd({ log, leaderEpoch }: Partition, epoch: number, logEnd: number): EpochEnd {
   // Older than any: such an epoch ended where the first one began.
-  if (epoch < -1) return { epoch, endOffset: log.leaderEpochs.entries[0]?.startOffset ?? log.logStartOffset }
-  return epoch === leaderEpoch ? { epoch, endOffset: logEnd } : log.leaderEpochs.endOffsetFor(epoch, logEnd)
+  if (epoch < -1) return { epoch, endOffset: historyOf(log).leaderEpochs.entries[0]?.startOffset ?? log.logStartOffset }
+  return epoch === leaderEpoch ? { epoch, endOffset: logEnd } : historyOf(log).leaderEpochs.endOffsetFor(epoch, logEnd)
 }

@@ -10,6 +10,7 @@ import type { BrokerEvents } from './events.js'
 import type { LocalBrokerOptions } from './local-broker-options.js'
 import type { LocalNode } from './local-node.js'
 import { openNode } from './node-opening.js'
+import { backlogOf } from './partition.js'
 import { type ClientIdentity, RequestEntry } from './request-entry.js'
 import type { Topic } from './topic.js'
 
@@ -93,7 +94,7 @@ export class LocalBroker {
   /** Why batches for a partition are held back at present; undefined when none are. */
   heldBecause(topic: string, partition: number): string | undefined {
     const found = this.#node.topics.get(topic)?.partitions[partition]
-    return found && this.#node.backlog.reasonFor(found.backlog)
+    return found && this.#node.backlog.reasonFor(backlogOf(found))
   }
 
   /** The damage that stands at an offset of a partition, with file and position; undefined where there is none. */

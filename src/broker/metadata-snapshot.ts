@@ -4,7 +4,7 @@ import { release } from '../common/lease.js'
 import type { StateMachine, StateRecord } from '../common/state-machine.js'
 import { turnsOf } from '../common/turns.js'
 import { KafkaError } from '../errors.js'
-import type { Log } from '../log/log.js'
+import { historyOf, type Log } from '../log/log.js'
 import { readSmallFile, replaceSmallFile } from '../log/segment/small-file.js'
 import { type SnapshotControl, snapshotFooter, snapshotHeader, soleVoter } from '../metadata/snapshot-records.js'
 import { BatchBuilder } from '../record/batch-builder.js'
@@ -69,7 +69,7 @@ export class MetadataSnapshots {
   /** Writes the state that all records before `endOffset` lead to; older snapshots go. Resolves with its size in bytes. */
   async write(endOffset: number, records: Iterable<StateRecord>): Promise<number> {
     const older = await this.#list()
-    const epoch = Math.max(0, this.#log.leaderEpochs.epochOf(endOffset - 1))
+    const epoch = Math.max(0, historyOf(this.#log).leaderEpochs.epochOf(endOffset - 1))
     const size = await this.#writeFile(endOffset, epoch, records, await this.#quorum(older.at(-1)?.path))
     for (const { path, offset } of older) if (offset < endOffset) await this.#storage.remove(path)
     return size

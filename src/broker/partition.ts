@@ -30,13 +30,26 @@ export let appendToPartition: (
   condition?: AppendCondition
 ) => MaybePromise<AppendInfo>
 
+/** The records of a partition that are still to be read, and the batches that wait for room. For the node alone, as what follows. */
+export let backlogOf: (partition: Partition) => PartitionBacklog
+
+/** Follows a change of leader, replicas or in-sync set. */
+export let followState: (partition: Partition, state: PartitionState) => void
+
+/** Calls `listener.appended` after every append, until `stopListening`. */
+export let listenTo: (partition: Partition, listener: AppendListener) => void
+
+export let stopListening: (partition: Partition, listener: AppendListener) => void
+
+/** Says that the topic is gone: those who wait are told at once. */
+export let markDeleted: (partition: Partition) => void
+
 /** One partition of a topic on this node: its log, who leads it, and who waits for it to grow. */
 export class Partition {
   readonly topic: string
   readonly partition: number
   readonly log: Log
-  /** The records that are still to be read, and the batches that wait for room. */
-  readonly backlog: PartitionBacklog
+  readonly #backlog: PartitionBacklog
   /** The listener that waits for it to grow. Mostly there is one, which comes and goes with every fetch; a field is cheaper than a set. */
   #listener: AppendListener | undefined
   readonly #otherListeners = new Set<AppendListener>()
@@ -49,6 +62,13 @@ export class Partition {
 
   static {
     appendToPartition = (partition, batch, origin = 'client', condition = undefined) => partition.#append(batch, origin, condition)
+    backlogOf = partition => partition.#backlog
+    followState = (partition, state) => {
+      partition.#state = state
+    }
+    listenTo = (partition, listener) => partition.#listen(listener)
+    stopListening = (partition, listener) => partition.#unlisten(listener)
+    markDeleted = partition => partition.#markDeleted()
   }
 
   constructor(topic: string, state: PartitionState, log: Log, backlog: PartitionBacklog, isInTransaction: IsInTransaction = () => false) {
@@ -56,7 +76,7 @@ export class Partition {
     this.partition = state.partition
     this.#state = state
     this.log = log
-    this.backlog = backlog
+    this.#backlog = backlog
     this.#isInTransaction = isInTransaction
   }
 
@@ -75,11 +95,6 @@ export class Partition {
 
   get isr(): readonly number[] {
     return this.#state.isr
-  }
-
-  /** Follows a change of leader, replicas or in-sync set. */
-  follow(state: PartitionState): void {
-    this.#state = state
   }
 
   get logStartOffset(): number {
@@ -102,7 +117,7 @@ export class Partition {
 
   /** The number of records that retention removed unread in this process: by live readers, or by groups that have committed. */
   get lostRecords(): number {
-    return this.backlog.lostRecords
+    return this.#backlog.lostRecords
   }
 
   get isDeleted(): boolean {
@@ -125,21 +140,19 @@ export class Partition {
     return this.#appended(info, batch.length)
   }
 
-  /** Calls `listener.appended` after every append, until `unlisten`. */
-  listen(listener: AppendListener): void {
+  #listen(listener: AppendListener): void {
     if (this.#listener === undefined) this.#listener = listener
     else if (this.#listener !== listener) this.#otherListeners.add(listener)
   }
 
-  unlisten(listener: AppendListener): void {
+  #unlisten(listener: AppendListener): void {
     if (this.#listener === listener) this.#listener = undefined
     else this.#otherListeners.delete(listener)
   }
 
-  /** Says that the topic is gone: those who wait are told at once. */
-  markDeleted(): void {
+  #markDeleted(): void {
     this.#isDeleted = true
-    this.backlog.refuseHeld(new KafkaError('UNKNOWN_TOPIC_OR_PARTITION'))
+    this.#backlog.refuseHeld(new KafkaError('UNKNOWN_TOPIC_OR_PARTITION'))
     this.#listener?.ended()
     for (const listener of this.#otherListeners) listener.ended()
   }

@@ -2,7 +2,7 @@ import type { Clock } from '../common/clock.js'
 import { type Turns, turnsOf } from '../common/turns.js'
 import type { KafkaError } from '../errors.js'
 import { ProducerRoom } from '../log/history/producer-room.js'
-import type { Log } from '../log/log.js'
+import { historyOf, type Log } from '../log/log.js'
 import { compacts, type LogOptions } from '../log/log-options.js'
 import type { LogOpenOptions } from '../log/log-types.js'
 import type { BrokerConfigs } from '../metadata/broker-configs.js'
@@ -15,8 +15,8 @@ import { PartitionBacklog } from './backlog/partition-backlog.js'
 import { quotaOf } from './backlog/topic-quota.js'
 import type { BrokerNews } from './broker-news.js'
 import type { LogDirectory } from './log-directory.js'
-import { type IsInTransaction, Partition } from './partition.js'
-import { Topic } from './topic.js'
+import { backlogOf, followState, type IsInTransaction, markDeleted, Partition } from './partition.js'
+import { addPartition, Topic } from './topic.js'
 
 interface Surroundings {
   readonly directory: LogDirectory
@@ -67,11 +67,11 @@ export class TopicStore {
     const records: MetadataRecord[] = []
     for (const { name, id, partitions } of metadata.topics.values()) {
       for (const partition of this.#topics.get(name)?.partitions ?? []) {
-        const latest = partition.log.leaderEpochs.latest?.epoch ?? -1
+        const latest = historyOf(partition.log).leaderEpochs.latest?.epoch ?? -1
         const state = partitions[partition.partition]
         if (latest <= state.leaderEpoch) continue
         const followed = { ...state, leaderEpoch: latest, partitionEpoch: state.partitionEpoch + 1 }
-        partition.follow(followed)
+        followState(partition, followed)
         records.push(partitionRecord(id, followed))
       }
     }
@@ -169,15 +169,17 @@ export class TopicStore {
 
   async #update(topic: Topic, state: TopicState, records: readonly MetadataRecord[]): Promise<void> {
     const { news } = this.#surroundings
-    for (const partition of topic.partitions) partition.follow(state.partitions[partition.partition])
+    for (const partition of topic.partitions) followState(partition, state.partitions[partition.partition])
     const added = await this.#openPartitions(state, state.partitions.slice(topic.partitions.length), true)
-    for (const partition of added) topic.add(partition)
+    for (const partition of added) addPartition(topic, partition)
     if (added.length > 0) news.tell('partitionsAdded', { topic: topic.name, partitions: topic.partitions.length })
     const isOwn = records.some(record => isTopicConfig(record) && record.resourceName === topic.name)
     if (!isOwn && !records.some(changesDefaults)) return
     const options = this.#logOptions(state)
     const quota = quotaOf(state, this.#surroundings.configs)
-    for (const { log, backlog } of topic.partitions) {
+    for (const partition of topic.partitions) {
+      const { log } = partition
+      const backlog = backlogOf(partition)
       await this.#turns.yieldWhenOver()
       log.configure(options)
       backlog.quota = quota
@@ -189,7 +191,7 @@ export class TopicStore {
     this.#topics.delete(topic.name)
     this.#byId.delete(topic.id)
     for (const partition of topic.partitions) {
-      partition.markDeleted()
+      markDeleted(partition)
       this.#surroundings.readers.deleted(topic.name, partition.partition, topic.id, partition.highWatermark)
     }
     await this.#surroundings.directory.deleteLogs(topic.partitions.map(({ partition }) => folderOf(topic.name, partition)))

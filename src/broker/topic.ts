@@ -1,11 +1,18 @@
 import type { Partition } from './partition.js'
 
+/** Adds the next partition to a topic; topics only ever grow. For the node alone. */
+export let addPartition: (topic: Topic, partition: Partition) => void
+
 /** A topic on the node of this process, with its partitions and their logs in reach. */
 export class Topic {
   readonly name: string
   /** 22 characters; another one when a topic of the same name is created again. */
   readonly id: string
   readonly #partitions: Partition[]
+
+  static {
+    addPartition = (topic, partition) => void topic.#partitions.push(partition)
+  }
 
   constructor(name: string, id: string, partitions: readonly Partition[]) {
     this.name = name
@@ -16,10 +23,5 @@ export class Topic {
   /** By partition number. */
   get partitions(): readonly Partition[] {
     return this.#partitions
-  }
-
-  /** Adds the next partition; topics only ever grow. */
-  add(partition: Partition): void {
-    this.#partitions.push(partition)
   }
 }

@@ -1,6 +1,7 @@
 import type { TransactionCoordinator } from '../coordinator/transaction/transaction-coordinator.js'
 import { epochBumpVersion, hasPartition, isPrepared } from '../coordinator/transaction/transaction-state.js'
 import type { ProducerEntry } from '../log/history/producer-state.js'
+import { historyOf } from '../log/log.js'
 import { transactionStateTopic } from '../metadata/topic-name.js'
 import type { GroupNode } from './group-node.js'
 import { usedPartitions } from './internal-topic.js'
@@ -23,8 +24,9 @@ export async function finishTransactions(node: UndecidedNode): Promise<void> {
   // Of those whose state cannot be read nobody knows how they end.
   if (!areAllKnown || node.topics.get(transactionStateTopic)?.partitions.some(({ log }) => log.isStopped)) return
   for (const partition of partitionsOf(node.topics)) {
-    if (!partition.log.producers.hasOpenTransactions || partition.log.failure) continue
-    for (const entry of [...partition.log.producers.entries]) if (entry.transactionStart >= 0) await endUnknown(node, partition, entry)
+    if (!historyOf(partition.log).producers.hasOpenTransactions || partition.log.failure) continue
+    for (const entry of [...historyOf(partition.log).producers.entries])
+      if (entry.transactionStart >= 0) await endUnknown(node, partition, entry)
   }
 }
 

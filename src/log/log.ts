@@ -21,7 +21,7 @@ import { exclusively } from './exclusively.js'
 import { AbortedTransactions } from './history/aborted-transactions.js'
 import { confirmEpochs } from './history/epoch-check.js'
 import type { LeaderEpochs } from './history/leader-epochs.js'
-import type { ProducerState } from './history/producer-state.js'
+import type { LogHistory } from './history/log-history.js'
 import type { AbortedTransaction } from './history/transaction-index.js'
 import { loadKeys, setUpKeys } from './keys/key-loading.js'
 import { lastOffsetsOf } from './keys/last-offsets.js'
@@ -38,6 +38,9 @@ import type { SegmentRead } from './segment/segment-reader.js'
 import { offsetOfMaxTimestamp, offsetOfTimestamp, type TimestampedOffset } from './segment/timestamp-lookup.js'
 
 const noOptions = {}
+
+/** The leader epochs and producers of a log, for the node that it belongs to. */
+export let historyOf: (log: Log) => LogHistory
 
 /** Adds a batch to a log for the node that it belongs to, as `append` does. */
 export let appendAsOwner: (log: Log, batch: Uint8Array, options: AppendOptions) => MaybePromise<AppendInfo>
@@ -70,6 +73,7 @@ export class Log {
   readonly #aborted: AbortedTransactions
 
   static {
+    historyOf = log => log.#state.history
     appendAsOwner = (log, batch, options) => {
       log.#state.expectOpen()
       return append(log.#state, batch, options)
@@ -190,14 +194,9 @@ export class Log {
     return sizeInBytes + removedBytes
   }
 
-  /** Which leaders wrote it. */
+  /** The leaders that wrote it up to now: a copy, which changes nothing in the log. */
   get leaderEpochs(): LeaderEpochs {
-    return this.#state.history.leaderEpochs
-  }
-
-  /** The idempotent producers that wrote to it. */
-  get producers(): ProducerState {
-    return this.#state.history.producers
+    return this.#state.history.leaderEpochs.copy()
   }
 
   /** Why the log takes no more writes, if that is so. */

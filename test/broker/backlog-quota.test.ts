@@ -2,6 +2,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
+import { backlogOf } from '../../src/broker/partition.js'
 import { Cluster, type ClusterOptions } from '../../src/cluster.js'
 import { KafkaError } from '../../src/errors.js'
 import { topic } from '../../src/record/topic.js'
@@ -31,7 +32,7 @@ async function fill(name: string, most = 30): Promise<{ taken: number; last: Pro
 }
 
 /** Resolves when a batch waits for room in the topic. */
-const isHeld = (name: string) => until(() => partition(name).backlog.held.length > 0)
+const isHeld = (name: string) => until(() => backlogOf(partition(name)).held.length > 0)
 
 async function startReader(name: string) {
   const consumer = textConsumer(cluster, { groupId: 'slow', topics: [name] })
@@ -52,7 +53,7 @@ describe.each<[string, () => ClusterOptions]>([
     const consumer = await startReader('bus')
     const { taken, last } = await fill('bus')
     expect(taken).toBe(9)
-    await until(() => partition('bus').backlog.held.length === 1)
+    await until(() => backlogOf(partition('bus')).held.length === 1)
     let seen = 0
     for await (const _ of consumer) if (++seen === 10) break
     expect(await last).toMatchObject({ offset: 9 })
@@ -96,7 +97,7 @@ describe.each<[string, () => ClusterOptions]>([
     await admin.createTopic({ name: 'bus', backlog: { policy: 'producer_request_hold', limitBytes } })
     await startReader('bus')
     const { last } = await fill('bus')
-    await until(() => partition('bus').backlog.held.length === 1)
+    await until(() => backlogOf(partition('bus')).held.length === 1)
     await admin.alterConfigs('bus', { 'millrace.backlog.bytes': 20_000 })
     expect(await last).toMatchObject({ offset: 9 })
     await admin.alterConfigs('bus', { 'millrace.backlog.policy': 'producer_exception' })
@@ -137,7 +138,7 @@ describe('a backlog quota in a data directory', () => {
     expect(log.includes('millrace.')).toBe(false)
     expect(readdirSync(directory)).toContain('millrace-topic-configs.json')
     cluster = await Cluster.open({ storage: fileStorage(directory) })
-    expect(partition('bus').backlog.quota).toMatchObject({ policy: 'producer_exception', limitBytes })
+    expect(backlogOf(partition('bus')).quota).toMatchObject({ policy: 'producer_exception', limitBytes })
     const configs = await cluster.admin().describeConfigs('bus')
     expect(configs.find(({ name }) => name === 'retention.ms')?.value).toBe('2000')
   })

@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import { type LocalBroker, nodeOf } from '../../src/broker/local-broker.js'
+import { backlogOf } from '../../src/broker/partition.js'
 import { release } from '../../src/common/lease.js'
 import { zeroUuid } from '../../src/common/uuid.js'
 import type { Broker } from '../../src/protocol/broker.js'
@@ -211,7 +212,7 @@ describe('the memory of a node', () => {
     await createTopic(client, 'bus')
     reader('bus')
     let held: ReturnType<typeof send> | undefined
-    while (node.topics.get('bus')!.partitions[0].backlog.held.length === 0) {
+    while (backlogOf(node.topics.get('bus')!.partitions[0]).held.length === 0) {
       held = send('bus', 400 * kibibyte)
       await Promise.race([held, settle()])
     }
@@ -269,7 +270,7 @@ describe('the memory of a node', () => {
     reader('little')
     const answers = Array.from({ length: 100 }, () => send('large', 400 * kibibyte))
     await settle()
-    expect(node.topics.get('large')!.partitions[0].backlog.held.length).toBeGreaterThan(0)
+    expect(backlogOf(node.topics.get('large')!.partitions[0]).held.length).toBeGreaterThan(0)
     await fill('little', 2, 400 * kibibyte)
     await clock.advance(8000)
     await Promise.all(answers)

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { markDeleted } from '../../src/broker/partition.js'
 import { zeroUuid } from '../../src/common/uuid.js'
 import { Metadata } from '../../src/protocol/messages/metadata.js'
 import { Produce } from '../../src/protocol/messages/produce.js'
@@ -132,7 +133,7 @@ describe('Produce', () => {
     await createTopic(client, 'orders')
     const { partitions } = node.topics.get('orders')!
     const gone = partitions[0]
-    gone.markDeleted()
+    markDeleted(gone)
     await gone.log.close()
     expect(await produce(client, 'orders', 0, batch('a'))).toMatchObject({ error: 'UNKNOWN_TOPIC_OR_PARTITION' })
   })

@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest'
+import { backlogOf } from '../../src/broker/partition.js'
 import { Cluster } from '../../src/cluster.js'
 import type { Consumer } from '../../src/consumer/consumer.js'
 import type { ConsumerOptions } from '../../src/consumer/consumer-options.js'
@@ -168,7 +169,7 @@ describe.each(kinds)('$name', ({ options, read }) => {
     if (!options.topics) consumer.assign([{ topic: 'bus', partition: 0 }])
     await consumer.start()
     const sending = sendAll()
-    await until(() => cluster.topic('bus').partitions[0].backlog.held.length > 0)
+    await until(() => backlogOf(cluster.topic('bus').partitions[0]).held.length > 0)
     const seen: string[] = []
     await read(
       consumer,
@@ -186,7 +187,7 @@ describe('a producer that is held', () => {
     const consumer = textConsumer(cluster, inGroup)
     await consumer.start()
     const sending = sendAll()
-    await until(() => cluster.topic('bus').partitions[0].backlog.held.length > 0)
+    await until(() => backlogOf(cluster.topic('bus').partitions[0]).held.length > 0)
     await consumer.close()
     await sending
   })
@@ -204,7 +205,7 @@ describe('a producer that is held', () => {
       }
     })()
     const sending = sendAll()
-    await until(() => cluster.topic('bus').partitions[0].backlog.held.length > 0)
+    await until(() => backlogOf(cluster.topic('bus').partitions[0]).held.length > 0)
     expect(seen).toEqual([])
     consumer.resume()
     await Promise.all([sending, reading])
@@ -238,7 +239,7 @@ describe('a producer that is held', () => {
     const first = textConsumer(cluster, inGroup)
     await first.start()
     const sending = sendAll()
-    await until(() => cluster.topic('bus').partitions.some(({ backlog }) => backlog.held.length > 0))
+    await until(() => cluster.topic('bus').partitions.some(each => backlogOf(each).held.length > 0))
     const second = textConsumer(cluster, inGroup)
     await second.start()
     const seen: string[] = []

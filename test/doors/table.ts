@@ -242,10 +242,10 @@ export const doors: readonly Door[] = [
     )
   ),
   door('new ClusterClient', (_, parts: never) => new millrace.ClusterClient(parts), place('parts', nothing, {})),
-  door('Cluster.producer', (w, given: never) => w.cluster.producer(given), place('options', options(producerOptions))),
-  door('Cluster.consumer', (w, given: never) => w.cluster.consumer(given), place('options', options(consumerOptions))),
+  door('ClusterClient.producer', (w, given: never) => w.cluster.producer(given), place('options', options(producerOptions))),
+  door('ClusterClient.consumer', (w, given: never) => w.cluster.consumer(given), place('options', options(consumerOptions))),
   door(
-    'Cluster.admin',
+    'ClusterClient.admin',
     (w, given: never) => w.cluster.admin(given),
     place('options', options({ clientId: opt(text), timeoutMs: positive, ...retry }))
   ),
@@ -254,7 +254,7 @@ export const doors: readonly Door[] = [
     (w, name: never) => w.cluster.topic(name),
     place('name', { ...nothing, codes: ['UNKNOWN_TOPIC_OR_PARTITION'] }, 't')
   ),
-  closing((_, given) => millrace.Cluster.open().then(cluster => cluster.close(given)), 'Cluster.close'),
+  closing((_, given) => millrace.Cluster.open().then(cluster => cluster.close(given)), 'ClusterClient.close'),
   ...(['on', 'once', 'addListener'] as const).map(name =>
     door(
       `Emitter.${name}`,

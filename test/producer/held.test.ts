@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { backlogOf } from '../../src/broker/partition.js'
 import { Cluster } from '../../src/cluster.js'
 import type { Producer } from '../../src/producer/producer.js'
 import { VirtualClock } from '../../src/testing/virtual-clock.js'
@@ -42,7 +43,7 @@ function sendHeld(producer: Producer): Promise<unknown> {
   return producer.send('full', { value }).catch(error => error)
 }
 
-const isHeld = () => cluster.topic('full').partitions[0].backlog.held.length > 0
+const isHeld = () => backlogOf(cluster.topic('full').partitions[0]).held.length > 0
 
 describe('a producer whose partition is full', () => {
   it('is told after `deliveryTimeoutMs` which reader held it, and the record is never appended', async () => {

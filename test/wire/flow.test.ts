@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { backlogOf } from '../../src/broker/partition.js'
 import { Cluster } from '../../src/cluster.js'
 import type { ClusterClient } from '../../src/cluster-client.js'
 import type { KafkaError } from '../../src/errors.js'
@@ -43,7 +44,7 @@ async function sendAll(cluster: ClusterClient): Promise<void> {
   for (let i = 0; i < count; i++) await producer.send('bus', { value: `${i} ${value}` })
 }
 
-const backlog = () => node.topic('bus').partitions[0].backlog
+const backlog = () => backlogOf(node.topic('bus').partitions[0])
 const isHeld = () => backlog().held.length > 0
 const all = Array.from({ length: count }, (_, i) => i)
 

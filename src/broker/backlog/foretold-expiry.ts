@@ -3,7 +3,7 @@ import type { BrokerConfigs } from '../../metadata/broker-configs.js'
 import type { ClusterMetadata } from '../../metadata/cluster-metadata.js'
 import { isInternalTopic } from '../../metadata/topic-name.js'
 import type { BrokerEvents } from '../events.js'
-import type { Partition } from '../partition.js'
+import { backlogOf, type Partition } from '../partition.js'
 
 type Expiring = Parameters<BrokerEvents['recordsExpiring']>[0]
 
@@ -30,7 +30,9 @@ export class ForetoldExpiry {
   }
 
   /** Tells what there is to tell of a partition. Returns whether that was told before, or nothing is. */
-  async tellOf({ topic, partition, log, backlog }: Partition): Promise<boolean> {
+  async tellOf(assigned: Partition): Promise<boolean> {
+    const { topic, partition, log } = assigned
+    const backlog = backlogOf(assigned)
     const state = this.#metadata.topics.get(topic)
     if (!state || isInternalTopic(topic) || this.#told.has(state.id)) return true
     const expiry = await log.nextExpiry()

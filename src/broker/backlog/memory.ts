@@ -1,6 +1,7 @@
 import { machineMemoryBytes } from '../../common/machine-memory.js'
 import type { MemoryShare, MemoryShares } from '../../common/memory-shares.js'
 import type { Storage } from '../../storage/storage.js'
+import { backlogOf } from '../partition.js'
 import type { Topic } from '../topic.js'
 import type { PartitionBacklog, Slowest } from './partition-backlog.js'
 
@@ -110,7 +111,9 @@ export class Memory {
     this.#backlogs = 1
     let backlogs = 0
     for (const { partitions } of this.#topics.values()) {
-      for (const { backlog, log } of partitions) {
+      for (const partition of partitions) {
+        const { log } = partition
+        const backlog = backlogOf(partition)
         const { sizeInBytes } = log
         if (sizeInBytes === 0) continue
         const slowest = backlog.slowest()

@@ -1,6 +1,7 @@
 import { zeroUuid } from '../../common/uuid.js'
 import { errorNumber } from '../../errors.js'
 import type { ProducerEntry } from '../../log/history/producer-state.js'
+import { historyOf } from '../../log/log.js'
 import { topicNameProblem } from '../../metadata/topic-name.js'
 import type { RequestOf, ResponseOf } from '../../protocol/message.js'
 import type { DescribeProducers } from '../../protocol/messages/describe-producers.js'
@@ -19,7 +20,12 @@ export function describeProducers(node: TopicNode, request: Request): Response {
     const partitions = partitionIndexes.map((partitionIndex): PartitionResponse => {
       const partition = topic?.partitions[partitionIndex]
       if (!partition) return { partitionIndex, errorCode: missing, errorMessage: problem ?? null, activeProducers: [] }
-      return { partitionIndex, errorCode: 0, errorMessage: null, activeProducers: [...partition.log.producers.entries].map(described) }
+      return {
+        partitionIndex,
+        errorCode: 0,
+        errorMessage: null,
+        activeProducers: [...historyOf(partition.log).producers.entries].map(described)
+      }
     })
     return { name, partitions }
   })

@@ -10,7 +10,7 @@ import type { RemoteClient } from '../backlog/remote-readers.js'
 import type { WaitOutcome } from '../delayed-fetch.js'
 import { epochEnd, leaderEpochError } from '../leader-epoch-check.js'
 import type { FetchNode } from '../node.js'
-import type { Partition } from '../partition.js'
+import { backlogOf, type Partition } from '../partition.js'
 import type { ClientMeter } from '../quotas/client-meter.js'
 import { newestVersion, type RequestContext } from '../request-context.js'
 import { eachPartitionOnce, type PartitionsOf } from './each-partition-once.js'
@@ -197,8 +197,10 @@ function countAsReader(node: FetchNode, { topics, maxWaitMs }: Request, denied: 
   for (const { topic: name = '', topicId = zeroUuid, partitions } of topics) {
     const topic = node.findTopic(name, topicId)
     if (!topic || denied?.has(topic.name)) continue
-    for (const { partition, fetchOffset } of partitions)
-      if (topic.partitions[partition]?.backlog.fetchedBy(client, fetchOffset, until)) hasMoved = true
+    for (const { partition, fetchOffset } of partitions) {
+      const read = topic.partitions[partition]
+      if (read && backlogOf(read).fetchedBy(client, fetchOffset, until)) hasMoved = true
+    }
   }
   if (hasMoved) node.backlog.readers.moved()
 }
@@ -324,7 +326,7 @@ class FetchRound {
     if (fetchOffset > partition.logEndOffset) return this.#refuse(reading, offsetOutOfRange)
     const upTo = this.#limitOf(partition)
     reading.upTo = upTo
-    partition.backlog.wasRead = true
+    backlogOf(partition).wasRead = true
     const { maxBytes = 2 ** 31 - 1 } = this.#request
     const { maxFetchBytes, fetchedBytes } = this.#node
     const room = Math.max(0, Math.min(maxBytes, maxFetchBytes, fetchedBytes.mostBytes)) - this.#bytes

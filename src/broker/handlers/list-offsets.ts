@@ -1,6 +1,7 @@
 import { isPromise, type MaybePromise } from '../../common/deferred.js'
 import { zeroUuid } from '../../common/uuid.js'
 import { errorNumber } from '../../errors.js'
+import { historyOf } from '../../log/log.js'
 import { repeatedIn } from '../../metadata/refusal.js'
 import type { RequestOf, ResponseOf } from '../../protocol/message.js'
 import type { ListOffsets } from '../../protocol/messages/list-offsets.js'
@@ -104,7 +105,7 @@ function at({ partition }: Partition, offset: number, timestamp: number, leaderE
 
 /** A leader has an epoch before it has written anything. */
 function epochAtStart({ log, logStartOffset, leaderEpoch }: Partition): number {
-  return log.leaderEpochs.latest ? log.leaderEpochs.epochOf(logStartOffset) : leaderEpoch
+  return historyOf(log).leaderEpochs.latest ? historyOf(log).leaderEpochs.epochOf(logStartOffset) : leaderEpoch
 }
 
 function refused(partitionIndex: number, errorCode: number): PartitionResponse {

@@ -18,7 +18,7 @@ import {
   producerIdAt
 } from '../../record/batch-header.js'
 import type { ProduceNode } from '../node.js'
-import { appendToPartition, type Partition } from '../partition.js'
+import { appendToPartition, backlogOf, type Partition } from '../partition.js'
 import { newestVersion, type RequestContext, wasSentSince } from '../request-context.js'
 import { joinTransaction, shownToProducer, type Unjoined } from '../transactional-produce.js'
 import { eachPartitionOnce, type PartitionsOf } from './each-partition-once.js'
@@ -154,7 +154,7 @@ export function appendTo(
     return refused(partition.partition, errorNumber('UNSUPPORTED_COMPRESSION_TYPE'))
   if (acksError !== 0) return refused(partition.partition, acksError)
   if (isInternalTopic(partition.topic)) return refused(partition.partition, errorNumber('INVALID_TOPIC_EXCEPTION'))
-  const { backlog } = partition
+  const backlog = backlogOf(partition)
   if (node.backlog.hasRoom(backlog, records.length)) return append(node, partition, records, context, conditional)
   if (timeoutMs === doNotHold && backlog.quota.policy === 'producer_request_hold') {
     const reason = node.backlog.reasonToWait(backlog, records.length)

@@ -90,6 +90,13 @@ export class LeaderEpochs {
     this.#entries = []
   }
 
+  /** The same entries, which change no more. */
+  copy(): LeaderEpochs {
+    const copy = new LeaderEpochs()
+    copy.#entries = [...this.#entries]
+    return copy
+  }
+
   #indexAt(offset: number): number {
     let index = this.#entries.length - 1
     while (index >= 0 && this.#entries[index].startOffset > offset) index--

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { seededRandom } from '../../../src/common/random.js'
-import type { Log } from '../../../src/log/log.js'
+import { historyOf, type Log } from '../../../src/log/log.js'
 import type { LogOpenOptions } from '../../../src/log/log-types.js'
 import { readSmallFile, writeSmallFile } from '../../../src/log/segment/small-file.js'
 import { RecordBatch } from '../../../src/record/record-batch.js'
@@ -121,7 +121,7 @@ describe('a durable log that was closed', () => {
       { epoch: 1, startOffset: 0 },
       { epoch: 2, startOffset: 3 }
     ])
-    expect(log.producers.get(7)?.batches.at(-1)).toMatchObject({ lastSequence: 5, lastOffset: 5 })
+    expect(historyOf(log).producers.get(7)?.batches.at(-1)).toMatchObject({ lastSequence: 5, lastOffset: 5 })
     expect(await log.offsetForTimestamp(1)).toMatchObject({ offset: 0 })
     await log.append(produced(6, 'g'))
     await log.close()
@@ -150,7 +150,7 @@ describe('after a crash', () => {
       reason: 'the checksum of a batch does not fit its bytes'
     })
     expect(await readValues(log)).toEqual(sixValues.slice(0, 3))
-    expect(log.producers.get(7)?.batches.at(-1)).toMatchObject({ lastOffset: 2 })
+    expect(historyOf(log).producers.get(7)?.batches.at(-1)).toMatchObject({ lastOffset: 2 })
     expect(log.leaderEpochs.entries).toEqual([{ epoch: 1, startOffset: 0 }])
     expect(await log.append(produced(3, 'z'))).toMatchObject({ baseOffset: 3 })
     await log.close()

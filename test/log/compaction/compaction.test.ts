@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { historyOf } from '../../../src/log/log.js'
 import type { CompressionType } from '../../../src/record/compression/codec.js'
 import { codecOf } from '../../../src/record/compression/codecs.js'
 import { RecordBatch } from '../../../src/record/record-batch.js'
@@ -226,7 +227,7 @@ describe('batches without records', () => {
     await write(log, 'x=2')
     await log.compact({ force: true })
     expect((await batchesOf(log)).map(({ baseOffset }) => baseOffset)).toEqual([0, 1, 2, 3])
-    log.producers.clear()
+    historyOf(log).producers.clear()
     await write(log, 'x=3')
     await log.compact({ force: true })
     expect((await batchesOf(log)).map(({ baseOffset }) => baseOffset)).toEqual([0, 3, 4])

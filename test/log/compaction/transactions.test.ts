@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import type { Log } from '../../../src/log/log.js'
+import { historyOf, type Log } from '../../../src/log/log.js'
 import { transactionMarkerBatch } from '../../../src/record/control-record.js'
 import { noon } from '../helpers.js'
 import { batchesOf, batchOf, contents, hour, openCompacted, write } from './helpers.js'
@@ -17,7 +17,7 @@ async function mark(log: Log, type: 'COMMIT' | 'ABORT', producerId: number): Pro
 
 /** As after a day in which they wrote nothing. */
 function forgetProducers(log: Log): void {
-  log.producers.clear()
+  historyOf(log).producers.clear()
 }
 
 /** `offset` of each batch, with `!` for a marker, and whether it waits to be deleted. */
