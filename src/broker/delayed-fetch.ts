@@ -77,19 +77,15 @@ export class DelayedFetches {
     this.#turns.isOver()
   }
 
-  answer(fetch: DelayedFetch): void {
-    if (this.#leave(fetch)) fetch.settle('arrived')
-  }
-
   /** Lets all that waits end with `reason`. */
   close(reason: unknown): void {
     this.#timer?.cancel()
     this.#timerAt = Number.POSITIVE_INFINITY
-    for (const fetch of this.#waiting) if (this.#leave(fetch)) fetch.reject(reason)
+    for (const fetch of this.#waiting) if (this.leave(fetch)) fetch.reject(reason)
   }
 
   /** Returns whether it was waiting. */
-  #leave(fetch: DelayedFetch): boolean {
+  leave(fetch: DelayedFetch): boolean {
     if (!this.#waiting.delete(fetch)) return false
     const { partitions } = fetch
     for (let i = 0; i < partitions.length; i++) stopListening(partitions[i], fetch)
@@ -100,7 +96,7 @@ export class DelayedFetches {
     if (this.#signals.has(signal)) return
     this.#signals.add(signal)
     onAbort(signal, () => {
-      for (const fetch of this.#waiting) if (fetch.signal === signal && this.#leave(fetch)) fetch.reject(signal.reason)
+      for (const fetch of this.#waiting) if (fetch.signal === signal && this.leave(fetch)) fetch.reject(signal.reason)
     })
   }
 
@@ -120,7 +116,7 @@ export class DelayedFetches {
     let next = Number.POSITIVE_INFINITY
     for (const fetch of this.#waiting) {
       if (fetch.deadline > now) next = Math.min(next, fetch.deadline)
-      else if (this.#leave(fetch)) fetch.settle('timedOut')
+      else if (this.leave(fetch)) fetch.settle('timedOut')
     }
     if (next !== Number.POSITIVE_INFINITY) this.#setTimer(next)
   }
@@ -168,6 +164,6 @@ class DelayedFetch implements AppendListener, TurnTaker {
   }
 
   resume(): void {
-    this.#owner.answer(this)
+    if (this.#owner.leave(this)) this.settle('arrived')
   }
 }

@@ -11,7 +11,7 @@ import type { LocalBrokerOptions } from './local-broker-options.js'
 import type { LocalNode } from './local-node.js'
 import { openNode } from './node-opening.js'
 import { backlogOf } from './partition.js'
-import { type ClientIdentity, RequestEntry } from './request-entry.js'
+import { type ClientIdentity, entryFor } from './request-entry.js'
 import type { Topic } from './topic.js'
 
 /** The node behind a broker, for who puts a cluster together. */
@@ -20,7 +20,6 @@ export let nodeOf: (broker: LocalBroker) => LocalNode
 /** One node of a cluster, in this process: its topics with their logs, and the answers to all that clients ask. */
 export class LocalBroker {
   readonly #node: LocalNode
-  readonly #entry: RequestEntry
   #closing: Promise<void> | undefined
 
   static {
@@ -29,7 +28,6 @@ export class LocalBroker {
 
   private constructor(node: LocalNode) {
     this.#node = node
-    this.#entry = new RequestEntry(node)
   }
 
   /** Opens what the storage holds, or starts anew in an empty one. */
@@ -78,7 +76,7 @@ export class LocalBroker {
 
   /** The waist, for one client. */
   connect(client: ClientIdentity): MeteredBroker {
-    return this.#entry.connect(client)
+    return entryFor(this.#node, client)
   }
 
   /** The credentials of a user that clients made, by Kafka's numbers of the mechanisms; for listeners. */

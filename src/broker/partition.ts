@@ -61,7 +61,21 @@ export class Partition {
   #isDeleted = false
 
   static {
-    appendToPartition = (partition, batch, origin = 'client', condition = undefined) => partition.#append(batch, origin, condition)
+    appendToPartition = (partition, batch, origin = 'client', condition = undefined) => {
+      expectBytes('batch', batch)
+      if (isClient(origin) && isTransactional(batch) && !partition.#hasTransactionOf(batch))
+        throw new KafkaError(
+          'INVALID_TXN_STATE',
+          `The batch for ${partition.topic}-${partition.partition} belongs to no transaction that is known here`
+        )
+      const info = appendAsOwner(
+        partition.log,
+        batch,
+        condition ? { leaderEpoch: partition.leaderEpoch, origin, condition } : { leaderEpoch: partition.leaderEpoch, origin }
+      )
+      if (isPromise(info)) return info.then(written => partition.#appended(written, batch.length))
+      return partition.#appended(info, batch.length)
+    }
     backlogOf = partition => partition.#backlog
     followState = (partition, state) => {
       partition.#state = state
@@ -122,22 +136,6 @@ export class Partition {
 
   get isDeleted(): boolean {
     return this.#isDeleted
-  }
-
-  #append(batch: Uint8Array, origin: AppendOrigin, condition: AppendCondition | undefined): MaybePromise<AppendInfo> {
-    expectBytes('batch', batch)
-    if (isClient(origin) && isTransactional(batch) && !this.#hasTransactionOf(batch))
-      throw new KafkaError(
-        'INVALID_TXN_STATE',
-        `The batch for ${this.topic}-${this.partition} belongs to no transaction that is known here`
-      )
-    const info = appendAsOwner(
-      this.log,
-      batch,
-      condition ? { leaderEpoch: this.leaderEpoch, origin, condition } : { leaderEpoch: this.leaderEpoch, origin }
-    )
-    if (isPromise(info)) return info.then(written => this.#appended(written, batch.length))
-    return this.#appended(info, batch.length)
   }
 
   #listen(listener: AppendListener): void {

@@ -42,44 +42,54 @@ interface ServingNode extends Node {
   tell(error: unknown, during: string): void
 }
 
-/** Hands the requests of clients to their handlers, with the rights that each client has, and says what failed. */
-export class RequestEntry {
+/** The waist, for one client of a node. */
+export function entryFor(node: ServingNode, client: ClientIdentity): MeteredBroker {
+  expectKnownKeys('a client', client, ['clientId', 'clientHost', 'apiVersion', 'origin', 'connection', 'access'])
+  if (typeof client.clientId !== 'string') expectString('clientId', client.clientId)
+  if (client.clientHost !== undefined) expectString('clientHost', client.clientHost)
+  const { apiVersion: given } = client
+  if (given !== undefined && given !== newestVersion) expectInteger('apiVersion', given, 0, 2 ** 15 - 1)
+  if (client.origin !== undefined) expectOneOf('origin', client.origin, appendOrigins)
+  const { clientId, clientHost = '/in-process', apiVersion = newestVersion, origin = 'client', connection } = client
+  const standing = client.access && standingOf(node, client.access, clientId, clientHost)
+  const meter = connection && new ClientMeter(node.quotas, userOf(client.access?.principal ?? anonymous), clientId)
+  const remote = connection && { connection, writes: new RemoteWrites(turnsOf(node.clock)), meter }
+  const context: RequestContext = { clientId, clientHost, apiVersion, origin, ...standing, ...remote }
+  return new RequestEntry(node, context, meter)
+}
+
+/** The rights of a client, from its principal and the rules of the listener that it came in by. */
+function standingOf(
+  node: ServingNode,
+  { principal, rules, isGivenUser }: ClientAccess,
+  clientId: string,
+  clientHost: string
+): Partial<RequestContext> {
+  const given = isGivenUser && { isGivenUser }
+  if (!rules) return { ...given, ...(principal !== anonymous && { user: userOf(principal) }) }
+  if (rules.superUsers.has(principal)) return { ...given, hasAcls: rules.acls }
+  const { clock, metadata } = node
+  const asker = { principal, host: clientHost.replace(/^\//, ''), clientId }
+  const tell = (error: unknown, during: string) => node.tell(error, during)
+  return { ...given, hasAcls: rules.acls, access: new Access(asker, rules, { acls: metadata.acls, clock, tell }) }
+}
+
+/** Hands the requests of one client to their handlers, with the rights that it has, and says what failed. */
+class RequestEntry implements MeteredBroker {
+  readonly meter: ClientMeter | undefined
   readonly #node: ServingNode
+  readonly #context: RequestContext
   readonly #turns: Turns
 
-  constructor(node: ServingNode) {
+  constructor(node: ServingNode, context: RequestContext, meter: ClientMeter | undefined) {
     this.#node = node
+    this.#context = context
     this.#turns = turnsOf(node.clock)
+    this.meter = meter
   }
 
-  /** The waist, for one client. */
-  connect(client: ClientIdentity): MeteredBroker {
-    expectKnownKeys('a client', client, ['clientId', 'clientHost', 'apiVersion', 'origin', 'connection', 'access'])
-    if (typeof client.clientId !== 'string') expectString('clientId', client.clientId)
-    if (client.clientHost !== undefined) expectString('clientHost', client.clientHost)
-    const { apiVersion: given } = client
-    if (given !== undefined && given !== newestVersion) expectInteger('apiVersion', given, 0, 2 ** 15 - 1)
-    if (client.origin !== undefined) expectOneOf('origin', client.origin, appendOrigins)
-    const { clientId, clientHost = '/in-process', apiVersion = newestVersion, origin = 'client', connection } = client
-    const standing = client.access && this.#standingOf(client.access, clientId, clientHost)
-    const meter = connection && new ClientMeter(this.#node.quotas, userOf(client.access?.principal ?? anonymous), clientId)
-    const remote = connection && { connection, writes: new RemoteWrites(this.#turns), meter }
-    const context: RequestContext = { clientId, clientHost, apiVersion, origin, ...standing, ...remote }
-    return { request: (api, body, signal) => this.#request(api, body, context, signal), ...(meter && { meter }) }
-  }
-
-  /** The rights of a client, from its principal and the rules of the listener that it came in by. */
-  #standingOf({ principal, rules, isGivenUser }: ClientAccess, clientId: string, clientHost: string): Partial<RequestContext> {
-    const given = isGivenUser && { isGivenUser }
-    if (!rules) return { ...given, ...(principal !== anonymous && { user: userOf(principal) }) }
-    if (rules.superUsers.has(principal)) return { ...given, hasAcls: rules.acls }
-    const { clock, metadata } = this.#node
-    const asker = { principal, host: clientHost.replace(/^\//, ''), clientId }
-    const tell = (error: unknown, during: string) => this.#node.tell(error, during)
-    return { ...given, hasAcls: rules.acls, access: new Access(asker, rules, { acls: metadata.acls, clock, tell }) }
-  }
-
-  #request<A extends Api>(api: A, body: RequestOf<A>, context: RequestContext, signal?: AbortSignal): MaybePromise<ResponseOf<A>> {
+  request<A extends Api>(api: A, body: RequestOf<A>, signal?: AbortSignal): MaybePromise<ResponseOf<A>> {
+    const context = this.#context
     const { refusal } = this.#node
     if (refusal) return Promise.reject(refusal)
     if (signal?.aborted) return Promise.reject(signal.reason)
@@ -88,7 +98,7 @@ export class RequestEntry {
     // Produce and Fetch yield by themselves, where it costs less.
     const seesToItself = api.key === Produce.key || api.key === Fetch.key || api.key === ConditionalAppend.key
     const turn = seesToItself ? undefined : this.#turns.yieldWhenOver()
-    if (turn) return turn.then(() => this.#request(api, body, context, signal))
+    if (turn) return turn.then(() => this.request(api, body, signal))
     let response: MaybePromise<ResponseOf<A>>
     try {
       const { access } = context

@@ -123,7 +123,8 @@ export class RequestServer {
 
   async #exchange(asked: Asked): Promise<Answer | typeof never | undefined> {
     const { api, header, body, meter, bytes } = asked
-    const response = await this.#intercepted(asked)
+    const { intercept } = this.#context
+    const response = await (intercept ? this.#intercepted(asked, intercept) : this.#ask(asked))
     const isAnswered = api !== Produce || (body as { acks: number }).acks !== 0
     const muteMs = meter && !(response instanceof Interception) ? meter.throttleMs(api, bytes, isAnswered) : 0
     if (!isAnswered) {
@@ -150,21 +151,19 @@ export class RequestServer {
     }
   }
 
-  #intercepted(asked: Asked): object | Promise<object> {
-    const { intercept } = this.#context
-    if (!intercept) return this.#ask(asked)
+  #intercepted(asked: Asked, intercept: Intercept): Promise<object> {
     const { api, header, body } = asked
     const { connectionId, signal } = this.#requester
     const { apiVersion, clientId } = header
     const exchange: Exchange = { api, apiVersion, clientId: clientId ?? '', connectionId, body, signal }
     return answerOf(
       api,
-      intercept(exchange, async () => this.#ask(asked))
+      intercept(exchange, () => this.#ask(asked))
     )
   }
 
-  #ask({ api, header, body, broker }: Asked): object | Promise<object> {
-    const { served, authentication } = this.#context
+  async #ask({ api, header, body, broker }: Asked): Promise<object> {
+    const { served, authentication, endpoint } = this.#context
     switch (api) {
       case ApiVersions:
         return isValidSoftware(header.apiVersion, body)
@@ -174,17 +173,11 @@ export class RequestServer {
         return authentication.handshake((body as { mechanism: string }).mechanism, header.apiVersion)
       case SaslAuthenticate:
         return authentication.authenticate((body as { authBytes: Uint8Array }).authBytes)
+      case Fetch:
+        return withEndpoint(api, await this.#fetch(broker as MeteredBroker, body as RequestOf<typeof Fetch>), endpoint())
       default:
-        return this.#askNode(api, body, broker as MeteredBroker)
+        return withEndpoint(api, await (broker as MeteredBroker).request(api, body as RequestOf<Api>, this.#requester.signal), endpoint())
     }
-  }
-
-  async #askNode(api: Api, body: object, broker: MeteredBroker): Promise<object> {
-    const { signal } = this.#requester
-    const response = await (api === Fetch
-      ? this.#fetch(broker, body as RequestOf<typeof Fetch>)
-      : broker.request(api, body as RequestOf<Api>, signal))
-    return withEndpoint(api, response, this.#context.endpoint())
   }
 
   /** Waits before a fetch is even read: once it has been, it takes its room. */

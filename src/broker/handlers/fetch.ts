@@ -269,20 +269,18 @@ class FetchRound {
   wait(deadline: number): MaybePromise<Response> {
     const partitions = this.#readings.map(({ partition }) => partition as Partition)
     const hasChanged = this.#readings.some(reading => this.#isGrown(reading, reading.partition as Partition)) || isAnyDeleted(partitions)
-    if (hasChanged) return this.#goOn(partitions, deadline, 'arrived')
-    const goOn = (outcome: WaitOutcome) => this.#goOn(partitions, deadline, outcome)
+    const goOn = (outcome: WaitOutcome): MaybePromise<Response> => {
+      const isGrowth = outcome === 'arrived' && this.#bytes === 0 && !isAnyDeleted(partitions)
+      const round = isGrowth ? this : this.#again()
+      // After a wait the answer goes out even when limits keep it below `minBytes`, but never empty before the time is over.
+      const answer = () => (outcome === 'timedOut' || round.isComplete || round.#bytes > 0 ? round.response() : round.wait(deadline))
+      round.#next = 0
+      const read = round.read()
+      return isPromise(read) ? read.then(answer) : answer()
+    }
+    if (hasChanged) return goOn('arrived')
     const missingBytes = this.#request.minBytes - this.#bytes
     return this.#node.delayedFetches.wait(partitions, this.#isCommittedOnly, missingBytes, deadline, this.#signal, goOn)
-  }
-
-  #goOn(partitions: readonly Partition[], deadline: number, outcome: WaitOutcome): MaybePromise<Response> {
-    const isGrowth = outcome === 'arrived' && this.#bytes === 0 && !isAnyDeleted(partitions)
-    const round = isGrowth ? this : this.#again()
-    // After a wait the answer goes out even when limits keep it below `minBytes`, but never empty before the time is over.
-    const answer = () => (outcome === 'timedOut' || round.isComplete || round.#bytes > 0 ? round.response() : round.wait(deadline))
-    round.#next = 0
-    const read = round.read()
-    return isPromise(read) ? read.then(answer) : answer()
   }
 
   /** A new reading of all, which takes the place of this one; what was read is given back. */

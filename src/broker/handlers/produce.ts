@@ -46,25 +46,21 @@ const firstVersionWithIds = 13
  * Appends each batch to its partition's log, each on its own. One replica is all there is, so a batch that was appended has satisfied every kind
  * of acks; in process even acks=0 is answered, and whoever sent it need not look.
  */
-export function produce(node: ProduceNode, request: Request, context: RequestContext, signal?: AbortSignal): MaybePromise<Response> {
-  const refusal = refusalOf(request)
-  const acksError = request.acks < -1 || request.acks > 1 ? errorNumber('INVALID_REQUIRED_ACKS') : 0
-  // Batches of a transaction may have to wait for its coordinator.
-  const joins = refusal === 0 && acksError === 0 && request.transactionalId != null
-  const unjoined = joins ? joinTransaction(node, request, context.apiVersion) : undefined
-  if (isPromise(unjoined)) return unjoined.then(those => produceJoined(node, request, refusal, acksError, those, context, signal))
-  return produceJoined(node, request, refusal, acksError, unjoined, context, signal)
-}
-
-function produceJoined(
+export function produce(
   node: ProduceNode,
   request: Request,
-  refusal: number,
-  acksError: number,
-  unjoined: Unjoined | undefined,
   context: RequestContext,
-  signal?: AbortSignal
+  signal?: AbortSignal,
+  unjoined?: Unjoined
 ): MaybePromise<Response> {
+  const refusal = refusalOf(request)
+  const acksError = request.acks < -1 || request.acks > 1 ? errorNumber('INVALID_REQUIRED_ACKS') : 0
+  if (unjoined === undefined && refusal === 0 && acksError === 0 && request.transactionalId != null) {
+    // Batches of a transaction may have to wait for its coordinator.
+    const joining = joinTransaction(node, request, context.apiVersion)
+    if (isPromise(joining)) return joining.then(those => produce(node, request, context, signal, those))
+    unjoined = joining
+  }
   const topicData = eachPartitionOnce(request.topicData, byPartition)
   const responses = new Array<TopicResponse>(topicData.length)
   // A producer in this process sends such a batch again by itself, so that it does not hold up those that came with it.
