@@ -369,11 +369,14 @@ export class Producer extends Emitter<ProducerEvents> implements AsyncDisposable
   }
 
   async #close(deadline: Deadline): Promise<void> {
+    const error = new KafkaError('CLOSED', 'The producer was closed before the record was delivered')
+    if (this.#transactions?.isBeginning) this.#transactions.stop(new KafkaError('CLOSED', 'The producer is closed'))
     this.#admission.lookNow()
     this.#sender.sendNow()
     await this.flush({ signal: deadline.signal }).catch(() => {})
     if (this.#transactions?.isOpen) await this.#abortOpen(this.#transactions, deadline.signal)
-    const error = new KafkaError('CLOSED', 'The producer was closed before the record was delivered')
+    else await this.#transactions?.turned(deadline.signal).catch(() => {})
+    this.#transactions?.stop(new KafkaError('CLOSED', 'The producer was closed before the transaction had ended'))
     this.#admission.refuseAll(error)
     this.#sender.stop(error)
     this.#conditional?.stop(error)

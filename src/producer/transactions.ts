@@ -7,6 +7,7 @@ import {
   type TransactionConsumer,
   transactionalOffsetsOf
 } from '../client/transactional-offsets.js'
+import { firstToAbort } from '../common/abort.js'
 import type { Clock } from '../common/clock.js'
 import { abortable } from '../common/deferred.js'
 import { KafkaError } from '../errors.js'
@@ -60,6 +61,10 @@ export class Transactions implements SequenceIdentity {
   readonly #consumers = new Map<TransactionConsumer, TransactionalOffsets>()
   /** Consumers that each abort takes back. */
   readonly #followers = new Set<TransactionConsumer>()
+  /** Aborts when the producer no longer waits for what is asked for transactions. */
+  readonly #stopping = new AbortController()
+  /** A begin or an end that is under way. */
+  #turning: Promise<unknown> | undefined
   /** Commits of offsets that are under way. */
   readonly #committing = new Set<Promise<unknown>>()
 
@@ -86,6 +91,20 @@ export class Transactions implements SequenceIdentity {
 
   get isOpen(): boolean {
     return this.#state === 'open' && !this.#fenced
+  }
+
+  get isBeginning(): boolean {
+    return this.#state === 'beginning'
+  }
+
+  /** Resolves when no begin and no end is under way. */
+  async turned(signal: AbortSignal): Promise<void> {
+    await abortable(Promise.allSettled([this.#turning]), signal)
+  }
+
+  /** Ends all waits for the cluster with this error. */
+  stop(error: KafkaError): void {
+    this.#stopping.abort(error)
   }
 
   /** The number of the open transaction. */
@@ -130,7 +149,7 @@ export class Transactions implements SequenceIdentity {
     const before = this.#state
     this.#state = 'beginning'
     try {
-      if (before === 'new') await this.#init(signal)
+      if (before === 'new') await this.#turn(this.#init(signal))
     } catch (error) {
       this.#state = before
       throw error
@@ -165,13 +184,16 @@ export class Transactions implements SequenceIdentity {
     signal?: AbortSignal
   ): Promise<void> {
     const { transactionalId, producerId, epoch: producerEpoch } = this
+    const limit = firstToAbort(signal, this.#stopping.signal)
     try {
       const part = this.#consumers.get(consumer) ?? this.#join(consumer, false)
-      const limits = { timeoutMs: this.#parts.patienceMs, ...(signal && { signal }) }
+      const limits = { timeoutMs: this.#parts.patienceMs, signal: limit.signal }
       if (await part.commit({ transactionalId, producerId, producerEpoch }, offsets, limits)) this.#hasDelivered = true
     } catch (error) {
       this.failed(error)
       throw this.#fenced ?? error
+    } finally {
+      limit.end()
     }
   }
 
@@ -230,7 +252,7 @@ export class Transactions implements SequenceIdentity {
         committed: isCommitted && failure === undefined
       }
       hasCommitted = undefined
-      const { producerId = -1, producerEpoch = -1 } = await this.#ask(EndTxn, request, signal)
+      const { producerId = -1, producerEpoch = -1 } = await this.#turn(this.#ask(EndTxn, request, signal))
       hasCommitted = request.committed
       if (producerId < 0) throw new KafkaError('UNSUPPORTED_VERSION', 'The cluster has ended a transaction without giving the next epoch')
       this.#producerId = producerId
@@ -255,7 +277,8 @@ export class Transactions implements SequenceIdentity {
 
   async #init(signal?: AbortSignal): Promise<void> {
     const { brokers, transactionTimeoutMs } = this.#parts
-    const { finalizedFeatures = [] } = await brokers.any().request(ApiVersions, software, signal)
+    const asked = await this.#untilAnswered(async ending => brokers.any().request(ApiVersions, software, ending), signal)
+    const { finalizedFeatures = [] } = asked
     const level = finalizedFeatures.find(({ name }) => name === feature)?.maxVersionLevel ?? 0
     if (level < neededLevel)
       throw new KafkaError(
@@ -268,18 +291,25 @@ export class Transactions implements SequenceIdentity {
     this.#epoch = answer.producerEpoch
   }
 
-  /** Asks the coordinator, and again after what goes by. */
-  #ask<A extends Api>(api: A, request: RequestOf<A>, signal?: AbortSignal): Promise<ResponseOf<A>> {
-    const { backoff, patienceMs } = this.#parts
-    return backoff.retry(ending => this.#askOnce(api, request, ending), { signal, timeoutMs: patienceMs })
+  async #turn<R>(turning: Promise<R>): Promise<R> {
+    this.#turning = turning
+    try {
+      return await turning
+    } finally {
+      this.#turning = undefined
+    }
   }
 
-  async #askOnce<A extends Api>(api: A, request: RequestOf<A>, signal: AbortSignal | undefined): Promise<ResponseOf<A>> {
-    const { clock, coordinators, requestTimeoutMs } = this.#parts
-    const limit = limitedBy(clock, requestTimeoutMs, signal)
+  /** Asks the coordinator, and again after what goes by. */
+  #ask<A extends Api>(api: A, request: RequestOf<A>, signal?: AbortSignal): Promise<ResponseOf<A>> {
+    return this.#untilAnswered(ending => this.#askCoordinator(api, request, ending), signal)
+  }
+
+  async #askCoordinator<A extends Api>(api: A, request: RequestOf<A>, signal: AbortSignal): Promise<ResponseOf<A>> {
+    const { coordinators } = this.#parts
     try {
-      const coordinator = await coordinators.ofTransaction(this.transactionalId, limit.signal)
-      const answer = await abortable(Promise.resolve(coordinator.request(api, request, limit.signal)), limit.signal)
+      const coordinator = await coordinators.ofTransaction(this.transactionalId, signal)
+      const answer = await abortable(Promise.resolve(coordinator.request(api, request, signal)), signal)
       const { errorCode } = answer as unknown as { readonly errorCode: number }
       if (errorCode === 0) return answer
       throw KafkaError.fromNumber(errorCode)
@@ -288,6 +318,23 @@ export class Transactions implements SequenceIdentity {
       if (!(error instanceof KafkaError && identityErrors.has(error.code))) throw error
       this.#fence(error)
       throw this.#fenced
+    }
+  }
+
+  /** Tries again after what goes by, and where no answer comes within `requestTimeoutMs`. */
+  async #untilAnswered<R>(ask: (signal: AbortSignal) => Promise<R>, signal?: AbortSignal): Promise<R> {
+    const { clock, backoff, requestTimeoutMs, patienceMs } = this.#parts
+    const limit = firstToAbort(signal, this.#stopping.signal)
+    const attempt = async (ending: AbortSignal | undefined) => {
+      const time = limitedBy(clock, requestTimeoutMs, ending)
+      try {
+        return await abortable(ask(time.signal), time.signal)
+      } finally {
+        time.end()
+      }
+    }
+    try {
+      return await backoff.retry(attempt, { signal: limit.signal, timeoutMs: patienceMs })
     } finally {
       limit.end()
     }

@@ -59,13 +59,20 @@ function addIds({ records, keys }: ConditionalSend, ids: Set<string>): boolean {
 
 /** Encodes the batches of a partition's conditional sends, one after the other. */
 export class ConditionalBatches {
-  readonly #builder: BatchBuilder
+  readonly #compression: CompressionType
+  #builder: BatchBuilder
 
   constructor(compression: CompressionType) {
+    this.#compression = compression
     this.#builder = new BatchBuilder({ compression })
   }
 
-  /** The request for a group; its bytes hold until the next. */
+  /** Leaves the bytes of the last request to a broker that may still write to them. */
+  leave(): void {
+    this.#builder = new BatchBuilder({ compression: this.#compression })
+  }
+
+  /** The request for a group; its bytes hold until the next, or until they are left. */
   request(
     group: readonly ConditionalSend[],
     identity: { readonly producerId: number; readonly producerEpoch: number; readonly baseSequence: number },

@@ -7,7 +7,7 @@ import { abortable, isPromise } from '../../common/deferred.js'
 import { microtask } from '../../common/host.js'
 import type { Turns } from '../../common/turns.js'
 import { ConflictError, KafkaError } from '../../errors.js'
-import type { Brokers } from '../../protocol/broker.js'
+import { type Brokers, tellsFate } from '../../protocol/broker.js'
 import type { RequestOf, ResponseOf } from '../../protocol/message.js'
 import { ConditionalAppend } from '../../protocol/messages/conditional-append.js'
 import { InitProducerId } from '../../protocol/messages/init-producer-id.js'
@@ -41,6 +41,8 @@ interface Outcome {
   readonly error?: unknown
   /** True if no broker was asked. */
   readonly isUnsent?: boolean
+  /** True if the broker that was asked may still read and stamp the bytes of the batch. */
+  readonly isLent?: boolean
 }
 
 const mostInGroup = 10_000
@@ -188,15 +190,21 @@ export class ConditionalQueue {
       const late = new KafkaError('REQUEST_TIMED_OUT', `The broker did not answer within ${timeoutMs} ms`)
       const timer = clock.setTimer(timeoutMs, () => limit.abort(late), { keepAlive: true, givesUp: true })
       const unlisten = onAbort(ending, () => limit.abort(ending.reason))
-      return response
-        .then(
-          settled => ({ response: settled }),
-          error => ({ error })
-        )
-        .finally(() => {
-          timer.cancel()
-          unlisten()
+      const settled: Promise<Outcome> = response.then(
+        answer => ({ response: answer }),
+        error => ({ error })
+      )
+      const givenUp = new Promise<Outcome>(resolve => {
+        onAbort(limit.signal, () => {
+          if (tellsFate(limit.signal)) return
+          this.#batches.leave()
+          resolve({ error: limit.signal.reason, isLent: true })
         })
+      })
+      return Promise.race([settled, givenUp]).finally(() => {
+        timer.cancel()
+        unlisten()
+      })
     } catch (error) {
       return { error }
     }
@@ -206,6 +214,7 @@ export class ConditionalQueue {
   async #settleSlowly(group: ConditionalSend[], body: RequestOf<typeof ConditionalAppend>, first: Outcome): Promise<void> {
     const { backoff, clock, ending, metadata, settings } = this.#parts
     let outcome = first
+    let next = body
     // True if an earlier try may have been taken although nobody heard of it.
     let isDoubtful = false
     for (let failures = 1; !this.#isFinal(group, outcome); failures++) {
@@ -238,7 +247,8 @@ export class ConditionalQueue {
       } catch {
         // The next try finds no leader, or that the producer has ended.
       }
-      outcome = await this.#try(group, body)
+      if (outcome.isLent) next = { ...next, records: copyBytes(next.records as Uint8Array) }
+      outcome = await this.#try(group, next)
     }
     if (isDoubtful && outcome.response?.isConflict) this.#beginAnew()
   }
