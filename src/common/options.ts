@@ -126,6 +126,7 @@ export function shown(value: unknown): string {
   if (Array.isArray(value)) return '`an array`'
   if (value instanceof Date && Number.isNaN(value.getTime())) return '`an invalid Date`'
   const name = typeof value.constructor === 'function' ? value.constructor.name : undefined
-  const text = `\`a ${name || 'object'}\``
+  const kind = !name || name === 'Object' ? 'object' : name
+  const text = `\`${/^[aeio]/i.test(kind) ? 'an' : 'a'} ${kind}\``
   return typeof (value as { then?: unknown }).then === 'function' ? `${text}: an \`await\` is missing` : text
 }

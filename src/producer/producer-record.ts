@@ -154,6 +154,7 @@ export function notARecord(topic: AnyTopic | string, given: unknown): TypeError 
 }
 
 function missingValue(topic: AnyTopic | string, record: AnyRecord): TypeError {
+  if (Array.isArray(record)) return new TypeError(`${notARecord(topic, record).message}; \`sendBatch\` takes many`)
   const text = `A record for \`${nameOf(topic)}\` needs a \`value\`, got \`undefined\`; \`null\` makes it a tombstone`
   ignoreRejection(record)
   if (isPromise(record)) return new TypeError(`${text}. The record is a promise: an \`await\` is missing`)

@@ -100,7 +100,7 @@ describe('the clock of the machine', () => {
 
   it('is checked where a user gives one', async () => {
     const clock = { now: () => 0, setTimer: systemClock.setTimer } as unknown as typeof systemClock
-    const reason = 'Expected `clock` to have a function `monotonic`, got `a Object` without one'
+    const reason = 'Expected `clock` to have a function `monotonic`, got `an object` without one'
     await expect(Cluster.open({ clock })).rejects.toThrow(new TypeError(reason))
   })
 })

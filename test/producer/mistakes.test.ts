@@ -9,7 +9,7 @@ describe('a mistake in a record is refused at the call', () => {
   it.each([
     [{}, 'A record for `orders` needs a `value`, got `undefined`; `null` makes it a tombstone'],
     [{ value: 5 }, 'Expected the value of a record for `orders` to be a string, a Uint8Array or null, got `5`'],
-    [{ value: { a: 1 } }, 'Expected the value of a record for `orders` to be a string, a Uint8Array or null, got `a Object`'],
+    [{ value: { a: 1 } }, 'Expected the value of a record for `orders` to be a string, a Uint8Array or null, got `an object`'],
     [{ value: 'v', key: 7 }, 'Expected the key of a record for `orders` to be a string, a Uint8Array or null, got `7`'],
     [{ value: 'v', partition: -1 }, 'Expected the partition of a record for `orders` to be a non-negative integer, got `-1`'],
     [{ value: 'v', partition: '0' }, "Expected the partition of a record for `orders` to be a non-negative integer, got `'0'`"],
@@ -28,6 +28,7 @@ describe('a mistake in a record is refused at the call', () => {
       'Expected the header `h` of a record for `orders` to be a string, a Uint8Array or null, got `undefined`'
     ],
     [{ value: 'v', headers: [{ value: 'x' }] }, 'Expected the name of a header for `orders` to be a string, got `undefined`'],
+    [[{ value: 'v' }], 'Expected a record for `orders` to be an object, `{ key, value, … }`, got `an array`; `sendBatch` takes many'],
     [null, 'Expected a record for `orders` to be an object, `{ key, value, … }`, got `null`'],
     ['v', "Expected a record for `orders` to be an object, `{ key, value, … }`, got `'v'`"]
   ])('%j', async (record, message) => {

@@ -159,8 +159,8 @@ describe('a listener that asks for OAUTHBEARER', () => {
   it.each([
     ['takes too long', () => new Promise<undefined>(() => {}), /longer than 20 ms/],
     ['returns no owner', () => true as unknown as undefined, /return \{ user, expiresAtMs \} or undefined, got `true`/],
-    ['returns an owner without a name', () => ({ user: '' }), /got `a Object`/],
-    ['returns a time that is none', () => ({ user: 'ann', expiresAtMs: Number.NaN }), /got `a Object`/]
+    ['returns an owner without a name', () => ({ user: '' }), /got `an object`/],
+    ['returns a time that is none', () => ({ user: 'ann', expiresAtMs: Number.NaN }), /got `an object`/]
   ])('refuses the token where the validation %s, and tells so', async (_how, wrong, message) => {
     const { clock, listener, reasons, errors } = await open({ validate: wrong, timeoutMs: 20 })
     const client = await begin(listener)
