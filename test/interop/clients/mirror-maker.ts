@@ -4,7 +4,7 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Admin } from '../../../src/admin/admin.js'
-import type { Cluster } from '../../../src/cluster.js'
+import type { ClusterClient } from '../../../src/cluster-client.js'
 import { connect } from '../../../src/wire/connect.js'
 import { missingKafka, startKafkaBroker } from '../kafka/apache-kafka.js'
 import { expectEqual, type ForeignClient, Round } from './client-round.js'
@@ -95,7 +95,7 @@ async function startMirrorMaker(folder: string, kafka: string, millrace: string)
   }
 }
 
-async function send(cluster: Cluster, topic: string, count: number): Promise<void> {
+async function send(cluster: ClusterClient, topic: string, count: number): Promise<void> {
   await using producer = cluster.producer()
   await Promise.all(Array.from({ length: count }, (_, i) => producer.send(topic, { key: `k${i}`, value: `v${i}` })))
 }
