@@ -4,16 +4,15 @@ import { unlimited } from '../common/closing.js'
 import { type Random, randomInteger } from '../common/random.js'
 import { turnsOf } from '../common/turns.js'
 import { KafkaError } from '../errors.js'
-import { encodeOffsets, offsetsByFolder, type PartitionOffsets, readOffsets } from '../log/history/checkpoint.js'
 import { Log } from '../log/log.js'
-import { compacts } from '../log/log-options.js'
 import type { LogOpenOptions } from '../log/log-types.js'
 import { damagedLines } from '../log/segment/damage.js'
-import { cleanerFile, highWatermarkFile, logStartFile, recoveryPointFile } from '../log/segment/file-names.js'
-import { readSmallFile, replaceSmallFile, writeSmallFile } from '../log/segment/small-file.js'
+import { recoveryPointFile } from '../log/segment/file-names.js'
+import { readSmallFile, writeSmallFile } from '../log/segment/small-file.js'
 import { clusterMetadataTopic } from '../metadata/topic-name.js'
 import type { Storage } from '../storage/storage.js'
 import { Housekeeping } from './housekeeping.js'
+import { LogCheckpoints } from './log-checkpoints.js'
 import { isDamagedCopy, partitionMetadata, readPartitionMetadata } from './partition-metadata.js'
 
 const cleanMarker = '.kafka_cleanshutdown'
@@ -36,36 +35,29 @@ export interface LogDirectoryParts {
 }
 
 /**
- * The files at the top of a node's storage, in Kafka's formats: whether it was closed in order (`.kafka_cleanshutdown`) and, for each log, up to where it
- * is safe on the disk, where it starts, what of it is committed and what is compacted (the four checkpoints). Logs are opened and deleted here.
- * A storage that is gone with the process has none of that.
+ * The folders of a node's logs, as Kafka lays them out: opens, creates and deletes logs, and remembers whether the node was closed in order
+ * (`.kafka_cleanshutdown`). A storage that is gone with the process has none of that.
  */
 export class LogDirectory {
   readonly #parts: LogDirectoryParts
   readonly #storage: Storage
   readonly #logs = new Map<string, Log>()
+  readonly #checkpoints: LogCheckpoints
   readonly #removals = new Set<Promise<void>>()
   /** Folders that were set aside, by their new names. */
   readonly #strays: string[] = []
-  readonly #written = new Map<string, string>()
   #names = new Set<string>()
   #isClean = false
   #wasClean = true
   #isStarted = false
-  #recoveryPoints: Map<string, number> | undefined
-  /** True if lines of that checkpoint could not be read. */
-  #lacksRecoveryPoints = false
-  #startOffsets = new Map<string, number>()
-  #dirtyOffsets = new Map<string, number>()
-  #highWatermarks = new Map<string, number>()
   /** True if the checkpoints on the disk may still name logs that were deleted. */
   #nameDeleted = false
   #timers: Housekeeping[] = []
-  #writing: Promise<void> = Promise.resolve()
 
   private constructor(parts: LogDirectoryParts) {
     this.#parts = parts
     this.#storage = parts.storage
+    this.#checkpoints = new LogCheckpoints(parts.storage, this.#logs, parts.onError)
   }
 
   /** True if it was closed in order the last time. */
@@ -87,20 +79,14 @@ export class LogDirectory {
     this.#names = new Set(await this.#storage.list(''))
     this.#isClean = this.#names.has(cleanMarker)
     this.#wasClean = this.#isClean || !this.#storage.durable
-    this.#recoveryPoints = await this.#readCheckpoint(recoveryPointFile)
-    this.#startOffsets = (await this.#readCheckpoint(logStartFile)) ?? new Map()
-    this.#dirtyOffsets = (await this.#readCheckpoint(cleanerFile)) ?? new Map()
-    this.#highWatermarks = (await this.#readCheckpoint(highWatermarkFile)) ?? new Map()
+    await this.#checkpoints.read(this.#names, this.#isClean)
     if (this.#storage.readOnly) return
     if (this.#isClean) {
       await this.#storage.remove(cleanMarker)
       await this.#storage.syncFolder('')
     }
     // From its first moment on a directory says that nothing in it is safe yet: a crash may then have torn anything.
-    if (!this.#names.has(recoveryPointFile) && ![...this.#names].some(name => partitionFolder.test(name))) {
-      await replaceSmallFile(this.#storage, recoveryPointFile, encodeOffsets(new Map()))
-      this.#recoveryPoints = new Map()
-    }
+    if (!this.#names.has(recoveryPointFile) && ![...this.#names].some(name => partitionFolder.test(name))) await this.#checkpoints.begin()
     for (const name of this.#names) if (name.endsWith('-delete')) this.#removeLater(name)
   }
 
@@ -122,7 +108,7 @@ export class LogDirectory {
       new Housekeeping(
         clock,
         highWatermarkIntervalMs,
-        quietly(() => this.#inTurn(() => this.#writeHighWatermarks()))
+        quietly(() => this.#checkpoints.writeHighWatermarks())
       )
     ]
   }
@@ -141,17 +127,15 @@ export class LogDirectory {
     const isForeign = foreignId !== undefined
     if (isForeign) {
       this.#strays.push(await this.#setAside(folder))
-      this.#forget(folder)
+      this.#checkpoints.forget(folder)
     }
-    const recoveryPoint = isForeign ? 0 : this.#recoveryPointOf(folder)
+    const known = this.#checkpoints.of(folder)
     const log = await this.#openFiles(folder, {
       ...options,
       isClean: this.#isClean && !isForeign,
-      recoveryPoint,
-      saveRecoveryPoint: this.#save,
-      logStartOffset: this.#startOffsets.get(folder),
-      firstDirtyOffset: this.#dirtyOffsets.get(folder),
-      highWatermark: this.#highWatermarks.get(folder)
+      ...known,
+      recoveryPoint: isForeign ? 0 : known.recoveryPoint,
+      saveRecoveryPoint: this.#save
     })
     if (topicId !== undefined) await this.#noteTopicId(folder, topicId)
     return this.#keep(folder, log)
@@ -189,7 +173,7 @@ export class LogDirectory {
     for (const folder of folders) {
       this.#logs.delete(folder)
       this.#names.delete(folder)
-      this.#forget(folder)
+      this.#checkpoints.forget(folder)
     }
     // That a topic is gone must be known for certain before its folders are.
     if (this.#storage.durable) await this.#logs.get(metadataFolder)?.sync()
@@ -220,15 +204,6 @@ export class LogDirectory {
     this.#nameDeleted = false
   }
 
-  #forget(folder: string): void {
-    for (const offsets of this.#checkpoints()) offsets.delete(folder)
-  }
-
-  /** The checkpoints that were read when the directory was opened. */
-  #checkpoints(): Map<string, number>[] {
-    return [this.#recoveryPoints ?? new Map(), this.#startOffsets, this.#dirtyOffsets, this.#highWatermarks]
-  }
-
   /** Sets aside the folders of partitions that nobody knows, as Kafka does; called when all that are known are open. Returns their new names. */
   async setAsideStrays(): Promise<string[]> {
     const strays = this.#strays
@@ -239,36 +214,14 @@ export class LogDirectory {
       strays.push(await this.#setAside(name))
     }
     // Checkpoint entries of deleted logs must not apply to new logs of their names.
-    const areKnown = this.#checkpoints().every(offsets => [...offsets.keys()].every(folder => this.#logs.has(folder)))
-    if (!areKnown || hasForeign) await this.writeCheckpoints()
+    if (this.#checkpoints.nameOthers || hasForeign) await this.writeCheckpoints()
     return strays
   }
 
   /** Writes down what each log would need after a crash. */
   writeCheckpoints(): Promise<void> {
     if (!this.#storage.durable || this.#storage.readOnly) return Promise.resolve()
-    return this.#inTurn(async () => {
-      const points = new Map<string, number>()
-      const starts = new Map<string, number>()
-      const dirty = new Map<string, number>()
-      for (const [folder, log] of this.#logs) {
-        points.set(folder, log.isStopped ? (this.#recoveryPoints?.get(folder) ?? 0) : log.recoveryPoint)
-        const start = log.isStopped ? this.#startOffsets.get(folder) : log.logStartOffset
-        if (start !== undefined && start > log.firstSegmentOffset) starts.set(folder, start)
-        // One that is no longer compacted still has the gaps.
-        const firstDirty = log.isStopped
-          ? (this.#dirtyOffsets.get(folder) ?? 0)
-          : compacts(log.options)
-            ? log.firstDirtyOffset
-            : log.gapsEndOffset
-        if (firstDirty > 0 || compacts(log.options)) dirty.set(folder, firstDirty)
-      }
-      // First, so that none of the others is ever beyond it.
-      await this.#writeHighWatermarks()
-      await this.#writeCheckpoint(recoveryPointFile, points)
-      await this.#writeCheckpoint(logStartFile, starts)
-      await this.#writeCheckpoint(cleanerFile, dirty)
-    })
+    return this.#checkpoints.write()
   }
 
   /** Closes the logs and writes everything; that it was closed in order only when all of it is whole. */
@@ -293,11 +246,6 @@ export class LogDirectory {
       await Promise.all(logs.slice(i, i + closedTogether).map(log => log.close({ timeoutMs: unlimited })))
     }
     await Promise.all(this.#removals)
-  }
-
-  /** Nothing is known to be safe of a log that the checkpoint leaves out, unless the line of that log may be one of those that are damaged. */
-  #recoveryPointOf(folder: string): number | undefined {
-    return this.#recoveryPoints?.get(folder) ?? (this.#recoveryPoints === undefined || this.#lacksRecoveryPoints ? undefined : 0)
   }
 
   #keep(folder: string, log: Log): Log {
@@ -377,42 +325,6 @@ export class LogDirectory {
       .catch(error => this.#parts.onError(error, `removing \`${folder}\``))
       .finally(() => this.#removals.delete(removal))
     this.#removals.add(removal)
-  }
-
-  async #readCheckpoint(name: string): Promise<Map<string, number> | undefined> {
-    if (!this.#names.has(name)) return undefined
-    const bytes = await readSmallFile(this.#storage, name)
-    // Kafka begins these with nothing in them; the others have something once it was closed.
-    if (bytes.length === 0 && (name === cleanerFile || !this.#isClean)) return undefined
-    const { entries, faults } = readOffsets(bytes)
-    if (faults.length === 0) return offsetsByFolder(entries)
-    if (name === recoveryPointFile) this.#lacksRecoveryPoints = true
-    const rest = entries.length > 0 ? 'whose other lines are used' : 'which will be written anew'
-    this.#parts.onError(damagedLines(name, faults), `reading \`${name}\`, ${rest}`)
-    return entries.length > 0 ? offsetsByFolder(entries) : undefined
-  }
-
-  async #writeHighWatermarks(): Promise<void> {
-    const highWatermarks = new Map<string, number>()
-    for (const [folder, log] of this.#logs) {
-      const offset = log.isStopped ? this.#highWatermarks.get(folder) : log.highWatermark
-      if (offset !== undefined) highWatermarks.set(folder, offset)
-    }
-    await this.#writeCheckpoint(highWatermarkFile, highWatermarks)
-  }
-
-  async #writeCheckpoint(name: string, offsets: PartitionOffsets): Promise<void> {
-    const bytes = encodeOffsets(offsets)
-    const content = [...offsets].join()
-    if (this.#written.get(name) === content) return
-    await replaceSmallFile(this.#storage, name, bytes)
-    this.#written.set(name, content)
-  }
-
-  #inTurn(write: () => Promise<void>): Promise<void> {
-    const writing = this.#writing.then(write)
-    this.#writing = writing.catch(() => {})
-    return writing
   }
 }
 
