@@ -47,7 +47,7 @@ export type { ConsumerEvents, OffsetReset, RecordsMissed } from './consumer/cons
 export type { ConsumerOptions, KeysOf, RecordOf, ValuesOf } from './consumer/consumer-options.js'
 export type { ConsumerParts } from './consumer/consumer-parts.js'
 export type { ConsumerRecord } from './consumer/consumer-record.js'
-export type { GenerationInfo } from './consumer/group/group-member.js'
+export type { GenerationInfo } from './consumer/group/group-member-parts.js'
 export type { LoopOptions, RecordIterator } from './consumer/loop/loop-reader.js'
 export type { CommittedOffset } from './consumer/offsets/committer.js'
 export type { FoundOffset } from './consumer/offsets/offset-lookup.js'

@@ -56,6 +56,8 @@ export interface ClusterDescription {
  *
  * Every call takes `{ signal, timeoutMs }`, tries again where that can help, and rejects with a `KafkaError` that names topic and partition.
  * When several things of one call fail, the error is that of the first, and its `cause` an `AggregateError` of all; what did not fail has happened.
+ *
+ * Size: one method for each call of its users.
  */
 export class Admin {
   readonly #context: AdminContext

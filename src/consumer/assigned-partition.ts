@@ -54,6 +54,8 @@ const unknownEnds: LogEnds = Object.freeze({ highWatermark: -1, lastStableOffset
  *
  * A jump (a seek, a rewind, the loss of the partition) voids all that was fetched or handed out before it. The verbs that report progress
  * therefore take the `jumps` that were current when the record was taken, and do nothing when there was a jump since.
+ *
+ * Size: it owns all offsets of a partition. Each bounds the next, so that an owner for each could not keep their order.
  */
 export class AssignedPartition implements TopicPartition {
   readonly topic: string

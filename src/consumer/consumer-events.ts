@@ -1,6 +1,6 @@
 import type { TopicPartition } from '../assignor/assignor.js'
 import type { OffsetToCommit } from '../client/transactional-offsets.js'
-import type { GenerationInfo } from './group/group-member.js'
+import type { GenerationInfo } from './group/group-member-parts.js'
 import type { RejectedRecord } from './rejection.js'
 
 /** The events of a consumer. None is emitted per record, except for rejected records. */

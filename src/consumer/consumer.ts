@@ -55,6 +55,8 @@ export interface PartitionLag extends TopicPartition {
  *
  * A consumer joins its group, or looks up its topics, when it is first read, or when `start` says so. It has one reader at a time: a loop,
  * or `run`. What cannot go on is never silent: the loop, or `run`, rejects, and an `error` event is emitted.
+ *
+ * Size: one method for each call of its users; they check arguments, and `Consumption` does the work.
  */
 export class Consumer<T extends TopicSelector = string, K = Uint8Array, V = Uint8Array>
   extends Emitter<ConsumerEvents>

@@ -22,7 +22,11 @@ export interface LogParts {
   readonly chain: BatchChain
 }
 
-/** The segments of a log, and its start and end offsets. `Log` is the public side; the files named `log-…` hold the operations that change it. */
+/**
+ * The segments of a log, and its start and end offsets. `Log` is the public side; the files named `log-…` hold the operations that change it.
+ *
+ * Size: it is what the operations of `log/` share; `Log` shows none of it.
+ */
 export class LogState {
   readonly storage: Storage
   readonly folder: string

@@ -33,6 +33,8 @@ const uncountedBytes = 64 * 1024
 /**
  * The owner of all queues: records gather here until they are drained, batches that fail for the moment are put back, those that are too large are split, and
  * those whose time is over expire. It also counts the memory that batches hold.
+ *
+ * Size: it owns the queues of all partitions, with the lists and alarms that must agree with them.
  */
 export class Accumulator {
   readonly batchSize: number

@@ -16,6 +16,8 @@ type State = 'free' | 'begun' | 'done'
 /**
  * Records of one partition on their way: first open, while they are appended, then closed, with their bytes ready to be sent. Who waits for
  * them is kept in runs: one entry for all neighbouring records with the same receipt, so that a large `sendBatch` costs nothing per record.
+ *
+ * Size: a batch has fields for each stage of its life, and only it may change from one stage to the next.
  */
 export class ProducerBatch {
   readonly #builder: BatchBuilder

@@ -18,7 +18,7 @@ import { Accumulator } from './accumulator.js'
 import { Admission } from './admission.js'
 import { type ConditionalReceipt, ConditionalSends } from './conditional/conditional-sends.js'
 import { isConditional } from './conditional/conditions.js'
-import { type SentAt, TransactionConditions } from './conditional/transaction-conditions.js'
+import { TransactionConditions } from './conditional/transaction-conditions.js'
 import { type ProducerOptions, type ProducerSettings, producerSettings } from './options.js'
 import type { PartitionQueue } from './partition-queue.js'
 import { StickyPartitioner } from './partitioner.js'
@@ -27,12 +27,13 @@ import type { ProducerBatch } from './producer-batch.js'
 import { type ProducerEvents, producerEvents } from './producer-events.js'
 import { ProducerIdentity } from './producer-identity.js'
 import type { ProducerParts } from './producer-parts.js'
-import { type AnyRecord, nameOf, type ProducerRecord, type ProducerRecordOf } from './producer-record.js'
+import { nameOf, type ProducerRecordOf } from './producer-record.js'
 import { BatchReceipt, type RecordMetadata, RecordReceipt, type SendBatchResult } from './receipt.js'
-import { expectSendOptions, type SendOptions } from './send-options.js'
+import { expectRecords, expectSendOptions, type SendOptions } from './send-options.js'
 import { Sender } from './sender.js'
 import { progress, TopicWriter } from './topic-writer.js'
-import { Transaction, type TransactionCallOptions, type TransactionOwner, type TransactionSendOptions } from './transaction.js'
+import { Transaction, type TransactionCallOptions } from './transaction.js'
+import { type TransactionalSends, TransactionCalls } from './transaction-calls.js'
 import { Transactions } from './transactions.js'
 
 export interface ProducerCloseOptions {
@@ -54,6 +55,8 @@ export interface ProducerCloseOptions {
  * the partition tells records that come twice, so that each is in the log once (see `enableIdempotence`). Mistakes in a call (`TypeError`), and what befalls records (`KafkaError`), are rejections both.
  *
  * Events, for those who watch rather than await: `delivered`, `failed` and `retry` for each batch, and `closed`.
+ *
+ * Size: it has one field for each part of a producer, and puts them together.
  */
 export class Producer extends Emitter<ProducerEvents> implements AsyncDisposable {
   readonly #settings: ProducerSettings
@@ -65,17 +68,13 @@ export class Producer extends Emitter<ProducerEvents> implements AsyncDisposable
   readonly #admission: Admission
   readonly #sender: Sender
   readonly #transactions: Transactions | undefined
-  /** True if a call comes from the transaction that is open. */
-  #isInTransaction = false
-  /** True if what a call sends was taken in before: closing waits for it. */
-  #isTaken = false
+  readonly #calls: TransactionCalls | undefined
   readonly #writers = new Map<string, TopicWriter>()
   /** The one that was asked for last; most sends go to the same topic as the one before. */
   #lastWriter: TopicWriter | undefined
   #lastTopic: AnyTopic | string | undefined
   readonly #stretch: Stretch
   #conditional: ConditionalSends | undefined
-  #inTransaction: TransactionConditions | undefined
   #lookAgainAt: number
   #deadline: Deadline | undefined
   #closing: Promise<void> | undefined
@@ -104,6 +103,7 @@ export class Producer extends Emitter<ProducerEvents> implements AsyncDisposable
       transactionalId === null
         ? undefined
         : new Transactions({ ...shared, transactionalId, transactionTimeoutMs, coordinators, patienceMs })
+    this.#calls = this.#transactions && new TransactionCalls(this.#transactions, this.#transactionalSends(this.#transactions))
     const identity = this.#transactions ?? (enableIdempotence ? new ProducerIdentity({ ...shared, isWanted }) : undefined)
     const accumulator = new Accumulator({
       ...settings,
@@ -183,7 +183,7 @@ export class Producer extends Emitter<ProducerEvents> implements AsyncDisposable
     try {
       const writer = this.#writerFor(topic, options)
       const name = writer.topic
-      expectIterable(records)
+      expectRecords(records)
       const receipt = new BatchReceipt(name, Array.isArray(records) ? records.length : undefined)
       const append = new PendingRecords(topic, records, receipt, options?.signal)
       this.#admit(append, writer)
@@ -231,104 +231,7 @@ export class Producer extends Emitter<ProducerEvents> implements AsyncDisposable
     if (this.#closing) throw new KafkaError('CLOSED', 'The producer is closed')
     await transactions.begin(options.signal)
     for (const queue of this.#accumulator.queues()) queue.beginTransaction()
-    return new Transaction(this.#ownerOf(transactions), transactions.number)
-  }
-
-  #ownerOf(transactions: Transactions): TransactionOwner {
-    const within = <R>(number: number, options: TransactionSendOptions | undefined, send: () => Promise<R>): Promise<R> => {
-      try {
-        if (options !== undefined) expectSendOptions(options)
-        transactions.expectOpen(number)
-        const sent = this.#within(send)
-        sent.catch(error => transactions.failed(error))
-        return sent
-      } catch (error) {
-        return Promise.reject(error)
-      }
-    }
-    return {
-      send: (number, topic, record, options) =>
-        within(number, options, () =>
-          options !== undefined && isConditional(options)
-            ? this.#sendReserved(transactions, number, topic, [record], options, (name, [held]) => this.#sendOne(name, held))
-            : this.send(topic, record, options)
-        ),
-      sendBatch: (number, topic, records, options) =>
-        within(number, options, () =>
-          options !== undefined && isConditional(options)
-            ? this.#sendReserved(transactions, number, topic, records, options, (name, held) => this.#sendMany(name, held))
-            : this.sendBatch(topic, records, options)
-        ),
-      commitOffsets: async (number, consumer, offsets, options = {}) => {
-        expectOptions('a transaction', options, signalOnly)
-        await transactions.commitOffsets(number, consumer, offsets, options.signal)
-      },
-      end: async (number, isCommitted, options = {}) => {
-        expectOptions('a transaction', options, signalOnly)
-        transactions.close(number)
-        await this.#endTransaction(transactions, isCommitted, options.signal)
-      }
-    }
-  }
-
-  /** Calls as from within the transaction that is open; `isTaken` is whether the records had been taken in before. */
-  #within<R>(call: () => R, isTaken = false): R {
-    this.#isInTransaction = true
-    this.#isTaken = isTaken
-    try {
-      return call()
-    } finally {
-      this.#isInTransaction = false
-      this.#isTaken = false
-    }
-  }
-
-  async #sendOne(topic: string, record: ProducerRecord): Promise<SentAt<RecordMetadata>> {
-    const result = await this.#within(() => this.send(topic, record), true)
-    return { result, baseOffset: result.offset }
-  }
-
-  async #sendMany(topic: string, records: readonly ProducerRecord[]): Promise<SentAt<SendBatchResult>> {
-    const result = await this.#within(() => this.sendBatch(topic, records), true)
-    return { result, baseOffset: result.ranges[0].baseOffset }
-  }
-
-  /** Sends records of the transaction once what their conditions rely on is reserved for it. */
-  #sendReserved<R>(
-    transactions: Transactions,
-    number: number,
-    topic: AnyTopic | string,
-    records: Iterable<AnyRecord>,
-    options: TransactionSendOptions,
-    send: (topic: string, records: ProducerRecord[]) => Promise<SentAt<R>>
-  ): Promise<R> {
-    return new Promise((resolve, reject) => {
-      const writer = this.#writerFor(topic, options)
-      expectIterable(records)
-      this.#inTransaction ??= new TransactionConditions({
-        settings: this.#settings,
-        clock: this.#clock,
-        random: this.#random,
-        metadata: this.#metadata,
-        accumulator: this.#accumulator,
-        transactions,
-        onReleased: () => this.#admission.feed()
-      })
-      this.#admit(this.#inTransaction.prepare(number, topic, records, options, send, resolve, reject), writer)
-    })
-  }
-
-  async #endTransaction(transactions: Transactions, isCommitted: boolean, signal?: AbortSignal): Promise<void> {
-    let hasFlushed = false
-    try {
-      await this.flush(signal ? { signal } : {})
-      await transactions.offsetsSettled(signal)
-      hasFlushed = true
-    } finally {
-      // Batches under way may be written later: the next transaction begins with another epoch.
-      if (!hasFlushed) transactions.abandon()
-    }
-    await transactions.end(isCommitted, signal)
+    return new Transaction(this.#calls as TransactionCalls, transactions.number)
   }
 
   /**
@@ -380,7 +283,7 @@ export class Producer extends Emitter<ProducerEvents> implements AsyncDisposable
     this.#admission.refuseAll(error)
     this.#sender.stop(error)
     this.#conditional?.stop(error)
-    this.#inTransaction?.stop(error)
+    this.#calls?.stop(error)
     try {
       await lastStep(this.#closeBrokers(), this.#clock, deadline, 'The producer')
     } finally {
@@ -405,7 +308,7 @@ export class Producer extends Emitter<ProducerEvents> implements AsyncDisposable
   ): Promise<SendBatchResult> {
     return new Promise((resolve, reject) => {
       const writer = this.#writerFor(topic, options)
-      expectIterable(records)
+      expectRecords(records)
       const delivered = ({ partition, baseOffset, timestamps }: ConditionalReceipt) => {
         const count = timestamps.length
         const timestamp = timestamps.reduce((latest, each) => Math.max(latest, each), -1)
@@ -434,6 +337,26 @@ export class Producer extends Emitter<ProducerEvents> implements AsyncDisposable
     return this.#conditional
   }
 
+  #transactionalSends(transactions: Transactions): TransactionalSends {
+    return {
+      send: (topic, record, options) => this.send(topic, record, options),
+      sendBatch: (topic, records, options) => this.sendBatch(topic, records, options),
+      flush: options => this.flush(options),
+      writerFor: (topic, options) => this.#writerFor(topic, options),
+      admit: (append, writer) => this.#admit(append, writer),
+      newConditions: () =>
+        new TransactionConditions({
+          settings: this.#settings,
+          clock: this.#clock,
+          random: this.#random,
+          metadata: this.#metadata,
+          accumulator: this.#accumulator,
+          transactions,
+          onReleased: () => this.#admission.feed()
+        })
+    }
+  }
+
   async #abortOpen(transactions: Transactions, signal: AbortSignal): Promise<void> {
     transactions.close(transactions.number)
     // The next producer of the id, or the end of its time, aborts it otherwise.
@@ -446,8 +369,8 @@ export class Producer extends Emitter<ProducerEvents> implements AsyncDisposable
 
   /** The writer of the topic, after the checks that precede all records. */
   #writerFor(topic: AnyTopic | string, options: SendOptions | undefined): TopicWriter {
-    if (this.#closing && !this.#isTaken) throw new KafkaError('CLOSED', 'The producer is closed')
-    if (this.#transactions !== undefined && !this.#isInTransaction)
+    if (this.#closing && !this.#calls?.isTaken) throw new KafkaError('CLOSED', 'The producer is closed')
+    if (this.#calls !== undefined && !this.#calls.isCalling)
       throw new KafkaError(
         'INVALID_TXN_STATE',
         'A producer with a `transactionalId` sends in transactions: `producer.transaction(tx => tx.send(…))`'
@@ -510,7 +433,7 @@ export class Producer extends Emitter<ProducerEvents> implements AsyncDisposable
 
   /** Resolves when the fate of all that was sent up to now is known. */
   async #settled(): Promise<void> {
-    const waiting = Promise.all([this.#admission.drained(), this.#conditional?.drained(), this.#inTransaction?.drained()])
+    const waiting = Promise.all([this.#admission.drained(), this.#conditional?.drained(), this.#calls?.drained()])
     this.#accumulator.closeAll()
     await waiting
     const batches: ProducerBatch[] = []
@@ -538,11 +461,6 @@ export class Producer extends Emitter<ProducerEvents> implements AsyncDisposable
   protected override errorArgs(error: unknown): Parameters<ProducerEvents['error']> {
     return [error]
   }
-}
-
-function expectIterable(records: Iterable<unknown>): void {
-  if (typeof records === 'object' && typeof records?.[Symbol.iterator] === 'function') return
-  throw new TypeError(`Expected \`records\` to be an array or another iterable, got ${shown(records)}`)
 }
 
 const signalOnly = { signal: expectSignal }

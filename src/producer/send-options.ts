@@ -1,4 +1,4 @@
-import { expectOptions, expectSignal } from '../common/options.js'
+import { expectOptions, expectSignal, shown } from '../common/options.js'
 import { expectEndOffset, expectKeysAt, expectLastOffset, type SendConditions } from './conditional/conditions.js'
 
 export interface SendOptions<K = unknown> extends SendConditions<K> {
@@ -12,6 +12,12 @@ export interface SendOptions<K = unknown> extends SendConditions<K> {
 /** Throws a `TypeError` unless these are the options of a send. */
 export function expectSendOptions(options: SendOptions): void {
   expectOptions('send', options, known)
+}
+
+/** Throws a `TypeError` unless these are records, in an array or another iterable. */
+export function expectRecords(records: Iterable<unknown>): void {
+  if (typeof records === 'object' && typeof records?.[Symbol.iterator] === 'function') return
+  throw new TypeError(`Expected \`records\` to be an array or another iterable, got ${shown(records)}`)
 }
 
 const known = { signal: expectSignal, ifKeyAt: expectLastOffset, ifKeysAt: expectKeysAt, ifEndAt: expectEndOffset }

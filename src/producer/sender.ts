@@ -64,6 +64,8 @@ const done = Promise.resolve()
 /**
  * Sends batches: one request per broker and turn, with at most one batch of each partition in it, in an order that holds whatever fails.
  * Batches that fail for the moment are tried again after a while, until their delivery timeout.
+ *
+ * Size: it decides about every outcome of a request, and all of them change what it does next.
  */
 export class Sender implements TurnTaker {
   readonly #settings: ProducerSettings

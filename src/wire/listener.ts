@@ -141,7 +141,11 @@ function budgetsFor(target: Connectable, limit: number | undefined): Budgets {
   return budgets
 }
 
-/** A port on which clients come in. Made by {@link listen}. */
+/**
+ * A port on which clients come in. Made by {@link listen}.
+ *
+ * Size: it has one field for each limit and each part that its connections share.
+ */
 export class Listener extends Emitter<ListenerEvents> implements AsyncDisposable {
   readonly #target: Connectable
   readonly #options: CheckedListenOptions

@@ -48,6 +48,8 @@ const parked: readonly (Api | undefined)[] = [Fetch, JoinGroup, SyncGroup]
 /**
  * One client's connection. Requests are taken one at a time, as Kafka does, so answers leave in order and a request never overtakes the one before;
  * while one is answered, no more is read than has arrived.
+ *
+ * Size: reading, answering and writing share one socket, and any of them can end it.
  */
 export class ServerConnection {
   readonly id: number

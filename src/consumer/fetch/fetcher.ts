@@ -44,6 +44,8 @@ const moved: ReadonlySet<string> = new Set([
  * passing: the reader has work, and a request that waited for them would hold up the full one. What is fetched goes to the end of the
  * reader's line anyway, so it is enough to look once the reader is through half of that. A reader whose handlers take long has all that is
  * full in hand and could do something else: then a request waits for the others, and is given up once the reader moves on.
+ *
+ * Size: it decides about every outcome of a fetch, and all of them change what is asked next.
  */
 export class Fetcher implements Absentee {
   readonly #context: FetcherContext

@@ -6,12 +6,9 @@ import {
   encodeAssignment,
   encodeSubscription
 } from '../../assignor/consumer-protocol.js'
-import type { GroupCoordinator } from '../../client/group-coordinator.js'
-import type { MetadataCache } from '../../client/metadata-cache.js'
-import { type Backoff, isRetriable } from '../../client/retry.js'
+import { isRetriable } from '../../client/retry.js'
 import { firstToAbort, onAbort } from '../../common/abort.js'
 import { copyBytes } from '../../common/bytes.js'
-import type { Clock } from '../../common/clock.js'
 import { abortable, type Deferred, deferred } from '../../common/deferred.js'
 import { wrongAnswer } from '../../common/foreign.js'
 import { type Turns, turnsOf } from '../../common/turns.js'
@@ -20,49 +17,9 @@ import type { ResponseOf } from '../../protocol/message.js'
 import { JoinGroup } from '../../protocol/messages/join-group.js'
 import { LeaveGroup } from '../../protocol/messages/leave-group.js'
 import { SyncGroup } from '../../protocol/messages/sync-group.js'
-import type { ConsumerSettings } from '../consumer-options.js'
 import type { Committing } from '../offsets/committer.js'
+import type { GroupMemberContext, GroupMemberOwner } from './group-member-parts.js'
 import { Heartbeats } from './heartbeats.js'
-
-/** Calls of a member to its consumer. The promises are awaited before the member goes on. */
-export interface GroupMemberOwner {
-  /** The topics to ask for, as far as they are known. */
-  topics(signal: AbortSignal): Promise<readonly string[]>
-  isSubscribed(topic: string): boolean
-  owned(): readonly TopicPartition[]
-  /** Stops reading these partitions, waits until what is in hand of them has been handled and committed, and gives them up. */
-  revoke(partitions: readonly TopicPartition[], signal: AbortSignal): Promise<void>
-  /** These partitions have gone to others already. */
-  lose(partitions: readonly TopicPartition[]): Promise<void>
-  /** Starts to read these partitions. Stops waiting for their offsets when the signal aborts. */
-  assign(partitions: readonly TopicPartition[], signal: AbortSignal): Promise<void>
-  onJoined(generation: GenerationInfo): void
-  /** The member cannot go on. */
-  onFatal(error: unknown): void
-  /** Something failed and is tried again. */
-  onTrouble(error: unknown): void
-  /** True if the user has had something in hand for too long. `missedMs` is how much too late the question comes. */
-  isStuck(missedMs: number): boolean
-  /** Resolves when the user asks for the next record. */
-  nextPoll(signal: AbortSignal): Promise<void>
-}
-
-/** The result of a rebalance. */
-export interface GenerationInfo {
-  readonly memberId: string
-  readonly generationId: number
-  /** The name of the assignor that the members agreed on. */
-  readonly protocol: string
-  readonly isLeader: boolean
-}
-
-export interface GroupMemberContext {
-  readonly coordinator: GroupCoordinator
-  readonly metadata: MetadataCache
-  readonly clock: Clock
-  readonly backoff: Backoff
-  readonly settings: ConsumerSettings
-}
 
 type JoinResponse = ResponseOf<typeof JoinGroup>
 
@@ -77,6 +34,8 @@ const rejoinAtOnce: ReadonlySet<string> = new Set(['UNKNOWN_MEMBER_ID', 'ILLEGAL
  *
  * With only cooperative assignors (KIP-429) the member goes on reading during a rebalance and gives up just what goes to others;
  * otherwise it gives up everything first.
+ *
+ * Size: it goes through the states of a membership, each of which any answer can end.
  */
 export class GroupMember {
   readonly #context: GroupMemberContext

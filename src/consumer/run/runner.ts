@@ -9,6 +9,8 @@ import type { Reader, ReaderOwner } from '../loop/reader.js'
 /**
  * The engine of `run`, for either order: takes records as handlers become free, and ends when it is closed, its signal aborts,
  * or something fails. It ends only once no handler is at work; then all that was handled is committed, and the rest comes again.
+ *
+ * Size: what is taken, in hand and done must be counted in one place.
  */
 export abstract class Runner implements Reader {
   protected readonly owner: ReaderOwner

@@ -16,6 +16,8 @@ export type GroupState = 'Empty' | 'PreparingRebalance' | 'CompletingRebalance' 
 /**
  * A live group: its members and where they are in a rebalance. What of this must outlive the process is in the `GroupStore`, as of the last
  * generation that was assigned; after a restart the group goes on from there.
+ *
+ * Size: its fields are those of a group in Kafka's records, with what is known of its members.
  */
 export class ClassicGroup {
   readonly groupId: string

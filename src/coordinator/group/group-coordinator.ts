@@ -44,6 +44,8 @@ export interface GroupCoordinatorParts {
 /**
  * Kafka's coordinator of classic consumer groups (KIP-62, KIP-345, KIP-394, KIP-814): who is in which group, which generation it is in, and how far it
  * has read. Groups are spread over partitions by their id; a partition is opened when a group in it is first asked for.
+ *
+ * Size: one method for each request about groups.
  */
 export class GroupCoordinator {
   readonly options: CompleteGroupOptions

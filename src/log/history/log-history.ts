@@ -21,6 +21,8 @@ const keptSnapshots = 2
 /**
  * The history of a log besides its batches: its leader epochs, its producers, and its aborted transactions. A durable log keeps that in files, so that
  * opening it need not read the batches; where a file is missing or damaged, they are read.
+ *
+ * Size: it keeps what it knows of all three in step with one log.
  */
 export class LogHistory {
   readonly leaderEpochs = new LeaderEpochs()

@@ -37,6 +37,8 @@ const zeros = new Uint8Array(mostAheadBytes)
 /**
  * One file on disk. Appends are applied in order; a failed sync ends all writing, for nobody knows then what the disk holds. Closing waits for the calls
  * that are under way; later ones are refused, since the descriptor, and perhaps the name, belong to another file by then.
+ *
+ * Size: the length, the room ahead and the writes under way of one file must agree.
  */
 export class DiskFile implements StorageFile {
   /** The present path: a rename moves it. */

@@ -101,7 +101,11 @@ export function fileStorage(directory: string, options?: FileStorageOptions): Fi
   return new FileStorage(directory, options)
 }
 
-/** The storage behind `fileStorage()`. */
+/**
+ * The storage behind `fileStorage()`.
+ *
+ * Size: it has the options, the lock, the files and the syncs of one directory, which end together.
+ */
 export class FileStorage implements Storage {
   readonly durable = true
   readonly syncsAppends: boolean
