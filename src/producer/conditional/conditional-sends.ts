@@ -40,9 +40,99 @@ export interface ConditionalReceipt {
 }
 
 /** What has been sent since the last flush began, and is not answered. */
-interface Generation {
-  open: number
-  done: Deferred<void> | undefined
+class Generation {
+  #open = 0
+  #done: Deferred<void> | undefined
+
+  get isOpen(): boolean {
+    return this.#open > 0
+  }
+
+  begun(): void {
+    this.#open++
+  }
+
+  ended(): void {
+    if (--this.#open === 0) this.#done?.resolve()
+  }
+
+  async over(): Promise<void> {
+    if (this.#open === 0) return
+    this.#done ??= deferred()
+    await this.#done.promise
+  }
+}
+
+/** A conditional send from its call to its answer. There are many: it is one object, without closures. */
+class QueuedSend extends PendingConditional implements ConditionalSend {
+  readonly endOffset: number
+  deadline = 0
+  timestamps: readonly number[] = []
+  readonly #parts: ConditionalSendsParts
+  readonly #sends: ConditionalSends
+  readonly #generation: Generation
+  readonly #delivered: (receipt: ConditionalReceipt) => void
+  readonly #refused: (error: unknown) => void
+  #partition = -1
+  #unlisten: (() => void) | undefined
+
+  constructor(
+    parts: ConditionalSendsParts,
+    sends: ConditionalSends,
+    generation: Generation,
+    topic: AnyTopic | string,
+    records: readonly EncodedRecord[],
+    conditions: SendConditions & { readonly signal?: AbortSignal },
+    delivered: (receipt: ConditionalReceipt) => void,
+    refused: (error: unknown) => void
+  ) {
+    super(parts, topic, records, keyConditions(topic, records, conditions), conditions.signal)
+    this.endOffset = conditions.ifEndAt ?? -1
+    this.#parts = parts
+    this.#sends = sends
+    this.#generation = generation
+    this.#delivered = delivered
+    this.#refused = refused
+    generation.begun()
+  }
+
+  protected override handOver(partitionCount: number, now: number): boolean {
+    const { topic, records, keys, signal } = this
+    const { settings, clock } = this.#parts
+    const name = nameOf(topic)
+    const partition = partitionFor(name, records, keys, partitionCount, settings.partitioner)
+    if (partition >= partitionCount && !this.isFresh) return false
+    if (partition >= partitionCount) throw noPartition(name, partition, partitionCount)
+    this.#partition = partition
+    this.timestamps = timestampsOf(records, now)
+    this.deadline = clock.monotonic() + settings.deliveryTimeoutMs
+    const queue = this.#sends.queueOf(name, partition)
+    if (signal) this.#unlisten = onAbort(signal, () => queue.withdraw(this) && this.reject(signal.reason))
+    queue.add(this)
+    return true
+  }
+
+  resolve(baseOffset: number, logAppendTimeMs: number): void {
+    this.#answered()
+    const timestamps = logAppendTimeMs >= 0 ? this.records.map(() => logAppendTimeMs) : this.timestamps
+    this.#delivered({ partition: this.#partition, baseOffset, timestamps })
+  }
+
+  reject(error: unknown): void {
+    this.#answered()
+    this.#refused(error)
+  }
+
+  override refuse(error: unknown): void {
+    this.#generation.ended()
+    this.#refused(error)
+  }
+
+  #answered(): void {
+    this.#unlisten?.()
+    this.free()
+    this.#generation.ended()
+  }
 }
 
 /** The conditional sends of one producer. They go their own way, beside its other records: those wait for no answer of them, nor they for those. */
@@ -52,9 +142,9 @@ export class ConditionalSends {
   readonly #ending = new AbortController()
   /** By topic, then by partition. */
   readonly #queues = new Map<string, (ConditionalQueue | undefined)[]>()
-  #generation: Generation = { open: 0, done: undefined }
-  /** Generations before it that are not answered. */
-  readonly #earlier = new Set<Generation>()
+  #generation = new Generation()
+  /** Those before it that are not answered. */
+  #earlier: Generation[] = []
 
   constructor(parts: ConditionalSendsParts) {
     this.#parts = parts
@@ -78,57 +168,17 @@ export class ConditionalSends {
       if (record.timestamp !== undefined) checkTimestamp(topic, record.timestamp)
     }
     if (records.length === 0) throw new TypeError('Expected at least one record to be sent on a condition')
-    const name = nameOf(topic)
-    const generation = this.#generation
-    const keys = keyConditions(topic, records, conditions)
-    const { signal, ifEndAt: endOffset = -1 } = conditions
-    const refuse = (error: unknown) => {
-      this.#ended(generation)
-      refused(error)
-    }
-    const { settings, clock, accumulator } = this.#parts
-    const enter = (partitionCount: number, isFresh: boolean, now: number, sizeInBytes: number, free: () => void) => {
-      const partition = partitionFor(name, records, keys, partitionCount, settings.partitioner)
-      if (partition >= partitionCount && !isFresh) return false
-      if (partition >= partitionCount) throw noPartition(name, partition, partitionCount)
-      const timestamps = records.map(({ record }) => record.timestamp ?? now)
-      let unlisten: (() => void) | undefined
-      const send: ConditionalSend = {
-        records,
-        timestamps,
-        keys,
-        endOffset,
-        sizeInBytes,
-        deadline: clock.monotonic() + settings.deliveryTimeoutMs,
-        resolve: (baseOffset, logAppendTimeMs) => {
-          unlisten?.()
-          free()
-          this.#ended(generation)
-          delivered({ partition, baseOffset, timestamps: logAppendTimeMs >= 0 ? timestamps.map(() => logAppendTimeMs) : timestamps })
-        },
-        reject: error => {
-          unlisten?.()
-          free()
-          refuse(error)
-        }
-      }
-      const queue = this.#queueOf(name, partition)
-      if (signal) unlisten = onAbort(signal, () => queue.withdraw(send) && send.reject(signal.reason))
-      queue.add(send)
-      return true
-    }
-    const pending = new PendingConditional({ topic, records, keys, signal, settings, accumulator, enter, refused: refuse })
-    generation.open++
-    return pending
+    return new QueuedSend(this.#parts, this, this.#generation, topic, records, conditions, delivered, refused)
   }
 
   /** Resolves when all that was sent up to now is answered. */
   async drained(): Promise<void> {
-    if (this.#generation.open > 0) {
-      this.#earlier.add(this.#generation)
-      this.#generation = { open: 0, done: undefined }
+    this.#earlier = this.#earlier.filter(({ isOpen }) => isOpen)
+    if (this.#generation.isOpen) {
+      this.#earlier.push(this.#generation)
+      this.#generation = new Generation()
     }
-    await Promise.all(Array.from(this.#earlier, generation => (generation.done ??= deferred()).promise))
+    await Promise.all(this.#earlier.map(generation => generation.over()))
   }
 
   /** The partitions that have sends which are not delivered, with the last error of each. */
@@ -141,7 +191,8 @@ export class ConditionalSends {
     this.#ending.abort(error)
   }
 
-  #queueOf(topic: string, partition: number): ConditionalQueue {
+  /** The queue of a partition; it is made where there is none. */
+  queueOf(topic: string, partition: number): ConditionalQueue {
     let queues = this.#queues.get(topic)
     if (!queues) this.#queues.set(topic, (queues = []))
     let queue = queues[partition]
@@ -158,10 +209,11 @@ export class ConditionalSends {
     queues[partition] = queue
     return queue
   }
+}
 
-  #ended(generation: Generation): void {
-    generation.open--
-    if (generation.open > 0 || !this.#earlier.delete(generation)) return
-    generation.done?.resolve()
-  }
+/** The timestamps of records: their own, or else `now`. */
+function timestampsOf(records: readonly EncodedRecord[], now: number): number[] {
+  const timestamps: number[] = []
+  for (const { record } of records) timestamps.push(record.timestamp ?? now)
+  return timestamps
 }

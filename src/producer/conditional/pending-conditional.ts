@@ -9,67 +9,72 @@ import { exactSize, type KnownPartitions, type Progress, progress, type TopicWri
 import { conditionBytes, type EncodedCondition } from './conditions.js'
 
 export interface PendingConditionalParts {
+  readonly settings: ProducerSettings
+  readonly accumulator: Accumulator
+}
+
+/** Records with conditions, which wait for room and for their topic as others do before they are handed over. */
+export abstract class PendingConditional implements PendingAppend {
   readonly topic: AnyTopic | string
   readonly records: readonly EncodedRecord[]
   readonly keys: readonly EncodedCondition[]
   readonly signal: AbortSignal | undefined
-  readonly settings: ProducerSettings
-  readonly accumulator: Accumulator
-  /**
-   * Hands the records over. Returns false where more must be known of the topic; `isFresh` says that asking again is of no use. Throws what is wrong with them.
-   * `free` is called when they are answered.
-   */
-  enter(partitionCount: number, isFresh: boolean, now: number, sizeInBytes: number, free: () => void): boolean
-  /** They were not handed over. */
-  refused(error: unknown): void
-}
-
-/** Records with conditions that are not taken in yet: they wait for room and for their topic as others do. */
-export class PendingConditional implements PendingAppend {
-  readonly topic: AnyTopic | string
-  readonly signal: AbortSignal | undefined
+  /** At most, in a batch. */
+  readonly sizeInBytes: number
   readonly appendedCount = 0
   isFresh = false
-  readonly #parts: PendingConditionalParts
-  readonly #sizeInBytes: number
+  readonly #accumulator: Accumulator
+  readonly #heldBytes: number
 
   /** Throws MESSAGE_TOO_LARGE for records that cannot be one batch. */
-  constructor(parts: PendingConditionalParts) {
-    this.topic = parts.topic
-    this.signal = parts.signal
-    this.#parts = parts
-    this.#sizeInBytes = sizeOf(parts.records)
-    this.#expectSize()
+  constructor(
+    { settings, accumulator }: PendingConditionalParts,
+    topic: AnyTopic | string,
+    records: readonly EncodedRecord[],
+    keys: readonly EncodedCondition[],
+    signal: AbortSignal | undefined
+  ) {
+    this.topic = topic
+    this.records = records
+    this.keys = keys
+    this.signal = signal
+    this.sizeInBytes = sizeOf(records)
+    this.#accumulator = accumulator
+    this.#heldBytes = this.sizeInBytes + conditionBytes(keys)
+    expectSize(nameOf(topic), this.sizeInBytes, settings, accumulator)
   }
 
   run(_: TopicWriter, known: KnownPartitions, now: number): Progress {
-    const { topic, keys, accumulator } = this.#parts
-    const heldBytes = this.#sizeInBytes + conditionBytes(keys)
-    if (!accumulator.hasRoomFor(heldBytes)) {
-      accumulator.measure(nameOf(topic))
-      if (!accumulator.hasRoomFor(heldBytes)) return progress.needsMemory
+    const accumulator = this.#accumulator
+    if (!accumulator.hasRoomFor(this.#heldBytes)) {
+      accumulator.measure(nameOf(this.topic))
+      if (!accumulator.hasRoomFor(this.#heldBytes)) return progress.needsMemory
     }
-    const free = () => accumulator.free(heldBytes)
-    if (!this.#parts.enter(known.partitions.length, this.isFresh, now, this.#sizeInBytes, free)) return progress.needsMetadata
-    accumulator.hold(heldBytes)
+    if (!this.handOver(known.partitions.length, now)) return progress.needsMetadata
+    accumulator.hold(this.#heldBytes)
     return progress.appended
   }
 
-  refuse(error: unknown): void {
-    this.#parts.refused(error)
-  }
+  /** Hands the records over. Returns false where more must be known of the topic; `isFresh` says that asking again is of no use. Throws what is wrong with them. */
+  protected abstract handOver(partitionCount: number, now: number): boolean
 
-  #expectSize(): void {
-    const { topic, settings, accumulator } = this.#parts
-    const isBuffer = accumulator.bufferMemory < settings.maxRequestSize
-    const limit = isBuffer ? accumulator.bufferMemory : settings.maxRequestSize
-    if (this.#sizeInBytes <= limit) return
-    throw new KafkaError(
-      'MESSAGE_TOO_LARGE',
-      `The records of a conditional send to \`${nameOf(topic)}\` take up to ${this.#sizeInBytes} bytes, more than the ${limit} that \`${isBuffer ? 'bufferMemory' : 'maxRequestSize'}\` allows: they are one batch`,
-      { topic: nameOf(topic) }
-    )
+  abstract refuse(error: unknown): void
+
+  /** The records that were handed over take no more room. */
+  protected free(): void {
+    this.#accumulator.free(this.#heldBytes)
   }
+}
+
+function expectSize(topic: string, size: number, settings: ProducerSettings, { bufferMemory }: Accumulator): void {
+  const isBuffer = bufferMemory < settings.maxRequestSize
+  const limit = isBuffer ? bufferMemory : settings.maxRequestSize
+  if (size <= limit) return
+  throw new KafkaError(
+    'MESSAGE_TOO_LARGE',
+    `The records of a conditional send to \`${topic}\` take up to ${size} bytes, more than the ${limit} that \`${isBuffer ? 'bufferMemory' : 'maxRequestSize'}\` allows: they are one batch`,
+    { topic }
+  )
 }
 
 function sizeOf(records: readonly EncodedRecord[]): number {

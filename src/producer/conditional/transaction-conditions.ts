@@ -52,6 +52,34 @@ interface PartitionConditions {
   readonly keys: readonly EncodedCondition[]
 }
 
+/** A send whose conditions are reserved once there is room for it. */
+class ReservedSend extends PendingConditional {
+  readonly #handOver: (partitionCount: number, isFresh: boolean, free: () => void) => boolean
+  readonly #refused: (error: unknown) => void
+
+  constructor(
+    parts: TransactionConditionsParts,
+    topic: AnyTopic | string,
+    records: readonly EncodedRecord[],
+    keys: readonly EncodedCondition[],
+    signal: AbortSignal | undefined,
+    handOver: (partitionCount: number, isFresh: boolean, free: () => void) => boolean,
+    refused: (error: unknown) => void
+  ) {
+    super(parts, topic, records, keys, signal)
+    this.#handOver = handOver
+    this.#refused = refused
+  }
+
+  protected override handOver(partitionCount: number): boolean {
+    return this.#handOver(partitionCount, this.isFresh, () => this.free())
+  }
+
+  override refuse(error: unknown): void {
+    this.#refused(error)
+  }
+}
+
 /** Another transaction is asked about so soon again. */
 const quickRetryMs = 10
 const longestQuickRetryMs = 50
@@ -86,7 +114,7 @@ export class TransactionConditions {
     resolve: (result: R) => void,
     reject: (error: unknown) => void
   ): PendingAppend {
-    const { settings, accumulator, onReleased } = this.#parts
+    const { settings, onReleased } = this.#parts
     const records: EncodedRecord[] = []
     for (const record of given) {
       records.push(encodedRecord(topic, record))
@@ -105,7 +133,7 @@ export class TransactionConditions {
       reject(error)
       over()
     }
-    const enter = (partitionCount: number, isFresh: boolean, _now: number, _size: number, free: () => void) => {
+    const handOver = (partitionCount: number, isFresh: boolean, free: () => void) => {
       const partitions = partitionsOf(name, records, partitionCount, settings.partitioner)
       const conditions = conditionsByPartition(name, records, partitions, keys, ifEndAt, partitionCount)
       const beyond = conditions.find(({ partition }) => partition >= partitionCount)
@@ -113,13 +141,8 @@ export class TransactionConditions {
       if (beyond) throw noPartition(name, beyond.partition, partitionCount)
       const held = records.map(({ record, key, value, headers }, i) => {
         const { timestamp } = record
-        return {
-          key,
-          value: value as Uint8Array | string,
-          headers,
-          partition: partitions[i].partition,
-          ...(timestamp !== undefined && { timestamp })
-        }
+        const { partition } = partitions[i]
+        return { key, value: value as Uint8Array | string, headers, partition, ...(timestamp !== undefined && { timestamp }) }
       })
       this.#reserve(number, name, conditions, signal)
         .finally(() => {
@@ -135,7 +158,7 @@ export class TransactionConditions {
         .then(over)
       return true
     }
-    const pending = new PendingConditional({ topic, records, keys, signal, settings, accumulator, enter, refused })
+    const pending = new ReservedSend(this.#parts, topic, records, keys, signal, handOver, refused)
     this.#open.add(done.promise)
     return pending
   }

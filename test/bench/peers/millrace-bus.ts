@@ -7,14 +7,25 @@ type Send = (producer: Producer, target: TextTopic, messages: readonly Message[]
 type Read = (consumer: Consumer<TextTopic>, inbox: Inbox) => Promise<void>
 
 /** A cluster in memory, one partition, and a consumer group for every subscriber. */
-export function millraceBus(send: Send, read: Read, value: 'text' | 'bytes' = 'text', options: ProducerOptions = {}): Bus {
+export function millraceBus(
+  send: Send,
+  read: Read,
+  value: 'text' | 'bytes' = 'text',
+  options: ProducerOptions = {},
+  isolationLevel?: 'read_committed' | 'read_uncommitted'
+): Bus {
   return async ({ messages, count, inboxes }: BusRun) => {
     const target = topic('bus', { key: string, value: value === 'text' ? string : (bytes as unknown as typeof string), partitions: 1 })
     const cluster = await Cluster.open()
     await cluster.admin().createTopics([target])
     const producer = cluster.producer(options)
     const consumers = inboxes.map((_, index) =>
-      cluster.consumer({ groupId: `subscriber-${index}`, topics: [target], autoOffsetReset: 'earliest' })
+      cluster.consumer({
+        groupId: `subscriber-${index}`,
+        topics: [target],
+        autoOffsetReset: 'earliest',
+        ...(isolationLevel && { isolationLevel })
+      })
     )
     for (const consumer of consumers) await consumer.start()
     const started = performance.now()
@@ -35,6 +46,29 @@ export const sendBatchesOfBytes: Send = (producer, target, messages, count) => {
   const encoder = new TextEncoder()
   const inBytes = messages.map(({ key, value }) => ({ key, value: encoder.encode(value) as unknown as string }))
   return sendBatches(producer, target, inBytes, count)
+}
+
+/** Groups of `size` records, one after the other. */
+export const sendGroups =
+  (size: number): Send =>
+  async (producer, target, messages, count) => {
+    for (const group of groupsOf(messages, size, count)) await producer.sendBatch(target, group)
+  }
+
+/** Each group in a transaction. */
+export const sendTransactions =
+  (size: number): Send =>
+  async (producer, target, messages, count) => {
+    for (const group of groupsOf(messages, size, count)) await producer.transaction(tx => tx.sendBatch(target, group))
+  }
+
+/** The messages over and over again, in groups. */
+function* groupsOf(messages: readonly Message[], size: number, count: number): Generator<readonly Message[]> {
+  const all = size > messages.length ? Array.from({ length: size }, (_, i) => messages[i % messages.length]) : messages
+  for (let sent = 0; sent < count; sent += size) {
+    const first = sent % all.length
+    yield all.slice(first, Math.min(first + size, first + count - sent))
+  }
 }
 
 export const sendWindows: Send = async (producer, target, messages, count) => {

@@ -6,6 +6,7 @@ export const works: Readonly<Record<string, () => Promise<Work>>> = {
   'bus-1k': async () => (await import('./bus.js')).bus1k,
   'bus-shared': async () => (await import('./bus-shared.js')).busShared,
   idempotence: async () => (await import('./idempotence.js')).idempotence,
+  transactions: async () => (await import('./transactions.js')).transactions,
   'fan-out': async () => (await import('./fan-out.js')).fanOut,
   'slow-reader': async () => (await import('./slow-reader.js')).slowReader,
   host: async () => (await import('./host.js')).host,
