@@ -1,10 +1,15 @@
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { checksIn, type ForeignClient } from './client-round.js'
+import { type Check, checksIn, type ForeignClient } from './client-round.js'
 import { missingCommand, runCommand } from './run-command.js'
 
 const folder = fileURLToPath(new URL('./python/', import.meta.url))
 const python = fileURLToPath(new URL('../../.tmp/clients-python/bin/python', import.meta.url))
+
+/** Runs a program of the folder against a broker; resolves with its checks. */
+export function runPython(program: string): (address: string) => Promise<Check[]> {
+  return async address => checksIn(await runCommand(python, [program, address], { cwd: folder, timeoutMs: 100_000 }))
+}
 
 function pythonClient(name: string, program: string, module: string): ForeignClient {
   return {

@@ -8,6 +8,8 @@ import { Cluster } from '../../../src/index.js'
 import { fileStorage } from '../../../src/storage/file/index.js'
 import { type Listener, listen } from '../../../src/wire/index.js'
 import { dumpLogSegment, jars, missingKafka } from '../kafka/apache-kafka.js'
+import { nodeRdkafka, runNode } from './node-rdkafka.js'
+import { confluentPython, runPython } from './python.js'
 import { runCommand } from './run-command.js'
 
 const program = fileURLToPath(new URL('java/Transactions.java', import.meta.url))
@@ -21,7 +23,7 @@ beforeAll(async () => {
   const configs = { 'transaction.state.log.num.partitions': 1, 'offsets.topic.num.partitions': 1 }
   cluster = await Cluster.open({ storage: fileStorage(directory), configs })
   listener = await listen(cluster, { port: 0 })
-  await cluster.admin().createTopics([{ name: 'js' }, { name: 'java' }, { name: 'java-out' }])
+  await cluster.admin().createTopics([{ name: 'js' }, { name: 'java' }, { name: 'java-out' }, { name: 'py' }, { name: 'node' }])
 })
 
 afterAll(async () => {
@@ -69,6 +71,19 @@ describe('transactions of other clients', () => {
     expect(seen).toEqual(['a', 'c'])
     for (const client of [consumer, producer, other]) await client.disconnect()
   }, 60_000)
+
+  it.for([
+    { client: confluentPython, run: runPython('confluent_transactions.py') },
+    { client: nodeRdkafka, run: runNode('node-rdkafka-transactions.mjs') }
+  ])('$client.name: commit, abort, offsets, and a producer that is fenced', { timeout: 120_000 }, async ({ client, run }, context) => {
+    const missing = await client.missing()
+    if (missing) return context.skip(missing)
+    expect(await run(`127.0.0.1:${listener.port}`)).toEqual([
+      { what: 'commit and abort' },
+      { what: 'offsets in a transaction' },
+      { what: 'fence a zombie' }
+    ])
+  })
 
   it('Java: the same in version 2 of transactions, with members of a group; and its tools read the files', async context => {
     const missing = await missingKafka()
