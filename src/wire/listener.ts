@@ -195,7 +195,7 @@ export class Listener extends Emitter<ListenerEvents> implements AsyncDisposable
     this.#server.on('connection', socket => this.#admit(socket))
     // Node is in the middle of a handshake here: closing its sockets, as code of the user's may do that is called, ends the process.
     if (tls) this.#server.on('secureConnection', socket => afterLoop(() => this.#identify(socket, tls)))
-    if (tls) this.#server.on('tlsClientError', (error, socket) => this.#turnedAwayLater(clientHostOf(socket), tlsTrouble(error)))
+    if (tls) this.#server.on('tlsClientError', (error, socket) => this.#turnedAwayLater(clientHostOf(arrivedAs(socket)), tlsTrouble(error)))
     this.#server.on('error', error => this.emit('error', error))
   }
 
@@ -453,11 +453,21 @@ function peerOf({ remoteAddress, remotePort }: Socket): string {
   return `${remoteAddress} ${remotePort}`
 }
 
-/** Why there is no TLS with a client. */
-function tlsTrouble({ message, code }: NodeJS.ErrnoException): string {
-  const isPlain = code === 'ERR_SSL_WRONG_VERSION_NUMBER' || code === 'ERR_SSL_PACKET_LENGTH_TOO_LONG' || code === 'ERR_SSL_HTTP_REQUEST'
-  return isPlain ? `TLS: the client does not speak it, as this port does (${message})` : `TLS: ${message}`
+/** The socket that came in. One that failed in the TLS handshake may have no address any more, where the one below it has. */
+function arrivedAs(socket: TLSSocket): Socket {
+  return (socket as { readonly _parent?: Socket })._parent ?? socket
 }
+
+/** Why there is no TLS with a client. */
+function tlsTrouble({ message, code = '', reason = message }: NodeJS.ErrnoException & { readonly reason?: string }): string {
+  if (noTls.has(code)) return `TLS: the client does not speak it, as this port does (${reason})`
+  if (distrust.test(code)) return `TLS: the client does not trust the certificate of this port (${reason})`
+  return `TLS: ${reason}`
+}
+
+const noTls: ReadonlySet<string> = new Set(['ERR_SSL_WRONG_VERSION_NUMBER', 'ERR_SSL_PACKET_LENGTH_TOO_LONG', 'ERR_SSL_HTTP_REQUEST'])
+/** The alerts by which clients refuse a certificate: which of them depends on the client. */
+const distrust = /_ALERT_(UNKNOWN_CA|CERTIFICATE_UNKNOWN|BAD_CERTIFICATE|CERTIFICATE_EXPIRED|UNSUPPORTED_CERTIFICATE)$/
 
 function timedOut(what: string, option: string, limitMs: number): KafkaError {
   return new KafkaError('REQUEST_TIMED_OUT', `The connection ${what} for ${limitMs} ms (${option})`)

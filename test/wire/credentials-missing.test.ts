@@ -1,3 +1,5 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { describe, expect, it } from 'vitest'
 import { Cluster } from '../../src/cluster.js'
 import { connect, type Listener, listen } from '../../src/wire/index.js'
@@ -52,5 +54,20 @@ describe('a client and a listener that do not fit', () => {
     const reasons = reasonsOf(listener)
     await expect(connect({ brokers: [listener.address] })).rejects.toThrowError(/may speak TLS on this port/)
     expect(reasons[0]).toContain('TLS: the client does not speak it, as this port does')
+  })
+
+  it.skipIf(!certificate)('are named by their address where they do not trust the certificate of a port', async () => {
+    await using cluster = await Cluster.open()
+    await using listener = await listen(cluster, { tls: { key: certificate?.key, cert: certificate?.cert } })
+    const left = once(listener as never, 'disconnected')
+    const client = spawn('openssl', ['s_client', '-verify_return_error', '-connect', listener.address], {
+      stdio: ['pipe', 'ignore', 'ignore']
+    })
+    client.stdin.on('error', () => {})
+    expect((await left)[0]).toMatchObject({
+      clientHost: '/127.0.0.1',
+      reason: { message: expect.stringMatching(/^TLS: the client does not trust the certificate of this port \([\w ]+\)$/) }
+    })
+    client.kill()
   })
 })

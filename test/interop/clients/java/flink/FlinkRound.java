@@ -26,7 +26,7 @@ public class FlinkRound {
     address = args[0];
     folder = new File(args[1]);
     try (Admin admin = Admin.create(Map.of("bootstrap.servers", address))) {
-      admin.createTopics(List.of(new NewTopic("input", 4, (short) 1), new NewTopic("output", 2, (short) 1))).all().get();
+      admin.createTopics(List.of(new NewTopic("input", 4, (short) 1), new NewTopic("output", 2, (short) 1), new NewTopic("exact", 2, (short) 1))).all().get();
       send("input", 0, 1000);
       check("read a topic up to its end, as a batch", () -> {
         List<String> got = stream(source("bounded").setBounded(OffsetsInitializer.latest()).build(), environment()).executeAndCollect(2000);
@@ -46,6 +46,17 @@ public class FlinkRound {
         until("copies of all records", () -> end(admin, "output") >= 1100);
         until("committed offsets", () -> committed(admin, "copier") == 1100);
         job.cancel().get();
+      });
+      check("copy a topic exactly once, in transactions that end with checkpoints", () -> {
+        StreamExecutionEnvironment environment = environment();
+        environment.enableCheckpointing(200);
+        stream(source("exact").build(), environment).sinkTo(KafkaSink.<String>builder().setBootstrapServers(address)
+          .setDeliveryGuarantee(DeliveryGuarantee.EXACTLY_ONCE).setTransactionalIdPrefix("exact").setProperty("transaction.timeout.ms", "60000")
+          .setRecordSerializer(KafkaRecordSerializationSchema.builder().setTopic("exact").setValueSerializationSchema(new SimpleStringSchema()).build()).build());
+        JobClient job = environment.executeAsync();
+        until("committed offsets", () -> committed(admin, "exact") == 1100);
+        job.cancel().get();
+        expect(committedValues("exact"), 1100);
       });
       check("go on at the offsets that were committed", () -> {
         send("input", 1100, 1150);
@@ -112,6 +123,26 @@ public class FlinkRound {
     try {
       return admin.listConsumerGroupOffsets(group).partitionsToOffsetAndMetadata().get().values().stream().mapToLong(OffsetAndMetadata::offset).sum();
     } catch (Exception e) { throw new IllegalStateException(e); }
+  }
+
+  /** The number of records of a topic that are in no transaction, or in one that was committed; each has another value. */
+  static int committedValues(String topic) {
+    Set<String> values = new HashSet<>();
+    int count = 0;
+    Map<String, Object> properties = Map.of("bootstrap.servers", address, "isolation.level", "read_committed");
+    try (var consumer = new KafkaConsumer<>(properties, new StringDeserializer(), new StringDeserializer())) {
+      List<TopicPartition> all = consumer.partitionsFor(topic).stream().map(info -> new TopicPartition(topic, info.partition())).toList();
+      consumer.assign(all);
+      consumer.seekToBeginning(all);
+      Map<TopicPartition, Long> ends = consumer.endOffsets(all);
+      while (all.stream().anyMatch(partition -> consumer.position(partition) < ends.get(partition)))
+        for (var record : consumer.poll(Duration.ofMillis(200))) {
+          values.add(record.value());
+          count++;
+        }
+    }
+    if (values.size() != count) throw new IllegalStateException("Expected each value once, got " + count + " records of " + values.size() + " values");
+    return count;
   }
 
   static void until(String what, java.util.function.Supplier<Boolean> isSo) throws Exception {
