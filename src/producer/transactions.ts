@@ -1,5 +1,5 @@
 import type { CoordinatorCache } from '../client/coordinator-cache.js'
-import { type Backoff, limitedBy } from '../client/retry.js'
+import { type Backoff, isRetriable, limitedBy } from '../client/retry.js'
 import {
   type HandedOutBatch,
   type OffsetToCommit,
@@ -324,17 +324,35 @@ export class Transactions implements SequenceIdentity {
   /** Tries again after what goes by, and where no answer comes within `requestTimeoutMs`. */
   async #untilAnswered<R>(ask: (signal: AbortSignal) => Promise<R>, signal?: AbortSignal): Promise<R> {
     const { clock, backoff, requestTimeoutMs, patienceMs } = this.#parts
-    const limit = firstToAbort(signal, this.#stopping.signal)
-    const attempt = async (ending: AbortSignal | undefined) => {
-      const time = limitedBy(clock, requestTimeoutMs, ending)
+    const attempt = async (timeoutMs: number, ...endings: (AbortSignal | undefined)[]) => {
+      const time = limitedBy(clock, timeoutMs, ...endings)
       try {
         return await abortable(ask(time.signal), time.signal)
       } finally {
         time.end()
       }
     }
+    const begun = clock.monotonic()
+    let failed: { readonly error: unknown } | undefined
+    // Mostly the first answer is the last; then one limit is made instead of three.
     try {
-      return await backoff.retry(attempt, { signal: limit.signal, timeoutMs: patienceMs })
+      return await attempt(Math.min(requestTimeoutMs, patienceMs), signal, this.#stopping.signal)
+    } catch (error) {
+      if (!isRetriable(error)) throw error
+      failed = { error }
+    }
+    const next = async (ending: AbortSignal | undefined) => {
+      const first = failed
+      failed = undefined
+      if (first) throw first.error
+      return attempt(requestTimeoutMs, ending)
+    }
+    const limit = firstToAbort(signal, this.#stopping.signal)
+    try {
+      return await backoff.retry(next, {
+        signal: limit.signal,
+        timeoutMs: Math.max(1, Math.ceil(patienceMs - (clock.monotonic() - begun)))
+      })
     } finally {
       limit.end()
     }
