@@ -18,27 +18,28 @@ describe.skipIf(await missingKafka())('exactly once, on Apache Kafka 4.3', () =>
     await kafka?.[Symbol.asyncDispose]()
   })
 
-  async function send(topic: string, values: readonly string[]): Promise<void> {
+  async function send(topic: string, values: readonly string[], partition?: number): Promise<void> {
     await using producer = cluster.producer()
     await producer.sendBatch(
       topic,
-      values.map(value => ({ value }))
+      values.map(value => ({ value, ...(partition !== undefined && { partition }) }))
     )
   }
 
-  async function committed(topic: string, count: number): Promise<string[]> {
+  /** What a reader of committed records finds. */
+  async function committed(topic: string, partitions = 1): Promise<string[]> {
     await using consumer = cluster.consumer({
       topics: [topic],
       autoOffsetReset: 'earliest',
       isolationLevel: 'read_committed',
       value: string
     })
-    await send(topic, ['end'])
+    for (let partition = 0; partition < partitions; partition++) await send(topic, ['end'], partition)
     const values: string[] = []
+    let left = partitions
     for await (const { value } of consumer) {
-      if (value === 'end') break
-      values.push(value)
-      if (values.length > count) break
+      if (value !== 'end') values.push(value)
+      else if (--left === 0) break
     }
     return values
   }
@@ -78,7 +79,7 @@ describe.skipIf(await missingKafka())('exactly once, on Apache Kafka 4.3', () =>
     }
     await next.close()
     await producer.close()
-    expect(await committed('out', 3)).toEqual(['A', 'B', 'C'])
+    expect(await committed('out')).toEqual(['A', 'B', 'C'])
     expect(await cluster.admin().listGroupOffsets('g')).toMatchObject([{ topic: 'in', offset: 3 }])
   })
 
@@ -101,6 +102,46 @@ describe.skipIf(await missingKafka())('exactly once, on Apache Kafka 4.3', () =>
     }
     await first.close({ timeoutMs: 1000 })
     await producer.close()
-    expect(await committed('lost-out', 0)).toEqual([])
+    expect(await committed('lost-out')).toEqual([])
   })
+
+  it('moves records by a pipe that ends in the middle of transactions, and goes on under its name', async () => {
+    await cluster.admin().createTopics([
+      { name: 'from', partitions: 3 },
+      { name: 'to', partitions: 3 }
+    ])
+    const values = Array.from({ length: 3000 }, (_, i) => `v${i}`)
+    await send('from', values)
+    let moved = 0
+    for (let life = 0; moved < 3000; life++) {
+      const connected = await connect({ brokers: [kafka.address] })
+      const pipe = connected.pipe({
+        from: 'from',
+        to: 'to',
+        groupId: 'mover',
+        instanceId: 'a',
+        concurrency: 2,
+        maxTransactionRecords: 100,
+        value: string,
+        transform: async ({ value, offset }) => {
+          if (life < 2 && offset % 100 === 50 + life) await new Promise(resolve => setTimeout(resolve, 20))
+          return { value }
+        }
+      })
+      const before = moved
+      const enough = new Promise<void>(resolve =>
+        pipe.on('committed', ({ records }) => {
+          moved += records
+          if (moved === 3000 || (life < 2 && moved > before + 400)) resolve()
+        })
+      )
+      const running = pipe.run()
+      await enough
+      await pipe.close({ timeoutMs: life < 2 ? 0 : 10_000 })
+      await running
+      await connected.close()
+      moved = (await cluster.admin().listGroupOffsets('mover')).reduce((sum, { offset }) => sum + offset, 0)
+    }
+    expect((await committed('to', 3)).sort()).toEqual(values.sort())
+  }, 60_000)
 })
