@@ -172,25 +172,22 @@ export class FetchedRecords {
     this.#batchPosition = position
     this.#position = position + batchSizeAt(bytes, position)
     const attributes = attributesAt(bytes, position)
+    if (this.#aborted !== undefined) this.#beginTransactions(this.#aborted, lastOffsetAt(bytes, position))
     if (attributes & attribute.control) {
       if (this.#aborted !== undefined) this.#endTransaction(position)
       return
     }
     if (lastOffsetAt(bytes, position) < this.startOffset) return
-    if (attributes & attribute.transactional && this.#isAborted(position)) return
+    if (attributes & attribute.transactional && this.#abortedProducers.has(producerIdAt(bytes, position))) return
     this.cursor.reset(bytes, position)
     this.leaderEpoch = leaderEpochAt(bytes, position)
     this.#leftInBatch = recordCountAt(bytes, position)
     this.#isInBatch = true
   }
 
-  #isAborted(position: number): boolean {
-    if (this.#aborted === undefined) return false
-    const lastOffset = lastOffsetAt(this.#bytes, position)
-    while (this.#aborted.length > 0 && this.#aborted[0].firstOffset <= lastOffset) {
-      this.#abortedProducers.add(this.#aborted.shift()!.producerId)
-    }
-    return this.#abortedProducers.has(producerIdAt(this.#bytes, position))
+  /** Transactions that began up to an offset, of which only the marker may come yet. */
+  #beginTransactions(aborted: AbortedTransaction[], lastOffset: number): void {
+    while (aborted.length > 0 && aborted[0].firstOffset <= lastOffset) this.#abortedProducers.add(aborted.shift()!.producerId)
   }
 
   #endTransaction(position: number): void {
