@@ -32,7 +32,7 @@ export interface ClusterParts {
   readonly close: () => Promise<void>
 }
 
-/** What a node in this process does for the clients of a cluster. @internal */
+/** The services of a node in this process for the clients of a cluster. @internal */
 export interface LocalParts {
   readonly clients: Pick<ConsumerParts, 'news' | 'readers' | 'damageAt'> & Pick<ProducerParts, 'heldBecause'>
   readonly producerMemory: () => MemoryShare

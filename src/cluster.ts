@@ -68,7 +68,7 @@ export class Cluster extends ClusterClient {
   readonly #node: LocalBroker
 
   private constructor(node: LocalBroker, parts: ClusterParts) {
-    // Who calls it with something else is told what makes a cluster.
+    // A caller with something else is told what makes a cluster.
     super(parts, node instanceof LocalBroker ? localParts(node) : undefined)
     this.#node = node
   }
@@ -150,7 +150,7 @@ export class Cluster extends ClusterClient {
   }
 }
 
-/** What the node does for clients in this process. */
+/** The services of the node for clients in this process. */
 function localParts(broker: LocalBroker): LocalParts {
   const node = nodeOf(broker)
   return {

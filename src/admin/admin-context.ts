@@ -91,7 +91,7 @@ export class AdminContext {
     const response = await coordinator.ask(api, request, signal)
     const errorCode = errorIn(response) ?? 0
     if (errorCode === 0) return response
-    coordinator.heed(errorCodeOf(errorCode))
+    coordinator.noteError(errorCodeOf(errorCode))
     throw KafkaError.fromNumber(errorCode, `The group \`${groupId}\`: ${KafkaError.fromNumber(errorCode).message}`)
   }
 

@@ -26,7 +26,7 @@ export class GroupCoordinator {
   }
 
   /** Looks at an error that it answered with: after some of them the coordinator has to be looked for again. */
-  heed(code: ErrorCode): void {
+  noteError(code: ErrorCode): void {
     if (code === 'NOT_COORDINATOR' || code === 'COORDINATOR_NOT_AVAILABLE' || code === 'REQUEST_TIMED_OUT') this.forget()
   }
 

@@ -45,7 +45,7 @@ export interface AnswerKind<T> {
   readonly fits: (answer: unknown) => answer is T
 }
 
-/** What a function of the user's answers at once; `otherwise` where it throws or answers with another kind, which is a warning of the process. */
+/** The answer of a function of the user's, given at once; `otherwise` where it throws or answers with another kind, which is a warning of the process. */
 export function answerOf<T>(name: string, kind: AnswerKind<T>, ask: () => T, otherwise: () => T): T {
   try {
     const answer: unknown = ask()

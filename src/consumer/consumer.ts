@@ -312,7 +312,7 @@ export class Consumer<T extends TopicSelector = string, K = Uint8Array, V = Uint
       const ends = timestamp >= 0 ? await this.#find(latest, asked) : found
       open = open.filter(({ partition, seek }, index) => {
         if (!this.#consumption.assignment.has(partition)) return false
-        // What was found is of a topic that has been deleted since.
+        // The offset is of a topic that has been deleted since.
         if (!isSameTopic(partition.topicId, topicIds[index])) return true
         const { offset } = found[index]
         this.#consumption.seek(partition, offset >= 0 ? offset : ends[index].offset, seek)

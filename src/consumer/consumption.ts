@@ -120,7 +120,7 @@ export class Consumption implements ReaderOwner {
       this.#coordinator = new GroupCoordinator(settings.groupId, new CoordinatorCache(brokers))
       this.committer = new Committer(this.#coordinator, this.metadata, this.#backoff, {
         committing: () => this.member?.committing() ?? nobody,
-        onRefused: (error, sent) => this.member?.heed(error, sent) ?? false,
+        onRefused: (error, sent) => this.member?.noteRefusal(error, sent) ?? false,
         nextGeneration: async (sent, signal) => this.member?.nextGeneration(sent, signal),
         isAssigned: partition => this.assignment.has(partition),
         onCommitted: commits => this.commits.committed(commits)

@@ -61,7 +61,7 @@ export let reservingProducers: (log: Log) => Iterable<number>
  * ```
  *
  * On a synchronous storage, such as memory, `append` and `read` return without a promise, and throw instead of rejecting.
- * What goes wrong with data is a `KafkaError` with Kafka's code. After a failed write the log takes no more of them
+ * An error about data is a `KafkaError` with Kafka's code. After a failed write the log takes no more of them
  * (`KAFKA_STORAGE_ERROR`), but can still be read.
  *
  * Size: one method for each thing that a log can be asked; what they do stands in the folders beside it.

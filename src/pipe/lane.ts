@@ -45,7 +45,7 @@ interface Item {
   isExhausted: boolean
 }
 
-/** What is known of a partition whose output was refused. */
+/** A partition whose output was refused, as far as that is known. */
 interface Refusal {
   /** Records before this offset have a transaction each, so that the one is found. */
   readonly alone: number
@@ -267,7 +267,7 @@ export class Lane {
       if (recordCount > 1) this.#refusals.set(name, { alone: Math.max(reached, known?.alone ?? 0) })
       else {
         const culprit = reached - 1
-        // What was made of it instead is refused as well.
+        // The output that was made of it instead is refused as well.
         if (known?.culprit?.offset === culprit) {
           this.#end(item, error)
           return true

@@ -15,7 +15,7 @@ export interface PipeContext extends HandlerContext {
   readonly send: <const T extends AnyTopic | string>(topic: T, record: ProducerRecordOf<T>) => void
 }
 
-/** What `transform` may give: records for the topic `to`, one or several, or nothing. */
+/** The results that `transform` may give: records for the topic `to`, one or several, or nothing. */
 export type PipeOutput<T extends AnyTopic | string> = ProducerRecordOf<T> | Iterable<ProducerRecordOf<T>> | null | undefined | void
 
 /** The options of a pipe. `from` and `groupId` are needed, and one of `to` and `transform`. */

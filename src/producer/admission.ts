@@ -16,7 +16,7 @@ import { progress, type TopicWriter } from './topic-writer.js'
 export interface StuckPartition {
   readonly topic: string
   readonly partition: number
-  /** What the last try to deliver failed with. */
+  /** The error of the last try to deliver. */
   readonly lastError: unknown
 }
 

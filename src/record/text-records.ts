@@ -122,7 +122,7 @@ export class TextRecords {
     this.#units = 0
   }
 
-  /** Lets go of all texts that have been here. */
+  /** Releases all texts that have been here. */
   forget(): void {
     this.clear()
     this.isInVain = false

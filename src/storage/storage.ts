@@ -41,7 +41,7 @@ export interface Storage {
   rename(from: string, to: string): MaybePromise<void>
   /** Makes what happened to the names in `folder` (new, renamed, removed) survive a power cut. */
   syncFolder(folder: string): MaybePromise<void>
-  /** Lets go of everything; idempotent. Files must have been closed before. */
+  /** Releases everything; idempotent. Files must have been closed before. */
   close(): MaybePromise<void>
 }
 

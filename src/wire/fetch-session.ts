@@ -46,7 +46,7 @@ export function hasOwnSession({ sessionId = 0, sessionEpoch = -1, replicaId = -1
 /**
  * The client's side of a fetch session (KIP-227), for the fetches of one client from one broker. The first request
  * names all partitions; the broker remembers them, and later requests name, and answers tell, only what has changed.
- * Those who fetch see nothing of it. Epochs number the requests, so a session has one request under way at a time.
+ * The fetching code sees nothing of it. Epochs number the requests, so a session has one request under way at a time.
  */
 export class FetchSession {
   #id = 0

@@ -56,7 +56,7 @@ export interface ListenOptions {
   readonly allowEveryoneIfNoAclFound?: boolean
   /**
    * A rule of your own, asked for each thing that a request needs (`{ principal, operation: 'read', resource: { type: 'topic', name } }`, and more).
-   * What it does not answer with `true` is refused; where it throws, rejects or takes too long, the cluster emits `error` as well. With ACLs too, both
+   * A request that it does not answer with `true` is refused; where it throws, rejects or takes too long, the cluster emits `error` as well. With ACLs too, both
    * have to allow. Super users are not asked about. Default: none.
    */
   readonly authorize?: Authorize

@@ -317,7 +317,7 @@ describe('time limits', () => {
 
   it('a batch whose request timed out is not changed while the broker may still read it', async () => {
     const { producer, broker, clock, values, node } = await workbench()
-    // A broker that does not heed the signal: it writes the first request much later.
+    // A broker that ignores the signal: it writes the first request much later.
     broker
       .on(Produce)
       .once()

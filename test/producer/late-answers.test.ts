@@ -162,7 +162,7 @@ describe('a request that times out while the disk still writes it', () => {
 })
 
 describe('a response that comes after its request was given up', () => {
-  /** A broker that does not heed the signal: what it answers, and when, is the test's. */
+  /** A broker that ignores the signal: what it answers, and when, is the test's. */
   async function lateBroker(options: ProducerOptions = {}) {
     const { producer, broker, clock, values, node } = await workbench()
     const answers: ReturnType<typeof deferred<void>>[] = []

@@ -117,7 +117,7 @@ it('a conditional record whose answer comes after its producer was closed is tol
   expect(await at.values()).toEqual(['a'])
 })
 
-it('a conditional record that a broker heeds no signal about is tried again, and written once', async () => {
+it('a conditional record whose broker ignores the signal is tried again, and written once', async () => {
   await using at = await scene()
   const producer = at.cluster.producer({ requestTimeoutMs: 50, retryBackoffMs: 1 })
   const answers = at.late.hold(ConditionalAppend)

@@ -3,7 +3,7 @@ import { decodeLeaderEpochs, type PartitionOffset, type ReadCheckpoint, readOffs
 import type { LeaderEpoch } from '../../log/history/leader-epochs.js'
 
 /*
- * What the small text files of a data directory say. The functions that return no faults throw an `Error` that says what is wrong with the text.
+ * The content of the small text files of a data directory. The functions that return no faults throw an `Error` that says what is wrong with the text.
  */
 
 /** `recovery-point-offset-checkpoint` and its like. Kafka makes the files before it has anything to write into them. */

@@ -82,7 +82,7 @@ export class Fetcher implements Absentee {
     }
     this.#idleSince = -1
     for (const node of this.#nodes.values()) if (node.isFetching && node.isPatient) this.#giveUp(node)
-    if (this.#stir()) this.#pump()
+    if (this.#endResting()) this.#pump()
   }
 
   /** Partitions came, jumped or were resumed: a request that waits without them is given up for one with them. */
@@ -96,12 +96,12 @@ export class Fetcher implements Absentee {
   }
 
   #look(): void {
-    this.#stir()
+    this.#endResting()
     this.#pump()
   }
 
   /** Ends all resting. Returns whether there is a broker to which no fetch is under way. */
-  #stir(): boolean {
+  #endResting(): boolean {
     this.#isHeldBack = false
     let isFree = false
     for (const node of this.#nodes.values()) {

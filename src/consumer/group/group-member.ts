@@ -25,7 +25,7 @@ type JoinResponse = ResponseOf<typeof JoinGroup>
 
 const noGeneration = -1
 
-/** After these the member joins again at once; what they say about its identity has been heeded by then. */
+/** After these the member joins again at once; what they say about its identity has been noted by then. */
 const rejoinAtOnce: ReadonlySet<string> = new Set(['UNKNOWN_MEMBER_ID', 'ILLEGAL_GENERATION', 'REBALANCE_IN_PROGRESS'])
 
 /**
@@ -71,7 +71,7 @@ export class GroupMember {
     this.#isCooperative = context.settings.assignors.every(({ cooperative }) => cooperative)
     this.#heartbeats = new Heartbeats(context, {
       identity: () => this.committing(),
-      onError: (error, sent) => this.heed(error, sent),
+      onError: (error, sent) => this.noteRefusal(error, sent),
       isStuck: missedMs => owner.isStuck(missedMs),
       onStuck: () => this.#stage.abort(stuck)
     })
@@ -117,7 +117,7 @@ export class GroupMember {
    * Draws the conclusions from an error that the group gave to the one who was `sent`. Returns whether that was because the group has moved
    * on to a generation of which this member is, or may become, a part.
    */
-  heed(error: KafkaError, sent: Committing): boolean {
+  noteRefusal(error: KafkaError, sent: Committing): boolean {
     const isCurrent = sent.memberId === this.#memberId && sent.generationId === this.#generationId
     const hasMovedOn = this.#unsettled !== undefined || (!isCurrent && this.#generationId !== noGeneration)
     switch (error.code) {
@@ -136,7 +136,7 @@ export class GroupMember {
         this.#stopWith(error)
         break
       default:
-        this.#context.coordinator.heed(error.code)
+        this.#context.coordinator.noteError(error.code)
     }
     return false
   }
@@ -382,7 +382,7 @@ export class GroupMember {
   #refused(error: KafkaError, sent: Committing): KafkaError {
     const isCurrent = sent.memberId === this.#memberId && sent.generationId === this.#generationId
     if (error.code === 'REBALANCE_IN_PROGRESS') this.rejoin()
-    else if (error.code !== 'UNKNOWN_MEMBER_ID' && error.code !== 'ILLEGAL_GENERATION') this.#context.coordinator.heed(error.code)
+    else if (error.code !== 'UNKNOWN_MEMBER_ID' && error.code !== 'ILLEGAL_GENERATION') this.#context.coordinator.noteError(error.code)
     else if (this.#generationId === noGeneration) this.#memberId = error.code === 'UNKNOWN_MEMBER_ID' ? '' : this.#memberId
     else if (isCurrent) this.#expelled(error)
     return error

@@ -110,7 +110,7 @@ export class Committer {
     if (taken.length > 0) this.#owner.onCommitted(taken)
     const refusals = [...errors.values()]
     if (refusals.length === 0) return
-    for (const code of new Set(refusals.map(({ code }) => code))) this.#coordinator.heed(code)
+    for (const code of new Set(refusals.map(({ code }) => code))) this.#coordinator.noteError(code)
     const expelled = refusals.find(({ code }) => concernsMembership.has(code))
     if (expelled !== undefined) return this.#onRefused(round, expelled, isInRebalance, signal)
     const unknown = refusals.filter(isUnknownTopic)
@@ -186,12 +186,12 @@ export class Committer {
     const request = { groupId, topics, groups: [{ groupId, topics }], requireStable: true }
     const response = await this.#coordinator.ask(OffsetFetch, request, signal)
     const group: OffsetsOfGroup = response.groups?.find(candidate => candidate.groupId === groupId) ?? response
-    if (group.errorCode) throw this.#heeded(KafkaError.fromNumber(group.errorCode))
+    if (group.errorCode) throw this.#noted(KafkaError.fromNumber(group.errorCode))
     const committed = new Map<string, CommittedOffset>()
     for (const { name, topicId, partitions: answers } of group.topics ?? []) {
       const topic = name || nameOf(topicId)
       for (const { partitionIndex, committedOffset, committedLeaderEpoch = -1, metadata, errorCode } of answers) {
-        if (errorCode !== 0) throw this.#heeded(KafkaError.fromNumber(errorCode, undefined, { topic, partition: partitionIndex }))
+        if (errorCode !== 0) throw this.#noted(KafkaError.fromNumber(errorCode, undefined, { topic, partition: partitionIndex }))
         if (committedOffset < 0) continue
         committed.set(partitionKey(topic, partitionIndex), {
           topic,
@@ -210,8 +210,8 @@ export class Committer {
     return this.#metadata.topic(topic)?.id
   }
 
-  #heeded(error: KafkaError): KafkaError {
-    this.#coordinator.heed(error.code)
+  #noted(error: KafkaError): KafkaError {
+    this.#coordinator.noteError(error.code)
     return error
   }
 }

@@ -109,7 +109,7 @@ class OffsetsInOneTransaction implements TransactionalOffsets {
     if (member() && sent.generationId < 0) throw noMember(commits[0])
     const limit = firstToAbort(limits.signal, ended)
     const owner = {
-      onRefused: (error: KafkaError, by: Committing) => member()?.heed(error, by) ?? false,
+      onRefused: (error: KafkaError, by: Committing) => member()?.noteRefusal(error, by) ?? false,
       nextGeneration: async (by: Committing, signal?: AbortSignal) => {
         const next = await member()?.nextGeneration(by, signal)
         return next && commits.every(({ assigned }) => !assigned || this.#parts.assignment.has(assigned)) ? next : undefined

@@ -27,7 +27,7 @@ export class TransactionalCommit {
   readonly #parts: TransactionalCommitParts
   readonly #identity: TransactionIdentity
   #sent: Committing
-  /** Those that the group has yet to take. */
+  /** Commits that the group has yet to take. */
   #open: readonly PendingCommit[]
 
   constructor(parts: TransactionalCommitParts, identity: TransactionIdentity, sent: Committing, commits: readonly PendingCommit[]) {
@@ -78,7 +78,7 @@ export class TransactionalCommit {
       else errors.push(KafkaError.fromNumber(errorCode, undefined, { topic, partition }))
     }
     this.#open = this.#open.filter(commit => !taken.has(commit))
-    for (const { code } of errors) coordinator.heed(code)
+    for (const { code } of errors) coordinator.noteError(code)
     return errors
   }
 

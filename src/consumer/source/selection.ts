@@ -63,7 +63,7 @@ export class Selection {
     const { firstSight } = this
     const subscription = this.#subscription
     const topics = await this.#parts.topics.find(subscription, signal)
-    // What an earlier subscription means is not the first sight of this one.
+    // Topics of an earlier subscription are not the first sight of this one.
     if (firstSight.isOver || subscription !== this.#subscription) return topics
     for (const topic of topics) {
       const known = this.#parts.metadata.topic(topic)

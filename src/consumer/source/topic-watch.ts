@@ -60,7 +60,7 @@ export class TopicWatch {
     this.#looking ??= this.#lookUntilContent()
   }
 
-  /** What is looked for has changed: a look under way finds nothing any more. */
+  /** Other topics are looked for from now on: a look under way finds nothing any more. */
   lookAnew(): void {
     this.#look?.abort(new KafkaError('CLOSED', 'Other topics are looked for'))
     this.look()

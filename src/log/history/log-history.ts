@@ -30,7 +30,7 @@ export class LogHistory {
   readonly transactions: TransactionIndex
   /** The offsets of the last records of keys, if the log keeps them. */
   keys: KeyIndex | undefined
-  /** What transactions under way rely on. */
+  /** The keys and offsets that transactions under way rely on. */
   readonly reservations = new Reservations()
   readonly #storage: Storage
   readonly #folder: string

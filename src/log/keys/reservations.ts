@@ -4,7 +4,7 @@ import { RecordCursor } from '../../record/record-cursor.js'
 import { hashKey, newSecret } from './key-hash.js'
 import { entryOf, KeyTable, none, offsetOf } from './key-table.js'
 
-/** What one transaction has reserved. */
+/** The reservations of one transaction. */
 interface Reservation {
   readonly keys: KeyTable
   hasEnd: boolean
@@ -25,7 +25,7 @@ export class ReservedError extends KafkaError {
 }
 
 /**
- * What transactions rely on in a log until they end: keys, and its end. Others may neither write there nor rely on it meanwhile. It is lost with the process:
+ * Keys of a log, and its end, that transactions rely on until they end. Others may neither write there nor rely on it meanwhile. It is lost with the process:
  * transactions that are open then are aborted.
  */
 export class Reservations {

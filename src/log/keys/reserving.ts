@@ -6,7 +6,7 @@ import type { AppendCondition } from '../log-types.js'
 import { cutUnwritten } from '../recovery/log-truncation.js'
 import { ReservedError } from './reservations.js'
 
-/** What the transaction of a producer relies on in a log. */
+/** The keys and the end that the transaction of a producer relies on in a log. */
 export interface ReservationRequest extends AppendCondition {
   readonly producerId: number
   /** True while the transaction is open and the log takes part in it, so that the marker that ends it will come. */
@@ -29,7 +29,7 @@ export function reserve(log: LogState, request: ReservationRequest): MaybePromis
 
 /** Holds a promise for a change, so that nobody who waits for the change waits for the promise. */
 interface Reserved {
-  /** What the conditions rely on is written; absent when that is so already. */
+  /** Resolves when all that the conditions rely on is written; absent when that is so already. */
   readonly written: Promise<boolean> | undefined
 }
 

@@ -3,7 +3,7 @@ import type { Segment } from '../segment/segment.js'
 import { floorIndex } from '../segment/segment-list.js'
 
 /*
- * How many of a log's oldest segments may go. Only a run from the start is ever removed, and nothing above the high watermark; a last
+ * The number of a log's oldest segments that may go. Only a run from the start is ever removed, and nothing above the high watermark; a last
  * segment that is empty stays.
  */
 

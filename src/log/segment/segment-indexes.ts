@@ -138,7 +138,7 @@ export class SegmentIndexes {
     this.areLoaded = true
   }
 
-  /** Lets go of their memory where they can be read again. */
+  /** Frees their memory where they can be read again. */
   unload(): void {
     if (!this.areOnDisk) return
     this.#clear()

@@ -88,7 +88,7 @@ export class SegmentTimestamps {
     this.learn(-1, this.#baseOffset)
   }
 
-  /** What is noted from here on is all that was missing. */
+  /** The batches that are noted from here on are all that were missing. */
   nowKnown(): void {
     this.#isLargestKnown = true
   }

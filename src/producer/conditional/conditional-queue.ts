@@ -83,7 +83,7 @@ export class ConditionalQueue {
     return this.#isRunning
   }
 
-  /** What the last try failed with, while it is not known what becomes of the group. */
+  /** The error of the last try, while it is not known what becomes of the group. */
   get lastError(): unknown {
     return this.#lastError
   }

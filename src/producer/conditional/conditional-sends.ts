@@ -39,7 +39,7 @@ export interface ConditionalReceipt {
   readonly timestamps: readonly number[]
 }
 
-/** What has been sent since the last flush began, and is not answered. */
+/** Sends since the last flush began that are not answered. */
 class Generation {
   #open = 0
   #done: Deferred<void> | undefined

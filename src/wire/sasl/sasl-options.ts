@@ -29,7 +29,7 @@ export interface SaslServerOptions {
 export interface OAuthBearerServerOptions {
   /**
    * Says whose a token is: its signature, issuer, audience and time are for this function to check, with a library for JSON Web Tokens for instance.
-   * What it throws, and `undefined`, refuse the token: the client hears `invalid_token`, and the reason is in the listener's `disconnected` event. Where
+   * An error that it throws, and `undefined`, refuse the token: the client hears `invalid_token`, and the reason is in the listener's `disconnected` event. Where
    * it takes too long, or returns something else, the listener emits `error` as well.
    */
   readonly validate: (token: string, context: TokenContext) => TokenOwner | undefined | Promise<TokenOwner | undefined>
