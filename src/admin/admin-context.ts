@@ -1,5 +1,5 @@
 import { CoordinatorCache } from '../client/coordinator-cache.js'
-import { GroupCoordinator } from '../client/group-coordinator.js'
+import { GroupConnection } from '../client/group-connection.js'
 import { MetadataCache } from '../client/metadata-cache.js'
 import { Backoff, type CallOptions, isRetriable, limitedBy } from '../client/retry.js'
 import type { Clock } from '../common/clock.js'
@@ -87,7 +87,7 @@ export class AdminContext {
     { signal }: Limits,
     errorIn: (response: ResponseOf<A>) => number | undefined
   ): Promise<ResponseOf<A>> {
-    const coordinator = new GroupCoordinator(groupId, this.#coordinators)
+    const coordinator = new GroupConnection(groupId, this.#coordinators)
     const response = await coordinator.ask(api, request, signal)
     const errorCode = errorIn(response) ?? 0
     if (errorCode === 0) return response

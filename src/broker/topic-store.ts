@@ -18,7 +18,7 @@ import type { LogDirectory } from './log-directory.js'
 import { backlogOf, followState, type IsInTransaction, markDeleted, Partition } from './partition.js'
 import { addPartition, Topic } from './topic.js'
 
-interface Surroundings {
+interface TopicStoreParts {
   readonly directory: LogDirectory
   readonly clock: Clock
   readonly configs: BrokerConfigs
@@ -32,17 +32,17 @@ export class TopicStore {
   onRoll: (() => void) | undefined
   /** Asked about batches of transactions. */
   isInTransaction: IsInTransaction = () => false
-  readonly #surroundings: Surroundings
+  readonly #parts: TopicStoreParts
   readonly #turns: Turns
   readonly #producerRoom: ProducerRoom
   readonly #topics = new Map<string, Topic>()
   readonly #byId = new Map<string, Topic>()
 
-  constructor(surroundings: Surroundings) {
-    this.#surroundings = surroundings
-    this.#turns = turnsOf(surroundings.clock)
-    this.#producerRoom = new ProducerRoom(limitOf(surroundings.configs, 'millrace.max.producers'), () =>
-      surroundings.configs.number('producer.id.expiration.ms')
+  constructor(parts: TopicStoreParts) {
+    this.#parts = parts
+    this.#turns = turnsOf(parts.clock)
+    this.#producerRoom = new ProducerRoom(limitOf(parts.configs, 'millrace.max.producers'), () =>
+      parts.configs.number('producer.id.expiration.ms')
     )
   }
 
@@ -106,7 +106,7 @@ export class TopicStore {
 
   async #create(state: TopicState): Promise<void> {
     await this.#openTopic(state, true)
-    this.#surroundings.news.tell('topicCreated', { topic: state.name, topicId: state.id, partitions: state.partitions.length })
+    this.#parts.news.tell('topicCreated', { topic: state.name, topicId: state.id, partitions: state.partitions.length })
   }
 
   async #openTopic(state: TopicState, isNew = false): Promise<void> {
@@ -127,7 +127,7 @@ export class TopicStore {
   }
 
   async #openPartition(state: TopicState, partition: PartitionState, logOptions: LogOptions, isNew: boolean): Promise<Partition> {
-    const { directory, clock, news, readers, configs } = this.#surroundings
+    const { directory, clock, news, readers, configs } = this.#parts
     const backlog = new PartitionBacklog(state.name, partition.partition, readers, configs.durable)
     const folder = folderOf(state.name, partition.partition)
     const options: LogOpenOptions = {
@@ -153,12 +153,12 @@ export class TopicStore {
     const log: Log = await (isNew ? directory.createLog(folder, state.id, options) : directory.openLog(folder, state.id, options))
     this.#tellOfRecovery(state.name, partition.partition, log)
     backlog.log = log
-    backlog.quota = quotaOf(state, this.#surroundings.configs)
+    backlog.quota = quotaOf(state, this.#parts.configs)
     return new Partition(state.name, partition, log, backlog, (...batch) => this.isInTransaction(...batch))
   }
 
   #tellOfRecovery(topic: string, partition: number, log: Log): void {
-    const { news, directory } = this.#surroundings
+    const { news, directory } = this.#parts
     const { batches, tornTail } = log.recovery
     if (log.isStopped) news.tell('partitionStopped', { topic, partition, error: log.failure?.cause as KafkaError })
     // Nothing was taken away; and the owner may just be writing there.
@@ -168,7 +168,7 @@ export class TopicStore {
   }
 
   async #update(topic: Topic, state: TopicState, records: readonly MetadataRecord[]): Promise<void> {
-    const { news } = this.#surroundings
+    const { news } = this.#parts
     for (const partition of topic.partitions) followState(partition, state.partitions[partition.partition])
     const added = await this.#openPartitions(state, state.partitions.slice(topic.partitions.length), true)
     for (const partition of added) addPartition(topic, partition)
@@ -176,7 +176,7 @@ export class TopicStore {
     const isOwn = records.some(record => isTopicConfig(record) && record.resourceName === topic.name)
     if (!isOwn && !records.some(changesDefaults)) return
     const options = this.#logOptions(state)
-    const quota = quotaOf(state, this.#surroundings.configs)
+    const quota = quotaOf(state, this.#parts.configs)
     for (const partition of topic.partitions) {
       const { log } = partition
       const backlog = backlogOf(partition)
@@ -192,14 +192,14 @@ export class TopicStore {
     this.#byId.delete(topic.id)
     for (const partition of topic.partitions) {
       markDeleted(partition)
-      this.#surroundings.readers.deleted(topic.name, partition.partition, topic.id, partition.highWatermark)
+      this.#parts.readers.deleted(topic.name, partition.partition, topic.id, partition.highWatermark)
     }
-    await this.#surroundings.directory.deleteLogs(topic.partitions.map(({ partition }) => folderOf(topic.name, partition)))
-    this.#surroundings.news.tell('topicDeleted', { topic: topic.name, topicId: topic.id })
+    await this.#parts.directory.deleteLogs(topic.partitions.map(({ partition }) => folderOf(topic.name, partition)))
+    this.#parts.news.tell('topicDeleted', { topic: topic.name, topicId: topic.id })
   }
 
   #logOptions(state: TopicState): LogOptions {
-    return logOptionsOf(config => state.configs.get(config.name) ?? this.#surroundings.configs.topicDefault(config))
+    return logOptionsOf(config => state.configs.get(config.name) ?? this.#parts.configs.topicDefault(config))
   }
 }
 

@@ -24,7 +24,7 @@ ${commands.map(({ name, summary }) => `  ${name.padEnd(10)}${summary}`).join('\n
 Exit codes: 0 all is well, 1 something is wrong with what was looked at or could not be done, 2 wrong usage,
 130 and 143 interrupted by SIGINT and SIGTERM before the work was done.`
 
-export interface Surroundings {
+export interface Terminal {
   readonly stdout: Writable
   readonly stderr: Writable
   /** Aborted when the user wants it to end; the reason is the name of the process signal. */
@@ -32,7 +32,7 @@ export interface Surroundings {
 }
 
 /** Does what the words after `millrace` say; resolves with the exit code. Rejects only for what is no mistake of the user's. */
-export async function run([name, ...words]: readonly string[], { stdout, stderr, signal }: Surroundings): Promise<number> {
+export async function run([name, ...words]: readonly string[], { stdout, stderr, signal }: Terminal): Promise<number> {
   const output = new Output(stdout, signal)
   const tell = (line: string) => void stderr.write(`${line}\n`)
   const say = async (text: string) => {

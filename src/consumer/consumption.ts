@@ -1,6 +1,6 @@
 import type { TopicPartition } from '../assignor/assignor.js'
 import { CoordinatorCache } from '../client/coordinator-cache.js'
-import { GroupCoordinator } from '../client/group-coordinator.js'
+import { GroupConnection } from '../client/group-connection.js'
 import { MetadataCache } from '../client/metadata-cache.js'
 import { Backoff } from '../client/retry.js'
 import type { Clock } from '../common/clock.js'
@@ -86,7 +86,7 @@ export class Consumption implements ReaderOwner {
   readonly #report: ProgressReport
   readonly #fetcher: Fetcher
   readonly #startOffsets: StartOffsets
-  readonly #coordinator: GroupCoordinator | undefined
+  readonly #coordinator: GroupConnection | undefined
   readonly #slot: ReaderSlot
   readonly #autoCommit: AutoCommit
   readonly #handover: Handover
@@ -117,7 +117,7 @@ export class Consumption implements ReaderOwner {
     this.#slot = new ReaderSlot(clock, settings.maxPollIntervalMs)
     this.lookup = new OffsetLookup(this.metadata, this.#backoff, settings.isolationLevel === 'read_committed' ? 1 : 0)
     if (settings.groupId !== undefined) {
-      this.#coordinator = new GroupCoordinator(settings.groupId, new CoordinatorCache(brokers))
+      this.#coordinator = new GroupConnection(settings.groupId, new CoordinatorCache(brokers))
       this.committer = new Committer(this.#coordinator, this.metadata, this.#backoff, {
         committing: () => this.member?.committing() ?? nobody,
         onRefused: (error, sent) => this.member?.noteRefusal(error, sent) ?? false,

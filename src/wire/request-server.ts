@@ -23,7 +23,7 @@ import type { Authentication } from './sasl/authentication.js'
 import type { ServedApis } from './served-apis.js'
 
 /** The parts that answer the requests of a connection. */
-export interface RequestContext {
+export interface ServingContext {
   readonly served: ServedApis
   readonly intercept: Intercept | undefined
   readonly frameMemory: FrameMemory
@@ -76,12 +76,12 @@ export const never: unique symbol = Symbol('never')
  * as it does with Kafka.
  */
 export class RequestServer {
-  readonly #context: RequestContext
+  readonly #context: ServingContext
   readonly #requester: Requester
   readonly #brokers = new Map<string, MeteredBroker>()
   #current: Api | undefined
 
-  constructor(context: RequestContext, requester: Requester) {
+  constructor(context: ServingContext, requester: Requester) {
     this.#context = context
     this.#requester = requester
   }
@@ -278,7 +278,7 @@ function expectSuccess(response: object): void {
 }
 
 /** A client that failed to authenticate is told, and its connection is closed; one that asked for another mechanism may try again. */
-function ending({ authentication }: RequestContext): { end?: KafkaError } {
+function ending({ authentication }: ServingContext): { end?: KafkaError } {
   const { failure } = authentication
   return failure ? { end: failure } : {}
 }

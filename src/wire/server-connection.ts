@@ -11,11 +11,11 @@ import { Produce } from '../protocol/messages/produce.js'
 import { SyncGroup } from '../protocol/messages/sync-group.js'
 import type { ByteBudget } from './byte-budget.js'
 import { FrameReader } from './frame.js'
-import { type Answer, never, type RequestContext, RequestServer } from './request-server.js'
+import { type Answer, never, RequestServer, type ServingContext } from './request-server.js'
 import { SocketWriter } from './socket-writer.js'
 
 /** The parts of a listener that a connection needs. */
-export interface ConnectionContext extends RequestContext {
+export interface ConnectionContext extends ServingContext {
   readonly budget: ByteBudget
   /** For all connections together that have not proved who they are: a small part of the other. */
   readonly strangersBudget: ByteBudget

@@ -1,5 +1,5 @@
 import { readText } from '../../common/bytes.js'
-import { decodeLeaderEpochs, type PartitionOffset, type ReadCheckpoint, readOffsets } from '../../log/history/checkpoint.js'
+import { type CheckpointEntry, decodeLeaderEpochs, type ReadCheckpoint, readOffsets } from '../../log/history/checkpoint.js'
 import type { LeaderEpoch } from '../../log/history/leader-epochs.js'
 
 /*
@@ -7,7 +7,7 @@ import type { LeaderEpoch } from '../../log/history/leader-epochs.js'
  */
 
 /** `recovery-point-offset-checkpoint` and its like. Kafka makes the files before it has anything to write into them. */
-export function offsetCheckpoint(bytes: Uint8Array): ReadCheckpoint<PartitionOffset> {
+export function offsetCheckpoint(bytes: Uint8Array): ReadCheckpoint<CheckpointEntry> {
   return bytes.length === 0 ? { entries: [], faults: [] } : readOffsets(bytes)
 }
 

@@ -1,7 +1,7 @@
 import { existsSync, readdirSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
-import type { PartitionOffset } from '../../log/history/checkpoint.js'
+import type { CheckpointEntry } from '../../log/history/checkpoint.js'
 import { LeaderEpochs } from '../../log/history/leader-epochs.js'
 import { snapshotEntries } from '../../log/history/producer-snapshot.js'
 import { ProducerState } from '../../log/history/producer-state.js'
@@ -289,7 +289,7 @@ async function verifyMetadataSnapshot(path: string, reporter: Reporter): Promise
 }
 
 /** The entries of a checkpoint of offsets that can be used. */
-export function verifyOffsets(path: string, reporter: Pick<Reporter, 'problem'>): readonly PartitionOffset[] {
+export function verifyOffsets(path: string, reporter: Pick<Reporter, 'problem'>): readonly CheckpointEntry[] {
   const { entries, faults } = offsetCheckpoint(contentOf(path) ?? new Uint8Array(0))
   for (const { line, reason } of faults) reporter.problem(path, line > 2 ? `line ${line}: ${reason}` : reason)
   return entries

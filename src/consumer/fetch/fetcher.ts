@@ -7,7 +7,7 @@ import { type Broker, tellsFate } from '../../protocol/broker.js'
 import type { RequestOf, ResponseOf } from '../../protocol/message.js'
 import { Fetch } from '../../protocol/messages/fetch.js'
 import { type AssignedPartition, isSameTopic } from '../assigned-partition.js'
-import { type FetchNode, newFetchNode } from './fetch-node.js'
+import { type BrokerFetch, newBrokerFetch } from './broker-fetch.js'
 import { DamagedBatch, FetchedRecords } from './fetched-records.js'
 import type { FetcherContext, FetcherOwner } from './fetcher-parts.js'
 import type { Rest } from './rest.js'
@@ -50,7 +50,7 @@ const moved: ReadonlySet<string> = new Set([
 export class Fetcher implements Absentee {
   readonly #context: FetcherContext
   readonly #owner: FetcherOwner
-  readonly #nodes = new Map<number, FetchNode>()
+  readonly #nodes = new Map<number, BrokerFetch>()
   #fetchCount = 0
   readonly #turns: Turns
   #isPumpDue = false
@@ -112,7 +112,7 @@ export class Fetcher implements Absentee {
     return isFree
   }
 
-  #giveUp(node: FetchNode): void {
+  #giveUp(node: BrokerFetch): void {
     if (node.isBeingTaken) return
     // A node in this process ends a fetch at once, or has answered it already.
     if (node.isAnswered || tellsFate(node.controller.signal)) {
@@ -126,13 +126,13 @@ export class Fetcher implements Absentee {
   }
 
   /** A fetch that was given up has been answered, so that another may be. */
-  #cameBack(node: FetchNode, fetch: number): void {
+  #cameBack(node: BrokerFetch, fetch: number): void {
     if (!node.leftBehind.delete(fetch)) return
     if (!node.isFetching) this.#look()
     else if (node.isDue) this.restart()
   }
 
-  #answered(node: FetchNode): void {
+  #answered(node: BrokerFetch): void {
     node.isFetching = false
     node.isDue = false
     this.#turns.returned(this)
@@ -222,7 +222,7 @@ export class Fetcher implements Absentee {
   }
 
   /** Fetches for the partitions of which nothing is in hand. Where there is no room at all, one batch comes at a time. */
-  #fetchPatiently(node: FetchNode, room: number): void {
+  #fetchPatiently(node: BrokerFetch, room: number): void {
     // It may have to be given up itself, and must not take that from seeks.
     if (node.leftBehind.size > 0) return
     const wanted = room > 0 ? node.wanted : node.wanted.filter(({ bufferedBytes }) => bufferedBytes === 0)
@@ -247,16 +247,16 @@ export class Fetcher implements Absentee {
     return true
   }
 
-  #node(id: number): FetchNode {
+  #node(id: number): BrokerFetch {
     let node = this.#nodes.get(id)
     if (!node) {
-      node = newFetchNode(id)
+      node = newBrokerFetch(id)
       this.#nodes.set(id, node)
     }
     return node
   }
 
-  #fetch(node: FetchNode, partitions: AssignedPartition[], room: number, isPassing: boolean): void {
+  #fetch(node: BrokerFetch, partitions: AssignedPartition[], room: number, isPassing: boolean): void {
     const broker = this.#brokerOf(node)
     if (!broker) return this.#refresh([...new Set(partitions.map(({ topic }) => topic))])
     const fetch = ++this.#fetchCount
@@ -296,7 +296,7 @@ export class Fetcher implements Absentee {
   }
 
   /** Brokers may be code of a user's. */
-  #brokerOf(node: FetchNode): Broker | undefined {
+  #brokerOf(node: BrokerFetch): Broker | undefined {
     try {
       return this.#context.brokers.byId(node.id)
     } catch (error) {
@@ -307,7 +307,7 @@ export class Fetcher implements Absentee {
   }
 
   /** An interceptor of the user's may throw. */
-  async #ask(node: FetchNode, broker: Broker, request: FetchRequest): Promise<FetchResponse> {
+  async #ask(node: BrokerFetch, broker: Broker, request: FetchRequest): Promise<FetchResponse> {
     node.isAnswered = false
     const response = broker.request(Fetch, request, node.controller.signal)
     node.isAnswered = !isPromise(response)
@@ -342,7 +342,7 @@ export class Fetcher implements Absentee {
     return this.#context.metadata.nameOf(topicId) ?? asked.find(partition => partition.topicId === topicId)?.topic ?? ''
   }
 
-  #take(response: FetchResponse, { fetch, asked }: FetchNode): void {
+  #take(response: FetchResponse, { fetch, asked }: BrokerFetch): void {
     if (response.errorCode) this.#owner.onTrouble(KafkaError.fromNumber(response.errorCode))
     for (const { topic = '', topicId, partitions } of response.responses) {
       const name = topic || this.#nameOf(topicId, asked)

@@ -1,5 +1,5 @@
 import type { TopicPartition } from '../../assignor/assignor.js'
-import type { GroupCoordinator } from '../../client/group-coordinator.js'
+import type { GroupConnection } from '../../client/group-connection.js'
 import type { MetadataCache } from '../../client/metadata-cache.js'
 import type { Backoff } from '../../client/retry.js'
 import type { Clock } from '../../common/clock.js'
@@ -39,7 +39,7 @@ export interface GenerationInfo {
 
 /** The parts of a consumer that a member needs. */
 export interface GroupMemberContext {
-  readonly coordinator: GroupCoordinator
+  readonly coordinator: GroupConnection
   readonly metadata: MetadataCache
   readonly clock: Clock
   readonly backoff: Backoff

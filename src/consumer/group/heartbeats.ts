@@ -1,4 +1,4 @@
-import type { GroupCoordinator } from '../../client/group-coordinator.js'
+import type { GroupConnection } from '../../client/group-connection.js'
 import type { Clock, Timer } from '../../common/clock.js'
 import { KafkaError } from '../../errors.js'
 import { Heartbeat } from '../../protocol/messages/heartbeat.js'
@@ -14,7 +14,7 @@ export interface HeartbeatsOwner {
 }
 
 export interface HeartbeatsContext {
-  readonly coordinator: GroupCoordinator
+  readonly coordinator: GroupConnection
   readonly clock: Clock
   readonly settings: ConsumerSettings
 }

@@ -1,5 +1,5 @@
 import type { TopicPartition } from '../../assignor/assignor.js'
-import type { GroupCoordinator } from '../../client/group-coordinator.js'
+import type { GroupConnection } from '../../client/group-connection.js'
 import type { MetadataCache } from '../../client/metadata-cache.js'
 import { type Backoff, type CallOptions, isRetriable } from '../../client/retry.js'
 import { grouped } from '../../common/grouped.js'
@@ -44,7 +44,7 @@ const mostAtOnce = 1000
 
 /** Commits offsets to a group, one request after the other, and reads what has been committed. */
 export class Committer {
-  readonly #coordinator: GroupCoordinator
+  readonly #coordinator: GroupConnection
   readonly #metadata: MetadataCache
   readonly #backoff: Backoff
   readonly #owner: CommitterOwner
@@ -53,7 +53,7 @@ export class Committer {
   /** By partition: the latest call of which the group has taken a commit. */
   readonly #taken = new Map<string, number>()
 
-  constructor(coordinator: GroupCoordinator, metadata: MetadataCache, backoff: Backoff, owner: CommitterOwner) {
+  constructor(coordinator: GroupConnection, metadata: MetadataCache, backoff: Backoff, owner: CommitterOwner) {
     this.#coordinator = coordinator
     this.#metadata = metadata
     this.#backoff = backoff

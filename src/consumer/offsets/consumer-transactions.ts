@@ -1,4 +1,4 @@
-import type { GroupCoordinator } from '../../client/group-coordinator.js'
+import type { GroupConnection } from '../../client/group-connection.js'
 import type { MetadataCache } from '../../client/metadata-cache.js'
 import { type Backoff, type CallOptions, isRetriable } from '../../client/retry.js'
 import type { HandedOutBatch, OffsetToCommit, TransactionalOffsets, TransactionIdentity } from '../../client/transactional-offsets.js'
@@ -18,7 +18,7 @@ import { TransactionalCommit } from './transactional-commit.js'
 
 export interface ConsumerTransactionsParts {
   readonly settings: ConsumerSettings
-  readonly coordinator: GroupCoordinator | undefined
+  readonly coordinator: GroupConnection | undefined
   readonly committer: Committer | undefined
   readonly metadata: MetadataCache
   readonly backoff: Backoff
@@ -116,7 +116,7 @@ class OffsetsInOneTransaction implements TransactionalOffsets {
       }
     }
     try {
-      const commit = new TransactionalCommit({ coordinator: coordinator as GroupCoordinator, metadata, owner }, identity, sent, commits)
+      const commit = new TransactionalCommit({ coordinator: coordinator as GroupConnection, metadata, owner }, identity, sent, commits)
       await backoff.retry(
         signal => commit.attempt(signal),
         { ...limits, signal: limit.signal },

@@ -1,4 +1,4 @@
-import type { GroupCoordinator } from '../../client/group-coordinator.js'
+import type { GroupConnection } from '../../client/group-connection.js'
 import type { MetadataCache } from '../../client/metadata-cache.js'
 import type { TransactionIdentity } from '../../client/transactional-offsets.js'
 import { grouped } from '../../common/grouped.js'
@@ -9,7 +9,7 @@ import { isSameTopic, type PendingCommit, partitionKey } from '../assigned-parti
 import { type Committing, concernsMembership, isUnknownTopic } from './committer.js'
 
 export interface TransactionalCommitParts {
-  readonly coordinator: GroupCoordinator
+  readonly coordinator: GroupConnection
   readonly metadata: MetadataCache
   readonly owner: {
     /** The group refused the commit. Returns whether it may be sent again in the generation to come. */

@@ -1,4 +1,4 @@
-import type { GroupCoordinator } from '../../client/group-coordinator.js'
+import type { GroupConnection } from '../../client/group-connection.js'
 import { GroupMember } from '../group/group-member.js'
 import type { ReaderSlot } from '../loop/reader-slot.js'
 import type { PartitionSource, PartitionSourceContext, PartitionSourceEvents } from './partition-source.js'
@@ -12,7 +12,7 @@ export class GroupSource implements PartitionSource {
   #watch: TopicWatch | undefined
   #unlisten: (() => void) | undefined
 
-  constructor(context: PartitionSourceContext, events: PartitionSourceEvents, coordinator: GroupCoordinator, slot: ReaderSlot) {
+  constructor(context: PartitionSourceContext, events: PartitionSourceEvents, coordinator: GroupConnection, slot: ReaderSlot) {
     const { settings, clock, metadata, backoff, handover, selection } = context
     this.#context = context
     this.#events = events

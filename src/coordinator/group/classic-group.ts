@@ -1,8 +1,8 @@
 import { consumerProtocolType, decodeSubscribedTopics } from '../../assignor/consumer-protocol.js'
 import type { Clock } from '../../common/clock.js'
 import type { ProtocolErrorCode } from '../../errors.js'
-import { Alarm } from '../alarm.js'
-import { GroupMember, type JoinRequest, type MemberProtocol } from './group-member.js'
+import { Timeout } from '../timeout.js'
+import { ClassicMember, type JoinRequest, type MemberProtocol } from './classic-member.js'
 import type { GroupMetadata } from './group-records.js'
 import { GroupTally } from './group-tally.js'
 
@@ -33,15 +33,15 @@ export class ClassicGroup {
   /** The topics that the members of the current generation subscribe to, where they can be read. */
   subscribedTopics: ReadonlySet<string> | null
   /** In the order in which they joined. */
-  readonly members = new Map<string, GroupMember>()
+  readonly members = new Map<string, ClassicMember>()
   /** Group instance id → member id. */
   readonly staticMembers = new Map<string, string>()
   /** Member ids that were given out and not come back with yet, with the time they have for it. */
-  readonly pendingMembers = new Map<string, Alarm>()
+  readonly pendingMembers = new Map<string, Timeout>()
   /** Members of this generation that have not asked for their assignment yet. */
   readonly unsynced = new Set<string>()
-  readonly joinAlarm: Alarm
-  readonly syncAlarm: Alarm
+  readonly joinAlarm: Timeout
+  readonly syncAlarm: Timeout
   /** True if someone new came while the first rebalance of the group waits for more. */
   newMemberAdded = false
 
@@ -49,15 +49,15 @@ export class ClassicGroup {
     this.#tally = tally
     this.groupId = groupId
     this.#clock = clock
-    this.joinAlarm = new Alarm(clock)
-    this.syncAlarm = new Alarm(clock)
+    this.joinAlarm = new Timeout(clock)
+    this.syncAlarm = new Timeout(clock)
     this.generationId = stored?.generationId ?? 0
     this.protocolType = stored?.protocolType ?? null
     this.protocolName = stored?.protocolName ?? null
     this.leaderId = stored?.leaderId ?? null
     this.stateTimestamp = stored?.stateTimestamp ?? -1
     for (const { subscription, ...member } of stored?.members ?? []) {
-      this.add(new GroupMember({ ...member, protocols: [{ name: this.protocolName ?? '', metadata: subscription }] }, clock))
+      this.add(new ClassicMember({ ...member, protocols: [{ name: this.protocolName ?? '', metadata: subscription }] }, clock))
     }
     this.state = this.members.size > 0 ? 'Stable' : 'Empty'
     this.subscribedTopics = this.#readSubscribedTopics()
@@ -101,7 +101,7 @@ export class ClassicGroup {
     return protocols.some(({ name }) => everySupports(this.members.values(), name))
   }
 
-  add(member: GroupMember): void {
+  add(member: ClassicMember): void {
     if (member.groupInstanceId !== null) this.staticMembers.set(member.groupInstanceId, member.memberId)
     this.leaderId ??= member.memberId
     this.members.set(member.memberId, member)
@@ -110,7 +110,7 @@ export class ClassicGroup {
   }
 
   /** Takes a member out and returns it; the first of those that remain follows a leader. */
-  remove(memberId: string): GroupMember | undefined {
+  remove(memberId: string): ClassicMember | undefined {
     const member = this.members.get(memberId)
     if (!member) return undefined
     this.members.delete(memberId)
@@ -124,7 +124,7 @@ export class ClassicGroup {
 
   /** Notes a member id that is given out. */
   addPending(memberId: string): void {
-    this.pendingMembers.set(memberId, new Alarm(this.#clock))
+    this.pendingMembers.set(memberId, new Timeout(this.#clock))
     this.#count(1, memberId.length)
   }
 
@@ -134,13 +134,13 @@ export class ClassicGroup {
   }
 
   /** Takes over what a member says of itself when it joins again. */
-  update(member: GroupMember, request: JoinRequest): void {
+  update(member: ClassicMember, request: JoinRequest): void {
     const before = member.sizeInBytes
     member.update(request)
     this.#count(0, member.sizeInBytes - before)
   }
 
-  assign(member: GroupMember, assignment: Uint8Array): void {
+  assign(member: ClassicMember, assignment: Uint8Array): void {
     this.#count(0, assignment.length - member.assignment.length)
     member.assignment = assignment
   }
@@ -154,7 +154,7 @@ export class ClassicGroup {
   }
 
   /** Puts a static member that came back under a new id into the place of its former self. */
-  replace(member: GroupMember, replacement: GroupMember): void {
+  replace(member: ClassicMember, replacement: ClassicMember): void {
     const wasLeader = this.leaderId === member.memberId
     const wasUnsynced = this.unsynced.has(member.memberId)
     this.remove(member.memberId)
@@ -199,7 +199,7 @@ export class ClassicGroup {
   }
 
   /** The record of the group to store. `assignmentOf` gives assignments that the members do not have yet. */
-  toMetadata(assignmentOf = (member: GroupMember): Uint8Array => member.assignment): GroupMetadata {
+  toMetadata(assignmentOf = (member: ClassicMember): Uint8Array => member.assignment): GroupMetadata {
     return {
       protocolType: this.protocolType,
       generationId: this.generationId,
@@ -237,7 +237,7 @@ export class ClassicGroup {
 }
 
 /** The protocol that most members like best among those that all support; null when there is none. */
-export function selectProtocol(members: readonly GroupMember[]): string | null {
+export function selectProtocol(members: readonly ClassicMember[]): string | null {
   const supporters = new Map<string, number>()
   for (const { protocols } of members) for (const { name } of protocols) supporters.set(name, (supporters.get(name) ?? 0) + 1)
   const votes = new Map<string, number>()
@@ -250,7 +250,7 @@ export function selectProtocol(members: readonly GroupMember[]): string | null {
   return winner
 }
 
-function everySupports(members: Iterable<GroupMember>, protocolName: string): boolean {
+function everySupports(members: Iterable<ClassicMember>, protocolName: string): boolean {
   for (const { protocols } of members) if (!protocols.some(({ name }) => name === protocolName)) return false
   return true
 }

@@ -8,7 +8,7 @@ import type { TxnOffsetCommit } from '../../protocol/messages/txn-offset-commit.
 import { coordinatorErrorNumber } from '../coordinator-error.js'
 import { Tombstones } from '../tombstones.js'
 import type { ClassicGroup } from './classic-group.js'
-import { type CommittedOffset, groupRecord, offsetRecord } from './group-records.js'
+import { groupRecord, offsetRecord, type StoredOffset } from './group-records.js'
 import type { GroupCaller, GroupWorld } from './group-world.js'
 import type { LiveGroups } from './live-groups.js'
 import type { Rebalancing } from './rebalancing.js'
@@ -19,7 +19,7 @@ export type DeleteOffsetsRequest = RequestOf<typeof OffsetDelete>
 export type DeleteOffsetsResponse = ResponseOf<typeof OffsetDelete>
 
 /** The request of TxnOffsetCommit. */
-export type TransactionalCommit = Omit<RequestOf<typeof TxnOffsetCommit>, 'topics'> & Pick<CommitRequest, 'topics'>
+export type TransactionalCommitRequest = Omit<RequestOf<typeof TxnOffsetCommit>, 'topics'> & Pick<CommitRequest, 'topics'>
 
 /** A topic of a request whose name is known. */
 export interface RequestedTopic {
@@ -70,7 +70,7 @@ export class OffsetHandler {
   }
 
   /** Offsets that count once the transaction of their producer is committed, and never if it is not. */
-  commitInTransaction(request: TransactionalCommit): Decision<CommitResponse> {
+  commitInTransaction(request: TransactionalCommitRequest): Decision<CommitResponse> {
     const { generationId = -1, memberId = '', producerId, producerEpoch } = request
     const commit = { ...request, memberId, generationIdOrMemberEpoch: generationId }
     const group = this.#groups.find(request.groupId)
@@ -97,7 +97,7 @@ export class OffsetHandler {
           return { partitionIndex, errorCode: errorNumber('OFFSET_METADATA_TOO_LARGE') }
         }
         if (!room.take(name, partitionIndex, metadata)) return { partitionIndex, errorCode: errorNumber('INVALID_COMMIT_OFFSET_SIZE') }
-        const offset: CommittedOffset = {
+        const offset: StoredOffset = {
           offset: committedOffset,
           leaderEpoch: committedLeaderEpoch,
           metadata,
@@ -268,7 +268,7 @@ export class OffsetHandler {
   }
 
   /** When an offset expires; infinite while it does not age. */
-  #expiryOf(group: ClassicGroup, topic: string, offset: CommittedOffset): number {
+  #expiryOf(group: ClassicGroup, topic: string, offset: StoredOffset): number {
     const startOf = retentionStart(group)
     const { options, keepsForever } = this.#world
     if (startOf === null || group.isSubscribedTo(topic) || keepsForever?.(topic)) return Number.POSITIVE_INFINITY
@@ -295,8 +295,8 @@ export class OffsetHandler {
 }
 
 /** From when on an offset ages, or null while offsets of the group do not. */
-function retentionStart(group: ClassicGroup): ((offset: CommittedOffset) => number) | null {
-  const byCommit = ({ commitTimestamp }: CommittedOffset) => commitTimestamp
+function retentionStart(group: ClassicGroup): ((offset: StoredOffset) => number) | null {
+  const byCommit = ({ commitTimestamp }: StoredOffset) => commitTimestamp
   if (group.protocolType === null) return byCommit
   if (group.state === 'Empty') return group.stateTimestamp < 0 ? byCommit : () => group.stateTimestamp
   return group.state === 'Stable' && group.isConsumerGroup && group.subscribedTopics ? byCommit : null

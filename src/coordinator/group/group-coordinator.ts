@@ -6,8 +6,9 @@ import { answer, type Decision, type Run, type TransactionEnd } from '../../comm
 import { systemClock } from '../../common/system-clock.js'
 import { zeroUuid } from '../../common/uuid.js'
 import { errorNumber } from '../../errors.js'
-import { Alarm } from '../alarm.js'
 import { type CoordinatorHost, CoordinatorRuntime } from '../coordinator-runtime.js'
+import { Timeout } from '../timeout.js'
+import type { JoinRequest, JoinResponse, SyncRequest, SyncResponse } from './classic-member.js'
 import {
   type CommitRequest,
   type CommitResponse,
@@ -16,11 +17,10 @@ import {
   type DeleteOffsetsResponse,
   type FetchedTopic,
   type RequestedTopic,
-  type TransactionalCommit
+  type TransactionalCommitRequest
 } from './committing.js'
 import type { GroupEvent } from './group-event.js'
 import { type DescribedGroup, GroupMachine, type ListedGroup, type LiveMember, missingGroup } from './group-machine.js'
-import type { JoinRequest, JoinResponse, SyncRequest, SyncResponse } from './group-member.js'
 import { type CompleteGroupOptions, completeGroupOptions, type GroupOptions } from './group-options.js'
 import { GroupTally } from './group-tally.js'
 import type { GroupCaller } from './group-world.js'
@@ -55,7 +55,7 @@ export class GroupCoordinator {
   readonly #runtime: CoordinatorRuntime<GroupMachine>
   readonly #tally = new GroupTally()
   readonly #events: GroupEvent[] = []
-  readonly #expiry: Alarm
+  readonly #expiry: Timeout
 
   constructor(parts: GroupCoordinatorParts) {
     this.#parts = parts
@@ -67,7 +67,7 @@ export class GroupCoordinator {
       createMachine: run => this.#createMachine(run),
       openHost: (partition, machine) => parts.openHost(partition, machine)
     })
-    this.#expiry = new Alarm(this.#clock)
+    this.#expiry = new Timeout(this.#clock)
     this.#expireLater()
   }
 
@@ -132,7 +132,7 @@ export class GroupCoordinator {
    * The same for offsets that are committed with the transaction of a producer. `refusal` is asked at the moment of the decision, since the transaction may
    * have ended while the request waited.
    */
-  commitInTransaction(request: TransactionalCommit, refusal: () => number): MaybePromise<CommitResponse> {
+  commitInTransaction(request: TransactionalCommitRequest, refusal: () => number): MaybePromise<CommitResponse> {
     if (request.groupId === '') return commitError(request, errorNumber('INVALID_GROUP_ID'))
     return this.#runtime.ask(
       request.groupId,

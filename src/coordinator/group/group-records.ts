@@ -64,7 +64,7 @@ const expiringOffsetVersion = 1
 const newestGroupVersion = 3
 
 /** The committed offset of a group in one partition. */
-export interface CommittedOffset {
+export interface StoredOffset {
   readonly offset: number
   /** -1 when it was not given. */
   readonly leaderEpoch: number
@@ -105,11 +105,11 @@ export type GroupRecord =
       readonly groupId: string
       readonly topic: string
       readonly partition: number
-      readonly value: CommittedOffset | null
+      readonly value: StoredOffset | null
     }
   | { readonly type: 'group'; readonly groupId: string; readonly value: GroupMetadata | null }
 
-export function offsetRecord(groupId: string, topic: string, partition: number, value: CommittedOffset | null): StateRecord {
+export function offsetRecord(groupId: string, topic: string, partition: number, value: StoredOffset | null): StateRecord {
   const key = encode(offsetKey, keyType.offset, { group: groupId, topic, partition })
   if (!value) return { key, value: null }
   const version = value.topicId === zeroUuid ? offsetVersion : offsetVersionWithTopicId
@@ -149,7 +149,7 @@ export function readGroupRecord(record: StateRecord): GroupRecord | undefined {
   return undefined
 }
 
-function readOffset(value: Uint8Array): CommittedOffset {
+function readOffset(value: Uint8Array): StoredOffset {
   const { offset, leaderEpoch = -1, metadata, commitTimestamp, expireTimestamp = -1, topicId = zeroUuid } = decode(offsetValue, value)
   return { offset, leaderEpoch, metadata, commitTimestamp, expireTimestamp, topicId }
 }

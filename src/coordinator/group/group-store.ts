@@ -1,10 +1,10 @@
 import type { ReplayedRecord, StateRecord, TransactionEnd } from '../../common/state-machine.js'
 import { zeroUuid } from '../../common/uuid.js'
-import { type CommittedOffset, type GroupMetadata, groupRecord, offsetRecord, readGroupRecord } from './group-records.js'
+import { type GroupMetadata, groupRecord, offsetRecord, readGroupRecord, type StoredOffset } from './group-records.js'
 import { GroupTally } from './group-tally.js'
 import { offsetKey, PendingOffsets } from './pending-offsets.js'
 
-export type OffsetsByTopic = ReadonlyMap<string, ReadonlyMap<number, CommittedOffset>>
+export type OffsetsByTopic = ReadonlyMap<string, ReadonlyMap<number, StoredOffset>>
 
 /**
  * The persistent state of the groups in one partition of `__consumer_offsets`: the offsets that they committed, and for each group the last
@@ -12,9 +12,9 @@ export type OffsetsByTopic = ReadonlyMap<string, ReadonlyMap<number, CommittedOf
  */
 export class GroupStore {
   readonly #groups = new Map<string, GroupMetadata>()
-  readonly #offsets = new Map<string, Map<string, Map<number, CommittedOffset>>>()
+  readonly #offsets = new Map<string, Map<string, Map<number, StoredOffset>>>()
   /** The same offsets by topic, then by group. */
-  readonly #byTopic = new Map<string, Map<string, ReadonlyMap<number, CommittedOffset>>>()
+  readonly #byTopic = new Map<string, Map<string, ReadonlyMap<number, StoredOffset>>>()
   /** The offsets of records that commit offsets within open transactions. */
   readonly #recordOffsets = new Map<string, number>()
   readonly #pending: PendingOffsets
@@ -52,12 +52,12 @@ export class GroupStore {
     return this.#offsets.get(groupId)
   }
 
-  offset(groupId: string, topic: string, partition: number): CommittedOffset | undefined {
+  offset(groupId: string, topic: string, partition: number): StoredOffset | undefined {
     return this.#offsets.get(groupId)?.get(topic)?.get(partition)
   }
 
   /** The same, unless it was committed for another topic of this name, which was deleted. */
-  currentOffset(groupId: string, topic: string, partition: number): CommittedOffset | undefined {
+  currentOffset(groupId: string, topic: string, partition: number): StoredOffset | undefined {
     const committed = this.offset(groupId, topic, partition)
     return committed && this.#isCurrent(topic, committed) ? committed : undefined
   }
@@ -80,7 +80,7 @@ export class GroupStore {
   }
 
   /** The deletion of a topic drops its offsets, unless their log fails just then: those that are left must not count for the next one. */
-  #isCurrent(topic: string, { topicId }: CommittedOffset): boolean {
+  #isCurrent(topic: string, { topicId }: StoredOffset): boolean {
     return topicId === zeroUuid || topicId === (this.#topicIdOf(topic) ?? topicId)
   }
 
@@ -150,13 +150,13 @@ export class GroupStore {
   }
 
   /** The offsets of a group, one by one. */
-  *offsetsOf(groupId: string): Generator<[topic: string, partition: number, offset: CommittedOffset]> {
+  *offsetsOf(groupId: string): Generator<[topic: string, partition: number, offset: StoredOffset]> {
     for (const [topic, partitions] of this.#offsets.get(groupId) ?? []) {
       for (const [partition, offset] of partitions) yield [topic, partition, offset]
     }
   }
 
-  #setOffset(groupId: string, topic: string, partition: number, offset: CommittedOffset | null): void {
+  #setOffset(groupId: string, topic: string, partition: number, offset: StoredOffset | null): void {
     let topics = this.#offsets.get(groupId)
     let partitions = topics?.get(topic)
     if (offset) {

@@ -4,14 +4,14 @@ import type { ProtocolErrorCode } from '../../errors.js'
 import { coordinatorErrorNumber } from '../coordinator-error.js'
 import { type ClassicGroup, selectProtocol } from './classic-group.js'
 import {
+  ClassicMember,
   copiedProtocols,
-  GroupMember,
   type JoinRequest,
   type JoinResponse,
   noBytes,
   rebalanceTimeoutOf,
   sizeOfProtocols
-} from './group-member.js'
+} from './classic-member.js'
 import { groupRecord } from './group-records.js'
 import type { GroupCaller, GroupWorld } from './group-world.js'
 import type { LiveGroups } from './live-groups.js'
@@ -94,7 +94,7 @@ export class JoinHandler {
     return refuse(memberId, 'MEMBER_ID_REQUIRED')
   }
 
-  #joinAgain(joining: Joining, member: GroupMember): Joined {
+  #joinAgain(joining: Joining, member: ClassicMember): Joined {
     const { group, request } = joining
     const unchanged = member.matches(request.protocols)
     if (group.state === 'CompletingRebalance' && unchanged) return answer(joinedResponse(group, member))
@@ -126,7 +126,7 @@ export class JoinHandler {
   }
 
   /** A static member is back under a new id. While the group is stable, and nothing that was agreed on changes, it takes its old place quietly. */
-  #replace(joining: Joining, former: GroupMember, memberId: string): Joined {
+  #replace(joining: Joining, former: ClassicMember, memberId: string): Joined {
     const { group, request, caller } = joining
     const replacement = this.#newMember(request, caller, memberId, former.assignment)
     if (group.state === 'Stable' && protocolWith(group, former, replacement) === group.protocolName) {
@@ -142,7 +142,7 @@ export class JoinHandler {
     return { records, committed: () => parked.promise }
   }
 
-  #replaceQuietly({ group, caller }: Joining, former: GroupMember, replacement: GroupMember): Joined {
+  #replaceQuietly({ group, caller }: Joining, former: ClassicMember, replacement: ClassicMember): Joined {
     const stored = group.toMetadata()
     const members = stored.members.filter(({ memberId }) => memberId !== former.memberId)
     members.push(replacement.toMetadata(group.protocolName))
@@ -163,21 +163,21 @@ export class JoinHandler {
     }
   }
 
-  #takePlaceOf(group: ClassicGroup, former: GroupMember, replacement: GroupMember): void {
+  #takePlaceOf(group: ClassicGroup, former: ClassicMember, replacement: ClassicMember): void {
     group.replace(former, replacement)
     dismiss(former, 'FENCED_INSTANCE_ID')
     this.#rebalancing.renewSession(group, replacement)
   }
 
-  #newMember(request: JoinRequest, { clientId, clientHost }: GroupCaller, memberId: string, assignment: Uint8Array): GroupMember {
+  #newMember(request: JoinRequest, { clientId, clientHost }: GroupCaller, memberId: string, assignment: Uint8Array): ClassicMember {
     const { sessionTimeoutMs, groupInstanceId = null } = request
     const rebalanceTimeoutMs = rebalanceTimeoutOf(request)
     const protocols = copiedProtocols(request.protocols)
     const member = { memberId, groupInstanceId, clientId, clientHost, rebalanceTimeoutMs, sessionTimeoutMs, protocols, assignment }
-    return new GroupMember(member, this.#world.clock)
+    return new ClassicMember(member, this.#world.clock)
   }
 
-  #park({ group, signal }: Joining, member: GroupMember): Parked<JoinResponse> {
+  #park({ group, signal }: Joining, member: ClassicMember): Parked<JoinResponse> {
     // The same member asks again before it had an answer, so it has given the first request up.
     member.join?.complete(joinError(member.memberId, 'REBALANCE_IN_PROGRESS'))
     const parked = new Parked<JoinResponse>(signal, () => this.#rebalancing.abandonJoin(group, member))
@@ -223,6 +223,6 @@ function reasonOf({ reason }: JoinRequest): string {
 }
 
 /** The protocol that the group would choose with one member in place of another. */
-function protocolWith(group: ClassicGroup, former: GroupMember, replacement: GroupMember): string | null {
+function protocolWith(group: ClassicGroup, former: ClassicMember, replacement: ClassicMember): string | null {
   return selectProtocol(Array.from(group.members.values(), member => (member === former ? replacement : member)))
 }

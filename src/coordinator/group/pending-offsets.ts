@@ -1,4 +1,4 @@
-import type { CommittedOffset } from './group-records.js'
+import type { StoredOffset } from './group-records.js'
 import type { GroupTally } from './group-tally.js'
 
 /** An offset that a transaction commits, and where its record stands in the log. */
@@ -7,7 +7,7 @@ export interface PendingOffset {
   readonly topic: string
   readonly partition: number
   readonly recordOffset: number
-  readonly value: CommittedOffset
+  readonly value: StoredOffset
 }
 
 /** The offsets that transactions commit which are undecided, by producer. Nothing but the replay of records changes them. */

@@ -2,7 +2,7 @@ import { isPromise } from '../../common/deferred.js'
 import type { StateRecord } from '../../common/state-machine.js'
 import { errorNumber, KafkaError, type ProtocolErrorCode } from '../../errors.js'
 import type { ClassicGroup } from './classic-group.js'
-import { type GroupMember, type JoinResponse, noBytes } from './group-member.js'
+import { type ClassicMember, type JoinResponse, noBytes } from './classic-member.js'
 import { groupRecord } from './group-records.js'
 import type { GroupWorld } from './group-world.js'
 import type { LiveGroups } from './live-groups.js'
@@ -72,7 +72,7 @@ export class Rebalancing {
   }
 
   /** A sign of life: the session starts anew. */
-  renewSession(group: ClassicGroup, member: GroupMember, timeoutMs = member.sessionTimeoutMs): void {
+  renewSession(group: ClassicGroup, member: ClassicMember, timeoutMs = member.sessionTimeoutMs): void {
     member.session.set(timeoutMs, () =>
       this.#onTimeout(group, records => {
         // It may have been heard of while this waited for its turn.
@@ -85,7 +85,7 @@ export class Rebalancing {
   }
 
   /** The requester of a parked JoinGroup is gone: a member that never got an answer goes with it, any other has just not joined. */
-  abandonJoin(group: ClassicGroup, member: GroupMember): void {
+  abandonJoin(group: ClassicGroup, member: ClassicMember): void {
     this.#onTimeout(group, records => {
       if (!member.join?.isAborted || group.members.get(member.memberId) !== member) return
       member.join = null
@@ -95,7 +95,7 @@ export class Rebalancing {
     })
   }
 
-  abandonSync(group: ClassicGroup, member: GroupMember): void {
+  abandonSync(group: ClassicGroup, member: ClassicMember): void {
     this.#onTimeout(group, () => {
       if (!member.sync?.isAborted || group.members.get(member.memberId) !== member) return
       member.sync = null
@@ -214,7 +214,7 @@ function ignoreStorage(error: unknown): void {
 }
 
 /** Answers whatever a member that is taken out waits for. */
-export function dismiss(member: GroupMember, code: ProtocolErrorCode): void {
+export function dismiss(member: ClassicMember, code: ProtocolErrorCode): void {
   const { memberId } = member
   member.join?.complete(joinError(code === 'UNKNOWN_MEMBER_ID' ? '' : memberId, code))
   member.sync?.complete({ errorCode: errorNumber(code), protocolType: null, protocolName: null, assignment: noBytes })
@@ -228,7 +228,7 @@ export function joinError(memberId: string, code: ProtocolErrorCode | number): J
 }
 
 /** The answer to JoinGroup in the current generation; only the leader learns who the others are. */
-export function joinedResponse(group: ClassicGroup, member: GroupMember): JoinResponse {
+export function joinedResponse(group: ClassicGroup, member: ClassicMember): JoinResponse {
   const { generationId, protocolType, protocolName, leaderId } = group
   const members = leaderId === member.memberId ? currentMembers(group) : []
   return {

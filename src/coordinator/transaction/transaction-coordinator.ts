@@ -3,8 +3,8 @@ import { isPromise, type MaybePromise } from '../../common/deferred.js'
 import { answer, type TransactionEnd } from '../../common/state-machine.js'
 import { systemClock } from '../../common/system-clock.js'
 import { errorCodeOf, type ProtocolErrorCode } from '../../errors.js'
-import { Alarm } from '../alarm.js'
 import { type CoordinatorHost, CoordinatorRuntime } from '../coordinator-runtime.js'
+import { Timeout } from '../timeout.js'
 import { type Asker, type Outcome, type ProducerAnswer, refused, TransactionMachine } from './transaction-machine.js'
 import {
   epochBumpVersion,
@@ -76,16 +76,16 @@ export class TransactionCoordinator {
   readonly #byProducer = new Map<number, TransactionState>()
   /** Transactions whose partitions are being told, by id. */
   readonly #finishing = new Map<string, Finishing>()
-  readonly #aborts: Alarm
-  readonly #expiry: Alarm
+  readonly #aborts: Timeout
+  readonly #expiry: Timeout
   #reservesNoMore = false
 
   constructor(parts: TransactionCoordinatorParts) {
     this.#parts = parts
     this.#clock = parts.clock ?? systemClock
     this.options = parts.options
-    this.#aborts = new Alarm(this.#clock)
-    this.#expiry = new Alarm(this.#clock)
+    this.#aborts = new Timeout(this.#clock)
+    this.#expiry = new Timeout(this.#clock)
     this.#runtime = new CoordinatorRuntime({
       partitionCount: this.options.partitionCount,
       createMachine: (_run, partition) => this.#createMachine(partition),

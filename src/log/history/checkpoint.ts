@@ -23,16 +23,16 @@ export interface ReadCheckpoint<T> {
   readonly faults: readonly LineFault[]
 }
 
-export interface PartitionOffset {
+export interface CheckpointEntry {
   readonly topic: string
   readonly partition: number
   readonly offset: number
 }
 
 /** Reads a checkpoint of offsets line by line, so that one that is damaged takes no other with it. Of a partition that comes twice the lower offset counts. */
-export function readOffsets(bytes: Uint8Array): ReadCheckpoint<PartitionOffset> {
+export function readOffsets(bytes: Uint8Array): ReadCheckpoint<CheckpointEntry> {
   const { rows, faults } = linesOf(bytes, ['topic', 'partition', 'offset'])
-  const byFolder = new Map<string, PartitionOffset>()
+  const byFolder = new Map<string, CheckpointEntry>()
   for (const { line, fields } of rows) {
     const entry = { topic: fields[0], partition: Number(fields[1]), offset: Number(fields[2]) }
     const folder = `${entry.topic}-${entry.partition}`
@@ -44,7 +44,7 @@ export function readOffsets(bytes: Uint8Array): ReadCheckpoint<PartitionOffset> 
 }
 
 /** The offsets by the folder of their partition. */
-export function offsetsByFolder(entries: Iterable<PartitionOffset>): Map<string, number> {
+export function offsetsByFolder(entries: Iterable<CheckpointEntry>): Map<string, number> {
   return new Map(Array.from(entries, ({ topic, partition, offset }) => [`${topic}-${partition}`, offset]))
 }
 

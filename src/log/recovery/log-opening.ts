@@ -15,7 +15,7 @@ import { cleanerFile, logStartFile } from '../segment/file-names.js'
 import type { Segment } from '../segment/segment.js'
 import { lookIntoFolder } from './log-folder.js'
 import { startAnew } from './log-truncation.js'
-import { type Opening, openSegments, openUpToDamage, type RecoveryReport } from './recovery.js'
+import { type LogOpening, openSegments, openUpToDamage, type RecoveryReport } from './recovery.js'
 
 /** A log whose segments were found, and what is left to do before it can be used. */
 export interface OpenedLog {
@@ -119,7 +119,7 @@ function optionsIn(openOptions: LogOpenOptions, storage: Storage): CompleteLogOp
 }
 
 /** The start offset of a log: no record behind its high watermark can have been deleted, so that a start behind that and the end of the log is wrong. */
-function believedStart({ folder, highWatermark, chain }: Opening, segments: readonly Segment[], logStartOffset: number): number {
+function believedStart({ folder, highWatermark, chain }: LogOpening, segments: readonly Segment[], logStartOffset: number): number {
   const end = segments.at(-1)?.nextOffset ?? 0
   if (logStartOffset <= Math.max(end, highWatermark ?? logStartOffset)) return logStartOffset
   const reason = `it says that ${folder} starts at offset ${logStartOffset}, its log ends at ${end}`
@@ -129,7 +129,7 @@ function believedStart({ folder, highWatermark, chain }: Opening, segments: read
 }
 
 /** Nothing behind its end was compacted in a log. What is before it is looked at again, as in Kafka. */
-function forgetCompactionBeyond(end: number, { folder, chain }: Opening): void {
+function forgetCompactionBeyond(end: number, { folder, chain }: LogOpening): void {
   const { compactedUpTo = 0 } = chain
   if (compactedUpTo <= end) return
   const reason = `it says that ${folder} was compacted up to offset ${compactedUpTo}, its log ends at ${end}`

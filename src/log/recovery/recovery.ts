@@ -31,7 +31,7 @@ export interface TornTail {
   readonly reason: string
 }
 
-export interface Opening {
+export interface LogOpening {
   readonly storage: Storage
   readonly folder: string
   readonly files: LogFolder
@@ -63,7 +63,7 @@ export interface Opened {
  * - Without a recovery point, that holds only where no whole batch follows.
  * - Anything else is damage that no crash explains: it raises `CORRUPT_MESSAGE` and keeps the bytes.
  */
-export async function openSegments(opening: Opening): Promise<Opened> {
+export async function openSegments(opening: LogOpening): Promise<Opened> {
   const segments: Segment[] = []
   try {
     await openFiles(opening, segments)
@@ -82,14 +82,14 @@ export async function openSegments(opening: Opening): Promise<Opened> {
 }
 
 /** Opens the files of the segments, which are added to `segments`. */
-export async function openFiles({ storage, folder, files, options, now, chain }: Opening, segments: Segment[]): Promise<void> {
+export async function openFiles({ storage, folder, files, options, now, chain }: LogOpening, segments: Segment[]): Promise<void> {
   const [stray] = files.strays
   if (stray !== undefined) throw damageError({ file: `${folder}/${stray}`, position: 0, reason: 'no log can have an offset like its name' })
   for (const baseOffset of files.segments) segments.push(await Segment.open(storage, folder, baseOffset, options, now, chain))
 }
 
 /** Opens the segments of a log that is damaged, as far as they can be read, and changes nothing. */
-export async function openUpToDamage(opening: Opening, damage: KafkaError): Promise<Segment[]> {
+export async function openUpToDamage(opening: LogOpening, damage: KafkaError): Promise<Segment[]> {
   const { files, history, recoveryPoint = 0 } = opening
   const segments: Segment[] = []
   try {
@@ -116,14 +116,14 @@ export async function openUpToDamage(opening: Opening, damage: KafkaError): Prom
  * Up to where a log is safe, as far as there is reason to believe it: a log without a trace of records never had any, so that the offset is that of another
  * log, and one that is behind the high watermark may be anything.
  */
-function believedRecoveryPoint({ recoveryPoint, highWatermark, files }: Opening, segments: readonly Segment[]): number | undefined {
+function believedRecoveryPoint({ recoveryPoint, highWatermark, files }: LogOpening, segments: readonly Segment[]): number | undefined {
   if (recoveryPoint === undefined) return undefined
   const isUntouched = segments.length > 0 && segments.every(({ file }) => file.length === 0)
   if (isUntouched && files.snapshots.length === 0 && !files.hasLeaderEpochs) return 0
   return Math.min(recoveryPoint, highWatermark ?? recoveryPoint)
 }
 
-function tellWrongRecoveryPoint({ folder, recoveryPoint = 0, chain }: Opening, segments: readonly Segment[]): void {
+function tellWrongRecoveryPoint({ folder, recoveryPoint = 0, chain }: LogOpening, segments: readonly Segment[]): void {
   const end = segments.at(-1)?.nextOffset ?? 0
   if (end >= recoveryPoint) return
   const reason = `it says that ${folder} was safe up to offset ${recoveryPoint}, its log ends at ${end}`
@@ -131,7 +131,7 @@ function tellWrongRecoveryPoint({ folder, recoveryPoint = 0, chain }: Opening, s
 }
 
 /** Opens a log that was closed in order. Returns undefined when it is not whole after all. */
-async function takeAsItIs(opening: Opening, segments: Segment[]): Promise<Opened | undefined> {
+async function takeAsItIs(opening: LogOpening, segments: Segment[]): Promise<Opened | undefined> {
   const { files, history, recoveryPoint = 0 } = opening
   const trusted = trustUpTo(segments.length - 1, segments, files)
   const active = segments.at(-1)
@@ -151,7 +151,7 @@ async function takeAsItIs(opening: Opening, segments: Segment[]): Promise<Opened
   return { segments, trusted, report: { segments: segments.length, batches: 0 } }
 }
 
-async function recover(opening: Opening, segments: Segment[]): Promise<Opened> {
+async function recover(opening: LogOpening, segments: Segment[]): Promise<Opened> {
   const { files, history, recoveryPoint } = opening
   const trusted = trustUpTo(floorIndex(segments, recoveryPoint ?? 0), segments, files)
   if (trusted > 0) {
@@ -202,7 +202,7 @@ async function recover(opening: Opening, segments: Segment[]): Promise<Opened> {
 }
 
 /** Of the segments that are safe the last may just have ended: what it has is whole, but its file not yet cut to its size. */
-async function checkEnd(opening: Opening, segments: readonly Segment[], index: number): Promise<void> {
+async function checkEnd(opening: LogOpening, segments: readonly Segment[], index: number): Promise<void> {
   const segment = segments[index]
   const { end, nextOffset, fault } = await segment.indexer.resume(opening.files.indexed.has(segment.baseOffset))
   if (fault !== undefined) {
@@ -222,7 +222,7 @@ async function checkEnd(opening: Opening, segments: readonly Segment[], index: n
 
 /** True if the rest of a file is room that its storage had made ahead of its end, and had no time to take away. */
 async function isRoomAhead(
-  { options, recoveryPoint }: Opening,
+  { options, recoveryPoint }: LogOpening,
   segments: readonly Segment[],
   index: number,
   end: number,
@@ -244,7 +244,7 @@ function trustUpTo(count: number, segments: readonly Segment[], files: LogFolder
  * A log that was closed in order ends at its recovery point, and has a snapshot of its producers there. Where that is not so for the recovery point alone,
  * this is wrong. Returns whether the log has all that it had.
  */
-async function endsWhereItDid({ files, folder, recoveryPoint, chain }: Opening, active: Segment): Promise<boolean> {
+async function endsWhereItDid({ files, folder, recoveryPoint, chain }: LogOpening, active: Segment): Promise<boolean> {
   const { nextOffset } = active
   // Of some logs, that of its metadata among them, Kafka keeps none.
   if (recoveryPoint === undefined || recoveryPoint === 0 || nextOffset === recoveryPoint) return true
@@ -266,7 +266,7 @@ async function endsWhereItDid({ files, folder, recoveryPoint, chain }: Opening, 
 }
 
 /** A log that was closed in order ended at its recovery point: a segment that begins later, and not at the end of the one before, is not its own. */
-async function expectNoStray({ files, recoveryPoint }: Opening, last: Segment, before: Segment): Promise<void> {
+async function expectNoStray({ files, recoveryPoint }: LogOpening, last: Segment, before: Segment): Promise<void> {
   const isIndexed = files.indexed.has(before.baseOffset)
   const end = isIndexed ? (await lookAtEnd(before, last.baseOffset)).offset : (await before.indexer.scan(() => {})).nextOffset
   if (end === last.baseOffset) return
@@ -274,7 +274,7 @@ async function expectNoStray({ files, recoveryPoint }: Opening, last: Segment, b
 }
 
 /** Offsets that lie between two segments: a crash has taken the end of the first. Compaction leaves such gaps too, but before the recovery point. */
-function missingBefore(segment: Segment, previous: Segment | undefined, { recoveryPoint }: Opening): string | undefined {
+function missingBefore(segment: Segment, previous: Segment | undefined, { recoveryPoint }: LogOpening): string | undefined {
   if (!previous) return undefined
   if (segment.baseOffset < previous.nextOffset) {
     const reason = `it begins at ${segment.baseOffset}, below ${previous.nextOffset}, where the one before it ends`
@@ -293,7 +293,7 @@ function missingBefore(segment: Segment, previous: Segment | undefined, { recove
 }
 
 async function expectTorn(
-  { recoveryPoint }: Opening,
+  { recoveryPoint }: LogOpening,
   segments: readonly Segment[],
   index: number,
   position: number,
@@ -310,7 +310,7 @@ async function expectTorn(
 }
 
 /** Ends the log at a position of a segment, or before it. */
-async function cut({ mayChange }: Opening, segments: Segment[], index: number, position: number, reason: string): Promise<TornTail> {
+async function cut({ mayChange }: LogOpening, segments: Segment[], index: number, position: number, reason: string): Promise<TornTail> {
   const segment = segments[index]
   const file = segment.name
   const gone = segments.splice(position === 0 && index > 0 ? index : index + 1)
@@ -323,7 +323,7 @@ async function cut({ mayChange }: Opening, segments: Segment[], index: number, p
 }
 
 /** Synced bytes must be there. */
-function expectSafePart({ folder, recoveryPoint = 0 }: Opening, segments: readonly Segment[]): void {
+function expectSafePart({ folder, recoveryPoint = 0 }: LogOpening, segments: readonly Segment[]): void {
   const last = segments.at(-1)
   if ((last?.nextOffset ?? 0) >= recoveryPoint) return
   const end = last ? `ends at offset ${last.nextOffset} in \`${last.name}\`` : 'has no files'

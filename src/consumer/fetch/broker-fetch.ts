@@ -2,7 +2,7 @@ import type { AssignedPartition } from '../assigned-partition.js'
 import { Rest } from './rest.js'
 
 /** One broker, and the one fetch that may be under way to it. */
-export interface FetchNode {
+export interface BrokerFetch {
   readonly id: number
   controller: AbortController
   /** The number of the last fetch; the answer to another counts for nothing. */
@@ -31,7 +31,7 @@ export interface FetchNode {
   readonly rest: Rest
 }
 
-export function newFetchNode(id: number): FetchNode {
+export function newBrokerFetch(id: number): BrokerFetch {
   return {
     id,
     controller: new AbortController(),

@@ -10,7 +10,7 @@ const standstillMs = 100
  * While the process stood still it could not hear from anybody, so that the silence proves nothing: the time that it missed is given once
  * more, to those who have to connect anew.
  */
-export class Alarm {
+export class Timeout {
   readonly #clock: Clock
   #timer: Timer | undefined
   #firesAt = 0

@@ -5,7 +5,7 @@ import type { Api, RequestOf, ResponseOf } from '../protocol/message.js'
 import type { CoordinatorCache } from './coordinator-cache.js'
 
 /** The coordinator of one group, wherever it is at present. */
-export class GroupCoordinator {
+export class GroupConnection {
   readonly groupId: string
   readonly #coordinators: CoordinatorCache
 

@@ -3,7 +3,7 @@ import type { Clock } from '../../common/clock.js'
 import type { RequestOf, ResponseOf } from '../../protocol/message.js'
 import type { JoinGroup } from '../../protocol/messages/join-group.js'
 import type { SyncGroup } from '../../protocol/messages/sync-group.js'
-import { Alarm } from '../alarm.js'
+import { Timeout } from '../timeout.js'
 import type { MemberMetadata } from './group-records.js'
 import type { Parked } from './parked.js'
 
@@ -21,7 +21,7 @@ export interface MemberProtocol {
 export const noBytes = new Uint8Array(0)
 
 /** One member of a live group. */
-export class GroupMember {
+export class ClassicMember {
   readonly memberId: string
   readonly groupInstanceId: string | null
   readonly clientId: string
@@ -36,7 +36,7 @@ export class GroupMember {
   join: Parked<JoinResponse> | null = null
   sync: Parked<SyncResponse> | null = null
   /** Goes off when nothing has been heard of the member for too long. */
-  readonly session: Alarm
+  readonly session: Timeout
 
   constructor(member: Omit<MemberMetadata, 'subscription'> & { readonly protocols: readonly MemberProtocol[] }, clock: Clock) {
     this.memberId = member.memberId
@@ -47,7 +47,7 @@ export class GroupMember {
     this.sessionTimeoutMs = member.sessionTimeoutMs
     this.protocols = member.protocols
     this.assignment = member.assignment
-    this.session = new Alarm(clock)
+    this.session = new Timeout(clock)
   }
 
   /** Its metadata for a protocol; empty for one that it does not support. */
