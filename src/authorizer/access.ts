@@ -39,16 +39,6 @@ const operationsOf: { readonly [T in AclResourceType]?: readonly AuthorizedOpera
   cluster: ['create', 'alter', 'describe', 'clusterAction', 'describeConfigs', 'alterConfigs', 'idempotentWrite']
 }
 
-/** Operations as one number: the sum of 2 to the power of the number of each. */
-function sumOf(operations: readonly AuthorizedOperation[]): number {
-  return operations.reduce((sum, operation) => sum + 2 ** aclOperations[operation], 0)
-}
-
-/** All operations that a kind of resource has, as `Access.operationsOn` tells them. */
-export function allOperationsOn(type: AclResourceType): number {
-  return sumOf(operationsOf[type] ?? [])
-}
-
 /** The rights of one client. Answers come without a promise, unless the rules have an asynchronous `authorize` function. */
 export class Access {
   readonly #asker: Asker
@@ -166,6 +156,16 @@ export class Access {
     const late = () => new KafkaError('REQUEST_TIMED_OUT', `\`authorize\` took longer than ${authorizeTimeoutMs} ms`)
     return within(this.#parts.clock, authorizeTimeoutMs, late, () => answer, false)
   }
+}
+
+/** Operations as one number: the sum of 2 to the power of the number of each. */
+function sumOf(operations: readonly AuthorizedOperation[]): number {
+  return operations.reduce((sum, operation) => sum + 2 ** aclOperations[operation], 0)
+}
+
+/** All operations that a kind of resource has, as `Access.operationsOn` tells them. */
+export function allOperationsOn(type: AclResourceType): number {
+  return sumOf(operationsOf[type] ?? [])
 }
 
 function expectAnswer(answer: unknown): boolean {

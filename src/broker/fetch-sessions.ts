@@ -114,10 +114,6 @@ export class FetchSession {
   }
 }
 
-function keyOf(topic: string, topicId: string, partition: number): string {
-  return topicId === zeroUuid ? `${topic} ${partition}` : `${topicId} ${partition}`
-}
-
 /** The sessions of a node. When there are as many as there may be, one gives way that is idle, or smaller than the new one and no longer young. */
 export class FetchSessions {
   readonly #clock: Clock
@@ -198,4 +194,8 @@ export class FetchSessions {
       if (!this.#sessions.has(id)) return id
     }
   }
+}
+
+function keyOf(topic: string, topicId: string, partition: number): string {
+  return topicId === zeroUuid ? `${topic} ${partition}` : `${topicId} ${partition}`
 }

@@ -10,16 +10,6 @@ import type { FetchedRecords } from './fetch/fetched-records.js'
 import { Rest } from './fetch/rest.js'
 import type { TopicSerdes } from './source/subscription.js'
 
-/** The key of a partition in maps. */
-export function partitionKey(topic: string, partition: number): string {
-  return `${topic}-${partition}`
-}
-
-/** True if two ids are of one topic, as far as can be told: some brokers know no ids. */
-export function isSameTopic(topicId: string | undefined, other: string | undefined): boolean {
-  return topicId === other || topicId === undefined || other === undefined || topicId === zeroUuid || other === zeroUuid
-}
-
 /** An offset on its way to the group, and what was so when it was taken. */
 export interface PendingCommit {
   /** As the user gave it, or as the partition did. */
@@ -480,4 +470,14 @@ export class AssignedPartition implements TopicPartition {
     this.#fetched?.release()
     this.#reading = this.#fetched = undefined
   }
+}
+
+/** The key of a partition in maps. */
+export function partitionKey(topic: string, partition: number): string {
+  return `${topic}-${partition}`
+}
+
+/** True if two ids are of one topic, as far as can be told: some brokers know no ids. */
+export function isSameTopic(topicId: string | undefined, other: string | undefined): boolean {
+  return topicId === other || topicId === undefined || other === undefined || topicId === zeroUuid || other === zeroUuid
 }

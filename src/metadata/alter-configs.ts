@@ -18,6 +18,19 @@ type WholeRequest = RequestOf<typeof AlterConfigs>
 /** The operations on a config, by Kafka's numbers. */
 export const configOperation = { set: 0, delete: 1, append: 2, subtract: 3 } as const
 
+/** Decides on resources whose configs are given whole: what is not named goes back to its default. */
+export function alterConfigs(metadata: ClusterMetadata, request: WholeRequest, context: ControllerContext): MetadataDecision<Response> {
+  return alterEach(metadata, request, context, (resource, { configs }) => {
+    expectEachOnce(configs)
+    const values = new Map<string, string | null>([...resource.configs.keys()].map(name => [name, null]))
+    for (const { name, value } of configs) {
+      if (value === null) throw new KafkaError('INVALID_REQUEST', `${resource.noun} \`${name}\` has no value`)
+      values.set(name, value)
+    }
+    return values
+  })
+}
+
 /** Decides on changes of single configs; all changes of a resource are made, or none. */
 export function incrementalAlterConfigs(
   metadata: ClusterMetadata,
@@ -34,19 +47,6 @@ export function incrementalAlterConfigs(
       ({ name, configOperation: operation }) => operation !== configOperation.delete || resource.configs.has(name)
     )
     return new Map(effective.map(change => [change.name, changed(resource, change)]))
-  })
-}
-
-/** Decides on resources whose configs are given whole: what is not named goes back to its default. */
-export function alterConfigs(metadata: ClusterMetadata, request: WholeRequest, context: ControllerContext): MetadataDecision<Response> {
-  return alterEach(metadata, request, context, (resource, { configs }) => {
-    expectEachOnce(configs)
-    const values = new Map<string, string | null>([...resource.configs.keys()].map(name => [name, null]))
-    for (const { name, value } of configs) {
-      if (value === null) throw new KafkaError('INVALID_REQUEST', `${resource.noun} \`${name}\` has no value`)
-      values.set(name, value)
-    }
-    return values
   })
 }
 

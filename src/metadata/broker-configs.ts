@@ -20,15 +20,6 @@ export interface BrokerConfig extends ConfigRule {
 
 const mebibyte = 1024 * 1024
 
-function own(name: string, type: ConfigType, fallback: string | number | boolean, documentation: string, rule: Partial<BrokerConfig> = {}) {
-  return { name, type, default: String(fallback), documentation, ...rule } satisfies BrokerConfig
-}
-
-/** A limit that follows from the memory of the process. */
-function limit(name: string, documentation: string) {
-  return own(name, 'int', -1, `${documentation}; -1 for what a share of the process’s heap holds.`, { min: -1 })
-}
-
 const ownConfigs: readonly BrokerConfig[] = [
   own('auto.create.topics.enable', 'boolean', true, 'Whether a topic that is asked for comes into being.'),
   own('delete.topic.enable', 'boolean', true, 'Whether topics may be deleted.'),
@@ -115,10 +106,6 @@ const ownConfigs: readonly BrokerConfig[] = [
   told('node.id', 'int', 'The id of the node.'),
   told('process.roles', 'list', 'What the node does: it serves clients, and is its own controller.')
 ]
-
-function told(name: string, type: ConfigType, documentation: string): BrokerConfig {
-  return { name, type, default: null, documentation, isTold: true }
-}
 
 /** A value of a config, and where it stands. */
 export interface ConfigOrigin {
@@ -231,6 +218,19 @@ export class BrokerConfigs {
     const config = synonym === undefined ? undefined : this.#byName.get(synonym)
     return config ? this.origins(config) : []
   }
+}
+
+function own(name: string, type: ConfigType, fallback: string | number | boolean, documentation: string, rule: Partial<BrokerConfig> = {}) {
+  return { name, type, default: String(fallback), documentation, ...rule } satisfies BrokerConfig
+}
+
+/** A limit that follows from the memory of the process. */
+function limit(name: string, documentation: string) {
+  return own(name, 'int', -1, `${documentation}; -1 for what a share of the process’s heap holds.`, { min: -1 })
+}
+
+function told(name: string, type: ConfigType, documentation: string): BrokerConfig {
+  return { name, type, default: null, documentation, isTold: true }
 }
 
 function inheritedBy(config: TopicConfig, name: string, durable: boolean): BrokerConfig {

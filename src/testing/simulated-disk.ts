@@ -45,10 +45,6 @@ const faultChecks = {
   after: size
 }
 
-function expectPattern(name: string, value: unknown): void {
-  if (!(value instanceof RegExp)) throw new TypeError(`Expected \`${name}\` to be a regular expression, got ${shown(value)}`)
-}
-
 /**
  * A disk that remembers what was synced. `mount` gives a `Storage` on it; `crash` ends that storage at once and leaves on the disk what a real one
  * might: all that was synced, and of the rest whichever sectors and names happened to get there. Then it can be mounted again.
@@ -290,6 +286,10 @@ export class SimulatedDisk {
       if (path === '') return folders
     }
   }
+}
+
+function expectPattern(name: string, value: unknown): void {
+  if (!(value instanceof RegExp)) throw new TypeError(`Expected \`${name}\` to be a regular expression, got ${shown(value)}`)
 }
 
 function parentOf(name: string): string {

@@ -38,11 +38,6 @@ interface RememberedTopic {
   readonly partitions: Map<number, Remembered>
 }
 
-/** True if whoever asks minds sessions itself, or is no consumer. */
-export function hasOwnSession({ sessionId = 0, sessionEpoch = -1, replicaId = -1, replicaState }: Request): boolean {
-  return sessionId !== 0 || sessionEpoch !== -1 || replicaId !== -1 || replicaState !== undefined
-}
-
 /**
  * The client's side of a fetch session (KIP-227), for the fetches of one client from one broker. The first request
  * names all partitions; the broker remembers them, and later requests name, and answers tell, only what has changed.
@@ -173,6 +168,11 @@ export class FetchSession {
   #keyOf({ topic = '', topicId = zeroUuid }: AnsweredTopic): string {
     return this.#usesTopicIds ? topicId : topic
   }
+}
+
+/** True if whoever asks minds sessions itself, or is no consumer. */
+export function hasOwnSession({ sessionId = 0, sessionEpoch = -1, replicaId = -1, replicaState }: Request): boolean {
+  return sessionId !== 0 || sessionEpoch !== -1 || replicaId !== -1 || replicaState !== undefined
 }
 
 function isSame(a: Wanted, b: Wanted): boolean {

@@ -24,15 +24,6 @@ export interface ConnectionContext extends ServingContext {
   readonly turns: Turns
 }
 
-/** The address of a client, as Kafka shows it. */
-export function clientHostOf(socket: Socket): string {
-  return `/${addressOf(socket)}`
-}
-
-export function addressOf(socket: Socket): string {
-  return (socket.remoteAddress ?? 'unknown').replace(/^::ffff:/, '')
-}
-
 /** So much of a frame, or 64 KiB, has to come within the time that a client may stall: one byte now and then is no progress. */
 const progressShare = 1 / 64
 
@@ -299,6 +290,15 @@ export class ServerConnection {
     for (const waiting of this.#waiting.splice(0)) waiting.from.give(waiting.reserved)
     this.#writer.end()
   }
+}
+
+/** The address of a client, as Kafka shows it. */
+export function clientHostOf(socket: Socket): string {
+  return `/${addressOf(socket)}`
+}
+
+export function addressOf(socket: Socket): string {
+  return (socket.remoteAddress ?? 'unknown').replace(/^::ffff:/, '')
 }
 
 /** True if a connection begins as one of TLS does: as a size of a request these bytes would mean 369 million. */

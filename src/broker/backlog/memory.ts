@@ -9,11 +9,6 @@ const mebibyte = 1024 * 1024
 /** An eighth of it is one chunk of a file in memory: by so much a last batch may go beyond what it was given. */
 export const leastMemoryBytes = 8 * mebibyte
 
-/** An eighth of what the machine, or the container, gives to the process: at least 64 MiB and at most 1 GiB. */
-export function defaultMemoryBytes(): number {
-  return Math.min(1024 * mebibyte, Math.max(64 * mebibyte, Math.floor(machineMemoryBytes() / 8)))
-}
-
 /** A partition with a backlog of less than this does not count when memory is shared out. */
 const leastBacklogBytes = 64 * 1024
 
@@ -146,6 +141,11 @@ export class Memory {
       backlog.shrink(upTo, surplus)
     }
   }
+}
+
+/** An eighth of what the machine, or the container, gives to the process: at least 64 MiB and at most 1 GiB. */
+export function defaultMemoryBytes(): number {
+  return Math.min(1024 * mebibyte, Math.max(64 * mebibyte, Math.floor(machineMemoryBytes() / 8)))
 }
 
 /** Looking at all partitions costs as much as some moves of readers per partition. */

@@ -21,16 +21,16 @@ export interface DumpOptions {
   readonly signal: AbortSignal
 }
 
-/** Which kinds of files can be shown. */
-export function isDumpable(path: string): boolean {
-  return readerOf(path) !== undefined
-}
-
 /** Shows what a file holds. Resolves with the number of things in it that are wrong. */
 export function dumpFile(path: string, options: DumpOptions): Promise<number> {
   const reader = readerOf(path)
   if (!reader) throw new Error(`${path} is of no known kind`)
   return reader(path, options)
+}
+
+/** Which kinds of files can be shown. */
+export function isDumpable(path: string): boolean {
+  return readerOf(path) !== undefined
 }
 
 type Reader = (path: string, options: DumpOptions) => Promise<number>

@@ -3,15 +3,6 @@ import type { KeyHash } from './key-hash.js'
 /** The value of an empty entry. */
 export const none = 0
 
-/** The stored form of an offset: a number above 0, or below 0 where the record there has no value (a tombstone). */
-export function entryOf(offset: number, isTombstone: boolean): number {
-  return isTombstone ? -offset - 1 : offset + 1
-}
-
-export function offsetOf(entry: number): number {
-  return entry < 0 ? -entry - 1 : entry - 1
-}
-
 const smallestSlots = 16
 export const mostSlots = 1024
 /** Four words of the hash and the offset. */
@@ -164,6 +155,15 @@ export class KeyTable {
     }
     this.#bytes += slots * slotBytes + bucketBytes
   }
+}
+
+/** The stored form of an offset: a number above 0, or below 0 where the record there has no value (a tombstone). */
+export function entryOf(offset: number, isTombstone: boolean): number {
+  return isTombstone ? -offset - 1 : offset + 1
+}
+
+export function offsetOf(entry: number): number {
+  return entry < 0 ? -entry - 1 : entry - 1
 }
 
 /** The entries of a table at one moment. What the table changes meanwhile is copied first, a bucket at a time. */
