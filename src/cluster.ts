@@ -233,7 +233,10 @@ function newsOf(node: LocalBroker): ClusterNews {
       groupListeners.add(listener)
       return () => groupListeners.delete(listener)
     },
-    logEndOffset: (topic, partition) => node.topics.get(topic)?.partitions[partition]?.logEndOffset,
+    logEndOffset(topic, partition, committedOnly = false) {
+      const found = node.topics.get(topic)?.partitions[partition]
+      return committedOnly ? found?.lastStableOffset : found?.logEndOffset
+    },
     topics: {
       names: () => node.topics.keys(),
       idOf: name => node.topics.get(name)?.id,

@@ -111,11 +111,13 @@ export class Consumption implements ReaderOwner {
     const topics = new SubscribedTopics({ ...settings, brokers, metadata: this.metadata, onMissing })
     this.selection = new Selection({ settings, metadata: this.metadata, news: parts.news, topics })
     this.#backoff = new Backoff(clock, random, settings)
-    const logEndOffset = (topic: string, partition: number) => parts.news?.logEndOffset?.(topic, partition)
+    // A producer must not wait for a reader that waits for its transaction to end.
+    const committedOnly = settings.isolationLevel === 'read_committed'
+    const logEndOffset = (topic: string, partition: number) => parts.news?.logEndOffset?.(topic, partition, committedOnly)
     const lag = new ReaderLag()
     this.turn = new ReaderTurn(turnsOf(clock), this.assignment, lag, logEndOffset)
     this.#slot = new ReaderSlot(clock, settings.maxPollIntervalMs)
-    this.lookup = new OffsetLookup(this.metadata, this.#backoff, settings.isolationLevel === 'read_committed' ? 1 : 0)
+    this.lookup = new OffsetLookup(this.metadata, this.#backoff, committedOnly ? 1 : 0)
     if (settings.groupId !== undefined) {
       this.#coordinator = new GroupConnection(settings.groupId, new CoordinatorCache(brokers))
       this.committer = new Committer(this.#coordinator, this.metadata, this.#backoff, {

@@ -33,6 +33,6 @@ export interface FetcherContext {
   readonly lag: ReaderLag
   /** Finds damage at an offset in the files of a node in this process. */
   readonly damageAt?: ((topic: string, partition: number, offset: number) => Promise<KafkaError | undefined>) | undefined
-  /** The end of a partition of a node in this process; undefined for one elsewhere. */
+  /** The end of what may be read of a partition of a node in this process; undefined for one elsewhere. */
   readonly logEndOffset: (topic: string, partition: number) => number | undefined
 }

@@ -12,10 +12,10 @@ export interface ClusterNews {
   /** A group has called its members to join again. */
   onGroupRebalancing(listener: (groupId: string) => void): () => void
   /**
-   * The offset after the last record of a partition, now. A consumer that knows how far it is behind can keep back a producer of this
-   * process. Default: what its last fetch told.
+   * The offset after the last record of a partition, now; with `committedOnly`, after the last that readers of committed records may see. A consumer that
+   * knows how far it is behind can keep back a producer of this process. Default: what its last fetch told.
    */
-  logEndOffset?(topic: string, partition: number): number | undefined
+  logEndOffset?(topic: string, partition: number, committedOnly?: boolean): number | undefined
   /** The topics there are at this moment, and where their partitions end. Default: that is not known. */
   readonly topics?: TopicNews
 }
