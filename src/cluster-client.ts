@@ -36,7 +36,10 @@ export interface ClusterParts {
 export interface LocalParts {
   readonly clients: Pick<ConsumerParts, 'news' | 'readers' | 'damageAt'> & Pick<ProducerParts, 'heldBecause'>
   readonly producerMemory: () => MemoryShare
-  /** Batches were checked when they were appended, and have not left the memory of this process since. */
+  /**
+   * Batches were checked when they were appended, and have not left the memory of this process
+   * since.
+   */
   readonly isInMemory: boolean
   /** A cluster without automatic creation does not create its typed topics on use either. */
   readonly createsTopics: () => boolean
@@ -48,10 +51,12 @@ export interface ClusterEvents extends BrokerEvents {
 }
 
 /**
- * Whoever writes to a cluster and reads from it, wherever it is: `connect` of `millrace/wire` makes one for a cluster elsewhere, and a `Cluster` is
- * one for a node in this process. Code that takes a `ClusterClient` runs with both.
+ * Whoever writes to a cluster and reads from it, wherever it is: `connect` of `millrace/wire` makes
+ * one for a cluster elsewhere, and a `Cluster` is one for a node in this process. Code that takes a
+ * `ClusterClient` runs with both.
  *
- * Closing it closes its consumers, then its producers and admins. A cluster elsewhere emits `error` and `closed` only.
+ * Closing it closes its consumers, then its producers and admins. A cluster elsewhere emits `error`
+ * and `closed` only.
  */
 export class ClusterClient extends Emitter<ClusterEvents> implements AsyncDisposable {
   readonly #parts: ClusterParts
@@ -80,7 +85,10 @@ export class ClusterClient extends Emitter<ClusterEvents> implements AsyncDispos
     return this.#keep(producer, this.#others)
   }
 
-  /** A consumer of this cluster; typed by the topics it is given. Throws a `TypeError` for a wrong option. */
+  /**
+   * A consumer of this cluster; typed by the topics it is given. Throws a `TypeError` for a wrong
+   * option.
+   */
   consumer<const T extends TopicSelector = string, K = Uint8Array, V = Uint8Array>(
     options: ConsumerOptions<T, K, V> = {}
   ): Consumer<T, K, V> {
@@ -90,7 +98,8 @@ export class ClusterClient extends Emitter<ClusterEvents> implements AsyncDispos
   }
 
   /**
-   * A pipe: what `from` holds, transformed, into `to`, exactly once. It begins with `pipe.run()`. Throws a `TypeError` for a wrong option.
+   * A pipe: what `from` holds, transformed, into `to`, exactly once. It begins with `pipe.run()`.
+   * Throws a `TypeError` for a wrong option.
    *
    * ```ts
    * const pipe = cluster.pipe({ from: orders, to: invoices, groupId: 'invoicing', transform: order => invoiceFor(order) })
@@ -148,9 +157,11 @@ export class ClusterClient extends Emitter<ClusterEvents> implements AsyncDispos
   }
 
   /**
-   * Closes the consumers, whose handlers may finish what they have in hand, then producers and admins, then the node and its storage. Idempotent; calling it
-   * again may bring the end forward. Rejects with REQUEST_TIMED_OUT when the storage has not closed within `timeoutMs`. Awaited inside of a handler or a
-   * listener of one of its consumers, which it waits for, it resolves at once, and closing goes on when the handler has ended.
+   * Closes the consumers, whose handlers may finish what they have in hand, then producers and
+   * admins, then the node and its storage. Idempotent; calling it again may bring the end forward.
+   * Rejects with REQUEST_TIMED_OUT when the storage has not closed within `timeoutMs`. Awaited
+   * inside of a handler or a listener of one of its consumers, which it waits for, it resolves at
+   * once, and closing goes on when the handler has ended.
    */
   close(options: CloseOptions = {}): Promise<void> {
     let timeoutMs: number
@@ -252,7 +263,10 @@ interface Client {
   close(options: CloseOptions): Promise<void>
 }
 
-/** The share of a cluster's time to close that its clients get: the rest, a quarter and at most five seconds, is the node's and its storage's. */
+/**
+ * The share of a cluster's time to close that its clients get: the rest, a quarter and at most five
+ * seconds, is the node's and its storage's.
+ */
 function clientsShare(leftMs: number): number {
   return Math.floor(leftMs - Math.min(5000, leftMs / 4))
 }

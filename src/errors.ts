@@ -1,6 +1,6 @@
 /**
- * Kafka's protocol errors: name → number on the wire, whether trying again can help, and what it means.
- * The names and numbers are Kafka's (`org.apache.kafka.common.protocol.Errors`).
+ * Kafka's protocol errors: name → number on the wire, whether trying again can help, and what it
+ * means. The names and numbers are Kafka's (`org.apache.kafka.common.protocol.Errors`).
  */
 const protocolErrors = {
   UNKNOWN_SERVER_ERROR: [-1, false, 'The broker failed in an unexpected way'],
@@ -134,7 +134,10 @@ export function errorNumber(code: ProtocolErrorCode): number {
   return protocolErrors[code][0]
 }
 
-/** The error that a number on the wire stands for; one we do not know reads as `UNKNOWN_SERVER_ERROR`. */
+/**
+ * The error that a number on the wire stands for; one we do not know reads as
+ * `UNKNOWN_SERVER_ERROR`.
+ */
 export function errorCodeOf(number: number): ProtocolErrorCode {
   return codeByNumber.get(number) ?? 'UNKNOWN_SERVER_ERROR'
 }
@@ -156,7 +159,8 @@ export interface KafkaErrorDetail {
 
 /**
  * The error for faults of data, groups or the cluster. Branch on `code`, which is Kafka's own name
- * for the error; `retriable` says whether the same call may succeed later. A mistake in a call's arguments is a `TypeError` instead.
+ * for the error; `retriable` says whether the same call may succeed later. A mistake in a call's
+ * arguments is a `TypeError` instead.
  *
  * ```ts
  * try { await producer.send('orders', { value }) }
@@ -208,7 +212,10 @@ export interface KeyConflict {
   readonly lastOffset: number | 'none'
 }
 
-/** A conditional append was refused, with code `CONFLICT`, and nothing was written: what it relied on has changed. */
+/**
+ * A conditional append was refused, with code `CONFLICT`, and nothing was written: what it relied
+ * on has changed.
+ */
 export class ConflictError extends KafkaError {
   /** The end offset of the partition when the condition was checked. */
   readonly endOffset: number
@@ -221,13 +228,19 @@ export class ConflictError extends KafkaError {
     this.keys = detail.keys ?? []
   }
 
-  /** The offset of the last record of the key, now; `'none'` where it has none. Of several keys that of the first; undefined where the condition was on no key. */
+  /**
+   * The offset of the last record of the key, now; `'none'` where it has none. Of several keys that
+   * of the first; undefined where the condition was on no key.
+   */
   get lastOffset(): number | 'none' | undefined {
     return this.keys[0]?.lastOffset
   }
 }
 
-/** The number to answer with for whatever a handler threw: its own for a protocol error, else `UNKNOWN_SERVER_ERROR`. */
+/**
+ * The number to answer with for whatever a handler threw: its own for a protocol error, else
+ * `UNKNOWN_SERVER_ERROR`.
+ */
 export function errorNumberOf(error: unknown): number {
   if (!(error instanceof KafkaError)) return protocolErrors.UNKNOWN_SERVER_ERROR[0]
   return errors[error.code][0] ?? protocolErrors.UNKNOWN_SERVER_ERROR[0]

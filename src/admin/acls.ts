@@ -19,7 +19,10 @@ import { DescribeAcls } from '../protocol/messages/describe-acls.js'
 import { type AdminContext, throwFailures } from './admin-context.js'
 import type { AdminCallOptions } from './admin-options.js'
 
-/** The resource of an ACL, by name; `'*'` stands for all of the kind. The cluster has one name only, so that `'cluster'` says all. */
+/**
+ * The resource of an ACL, by name; `'*'` stands for all of the kind. The cluster has one name only,
+ * so that `'cluster'` says all.
+ */
 export type AclResource =
   | { readonly topic: string }
   | { readonly group: string }
@@ -31,7 +34,9 @@ export type AclResource =
 /** An ACL as it is created: what is left out is the default. */
 export interface NewAcl {
   readonly resource: AclResource
-  /** `'prefixed'`: about all resources whose names begin with the one given. Default: `'literal'`. */
+  /**
+   * `'prefixed'`: about all resources whose names begin with the one given. Default: `'literal'`.
+   */
   readonly pattern?: AclPatternType
   /** The principal, as `'User:ann'`; `'User:*'` stands for every user. */
   readonly principal: string
@@ -49,7 +54,10 @@ export type Acl = Required<NewAcl>
 export interface AclFilter {
   readonly resourceType?: AclResourceType
   readonly resourceName?: string
-  /** `'match'`: all patterns that fit a resource called `resourceName`. Default: patterns of both types that are called so. */
+  /**
+   * `'match'`: all patterns that fit a resource called `resourceName`. Default: patterns of both
+   * types that are called so.
+   */
   readonly pattern?: AclPatternType | 'match'
   readonly principal?: string
   readonly host?: string

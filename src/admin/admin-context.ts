@@ -9,7 +9,10 @@ import type { Broker, Brokers } from '../protocol/broker.js'
 import type { Api, RequestOf, ResponseOf } from '../protocol/message.js'
 import type { AdminOptions } from './admin-options.js'
 
-/** The longest time that a broker may wait for a result, in ms; the call as a whole has its own limit. */
+/**
+ * The longest time that a broker may wait for a result, in ms; the call as a whole has its own
+ * limit.
+ */
 export const brokerTimeoutMs = 30_000
 
 /** The limits of one try of a call. The call is retried as a whole, so its parts must not be. */
@@ -55,7 +58,10 @@ export class AdminContext {
     }
   }
 
-  /** Asks about several things by name, and again about those that are over a quota (KIP-599) until none is left. */
+  /**
+   * Asks about several things by name, and again about those that are over a quota (KIP-599) until
+   * none is left.
+   */
   async callWithinQuota<T extends { readonly name: string | null }, R extends { readonly name: string | null; readonly errorCode: number }>(
     options: CallOptions,
     wanted: readonly T[],
@@ -79,7 +85,9 @@ export class AdminContext {
     return this.brokers.any().request(api, request, signal)
   }
 
-  /** Asks the coordinator of a group; `errorIn` finds the error that stands for the whole response. */
+  /**
+   * Asks the coordinator of a group; `errorIn` finds the error that stands for the whole response.
+   */
   async askCoordinator<A extends Api>(
     groupId: string,
     api: A,
@@ -116,7 +124,10 @@ export function unknownPartition(topic: string, partition: number): KafkaError {
   return new KafkaError('UNKNOWN_TOPIC_OR_PARTITION', `There is no partition ${partition} of \`${topic}\``, { topic, partition })
 }
 
-/** The failures of a response as one error: the first, which names the others as its cause when there are more. */
+/**
+ * The failures of a response as one error: the first, which names the others as its cause when
+ * there are more.
+ */
 export function throwFailures(failures: readonly KafkaError[]): void {
   if (failures.length === 0) return
   const [first] = failures

@@ -45,8 +45,8 @@ export interface ClusterDescription {
 }
 
 /**
- * Looks after a cluster: topics, partitions, configs, groups, offsets, ACLs. For what an operator or a deployment does; producers and consumers need
- * none of it.
+ * Looks after a cluster: topics, partitions, configs, groups, offsets, ACLs. For what an operator
+ * or a deployment does; producers and consumers need none of it.
  *
  * ```ts
  * await using admin = cluster.admin()
@@ -54,8 +54,9 @@ export interface ClusterDescription {
  * await admin.resetGroupOffsets('analytics', { to: 'earliest' })
  * ```
  *
- * Every call takes `{ signal, timeoutMs }`, tries again where that can help, and rejects with a `KafkaError` that names topic and partition.
- * When several things of one call fail, the error is that of the first, and its `cause` an `AggregateError` of all; what did not fail has happened.
+ * Every call takes `{ signal, timeoutMs }`, tries again where that can help, and rejects with a
+ * `KafkaError` that names topic and partition. When several things of one call fail, the error is
+ * that of the first, and its `cause` an `AggregateError` of all; what did not fail has happened.
  *
  * Size: one method for each call of its users.
  */
@@ -79,13 +80,19 @@ export class Admin {
     this.#context = new AdminContext(parts.brokers, clock, random, options)
   }
 
-  /** Creates a topic; resolves when it can be used. Raises TOPIC_ALREADY_EXISTS, INVALID_TOPIC_EXCEPTION, INVALID_CONFIG, INVALID_PARTITIONS, … */
+  /**
+   * Creates a topic; resolves when it can be used. Raises TOPIC_ALREADY_EXISTS,
+   * INVALID_TOPIC_EXCEPTION, INVALID_CONFIG, INVALID_PARTITIONS, …
+   */
   async createTopic(topic: topics.NewTopic | string, options: topics.CreateTopicsOptions = {}): Promise<topics.CreatedTopic> {
     const [created] = await this.createTopics([topic], options)
     return created
   }
 
-  /** Creates topics, each on its own: one that is refused does not keep the others from being created. */
+  /**
+   * Creates topics, each on its own: one that is refused does not keep the others from being
+   * created.
+   */
   createTopics(wanted: readonly (topics.NewTopic | string)[], options: topics.CreateTopicsOptions = {}): Promise<topics.CreatedTopic[]> {
     expectCallOptions('createTopics', options, { validateOnly: expectBoolean })
     expectList('topics', wanted, 'topics')
@@ -94,7 +101,10 @@ export class Admin {
     return topics.createTopics(this.#context, named, options)
   }
 
-  /** Deletes topics with all that is in them. Raises UNKNOWN_TOPIC_OR_PARTITION, TOPIC_DELETION_DISABLED, … */
+  /**
+   * Deletes topics with all that is in them. Raises UNKNOWN_TOPIC_OR_PARTITION,
+   * TOPIC_DELETION_DISABLED, …
+   */
   async deleteTopics(names: readonly string[], options: AdminCallOptions = {}): Promise<void> {
     expectCallOptions('deleteTopics', options)
     topics.expectNames('names', names)
@@ -107,14 +117,20 @@ export class Admin {
     return topics.listTopics(this.#context, options)
   }
 
-  /** Describes topics: the leader, replicas and in-sync replicas of each partition. Raises UNKNOWN_TOPIC_OR_PARTITION. */
+  /**
+   * Describes topics: the leader, replicas and in-sync replicas of each partition. Raises
+   * UNKNOWN_TOPIC_OR_PARTITION.
+   */
   async describeTopics(names: readonly string[], options: AdminCallOptions = {}): Promise<topics.TopicDescription[]> {
     expectCallOptions('describeTopics', options)
     topics.expectNames('names', names)
     return topics.describeTopics(this.#context, names, options)
   }
 
-  /** Gives a topic more partitions, `count` in all. Keys may go to other partitions from then on. Raises INVALID_PARTITIONS. */
+  /**
+   * Gives a topic more partitions, `count` in all. Keys may go to other partitions from then on.
+   * Raises INVALID_PARTITIONS.
+   */
   async createPartitions(topic: string, count: number, options: AdminCallOptions = {}): Promise<void> {
     expectCallOptions('createPartitions', options)
     topics.expectName('topic', topic)
@@ -129,7 +145,10 @@ export class Admin {
     return configs.describeConfigs(this.#context, resource, options)
   }
 
-  /** Changes the configs that are named and leaves the others; `null` takes one back to its default. All or none. Raises INVALID_CONFIG. */
+  /**
+   * Changes the configs that are named and leaves the others; `null` takes one back to its default.
+   * All or none. Raises INVALID_CONFIG.
+   */
   async alterConfigs(
     resource: configs.ConfigResource,
     changes: configs.ConfigChanges,
@@ -168,14 +187,20 @@ export class Admin {
     return groupOffsets.listGroupOffsets(this.#context, groupId, options)
   }
 
-  /** Commits other offsets for a group that has no members, and returns them. Raises NON_EMPTY_GROUP. */
+  /**
+   * Commits other offsets for a group that has no members, and returns them. Raises
+   * NON_EMPTY_GROUP.
+   */
   async resetGroupOffsets(groupId: string, options: groupOffsets.ResetOffsetsOptions): Promise<groupOffsets.GroupOffset[]> {
     expectString('groupId', groupId)
     groupOffsets.expectResetOptions(options)
     return groupOffsets.resetGroupOffsets(this.#context, groupId, options)
   }
 
-  /** Forgets what a group has committed for topics or partitions. Raises GROUP_SUBSCRIBED_TO_TOPIC, GROUP_ID_NOT_FOUND. */
+  /**
+   * Forgets what a group has committed for topics or partitions. Raises GROUP_SUBSCRIBED_TO_TOPIC,
+   * GROUP_ID_NOT_FOUND.
+   */
   async deleteGroupOffsets(
     groupId: string,
     partitions: readonly (string | offsets.TopicPartition)[],
@@ -187,7 +212,10 @@ export class Admin {
     return groupOffsets.deleteGroupOffsets(this.#context, groupId, partitions, options)
   }
 
-  /** The offsets at a place in topics (all of their partitions) or single partitions: the start, the end, or by time. */
+  /**
+   * The offsets at a place in topics (all of their partitions) or single partitions: the start, the
+   * end, or by time.
+   */
   async listOffsets(
     partitions: readonly (string | offsets.TopicPartition)[],
     at: offsets.OffsetSpec,
@@ -205,9 +233,10 @@ export class Admin {
   }
 
   /**
-   * Finds the offset of the last record of each key, in a topic with `keyIndex`: what a conditional `send` relies on (`ifKeyAt`), without a look at the
-   * records. Records of transactions that are not committed do not count. Raises INVALID_CONFIG where the topic keeps no index, and UNSUPPORTED_VERSION from a
-   * cluster that is not of this library.
+   * Finds the offset of the last record of each key, in a topic with `keyIndex`: what a conditional
+   * `send` relies on (`ifKeyAt`), without a look at the records. Records of transactions that are
+   * not committed do not count. Raises INVALID_CONFIG where the topic keeps no index, and
+   * UNSUPPORTED_VERSION from a cluster that is not of this library.
    */
   async lastOffsets<const T extends AnyTopic | string>(
     topic: T,
@@ -220,7 +249,10 @@ export class Admin {
     return keyOffsets.lastOffsets(this.#context, topic, keys, options)
   }
 
-  /** Deletes all records before an offset of each partition; returns where the logs start now. Raises OFFSET_OUT_OF_RANGE. */
+  /**
+   * Deletes all records before an offset of each partition; returns where the logs start now.
+   * Raises OFFSET_OUT_OF_RANGE.
+   */
   async deleteRecords(
     records: readonly offsets.RecordsBefore[],
     options: AdminCallOptions = {}
@@ -231,29 +263,39 @@ export class Admin {
   }
 
   /**
-   * Adds ACLs: who may do what, for listeners whose `acls` are on. One that is there already is left as it is. Each on its own. Raises INVALID_REQUEST,
-   * POLICY_VIOLATION (there are `millrace.max.acls` already), CLUSTER_AUTHORIZATION_FAILED, and SECURITY_DISABLED from a cluster elsewhere that has none.
+   * Adds ACLs: who may do what, for listeners whose `acls` are on. One that is there already is
+   * left as it is. Each on its own. Raises INVALID_REQUEST, POLICY_VIOLATION (there are
+   * `millrace.max.acls` already), CLUSTER_AUTHORIZATION_FAILED, and SECURITY_DISABLED from a
+   * cluster elsewhere that has none.
    */
   async createAcls(created: readonly acls.NewAcl[], options: AdminCallOptions = {}): Promise<void> {
     expectCallOptions('createAcls', options)
     return acls.createAcls(this.#context, created, options)
   }
 
-  /** The ACLs that fit a filter; all of them without one. Raises CLUSTER_AUTHORIZATION_FAILED, SECURITY_DISABLED. */
+  /**
+   * The ACLs that fit a filter; all of them without one. Raises CLUSTER_AUTHORIZATION_FAILED,
+   * SECURITY_DISABLED.
+   */
   async describeAcls(filter: acls.AclFilter = {}, options: AdminCallOptions = {}): Promise<acls.Acl[]> {
     expectCallOptions('describeAcls', options)
     return acls.describeAcls(this.#context, filter, options)
   }
 
-  /** Removes the ACLs that fit any of the filters, and returns them. An empty filter fits all. Raises as `createAcls` does. */
+  /**
+   * Removes the ACLs that fit any of the filters, and returns them. An empty filter fits all.
+   * Raises as `createAcls` does.
+   */
   async deleteAcls(filters: readonly acls.AclFilter[], options: AdminCallOptions = {}): Promise<acls.Acl[]> {
     expectCallOptions('deleteAcls', options)
     return acls.deleteAcls(this.#context, filters, options)
   }
 
   /**
-   * Changes how much clients may use that come in through listeners (KIP-13, KIP-124, KIP-546, KIP-599, KIP-612); clients in process are not limited.
-   * Each entity on its own. Raises INVALID_REQUEST, POLICY_VIOLATION (there are `millrace.max.client.quotas` already), CLUSTER_AUTHORIZATION_FAILED.
+   * Changes how much clients may use that come in through listeners (KIP-13, KIP-124, KIP-546,
+   * KIP-599, KIP-612); clients in process are not limited. Each entity on its own. Raises
+   * INVALID_REQUEST, POLICY_VIOLATION (there are `millrace.max.client.quotas` already),
+   * CLUSTER_AUTHORIZATION_FAILED.
    *
    * ```ts
    * await admin.alterClientQuotas([

@@ -8,8 +8,8 @@ import { type AdminContext, throwFailures } from './admin-context.js'
 import type { AdminCallOptions } from './admin-options.js'
 
 /**
- * The entity of a quota: a user, a client id, a user under a client id, or an address. `null` stands for all that have no quota of their own,
- * `{ user: null }` for all such users.
+ * The entity of a quota: a user, a client id, a user under a client id, or an address. `null`
+ * stands for all that have no quota of their own, `{ user: null }` for all such users.
  */
 export type ClientQuotaEntity =
   | { readonly user: string | null; readonly clientId?: string | null }
@@ -29,7 +29,10 @@ export interface ClientQuotas {
   readonly quotas: { readonly [key in ClientQuotaKey]?: number }
 }
 
-/** Which quotas are meant: those whose entities have all that is given. `true` stands for any name and for the default. */
+/**
+ * Which quotas are meant: those whose entities have all that is given. `true` stands for any name
+ * and for the default.
+ */
 export interface ClientQuotaFilter {
   readonly user?: string | null | true
   readonly clientId?: string | null | true

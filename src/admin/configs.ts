@@ -7,7 +7,10 @@ import { expectConfigValue } from '../record/topic.js'
 import type { AdminContext } from './admin-context.js'
 import type { AdminCallOptions } from './admin-options.js'
 
-/** A resource with configs: a topic, which may be given by its plain name, or a broker, by its node id. */
+/**
+ * A resource with configs: a topic, which may be given by its plain name, or a broker, by its node
+ * id.
+ */
 export type ConfigResource = string | { readonly topic: string } | { readonly broker: number }
 
 export interface ConfigEntry {

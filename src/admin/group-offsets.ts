@@ -20,11 +20,15 @@ export interface GroupOffset extends TopicPartition {
 }
 
 export interface ResetOffsetsOptions extends AdminCallOptions {
-  /** Topics (all of their partitions) or single partitions. Default: all partitions that the group has committed offsets for. */
+  /**
+   * Topics (all of their partitions) or single partitions. Default: all partitions that the group
+   * has committed offsets for.
+   */
   readonly partitions?: readonly (string | TopicPartition)[]
   /**
-   * The new position: the start or the end of each partition; the first record at or after a time, or the end when there is none; or an offset, which is
-   * moved into the range of offsets that the partition holds.
+   * The new position: the start or the end of each partition; the first record at or after a time,
+   * or the end when there is none; or an offset, which is moved into the range of offsets that the
+   * partition holds.
    */
   readonly to: 'earliest' | 'latest' | Date | number
 }
@@ -68,7 +72,10 @@ export async function resetGroupOffsets(context: AdminContext, groupId: string, 
   return offsets
 }
 
-/** A commit from outside is refused only once it is too late to say why; so the group is asked first. */
+/**
+ * A commit from outside is refused only once it is too late to say why; so the group is asked
+ * first.
+ */
 async function expectEmpty(context: AdminContext, groupId: string, options: AdminCallOptions): Promise<void> {
   await context.call(options, async limits => {
     const errorIn = ({ groups: [group] }: ResponseOf<typeof DescribeGroups>) =>

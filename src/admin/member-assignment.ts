@@ -15,7 +15,10 @@ const MemberAssignment = schema({
   fields: { version: int16(), assignedPartitions: array({ topic: string(), partitions: array(int32()) }) }
 })
 
-/** The partitions that a member of a group of consumers was assigned; none while the group has not agreed on them. */
+/**
+ * The partitions that a member of a group of consumers was assigned; none while the group has not
+ * agreed on them.
+ */
 export function assignmentIn(bytes: Uint8Array): TopicPartitions[] {
   return bytes.length === 0 ? [] : decodeMessage(MemberAssignment, 0, bytes).assignedPartitions
 }

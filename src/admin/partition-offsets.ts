@@ -14,8 +14,8 @@ export interface TopicPartition {
 }
 
 /**
- * A place in a partition: its start; its end; the record with the largest timestamp; or, by a time (a `Date`, or milliseconds since 1970), the first
- * record at or after it.
+ * A place in a partition: its start; its end; the record with the largest timestamp; or, by a time
+ * (a `Date`, or milliseconds since 1970), the first record at or after it.
  */
 export type OffsetSpec = 'earliest' | 'latest' | 'maxTimestamp' | Date | number
 
@@ -28,7 +28,10 @@ export interface ListedOffset extends TopicPartition {
 }
 
 export interface ListOffsetsOptions extends AdminCallOptions {
-  /** `read_committed` ends before the first transaction that is still open. Default: `'read_uncommitted'`. */
+  /**
+   * `read_committed` ends before the first transaction that is still open. Default:
+   * `'read_uncommitted'`.
+   */
   readonly isolationLevel?: 'read_uncommitted' | 'read_committed'
 }
 
@@ -130,7 +133,10 @@ interface Outcome<R> {
   readonly result: R
 }
 
-/** Sends each item to the broker that leads its partition, and asks again for those that it was the wrong one for. */
+/**
+ * Sends each item to the broker that leads its partition, and asks again for those that it was the
+ * wrong one for.
+ */
 async function perLeader<T extends TopicPartition, R extends TopicPartition>(
   context: AdminContext,
   items: readonly T[],

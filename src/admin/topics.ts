@@ -22,11 +22,20 @@ export interface NewTopic {
   readonly replicationFactor?: number
   /** Kafka's topic configs, by their dotted names. */
   readonly configs?: TopicConfigs
-  /** The records that are kept. Default: as the cluster is configured, which is a week unless changed. */
+  /**
+   * The records that are kept. Default: as the cluster is configured, which is a week unless
+   * changed.
+   */
   readonly keep?: Keep
-  /** The policy for readers that fall behind. A cluster that is not of this library does not know it. Default: the cluster's own. */
+  /**
+   * The policy for readers that fall behind. A cluster that is not of this library does not know
+   * it. Default: the cluster's own.
+   */
   readonly backlog?: BacklogQuota
-  /** True if each partition keeps where the last record of each key stands, for sending on conditions. A cluster that is not of this library does not know it. Default: `false`. */
+  /**
+   * True if each partition keeps where the last record of each key stands, for sending on
+   * conditions. A cluster that is not of this library does not know it. Default: `false`.
+   */
   readonly keyIndex?: boolean
 }
 
@@ -72,7 +81,10 @@ export interface PartitionDescription {
   readonly inSyncReplicas: readonly number[]
 }
 
-/** Checks a topic to create as far as no cluster need be asked; names and numbers that no topic can have are the cluster's matter. */
+/**
+ * Checks a topic to create as far as no cluster need be asked; names and numbers that no topic can
+ * have are the cluster's matter.
+ */
 export function expectNewTopic(topic: NewTopic): void {
   if (typeof topic !== 'object' || topic === null)
     throw new TypeError(`Expected \`topics\` to hold names, typed topics or { name, partitions, … }, got ${shown(topic)}`)
@@ -130,7 +142,8 @@ export async function createTopics(
 
 export async function deleteTopics(context: AdminContext, names: readonly string[], options: AdminCallOptions): Promise<void> {
   const topics = names.map(name => ({ name, topicId: zeroUuid }))
-  // Brokers that do not know ids yet take the names from a list of their own; only one of the two is sent.
+  // Brokers that do not know ids yet take the names from a list of their own; only one of the two
+  // is sent.
   const deleted = await context.callWithinQuota(options, topics, async (some, limits) => {
     return (await context.ask(DeleteTopics, { topics: some, timeoutMs: brokerTimeoutMs }, limits)).responses
   })

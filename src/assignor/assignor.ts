@@ -6,13 +6,18 @@ export interface TopicPartition {
   readonly partition: number
 }
 
-/** One member of the group, as an assignor sees it: its subscription, as it arrived in JoinGroup. */
+/**
+ * One member of the group, as an assignor sees it: its subscription, as it arrived in JoinGroup.
+ */
 export interface AssignorMember {
   readonly memberId: string
   /** The member's lasting name (`group.instance.id`, KIP-345). Default: none, a dynamic member. */
   readonly groupInstanceId?: string | null
   readonly topics: readonly string[]
-  /** The partitions that the member held when it joined. Only cooperative members still hold anything then. Default: nothing. */
+  /**
+   * The partitions that the member held when it joined. Only cooperative members still hold
+   * anything then. Default: nothing.
+   */
   readonly ownedPartitions?: readonly TopicPartition[]
   /** The generation in which it held them; negative or absent when the member did not say. */
   readonly generationId?: number
@@ -30,19 +35,26 @@ export interface TopicShape {
 }
 
 /**
- * Decides, in the member that leads a group, who reads which partitions. Pure: the same topics and members give the same answer.
- * Its `name` is what members agree on in JoinGroup, so members with the same assignor in another language can share the group.
+ * Decides, in the member that leads a group, who reads which partitions. Pure: the same topics and
+ * members give the same answer. Its `name` is what members agree on in JoinGroup, so members with
+ * the same assignor in another language can share the group.
  */
 export interface Assignor {
   readonly name: string
   /**
-   * True if members may go on reading during a rebalance and give up only what moves (KIP-429). A group is cooperative when every
-   * assignor that a member lists is.
+   * True if members may go on reading during a rebalance and give up only what moves (KIP-429). A
+   * group is cooperative when every assignor that a member lists is.
    */
   readonly cooperative: boolean
-  /** The bytes that a member attaches to its next subscription, given what it was last assigned (`null`: nothing yet) and in which generation. */
+  /**
+   * The bytes that a member attaches to its next subscription, given what it was last assigned
+   * (`null`: nothing yet) and in which generation.
+   */
   userData?(assigned: readonly TopicPartition[] | null, generationId: number): Uint8Array | null
-  /** Each member's partitions; every member has an entry. Topics that are not in `topics` are left out. */
+  /**
+   * Each member's partitions; every member has an entry. Topics that are not in `topics` are left
+   * out.
+   */
   assign(topics: ReadonlyMap<string, TopicShape>, members: readonly AssignorMember[]): Map<string, TopicPartition[]>
 }
 
@@ -61,7 +73,10 @@ export function compareText(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0
 }
 
-/** Static members first, by instance id; then dynamic ones, by member id: so a static member keeps its place over restarts. */
+/**
+ * Static members first, by instance id; then dynamic ones, by member id: so a static member keeps
+ * its place over restarts.
+ */
 export function compareMembers(a: AssignorMember, b: AssignorMember): number {
   const instanceA = a.groupInstanceId ?? null
   const instanceB = b.groupInstanceId ?? null

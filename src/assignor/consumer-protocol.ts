@@ -7,9 +7,11 @@ import { MessageWriter } from '../protocol/message-writer.js'
 import { compareText, type TopicPartition } from './assignor.js'
 
 /**
- * The messages that members of a consumer group send each other through the coordinator, which does not look inside:
+ * The messages that members of a consumer group send each other through the coordinator, which does
+ * not look inside:
  *     subscription, assignment := version: int16, the message at that version
- * A version newer than the newest known is read as the newest: later ones only ever add fields at the end.
+ * A version newer than the newest known is read as the newest: later ones only ever add fields at
+ * the end.
  */
 export const consumerProtocolType = 'consumer'
 
@@ -38,7 +40,10 @@ const assignmentSchema = schema({
   }
 })
 
-/** The topics that a member of a consumer group wants and the partitions that it has, as they stand in the metadata of JoinGroup. */
+/**
+ * The topics that a member of a consumer group wants and the partitions that it has, as they stand
+ * in the metadata of JoinGroup.
+ */
 export interface ConsumerSubscription {
   readonly topics: readonly string[]
   readonly userData?: Uint8Array | null
@@ -50,7 +55,10 @@ export interface ConsumerSubscription {
   readonly rackId?: string | null
 }
 
-/** The partitions that a member of a consumer group gets, as they stand in the assignment of SyncGroup. */
+/**
+ * The partitions that a member of a consumer group gets, as they stand in the assignment of
+ * SyncGroup.
+ */
 export interface ConsumerAssignment {
   readonly partitions: readonly TopicPartition[]
   readonly userData?: Uint8Array | null
@@ -81,7 +89,10 @@ export function decodeSubscription(bytes: Uint8Array): Required<ConsumerSubscrip
   }
 }
 
-/** Only the topics of a subscription, which stand first in every version: what a coordinator needs, and can read of versions to come. */
+/**
+ * Only the topics of a subscription, which stand first in every version: what a coordinator needs,
+ * and can read of versions to come.
+ */
 export function decodeSubscribedTopics(bytes: Uint8Array): string[] {
   return decode(subscriptionSchema, bytes, 0).topics
 }
@@ -94,7 +105,10 @@ export function encodeAssignment(assignment: ConsumerAssignment, version: number
   })
 }
 
-/** Throws a `KafkaError` INVALID_REQUEST for anything that is not an assignment. No bytes at all are an empty assignment. */
+/**
+ * Throws a `KafkaError` INVALID_REQUEST for anything that is not an assignment. No bytes at all are
+ * an empty assignment.
+ */
 export function decodeAssignment(bytes: Uint8Array): Required<ConsumerAssignment> {
   if (bytes.length === 0) return { partitions: [], userData: null }
   const { assignedPartitions, userData } = decode(assignmentSchema, bytes)

@@ -5,9 +5,10 @@ import type { Claim } from './sticky-claims.js'
 import { decodeCooperativeUserData, encodeCooperativeUserData } from './sticky-user-data.js'
 
 /**
- * The sticky assignment for members that go on reading during a rebalance (KIP-429). A partition that has to go from one live member to
- * another is given to nobody in the first round: its holder sees that it is gone, gives it up and joins again; the second round hands it over.
- * Java's `CooperativeStickyAssignor`.
+ * The sticky assignment for members that go on reading during a rebalance (KIP-429). A partition
+ * that has to go from one live member to another is given to nobody in the first round: its holder
+ * sees that it is gone, gives it up and joins again; the second round hands it over. Java's
+ * `CooperativeStickyAssignor`.
  */
 export const cooperativeStickyAssignor: Assignor = {
   name: 'cooperative-sticky',

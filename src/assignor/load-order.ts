@@ -1,4 +1,7 @@
-/** Members in ascending order of their load, then of their number. Loads may change only while a member is taken out. */
+/**
+ * Members in ascending order of their load, then of their number. Loads may change only while a
+ * member is taken out.
+ */
 export class LoadOrder {
   readonly #loadOf: (member: number) => number
   readonly #order: number[] = []

@@ -1,6 +1,7 @@
 /**
- * The moves made so far while an assignment is balanced. When a partition is about to go from A to B although another partition of the
- * topic went from B to A before, it is better to send that one back: two members never swap partitions of one topic.
+ * The moves made so far while an assignment is balanced. When a partition is about to go from A to
+ * B although another partition of the topic went from B to A before, it is better to send that one
+ * back: two members never swap partitions of one topic.
  */
 export class PartitionMovements {
   readonly #topicOf: Int32Array
@@ -13,7 +14,10 @@ export class PartitionMovements {
     this.#topicOf = topicOf
   }
 
-  /** Which partition to move when `partition` should go: itself, or one that would thereby come home. */
+  /**
+   * Which partition to move when `partition` should go: itself, or one that would thereby come
+   * home.
+   */
   insteadOf(partition: number, from: number, to: number): number {
     const source = this.#moves.get(partition)?.from ?? from
     const opposite = this.#byTopic.get(this.#topicOf[partition])?.get(wayOf(to, source))

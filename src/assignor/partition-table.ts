@@ -2,8 +2,8 @@ import { type AssignorMember, subscribedTopics, type TopicPartition, type TopicS
 import { rackSets, racksMatter } from './racks.js'
 
 /**
- * The subscribed partitions, numbered 0 to `size - 1` by topic name and partition, and the members by id: the sticky algorithms work on
- * these numbers instead of on names.
+ * The subscribed partitions, numbered 0 to `size - 1` by topic name and partition, and the members
+ * by id: the sticky algorithms work on these numbers instead of on names.
  */
 export class PartitionTable {
   readonly members: readonly AssignorMember[]
@@ -56,7 +56,10 @@ export class PartitionTable {
   }
 }
 
-/** The members that can read each partition without leaving their rack; only made where that matters. */
+/**
+ * The members that can read each partition without leaving their rack; only made where that
+ * matters.
+ */
 export interface RackTable {
   /** The member's rack, or `null` when it did not say. */
   readonly ofMember: readonly (string | null)[]

@@ -1,6 +1,6 @@
 /**
- * True if racks can matter (KIP-881): some member says where it runs, some replica stands in such a rack, and not every partition
- * can be read in every rack anyway.
+ * True if racks can matter (KIP-881): some member says where it runs, some replica stands in such a
+ * rack, and not every partition can be read in every rack anyway.
  */
 export function racksMatter(memberRacks: ReadonlySet<string>, partitionRacks: readonly ReadonlySet<string>[]): boolean {
   const all = new Set<string>()

@@ -12,9 +12,10 @@ import {
 import { rackSets, racksMatter } from './racks.js'
 
 /**
- * Splits each topic on its own into one contiguous range per subscriber; the first `partitions % subscribers` members get one more.
- * Topics with the same number of partitions fall alike, so a member can join them partition by partition.
- * Java's `RangeAssignor`, rack awareness (KIP-881) included.
+ * Splits each topic on its own into one contiguous range per subscriber; the first
+ * `partitions % subscribers` members get one more. Topics with the same number of partitions fall
+ * alike, so a member can join them partition by partition. Java's `RangeAssignor`, rack awareness
+ * (KIP-881) included.
  */
 export const rangeAssignor: Assignor = {
   name: 'range',
@@ -36,7 +37,10 @@ function compareTopicPartitions(a: TopicPartition, b: TopicPartition): number {
   return compareText(a.topic, b.topic) || a.partition - b.partition
 }
 
-/** Places what can be read in the reader's own rack; topics of one shape and one set of readers move in step. */
+/**
+ * Places what can be read in the reader's own rack; topics of one shape and one set of readers move
+ * in step.
+ */
 function matchRacks(splits: readonly TopicSplit[]): void {
   const likenessOf = ({ knownRacks, members }: TopicSplit) =>
     JSON.stringify([knownRacks, ...members.map(({ memberId, rackId }) => [memberId, rackId])])
@@ -62,7 +66,10 @@ function matchRacksInStep(group: readonly TopicSplit[]): void {
 class TopicSplit {
   readonly members: readonly AssignorMember[]
   readonly rackAware: boolean
-  /** The number of partitions that have known racks: all, or none when no subscriber says where it runs. */
+  /**
+   * The number of partitions that have known racks: all, or none when no subscriber says where it
+   * runs.
+   */
   readonly knownRacks: number
   readonly #topic: string
   readonly #racks: readonly ReadonlySet<string>[]

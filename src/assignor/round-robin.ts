@@ -1,8 +1,8 @@
 import { type Assignor, compareMembers, expectAssignArguments, subscribedTopics, type TopicPartition } from './assignor.js'
 
 /**
- * Deals out all partitions of all topics, one after the other, to the members in turn; a member that does not subscribe to the topic is
- * passed over. Java's `RoundRobinAssignor`.
+ * Deals out all partitions of all topics, one after the other, to the members in turn; a member
+ * that does not subscribe to the topic is passed over. Java's `RoundRobinAssignor`.
  */
 export const roundRobinAssignor: Assignor = {
   name: 'roundrobin',

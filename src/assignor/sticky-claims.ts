@@ -1,7 +1,9 @@
 import type { AssignorMember, TopicPartition } from './assignor.js'
 import type { PartitionTable } from './partition-table.js'
 
-/** The partitions that a member says it held, and since which generation (`null`: it did not say). */
+/**
+ * The partitions that a member says it held, and since which generation (`null`: it did not say).
+ */
 export interface Claim {
   readonly partitions: readonly TopicPartition[]
   readonly generationId: number | null
@@ -10,19 +12,28 @@ export interface Claim {
 /** Finds the claim of a member: in its user data, or in the subscription itself. */
 export type ClaimOf = (member: AssignorMember) => Claim
 
-/** The partitions that each member may keep, after all claims were compared. Everything is given by number in the `PartitionTable`. */
+/**
+ * The partitions that each member may keep, after all claims were compared. Everything is given by
+ * number in the `PartitionTable`.
+ */
 export interface Claims {
   /** For each member the partitions that it holds rightfully, in the order it named them. */
   readonly owned: readonly Set<number>[]
   /** Partitions that two members claimed in one generation: neither keeps them. */
   readonly disputed: ReadonlySet<number>
-  /** The last holder of a partition in an older generation than the newest: a good place to move it back to. */
+  /**
+   * The last holder of a partition in an older generation than the newest: a good place to move it
+   * back to.
+   */
   readonly formerOwners: ReadonlyMap<number, number>
 }
 
 const noGeneration = -1
 
-/** Weighs the claims: the highest generation wins a partition, and of two claims in one generation both lose. */
+/**
+ * Weighs the claims: the highest generation wins a partition, and of two claims in one generation
+ * both lose.
+ */
 export function weighClaims(table: PartitionTable, claimOf: ClaimOf): Claims {
   const claims = table.members.map(claimOf)
   const generations = claims.map(claim => claim.generationId ?? noGeneration)

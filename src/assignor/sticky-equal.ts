@@ -4,13 +4,17 @@ import type { Claims } from './sticky-claims.js'
 /** A sticky assignment, by number in the `PartitionTable`. */
 export interface StickyAssignment {
   readonly partitions: readonly (readonly number[])[]
-  /** Partitions that go from one live member to another, with the receiver; `null` when that has to be worked out from the claims. */
+  /**
+   * Partitions that go from one live member to another, with the receiver; `null` when that has to
+   * be worked out from the claims.
+   */
   readonly transferring: ReadonlyMap<number, number> | null
 }
 
 /**
- * The sticky assignment where all members subscribe to the same topics. Everyone ends with `minQuota` or `maxQuota` partitions
- * (the floor and ceiling of partitions per member): members keep what they hold up to that, the rest is dealt out in turn.
+ * The sticky assignment where all members subscribe to the same topics. Everyone ends with
+ * `minQuota` or `maxQuota` partitions (the floor and ceiling of partitions per member): members
+ * keep what they hold up to that, the rest is dealt out in turn.
  */
 export function assignEqually(table: PartitionTable, claims: Claims): StickyAssignment {
   return new EqualShares(table, claims).build()
@@ -141,7 +145,10 @@ class EqualShares {
   }
 }
 
-/** The place in `members`, from `start` around, of the first that shares a rack with the partition; -1 when none does. */
+/**
+ * The place in `members`, from `start` around, of the first that shares a rack with the partition;
+ * -1 when none does.
+ */
 function nearbyIndex(racks: RackTable, partition: number, members: readonly number[], start: number): number {
   for (let i = 0; i < members.length; i++) {
     const index = (start + i) % members.length

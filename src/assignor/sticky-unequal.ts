@@ -5,8 +5,9 @@ import type { Claims } from './sticky-claims.js'
 import type { StickyAssignment } from './sticky-equal.js'
 
 /**
- * The sticky assignment where subscriptions differ. Keeps what is still valid, gives the rest to the least loaded subscribers, scarce
- * topics first, and then moves partitions one by one as long as that evens out the loads. If the moves were no gain, they are undone.
+ * The sticky assignment where subscriptions differ. Keeps what is still valid, gives the rest to
+ * the least loaded subscribers, scarce topics first, and then moves partitions one by one as long
+ * as that evens out the loads. If the moves were no gain, they are undone.
  */
 export function assignUnequally(table: PartitionTable, claims: Claims): StickyAssignment {
   return new BalancedShares(table, claims).build()
@@ -15,7 +16,10 @@ export function assignUnequally(table: PartitionTable, claims: Claims): StickyAs
 class BalancedShares {
   readonly #table: PartitionTable
   readonly #formerOwners: ReadonlyMap<number, number>
-  /** Topic → members that subscribe to it; member → topics, as a set and without those that do not exist. */
+  /**
+   * Topic → members that subscribe to it; member → topics, as a set and without those that do not
+   * exist.
+   */
   readonly #subscribers: readonly number[][]
   readonly #topics: readonly ReadonlySet<number>[]
   #held: Set<number>[]

@@ -5,7 +5,8 @@ import { partitionsByTopic, topicPartitions } from './consumer-protocol.js'
 import type { Claim } from './sticky-claims.js'
 
 /**
- * The user data that the sticky assignors attach to a subscription. Neither says its version; the length tells.
+ * The user data that the sticky assignors attach to a subscription. Neither says its version; the
+ * length tells.
  *     sticky             := previousAssignment: [topic: string, [partition: int32]], generation: int32     (the first form had no generation)
  *     cooperative-sticky := generation: int32
  */

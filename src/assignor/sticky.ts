@@ -6,8 +6,9 @@ import { assignUnequally } from './sticky-unequal.js'
 import { decodeStickyUserData, encodeStickyUserData } from './sticky-user-data.js'
 
 /**
- * As balanced as the subscriptions allow, and, within that, as close to the assignment before as possible (KIP-54). Members still give up
- * everything during a rebalance; they get most of it back. Java's `StickyAssignor`.
+ * As balanced as the subscriptions allow, and, within that, as close to the assignment before as
+ * possible (KIP-54). Members still give up everything during a rebalance; they get most of it back.
+ * Java's `StickyAssignor`.
  */
 export const stickyAssignor: Assignor = {
   name: 'sticky',
@@ -20,7 +21,9 @@ export const stickyAssignor: Assignor = {
   }
 }
 
-/** The algorithm that both sticky assignors share; where a member's claim stands is the difference. */
+/**
+ * The algorithm that both sticky assignors share; where a member's claim stands is the difference.
+ */
 export function assignSticky(
   topics: ReadonlyMap<string, TopicShape>,
   members: readonly AssignorMember[],

@@ -39,7 +39,10 @@ const operationsOf: { readonly [T in AclResourceType]?: readonly AuthorizedOpera
   cluster: ['create', 'alter', 'describe', 'clusterAction', 'describeConfigs', 'alterConfigs', 'idempotentWrite']
 }
 
-/** The rights of one client. Answers come without a promise, unless the rules have an asynchronous `authorize` function. */
+/**
+ * The rights of one client. Answers come without a promise, unless the rules have an asynchronous
+ * `authorize` function.
+ */
 export class Access {
   readonly #asker: Asker
   readonly #rules: AccessRules
@@ -78,14 +81,20 @@ export class Access {
     return whenThere(answers, all => new Set(asked.filter((_, i) => all[i])))
   }
 
-  /** True if there may be a resource of the type with which this may be done. `existing` are put to an `authorize` function, one by one. */
+  /**
+   * True if there may be a resource of the type with which this may be done. `existing` are put to
+   * an `authorize` function, one by one.
+   */
   maySomewhere(operation: AuthorizedOperation, type: AclResourceType, existing: Iterable<string>): MaybePromise<boolean> {
     const { acls, allowEveryoneIfNoAclFound, authorize } = this.#rules
     if (acls && !allowedSomewhere(this.#parts.acls, this.#question(operation, type), allowEveryoneIfNoAclFound)) return false
     return authorize ? this.#mayOneOf(operation, type, existing) : true
   }
 
-  /** All that may be done with a resource, as the sum of 2 to the power of the number of each operation. */
+  /**
+   * All that may be done with a resource, as the sum of 2 to the power of the number of each
+   * operation.
+   */
   operationsOn(type: AclResourceType, name: string): MaybePromise<number> {
     const operations = operationsOf[type] ?? []
     const answers = this.#askAll(operations.map(operation => () => this.may(operation, type, name)))
@@ -131,7 +140,10 @@ export class Access {
     return pending.length === 0 ? answers : Promise.all(pending).then(() => answers)
   }
 
-  /** Asks the `authorize` function. One that fails, takes too long or says neither yes nor no is told, and counts as no. */
+  /**
+   * Asks the `authorize` function. One that fails, takes too long or says neither yes nor no is
+   * told, and counts as no.
+   */
   #ask(operation: AuthorizedOperation, type: AclResourceType, name: string): MaybePromise<boolean> {
     const { principal, host, clientId } = this.#asker
     const request: AuthorizeRequest = { principal, host, clientId, api: this.#api, operation, resource: { type, name } }

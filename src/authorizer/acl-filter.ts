@@ -34,7 +34,10 @@ export function numbersOfFilter(filter: AclFilter): AclNumbers {
   return { resourceType, pattern, operation, permissionType }
 }
 
-/** Throws INVALID_REQUEST where a number is 0, which stands for something that the client itself does not know: as with Kafka, the connection then ends. */
+/**
+ * Throws INVALID_REQUEST where a number is 0, which stands for something that the client itself
+ * does not know: as with Kafka, the connection then ends.
+ */
 export function expectNoZero(numbers: AclNumbers): void {
   for (const [what, given] of numbersOf(numbers)) if (given === 0) throw new KafkaError('INVALID_REQUEST', `There is no ${what} 0 in ACLs`)
 }
@@ -57,7 +60,10 @@ function isMeant(acl: AclState, filter: AclFilter): boolean {
   )
 }
 
-/** `match` means all patterns that fit a resource of that name; every other type means patterns written with that name. */
+/**
+ * `match` means all patterns that fit a resource of that name; every other type means patterns
+ * written with that name.
+ */
 function isPatternMeant(acl: AclState, { resourceNameFilter: name, patternTypeFilter: type = literal }: AclFilter): boolean {
   if (type !== any && type !== match && type !== acl.patternType) return false
   if (name === null || name === acl.resourceName) return true

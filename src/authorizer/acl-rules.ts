@@ -22,8 +22,8 @@ const implying: ReadonlyMap<number, ReadonlySet<number>> = new Map<number, Reado
 ])
 
 /**
- * Decides on a resource: one ACL that denies outweighs all that allow. Without one that fits, the answer is no, unless no ACL at all is about the resource:
- * then it is `isOpen`.
+ * Decides on a resource: one ACL that denies outweighs all that allow. Without one that fits, the
+ * answer is no, unless no ACL at all is about the resource: then it is `isOpen`.
  */
 export function allowedByAcls(acls: Acls, question: AclQuestion, name: string, isOpen: boolean): boolean {
   const patterns = acls.matching(question.resourceType, name)
@@ -40,8 +40,9 @@ export function allowedByAcls(acls: Acls, question: AclQuestion, name: string, i
 }
 
 /**
- * Decides whether there may be a resource of the type on which the operation is allowed. Only ACLs for the operation itself, or for all, count; one that
- * allows counts unless one that denies covers all of its names.
+ * Decides whether there may be a resource of the type on which the operation is allowed. Only ACLs
+ * for the operation itself, or for all, count; one that allows counts unless one that denies covers
+ * all of its names.
  */
 export function allowedSomewhere(acls: Acls, question: AclQuestion, isOpen: boolean): boolean {
   if (allowedByAcls(acls, question, 'hardcode', isOpen)) return true

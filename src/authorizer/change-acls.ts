@@ -23,7 +23,10 @@ export interface AclContext {
   readonly configs: BrokerConfigs
 }
 
-/** The longest name, principal and host, in characters: together with the number of ACLs, this bounds what they take. */
+/**
+ * The longest name, principal and host, in characters: together with the number of ACLs, this
+ * bounds what they take.
+ */
 const longestText = 1000
 /** The most characters that one request may create: its records stand in one batch. */
 const mostCharacters = 1024 * 1024
@@ -60,7 +63,10 @@ export function createAcls(
   return { response: { results }, records }
 }
 
-/** Decides on ACLs to remove: each filter tells which it found, also those that another filter of the request found. */
+/**
+ * Decides on ACLs to remove: each filter tells which it found, also those that another filter of
+ * the request found.
+ */
 export function deleteAcls(
   { acls }: ClusterMetadata,
   { filters }: RequestOf<typeof DeleteAcls>
@@ -98,7 +104,10 @@ function numbersOfCreation(creation: Creation): AclNumbers {
   return { resourceType, pattern, operation, permissionType }
 }
 
-/** The ACL that is to be created. Throws INVALID_REQUEST for one that stands for several, or for none. */
+/**
+ * The ACL that is to be created. Throws INVALID_REQUEST for one that stands for several, or for
+ * none.
+ */
 function aclOf({ resourcePatternType = aclPatternTypes.literal, ...rest }: Creation): AclState {
   const { resourceType, resourceName, principal, host, operation, permissionType } = rest
   const isConcrete = [resourceType, operation, permissionType].every(number => number > 1)

@@ -1,8 +1,8 @@
 import { allOperationsOn } from '../authorizer/access.js'
 
 /*
- * Operations that a client may carry out, as Kafka tells them. Without an authorizer, each client may carry out all that
- * a resource has.
+ * Operations that a client may carry out, as Kafka tells them. Without an authorizer, each client
+ * may carry out all that a resource has.
  */
 
 export const allTopicOperations = allOperationsOn('topic')

@@ -21,8 +21,9 @@ export class BrokerNews {
   }
 
   /**
-   * Tells of a failure; once per error: a log whose storage failed answers every write with the same one. That a disk is full is told once, until a write
-   * succeeds where there was no room, or none has failed for a minute.
+   * Tells of a failure; once per error: a log whose storage failed answers every write with the
+   * same one. That a disk is full is told once, until a write succeeds where there was no room, or
+   * none has failed for a minute.
    */
   readonly failed = (error: unknown, during: string): void => {
     if (isLackOfRoom(error)) {

@@ -23,7 +23,10 @@ interface ControllerParts {
   readonly store: TopicStore
 }
 
-/** Changes the metadata of the cluster, one change after the other, and carries each out on this node. */
+/**
+ * Changes the metadata of the cluster, one change after the other, and carries each out on this
+ * node.
+ */
 export class Controller {
   readonly #parts: ControllerParts
   #changes: Promise<unknown> = Promise.resolve()
@@ -38,7 +41,10 @@ export class Controller {
     return { random, nodeIds: [nodeId], configs }
   }
 
-  /** The context of a change that a client asks for, which from version `firstStrictVersion` on is refused where its quota is exceeded. */
+  /**
+   * The context of a change that a client asks for, which from version `firstStrictVersion` on is
+   * refused where its quota is exceeded.
+   */
   contextFor({ apiVersion, meter }: RequestContext, firstStrictVersion: number = newestVersion): ControllerContext {
     const isStrict = apiVersion >= firstStrictVersion
     const mutate = meter?.isMetering ? (partitions: number) => meter.mutate(partitions, isStrict) : undefined
@@ -46,8 +52,8 @@ export class Controller {
   }
 
   /**
-   * Lets the controller decide, writes what it decided, and carries it out. One change at a time; the next one waits for `afterwards` too,
-   * which must not make a change of its own.
+   * Lets the controller decide, writes what it decided, and carries it out. One change at a time;
+   * the next one waits for `afterwards` too, which must not make a change of its own.
    */
   change<R>(decide: () => MetadataDecision<R>, afterwards?: (response: R) => Promise<void>): Promise<R> {
     const changed = this.#changes.then(async () => {

@@ -7,18 +7,25 @@ import { type AppendListener, listenTo, type Partition, stopListening } from './
 /** After so many bytes it is time to look whether the slice of who appends them is over. */
 const bytesPerLook = 64 * 1024
 
-/** The end of a wait: enough has arrived (or a partition is gone, which is to be told), or the time was over. */
+/**
+ * The end of a wait: enough has arrived (or a partition is gone, which is to be told), or the time
+ * was over.
+ */
 export type WaitOutcome = 'arrived' | 'timedOut'
 
 /**
- * Fetches that wait for data. A producer that sends one record after the other, and waits for each, would have every single one fetched on
- * its own. So a fetch that could be answered waits in the queue for its turn: it is answered when nobody else has anything to do, or when
- * the slice of the producer is over. One timer, for the next deadline, serves all.
+ * Fetches that wait for data. A producer that sends one record after the other, and waits for each,
+ * would have every single one fetched on its own. So a fetch that could be answered waits in the
+ * queue for its turn: it is answered when nobody else has anything to do, or when the slice of the
+ * producer is over. One timer, for the next deadline, serves all.
  */
 export class DelayedFetches {
   readonly #clock: Clock
   readonly #waiting = new Set<DelayedFetch>()
-  /** The signals with a listener: one per signal, however often it is passed; a consumer passes the same one with every fetch. */
+  /**
+   * The signals with a listener: one per signal, however often it is passed; a consumer passes the
+   * same one with every fetch.
+   */
   readonly #signals = new WeakSet<AbortSignal>()
   readonly #turns: Turns
   #bytesUntilLook = bytesPerLook
@@ -35,8 +42,9 @@ export class DelayedFetches {
   }
 
   /**
-   * Waits until `missingBytes` have been appended to the partitions, one of them is gone, or it is `deadline`, and resolves with what `goOn` then
-   * gives; rejects when the signal aborts. Where `isStableOnly`, bytes count once the transactions before them are decided.
+   * Waits until `missingBytes` have been appended to the partitions, one of them is gone, or it is
+   * `deadline`, and resolves with what `goOn` then gives; rejects when the signal aborts. Where
+   * `isStableOnly`, bytes count once the transactions before them are decided.
    */
   wait<T>(
     partitions: readonly Partition[],
@@ -69,7 +77,10 @@ export class DelayedFetches {
     this.#turns.add(fetch)
   }
 
-  /** More came for one that waits for its turn: whoever produces without waiting for its own shall not hold it up for ever. */
+  /**
+   * More came for one that waits for its turn: whoever produces without waiting for its own shall
+   * not hold it up for ever.
+   */
   grown(bytes: number): void {
     this.#bytesUntilLook -= bytes
     if (this.#bytesUntilLook > 0) return

@@ -6,9 +6,10 @@ import { type TransactionMarker, transactionMarkerBatch } from '../record/contro
 import { appendToPartition, type Partition } from './partition.js'
 
 /**
- * Writes the marker that ends the transaction of a producer in a partition. From version 2 of transactions on (KIP-890) the marker has a later epoch than
- * the batches before it, so that one which comes again cannot end the next transaction. Raises INVALID_PRODUCER_EPOCH for a producer that another has
- * replaced, and TRANSACTION_COORDINATOR_FENCED for a coordinator that has been.
+ * Writes the marker that ends the transaction of a producer in a partition. From version 2 of
+ * transactions on (KIP-890) the marker has a later epoch than the batches before it, so that one
+ * which comes again cannot end the next transaction. Raises INVALID_PRODUCER_EPOCH for a producer
+ * that another has replaced, and TRANSACTION_COORDINATOR_FENCED for a coordinator that has been.
  */
 export function endTransaction(partition: Partition, marker: TransactionMarker, transactionVersion: number): MaybePromise<AppendInfo> {
   expectEnds(partition, marker, transactionVersion)

@@ -5,8 +5,9 @@ import type { RemovalReason } from '../log/log-types.js'
 import type { TornTail } from '../log/recovery/recovery.js'
 
 /**
- * The events of a node; none is emitted per record. Those that must not go unnoticed (`tornTail`, `partitionStopped`, `straySetAside`,
- * `fenced`, `error`) becomes a warning of the process where nobody listens.
+ * The events of a node; none is emitted per record. Those that must not go unnoticed (`tornTail`,
+ * `partitionStopped`, `straySetAside`, `fenced`, `error`) becomes a warning of the process where
+ * nobody listens.
  */
 export interface BrokerEvents {
   topicCreated: (event: { readonly topic: string; readonly topicId: string; readonly partitions: number }) => void
@@ -23,11 +24,15 @@ export interface BrokerEvents {
     readonly reason: RemovalReason
     readonly logStartOffset: number
   }) => void
-  /** Retention removed records that a reader had yet to read: a live one, or a group that has committed an offset before them. */
+  /**
+   * Retention removed records that a reader had yet to read: a live one, or a group that has
+   * committed an offset before them.
+   */
   recordsLost: (event: RecordsLost) => void
   /**
-   * Records of a topic will be removed for their age, for the first time, and no group has read them, or nobody has chosen how long they are kept. Told about
-   * a day, or a seventh of their time, before. `topic(name, { keep: 'forever' })` keeps them.
+   * Records of a topic will be removed for their age, for the first time, and no group has read
+   * them, or nobody has chosen how long they are kept. Told about a day, or a seventh of their
+   * time, before. `topic(name, { keep: 'forever' })` keeps them.
    */
   recordsExpiring: (event: {
     readonly topic: string
@@ -40,7 +45,10 @@ export interface BrokerEvents {
     /** True if a group, or a live reader, has read them. */
     readonly isRead: boolean
   }) => void
-  /** The offsets that a group has committed will expire, as nobody has used the group for a while. Told about a day before. */
+  /**
+   * The offsets that a group has committed will expire, as nobody has used the group for a while.
+   * Told about a day before.
+   */
   offsetsExpiring: (event: {
     readonly groupId: string
     readonly topics: readonly string[]
@@ -49,7 +57,10 @@ export interface BrokerEvents {
   }) => void
   /** A round of compaction is over in a partition. */
   compacted: (event: CompactionReport & { readonly topic: string; readonly partition: number }) => void
-  /** After a crash, the batches of a partition that could have been damaged were checked. Events of the opening are told a moment after it. */
+  /**
+   * After a crash, the batches of a partition that could have been damaged were checked. Events of
+   * the opening are told a moment after it.
+   */
   logRecovered: (event: {
     readonly topic: string
     readonly partition: number
@@ -57,18 +68,26 @@ export interface BrokerEvents {
     readonly batches: number
     readonly logEndOffset: number
   }) => void
-  /** A crash had left something unfinished at the end of a partition, which was taken away: what, where and why. */
+  /**
+   * A crash had left something unfinished at the end of a partition, which was taken away: what,
+   * where and why.
+   */
   tornTail: (event: TornTail & { readonly topic: string; readonly partition: number }) => void
-  /** A partition is damaged and answers KAFKA_STORAGE_ERROR; its bytes are kept. The error names the file and the position. */
+  /**
+   * A partition is damaged and answers KAFKA_STORAGE_ERROR; its bytes are kept. The error names the
+   * file and the position.
+   */
   partitionStopped: (event: { readonly topic: string; readonly partition: number; readonly error: KafkaError }) => void
   /** A folder that belongs to no known partition was renamed to this. */
   straySetAside: (event: { readonly folder: string }) => void
   /**
-   * Another owner has taken the storage over; the error says who. Nothing is written or acknowledged
-   * any more, and every request is refused with this error. Close the cluster.
+   * Another owner has taken the storage over; the error says who. Nothing is written or
+   * acknowledged any more, and every request is refused with this error. Close the cluster.
    */
   fenced: (event: { readonly error: KafkaError }) => void
-  /** Something failed that no response could carry in full. `during` says what the node was doing. */
+  /**
+   * Something failed that no response could carry in full. `during` says what the node was doing.
+   */
   error: (event: { readonly error: unknown; readonly during: string }) => void
 }
 
@@ -76,7 +95,10 @@ export interface BrokerEvents {
 export interface RecordsLost {
   readonly topic: string
   readonly partition: number
-  /** The group that had yet to read them; undefined for a reader without a group, and where nobody has read the partition yet. */
+  /**
+   * The group that had yet to read them; undefined for a reader without a group, and where nobody
+   * has read the partition yet.
+   */
   readonly groupId: string | undefined
   /** The name of the reader, in words. */
   readonly reader: string
@@ -84,6 +106,9 @@ export interface RecordsLost {
   readonly records: number
   readonly from: number
   readonly to: number
-  /** Why they were removed: for their size (`retention.bytes`, or the memory of the cluster), or for their age (`retention.ms`). */
+  /**
+   * Why they were removed: for their size (`retention.bytes`, or the memory of the cluster), or for
+   * their age (`retention.ms`).
+   */
   readonly reason: 'size' | 'time'
 }

@@ -10,7 +10,10 @@ type Forgotten = NonNullable<RequestOf<typeof Fetch>['forgottenTopicsData']>
 type Answered = ResponseOf<typeof Fetch>['responses']
 type Answer = Answered[number]['partitions'][number]
 
-/** After so long without a fetch a session gives way to any other, and after so long a life to a larger one. As Kafka has it. */
+/**
+ * After so long without a fetch a session gives way to any other, and after so long a life to a
+ * larger one. As Kafka has it.
+ */
 const evictionMs = 120_000
 /** The most partitions that all sessions remember: about 50 MB. Kafka bounds only the sessions. */
 const mostPartitions = 200_000
@@ -26,8 +29,8 @@ interface RememberedPartition {
 }
 
 /**
- * The fetch session of one client (KIP-227): it tells what has changed in that since its last request, and is told the partitions that
- * have something new.
+ * The fetch session of one client (KIP-227): it tells what has changed in that since its last
+ * request, and is told the partitions that have something new.
  */
 export class FetchSession {
   readonly id: number
@@ -37,7 +40,10 @@ export class FetchSession {
   lastUsedAt: number
   /** The epoch of the next request. */
   #epoch = 1
-  /** In the order in which they are read: those that gave records go to the end, so that each has its turn. */
+  /**
+   * In the order in which they are read: those that gave records go to the end, so that each has
+   * its turn.
+   */
   readonly #partitions = new Map<string, RememberedPartition>()
 
   constructor(id: number, usesTopicIds: boolean, now: number) {
@@ -86,7 +92,10 @@ export class FetchSession {
     return topics
   }
 
-  /** Takes note of what the client is told, and leaves out of it the partitions of which it knows all that. */
+  /**
+   * Takes note of what the client is told, and leaves out of it the partitions of which it knows
+   * all that.
+   */
   news(responses: Answered, isFirst: boolean): Answered {
     const changed: Answered = []
     for (const response of responses) {
@@ -114,7 +123,10 @@ export class FetchSession {
   }
 }
 
-/** The sessions of a node. When there are as many as there may be, one gives way that is idle, or smaller than the new one and no longer young. */
+/**
+ * The sessions of a node. When there are as many as there may be, one gives way that is idle, or
+ * smaller than the new one and no longer young.
+ */
 export class FetchSessions {
   readonly #clock: Clock
   readonly #random: Random
@@ -157,7 +169,10 @@ export class FetchSessions {
     return session
   }
 
-  /** Goes on with a session. Returns whether there is room for what it has then; where there is none, it has ended. */
+  /**
+   * Goes on with a session. Returns whether there is room for what it has then; where there is
+   * none, it has ended.
+   */
   goOn(session: FetchSession, topics: Topics, forgotten: Forgotten): boolean {
     const before = session.size
     session.update(topics, forgotten)

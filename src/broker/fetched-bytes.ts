@@ -1,10 +1,15 @@
 import { whenReleased } from '../common/lease.js'
 import type { MemoryShare } from '../common/memory-shares.js'
 
-/** However little is left, a fetch may have so much of each answer: readers go on, in small steps. */
+/**
+ * However little is left, a fetch may have so much of each answer: readers go on, in small steps.
+ */
 const leastBytes = 64 * 1024
 
-/** The bytes read from a disk for readers, until they give them back. Bytes in memory count with their logs. */
+/**
+ * The bytes read from a disk for readers, until they give them back. Bytes in memory count with
+ * their logs.
+ */
 export class FetchedBytes {
   readonly #share: MemoryShare
   readonly #isOnDisk: boolean

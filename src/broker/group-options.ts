@@ -3,7 +3,10 @@ import type { BrokerConfigs } from '../metadata/broker-configs.js'
 import { limitOf } from '../metadata/limits.js'
 import type { Topic } from './topic.js'
 
-/** The options of groups, from the broker's configs. A topic that exists already decides how many partitions it has. */
+/**
+ * The options of groups, from the broker's configs. A topic that exists already decides how many
+ * partitions it has.
+ */
 export function groupOptionsOf(configs: BrokerConfigs, existing: Topic | undefined): GroupOptions {
   return {
     offsetsTopicPartitions: existing?.partitions.length ?? configs.number('offsets.topic.num.partitions'),

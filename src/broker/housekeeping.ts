@@ -1,6 +1,9 @@
 import type { Clock, Timer } from '../common/clock.js'
 
-/** Does a piece of work again and again, the next time counted from the end of the last. It does not keep the process alive. */
+/**
+ * Does a piece of work again and again, the next time counted from the end of the last. It does not
+ * keep the process alive.
+ */
 export class Housekeeping {
   readonly #clock: Clock
   readonly #intervalMs: number

@@ -9,7 +9,10 @@ import type { Topic } from './topic.js'
 
 const segmentBytes = 4 * 1024 * 1024
 
-/** Compaction bounds these logs, so nothing may go by age or size; a batch may be as large as a group with many members makes it. */
+/**
+ * Compaction bounds these logs, so nothing may go by age or size; a batch may be as large as a
+ * group with many members makes it.
+ */
 const configs = {
   'cleanup.policy': 'compact',
   'segment.bytes': segmentBytes,
@@ -18,7 +21,10 @@ const configs = {
   'retention.ms': -1
 } as const
 
-/** A topic that a coordinator keeps its state in. It comes into being when something in it is first asked for. */
+/**
+ * A topic that a coordinator keeps its state in. It comes into being when something in it is first
+ * asked for.
+ */
 export interface InternalTopic {
   readonly name: string
   /** The number of partitions that it gets when it comes into being. */

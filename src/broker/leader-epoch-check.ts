@@ -9,8 +9,9 @@ const unknown = errorNumber('UNKNOWN_LEADER_EPOCH')
 const storageError = errorNumber('KAFKA_STORAGE_ERROR')
 
 /**
- * The error number for a client that has an older or newer idea of who leads than this node; 0 when they agree, or the client (-1) does not say. For a
- * partition that could not be opened it is KAFKA_STORAGE_ERROR, whatever the client thinks.
+ * The error number for a client that has an older or newer idea of who leads than this node; 0 when
+ * they agree, or the client (-1) does not say. For a partition that could not be opened it is
+ * KAFKA_STORAGE_ERROR, whatever the client thinks.
  */
 export function leaderEpochError(partition: Partition, currentLeaderEpoch: number): number {
   if (partition.log.isStopped && partition.log.segmentCount === 0) return storageError
@@ -18,7 +19,10 @@ export function leaderEpochError(partition: Partition, currentLeaderEpoch: numbe
   return currentLeaderEpoch < partition.leaderEpoch ? fenced : unknown
 }
 
-/** The end of a leader epoch, for a log that ends at `logEnd`. A leader that has written nothing yet still has an epoch, which ends where its log does. */
+/**
+ * The end of a leader epoch, for a log that ends at `logEnd`. A leader that has written nothing yet
+ * still has an epoch, which ends where its log does.
+ */
 export function epochEnd({ log, leaderEpoch }: Partition, epoch: number, logEnd: number): EpochEnd {
   // Older than any: such an epoch ended where the first one began.
   if (epoch < -1) return { epoch, endOffset: historyOf(log).leaderEpochs.entries[0]?.startOffset ?? log.logStartOffset }

@@ -12,8 +12,14 @@ export interface LocalBrokerOptions {
   readonly random?: Random
   /** Default: 0. */
   readonly nodeId?: number
-  /** Kafka's broker configs, by their dotted names (`num.partitions`, `log.retention.ms`, …). Default: Kafka's defaults. */
+  /**
+   * Kafka's broker configs, by their dotted names (`num.partitions`, `log.retention.ms`, …).
+   * Default: Kafka's defaults.
+   */
   readonly configs?: ConfigValues
-  /** The most bytes that it may hold on behalf of records, as `ClusterOptions.maxMemoryBytes` says. Default: an eighth of the machine's memory, at least 64 MiB and at most 1 GiB. */
+  /**
+   * The most bytes that it may hold on behalf of records, as `ClusterOptions.maxMemoryBytes` says.
+   * Default: an eighth of the machine's memory, at least 64 MiB and at most 1 GiB.
+   */
   readonly maxMemoryBytes?: number
 }

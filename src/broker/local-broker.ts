@@ -17,7 +17,10 @@ import type { Topic } from './topic.js'
 /** The node behind a broker, for who puts a cluster together. */
 export let nodeOf: (broker: LocalBroker) => LocalNode
 
-/** One node of a cluster, in this process: its topics with their logs, and the answers to all that clients ask. */
+/**
+ * One node of a cluster, in this process: its topics with their logs, and the answers to all that
+ * clients ask.
+ */
 export class LocalBroker {
   readonly #node: LocalNode
   #closing: Promise<void> | undefined
@@ -63,7 +66,9 @@ export class LocalBroker {
     return this.#node.memoryShares
   }
 
-  /** The address at which clients elsewhere find this node, as Metadata tells it; set by a listener. */
+  /**
+   * The address at which clients elsewhere find this node, as Metadata tells it; set by a listener.
+   */
   get endpoint(): { readonly host: string; readonly port: number } {
     return this.#node.endpoint
   }
@@ -79,7 +84,10 @@ export class LocalBroker {
     return entryFor(this.#node, client)
   }
 
-  /** The credentials of a user that clients made, by Kafka's numbers of the mechanisms; for listeners. */
+  /**
+   * The credentials of a user that clients made, by Kafka's numbers of the mechanisms; for
+   * listeners.
+   */
   scramCredentials(user: string): ReadonlyMap<number, ScramCredentialState> | undefined {
     return this.#node.metadata.scramCredentials.get(user)
   }
@@ -95,7 +103,10 @@ export class LocalBroker {
     return found && this.#node.backlog.reasonFor(backlogOf(found))
   }
 
-  /** The damage that stands at an offset of a partition, with file and position; undefined where there is none. */
+  /**
+   * The damage that stands at an offset of a partition, with file and position; undefined where
+   * there is none.
+   */
   async damageAt(topic: string, partition: number, offset: number): Promise<KafkaError | undefined> {
     try {
       const bytes = await this.#node.topics.get(topic)?.partitions[partition]?.log.read(offset, 1, { checkCrcs: true })
@@ -107,16 +118,18 @@ export class LocalBroker {
   }
 
   /**
-   * Removes what retention no longer keeps, compacts what is due and writes the checkpoints, now; all also happen by themselves, every
-   * `log.retention.check.interval.ms`, `log.cleaner.backoff.ms` and 60 seconds.
+   * Removes what retention no longer keeps, compacts what is due and writes the checkpoints, now;
+   * all also happen by themselves, every `log.retention.check.interval.ms`,
+   * `log.cleaner.backoff.ms` and 60 seconds.
    */
   housekeeping(): Promise<void> {
     return this.#node.housekeeping()
   }
 
   /**
-   * Ends all waiting requests with CLOSED, lets what is being written be written, and closes the logs. Idempotent. Rejects with REQUEST_TIMED_OUT when the
-   * storage takes longer than `timeoutMs`.
+   * Ends all waiting requests with CLOSED, lets what is being written be written, and closes the
+   * logs. Idempotent. Rejects with REQUEST_TIMED_OUT when the storage takes longer than
+   * `timeoutMs`.
    */
   async close(options: CloseOptions = {}): Promise<void> {
     const timeoutMs = closeTimeoutMs(options)

@@ -58,9 +58,11 @@ interface NodeParts {
 }
 
 /**
- * One node of a cluster: its topics with their logs, its coordinators and its controller. Handlers see of it what the interfaces of `node.ts` name.
+ * One node of a cluster: its topics with their logs, its coordinators and its controller. Handlers
+ * see of it what the interfaces of `node.ts` name.
  *
- * Size: it has one field for each part of a node, and no state beside them but whether it still answers.
+ * Size: it has one field for each part of a node, and no state beside them but whether it still
+ * answers.
  */
 export class LocalNode implements Node {
   readonly nodeId: number
@@ -89,7 +91,9 @@ export class LocalNode implements Node {
   readonly quotas: NodeQuotas
   /** The users that made other users, at listeners without an authorizer. */
   readonly userMakers: UserMakers = new UserMakers()
-  /** The address at which clients elsewhere find this node, as Metadata tells it; set by a listener. */
+  /**
+   * The address at which clients elsewhere find this node, as Metadata tells it; set by a listener.
+   */
   endpoint: { readonly host: string; readonly port: number } = { host: 'localhost', port: 9092 }
   readonly #store: TopicStore
   readonly #metadataHost: StateHost
@@ -216,7 +220,10 @@ export class LocalNode implements Node {
     return options !== undefined && (options.retentionMs < 0 || !deletesOldSegments(options))
   }
 
-  /** The number to answer with for what was thrown; what nobody foresaw, and a storage that fails, is told as an `error` event as well. */
+  /**
+   * The number to answer with for what was thrown; what nobody foresaw, and a storage that fails,
+   * is told as an `error` event as well.
+   */
   errorNumberFor(error: unknown, during: string): number {
     const number = errorNumberOf(error)
     if (number === unexpected || number === storageFailed) this.tell(error, during)
@@ -243,7 +250,10 @@ export class LocalNode implements Node {
     await this.#directory.writeCheckpoints()
   }
 
-  /** Ends all waiting requests with CLOSED, and closes the logs once what is being written is written. To be called once. */
+  /**
+   * Ends all waiting requests with CLOSED, and closes the logs once what is being written is
+   * written. To be called once.
+   */
   async close(): Promise<void> {
     this.#isClosed = true
     this.#retention.close()

@@ -9,8 +9,8 @@ import { readSmallFile, replaceSmallFile } from '../log/segment/small-file.js'
 import type { Storage } from '../storage/storage.js'
 
 /**
- * The four checkpoints at the top of a node's storage, in Kafka's formats: for each log, up to where it is safe on the disk, where it starts, what of it
- * is committed and what is compacted.
+ * The four checkpoints at the top of a node's storage, in Kafka's formats: for each log, up to
+ * where it is safe on the disk, where it starts, what of it is committed and what is compacted.
  */
 export class LogCheckpoints {
   readonly #storage: Storage
@@ -32,7 +32,10 @@ export class LogCheckpoints {
     this.#onError = onError
   }
 
-  /** Reads what the storage has. `names` are the files at its top; `wasClosed` says whether it was closed in order. */
+  /**
+   * Reads what the storage has. `names` are the files at its top; `wasClosed` says whether it was
+   * closed in order.
+   */
   async read(names: ReadonlySet<string>, wasClosed: boolean): Promise<void> {
     const read = async (name: string) => (names.has(name) ? this.#readFile(name, wasClosed) : undefined)
     this.#recoveryPoints = await read(recoveryPointFile)
@@ -57,7 +60,10 @@ export class LogCheckpoints {
     }
   }
 
-  /** Nothing is known to be safe of a log that the checkpoint leaves out, unless the line of that log may be one of those that are damaged. */
+  /**
+   * Nothing is known to be safe of a log that the checkpoint leaves out, unless the line of that
+   * log may be one of those that are damaged.
+   */
   #recoveryPointOf(folder: string): number | undefined {
     return this.#recoveryPoints?.get(folder) ?? (this.#recoveryPoints === undefined || this.#lacksRecoveryPoints ? undefined : 0)
   }

@@ -20,7 +20,8 @@ export interface LogCleanerParts {
 const failureBackoffMs = 5 * 60_000
 
 /**
- * Compacts the logs of a node, one after the other, the dirtiest first; then rests, and looks again. It does not keep the process alive.
+ * Compacts the logs of a node, one after the other, the dirtiest first; then rests, and looks
+ * again. It does not keep the process alive.
  */
 export class LogCleaner {
   readonly #parts: LogCleanerParts

@@ -35,8 +35,9 @@ export interface LogDirectoryParts {
 }
 
 /**
- * The folders of a node's logs, as Kafka lays them out: opens, creates and deletes logs, and remembers whether the node was closed in order
- * (`.kafka_cleanshutdown`). A storage that is gone with the process has none of that.
+ * The folders of a node's logs, as Kafka lays them out: opens, creates and deletes logs, and
+ * remembers whether the node was closed in order (`.kafka_cleanshutdown`). A storage that is gone
+ * with the process has none of that.
  */
 export class LogDirectory {
   readonly #parts: LogDirectoryParts
@@ -85,7 +86,8 @@ export class LogDirectory {
       await this.#storage.remove(cleanMarker)
       await this.#storage.syncFolder('')
     }
-    // From its first moment on a directory says that nothing in it is safe yet: a crash may then have torn anything.
+    // From its first moment on a directory says that nothing in it is safe yet: a crash may then
+    // have torn anything.
     if (!this.#names.has(recoveryPointFile) && ![...this.#names].some(name => partitionFolder.test(name))) await this.#checkpoints.begin()
     for (const name of this.#names) if (name.endsWith('-delete')) this.#removeLater(name)
   }
@@ -114,8 +116,9 @@ export class LogDirectory {
   }
 
   /**
-   * Opens a log that should be there, or begins it. A folder of this name that belongs to another topic is what a crash has left of a topic that was
-   * deleted: it is set aside. Where there was no crash, something else has happened to it, and the log is stopped.
+   * Opens a log that should be there, or begins it. A folder of this name that belongs to another
+   * topic is what a crash has left of a topic that was deleted: it is set aside. Where there was no
+   * crash, something else has happened to it, and the log is stopped.
    */
   async openLog(folder: string, topicId: string | undefined, options: LogOpenOptions): Promise<Log> {
     if (!this.#storage.durable) return this.#keep(folder, await Log.open(this.#storage, folder, options))
@@ -197,14 +200,20 @@ export class LogDirectory {
     for (const folder of left) this.#removeLater(folder)
   }
 
-  /** Takes deleted logs out of the checkpoints on the disk, which must be done before there is another log of their name: they do not tell the two apart. */
+  /**
+   * Takes deleted logs out of the checkpoints on the disk, which must be done before there is
+   * another log of their name: they do not tell the two apart.
+   */
   async forgetDeleted(): Promise<void> {
     if (!this.#nameDeleted) return
     await this.writeCheckpoints()
     this.#nameDeleted = false
   }
 
-  /** Sets aside the folders of partitions that nobody knows, as Kafka does; called when all that are known are open. Returns their new names. */
+  /**
+   * Sets aside the folders of partitions that nobody knows, as Kafka does; called when all that are
+   * known are open. Returns their new names.
+   */
   async setAsideStrays(): Promise<string[]> {
     const strays = this.#strays
     const hasForeign = strays.length > 0
@@ -224,7 +233,10 @@ export class LogDirectory {
     return this.#checkpoints.write()
   }
 
-  /** Closes the logs and writes everything; that it was closed in order only when all of it is whole. */
+  /**
+   * Closes the logs and writes everything; that it was closed in order only when all of it is
+   * whole.
+   */
   async close(): Promise<void> {
     for (const timer of this.#timers) await timer.close()
     const logs = [...this.#logs.values()]
@@ -237,7 +249,10 @@ export class LogDirectory {
     await this.#storage.syncFolder('')
   }
 
-  /** Closes the logs when the node could not be opened, and leaves what is written about them as it was. */
+  /**
+   * Closes the logs when the node could not be opened, and leaves what is written about them as it
+   * was.
+   */
   async abandon(): Promise<void> {
     const logs = [...this.#logs.values()]
     const turns = turnsOf(this.#parts.clock)
@@ -311,7 +326,10 @@ export class LogDirectory {
     await writeSmallFile(this.#storage, `${folder}/${partitionMetadataFile}`, partitionMetadata(topicId))
   }
 
-  /** Kafka's name for the folder of a partition on its way out: the topic's is cut where the whole would become too long. */
+  /**
+   * Kafka's name for the folder of a partition on its way out: the topic's is cut where the whole
+   * would become too long.
+   */
   #nameFor(folder: string, fate: 'delete' | 'stray'): string {
     const dash = folder.lastIndexOf('-')
     const unique = Array.from({ length: 32 }, () => randomInteger(this.#parts.random, 16).toString(16)).join('')

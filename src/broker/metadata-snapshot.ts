@@ -12,13 +12,16 @@ import { type ControlType, controlTypeOf } from '../record/control-record.js'
 import { batchesIn, type RecordBatch } from '../record/record-batch.js'
 import type { Storage } from '../storage/storage.js'
 
-/** The offset up to which a snapshot stands for the log, and the epoch of the last record before it. */
+/**
+ * The offset up to which a snapshot stands for the log, and the epoch of the last record before it.
+ */
 const snapshotName = /^(\d{20})-(\d{10})\.checkpoint$/
 const batchBytes = 256 * 1024
 const readBytes = 1024 * 1024
 
 /**
- * The snapshots beside `__cluster_metadata`, in Kafka's form: `<offset>-<epoch>.checkpoint`, made of batches.
+ * The snapshots beside `__cluster_metadata`, in Kafka's form: `<offset>-<epoch>.checkpoint`, made
+ * of batches.
  *
  *     snapshot := header: control batch, (quorum: control batch)*, state: batch*, footer: control batch
  *
@@ -35,12 +38,17 @@ export class MetadataSnapshots {
     this.#clock = clock
   }
 
-  /** Says of a new directory that this node alone is the quorum, as Kafka's dynamic quorum wants it. */
+  /**
+   * Says of a new directory that this node alone is the quorum, as Kafka's dynamic quorum wants it.
+   */
   async foundQuorum(nodeId: number, directoryId: string): Promise<void> {
     await this.#writeFile(0, 0, [], soleVoter(nodeId, directoryId))
   }
 
-  /** Replays the newest snapshot where the log lacks its beginning. Returns from which offset on the log itself is to be replayed. */
+  /**
+   * Replays the newest snapshot where the log lacks its beginning. Returns from which offset on the
+   * log itself is to be replayed.
+   */
   async replay(machine: StateMachine): Promise<number> {
     const { logStartOffset } = this.#log
     if (!this.#storage.durable || logStartOffset === 0) return logStartOffset
@@ -66,7 +74,10 @@ export class MetadataSnapshots {
     return logStartOffset > 0 && ((await this.#newest())?.offset ?? -1) < logStartOffset
   }
 
-  /** Writes the state that all records before `endOffset` lead to; older snapshots go. Resolves with its size in bytes. */
+  /**
+   * Writes the state that all records before `endOffset` lead to; older snapshots go. Resolves with
+   * its size in bytes.
+   */
   async write(endOffset: number, records: Iterable<StateRecord>): Promise<number> {
     const older = await this.#list()
     const epoch = Math.max(0, historyOf(this.#log).leaderEpochs.epochOf(endOffset - 1))
@@ -111,7 +122,10 @@ export class MetadataSnapshots {
     return bytes.length
   }
 
-  /** The latest words on the quorum: those of the last snapshot, and those that Kafka has written to the log since. */
+  /**
+   * The latest words on the quorum: those of the last snapshot, and those that Kafka has written to
+   * the log since.
+   */
   async #quorum(snapshot: string | undefined): Promise<SnapshotControl[]> {
     const latest = new Map<ControlType, SnapshotControl>()
     const look = (batch: RecordBatch) => {

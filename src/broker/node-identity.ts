@@ -20,9 +20,10 @@ export interface NodeIdentity {
 }
 
 /**
- * Reads `meta.properties`, the file that Kafka too keeps at the top of its data, or writes it on the first use of a storage. Raises STORAGE_FAILED
- * when the storage belongs to another node, or was written by a version that this one does not know. `onDamage` is told of lines that are damaged but
- * not in the way.
+ * Reads `meta.properties`, the file that Kafka too keeps at the top of its data, or writes it on
+ * the first use of a storage. Raises STORAGE_FAILED when the storage belongs to another node, or
+ * was written by a version that this one does not know. `onDamage` is told of lines that are
+ * damaged but not in the way.
  */
 export async function nodeIdentity(
   storage: Storage,
@@ -68,7 +69,10 @@ interface Property {
 
 const known = ['version', 'cluster.id', 'node.id', 'directory.id', 'broker.id']
 
-/** The properties, those included whose name is damaged but can be made out, and the lines that are not as they should be. */
+/**
+ * The properties, those included whose name is damaged but can be made out, and the lines that are
+ * not as they should be.
+ */
 function propertiesIn(text: string): { readonly properties: ReadonlyMap<string, Property>; readonly faults: LineFault[] } {
   const properties = new Map<string, Property>()
   const doubtful: { readonly line: number; readonly text: string }[] = []

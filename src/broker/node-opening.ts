@@ -25,7 +25,10 @@ import { StateHost, type StateHostOptions } from './state-host.js'
 import { TopicStore } from './topic-store.js'
 import { finishTransactions } from './undecided-transactions.js'
 
-/** Opens the node of a storage: its metadata first, then the logs that these say there are, then what groups and transactions have left. */
+/**
+ * Opens the node of a storage: its metadata first, then the logs that these say there are, then
+ * what groups and transactions have left.
+ */
 export async function openNode(options: LocalBrokerOptions): Promise<LocalNode> {
   const { storage, nodeId = 0, configs: given = {} } = options
   expectStorage(storage)

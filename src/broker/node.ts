@@ -36,7 +36,10 @@ export interface TopicNode {
   findTopic(name: string, topicId: string): Topic | undefined
   /** The error for a topic that `findTopic` did not find. */
   unknownTopicError(topicId: string): number
-  /** The number to answer with for what was thrown; an unforeseen error is told as an `error` event as well. */
+  /**
+   * The number to answer with for what was thrown; an unforeseen error is told as an `error` event
+   * as well.
+   */
   errorNumberFor(error: unknown, during: string): number
 }
 
@@ -72,7 +75,9 @@ export interface ControllerNode {
   readonly controller: Controller
 }
 
-/** All that handlers ask of a node. A handler names the narrowest of these interfaces that it needs. */
+/**
+ * All that handlers ask of a node. A handler names the narrowest of these interfaces that it needs.
+ */
 export interface Node extends NamedNode, ProduceNode, FetchNode, ControllerNode, GroupNode {
   readonly events: Emitter<BrokerEvents>
   findTopic(name: string, topicId: string): Topic | undefined

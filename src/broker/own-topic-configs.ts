@@ -6,8 +6,9 @@ import { isOwnConfig } from '../record/backlog-quota.js'
 import type { Storage } from '../storage/storage.js'
 
 /*
- * The topic configs that Kafka does not have, by topic id, in a file of their own beside Kafka's: in the records of `__cluster_metadata` they would keep
- * Kafka, once it runs on the directory, from changing any other config of the topic.
+ * The topic configs that Kafka does not have, by topic id, in a file of their own beside Kafka's:
+ * in the records of `__cluster_metadata` they would keep Kafka, once it runs on the directory, from
+ * changing any other config of the topic.
  *     file := { "version": 1, "topics": { topicId: { name: value } } }
  */
 const file = 'millrace-topic-configs.json'

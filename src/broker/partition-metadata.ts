@@ -2,7 +2,8 @@ import { readText, textBytes } from '../common/bytes.js'
 import type { LineFault } from '../log/segment/damage.js'
 
 /*
- * The file `partition.metadata` in the folder of a partition: whose it is, as a topic that is created again has the same name and another id.
+ * The file `partition.metadata` in the folder of a partition: whose it is, as a topic that is
+ * created again has the same name and another id.
  *     version: 0
  *     topic_id: 4L6g3nShT-eMCtK--X86sw
  */
@@ -11,7 +12,9 @@ export function partitionMetadata(topicId: string): Uint8Array {
   return textBytes(`version: 0\ntopic_id: ${topicId}`)
 }
 
-/** The topic id in it, undefined where there is none, and the lines that are not as they should be. */
+/**
+ * The topic id in it, undefined where there is none, and the lines that are not as they should be.
+ */
 export function readPartitionMetadata(bytes: Uint8Array): { readonly topicId: string | undefined; readonly faults: readonly LineFault[] } {
   const [version, id = '', ...rest] = readText(bytes, 0, bytes.length).replace(/\s+$/, '').split('\n')
   const topicId = /^topic_id: ([A-Za-z0-9_-]{22})$/.exec(id)?.[1]
@@ -22,7 +25,10 @@ export function readPartitionMetadata(bytes: Uint8Array): { readonly topicId: st
   return { topicId, faults }
 }
 
-/** True if a text is another one with a character or two damaged: ids are chosen by chance, so that no two of them come that close. */
+/**
+ * True if a text is another one with a character or two damaged: ids are chosen by chance, so that
+ * no two of them come that close.
+ */
 export function isDamagedCopy(found: string, expected: string): boolean {
   let different = 0
   for (let i = 0; i < expected.length; i++) if (found[i] !== expected[i]) different++

@@ -17,11 +17,13 @@ export interface AppendListener {
 }
 
 /**
- * Adds one batch as the leader: offsets and leader epoch are stamped, the high watermark moves on, and waiting fetches wake. Throws or rejects
- * with a `KafkaError` when the batch is refused. The bytes are borrowed until it returns. For the node alone: clients come through the waist.
+ * Adds one batch as the leader: offsets and leader epoch are stamped, the high watermark moves on,
+ * and waiting fetches wake. Throws or rejects with a `KafkaError` when the batch is refused. The
+ * bytes are borrowed until it returns. For the node alone: clients come through the waist.
  *
- * It asks for no room: what groups store and the markers of transactions come this way, and readers could never make room if those were held. Batches of
- * producers come through Produce, where the backlog quota of the topic decides.
+ * It asks for no room: what groups store and the markers of transactions come this way, and readers
+ * could never make room if those were held. Batches of producers come through Produce, where the
+ * backlog quota of the topic decides.
  */
 export let appendToPartition: (
   partition: Partition,
@@ -30,7 +32,10 @@ export let appendToPartition: (
   condition?: AppendCondition
 ) => MaybePromise<AppendInfo>
 
-/** The records of a partition that are still to be read, and the batches that wait for room. For the node alone, as what follows. */
+/**
+ * The records of a partition that are still to be read, and the batches that wait for room. For the
+ * node alone, as what follows.
+ */
 export let backlogOf: (partition: Partition) => PartitionBacklog
 
 /** Follows a change of leader, replicas or in-sync set. */
@@ -50,7 +55,10 @@ export class Partition {
   readonly partition: number
   readonly log: Log
   readonly #backlog: PartitionBacklog
-  /** The listener that waits for it to grow. Mostly there is one, which comes and goes with every fetch; a field is cheaper than a set. */
+  /**
+   * The listener that waits for it to grow. Mostly there is one, which comes and goes with every
+   * fetch; a field is cheaper than a set.
+   */
   #listener: AppendListener | undefined
   readonly #otherListeners = new Set<AppendListener>()
   readonly #isInTransaction: IsInTransaction
@@ -119,7 +127,10 @@ export class Partition {
     return this.log.logEndOffset
   }
 
-  /** The offset up to which all in-sync replicas have the log; consumers read no further. The log moves it: this replica is the only one. */
+  /**
+   * The offset up to which all in-sync replicas have the log; consumers read no further. The log
+   * moves it: this replica is the only one.
+   */
   get highWatermark(): number {
     return this.log.highWatermark
   }
@@ -129,7 +140,10 @@ export class Partition {
     return this.log.lastStableOffset
   }
 
-  /** The number of records that retention removed unread in this process: by live readers, or by groups that have committed. */
+  /**
+   * The number of records that retention removed unread in this process: by live readers, or by
+   * groups that have committed.
+   */
   get lostRecords(): number {
     return this.#backlog.lostRecords
   }
@@ -155,7 +169,10 @@ export class Partition {
     for (const listener of this.#otherListeners) listener.ended()
   }
 
-  /** True if a batch belongs to a transaction that is open here, or that this partition takes part in. */
+  /**
+   * True if a batch belongs to a transaction that is open here, or that this partition takes part
+   * in.
+   */
   #hasTransactionOf(batch: Uint8Array): boolean {
     if (goesOn(this.log, batch)) return true
     return this.#isInTransaction(producerIdAt(batch, 0), producerEpochAt(batch, 0), this.topic, this.partition)
@@ -168,7 +185,10 @@ export class Partition {
     return info
   }
 
-  /** The number of bytes that readers of committed records may see after this append; to within `indexIntervalBytes` while a transaction is open. */
+  /**
+   * The number of bytes that readers of committed records may see after this append; to within
+   * `indexIntervalBytes` while a transaction is open.
+   */
   #stableBytes(bytes: number): number {
     const { lastStableOffset, logEndOffset } = this.log
     const undecidedBefore = this.#undecidedBytes + bytes

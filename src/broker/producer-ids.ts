@@ -41,7 +41,8 @@ export class ProducerIds {
       const first = metadata.nextProducerId
       return { response: first, records: [{ type: 'producerIds', brokerId: nodeId, brokerEpoch: -1, nextProducerId: first + blockSize }] }
     })
-    // Logs may survive a power cut that takes the record: another producer with an id of theirs would be taken for theirs, and its batches for repeated ones.
+    // Logs may survive a power cut that takes the record: another producer with an id of theirs
+    // would be taken for theirs, and its batches for repeated ones.
     await this.#makeLast()
     this.#next = start
     this.#end = start + blockSize

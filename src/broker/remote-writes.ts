@@ -4,7 +4,10 @@ import type { Turns } from '../common/turns.js'
 /** After so many bytes a client waits for its turn, whatever time they took. */
 const bytesPerTurn = 64 * 1024
 
-/** The writes of one client over the wire: they are answered after readers that are behind have had their turns. */
+/**
+ * The writes of one client over the wire: they are answered after readers that are behind have had
+ * their turns.
+ */
 export class RemoteWrites {
   readonly #turns: Turns
   #bytes = 0

@@ -16,7 +16,10 @@ export interface RequestContext {
   readonly access?: Access
   /** True if ACLs decide on what the client may do, or would if it were not allowed everything. */
   readonly hasAcls?: boolean
-  /** The user that the client came in as at a door without an authorizer: it may change its own password, and nobody else's. */
+  /**
+   * The user that the client came in as at a door without an authorizer: it may change its own
+   * password, and nobody else's.
+   */
   readonly user?: string
   /** True if a user of this name is given by the program, so that no client can change it. */
   readonly isGivenUser?: (name: string) => boolean
@@ -28,10 +31,16 @@ export interface RequestContext {
   readonly meter?: ClientMeter
 }
 
-/** The version of a request that never was encoded: newer than any, so that `apiVersion >= n` reads as it should. */
+/**
+ * The version of a request that never was encoded: newer than any, so that `apiVersion >= n` reads
+ * as it should.
+ */
 export const newestVersion: number = Number.MAX_SAFE_INTEGER
 
-/** True if a client over the wire sent a request in a version that is at least `version`. In process the version does not tell the form of a request. */
+/**
+ * True if a client over the wire sent a request in a version that is at least `version`. In process
+ * the version does not tell the form of a request.
+ */
 export function wasSentSince(version: number, apiVersion: number): boolean {
   return apiVersion >= version && apiVersion !== newestVersion
 }

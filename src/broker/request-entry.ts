@@ -24,13 +24,21 @@ export interface ClientIdentity {
   readonly clientId: string
   /** Default: `/in-process`. */
   readonly clientHost?: string
-  /** The version in which its requests were encoded. Default: the newest, as nothing was encoded. */
+  /**
+   * The version in which its requests were encoded. Default: the newest, as nothing was encoded.
+   */
   readonly apiVersion?: number
   /** The trust in the batches that it produces. Default: `'client'`, not at all. */
   readonly origin?: AppendOrigin
-  /** The principal of the client, and the rules of the listener that it came in by. Default: no rules; it may do everything. */
+  /**
+   * The principal of the client, and the rules of the listener that it came in by. Default: no
+   * rules; it may do everything.
+   */
   readonly access?: ClientAccess
-  /** Stands for the connection of a client that is not in this process, which then counts as a reader of what it fetches. Default: it is in this process. */
+  /**
+   * Stands for the connection of a client that is not in this process, which then counts as a
+   * reader of what it fetches. Default: it is in this process.
+   */
   readonly connection?: object
 }
 
@@ -74,7 +82,10 @@ function standingOf(
   return { ...given, hasAcls: rules.acls, access: new Access(asker, rules, { acls: metadata.acls, clock, tell }) }
 }
 
-/** Hands the requests of one client to their handlers, with the rights that it has, and says what failed. */
+/**
+ * Hands the requests of one client to their handlers, with the rights that it has, and says what
+ * failed.
+ */
 class RequestEntry implements MeteredBroker {
   readonly meter: ClientMeter | undefined
   readonly #node: ServingNode
@@ -127,7 +138,10 @@ class RequestEntry implements MeteredBroker {
     return answered.then(answer => this.#turns.yield().then(() => answer))
   }
 
-  /** A failure that no response can carry: a foreseen one is passed on, any other is told, and passed on as UNKNOWN_SERVER_ERROR. */
+  /**
+   * A failure that no response can carry: a foreseen one is passed on, any other is told, and
+   * passed on as UNKNOWN_SERVER_ERROR.
+   */
   #failed(api: Api, error: unknown): unknown {
     const isForeseen = error instanceof KafkaError && error.code !== 'UNKNOWN_SERVER_ERROR'
     if (!isForeseen || error.code === 'KAFKA_STORAGE_ERROR') this.#node.tell(error, `a ${api.name} request`)

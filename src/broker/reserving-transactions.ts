@@ -7,7 +7,10 @@ interface ReservingNode {
   readonly transactions: TransactionCoordinator
 }
 
-/** Aborts the transactions that rely on conditions, before the node ends: what they have reserved ends with it. */
+/**
+ * Aborts the transactions that rely on conditions, before the node ends: what they have reserved
+ * ends with it.
+ */
 export async function abortReserving({ topics, transactions }: ReservingNode): Promise<void> {
   const producerIds = new Set<number>()
   for (const { partitions } of topics.values())

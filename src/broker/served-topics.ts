@@ -9,8 +9,9 @@ export function servedTopics(node: Topics): TopicState[] {
 }
 
 /**
- * The topic that clients are told of: in the metadata, and with its logs open. One that is being created has no open logs yet; one that is being
- * deleted still has them, when the metadata have it no longer, or another of its name.
+ * The topic that clients are told of: in the metadata, and with its logs open. One that is being
+ * created has no open logs yet; one that is being deleted still has them, when the metadata have it
+ * no longer, or another of its name.
  */
 export function servedTopic({ topics, metadata }: Topics, name: string): TopicState | undefined {
   const state = metadata.topics.get(name)

@@ -21,14 +21,15 @@ export interface StateLog {
 export interface StateHostOptions {
   readonly clock?: Clock
   /**
-   * The number of bytes of records after a snapshot of the state before the next one is taken and the log before it is deleted. The log
-   * takes at most about this, the snapshot itself and one segment. A state that is larger is written anew when it has doubled. Infinite where the log is
+   * The number of bytes of records after a snapshot of the state before the next one is taken and
+   * the log before it is deleted. The log takes at most about this, the snapshot itself and one
+   * segment. A state that is larger is written anew when it has doubled. Infinite where the log is
    * compacted instead. Default: 1 MiB.
    */
   readonly snapshotBytes?: number
   /**
-   * Writes the state to a place of its own, for all records before `endOffset`, and resolves with its size in bytes. Default: the state
-   * is written to the end of the log.
+   * Writes the state to a place of its own, for all records before `endOffset`, and resolves with
+   * its size in bytes. Default: the state is written to the end of the log.
    */
   readonly writeSnapshot?: (endOffset: number, records: Iterable<StateRecord>) => Promise<number>
   /** The offset up to which the machine was replayed already. Default: none. */
@@ -42,8 +43,9 @@ const many = 1000
 const snapshotBatchBytes = 256 * 1024
 
 /**
- * Binds a replayed state machine to the log of one internal partition: brings the state back at open, writes what the machine decides,
- * replays it, and then answers. Decisions are taken one at a time, so each sees the state that the one before has left.
+ * Binds a replayed state machine to the log of one internal partition: brings the state back at
+ * open, writes what the machine decides, replays it, and then answers. Decisions are taken one at a
+ * time, so each sees the state that the one before has left.
  */
 export class StateHost {
   readonly #log: StateLog
@@ -70,7 +72,10 @@ export class StateHost {
     this.#writeSnapshot = options.writeSnapshot
   }
 
-  /** Replays the log into the machine. Rejects when the log cannot be read, or holds what the machine cannot. */
+  /**
+   * Replays the log into the machine. Rejects when the log cannot be read, or holds what the
+   * machine cannot.
+   */
   static async open(log: StateLog, machine: StateMachine, options: StateHostOptions = {}): Promise<StateHost> {
     const host = new StateHost(log, machine, options)
     await host.#load(options.replayFrom ?? 0)
@@ -78,8 +83,8 @@ export class StateHost {
   }
 
   /**
-   * Carries out a decision. Answers at once when the log does. When the log refuses the records, nothing has changed: the decision's
-   * `failed` answers, or the error is thrown.
+   * Carries out a decision. Answers at once when the log does. When the log refuses the records,
+   * nothing has changed: the decision's `failed` answers, or the error is thrown.
    */
   run<T>(decide: () => Decision<MaybePromise<T>>): MaybePromise<T> {
     if (!this.#deciding && !this.#writing) return this.#perform(decide)
@@ -157,7 +162,8 @@ export class StateHost {
     const appended = !turn ? added : isPromise(added) ? added.then(replayed => turn.then(() => replayed)) : turn.then(() => added)
     const done = isPromise(appended) ? appended.then(replayed => this.#replay(replayed)) : this.#replay(appended)
     if (this.#machine.hasUndecided || this.#bytesSinceSnapshot <= Math.max(this.#snapshotBytes, this.#lastSnapshotBytes)) return done
-    // The records are safe already: a snapshot that fails costs space, not truth, and is tried again.
+    // The records are safe already: a snapshot that fails costs space, not truth, and is tried
+    // again.
     return isPromise(done) ? done.then(() => this.#snapshot()).catch(ignore) : this.#snapshot().catch(ignore)
   }
 
@@ -216,7 +222,8 @@ export class StateHost {
       for (const batch of batchesIn(bytes)) {
         next = batch.nextOffset
         this.#bytesSinceSnapshot += batch.sizeInBytes
-        // A log that was closed in order is not checked when it is opened; state built from damage would be believed for good.
+        // A log that was closed in order is not checked when it is opened; state built from damage
+        // would be believed for good.
         batch.verify()
         if (this.#machine.replayEnd && batch.isTransactional) this.#replayTransactional(batch, start)
         else for (const record of committed.take(batch)) if (record.offset >= start) this.#machine.replay(record)

@@ -21,7 +21,10 @@ export class TopicRetention {
     this.#turns = turnsOf(parts.clock)
   }
 
-  /** With `isFirstWordEnough`, records that are due go at once even where `recordsExpiring` was not emitted for them before. */
+  /**
+   * With `isFirstWordEnough`, records that are due go at once even where `recordsExpiring` was not
+   * emitted for them before.
+   */
   async run(isFirstWordEnough = true): Promise<void> {
     for (const topic of this.#parts.topics.values()) {
       for (const partition of topic.partitions) {

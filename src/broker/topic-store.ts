@@ -26,7 +26,10 @@ interface TopicStoreParts {
   readonly readers: LiveReaders
 }
 
-/** The topics that are open on this node. It follows the metadata: what they say exists is opened here, what they no longer say is removed. */
+/**
+ * The topics that are open on this node. It follows the metadata: what they say exists is opened
+ * here, what they no longer say is removed.
+ */
 export class TopicStore {
   /** Called when a log that is compacted has begun a new segment. */
   onRoll: (() => void) | undefined
@@ -60,8 +63,8 @@ export class TopicStore {
   }
 
   /**
-   * Raises the leader epochs of partitions whose logs know later ones, as after files of a Kafka were put in the place of theirs. Returns
-   * the records that make it last.
+   * Raises the leader epochs of partitions whose logs know later ones, as after files of a Kafka
+   * were put in the place of theirs. Returns the records that make it last.
    */
   followLogs(metadata: ClusterMetadata): MetadataRecord[] {
     const records: MetadataRecord[] = []

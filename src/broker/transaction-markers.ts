@@ -10,7 +10,10 @@ interface MarkerNode {
   readonly groups: GroupCoordinator
 }
 
-/** Ends the transaction of a producer in a partition; in one of `__consumer_offsets`, for the groups that are kept there, too. */
+/**
+ * Ends the transaction of a producer in a partition; in one of `__consumer_offsets`, for the groups
+ * that are kept there, too.
+ */
 export function writeMarker(
   node: MarkerNode,
   partition: Partition,

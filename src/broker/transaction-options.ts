@@ -2,7 +2,10 @@ import type { TransactionOptions } from '../coordinator/transaction/transaction-
 import type { BrokerConfigs } from '../metadata/broker-configs.js'
 import type { Topic } from './topic.js'
 
-/** The options of transactions, from the broker's configs. A topic that exists already decides how many partitions it has. */
+/**
+ * The options of transactions, from the broker's configs. A topic that exists already decides how
+ * many partitions it has.
+ */
 export function transactionOptionsOf(configs: BrokerConfigs, existing: Topic | undefined): TransactionOptions {
   return {
     partitionCount: existing?.partitions.length ?? configs.number('transaction.state.log.num.partitions'),

@@ -23,8 +23,9 @@ export type Unjoined = ReadonlyMap<Partition, number>
 const allJoined: Unjoined = new Map()
 
 /**
- * Lets the partitions of a request take part in the transaction of its producer where the client leaves that to us, and otherwise makes sure that they do.
- * Returns those that may not. Partitions in which the transaction is open are not asked about again.
+ * Lets the partitions of a request take part in the transaction of its producer where the client
+ * leaves that to us, and otherwise makes sure that they do. Returns those that may not. Partitions
+ * in which the transaction is open are not asked about again.
  */
 export function joinTransaction(node: ProduceNode, request: Request, apiVersion: number): MaybePromise<Unjoined> {
   const { transactionalId, topicData } = request

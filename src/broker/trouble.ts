@@ -2,7 +2,10 @@ import type { BrokerEvents } from './events.js'
 
 type Texts = { readonly [N in keyof BrokerEvents]?: (event: Parameters<BrokerEvents[N]>[0]) => string }
 
-/** Events that must not go unnoticed, in words: for a log, and for the process's warnings where nobody listens. */
+/**
+ * Events that must not go unnoticed, in words: for a log, and for the process's warnings where
+ * nobody listens.
+ */
 export const troubleTexts = {
   tornTail: ({ topic, partition, file, position, bytes, reason }) =>
     `A crash had left something unfinished at the end of ${topic}-${partition}; ${bytes} bytes of \`${file}\` from ${position} on were taken away: ${reason}`,

@@ -16,8 +16,9 @@ interface UndecidedNode extends GroupNode {
 }
 
 /**
- * Finishes what coordinators had decided, after a crash or by a Kafka that had the directory before, and ends what is open in partitions of which no
- * coordinator knows: nobody would ever, and readers of what is committed wait for it.
+ * Finishes what coordinators had decided, after a crash or by a Kafka that had the directory
+ * before, and ends what is open in partitions of which no coordinator knows: nobody would ever, and
+ * readers of what is committed wait for it.
  */
 export async function finishTransactions(node: UndecidedNode): Promise<void> {
   const areAllKnown = await node.transactions.load(usedPartitions(node.topics, transactionStateTopic))

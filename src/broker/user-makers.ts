@@ -17,8 +17,9 @@ const refusal = {
 }
 
 /**
- * Keeps clients from taking over the users of others at doors without an authorizer: a client may make users, and change
- * and remove itself and those whom it made. Who made whom is known until the node is closed.
+ * Keeps clients from taking over the users of others at doors without an authorizer: a client may
+ * make users, and change and remove itself and those whom it made. Who made whom is known until the
+ * node is closed.
  */
 export class UserMakers {
   /** By the user that was made. It has as many entries as there are such users. */

@@ -11,7 +11,10 @@ export interface Command {
   /** Further help, as `--help` prints it. */
   readonly details?: string
   readonly options: Readonly<Record<string, Option>>
-  /** Resolves with the exit code: 0 for fine, 1 when there is something wrong with what was looked at. */
+  /**
+   * Resolves with the exit code: 0 for fine, 1 when there is something wrong with what was looked
+   * at.
+   */
   run(invocation: Invocation): Promise<number>
 }
 

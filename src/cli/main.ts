@@ -1,7 +1,10 @@
 #!/usr/bin/env node
 import { run } from './run.js'
 
-/** A signal that comes again this long after the first ends the process as if nobody listened; `npm` passes on what a terminal sends too. */
+/**
+ * A signal that comes again this long after the first ends the process as if nobody listened; `npm`
+ * passes on what a terminal sends too.
+ */
 const secondChanceMs = 500
 
 const ending = new AbortController()

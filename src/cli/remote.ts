@@ -38,7 +38,10 @@ export function userIn(text: string): { readonly username: string; readonly pass
   return { username: text.slice(0, colon), password: text.slice(colon + 1) }
 }
 
-/** Milliseconds that an interrupted command may still take to tell its group that it leaves, or to deliver what was handed over. */
+/**
+ * Milliseconds that an interrupted command may still take to tell its group that it leaves, or to
+ * deliver what was handed over.
+ */
 export const interruptMs = 1000
 
 /** A person waits for the answer. */

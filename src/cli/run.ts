@@ -31,7 +31,10 @@ export interface Terminal {
   readonly signal: AbortSignal
 }
 
-/** Does what the words after `millrace` say; resolves with the exit code. Rejects only for what is no mistake of the user's. */
+/**
+ * Does what the words after `millrace` say; resolves with the exit code. Rejects only for what is
+ * no mistake of the user's.
+ */
 export async function run([name, ...words]: readonly string[], { stdout, stderr, signal }: Terminal): Promise<number> {
   const output = new Output(stdout, signal)
   const tell = (line: string) => void stderr.write(`${line}\n`)
@@ -73,7 +76,10 @@ function interrupted({ reason }: AbortSignal): number {
   return reason === 'SIGTERM' ? 143 : 130
 }
 
-/** The library's own checks of what it is given begin with one of two words; other TypeErrors are ours. */
+/**
+ * The library's own checks of what it is given begin with one of two words; other TypeErrors are
+ * ours.
+ */
 function isMistake(error: unknown): boolean {
   return error instanceof UsageError || (error instanceof TypeError && /^(Expected|Unknown) /.test(error.message))
 }

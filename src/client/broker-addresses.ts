@@ -6,8 +6,9 @@ type Address = Parameters<NonNullable<Brokers['learn']>>[0][number]
 const known = new WeakMap<Brokers, BrokerAddresses>()
 
 /**
- * Passes on where brokers are, as answers of several kinds tell it. Answers count in the order in which they were asked for: one that comes late would lead back to
- * an address that a broker has left, and end what is under way to the new one.
+ * Passes on where brokers are, as answers of several kinds tell it. Answers count in the order in
+ * which they were asked for: one that comes late would lead back to an address that a broker has
+ * left, and end what is under way to the new one.
  */
 export class BrokerAddresses {
   readonly #brokers: Brokers

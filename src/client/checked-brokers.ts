@@ -3,7 +3,8 @@ import { expectFunctions, shown } from '../common/options.js'
 import type { Broker, Brokers } from '../protocol/broker.js'
 
 /**
- * Brokers that a user's code stands before. Whoever asks for one is in the midst of something: what goes wrong there is how the request fails.
+ * Brokers that a user's code stands before. Whoever asks for one is in the midst of something: what
+ * goes wrong there is how the request fails.
  */
 export function checkedBrokers(given: Brokers): Brokers {
   const known = new WeakMap<Broker, Broker>()

@@ -11,7 +11,10 @@ const noNode = -1
 interface Known {
   /** -1 where what was known proved wrong. */
   readonly nodeId: number
-  /** The question that this answers, or the last one that was asked before it proved wrong: answers to earlier ones count for nothing. */
+  /**
+   * The question that this answers, or the last one that was asked before it proved wrong: answers
+   * to earlier ones count for nothing.
+   */
   readonly number: number
 }
 
@@ -27,7 +30,10 @@ export class CoordinatorCache {
     this.#addresses = addressesOf(brokers)
   }
 
-  /** The coordinator of a group; asks when it is not known. Rejects with COORDINATOR_NOT_AVAILABLE, …; try again when it is retriable. */
+  /**
+   * The coordinator of a group; asks when it is not known. Rejects with COORDINATOR_NOT_AVAILABLE,
+   * …; try again when it is retriable.
+   */
   ofGroup(groupId: string, signal?: AbortSignal): Promise<Broker> {
     return this.#coordinatorOf(keyTypeGroup, groupId, signal)
   }
@@ -37,7 +43,9 @@ export class CoordinatorCache {
     return this.#coordinatorOf(keyTypeTransaction, transactionalId, signal)
   }
 
-  /** Says that what is known proved wrong: a request was answered NOT_COORDINATOR, or not at all. */
+  /**
+   * Says that what is known proved wrong: a request was answered NOT_COORDINATOR, or not at all.
+   */
   forget(groupId: string): void {
     this.#forget(nameOf(keyTypeGroup, groupId))
   }

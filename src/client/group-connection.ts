@@ -14,7 +14,10 @@ export class GroupConnection {
     this.#coordinators = coordinators
   }
 
-  /** Finds the coordinator if need be, and asks it. One that does not answer is looked for again the next time. An answer after `signal` has aborted counts for nothing. */
+  /**
+   * Finds the coordinator if need be, and asks it. One that does not answer is looked for again the
+   * next time. An answer after `signal` has aborted counts for nothing.
+   */
   async ask<A extends Api>(api: A, body: RequestOf<A>, signal?: AbortSignal): Promise<ResponseOf<A>> {
     const broker: Broker = await this.#coordinators.ofGroup(this.groupId, signal)
     try {
@@ -25,7 +28,10 @@ export class GroupConnection {
     }
   }
 
-  /** Looks at an error that it answered with: after some of them the coordinator has to be looked for again. */
+  /**
+   * Looks at an error that it answered with: after some of them the coordinator has to be looked
+   * for again.
+   */
   noteError(code: ErrorCode): void {
     if (code === 'NOT_COORDINATOR' || code === 'COORDINATOR_NOT_AVAILABLE' || code === 'REQUEST_TIMED_OUT') this.forget()
   }

@@ -32,7 +32,10 @@ export interface MetadataCacheOptions extends RetryOptions {
   readonly random: Random
   /** Milliseconds after which a topic is looked up again. Default: 300000, five minutes. */
   readonly metadataMaxAgeMs?: number
-  /** The number of retries for a topic that the cluster does not know, before that is an error: a new topic may take a while to be seen. Default: 4. */
+  /**
+   * The number of retries for a topic that the cluster does not know, before that is an error: a
+   * new topic may take a while to be seen. Default: 4.
+   */
   readonly unknownTopicRetries?: number
 }
 
@@ -60,8 +63,9 @@ interface Asking {
 }
 
 /**
- * The topics and the leaders of their partitions, as one client knows them. Reading it is synchronous and cheap (`topic`); `ensure` fills it, and
- * `forget` says that it proved wrong, so that the next `ensure` asks again. Answers count in the order of asking, not of arrival.
+ * The topics and the leaders of their partitions, as one client knows them. Reading it is
+ * synchronous and cheap (`topic`); `ensure` fills it, and `forget` says that it proved wrong, so
+ * that the next `ensure` asks again. Answers count in the order of asking, not of arrival.
  */
 export class MetadataCache {
   readonly #brokers: Brokers
@@ -77,7 +81,10 @@ export class MetadataCache {
   readonly #inFlight = new Map<string, Asking>()
   #askedCount = 0
   #underWay = 0
-  /** The latest request that told of a topic, and the latest that was sent before it was forgotten; kept while any request is under way. */
+  /**
+   * The latest request that told of a topic, and the latest that was sent before it was forgotten;
+   * kept while any request is under way.
+   */
   readonly #told = new Map<string, number>()
   readonly #forgotten = new Map<string, number>()
   /** The latest request that told of all topics. */
@@ -97,7 +104,10 @@ export class MetadataCache {
     return this.#known.get(name)?.topic
   }
 
-  /** Marks a description of a topic as compared with the topic. Returns false where it was marked before. */
+  /**
+   * Marks a description of a topic as compared with the topic. Returns false where it was marked
+   * before.
+   */
   compareOnce(description: object): boolean {
     if (this.#compared.has(description)) return false
     this.#compared.add(description)
@@ -119,7 +129,9 @@ export class MetadataCache {
     return known && this.#brokers.byId(known.leaderId)
   }
 
-  /** Marks what is known of a topic as outdated. It can still be read; the next `ensure` asks again. */
+  /**
+   * Marks what is known of a topic as outdated. It can still be read; the next `ensure` asks again.
+   */
   forget(topic: string): void {
     const known = this.#known.get(topic)
     if (known) this.#known.set(topic, { topic: known.topic, expiresAt: 0 })
@@ -128,8 +140,9 @@ export class MetadataCache {
   }
 
   /**
-   * Makes sure that these topics are known, with a leader for every partition; returns plainly when they are. Rejects with a
-   * `KafkaError` that names the topic: UNKNOWN_TOPIC_OR_PARTITION, INVALID_TOPIC_EXCEPTION, LEADER_NOT_AVAILABLE, … or REQUEST_TIMED_OUT.
+   * Makes sure that these topics are known, with a leader for every partition; returns plainly when
+   * they are. Rejects with a `KafkaError` that names the topic: UNKNOWN_TOPIC_OR_PARTITION,
+   * INVALID_TOPIC_EXCEPTION, LEADER_NOT_AVAILABLE, … or REQUEST_TIMED_OUT.
    */
   ensure(topics: readonly string[], options: EnsureOptions = {}): MaybePromise<void> {
     const now = this.#clock.monotonic()
@@ -165,7 +178,10 @@ export class MetadataCache {
     })
   }
 
-  /** One request; the same question asked twice at once goes out once, unless a topic in it was forgotten in between. */
+  /**
+   * One request; the same question asked twice at once goes out once, unless a topic in it was
+   * forgotten in between.
+   */
   async #ask(names: readonly string[] | null, allowAutoTopicCreation: boolean, signal?: AbortSignal): Promise<Response> {
     signal?.throwIfAborted()
     const question = names === null ? 'all' : JSON.stringify([allowAutoTopicCreation, ...names])

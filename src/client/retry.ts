@@ -68,8 +68,9 @@ export class Backoff {
   }
 
   /**
-   * Tries until it succeeds, fails for good, or `timeoutMs` is over: then it rejects with what the last try failed with, or with
-   * REQUEST_TIMED_OUT when the time ended in the middle of a try. `again` decides which errors are worth another try; by default the retriable ones.
+   * Tries until it succeeds, fails for good, or `timeoutMs` is over: then it rejects with what the
+   * last try failed with, or with REQUEST_TIMED_OUT when the time ended in the middle of a try.
+   * `again` decides which errors are worth another try; by default the retriable ones.
    */
   async retry<T>(
     attempt: (signal: AbortSignal | undefined, failures: number) => Promise<T>,
@@ -108,7 +109,10 @@ function isTimeout(error: unknown): boolean {
   return error instanceof KafkaError && error.code === 'REQUEST_TIMED_OUT'
 }
 
-/** A signal that aborts with the first of the given ones, or after `timeoutMs`, if that is not infinite. Call `end` when it is no longer needed. */
+/**
+ * A signal that aborts with the first of the given ones, or after `timeoutMs`, if that is not
+ * infinite. Call `end` when it is no longer needed.
+ */
 export function limitedBy(clock: Clock, timeoutMs: number, ...signals: (AbortSignal | undefined)[]): MergedSignal {
   const merged = firstToAbort(...signals)
   const onTimeout = () => merged.abort(new KafkaError('REQUEST_TIMED_OUT', `No answer within ${timeoutMs} ms`))

@@ -11,8 +11,9 @@ import { compareWithDescription, isDescribed } from './topic-description.js'
 const clusterDefault = -1
 
 /**
- * Makes sure that a topic is known, as `MetadataCache.ensure` does. A typed topic that says how many partitions or which configs it wants,
- * and that does not exist yet, is created with them, where topics may be created at all.
+ * Makes sure that a topic is known, as `MetadataCache.ensure` does. A typed topic that says how
+ * many partitions or which configs it wants, and that does not exist yet, is created with them,
+ * where topics may be created at all.
  */
 export function ensureTopic(
   topic: AnyTopic | string,
@@ -63,7 +64,10 @@ function isUnknownConfig({ errorCode, errorMessage }: Response['topics'][number]
   return errorCodeOf(errorCode) === 'INVALID_CONFIG' && /unknown/i.test(errorMessage ?? '')
 }
 
-/** Creates topics; a cluster that refuses configs which only this library has creates them without these. */
+/**
+ * Creates topics; a cluster that refuses configs which only this library has creates them without
+ * these.
+ */
 export async function createAnywhere(request: Request, ask: (request: Request) => Promise<Response>): Promise<Response> {
   const response = await ask(request)
   const portable = request.topics.filter(({ name, configs = [] }, i) => {

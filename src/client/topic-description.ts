@@ -14,8 +14,9 @@ export function isDescribed({ partitions, configs }: AnyTopic): boolean {
 }
 
 /**
- * Compares a topic that exists with its description, once, and warns where they differ: a description counts only when its topic is
- * created, so that `keep: 'forever'`, for one, keeps nothing of a topic that was there before.
+ * Compares a topic that exists with its description, once, and warns where they differ: a
+ * description counts only when its topic is created, so that `keep: 'forever'`, for one, keeps
+ * nothing of a topic that was there before.
  */
 export function compareWithDescription(topic: AnyTopic, brokers: Brokers, metadata: MetadataCache): void {
   if (!isDescribed(topic)) return

@@ -35,11 +35,16 @@ export interface TransactionIdentity {
 
 /** The part of a consumer in one transaction. */
 export interface TransactionalOffsets {
-  /** True if an abort takes the consumer back even where none of its offsets was committed in the transaction. */
+  /**
+   * True if an abort takes the consumer back even where none of its offsets was committed in the
+   * transaction.
+   */
   readonly isLasting: boolean
   /** True if the consumer is closed. */
   readonly isClosed: boolean
-  /** Commits offsets, those of all that was handed out by default. Returns whether there were any. */
+  /**
+   * Commits offsets, those of all that was handed out by default. Returns whether there were any.
+   */
   commit(
     identity: TransactionIdentity,
     offsets: readonly (OffsetToCommit | HandedOutBatch)[] | undefined,
@@ -49,7 +54,10 @@ export interface TransactionalOffsets {
   ended(isCommitted: boolean | undefined): void
 }
 
-/** `takesBack` is whether an abort takes back all of its partitions, whatever it has committed in the transaction. */
+/**
+ * `takesBack` is whether an abort takes back all of its partitions, whatever it has committed in
+ * the transaction.
+ */
 type Begin = (takesBack: boolean) => TransactionalOffsets
 
 /** By consumer: what begins its part in a transaction. */
@@ -60,7 +68,10 @@ export function takesPartInTransactions(consumer: object, begin: Begin): void {
   consumers.set(consumer, begin)
 }
 
-/** The part of a consumer in a transaction that has begun. Throws a `TypeError` for what is no such consumer. */
+/**
+ * The part of a consumer in a transaction that has begun. Throws a `TypeError` for what is no such
+ * consumer.
+ */
 export function transactionalOffsetsOf(consumer: TransactionConsumer, takesBack = false): TransactionalOffsets {
   const begin = typeof consumer === 'object' && consumer !== null ? consumers.get(consumer) : undefined
   if (begin) return begin(takesBack)

@@ -6,8 +6,9 @@ interface Listening {
 const listening = new WeakMap<AbortSignal, Listening>()
 
 /**
- * Calls back when the signal aborts, which it has not done yet. Returns how to stop listening. However many listen to a signal, it
- * carries one listener of ours, and none once all have stopped: Node takes more than ten for a leak.
+ * Calls back when the signal aborts, which it has not done yet. Returns how to stop listening.
+ * However many listen to a signal, it carries one listener of ours, and none once all have stopped:
+ * Node takes more than ten for a leak.
  */
 export function onAbort(signal: AbortSignal, callback: () => void): () => void {
   const known = listening.get(signal) ?? listen(signal)
@@ -42,7 +43,10 @@ export interface MergedSignal {
   end(): void
 }
 
-/** Merges signals. `AbortSignal.any` would do, but lets long-lived signals collect what was merged with them. */
+/**
+ * Merges signals. `AbortSignal.any` would do, but lets long-lived signals collect what was merged
+ * with them.
+ */
 export function firstToAbort(...signals: readonly (AbortSignal | undefined)[]): MergedSignal & { abort(reason: unknown): void } {
   const controller = new AbortController()
   const ends: (() => void)[] = []

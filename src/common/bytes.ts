@@ -1,6 +1,6 @@
 /**
- * Big-endian integers and UTF-8 text in byte arrays, by hand: these stand on the path of every record, where a `DataView` or a
- * `TextEncoder` per call costs more than the work itself.
+ * Big-endian integers and UTF-8 text in byte arrays, by hand: these stand on the path of every
+ * record, where a `DataView` or a `TextEncoder` per call costs more than the work itself.
  */
 
 export function readInt16(bytes: Uint8Array, position: number): number {
@@ -49,7 +49,10 @@ const nativeLength = (globalThis as { Buffer?: { byteLength(text: string): numbe
 const encoder = new TextEncoder()
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
 
-/** Writes a text in UTF-8 at `position` and returns how many bytes it took. The room must suffice: three bytes per UTF-16 unit always do. */
+/**
+ * Writes a text in UTF-8 at `position` and returns how many bytes it took. The room must suffice:
+ * three bytes per UTF-16 unit always do.
+ */
 export function writeText(bytes: Uint8Array, position: number, text: string): number {
   return native ? native.utf8Write.call(bytes, text, position) : encoder.encodeInto(text, bytes.subarray(position)).written
 }
@@ -76,11 +79,13 @@ export function textBytes(text: string): Uint8Array {
 }
 
 /**
- * A copy of `view` with memory of its own, which whoever gets it may keep, change and transfer. To cut small ones from a shared piece would take a fifth of
- * the time; but then whoever transfers one takes the others along, and whoever sends one to a worker sends them all.
+ * A copy of `view` with memory of its own, which whoever gets it may keep, change and transfer. To
+ * cut small ones from a shared piece would take a fifth of the time; but then whoever transfers one
+ * takes the others along, and whoever sends one to a worker sends them all.
  */
 export function copyBytes(view: Uint8Array): Uint8Array {
-  // A Buffer's `slice` makes no copy. That of an array is quicker than a constructor, which looks for an iterator first.
+  // A Buffer's `slice` makes no copy. That of an array is quicker than a constructor, which looks
+  // for an iterator first.
   return view.constructor === Uint8Array ? view.slice() : new Uint8Array(view)
 }
 

@@ -3,11 +3,13 @@ const marks = new Map<string, CallMark>()
 let count = 0
 
 /**
- * Finds out whether code runs inside of a call that is awaited here: called by it, or going on after an `await` in it. Whoever closes a
- * consumer within one of its own handlers, and waits for that, would wait for itself.
+ * Finds out whether code runs inside of a call that is awaited here: called by it, or going on
+ * after an `await` in it. Whoever closes a consumer within one of its own handlers, and waits for
+ * that, would wait for itself.
  *
- * It rests on stack traces, which costs nothing until it is asked: the marked function has a name of its own, and shows in the trace of
- * everything that it awaits. What was put off to a timer or to an event is not found.
+ * It rests on stack traces, which costs nothing until it is asked: the marked function has a name
+ * of its own, and shows in the trace of everything that it awaits. What was put off to a timer or
+ * to an event is not found.
  */
 export class CallMark {
   /** The object that would wait for the call. */

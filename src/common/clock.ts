@@ -1,13 +1,19 @@
 import { onAbort } from './abort.js'
 import { expectFunction, shown } from './options.js'
 
-/** A timer that has been set and can be cancelled; cancelling twice, or after it fired, does nothing. */
+/**
+ * A timer that has been set and can be cancelled; cancelling twice, or after it fired, does
+ * nothing.
+ */
 export interface Timer {
   cancel(): void
 }
 
 export interface TimerOptions {
-  /** True if a pending timer keeps the process alive. Default: `false`; housekeeping must not hold up an exit. */
+  /**
+   * True if a pending timer keeps the process alive. Default: `false`; housekeeping must not hold
+   * up an exit.
+   */
   readonly keepAlive?: boolean
   /**
    * True if the callback gives up on something, as the end of a timeout does. A process that stood
@@ -19,23 +25,28 @@ export interface TimerOptions {
 }
 
 /**
- * The source of time for all of millrace, which a test can replace (`VirtualClock` in `millrace/testing`).
- * One clock is passed to `Cluster.open` and on to every part.
+ * The source of time for all of millrace, which a test can replace (`VirtualClock` in
+ * `millrace/testing`). One clock is passed to `Cluster.open` and on to every part.
  *
- * It has two hands. `now` is the date, which people, NTP and tests set back and forward: it only goes into records, commits and
- * other things that are kept, and decides what retention removes. `monotonic` never goes back: every timeout, deadline, interval
- * and backoff is measured by it.
+ * It has two hands. `now` is the date, which people, NTP and tests set back and forward: it only
+ * goes into records, commits and other things that are kept, and decides what retention removes.
+ * `monotonic` never goes back: every timeout, deadline, interval and backoff is measured by it.
  */
 export interface Clock {
   /** Wall time: whole milliseconds since 1970, UTC. It may jump in both directions. */
   now(): number
-  /** Milliseconds, with fractions, since a moment of the clock's own choice. Never less than before. */
+  /**
+   * Milliseconds, with fractions, since a moment of the clock's own choice. Never less than before.
+   */
   monotonic(): number
-  /** Calls `callback` once, when `delayMs` milliseconds of `monotonic` have passed, never synchronously. */
+  /**
+   * Calls `callback` once, when `delayMs` milliseconds of `monotonic` have passed, never
+   * synchronously.
+   */
   setTimer(delayMs: number, callback: () => void, options?: TimerOptions): Timer
   /**
-   * Milliseconds by which clients share the processor, for a clock whose time is not real: a measure that grows with each call, the same in
-   * every run. Default: the machine's own time.
+   * Milliseconds by which clients share the processor, for a clock whose time is not real: a
+   * measure that grows with each call, the same in every run. Default: the machine's own time.
    */
   sliceTime?(): number
 }
@@ -55,7 +66,9 @@ export function expectClock(clock: Clock): void {
   }
 }
 
-/** Settles as `act` does; rejects with what `late` makes when that takes longer than `timeoutMs`. */
+/**
+ * Settles as `act` does; rejects with what `late` makes when that takes longer than `timeoutMs`.
+ */
 export async function within<T>(clock: Clock, timeoutMs: number, late: () => Error, act: () => Promise<T>, keepAlive = true): Promise<T> {
   let timer: Timer | undefined
   const overdue = new Promise<never>((_, reject) => {

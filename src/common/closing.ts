@@ -60,7 +60,10 @@ export class Deadline {
   }
 }
 
-/** The time that the last step of a close gets even when the limit has passed, in ms: only code of the user's could wait there. */
+/**
+ * The time that the last step of a close gets even when the limit has passed, in ms: only code of
+ * the user's could wait there.
+ */
 const leastMs = 100
 
 /** Waits for the last step of a closing with a deadline, which may be moved forward meanwhile. */
@@ -85,8 +88,8 @@ export async function lastStep(closing: Promise<void>, clock: Clock, deadline: D
 }
 
 /**
- * Waits for the end of a closing, no longer than it may take: then rejects with REQUEST_TIMED_OUT, while the closing goes on in the
- * background. `what` is closed, "the log `orders-0`" for instance.
+ * Waits for the end of a closing, no longer than it may take: then rejects with REQUEST_TIMED_OUT,
+ * while the closing goes on in the background. `what` is closed, "the log `orders-0`" for instance.
  */
 export function endOf(closing: Promise<void>, clock: Clock, timeoutMs: number, what: string): Promise<void> {
   if (timeoutMs === unlimited) return closing

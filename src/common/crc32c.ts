@@ -2,8 +2,9 @@ import { crc32cModule, foldLongWindow, foldShortWindow, foldStep, foldTailWindow
 import { instantiate } from './wasm.js'
 
 /**
- * CRC-32C (Castagnoli) of the bytes in [start, end), as an unsigned number. Longer inputs go through WebAssembly where the platform has
- * it with SIMD, some six times faster than the tables that do the rest.
+ * CRC-32C (Castagnoli) of the bytes in [start, end), as an unsigned number. Longer inputs go
+ * through WebAssembly where the platform has it with SIMD, some six times faster than the tables
+ * that do the rest.
  */
 export function crc32c(bytes: Uint8Array, start = 0, end = bytes.length): number {
   if (end - start < worthFolding) return ~update(-1, bytes, start, end) >>> 0
@@ -28,7 +29,8 @@ type Folder = (bytes: Uint8Array, start: number, end: number) => number
 let folder: Folder | null | undefined
 
 /**
- * The module is given a block of the message at a time and shortens it three times; the tables do the rest. Its memory:
+ * The module is given a block of the message at a time and shortens it three times; the tables do
+ * the rest. Its memory:
  *
  *     zeros | the block | zeros | what the long fold left | zeros | what the short fold left | what the tail fold left
  */
@@ -66,7 +68,10 @@ function makeFolder(): Folder | null {
     return update(state, bytes, start, end)
   }
 
-  /** Folds the message of `size` bytes at `at`, and leaves the rest at `to`. Returns the size of the rest. */
+  /**
+   * Folds the message of `size` bytes at `at`, and leaves the rest at `to`. Returns the size of the
+   * rest.
+   */
   function shorten(fold: Fold, window: number, at: number, size: number, to: number): number {
     const rest = window + ((size - window) % foldStep)
     const restStart = at + size - rest
@@ -88,7 +93,10 @@ interface FoldModule {
 const polynomial = 0x82f63b78
 const slices = 16
 
-/** Sixteen tables in one array, which is faster than sixteen: table k holds what a byte adds to the CRC when k further bytes follow it. */
+/**
+ * Sixteen tables in one array, which is faster than sixteen: table k holds what a byte adds to the
+ * CRC when k further bytes follow it.
+ */
 const table = makeTable()
 
 function makeTable(): Int32Array {

@@ -1,8 +1,8 @@
 import type { Clock } from './clock.js'
 
 /**
- * The dates that all who go by a clock have read. After the date was set back, records that were stamped before that are not from the
- * future: `latest` tells the date that nobody can be ahead of.
+ * The dates that all who go by a clock have read. After the date was set back, records that were
+ * stamped before that are not from the future: `latest` tells the date that nobody can be ahead of.
  */
 export class Dates {
   readonly #clock: Clock

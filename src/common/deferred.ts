@@ -17,7 +17,10 @@ export function deferred<T = void>(): Deferred<T> {
   return { promise, resolve, reject }
 }
 
-/** A value that is here already, or a promise of it: in memory most things are here already, and awaiting them would cost a turn. */
+/**
+ * A value that is here already, or a promise of it: in memory most things are here already, and
+ * awaiting them would cost a turn.
+ */
 export type MaybePromise<T> = T | Promise<T>
 
 export function isPromise<T>(value: MaybePromise<T>): value is Promise<T> {
@@ -29,7 +32,9 @@ export function whenThere<T, R>(value: MaybePromise<T>, goOn: (value: T) => Mayb
   return isPromise(value) ? value.then(goOn) : goOn(value)
 }
 
-/** Settles like `promise`, unless the signal aborts first: then it rejects with the signal's reason. */
+/**
+ * Settles like `promise`, unless the signal aborts first: then it rejects with the signal's reason.
+ */
 export function abortable<T>(promise: Promise<T>, signal?: AbortSignal): Promise<T> {
   if (!signal) return promise
   if (signal.aborted) {

@@ -9,11 +9,13 @@ type AnyListener = (this: unknown, ...args: never[]) => unknown
 const done = Promise.resolve()
 
 /**
- * An emitter whose listeners cannot harm whoever emits. They are called a moment later, in order and before anybody who waits for a promise
- * of that moment: nothing is half done then, so they may call whatever they like. What a listener throws, or rejects with, becomes an
- * `error` event; where nobody listens to that, or it was a listener of `error`, a warning of the process.
+ * An emitter whose listeners cannot harm whoever emits. They are called a moment later, in order
+ * and before anybody who waits for a promise of that moment: nothing is half done then, so they may
+ * call whatever they like. What a listener throws, or rejects with, becomes an `error` event; where
+ * nobody listens to that, or it was a listener of `error`, a warning of the process.
  *
- * Listening with what is no function throws a `TypeError`; for an event that there is not, the process gets a warning.
+ * Listening with what is no function throws a `TypeError`; for an event that there is not, the
+ * process gets a warning.
  */
 export abstract class Emitter<E extends EventEmitter.ValidEventTypes> extends EventEmitter<E> {
   readonly #guards = new WeakMap<AnyListener, AnyListener>()
@@ -68,7 +70,10 @@ export abstract class Emitter<E extends EventEmitter.ValidEventTypes> extends Ev
     return super.listeners(event).map(guard => this.#guarded.get(guard as AnyListener) as Listener<E, N>)
   }
 
-  /** Tells what code of the user's threw, or rejected with. `who` is that code, "`onAssigned`" for instance. */
+  /**
+   * Tells what code of the user's threw, or rejected with. `who` is that code, "`onAssigned`" for
+   * instance.
+   */
   protected tellFailure(error: unknown, who: string): void {
     if (this.#emitError(error, who)) return
     this.#warn(error, who)

@@ -5,8 +5,9 @@ import { systemClock } from './system-clock.js'
 const guarded = new WeakMap<Clock, Clock>()
 
 /**
- * A clock that a user gave, checked. Where one of its functions throws or gives no number, the machine's own goes on from there, and the process is warned:
- * deadlines of what is half done rest on it.
+ * A clock that a user gave, checked. Where one of its functions throws or gives no number, the
+ * machine's own goes on from there, and the process is warned: deadlines of what is half done rest
+ * on it.
  */
 export function guardedClock(clock: Clock): Clock {
   expectClock(clock)

@@ -95,7 +95,10 @@ const candidates = clocks()
 /** Milliseconds that never go back, with fractions, since about when the process started. */
 export const monotonic: () => number = candidates.find(runs) ?? candidates[0] ?? dateThatNeverGoesBack()
 
-/** Timers that fire once, after about so many milliseconds: at most 2^31 - 1, and perhaps a little early. */
+/**
+ * Timers that fire once, after about so many milliseconds: at most 2^31 - 1, and perhaps a little
+ * early.
+ */
 export interface HostTimers {
   set(callback: Callback, delayMs: number, keepAlive: boolean): unknown
   clear(handle: unknown): void
@@ -129,7 +132,10 @@ type WaitAsync = (
   timeoutMs: number
 ) => { readonly value: Promise<'ok' | 'timed-out' | 'not-equal'> }
 
-/** Waits for a cell of memory that nobody changes, which has a time limit and is no timer of the platform's. */
+/**
+ * Waits for a cell of memory that nobody changes, which has a time limit and is no timer of the
+ * platform's.
+ */
 function waitingTimers(): HostTimers | undefined {
   const { waitAsync, notify } = Atomics as unknown as { readonly waitAsync?: WaitAsync; readonly notify: typeof Atomics.notify }
   if (!waitAsync || typeof SharedArrayBuffer !== 'function') return undefined
@@ -187,7 +193,8 @@ export const hostTimers: HostTimers = realTimers() ?? waitingTimers() ?? anyTime
 
 function messageLoop(): ((callback: Callback) => void) | undefined {
   if (!MessageChannel) return undefined
-  // Two in turn: one alone may deliver what is posted to it meanwhile before anything else gets to run.
+  // Two in turn: one alone may deliver what is posted to it meanwhile before anything else gets to
+  // run.
   const channels = [new MessageChannel(), new MessageChannel()]
   const callbacks: Callback[] = []
   const holder = new Holder()
@@ -225,5 +232,8 @@ function afterHops(callback: Callback, hops: number): void {
 
 const nextTick = real('nextTick', nodeModule('node:process'), process) as ((callback: Callback) => void) | undefined
 
-/** Calls back when no promise has anything left to do; where the platform cannot tell, after a few of them have. */
+/**
+ * Calls back when no promise has anything left to do; where the platform cannot tell, after a few
+ * of them have.
+ */
 export const afterPromises: (callback: Callback) => void = nextTick ?? (callback => afterHops(callback, 8))

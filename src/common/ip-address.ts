@@ -7,7 +7,10 @@ export function isAddress(text: string): boolean {
   return version4.test(text) || groupsOf(text) !== undefined
 }
 
-/** The one form of an address that can be written in several, as those of IPv6 can; any other text as it is. */
+/**
+ * The one form of an address that can be written in several, as those of IPv6 can; any other text
+ * as it is.
+ */
 export function canonicalAddress(text: string): string {
   const groups = version4.test(text) ? undefined : groupsOf(text)
   if (!groups) return text

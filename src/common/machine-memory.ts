@@ -10,7 +10,9 @@ interface Platform {
 /** The assumed memory of a machine that does not tell. */
 const assumedBytes = 2 * 1024 * 1024 * 1024
 
-/** Bytes of memory that this process could use: those of the machine, or what its container allows. */
+/**
+ * Bytes of memory that this process could use: those of the machine, or what its container allows.
+ */
 export function machineMemoryBytes(): number {
   const { process } = globalThis as Platform
   const total = process?.getBuiltinModule?.('node:os').totalmem() ?? assumedBytes

@@ -28,10 +28,16 @@ export class MemoryShare {
   }
 }
 
-/** The number that bounds a cluster's memory, shared out: each part keeps to its own share, so that none waits for another. */
+/**
+ * The number that bounds a cluster's memory, shared out: each part keeps to its own share, so that
+ * none waits for another.
+ */
 export class MemoryShares {
   readonly maxBytes: number
-  /** Partitions in memory, with what of them is lent; on a disk what is read from it for readers. All that the others do not have. */
+  /**
+   * Partitions in memory, with what of them is lent; on a disk what is read from it for readers.
+   * All that the others do not have.
+   */
   readonly records: MemoryShare
   readonly #producers: MemoryShare
   readonly #connections: MemoryShare
@@ -46,13 +52,19 @@ export class MemoryShares {
     this.#connections = new MemoryShare(() => eighth)
   }
 
-  /** Records that producers of this process have not delivered: an eighth, from the first producer on. */
+  /**
+   * Records that producers of this process have not delivered: an eighth, from the first producer
+   * on.
+   */
   forProducers(): MemoryShare {
     this.#hasProducers = true
     return this.#producers
   }
 
-  /** Requests that arrive over the wire, and answers that leave: an eighth, from the first listener on. */
+  /**
+   * Requests that arrive over the wire, and answers that leave: an eighth, from the first listener
+   * on.
+   */
   forConnections(): MemoryShare {
     this.#hasConnections = true
     return this.#connections

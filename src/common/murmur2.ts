@@ -3,7 +3,10 @@ import { textBytes } from './bytes.js'
 const seed = 0x9747b28c | 0
 const multiplier = 0x5bd1e995
 
-/** MurmurHash2 as Kafka's partitioner computes it: 32 bits, signed, little-endian words, Kafka's seed. */
+/**
+ * MurmurHash2 as Kafka's partitioner computes it: 32 bits, signed, little-endian words, Kafka's
+ * seed.
+ */
 export function murmur2(bytes: Uint8Array): number {
   const length = bytes.length
   const wordsEnd = length & ~3

@@ -25,7 +25,10 @@ function plain(name: string): string {
 
 const longest = 100
 
-/** The number of edits between two words: characters added, removed, changed, or swapped with the next. */
+/**
+ * The number of edits between two words: characters added, removed, changed, or swapped with the
+ * next.
+ */
 function editDistance(a: string, b: string): number {
   let beforeLast: number[] = []
   let last = Array.from({ length: b.length + 1 }, (_, column) => column)

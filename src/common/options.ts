@@ -1,6 +1,9 @@
 import { nearestOf } from './nearest.js'
 
-/** The checks behind every argument and options object: a wrong value is a `TypeError` at the call that gave it, naming the option. */
+/**
+ * The checks behind every argument and options object: a wrong value is a `TypeError` at the call
+ * that gave it, naming the option.
+ */
 
 export function expectInteger(name: string, value: unknown, minimum: number, maximum: number = Number.MAX_SAFE_INTEGER): void {
   if (Number.isSafeInteger(value) && (value as number) >= minimum && (value as number) <= maximum) return
@@ -15,7 +18,9 @@ export function expectInteger(name: string, value: unknown, minimum: number, max
   throw new TypeError(`Expected \`${name}\` to be ${kind}, got ${shown(value)}`)
 }
 
-/** Refuses two options that contradict each other; undefined stands for a default, which does not. */
+/**
+ * Refuses two options that contradict each other; undefined stands for a default, which does not.
+ */
 export function expectNotAbove(lower: string, low: number | undefined, upper: string, high: number | undefined): void {
   if (low === undefined || high === undefined || low <= high) return
   throw new TypeError(`Expected \`${lower}\` to be at most \`${upper}\`, got ${shown(low)} and ${shown(high)}`)
@@ -79,7 +84,10 @@ export function isPlainObject(value: unknown): value is object {
 
 const plainTags: ReadonlySet<string> = new Set(['[object Object]', '[object Module]'])
 
-/** The part of a message that names the known name nearest to a misspelt one, with what is left to say after it; empty when none is near. */
+/**
+ * The part of a message that names the known name nearest to a misspelt one, with what is left to
+ * say after it; empty when none is near.
+ */
 export function didYouMean(given: string, known: readonly string[]): string {
   const near = nearestOf(given, known)
   return near === undefined ? '' : `did you mean \`${near}\`? `
@@ -90,7 +98,10 @@ export function expectOptionsObject(what: string, given: unknown): void {
   if (!isPlainObject(given)) throw new TypeError(`Expected the options of ${what} to be an object, got ${shown(given)}`)
 }
 
-/** Refuses options that are no object, and an option that does not exist, which is most often a spelling mistake. */
+/**
+ * Refuses options that are no object, and an option that does not exist, which is most often a
+ * spelling mistake.
+ */
 export function expectKnownKeys(what: string, given: object, known: readonly string[]): void {
   expectOptionsObject(what, given)
   for (const key of Object.keys(given)) {
@@ -99,7 +110,10 @@ export function expectKnownKeys(what: string, given: object, known: readonly str
   }
 }
 
-/** Refuses options that are no object, and those that do not exist; of the others, `checks` are called for those that are not undefined. */
+/**
+ * Refuses options that are no object, and those that do not exist; of the others, `checks` are
+ * called for those that are not undefined.
+ */
 export function expectOptions(
   what: string,
   given: object,

@@ -1,6 +1,7 @@
 /**
- * A mode for tests, in which what was given back cannot be used without being noticed: bytes are overwritten at once, and whoever closes a descriptor says so,
- * so that its number can be given to something else. Off, it costs a look at a variable.
+ * A mode for tests, in which what was given back cannot be used without being noticed: bytes are
+ * overwritten at once, and whoever closes a descriptor says so, so that its number can be given to
+ * something else. Off, it costs a look at a variable.
  */
 let poison: Poison | undefined
 

@@ -24,7 +24,10 @@ export function seededRandom(seed: number): Random {
   }
 }
 
-/** Chance that a user gave, checked. Where it throws or gives no number in [0, 1), other chance stands in, and the process is warned. */
+/**
+ * Chance that a user gave, checked. Where it throws or gives no number in [0, 1), other chance
+ * stands in, and the process is warned.
+ */
 export function guardedRandom(random: Random): Random {
   expectRandom(random)
   return random === systemRandom || random instanceof GuardedRandom ? random : new GuardedRandom(random)

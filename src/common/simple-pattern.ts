@@ -7,8 +7,10 @@ interface Piece {
 const special = new Set('()[]{}^$')
 
 /**
- * A pattern of regular expressions that is matched in a time that grows with the text alone, as one from a client must be: plain characters, `.`, `\` before
- * a special one, sets such as `[a-z]`, each perhaps followed by `*`, `+` or `?`, and alternatives between `|`. It has to fit the whole text.
+ * A pattern of regular expressions that is matched in a time that grows with the text alone, as one
+ * from a client must be: plain characters, `.`, `\` before a special one, sets such as `[a-z]`,
+ * each perhaps followed by `*`, `+` or `?`, and alternatives between `|`. It has to fit the whole
+ * text.
  */
 export class SimplePattern {
   readonly #alternatives: readonly (readonly Piece[])[]

@@ -11,7 +11,10 @@ export interface ReplayedRecord extends StateRecord {
   readonly offset: number
   /** When it was written, in milliseconds since 1970. */
   readonly timestamp: number
-  /** The producer whose transaction it belongs to, which is undecided; only for machines with `replayEnd`. */
+  /**
+   * The producer whose transaction it belongs to, which is undecided; only for machines with
+   * `replayEnd`.
+   */
   readonly producerId?: number
 }
 
@@ -25,30 +28,50 @@ export interface TransactionEnd {
 
 /** State that is nothing but the sum of its records, so that the log brings it back. */
 export interface StateMachine {
-  /** The only thing that changes the state. Must be idempotent: a record may come again after a snapshot that holds its effect. */
+  /**
+   * The only thing that changes the state. Must be idempotent: a record may come again after a
+   * snapshot that holds its effect.
+   */
   replay(record: ReplayedRecord): void
-  /** The transaction of a producer has ended. Default: records of transactions are replayed once these are committed. */
+  /**
+   * The transaction of a producer has ended. Default: records of transactions are replayed once
+   * these are committed.
+   */
   replayEnd?(producerId: number, type: TransactionEnd['type']): void
-  /** True if there are records of transactions that are undecided, which a snapshot would leave out. Default: there are none. */
+  /**
+   * True if there are records of transactions that are undecided, which a snapshot would leave out.
+   * Default: there are none.
+   */
   readonly hasUndecided?: boolean
   /** The whole state as the fewest records that bring it back. */
   snapshot(): Iterable<StateRecord>
 }
 
-/** The decision on a request: records to make permanent, and the step that follows when they are. */
+/**
+ * The decision on a request: records to make permanent, and the step that follows when they are.
+ */
 export interface Decision<T> {
   readonly records: readonly StateRecord[]
   /** The producer to whose transaction the records belong. Default: none. */
   readonly transactionOf?: { readonly producerId: number; readonly producerEpoch: number }
   /** A transaction that ends here; there are no records then. */
   readonly ends?: TransactionEnd
-  /** Called in the same stretch in which the records have been replayed; gives the answer, or a promise of it that holds nobody else up. */
+  /**
+   * Called in the same stretch in which the records have been replayed; gives the answer, or a
+   * promise of it that holds nobody else up.
+   */
   committed(): T
-  /** Called instead when the log refused the records, and nothing has changed. Default: the error goes to whoever asked. */
+  /**
+   * Called instead when the log refused the records, and nothing has changed. Default: the error
+   * goes to whoever asked.
+   */
   failed?(error: unknown): T
 }
 
-/** Carries decisions out one after the other: none is taken before the one before it is in the log and in the state. */
+/**
+ * Carries decisions out one after the other: none is taken before the one before it is in the log
+ * and in the state.
+ */
 export type Run = <T>(decide: () => Decision<MaybePromise<T>>) => MaybePromise<T>
 
 /** A decision that changes nothing. */

@@ -17,7 +17,10 @@ export const systemClock: Clock = {
 /** Hosts fire a timer at once when its delay does not fit 31 bits. */
 const longestDelayMs = 2 ** 31 - 1
 
-/** An answer may need a few turns, each for all who wait for theirs, from the socket to whoever waits for it. */
+/**
+ * An answer may need a few turns, each for all who wait for theirs, from the socket to whoever
+ * waits for it.
+ */
 const turnsBeforeGivingUp = 3
 
 class SystemTimer implements Timer {

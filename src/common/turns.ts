@@ -4,16 +4,24 @@ import { afterLoop, afterPromises, monotonic } from './host.js'
 /** The length of a slice while many wait, in milliseconds. */
 const shortestSliceMs = 0.25
 
-/** The length of a slice while one waits, in milliseconds: the caches of the processor gain from longer slices. */
+/**
+ * The length of a slice while one waits, in milliseconds: the caches of the processor gain from
+ * longer slices.
+ */
 const longestSliceMs = 2
 
 /** The longest time of consecutive slices before the event loop goes on, in milliseconds. */
 const loopMs = 4
 
-/** A slice that has lasted so much too long does not end by itself: others are resumed beside it. */
+/**
+ * A slice that has lasted so much too long does not end by itself: others are resumed beside it.
+ */
 const overdueMs = 1
 
-/** A writer lets those who are behind go first for as long as one that reads so many bytes a millisecond needs for what was written. */
+/**
+ * A writer lets those who are behind go first for as long as one that reads so many bytes a
+ * millisecond needs for what was written.
+ */
 const slowestReadPerMs = 1024
 
 /** It does not wait for longer than this, in milliseconds. */
@@ -25,7 +33,10 @@ export interface TurnTaker {
   resume(): void
   /** True if it has something to hand out and much to read of one of these topics. Default: no. */
   isBehind?(topics: readonly string[]): boolean
-  /** The topics that it has written since its last slice, if it is a writer: readers behind on these go first. */
+  /**
+   * The topics that it has written since its last slice, if it is a writer: readers behind on these
+   * go first.
+   */
   readonly written?: Written
 }
 
@@ -45,15 +56,18 @@ export interface Written {
 const done = Promise.resolve()
 
 /**
- * Shares the processor between producers, consumers, connections and what the node does by itself. In memory the next answer is
- * always a promise away, and as long as promises resolve, nobody else runs: neither other clients nor timers and sockets.
+ * Shares the processor between producers, consumers, connections and what the node does by itself.
+ * In memory the next answer is always a promise away, and as long as promises resolve, nobody else
+ * runs: neither other clients nor timers and sockets.
  *
- * So each of them asks now and then whether its slice of time is over, and then waits in a queue. The first of the queue is
- * resumed when no promise has anything left to do, alone: what it sets in motion belongs to its slice. After a few milliseconds
- * the queue waits until the event loop has gone round.
+ * So each of them asks now and then whether its slice of time is over, and then waits in a queue.
+ * The first of the queue is resumed when no promise has anything left to do, alone: what it sets in
+ * motion belongs to its slice. After a few milliseconds the queue waits until the event loop has
+ * gone round.
  *
- * A reader may take longer for a record than a writer does. So a writer lets those go first who are behind with what it writes,
- * for a time that depends on how much that was: who cannot keep up with that is not waited for here.
+ * A reader may take longer for a record than a writer does. So a writer lets those go first who are
+ * behind with what it writes, for a time that depends on how much that was: who cannot keep up with
+ * that is not waited for here.
  */
 export class Turns {
   readonly #time: () => number
@@ -67,7 +81,10 @@ export class Turns {
   #isSettling = false
   #isForcing = false
   #isLooping = false
-  /** When those whom the event loop has called in this round have had their time; 0 when none has asked. */
+  /**
+   * When those whom the event loop has called in this round have had their time; 0 when none has
+   * asked.
+   */
   #roundEnd = 0
   readonly #onRound = () => {
     this.#roundEnd = 0
@@ -119,7 +136,10 @@ export class Turns {
     return true
   }
 
-  /** As `yieldWhenOver`, for those whom the event loop calls, like sockets: it may call many of them in one round, each with much to do. */
+  /**
+   * As `yieldWhenOver`, for those whom the event loop calls, like sockets: it may call many of them
+   * in one round, each with much to do.
+   */
   yieldWhenCalled(): Promise<void> | undefined {
     const now = this.#time()
     if (this.#roundEnd === 0) {
@@ -149,7 +169,10 @@ export class Turns {
     if (!this.#isRunning && !this.#isLooping) done.then(this.#settle)
   }
 
-  /** `reader` waits for what it reads next, on a disk perhaps: writers wait for it as for one in the queue. */
+  /**
+   * `reader` waits for what it reads next, on a disk perhaps: writers wait for it as for one in the
+   * queue.
+   */
   left(reader: Absentee): void {
     this.#absent.add(reader)
   }
@@ -211,7 +234,10 @@ export class Turns {
 const shared = new Turns()
 const virtual = new WeakMap<Clock, Turns>()
 
-/** The turns that all users of a clock share. A clock whose time is not real has a measure of its own, so that a seed replays a run. */
+/**
+ * The turns that all users of a clock share. A clock whose time is not real has a measure of its
+ * own, so that a seed replays a run.
+ */
 export function turnsOf(clock: Clock): Turns {
   const { sliceTime } = clock
   if (sliceTime === undefined) return shared
@@ -224,7 +250,10 @@ export function turnsOf(clock: Clock): Turns {
 const lookMs = shortestSliceMs / 4
 const mostItemsPerLook = 128
 
-/** Tells those who handle one item after the other, each in little time, when to ask whether their slice is over. */
+/**
+ * Tells those who handle one item after the other, each in little time, when to ask whether their
+ * slice is over.
+ */
 export class Pace {
   readonly #turns: Turns
   #left = 1
@@ -256,7 +285,10 @@ export class Pace {
 const stretchMs = 1
 const mostItemsPerStretchLook = 32
 
-/** Tells those who handle many items at once, of which nobody knows how long each takes, when others should have their turn. */
+/**
+ * Tells those who handle many items at once, of which nobody knows how long each takes, when others
+ * should have their turn.
+ */
 export class Stretch {
   readonly #turns: Turns
   #left = 1

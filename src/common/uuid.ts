@@ -5,7 +5,10 @@ const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789
 /** The id that stands for "none" in Kafka's messages: sixteen zero bytes. */
 export const zeroUuid = 'AAAAAAAAAAAAAAAAAAAAAA'
 
-/** A random id in Kafka's text form: 16 bytes in url-safe base64 without padding, 22 characters, never starting with a dash. */
+/**
+ * A random id in Kafka's text form: 16 bytes in url-safe base64 without padding, 22 characters,
+ * never starting with a dash.
+ */
 export function randomUuid(random: Random): string {
   for (;;) {
     const bytes = Uint8Array.from({ length: 16 }, () => randomInteger(random, 256))

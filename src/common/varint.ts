@@ -1,9 +1,11 @@
 /**
- * Integers of variable length, seven bits a byte, the lowest first; all bytes but the last have their high bit set. A uvarint is the
- * plain number; a varint (32 bits) or varlong (64 bits) is first folded by zigzag, so that small negative numbers stay short.
+ * Integers of variable length, seven bits a byte, the lowest first; all bytes but the last have
+ * their high bit set. A uvarint is the plain number; a varint (32 bits) or varlong (64 bits) is
+ * first folded by zigzag, so that small negative numbers stay short.
  *
- * The readers return `NaN` for a number that is too long or runs past the end of `bytes`: where the bytes come from strangers, a
- * caller checks the range of what it read anyway. `encodedSize` says how far to move on.
+ * The readers return `NaN` for a number that is too long or runs past the end of `bytes`: where the
+ * bytes come from strangers, a caller checks the range of what it read anyway. `encodedSize` says
+ * how far to move on.
  */
 
 const longestVarint = 5

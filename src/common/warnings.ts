@@ -5,7 +5,10 @@ const mostWarnings = 20
 export class Warnings {
   readonly #told = new Set<string>()
 
-  /** `cause`, where given, shows in the details of the warning. Of several with one `subject`, by default the text, the first is given. */
+  /**
+   * `cause`, where given, shows in the details of the warning. Of several with one `subject`, by
+   * default the text, the first is given.
+   */
   warn(text: string, code: string, cause?: unknown, subject: string = text): void {
     if (this.#told.has(subject) || this.#told.size >= mostWarnings) return
     this.#told.add(subject)

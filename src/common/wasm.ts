@@ -4,7 +4,10 @@ interface WebAssemblyApi {
   Instance: new (module: object) => { readonly exports: unknown }
 }
 
-/** Instantiates a module in base64 and returns its exports; `undefined` where there is no WebAssembly or it lacks a feature that the module uses. */
+/**
+ * Instantiates a module in base64 and returns its exports; `undefined` where there is no
+ * WebAssembly or it lacks a feature that the module uses.
+ */
 export function instantiate<Exports>(base64: string): Exports | undefined {
   const api = (globalThis as { WebAssembly?: WebAssemblyApi }).WebAssembly
   try {

@@ -1,6 +1,9 @@
 import { errorNumber, errorNumberOf, KafkaError } from '../errors.js'
 
-/** The error number with which a coordinator answers when something failed below it, as Kafka translates it for clients. */
+/**
+ * The error number with which a coordinator answers when something failed below it, as Kafka
+ * translates it for clients.
+ */
 export function coordinatorErrorNumber(error: unknown): number {
   if (!(error instanceof KafkaError)) return errorNumber('UNKNOWN_SERVER_ERROR')
   switch (error.code) {

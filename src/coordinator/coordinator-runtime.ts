@@ -21,13 +21,17 @@ export interface CoordinatorMachine extends StateMachine {
 export interface RuntimeParts<M extends CoordinatorMachine> {
   readonly partitionCount: number
   createMachine(run: Run, partition: number): M
-  /** Binds a machine to a partition, creating it where it is not there yet, and replays what it holds. Called at most once per partition at a time. */
+  /**
+   * Binds a machine to a partition, creating it where it is not there yet, and replays what it
+   * holds. Called at most once per partition at a time.
+   */
   openHost(partition: number, machine: M): MaybePromise<CoordinatorHost>
 }
 
 /**
- * Hosts the machines of a coordinator, one for each partition of its internal topic. What a machine is asked for goes by a key, the id of a group or a
- * transactional id, whose hash gives the partition; a partition is opened when something in it is first asked for.
+ * Hosts the machines of a coordinator, one for each partition of its internal topic. What a machine
+ * is asked for goes by a key, the id of a group or a transactional id, whose hash gives the
+ * partition; a partition is opened when something in it is first asked for.
  */
 export class CoordinatorRuntime<M extends CoordinatorMachine> {
   readonly #parts: RuntimeParts<M>
@@ -46,7 +50,10 @@ export class CoordinatorRuntime<M extends CoordinatorMachine> {
     return partitionOfKey(key, this.#parts.partitionCount)
   }
 
-  /** Opens partitions that hold something already. Those whose log is damaged stay closed; returns whether there are none of these. */
+  /**
+   * Opens partitions that hold something already. Those whose log is damaged stay closed; returns
+   * whether there are none of these.
+   */
   async load(partitions: Iterable<number>): Promise<boolean> {
     const openings = await Promise.allSettled(Array.from(partitions, partition => this.#open(partition)))
     const failures = openings.flatMap(opening => (opening.status === 'rejected' ? [opening.reason as unknown] : []))
@@ -54,7 +61,10 @@ export class CoordinatorRuntime<M extends CoordinatorMachine> {
     return failures.length === 0
   }
 
-  /** Lets the machine of a key decide; whatever goes wrong below becomes an error number in the answer. An aborted request rejects. */
+  /**
+   * Lets the machine of a key decide; whatever goes wrong below becomes an error number in the
+   * answer. An aborted request rejects.
+   */
   ask<T>(
     key: string,
     signal: AbortSignal | undefined,
@@ -104,7 +114,10 @@ export class CoordinatorRuntime<M extends CoordinatorMachine> {
     while (more && !this.#closed) more = (await this.everywhere(decide)).includes(true)
   }
 
-  /** The same, but does not wait for partitions that are being opened: opening one may have to wait for the caller. */
+  /**
+   * The same, but does not wait for partitions that are being opened: opening one may have to wait
+   * for the caller.
+   */
   async untilDoneWhereOpen(decide: (machine: M) => Decision<boolean>): Promise<void> {
     const open = [...this.#partitions.values()].filter((partition): partition is OpenPartition<M> => !isPromise(partition))
     for (const { machine, host } of open) {
@@ -124,7 +137,10 @@ export class CoordinatorRuntime<M extends CoordinatorMachine> {
     for (const opened of this.#partitions.values()) if (!isPromise(opened)) yield opened.machine
   }
 
-  /** Waits for what is under way, and unloads all machines. From then on everyone is answered with COORDINATOR_NOT_AVAILABLE. Idempotent. */
+  /**
+   * Waits for what is under way, and unloads all machines. From then on everyone is answered with
+   * COORDINATOR_NOT_AVAILABLE. Idempotent.
+   */
   async close(): Promise<void> {
     this.#closed = true
     const opened = await Promise.allSettled(this.#partitions.values())

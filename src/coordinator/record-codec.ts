@@ -18,7 +18,9 @@ export function encode<S extends Schema>(schema: S, version: number, message: Sc
   return writer.bytes().slice()
 }
 
-/** Throws a `KafkaError` for bytes that are damaged, or of a version that the schema does not have. */
+/**
+ * Throws a `KafkaError` for bytes that are damaged, or of a version that the schema does not have.
+ */
 export function decode<S extends Schema>(schema: S, bytes: Uint8Array): SchemaMessage<S> {
   const version = versionOf(bytes)
   if (!includesVersion(schema.versions, version))

@@ -4,11 +4,12 @@ import type { Clock, Timer } from '../common/clock.js'
 const standstillMs = 100
 
 /**
- * A timeout that is put off far more often than it goes off, as that of a session is with every heartbeat. Putting it off costs no new timer:
- * the one that is set finds, when it fires, that there is time left, and is set again for the rest.
+ * A timeout that is put off far more often than it goes off, as that of a session is with every
+ * heartbeat. Putting it off costs no new timer: the one that is set finds, when it fires, that
+ * there is time left, and is set again for the rest.
  *
- * While the process stood still it could not hear from anybody, so that the silence proves nothing: the time that it missed is given once
- * more, to those who have to connect anew.
+ * While the process stood still it could not hear from anybody, so that the silence proves nothing:
+ * the time that it missed is given once more, to those who have to connect anew.
  */
 export class Timeout {
   readonly #clock: Clock

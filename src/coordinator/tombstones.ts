@@ -1,6 +1,9 @@
 import type { Decision, StateRecord } from '../common/state-machine.js'
 
-/** The most bytes of keys that one decision deletes: its records go into one batch, whose size is limited. */
+/**
+ * The most bytes of keys that one decision deletes: its records go into one batch, whose size is
+ * limited.
+ */
 const tombstoneBytes = 256 * 1024
 
 /** Deletions, as many as go into one decision. */

@@ -2,7 +2,10 @@ import { KafkaError } from '../errors.js'
 import type { LogState } from './log-state.js'
 import { cutUnwritten } from './recovery/log-truncation.js'
 
-/** Changes a log when all changes before are done and all writes have settled. A failure of the storage ends the writing. */
+/**
+ * Changes a log when all changes before are done and all writes have settled. A failure of the
+ * storage ends the writing.
+ */
 export async function exclusively(log: LogState, change: () => Promise<void>): Promise<void> {
   log.expectOpen()
   return log.changes.run(async () => {

@@ -1,6 +1,9 @@
 import { isPromise, type MaybePromise } from '../common/deferred.js'
 
-/** Lets changes happen one after the other, in the order of the calls; at once while nothing is under way. */
+/**
+ * Lets changes happen one after the other, in the order of the calls; at once while nothing is
+ * under way.
+ */
 export class InOrder {
   #last: Promise<unknown> | undefined
 
@@ -13,7 +16,10 @@ export class InOrder {
     return this.follow(this.#last ? this.#last.then(change) : change())
   }
 
-  /** Makes later changes wait for one that was begun while nothing was under way. Returns what it is given. */
+  /**
+   * Makes later changes wait for one that was begun while nothing was under way. Returns what it is
+   * given.
+   */
   follow<T>(change: MaybePromise<T>): MaybePromise<T> {
     if (!isPromise(change)) return change
     const done = () => {

@@ -19,8 +19,9 @@ export interface FlushEvents {
 }
 
 /**
- * Makes a durable log safe on the disk, behind the appends: a segment that has ended is synced with its indexes, and only then does the recovery point,
- * from which on the log is read after a crash, move past it. One step at a time, in order.
+ * Makes a durable log safe on the disk, behind the appends: a segment that has ended is synced with
+ * its indexes, and only then does the recovery point, from which on the log is read after a crash,
+ * move past it. One step at a time, in order.
  */
 export class LogFlusher {
   readonly #storage: Storage
@@ -29,7 +30,10 @@ export class LogFlusher {
   readonly #events: FlushEvents
   #recoveryPoint: number
   #last: Promise<void> | undefined
-  /** Up to where the files that are written at the end of a segment, or of the use of the log, have what the log has. */
+  /**
+   * Up to where the files that are written at the end of a segment, or of the use of the log, have
+   * what the log has.
+   */
   #closedAt = -1
   #namesSynced: Promise<void> | undefined
   #isNew = true
@@ -45,12 +49,18 @@ export class LogFlusher {
     this.#events = events
   }
 
-  /** All before this offset survives a power cut. Where each append is synced, that is the whole log. */
+  /**
+   * All before this offset survives a power cut. Where each append is synced, that is the whole
+   * log.
+   */
   recoveryPoint(logEndOffset: number): number {
     return this.#storage.syncsAppends && !this.#last && !this.#hasFailed ? logEndOffset : Math.min(this.#recoveryPoint, logEndOffset)
   }
 
-  /** While the name of a new file is not yet safe, where an append must wait for that: its bytes would be lost with the name. */
+  /**
+   * While the name of a new file is not yet safe, where an append must wait for that: its bytes
+   * would be lost with the name.
+   */
   get namesSynced(): Promise<void> | undefined {
     return this.#namesSynced
   }
@@ -89,7 +99,10 @@ export class LogFlusher {
     else this.#isNew = false
   }
 
-  /** These segments were read after a crash. What is in them is shown to readers from now on, so where appends are synced they must be safe before. */
+  /**
+   * These segments were read after a crash. What is in them is shown to readers from now on, so
+   * where appends are synced they must be safe before.
+   */
   async recovered(segments: readonly Segment[], logEndOffset: number, wasCut: boolean): Promise<void> {
     const sealed = segments.slice(0, -1)
     if (this.#storage.syncsAppends) {
@@ -108,7 +121,10 @@ export class LogFlusher {
     })
   }
 
-  /** A segment has ended; the next one begins at `baseOffset`. Segments that end while others are being made safe are made safe together. */
+  /**
+   * A segment has ended; the next one begins at `baseOffset`. Segments that end while others are
+   * being made safe are made safe together.
+   */
   rolled(ended: Segment, baseOffset: number): void {
     this.#ended.push({ segment: ended, baseOffset, producers: this.#history.snapshot(), keys: this.#history.keys?.snapshot(1) })
     if (this.#ended.length === 1) this.#run(() => this.#sealEnded())
@@ -128,7 +144,10 @@ export class LogFlusher {
     this.#moveTo(ended[ended.length - 1].baseOffset)
   }
 
-  /** Returns whether there was room for it. Where there was none, the recovery point stays until there is: appends may find room before. */
+  /**
+   * Returns whether there was room for it. Where there was none, the recovery point stays until
+   * there is: appends may find room before.
+   */
   async #writeHistory(offset: number, producers: Uint8Array): Promise<boolean> {
     try {
       await this.#history.writeEpochs()
@@ -178,13 +197,17 @@ export class LogFlusher {
     this.#moveTo(logEndOffset)
   }
 
-  /** Makes all safe, and writes what spares the reading of the log when it is opened again. Does nothing to a log that was not written to. */
+  /**
+   * Makes all safe, and writes what spares the reading of the log when it is opened again. Does
+   * nothing to a log that was not written to.
+   */
   async close(segments: SegmentList, logEndOffset: number): Promise<void> {
     await this.#history.writeEpochs()
     const keys = this.#storage.readOnly ? undefined : this.#history.keys?.snapshot(0.25)
     if (this.#closedAt === logEndOffset) {
       if (keys) await this.#writeKeys(keys)
-      // Kafka reports an error for each log without index files, also where nothing was ever written.
+      // Kafka reports an error for each log without index files, also where nothing was ever
+      // written.
       const { active } = segments
       if (this.#storage.durable && !this.#storage.readOnly && !active.indexes.areOnDisk && active.sizeInBytes === 0)
         await active.indexes.write()
@@ -210,7 +233,10 @@ export class LogFlusher {
     while (this.#last) await this.#last
   }
 
-  /** Returns whether all are safe. One that is removed while it is not must be gone before it counts as such: a power cut may bring it back. */
+  /**
+   * Returns whether all are safe. One that is removed while it is not must be gone before it counts
+   * as such: a power cut may bring it back.
+   */
   async #sealAll(segments: readonly Segment[]): Promise<boolean> {
     await allDone(segments.map(segment => this.#seal(segment)))
     return !segments.some(({ lifetime }) => lifetime.isRetired) || this.#events.removed()

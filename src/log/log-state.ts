@@ -23,7 +23,8 @@ export interface LogParts {
 }
 
 /**
- * The segments of a log, and its start and end offsets. `Log` is the public side; the files named `log-…` hold the operations that change it.
+ * The segments of a log, and its start and end offsets. `Log` is the public side; the files named
+ * `log-…` hold the operations that change it.
  *
  * Size: it is what the operations of `log/` share; `Log` shows none of it.
  */
@@ -52,11 +53,17 @@ export class LogState {
   /** The number of truncations: segments that were read before have other content since. */
   cuts = 0
   isClosed = false
-  /** Transactions that have ended, whose markers readers do not see yet; in the order of the markers. */
+  /**
+   * Transactions that have ended, whose markers readers do not see yet; in the order of the
+   * markers.
+   */
   readonly #ending: { readonly firstOffset: number; readonly lastOffset: number }[] = []
   #lastKnownStable: number | undefined
   #isStopped = false
-  /** The size at which it is looked again whether the oldest segments may go, while someone keeps them. */
+  /**
+   * The size at which it is looked again whether the oldest segments may go, while someone keeps
+   * them.
+   */
   boundSizeAt = 0
 
   constructor(
@@ -144,7 +151,10 @@ export class LogState {
     return undecided < highWatermark ? Math.max(undecided, this.logStartOffset) : highWatermark
   }
 
-  /** A marker at `offset` is about to end the transaction of a producer, if it has one. Until it can be read, the transaction counts as open. */
+  /**
+   * A marker at `offset` is about to end the transaction of a producer, if it has one. Until it can
+   * be read, the transaction counts as open.
+   */
   endsTransaction(producerId: number, offset: number): void {
     const firstOffset = this.history.producers.get(producerId)?.transactionStart ?? -1
     this.#firstUnseen()

@@ -17,7 +17,10 @@ export const wildcard = '*'
 /** The ACLs of one pattern, by principal. */
 export type AclsOfPattern = ReadonlyMap<string, ReadonlySet<AclState>>
 
-/** All ACLs of a cluster, by id, with an index by resource, so that asking takes as long with many as with few. */
+/**
+ * All ACLs of a cluster, by id, with an index by resource, so that asking takes as long with many
+ * as with few.
+ */
 export class AclStore {
   readonly #byId = new Map<string, AclState>()
   readonly #ids = new Map<string, string>()

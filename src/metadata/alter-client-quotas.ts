@@ -38,7 +38,10 @@ const keys: readonly ClientQuotaKey[] = [
 ]
 const ofAddresses: ReadonlyMap<string, number | undefined> = new Map([['connection_creation_rate', 2 ** 31 - 1]])
 
-/** Decides on changes of quotas (KIP-546), each entity on its own: all of its changes are made, or none. */
+/**
+ * Decides on changes of quotas (KIP-546), each entity on its own: all of its changes are made, or
+ * none.
+ */
 export function alterClientQuotas(
   quotas: Quotas,
   { entries, validateOnly }: Alter,

@@ -18,7 +18,9 @@ type WholeRequest = RequestOf<typeof AlterConfigs>
 /** The operations on a config, by Kafka's numbers. */
 export const configOperation = { set: 0, delete: 1, append: 2, subtract: 3 } as const
 
-/** Decides on resources whose configs are given whole: what is not named goes back to its default. */
+/**
+ * Decides on resources whose configs are given whole: what is not named goes back to its default.
+ */
 export function alterConfigs(metadata: ClusterMetadata, request: WholeRequest, context: ControllerContext): MetadataDecision<Response> {
   return alterEach(metadata, request, context, (resource, { configs }) => {
     expectEachOnce(configs)

@@ -7,7 +7,10 @@ import { defaultTopicConfig } from './topic-configs.js'
 /** A config of a node, set when it is opened. */
 export interface BrokerConfig extends ConfigRule {
   readonly name: string
-  /** Null where Kafka leaves it without a value, so that another config or the topic's own default counts. */
+  /**
+   * Null where Kafka leaves it without a value, so that another config or the topic's own default
+   * counts.
+   */
   readonly default: string | null
   readonly documentation: string
   /** The topic config that it is the default of. */
@@ -191,7 +194,10 @@ export class BrokerConfigs {
     return this.topicOrigins(config)[0]?.value ?? defaultTopicConfig(config, this.durable)
   }
 
-  /** The source of a broker config's value, then the values that would count without it. Empty where it has none. */
+  /**
+   * The source of a broker config's value, then the values that would count without it. Empty where
+   * it has none.
+   */
   origins(config: BrokerConfig): ConfigOrigin[] {
     const { name, default: fallback } = config
     const origins = config.isDynamic ? this.#dynamicOrigins(config) : []
@@ -213,7 +219,9 @@ export class BrokerConfigs {
     )
   }
 
-  /** The same for what topics get from the broker. Empty where only the topic's own default counts. */
+  /**
+   * The same for what topics get from the broker. Empty where only the topic's own default counts.
+   */
   topicOrigins({ synonym }: TopicConfig): ConfigOrigin[] {
     const config = synonym === undefined ? undefined : this.#byName.get(synonym)
     return config ? this.origins(config) : []

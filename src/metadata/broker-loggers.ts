@@ -2,7 +2,10 @@ import { KafkaError } from '../errors.js'
 
 const levels = ['DEBUG', 'ERROR', 'FATAL', 'INFO', 'TRACE', 'WARN']
 
-/** The one logger of a node and its level, which clients can read and set. Nothing is logged: what a node has to tell is an event. */
+/**
+ * The one logger of a node and its level, which clients can read and set. Nothing is logged: what a
+ * node has to tell is an event.
+ */
 export class BrokerLoggers {
   #level = 'INFO'
 

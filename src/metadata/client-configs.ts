@@ -35,7 +35,10 @@ function isRegExp(pattern: string): boolean {
   }
 }
 
-/** The configs of subscriptions to client metrics (KIP-714), by name. They are kept; no metrics are collected. */
+/**
+ * The configs of subscriptions to client metrics (KIP-714), by name. They are kept; no metrics are
+ * collected.
+ */
 export const clientMetricsConfigs: ReadonlyMap<string, ResourceConfig> = byName([
   {
     name: 'interval.ms',
@@ -102,7 +105,10 @@ const groups = [
   group('streams.session.timeout.ms', 'int', 45_000, 'After what silence a member of a streams group is removed.', session)
 ]
 
-/** The configs of groups (KIP-1071, KIP-848), by name. They are kept for a Kafka that takes the directory over: groups here follow the classic protocol. */
+/**
+ * The configs of groups (KIP-1071, KIP-848), by name. They are kept for a Kafka that takes the
+ * directory over: groups here follow the classic protocol.
+ */
 export const groupConfigs: ReadonlyMap<string, ResourceConfig> = byName(groups)
 
 function byName(configs: readonly ResourceConfig[]): ReadonlyMap<string, ResourceConfig> {

@@ -13,7 +13,10 @@ export interface ClientQuotaState {
   readonly values: ReadonlyMap<string, number>
 }
 
-/** A limit, and which clients share it: those of a user, of a client id, or of a user under one client id. */
+/**
+ * A limit, and which clients share it: those of a user, of a client id, or of a user under one
+ * client id.
+ */
 export interface ApplyingQuota {
   readonly limit: number
   readonly sharedBy: string
@@ -73,7 +76,10 @@ export class ClientQuotaStore {
     this.#version++
   }
 
-  /** The quota that counts for a client, in Kafka's order: what is said of the user comes first, and a name before the default (KIP-55, KIP-546). */
+  /**
+   * The quota that counts for a client, in Kafka's order: what is said of the user comes first, and
+   * a name before the default (KIP-55, KIP-546).
+   */
   applying(key: ClientQuotaKey, user: string, clientId: string): ApplyingQuota | undefined {
     const limits = this.#limits.get(key)
     if (!limits) return undefined

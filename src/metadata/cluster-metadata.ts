@@ -16,8 +16,8 @@ const noConfigs: ReadonlyMap<string, string> = new Map()
 
 /**
  * Feature levels of a new directory: those of a new Kafka 4.3, which may open it later. Without
- * `eligible.leader.replicas.version`: with it, Kafka takes the first start of its broker for one after an
- * unclean stop and removes the only replica from the in-sync set.
+ * `eligible.leader.replicas.version`: with it, Kafka takes the first start of its broker for one
+ * after an unclean stop and removes the only replica from the in-sync set.
  */
 const newFeatures: ReadonlyMap<string, number> = new Map([
   ['metadata.version', 30],
@@ -43,7 +43,10 @@ export interface TopicState {
   readonly id: string
   /** By partition number. */
   readonly partitions: readonly PartitionState[]
-  /** The configs that were set on this topic, by Kafka's dotted names; with the configs that Kafka does not have, which are kept elsewhere. */
+  /**
+   * The configs that were set on this topic, by Kafka's dotted names; with the configs that Kafka
+   * does not have, which are kept elsewhere.
+   */
   readonly configs: ReadonlyMap<string, string>
 }
 
@@ -52,7 +55,10 @@ interface MutableTopicState extends TopicState {
   readonly configs: Map<string, string>
 }
 
-/** Topics, partitions, configs, users, quotas and ACLs of a cluster: state that only `replay` changes, rebuilt from `__cluster_metadata` on every start. */
+/**
+ * Topics, partitions, configs, users, quotas and ACLs of a cluster: state that only `replay`
+ * changes, rebuilt from `__cluster_metadata` on every start.
+ */
 export class ClusterMetadata {
   readonly #topics = new Map<string, MutableTopicState>()
   readonly #names = new Map<string, string>()
@@ -84,7 +90,10 @@ export class ClusterMetadata {
     return this.#scramCredentials
   }
 
-  /** The configs of a broker (the empty name stands for all), a subscription to client metrics, or a group. */
+  /**
+   * The configs of a broker (the empty name stands for all), a subscription to client metrics, or a
+   * group.
+   */
   configsOf(type: number, name: string): ReadonlyMap<string, string> {
     return this.#configs.get(type)?.get(name) ?? noConfigs
   }
@@ -241,11 +250,14 @@ export class ClusterMetadata {
 /** The leader of a change that leaves the leader as it is. */
 const leaderUnchanged = -2
 
-/** A partition without a leader gets this node for it, as after a Kafka that was stopped in order. */
+/**
+ * A partition without a leader gets this node for it, as after a Kafka that was stopped in order.
+ */
 export function* elections(metadata: ClusterMetadata, nodeId: number): Generator<MetadataRecord, void, undefined> {
   for (const { id, partitions } of metadata.topics.values())
     for (const { partition, leaderId, isr, replicas } of partitions) {
-      // With eligible leader replicas, Kafka leaves the in-sync set of a stopped single replica empty.
+      // With eligible leader replicas, Kafka leaves the in-sync set of a stopped single replica
+      // empty.
       const isElectable = isr.includes(nodeId) || (isr.length === 0 && replicas.length === 1 && replicas[0] === nodeId)
       if (leaderId !== -1 || !isElectable) continue
       yield { type: 'partitionChange', topicId: id, partitionId: partition, leader: nodeId, ...(isr.length === 0 && { isr: [nodeId] }) }

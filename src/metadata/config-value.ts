@@ -26,7 +26,9 @@ export interface ConfigRule {
   readonly also?: number
   /** The values that are taken; for text and the elements of lists. */
   readonly oneOf?: readonly string[]
-  /** Checks the rest: why a value does not fit, as the end of a sentence, or undefined when it fits. */
+  /**
+   * Checks the rest: why a value does not fit, as the end of a sentence, or undefined when it fits.
+   */
   readonly shape?: (value: string) => string | undefined
 }
 
@@ -38,7 +40,10 @@ export const largestLong = '9223372036854775807'
 const longestValue = 256
 const longestList = 4096
 
-/** Why a value does not fit, as the end of a sentence, or undefined when it fits. Space around a value does not count, as in Kafka. */
+/**
+ * Why a value does not fit, as the end of a sentence, or undefined when it fits. Space around a
+ * value does not count, as in Kafka.
+ */
 export function configProblem(rule: ConfigRule, value: string): string | undefined {
   const longest = rule.type === 'list' ? longestList : longestValue
   if (value.length > longest) return `must have at most ${longest} characters`
@@ -82,7 +87,10 @@ function integerProblem({ min, max, also }: ConfigRule, type: 'int' | 'short' | 
   return `must be ${range}${also === undefined ? '' : `, or ${also}`}`
 }
 
-/** The elements of a value of type list. As in Kafka, a comma at an end, or two together, make an empty element. */
+/**
+ * The elements of a value of type list. As in Kafka, a comma at an end, or two together, make an
+ * empty element.
+ */
 export function listOf(value: string): string[] {
   return value.trim() === '' ? [] : value.split(',').map(element => element.trim())
 }

@@ -21,18 +21,27 @@ export interface ControllerContext {
   readonly isNode?: boolean
   /** A client over the wire asks. */
   readonly isRemote?: boolean
-  /** Counts partitions that are created or deleted. Throws THROTTLING_QUOTA_EXCEEDED where the client has to wait. */
+  /**
+   * Counts partitions that are created or deleted. Throws THROTTLING_QUOTA_EXCEEDED where the
+   * client has to wait.
+   */
   readonly mutate?: (partitions: number) => void
 }
 
-/** The most partitions that one request may ask for: each one costs memory, and a number mistyped should not cost it all. */
+/**
+ * The most partitions that one request may ask for: each one costs memory, and a number mistyped
+ * should not cost it all.
+ */
 export const mostNewPartitions = 10_000
 
 type Request = RequestOf<typeof CreateTopics>
 type Response = ResponseOf<typeof CreateTopics>
 type Wanted = Request['topics'][number]
 
-/** Decides on new topics, each on its own: one that is refused does not keep the others from being created. */
+/**
+ * Decides on new topics, each on its own: one that is refused does not keep the others from being
+ * created.
+ */
 export function createTopics(metadata: ClusterMetadata, request: Request, context: ControllerContext): MetadataDecision<Response> {
   const records: MetadataRecord[] = []
   const taken = new Set<string>()

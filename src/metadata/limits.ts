@@ -47,7 +47,10 @@ export class MetadataRoom {
     this.#topics++
   }
 
-  /** Takes room for partitions of a topic that has some already. Throws POLICY_VIOLATION where there is none. */
+  /**
+   * Takes room for partitions of a topic that has some already. Throws POLICY_VIOLATION where there
+   * is none.
+   */
   takePartitions(name: string, present: number, count: number): void {
     const perTopic = 'millrace.max.partitions.per.topic'
     const what = `${count} partitions for \`${name}\``

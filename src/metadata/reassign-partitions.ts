@@ -9,7 +9,10 @@ import { refusalOf } from './refusal.js'
 type Request = RequestOf<typeof AlterPartitionReassignments>
 type Response = ResponseOf<typeof AlterPartitionReassignments>
 
-/** Decides which brokers have replicas of partitions. None has to catch up: a broker that can be named has the log already. */
+/**
+ * Decides which brokers have replicas of partitions. None has to catch up: a broker that can be
+ * named has the log already.
+ */
 export function reassignPartitions(
   metadata: ClusterMetadata,
   { topics, allowReplicationFactorChange = true }: Request,

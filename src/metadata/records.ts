@@ -50,7 +50,10 @@ const PartitionRecord = schema({
   }
 })
 
-/** A partition has another leader, or other replicas; absent fields have not changed. A leader makes its epoch grow by one. */
+/**
+ * A partition has another leader, or other replicas; absent fields have not changed. A leader makes
+ * its epoch grow by one.
+ */
 const PartitionChangeRecord = schema({
   name: 'PartitionChangeRecord',
   versions: '0-2',
@@ -195,15 +198,16 @@ export function encodeMetadataRecord(record: MetadataRecord): Uint8Array {
 }
 
 /**
- * Records of a Kafka cluster that a single node passes over: registrations of brokers and controllers
- * (0, 1, 7, 8, 17, 27, 28), tokens (10, 26), the begin and end of a
- * transaction of metadata (23, 24), and records without effect (20, 21).
+ * Records of a Kafka cluster that a single node passes over: registrations of brokers and
+ * controllers (0, 1, 7, 8, 17, 27, 28), tokens (10, 26), the begin and end of a transaction of
+ * metadata (23, 24), and records without effect (20, 21).
  */
 const passedOver: ReadonlySet<number> = new Set([0, 1, 7, 8, 10, 17, 20, 21, 23, 24, 26, 27, 28])
 
 /**
- * Undefined for a record that does not matter here. Throws INVALID_RECORD for bytes that are none that Kafka writes, or take something back (25): state
- * that was only half understood must not be built upon.
+ * Undefined for a record that does not matter here. Throws INVALID_RECORD for bytes that are none
+ * that Kafka writes, or take something back (25): state that was only half understood must not be
+ * built upon.
  */
 export function decodeMetadataRecord(value: Uint8Array): MetadataRecord | undefined {
   const reader = new MessageReader(value)

@@ -8,7 +8,10 @@ import { refuse } from './refusal.js'
 import { contradictionIn, topicConfig, topicConfigProblem } from './topic-configs.js'
 import { isInternalTopic, topicNameProblem } from './topic-name.js'
 
-/** Something that has configs which can be changed: a topic, a broker, all brokers, a subscription to client metrics, or a group. */
+/**
+ * Something that has configs which can be changed: a topic, a broker, all brokers, a subscription
+ * to client metrics, or a group.
+ */
 export interface ConfiguredResource {
   readonly type: number
   readonly name: string
@@ -26,7 +29,10 @@ export interface ConfiguredResource {
   expectValid(name: string, value: string | null): void
   /** Throws where configs that are fine each on its own do not go together. */
   expectConsistent?(configs: ReadonlyMap<string, string>): void
-  /** Throws where there is no such thing, or clients may not change it: with Kafka, this comes after all that is wrong with the request. */
+  /**
+   * Throws where there is no such thing, or clients may not change it: with Kafka, this comes after
+   * all that is wrong with the request.
+   */
   expectThere?(): void
 }
 

@@ -28,7 +28,10 @@ export function usersIn({ deletions, upsertions }: Alter): string[] {
   return [...new Set([...deletions, ...upsertions].map(({ name }) => name))]
 }
 
-/** Decides on changes of users (KIP-554): all changes of a user are made, or none. `keys` are those of each upsertion that is valid by itself. */
+/**
+ * Decides on changes of users (KIP-554): all changes of a user are made, or none. `keys` are those
+ * of each upsertion that is valid by itself.
+ */
 export function alterUserScramCredentials(
   credentials: ScramCredentials,
   request: Alter,

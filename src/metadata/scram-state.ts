@@ -1,4 +1,6 @@
-/** The credential derived from a password (RFC 5802): enough to check it, not enough to log in with. */
+/**
+ * The credential derived from a password (RFC 5802): enough to check it, not enough to log in with.
+ */
 export interface ScramCredentialState {
   readonly salt: Uint8Array
   readonly iterations: number

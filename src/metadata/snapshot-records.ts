@@ -39,7 +39,10 @@ const VotersRecord = schema({
   }
 })
 
-/** The first record of a snapshot. `timestamp` is that of the last record that the snapshot stands for. */
+/**
+ * The first record of a snapshot. `timestamp` is that of the last record that the snapshot stands
+ * for.
+ */
 export function snapshotHeader(timestamp: number): SnapshotControl {
   return control('SNAPSHOT_HEADER', encodeMessage(SnapshotHeaderRecord, 0, { version: 0, lastContainedLogTimestamp: timestamp }))
 }
@@ -50,8 +53,8 @@ export function snapshotFooter(): SnapshotControl {
 }
 
 /**
- * A quorum of this node alone, in the form of Kafka's dynamic quorum (KIP-853). The endpoint is the one of
- * Kafka's own example configuration; a Kafka that starts with another one replaces it.
+ * A quorum of this node alone, in the form of Kafka's dynamic quorum (KIP-853). The endpoint is the
+ * one of Kafka's own example configuration; a Kafka that starts with another one replaces it.
  */
 export function soleVoter(nodeId: number, directoryId: string): SnapshotControl[] {
   const endpoints = [{ name: 'CONTROLLER', host: 'localhost', port: 9093 }]

@@ -10,11 +10,17 @@ export interface TopicConfig extends ConfigRule {
   readonly inMemory?: string
   /** The config of the broker that gives the default to topics. */
   readonly synonym?: string
-  /** Kafka leaves that config of the broker without a value, so that the default is the topic's own. */
+  /**
+   * Kafka leaves that config of the broker without a value, so that the default is the topic's own.
+   */
   readonly synonymIsUnset?: true
-  /** The smallest value that is taken from clients over the wire, where that is another than `min`. */
+  /**
+   * The smallest value that is taken from clients over the wire, where that is another than `min`.
+   */
   readonly minForClients?: number
-  /** The option of the log that it becomes, and in which form. Absent where no log needs to know. */
+  /**
+   * The option of the log that it becomes, and in which form. Absent where no log needs to know.
+   */
   readonly logOption?: readonly [name: string, read: (value: string) => unknown]
   readonly documentation: string
 }
@@ -37,7 +43,10 @@ function noTieredStorage(value: string): string | undefined {
   return isTrue(value) ? 'must be false, there is no tiered storage here' : undefined
 }
 
-/** The topic configs of Kafka 4.3, with Kafka's checks, and those of millrace. Any other is refused. Those without an effect on one node are kept and shown. */
+/**
+ * The topic configs of Kafka 4.3, with Kafka's checks, and those of millrace. Any other is refused.
+ * Those without an effect on one node are kept and shown.
+ */
 export const topicConfigs: readonly TopicConfig[] = [
   {
     name: 'cleanup.policy',

@@ -5,7 +5,9 @@ import { type TopicConfig, topicConfigs } from './topic-config-table.js'
 
 const byName = new Map(topicConfigs.map(config => [config.name, config]))
 
-/** The configs that a topic is told to have: those that Kafka does not know only where they are set. */
+/**
+ * The configs that a topic is told to have: those that Kafka does not know only where they are set.
+ */
 export function shownTopicConfigs(isSet: (config: TopicConfig) => boolean): TopicConfig[] {
   return topicConfigs.filter(config => !isOwnConfig(config.name) || isSet(config))
 }
@@ -14,7 +16,10 @@ export function topicConfig(name: string): TopicConfig | undefined {
   return byName.get(name)
 }
 
-/** Describes a contradiction in the configs of a topic, if there is one; defaults stand in for those left out. */
+/**
+ * Describes a contradiction in the configs of a topic, if there is one; defaults stand in for those
+ * left out.
+ */
 export function contradictionIn(given: ReadonlyMap<string, string>): string | undefined {
   const [least, most] = ['min.compaction.lag.ms', 'max.compaction.lag.ms'].map(name => given.get(name) ?? topicConfig(name)?.default ?? '0')
   if (numberOf(least) <= numberOf(most)) return undefined
@@ -22,8 +27,8 @@ export function contradictionIn(given: ReadonlyMap<string, string>): string | un
 }
 
 /**
- * Why a topic cannot have this config, as a sentence, or undefined when it can. Clients over the wire are held to the limits that Kafka has for
- * them; in process, smaller segments are allowed.
+ * Why a topic cannot have this config, as a sentence, or undefined when it can. Clients over the
+ * wire are held to the limits that Kafka has for them; in process, smaller segments are allowed.
  */
 export function topicConfigProblem(name: string, value: string, isRemote = false): string | undefined {
   const config = byName.get(name)

@@ -6,7 +6,9 @@ export const clusterMetadataTopic = '__cluster_metadata'
 
 const internalTopics: readonly string[] = [groupOffsetsTopic, transactionStateTopic, clusterMetadataTopic, '__share_group_state']
 
-/** True if a topic is one that the cluster keeps for itself, which clients may read but not write. */
+/**
+ * True if a topic is one that the cluster keeps for itself, which clients may read but not write.
+ */
 export function isInternalTopic(name: string): boolean {
   return internalTopics.includes(name)
 }
@@ -18,7 +20,8 @@ export function topicNameProblem(name: string): string | undefined {
 }
 
 /**
- * The form in which two names must differ: in the names of metrics dots turn into underscores, so `a.b` and `a_b` cannot exist together.
+ * The form in which two names must differ: in the names of metrics dots turn into underscores, so
+ * `a.b` and `a_b` cannot exist together.
  */
 export function collisionKey(name: string): string {
   return name.replaceAll('.', '_')

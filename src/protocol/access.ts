@@ -1,5 +1,6 @@
 /*
- * The words of access control, with Kafka's numbers, and what a door to a node tells it about who comes in.
+ * The words of access control, with Kafka's numbers, and what a door to a node tells it about who
+ * comes in.
  */
 
 /** Kinds of things that clients may be allowed to use. */
@@ -8,7 +9,10 @@ export const aclResourceTypes = { topic: 2, group: 3, cluster: 4, transactionalI
 /** A name stands for that one resource (`'*'` for all), or for all whose names begin with it. */
 export const aclPatternTypes = { literal: 3, prefixed: 4 } as const
 
-/** Numbers that only filters have: `any` for all values of a field, and `match` for all patterns that fit a resource of the name. */
+/**
+ * Numbers that only filters have: `any` for all values of a field, and `match` for all patterns
+ * that fit a resource of the name.
+ */
 export const aclFilterWords = { any: 1, match: 2 } as const
 
 export const aclOperations = {
@@ -80,6 +84,9 @@ export interface ClientAccess {
   readonly principal: string
   /** Absent at a door that has none: there, who is let in may do everything. */
   readonly rules?: AccessRules
-  /** True if a user of this name is given by the program, which alone can change it. Default: none is. */
+  /**
+   * True if a user of this name is given by the program, which alone can change it. Default: none
+   * is.
+   */
   readonly isGivenUser?: (name: string) => boolean
 }

@@ -111,8 +111,14 @@ export const apis: readonly Api[] = [
   DescribeTopicPartitions
 ]
 
-/** The APIs that only millrace has, with numbers beyond Kafka's. They are told to clients of this library alone. */
+/**
+ * The APIs that only millrace has, with numbers beyond Kafka's. They are told to clients of this
+ * library alone.
+ */
 export const ownApis: readonly Api[] = [ConditionalAppend, ListKeyOffsets, AddConditionsToTxn]
 
-/** The APIs that are about a connection: a listener answers them by itself, also before the client has proved who it is. */
+/**
+ * The APIs that are about a connection: a listener answers them by itself, also before the client
+ * has proved who it is.
+ */
 export const connectionApis: readonly Api[] = [ApiVersions, SaslHandshake, SaslAuthenticate]

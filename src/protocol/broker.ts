@@ -2,26 +2,33 @@ import type { MaybePromise } from '../common/deferred.js'
 import type { Api, RequestOf, ResponseOf } from './message.js'
 
 /**
- * The waist of millrace: everything that clients ask of a broker goes through `request`, in process or over a socket. Producers, consumers
- * and admins stand above it; a node in this process, or a connection to one elsewhere, stands below. Faults, tracing and authorization
- * wrap this one function.
+ * The waist of millrace: everything that clients ask of a broker goes through `request`, in process
+ * or over a socket. Producers, consumers and admins stand above it; a node in this process, or a
+ * connection to one elsewhere, stands below. Faults, tracing and authorization wrap this one
+ * function.
  */
 export interface Broker {
   /**
-   * Sends one request and resolves with its response, or returns it where it is there at once. Errors about data stand in the response, per
-   * topic and partition, as Kafka's error numbers; the promise rejects when there is no response: the broker is closed or out of reach
-   * (`KafkaError`), or the signal aborted. The message, with the bytes in it, is borrowed until the promise settles: before that nobody may change or
-   * reuse them, also when the signal aborts, and after that the broker neither reads nor writes them. Whoever stands between passes the signal on.
+   * Sends one request and resolves with its response, or returns it where it is there at once.
+   * Errors about data stand in the response, per topic and partition, as Kafka's error numbers; the
+   * promise rejects when there is no response: the broker is closed or out of reach (`KafkaError`),
+   * or the signal aborted. The message, with the bytes in it, is borrowed until the promise
+   * settles: before that nobody may change or reuse them, also when the signal aborts, and after
+   * that the broker neither reads nor writes them. Whoever stands between passes the signal on.
    */
   request<A extends Api>(api: A, body: RequestOf<A>, signal?: AbortSignal): MaybePromise<ResponseOf<A>>
 }
 
-/** By signal: how many Produce and Fetch requests are under way that a node in this process works on. */
+/**
+ * By signal: how many Produce and Fetch requests are under way that a node in this process works
+ * on.
+ */
 const telling = new WeakMap<AbortSignal, number>()
 
 /**
- * Says that a request tells its fate when its signal aborts. A Fetch ends at once; a Produce request rejects where nothing was appended and nothing ever will be,
- * and otherwise is answered once the append has ended. That goes by the signal, which whoever stands between passes on.
+ * Says that a request tells its fate when its signal aborts. A Fetch ends at once; a Produce
+ * request rejects where nothing was appended and nothing ever will be, and otherwise is answered
+ * once the append has ended. That goes by the signal, which whoever stands between passes on.
  */
 export function tellFate(signal: AbortSignal, response: Promise<unknown>): void {
   telling.set(signal, (telling.get(signal) ?? 0) + 1)
@@ -33,18 +40,27 @@ export function tellFate(signal: AbortSignal, response: Promise<unknown>): void 
   response.then(end, end)
 }
 
-/** True if the request with this signal will tell its fate if it is aborted now. Over a network, none does. */
+/**
+ * True if the request with this signal will tell its fate if it is aborted now. Over a network,
+ * none does.
+ */
 export function tellsFate(signal: AbortSignal): boolean {
   return telling.has(signal)
 }
 
-/** The brokers of a cluster as one client sees them. Which of them to ask is learnt from Metadata and FindCoordinator. */
+/**
+ * The brokers of a cluster as one client sees them. Which of them to ask is learnt from Metadata
+ * and FindCoordinator.
+ */
 export interface Brokers {
   /** Whichever broker answers: for bootstrapping and for requests that any broker can serve. */
   any(): Broker
   /** The broker with this node id, or undefined while it is not known. */
   byId(nodeId: number): Broker | undefined
-  /** Tells where brokers are, as a Metadata or FindCoordinator response has it. Nothing to do in process. */
+  /**
+   * Tells where brokers are, as a Metadata or FindCoordinator response has it. Nothing to do in
+   * process.
+   */
   learn?(brokers: readonly { readonly nodeId: number; readonly host: string; readonly port: number }[]): void
   /** Ends what this client holds open. */
   close?(): Promise<void>

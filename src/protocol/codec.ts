@@ -4,20 +4,27 @@ import { MessageReader } from './message-reader.js'
 import { MessageWriter } from './message-writer.js'
 
 /**
- * Reads and writes every message of Kafka from its table, at any version. Old versions prefix lengths with fixed integers (-1 is null);
- * flexible ones with an unsigned varint of length + 1 (0 is null), and end every struct with a section of tagged fields:
+ * Reads and writes every message of Kafka from its table, at any version. Old versions prefix
+ * lengths with fixed integers (-1 is null); flexible ones with an unsigned varint of length + 1 (0
+ * is null), and end every struct with a section of tagged fields:
  *     tagged := count: uvarint, (tag: uvarint, size: uvarint, bytes)*     (tags ascend; a field at its default is left out)
- * A table is worked out once per version: what is then left to do per message is one call per field.
+ * A table is worked out once per version: what is then left to do per message is one call per
+ * field.
  */
 
-/** The bytes of a message at a version. Throws a `TypeError` when a value does not fit its field. */
+/**
+ * The bytes of a message at a version. Throws a `TypeError` when a value does not fit its field.
+ */
 export function encodeMessage<F extends Fields>(schema: Schema<F>, version: number, message: MessageOf<F>): Uint8Array {
   const writer = new MessageWriter()
   writeMessage(writer, schema, version, message)
   return writer.bytes()
 }
 
-/** The message that stands in `bytes` at a version; bytes beyond its end are left alone. Throws a `KafkaError` INVALID_REQUEST when it is malformed. */
+/**
+ * The message that stands in `bytes` at a version; bytes beyond its end are left alone. Throws a
+ * `KafkaError` INVALID_REQUEST when it is malformed.
+ */
 export function decodeMessage<F extends Fields>(schema: Schema<F>, version: number, bytes: Uint8Array, position = 0): MessageOf<F> {
   return readMessage(new MessageReader(bytes, position), schema, version)
 }
@@ -251,7 +258,10 @@ function isDefaultStruct(fields: Fields, value: Message): boolean {
   return Object.entries(fields).every(([name, field]) => value[name] === undefined || isDefault(field, value[name]))
 }
 
-/** Makes what a field is where it is absent; objects and arrays are new each time, as they belong to the message. */
+/**
+ * Makes what a field is where it is absent; objects and arrays are new each time, as they belong to
+ * the message.
+ */
 function defaultMaker(field: Field): () => unknown {
   if (field.kind === 'array' && Array.isArray(field.default)) return () => []
   if (field.kind === 'struct' && field.default === undefined) {

@@ -1,5 +1,6 @@
 /*
- * `millrace/protocol`: the APIs of Kafka's protocol as data. An interceptor, a test or a client of one's own names a request by its table.
+ * `millrace/protocol`: the APIs of Kafka's protocol as data. An interceptor, a test or a client of
+ * one's own names a request by its table.
  */
 
 // ---- Words of the tables

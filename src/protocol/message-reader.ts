@@ -3,10 +3,16 @@ import { KafkaError } from '../errors.js'
 import { type Field, includesVersion } from './message.js'
 import { longestText } from './message-writer.js'
 
-/** The most array elements and tagged fields of one message, unless a caller says less. A hundred megabytes could otherwise claim fifty million tiny objects. */
+/**
+ * The most array elements and tagged fields of one message, unless a caller says less. A hundred
+ * megabytes could otherwise claim fifty million tiny objects.
+ */
 const defaultMaxElements = 1_000_000
 
-/** A message being read. Every step is checked against the end of the bytes: what comes from outside may say anything. */
+/**
+ * A message being read. Every step is checked against the end of the bytes: what comes from outside
+ * may say anything.
+ */
 export class MessageReader {
   readonly #bytes: Uint8Array
   readonly #maxElements: number
@@ -82,7 +88,10 @@ export class MessageReader {
     return null
   }
 
-  /** Refuses a count that cannot be true, before anything is allocated for it: every element takes at least a byte. */
+  /**
+   * Refuses a count that cannot be true, before anything is allocated for it: every element takes
+   * at least a byte.
+   */
   expectElements(count: number): void {
     if (count > this.remaining) throw malformed(`an array claims ${count} elements in ${this.remaining} bytes`)
     this.#elementCount += count

@@ -1,14 +1,18 @@
 import { concatBytes, writeInt16, writeInt32, writeInt64, writeText } from '../common/bytes.js'
 import { givenBack } from '../common/poison.js'
 
-/** Bytes of at least this length are referred to, not copied: below it a copy costs less than a piece of its own. */
+/**
+ * Bytes of at least this length are referred to, not copied: below it a copy costs less than a
+ * piece of its own.
+ */
 const longBytes = 1024
 const firstCapacity = 256
 
 /**
- * A message in the making: a buffer that grows, cut where long bytes stand in between. What was written is had in one piece (`bytes`), or
- * as the list of its pieces (`slices`), in which record batches are the very arrays that were given: a Fetch answer of a megabyte goes from
- * the log to the socket without being copied.
+ * A message in the making: a buffer that grows, cut where long bytes stand in between. What was
+ * written is had in one piece (`bytes`), or as the list of its pieces (`slices`), in which record
+ * batches are the very arrays that were given: a Fetch answer of a megabyte goes from the log to
+ * the socket without being copied.
  */
 export class MessageWriter {
   #bytes: Uint8Array = new Uint8Array(firstCapacity)
@@ -36,7 +40,10 @@ export class MessageWriter {
     return this.#pieces.length === 0 ? this.#bytes.subarray(0, this.#end) : concatBytes(this.slices())
   }
 
-  /** The written pieces, in order; valid until the next write, and as long as the bytes that were given to `raw` stay as they are. */
+  /**
+   * The written pieces, in order; valid until the next write, and as long as the bytes that were
+   * given to `raw` stay as they are.
+   */
   slices(): Uint8Array[] {
     return this.#end === this.#start ? [...this.#pieces] : [...this.#pieces, this.#bytes.subarray(this.#start, this.#end)]
   }
@@ -84,7 +91,10 @@ export class MessageWriter {
     else this.int32(length)
   }
 
-  /** A text with its length before it; returns false, having written nothing, when it takes more than the 32767 bytes that Kafka allows. */
+  /**
+   * A text with its length before it; returns false, having written nothing, when it takes more
+   * than the 32767 bytes that Kafka allows.
+   */
   text(text: string, flexible: boolean): boolean {
     const lengthSize = !flexible || text.length > 41 ? 2 : 1 // 41 UTF-16 units take at most 123 bytes, whose length fits one byte
     const start = this.#grow(3 + text.length * 3)
@@ -119,7 +129,10 @@ export class MessageWriter {
     this.#start = this.#end
   }
 
-  /** Writes the length of a long text as a varint into the two bytes left for it; moves the text when it takes three. Returns the bytes added. */
+  /**
+   * Writes the length of a long text as a varint into the two bytes left for it; moves the text
+   * when it takes three. Returns the bytes added.
+   */
   #textLength(start: number, length: number): number {
     const value = length + 1
     this.#bytes[start] = (value & 0x7f) | 0x80

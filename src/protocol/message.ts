@@ -1,6 +1,7 @@
 /**
- * The words in which Kafka's messages are written down as data. One table describes an API in all its versions; the TypeScript type of
- * its request and response is inferred from the table; the codec (`codec.ts`) reads and writes any version from it.
+ * The words in which Kafka's messages are written down as data. One table describes an API in all
+ * its versions; the TypeScript type of its request and response is inferred from the table; the
+ * codec (`codec.ts`) reads and writes any version from it.
  *
  * ```ts
  * const Heartbeat = api({
@@ -11,7 +12,8 @@
  * type Request = RequestOf<typeof Heartbeat>    // { groupId: string; generationId: number; groupInstanceId?: string | null }
  * ```
  *
- * A field with a `default` may be left out of a message in process; what comes from the wire always has it.
+ * A field with a `default` may be left out of a message in process; what comes from the wire always
+ * has it.
  */
 
 /** `'3+'`, `'0-12'`, `'4'` or `'none'`. */
@@ -32,7 +34,10 @@ export interface FieldOptions {
   readonly default?: unknown
   /** Its number in the tagged section, in the versions given by `tagged`. */
   readonly tag?: number
-  /** The versions in which the field travels in the tagged section. Default: all that have it, when it has a `tag`. */
+  /**
+   * The versions in which the field travels in the tagged section. Default: all that have it, when
+   * it has a `tag`.
+   */
   readonly tagged?: Versions
 }
 
@@ -152,7 +157,10 @@ function isField(element: Field | Fields): element is Field {
   return typeof (element as Field).kind === 'string'
 }
 
-/** A message on its own: a request, a response, or a record that Kafka keeps in one of its internal topics. */
+/**
+ * A message on its own: a request, a response, or a record that Kafka keeps in one of its internal
+ * topics.
+ */
 export interface Schema<F extends Fields = Fields> {
   readonly name: string
   readonly versions: VersionRange

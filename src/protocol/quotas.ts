@@ -14,8 +14,9 @@ export const clientQuotaKeys = [
 ] as const
 
 /**
- * The keys of quotas, by Kafka's names: bytes a second that clients produce and consume, the percentage of the event loop's time that their requests
- * may take, partitions a second that they create and delete, and connections a second that come from an address.
+ * The keys of quotas, by Kafka's names: bytes a second that clients produce and consume, the
+ * percentage of the event loop's time that their requests may take, partitions a second that they
+ * create and delete, and connections a second that come from an address.
  */
 export type ClientQuotaKey = (typeof clientQuotaKeys)[number]
 
@@ -24,7 +25,10 @@ export const quotaMatch = { exact: 0, default: 1, any: 2 } as const
 
 /** The meters of connections against a node's quotas, for listeners. */
 export interface ConnectionQuotas {
-  /** Counts a connection from an address. Returns 0 where it may come in, else the milliseconds after which one may (KIP-612); it then does not count. */
+  /**
+   * Counts a connection from an address. Returns 0 where it may come in, else the milliseconds
+   * after which one may (KIP-612); it then does not count.
+   */
   connectionDelayMs(address: string): number
 }
 
@@ -34,7 +38,9 @@ export interface QuotaMeter {
   readonly isOn: boolean
   /** A request has come, and is read and answered now. */
   begin(): void
-  /** Its answer is known. Returns for how long the client has to be left waiting after it (KIP-219). */
+  /**
+   * Its answer is known. Returns for how long the client has to be left waiting after it (KIP-219).
+   */
   throttleMs(api: Api, requestBytes: number, isAnswered: boolean): number
   /** Its answer is encoded. */
   end(): void

@@ -1,13 +1,14 @@
 import { expectInteger, expectKnownKeys, expectOneOf, shown } from '../common/options.js'
 
 /**
- * The treatment of a batch for which a partition has no room, because live readers have yet to read what is there. The names are those of Apache Pulsar's
- * backlog quotas.
+ * The treatment of a batch for which a partition has no room, because live readers have yet to read
+ * what is there. The names are those of Apache Pulsar's backlog quotas.
  *
- * - `'producer_request_hold'`: the Produce request waits until readers have made room, or until its time is over: REQUEST_TIMED_OUT, which producers try
- *   again.
+ * - `'producer_request_hold'`: the Produce request waits until readers have made room, or until its
+ *   time is over: REQUEST_TIMED_OUT, which producers try again.
  * - `'producer_exception'`: the batch is refused at once: POLICY_VIOLATION.
- * - `'consumer_backlog_eviction'`: the batch is taken, and the oldest records go by `retention.bytes` and `retention.ms`, read or not. That is Kafka's way.
+ * - `'consumer_backlog_eviction'`: the batch is taken, and the oldest records go by
+ *   `retention.bytes` and `retention.ms`, read or not. That is Kafka's way.
  */
 export type BacklogPolicy = 'producer_request_hold' | 'producer_exception' | 'consumer_backlog_eviction'
 
@@ -17,7 +18,10 @@ export const backlogPolicies: readonly BacklogPolicy[] = ['producer_request_hold
 export interface BacklogQuota {
   /** Default: `'producer_request_hold'` in memory, `'consumer_backlog_eviction'` on disk. */
   readonly policy?: BacklogPolicy
-  /** In bytes per partition. Default: `retention.bytes`, where that was set; otherwise in memory what the cluster may take, on disk no limit. */
+  /**
+   * In bytes per partition. Default: `retention.bytes`, where that was set; otherwise in memory
+   * what the cluster may take, on disk no limit.
+   */
   readonly limitBytes?: number
 }
 

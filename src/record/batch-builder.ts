@@ -13,7 +13,10 @@ import { isGatheredText, TextRecords } from './text-records.js'
 export interface BatchBuilderOptions {
   /** Default: `'none'`. */
   readonly compression?: CompressionType
-  /** Bytes to start with; the buffer doubles as it fills and is kept when the builder is reset. Default: 16 KiB. */
+  /**
+   * Bytes to start with; the buffer doubles as it fills and is kept when the builder is reset.
+   * Default: 16 KiB.
+   */
   readonly initialBytes?: number
 }
 
@@ -33,9 +36,15 @@ export interface BatchStamp {
   readonly transactional?: boolean
   /** True if the records are control records. Default: `false`. */
   readonly control?: boolean
-  /** The time, in milliseconds since 1970, that the log gives to all records. Default: each keeps its own. */
+  /**
+   * The time, in milliseconds since 1970, that the log gives to all records. Default: each keeps
+   * its own.
+   */
   readonly logAppendTime?: number
-  /** Last offset minus base offset. Default: that of the last record. A compacted batch keeps the one it had. */
+  /**
+   * Last offset minus base offset. Default: that of the last record. A compacted batch keeps the
+   * one it had.
+   */
   readonly lastOffsetDelta?: number
 }
 
@@ -58,12 +67,16 @@ const noStamp: BatchStamp = {}
 export let buildChecked: (builder: BatchBuilder, stamp: BatchStamp) => Uint8Array
 export let copyChecked: (builder: BatchBuilder, stamp: BatchStamp) => Uint8Array
 
-/** As `append` of a builder, for records that were looked at before: a second look would take a fifth of the time that a record takes. */
+/**
+ * As `append` of a builder, for records that were looked at before: a second look would take a
+ * fifth of the time that a record takes.
+ */
 export let appendChecked: (builder: BatchBuilder, timestamp: number, key: Field, value: Field, headers: readonly HeaderField[]) => void
 
 /**
- * Puts records into a batch as they come: each is encoded once, where it will stay. `build` adds the header and the checksum.
- * The buffer is kept from batch to batch, so a builder is meant to be used again: append, build, hand the bytes over, reset.
+ * Puts records into a batch as they come: each is encoded once, where it will stay. `build` adds
+ * the header and the checksum. The buffer is kept from batch to batch, so a builder is meant to be
+ * used again: append, build, hand the bytes over, reset.
  */
 export class BatchBuilder {
   #sizeAtMost = headerBytes
@@ -122,7 +135,10 @@ export class BatchBuilder {
     return this.#sizeAtMost
   }
 
-  /** True if `bytes` more leave the batch within `limit`. Counts to the byte where the upper bound is not enough to tell. */
+  /**
+   * True if `bytes` more leave the batch within `limit`. Counts to the byte where the upper bound
+   * is not enough to tell.
+   */
   hasRoomFor(bytes: number, limit: number): boolean {
     return this.#sizeAtMost + bytes <= limit || this.measure() + bytes <= limit
   }
@@ -190,7 +206,8 @@ export class BatchBuilder {
 
   #encode(offsetDelta: number, timestamp: number, key: Field, value: Field, headers: readonly HeaderField[]): void {
     const start = this.#position
-    // Text is taken for ASCII until it has been written. A wrong guess only means that some bytes move.
+    // Text is taken for ASCII until it has been written. A wrong guess only means that some bytes
+    // move.
     let guess = likelyOverhead
     let room = mostRecordOverhead
     if (typeof key === 'string') {
@@ -258,7 +275,10 @@ export class BatchBuilder {
     return this.#withHeader(this.#packed.subarray(0, this.#packedSize), stamp)
   }
 
-  /** A second copy of the batch in memory of its own, for use while a borrower of the first may change its header. */
+  /**
+   * A second copy of the batch in memory of its own, for use while a borrower of the first may
+   * change its header.
+   */
   copy(stamp: BatchStamp = noStamp): Uint8Array {
     if (stamp !== noStamp) expectStamp(stamp)
     return this.#copy(stamp)
@@ -305,8 +325,9 @@ export class BatchBuilder {
   }
 
   /**
-   * Empties the builder for the next batch; what `build` returned is no longer valid. A batch that compaction has seen gets `deleteHorizon`, the time
-   * in milliseconds since 1970 after which its tombstones may go: it stands where else the base timestamp does, and the others count from it.
+   * Empties the builder for the next batch; what `build` returned is no longer valid. A batch that
+   * compaction has seen gets `deleteHorizon`, the time in milliseconds since 1970 after which its
+   * tombstones may go: it stands where else the base timestamp does, and the others count from it.
    */
   reset(deleteHorizon?: number): void {
     if (deleteHorizon !== undefined) expectInteger('deleteHorizon', deleteHorizon, 0)

@@ -4,7 +4,10 @@ import type { RecordBatch } from './record-batch.js'
 
 const none: readonly LogRecord[] = []
 
-/** Picks out what is committed of the batches of a log, given in order: the records of a transaction come when its marker does, or never. */
+/**
+ * Picks out what is committed of the batches of a log, given in order: the records of a transaction
+ * come when its marker does, or never.
+ */
 export class CommittedRecords {
   /** By producer. */
   readonly #pending = new Map<number, LogRecord[]>()

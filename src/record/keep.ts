@@ -3,10 +3,12 @@ import { expectInteger, expectKnownKeys, shown } from '../common/options.js'
 /**
  * The use of a topic, which decides what of it is removed:
  *
- * - `'forever'`: the truth. Nothing is ever removed; neither are the offsets that groups commit for it.
- * - `'latest'`: a table. The last record of each key is kept, and nothing that it replaces; a record without a value deletes its key.
- * - `{ forMs, bytes }`: a stream. Records older than `forMs` milliseconds are removed, and the oldest ones beyond `bytes` of a partition; what is left out
- *   sets no limit.
+ * - `'forever'`: the truth. Nothing is ever removed; neither are the offsets that groups commit for
+ *   it.
+ * - `'latest'`: a table. The last record of each key is kept, and nothing that it replaces; a
+ *   record without a value deletes its key.
+ * - `{ forMs, bytes }`: a stream. Records older than `forMs` milliseconds are removed, and the
+ *   oldest ones beyond `bytes` of a partition; what is left out sets no limit.
  */
 export type Keep = 'forever' | 'latest' | { readonly forMs?: number; readonly bytes?: number }
 
@@ -24,7 +26,10 @@ export function keepConfigs(keep: Keep | undefined): { readonly [name: string]: 
   return { 'cleanup.policy': 'delete', 'retention.ms': forMs ?? -1, 'retention.bytes': bytes ?? -1 }
 }
 
-/** The configs of a topic that says what it is, besides those that it sets by name. Throws a `TypeError` where the two contradict each other. */
+/**
+ * The configs of a topic that says what it is, besides those that it sets by name. Throws a
+ * `TypeError` where the two contradict each other.
+ */
 export function withKeep<C extends string | number | boolean>(
   keep: Keep | undefined,
   configs: { readonly [name: string]: C } | undefined

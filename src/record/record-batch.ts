@@ -31,8 +31,9 @@ const batchOptionNames = ['compression', 'initialBytes', ...stampNames]
 const largestSequence = 2 ** 31 - 1
 
 /**
- * A batch of records as Kafka keeps it in logs and sends it over the wire: a header of 61 bytes (see `batch-header.ts`) and the records,
- * perhaps compressed. This is a view: making one costs nothing and the getters read the header in place.
+ * A batch of records as Kafka keeps it in logs and sends it over the wire: a header of 61 bytes
+ * (see `batch-header.ts`) and the records, perhaps compressed. This is a view: making one costs
+ * nothing and the getters read the header in place.
  *
  * ```ts
  * const batch = RecordBatch.of([{ key: 'u-42', value: 'hello' }], { compression: 'lz4' })
@@ -43,7 +44,10 @@ export class RecordBatch {
   /** The bytes of this batch, header included. */
   readonly bytes: Uint8Array
 
-  /** The whole batch that starts at `position`. Throws a `KafkaError` with `CORRUPT_MESSAGE` when it is not all there, or not of magic 2. */
+  /**
+   * The whole batch that starts at `position`. Throws a `KafkaError` with `CORRUPT_MESSAGE` when it
+   * is not all there, or not of magic 2.
+   */
   constructor(bytes: Uint8Array, position = 0) {
     expectBytes('bytes', bytes)
     expectInteger('position', position, 0)
@@ -124,7 +128,10 @@ export class RecordBatch {
     return this.#has(attribute.control)
   }
 
-  /** When compaction may drop the batch's tombstones, in milliseconds since 1970; `undefined` when it has not been compacted. */
+  /**
+   * When compaction may drop the batch's tombstones, in milliseconds since 1970; `undefined` when
+   * it has not been compacted.
+   */
   get deleteHorizon(): number | undefined {
     return this.#has(attribute.deleteHorizon) ? readInt64(this.bytes, field.baseTimestamp) : undefined
   }
@@ -173,7 +180,10 @@ export class RecordBatch {
     )
   }
 
-  /** The records, decoded one by one; each is a copy and may be kept. See `RecordCursor` for a way that makes no objects. */
+  /**
+   * The records, decoded one by one; each is a copy and may be kept. See `RecordCursor` for a way
+   * that makes no objects.
+   */
   *records(options?: RecordCursorOptions): Generator<LogRecord, void, undefined> {
     const cursor = new RecordCursor(options)
     cursor.reset(this.bytes, 0)
@@ -185,7 +195,10 @@ export class RecordBatch {
   }
 }
 
-/** The whole batches that stand back to back in `bytes`; an incomplete one at the end, which a fetch may bring, is left out. */
+/**
+ * The whole batches that stand back to back in `bytes`; an incomplete one at the end, which a fetch
+ * may bring, is left out.
+ */
 export function batchesIn(bytes: Uint8Array): Generator<RecordBatch, void, undefined> {
   expectBytes('bytes', bytes)
   return eachBatchIn(bytes)

@@ -21,8 +21,9 @@ import type { LogRecord, RecordHeader } from './record.js'
 
 export interface RecordCursorOptions {
   /**
-   * Bytes that the records of one compressed batch may take in memory; more is refused with `INVALID_RECORD`. Default: 128 MiB,
-   * a hundred times what a broker takes in one batch unless told otherwise (1 MiB), and as much as real data is ever compressed.
+   * Bytes that the records of one compressed batch may take in memory; more is refused with
+   * `INVALID_RECORD`. Default: 128 MiB, a hundred times what a broker takes in one batch unless
+   * told otherwise (1 MiB), and as much as real data is ever compressed.
    */
   readonly maxDecompressedBytes?: number
 }
@@ -36,19 +37,21 @@ const smallestRecord = 7
 const noBytes = new Uint8Array(0)
 
 /**
- * Walks the records of a batch without making an object for any of them. `next()` moves on and says whether there is a record; the
- * fields then describe it, as positions in `bytes`:
+ * Walks the records of a batch without making an object for any of them. `next()` moves on and says
+ * whether there is a record; the fields then describe it, as positions in `bytes`:
  *
  * ```ts
  * cursor.reset(batchBytes, 0)
  * while (cursor.next()) total += cursor.valueLength
  * ```
  *
- * `bytes`, and views made by `key()`, `value()` and `headers()`, hold until the next `reset`: those of a compressed batch lie in a buffer
- * that the cursor uses again. The checksum is not looked at (see `RecordBatch.verify`); everything else is, and bytes that are no valid
- * batch give a `KafkaError` with `CORRUPT_MESSAGE` (the batch) or `INVALID_RECORD` (a record in it).
+ * `bytes`, and views made by `key()`, `value()` and `headers()`, hold until the next `reset`: those
+ * of a compressed batch lie in a buffer that the cursor uses again. The checksum is not looked at
+ * (see `RecordBatch.verify`); everything else is, and bytes that are no valid batch give a
+ * `KafkaError` with `CORRUPT_MESSAGE` (the batch) or `INVALID_RECORD` (a record in it).
  *
- * Size: it has a field for each part of the current record, so that going through a batch allocates nothing.
+ * Size: it has a field for each part of the current record, so that going through a batch allocates
+ * nothing.
  */
 export class RecordCursor {
   /** The bytes that the positions of the current record point into. */
@@ -75,7 +78,10 @@ export class RecordCursor {
   #baseOffset = 0
   #lastOffsetDelta = 0
   #baseTimestamp = 0
-  /** 0 where the log stamped the batch, so that all its records have the same time, else 1. Numbers only: what may be `undefined` costs an object. */
+  /**
+   * 0 where the log stamped the batch, so that all its records have the same time, else 1. Numbers
+   * only: what may be `undefined` costs an object.
+   */
   #timestampStep = 1
 
   constructor(options: RecordCursorOptions = {}) {
@@ -85,7 +91,9 @@ export class RecordCursor {
     this.#maxDecompressedBytes = maxDecompressedBytes
   }
 
-  /** Stands before the first record of the whole batch at `position`. Decompresses it if need be. */
+  /**
+   * Stands before the first record of the whole batch at `position`. Decompresses it if need be.
+   */
   reset(bytes: Uint8Array, position: number): void {
     expectBytes('bytes', bytes)
     expectInteger('position', position, 0)
@@ -149,8 +157,9 @@ export class RecordCursor {
   /** Moves to the next record. Returns `false` after the last one. */
   next(): boolean {
     if (this.#remaining === 0) return false
-    // The everyday record, without headers and with lengths that fit two bytes, is read on the spot, which takes half the time. Whatever
-    // is not quite that, or not right, is left to the careful way.
+    // The everyday record, without headers and with lengths that fit two bytes, is read on the
+    // spot, which takes half the time. Whatever is not quite that, or not right, is left to the
+    // careful way.
     const bytes = this.bytes
     let position = this.#position
     let length = bytes[position++]
@@ -305,7 +314,9 @@ function headersEnd(bytes: Uint8Array, position: number, count: number, end: num
   return position
 }
 
-/** The size of the whole batch at `position`. Throws when it is not all there, or of another format. */
+/**
+ * The size of the whole batch at `position`. Throws when it is not all there, or of another format.
+ */
 export function checkedBatchSize(bytes: Uint8Array, position: number): number {
   const available = bytes.length - position
   if (available < headerBytes) throw corrupt(`only ${available} bytes of its header are there`)

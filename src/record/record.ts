@@ -15,7 +15,10 @@ export interface LogRecord {
   readonly headers: readonly RecordHeader[]
 }
 
-/** A key or value on its way into a batch. A string stands for its UTF-8 bytes, so that text is encoded straight into the batch. */
+/**
+ * A key or value on its way into a batch. A string stands for its UTF-8 bytes, so that text is
+ * encoded straight into the batch.
+ */
 export type Field = Uint8Array | string | null
 
 /** A header on its way into a batch. */

@@ -4,8 +4,9 @@ import { KafkaError } from '../errors.js'
 import { issuesText, type StandardSchema, validate } from './standard-schema.js'
 
 /**
- * Turns the keys or values of a topic into bytes and back. `null` never gets here: a null key is no key and a null value is a
- * tombstone, whatever the type. To write your own, give the two functions:
+ * Turns the keys or values of a topic into bytes and back. `null` never gets here: a null key is no
+ * key and a null value is a tombstone, whatever the type. To write your own, give the two
+ * functions:
  *
  * ```ts
  * const date: Serde<Date> = {
@@ -15,13 +16,22 @@ import { issuesText, type StandardSchema, validate } from './standard-schema.js'
  * ```
  */
 export interface Serde<T> {
-  /** The bytes of a value; a string stands for its UTF-8 bytes, and `null` makes the field null. Throws a `TypeError` for a value of another type. */
+  /**
+   * The bytes of a value; a string stands for its UTF-8 bytes, and `null` makes the field null.
+   * Throws a `TypeError` for a value of another type.
+   */
   serialize(value: T): Uint8Array | string | null
-  /** The value that the bytes stand for. They have memory of their own, so that the value may keep them, or views of them. */
+  /**
+   * The value that the bytes stand for. They have memory of their own, so that the value may keep
+   * them, or views of them.
+   */
   deserialize(bytes: Uint8Array): T
 }
 
-/** Serdes of ours that are done with the bytes when they return; to copy them first would cost more than most decoding. */
+/**
+ * Serdes of ours that are done with the bytes when they return; to copy them first would cost more
+ * than most decoding.
+ */
 const inPlace = new WeakSet<object>()
 
 /** The same serde for bytes that are only lent: where it might keep them, it gets a copy. */
@@ -39,7 +49,10 @@ export const string: Serde<string> = {
   deserialize: bytes => readText(bytes, 0, bytes.length)
 }
 
-/** Bytes as they are. A string is taken too, and written in UTF-8; what is read is always bytes, in a copy of their own. */
+/**
+ * Bytes as they are. A string is taken too, and written in UTF-8; what is read is always bytes, in
+ * a copy of their own.
+ */
 export const bytes: Serde<Uint8Array> = {
   serialize(value: Uint8Array | string) {
     if (!(value instanceof Uint8Array) && typeof value !== 'string') throw unexpected('a Uint8Array or a string', value)
@@ -49,8 +62,8 @@ export const bytes: Serde<Uint8Array> = {
 }
 
 /**
- * The same serde, for a topic that has tombstones: its values may be `null`, to senders and to readers. A tombstone deletes its key from a
- * compacted topic.
+ * The same serde, for a topic that has tombstones: its values may be `null`, to senders and to
+ * readers. A tombstone deletes its key from a compacted topic.
  *
  * ```ts
  * const users = topic('users', { key: string, value: nullable(json<User>()), configs: { 'cleanup.policy': 'compact' } })
@@ -64,7 +77,10 @@ export function nullable<T>(serde: Serde<T>): Serde<T | null> {
 
 /** JSON. The type is a promise that nobody checks. */
 export function json<T = unknown>(): Serde<T>
-/** JSON that a Standard Schema validator (zod, valibot, arktype, …) checks before it is written and after it is read; see `validated`. */
+/**
+ * JSON that a Standard Schema validator (zod, valibot, arktype, …) checks before it is written and
+ * after it is read; see `validated`.
+ */
 export function json<Output>(schema: StandardSchema<unknown, Output>): Serde<Output>
 export function json<T>(schema?: StandardSchema<unknown, T>): Serde<T> {
   if (schema !== undefined) expectSchema(schema)
@@ -98,7 +114,10 @@ const plainJson: Serde<unknown> = {
   }
 }
 
-/** A whole number from -2^31 to 2^31 - 1, in 4 bytes, big-endian, as Kafka's `IntegerSerializer` writes it. */
+/**
+ * A whole number from -2^31 to 2^31 - 1, in 4 bytes, big-endian, as Kafka's `IntegerSerializer`
+ * writes it.
+ */
 export const int32: Serde<number> = {
   serialize(value) {
     if (!Number.isInteger(value) || value !== (value | 0)) throw unexpected('an integer of 32 bits', value)
@@ -112,7 +131,10 @@ export const int32: Serde<number> = {
   }
 }
 
-/** A whole number within ±2^53, in 8 bytes, big-endian, as Kafka's `LongSerializer` writes it. Larger numbers are refused when read. */
+/**
+ * A whole number within ±2^53, in 8 bytes, big-endian, as Kafka's `LongSerializer` writes it.
+ * Larger numbers are refused when read.
+ */
 export const int64: Serde<number> = {
   serialize(value) {
     if (!Number.isSafeInteger(value)) throw unexpected('a safe integer', value)
@@ -128,7 +150,9 @@ export const int64: Serde<number> = {
   }
 }
 
-/** A number as an IEEE 754 double, in 8 bytes, big-endian, as Kafka's `DoubleSerializer` writes it. */
+/**
+ * A number as an IEEE 754 double, in 8 bytes, big-endian, as Kafka's `DoubleSerializer` writes it.
+ */
 export const float64: Serde<number> = {
   serialize(value) {
     if (typeof value !== 'number') throw unexpected('a number', value)
@@ -158,9 +182,11 @@ export const uuid: Serde<string> = {
 }
 
 /**
- * A serde whose values a Standard Schema validator checks. What is written is the value as given, once the schema accepts it (else a
- * `TypeError` that lists what is wrong). What is read is the schema's output, so that its defaults and conversions apply; a value that it
- * refuses is a `KafkaError` with the code `DESERIALIZATION`. A schema that converts must accept what it puts out.
+ * A serde whose values a Standard Schema validator checks. What is written is the value as given,
+ * once the schema accepts it (else a `TypeError` that lists what is wrong). What is read is the
+ * schema's output, so that its defaults and conversions apply; a value that it refuses is a
+ * `KafkaError` with the code `DESERIALIZATION`. A schema that converts must accept what it puts
+ * out.
  */
 export function validated<Output>(serde: Serde<unknown>, schema: StandardSchema<unknown, Output>): Serde<Output>
 export function validated<T, Output>(serde: Serde<T>, schema: StandardSchema<unknown, Output>): Serde<Output>

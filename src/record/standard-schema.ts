@@ -1,6 +1,6 @@
 /**
- * A validator that follows the Standard Schema specification (https://standardschema.dev), such as a schema of zod, valibot or arktype.
- * Only its shape is needed here, not a package.
+ * A validator that follows the Standard Schema specification (https://standardschema.dev), such as
+ * a schema of zod, valibot or arktype. Only its shape is needed here, not a package.
  */
 export interface StandardSchema<Input = unknown, Output = Input> {
   readonly '~standard': {
@@ -26,7 +26,10 @@ export function validate<Output>(schema: StandardSchema<unknown, Output>, value:
   throw new TypeError(`Expected a schema that validates synchronously, got one of ${schema['~standard'].vendor} that returns a promise`)
 }
 
-/** Lists the issues of a value, with the path to each place: "url: Required; user.name: Expected string". */
+/**
+ * Lists the issues of a value, with the path to each place: "url: Required; user.name: Expected
+ * string".
+ */
 export function issuesText(issues: ReadonlyArray<SchemaIssue>): string {
   return issues
     .map(({ path, message }) => {

@@ -9,7 +9,10 @@ import { mostWritten, recordsModule } from './records-wasm.js'
 const mostRecords = 64
 /** UTF-16 units that their texts may have together. */
 const mostUnits = 16 * 1024
-/** A text above this many units is better encoded on its own: a call for it alone costs little beside it. */
+/**
+ * A text above this many units is better encoded on its own: a call for it alone costs little
+ * beside it.
+ */
 const mostUnitsOfText = 384
 /** Fewer records than these are quicker encoded one by one. */
 const fewRecords = 4
@@ -56,8 +59,9 @@ export function isGatheredText(content: Field): content is string | null {
 }
 
 /**
- * Records without headers, with the same timestamp and keys and values of text, that wait to be encoded together. A call into Node for each text
- * would cost more than all the rest, so all go through one, and WebAssembly puts the records together.
+ * Records without headers, with the same timestamp and keys and values of text, that wait to be
+ * encoded together. A call into Node for each text would cost more than all the rest, so all go
+ * through one, and WebAssembly puts the records together.
  */
 export class TextRecords {
   /** Keys and values, in turns; only those of the first `count` records count. */
@@ -65,7 +69,10 @@ export class TextRecords {
   #units = 0
   count = 0
   timestamp = noTimestamp
-  /** True if they could not be encoded together, and others are not likely to be: there was text that is not ASCII. */
+  /**
+   * True if they could not be encoded together, and others are not likely to be: there was text
+   * that is not ASCII.
+   */
   isInVain = false
 
   /** True if a record can join those that are here. */
@@ -90,8 +97,9 @@ export class TextRecords {
   }
 
   /**
-   * The records as they stand in a batch, in memory that the next call uses again. `undefined` where it cannot be done in this way, or would not be
-   * worth it: the texts are few or not all ASCII, offsets grow too large, or the platform lacks what it takes.
+   * The records as they stand in a batch, in memory that the next call uses again. `undefined`
+   * where it cannot be done in this way, or would not be worth it: the texts are few or not all
+   * ASCII, offsets grow too large, or the platform lacks what it takes.
    */
   encode(firstOffsetDelta: number, timestampDelta: number): Uint8Array | undefined {
     if (this.count < fewRecords || firstOffsetDelta + this.count > mostOffsetDelta) return undefined

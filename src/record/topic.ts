@@ -10,17 +10,27 @@ export interface TopicOptions<K, V> {
   readonly key?: Serde<K>
   /** The serde of values. Default: `bytes`. */
   readonly value?: Serde<V>
-  /** The number of partitions that the topic gets when it is created. Default: the cluster's own default. */
+  /**
+   * The number of partitions that the topic gets when it is created. Default: the cluster's own
+   * default.
+   */
   readonly partitions?: number
   /** Kafka's topic configs (`retention.ms`, `cleanup.policy`, …) for when it is created. */
   readonly configs?: TopicConfigs
-  /** The records that are kept, applied when the topic is created. Default: as the cluster is configured, which is a week of records unless it is configured otherwise. */
+  /**
+   * The records that are kept, applied when the topic is created. Default: as the cluster is
+   * configured, which is a week of records unless it is configured otherwise.
+   */
   readonly keep?: Keep
-  /** The policy for readers that fall behind, applied when the topic is created. A cluster that is not of this library does not know it. Default: the cluster's own. */
+  /**
+   * The policy for readers that fall behind, applied when the topic is created. A cluster that is
+   * not of this library does not know it. Default: the cluster's own.
+   */
   readonly backlog?: BacklogQuota
   /**
-   * True if each partition keeps where the last record of each key stands, for when it is created: then sending can be made conditional on it
-   * (`ifKeyAt`). A key takes some 45 bytes of memory. A cluster that is not of this library does not know it. Default: `false`.
+   * True if each partition keeps where the last record of each key stands, for when it is created:
+   * then sending can be made conditional on it (`ifKeyAt`). A key takes some 45 bytes of memory. A
+   * cluster that is not of this library does not know it. Default: `false`.
    */
   readonly keyIndex?: boolean
 }
@@ -47,7 +57,8 @@ export type ValueOf<T extends AnyTopic | string> = T extends TypedTopic<infer _K
 export type SendableOf<T> = Uint8Array extends T ? T | string : T
 
 /**
- * Describes a topic to the type checker and to whoever creates it. It touches no cluster; `cluster.topic(name)` is the live one.
+ * Describes a topic to the type checker and to whoever creates it. It touches no cluster;
+ * `cluster.topic(name)` is the live one.
  *
  * ```ts
  * const pageViews = topic('page-views', { key: string, value: json<PageView>(), partitions: 6 })
@@ -85,7 +96,9 @@ export function asTopic(given: AnyTopic | string): AnyTopic {
   return typeof given === 'string' ? topic(given) : given
 }
 
-/** Configs are an object of texts, numbers and booleans; which there are is the cluster's matter. */
+/**
+ * Configs are an object of texts, numbers and booleans; which there are is the cluster's matter.
+ */
 export function expectConfigs(configs: unknown): void {
   if (configs === undefined) return
   if (!isPlainObject(configs)) throw new TypeError(`Expected \`configs\` to be an object of values by config name, got ${shown(configs)}`)
@@ -97,7 +110,10 @@ export function expectConfigValue(name: string, value: unknown): void {
   throw new TypeError(`Expected \`${name}\` to be a string, a finite number or a boolean, got ${shown(value)}`)
 }
 
-/** Throws a `TypeError` unless this is the name of a topic or what `topic` returned, as far as it is used. */
+/**
+ * Throws a `TypeError` unless this is the name of a topic or what `topic` returned, as far as it is
+ * used.
+ */
 export function expectTopic(name: string, given: unknown, use: 'serialize' | 'deserialize'): void {
   if (typeof given !== 'object' || given === null) return expectTopicName(given)
   const described = given as Partial<AnyTopic>
@@ -109,7 +125,9 @@ export function expectTopic(name: string, given: unknown, use: 'serialize' | 'de
 
 const longestTopicName = 249
 
-/** True if Kafka takes a name for a topic: up to 249 of `a-z A-Z 0-9 . _ -`, but not "." or "..". */
+/**
+ * True if Kafka takes a name for a topic: up to 249 of `a-z A-Z 0-9 . _ -`, but not "." or "..".
+ */
 export function isTopicName(name: unknown): name is string {
   return typeof name === 'string' && name.length <= longestTopicName && /^[a-zA-Z0-9._-]+$/.test(name) && name !== '.' && name !== '..'
 }

@@ -11,7 +11,10 @@ export interface ContentSnapshot {
 
 const sectorBytes = 512
 
-/** The bytes of a file on a simulated disk: as processes see them, and as they are known to survive a power cut. */
+/**
+ * The bytes of a file on a simulated disk: as processes see them, and as they are known to survive
+ * a power cut.
+ */
 export class DiskContent {
   length = 0
   #bytes: Uint8Array = new Uint8Array(0)
@@ -19,7 +22,10 @@ export class DiskContent {
   /** Snapshots whose sync is under way. */
   readonly #syncing = new Set<ContentSnapshot>()
   #snapshots = 0
-  /** The end of what a failed sync was to write: the operating system takes it for written, so no later sync writes it either. */
+  /**
+   * The end of what a failed sync was to write: the operating system takes it for written, so no
+   * later sync writes it either.
+   */
   #forgottenFrom = 0
   #forgottenTo = 0
   /** From here on nobody has written anything: the file was only made longer. */
@@ -89,15 +95,19 @@ export class DiskContent {
     this.#forgottenTo = 0
   }
 
-  /** The process is gone: nobody waits for its syncs, and a new one writes all that is not known to be written. */
+  /**
+   * The process is gone: nobody waits for its syncs, and a new one writes all that is not known to
+   * be written.
+   */
   loseProcess(): void {
     this.#syncing.clear()
     this.#forgottenTo = 0
   }
 
   /**
-   * The power is gone. What was synced and not touched since is as it was. Of what was added, as many bytes are there as the file system had noted,
-   * and each sector holds what was written, or zeros, or rarely what nobody wrote. A cut that had not reached the disk never happened.
+   * The power is gone. What was synced and not touched since is as it was. Of what was added, as
+   * many bytes are there as the file system had noted, and each sector holds what was written, or
+   * zeros, or rarely what nobody wrote. A cut that had not reached the disk never happened.
    */
   losePower(random: Random): void {
     const safe = Math.min(this.#durable.unchanged, this.#forgottenTo > 0 ? this.#forgottenFrom : Number.POSITIVE_INFINITY)

@@ -3,13 +3,19 @@ import { DiskContent } from './disk-content.js'
 
 type Entry = DiskContent | DiskFolder
 
-/** One change to the names of a folder; a rename within it takes one away and adds one, both or neither. */
+/**
+ * One change to the names of a folder; a rename within it takes one away and adds one, both or
+ * neither.
+ */
 interface NameChange {
   readonly removed?: string
   readonly added?: readonly [name: string, entry: Entry]
 }
 
-/** A folder of a simulated disk: its names as processes see them, and as they are known to survive a power cut. */
+/**
+ * A folder of a simulated disk: its names as processes see them, and as they are known to survive a
+ * power cut.
+ */
 export class DiskFolder {
   #entries = new Map<string, Entry>()
   #durable = new Map<string, Entry>()
@@ -44,7 +50,10 @@ export class DiskFolder {
     this.#change({ removed: from, added: [to, this.#entries.get(from) as Entry] })
   }
 
-  /** Makes the names durable; what is in the files, and the names in folders within, are not concerned. */
+  /**
+   * Makes the names durable; what is in the files, and the names in folders within, are not
+   * concerned.
+   */
   sync(): void {
     this.#durable = new Map(this.#entries)
     this.#unsynced = []
@@ -62,7 +71,10 @@ export class DiskFolder {
     for (const [, content] of this.files()) content.loseProcess()
   }
 
-  /** Of the changes that were not synced the first few have reached the disk, for a journal keeps their order. */
+  /**
+   * Of the changes that were not synced the first few have reached the disk, for a journal keeps
+   * their order.
+   */
   losePower(random: Random): void {
     const survivors = new Map(this.#durable)
     const count = this.#unsynced.length > 0 ? randomInteger(random, this.#unsynced.length + 1) : 0

@@ -10,8 +10,8 @@ const aliases: readonly (readonly string[])[] = [
 ]
 
 /**
- * A response with which a broker refuses everything that a request asks for: the error stands wherever the api has room for one, and
- * topics and partitions are those of the request.
+ * A response with which a broker refuses everything that a request asks for: the error stands
+ * wherever the api has room for one, and topics and partitions are those of the request.
  */
 export function fabricatedResponse<A extends Api>(api: A, request: RequestOf<A>, code: ProtocolErrorCode): ResponseOf<A> {
   return struct(api.response.fields, request as Struct, errorNumber(code)) as ResponseOf<A>

@@ -41,7 +41,8 @@ type Forward<A extends Api> = (request: RequestOf<A>) => Promise<ResponseOf<A>>
 type Step<A extends Api> = (request: RequestOf<A>, forward: Forward<A>, signal?: AbortSignal) => Promise<ResponseOf<A>>
 
 /**
- * Stands between clients and a broker, or all brokers of a cluster: sees every request, and can delay, hold, fail, rewrite or lose it.
+ * Stands between clients and a broker, or all brokers of a cluster: sees every request, and can
+ * delay, hold, fail, rewrite or lose it.
  *
  * ```ts
  * const broker = new InterceptedBroker(brokers)
@@ -51,7 +52,8 @@ type Step<A extends Api> = (request: RequestOf<A>, forward: Forward<A>, signal?:
  * broker.seen(Produce).length                                         // 3
  * ```
  *
- * Rules for one api are applied in the order in which they were added: the first meets the request first and the response last.
+ * Rules for one api are applied in the order in which they were added: the first meets the request
+ * first and the response last.
  */
 export class InterceptedBroker implements Broker, Brokers {
   readonly #inner: Broker | Brokers
@@ -175,7 +177,10 @@ export class RuleBuilder<A extends Api> {
     return this.times(1)
   }
 
-  /** The request rejects with this error, as if there were no connection; the broker does not see it. */
+  /**
+   * The request rejects with this error, as if there were no connection; the broker does not see
+   * it.
+   */
   fail(error: ErrorCode | Error): Rule {
     const failure = error instanceof Error ? error : new KafkaError(error)
     return this.do(async () => {
@@ -342,7 +347,9 @@ function expectApi(api: Api): void {
   throw new TypeError(`Expected \`api\` to be an API of millrace/testing, \`Produce\` for one, got ${shown(api)}`)
 }
 
-/** Code of the user's that forgets to return what it has is told here, not where somebody misses it. */
+/**
+ * Code of the user's that forgets to return what it has is told here, not where somebody misses it.
+ */
 function expectMessage<M>(who: string, what: string, given: M): M {
   if (typeof given === 'object' && given !== null && !isPromise(given as object)) return given
   ignoreRejection(given)

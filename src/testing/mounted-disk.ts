@@ -5,11 +5,20 @@ import type { DiskContent } from './disk-content.js'
 import { DiskFailure, type DiskOperation } from './disk-failure.js'
 
 export interface MountOptions {
-  /** True if an append settles only when it is synced, as with durability `'always'`. Default: `false`. */
+  /**
+   * True if an append settles only when it is synced, as with durability `'always'`. Default:
+   * `false`.
+   */
   readonly syncEachAppend?: boolean
-  /** Appends up to this many bytes are with the operating system when the call returns, unless others wait; longer ones take their time. Default: 1024. */
+  /**
+   * Appends up to this many bytes are with the operating system when the call returns, unless
+   * others wait; longer ones take their time. Default: 1024.
+   */
   readonly maxSyncWriteBytes?: number
-  /** By up to so many zeros a file may be longer than what was written to it, when a process ends before it closes it. Default: 4096. */
+  /**
+   * By up to so many zeros a file may be longer than what was written to it, when a process ends
+   * before it closes it. Default: 4096.
+   */
   readonly extendAheadBytes?: number
 }
 
@@ -28,7 +37,10 @@ export interface Disk {
   syncFolder(folder: string): void
 }
 
-/** The storage that `SimulatedDisk.mount` gives: every call takes some turns, and fails when the disk says so. */
+/**
+ * The storage that `SimulatedDisk.mount` gives: every call takes some turns, and fails when the
+ * disk says so.
+ */
 export class MountedDisk implements Storage {
   readonly durable = true
   readonly disk: Disk
@@ -79,7 +91,10 @@ export class MountedDisk implements Storage {
 
   close(): void {}
 
-  /** The delay of an answer: a random number of turns of promises, so that calls overtake one another. */
+  /**
+   * The delay of an answer: a random number of turns of promises, so that calls overtake one
+   * another.
+   */
   async turns(): Promise<void> {
     for (let i = randomInteger(this.disk.random, 4); i > 0; i--) await undefined
   }
@@ -118,7 +133,8 @@ export class MountedFile implements StorageFile {
     this.#isExtended = true
     let writing: Promise<void> | undefined
     if (this.#writing || bytes.length > maxSyncWriteBytes) {
-      // As with a real disk, the bytes are read when they are written: whoever changes them before changes what is written.
+      // As with a real disk, the bytes are read when they are written: whoever changes them before
+      // changes what is written.
       this.#waiting.push(bytes)
       writing = this.#writeNext(this.#writing)
       this.#writing = writing
@@ -205,8 +221,8 @@ export class MountedFile implements StorageFile {
   }
 
   /**
-   * The process is gone. Of the appends that were on their way some bytes may have got through, in order; and the file may have been made longer
-   * ahead of its end, so that zeros follow.
+   * The process is gone. Of the appends that were on their way some bytes may have got through, in
+   * order; and the file may have been made longer ahead of its end, so that zeros follow.
    */
   abandon(random: Random): void {
     const onTheirWay = concatBytes(this.#waiting)

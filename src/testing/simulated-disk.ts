@@ -31,7 +31,10 @@ export interface DiskFault {
 export interface SimulatedDiskOptions {
   /** Decides what a crash leaves, and how long operations take. */
   readonly random: Random
-  /** The number of bytes that fit; appends beyond it fail with ENOSPC. Default: no limit. Can be changed at any time. */
+  /**
+   * The number of bytes that fit; appends beyond it fail with ENOSPC. Default: no limit. Can be
+   * changed at any time.
+   */
   readonly capacityBytes?: number
 }
 
@@ -46,8 +49,9 @@ const faultChecks = {
 }
 
 /**
- * A disk that remembers what was synced. `mount` gives a `Storage` on it; `crash` ends that storage at once and leaves on the disk what a real one
- * might: all that was synced, and of the rest whichever sectors and names happened to get there. Then it can be mounted again.
+ * A disk that remembers what was synced. `mount` gives a `Storage` on it; `crash` ends that storage
+ * at once and leaves on the disk what a real one might: all that was synced, and of the rest
+ * whichever sectors and names happened to get there. Then it can be mounted again.
  *
  * ```ts
  * const disk = new SimulatedDisk({ random: seededRandom(seed) })
@@ -57,10 +61,12 @@ const faultChecks = {
  * const again = await Log.open(disk.mount(), 'orders-0')      // the batch is there
  * ```
  *
- * It promises no more than POSIX does: a new, renamed or removed name survives a power cut once its folder was synced, that of a new folder once the
- * folder above it was; a failed append may have written a part; what a failed sync was to write never reaches the disk until it is mounted again
- * (a real system may not even write it then; only writing the file anew would help). Sectors of 512 bytes are written whole. It asks for no time but
- * turns of promises, so a `VirtualClock` and a seed replay a run.
+ * It promises no more than POSIX does: a new, renamed or removed name survives a power cut once its
+ * folder was synced, that of a new folder once the folder above it was; a failed append may have
+ * written a part; what a failed sync was to write never reaches the disk until it is mounted again
+ * (a real system may not even write it then; only writing the file anew would help). Sectors of 512
+ * bytes are written whole. It asks for no time but turns of promises, so a `VirtualClock` and a
+ * seed replay a run.
  */
 export class SimulatedDisk {
   capacityBytes: number
@@ -114,7 +120,10 @@ export class SimulatedDisk {
     return this.#faultsMet
   }
 
-  /** Lets the disk stop by itself after so many more operations: from then on every call fails, until `crash` and `mount`. */
+  /**
+   * Lets the disk stop by itself after so many more operations: from then on every call fails,
+   * until `crash` and `mount`.
+   */
   stopAfter(operations: number): void {
     expectInteger('operations', operations, 0)
     this.#stopAt = this.operationCount + operations
@@ -126,8 +135,9 @@ export class SimulatedDisk {
   }
 
   /**
-   * Ends the mounted storage. After `'process'` the disk holds all that was written, and of appends that had not settled perhaps a part; after
-   * `'power'` what was not synced is there or not, sector by sector, and of the names changed since their folder was synced the first few.
+   * Ends the mounted storage. After `'process'` the disk holds all that was written, and of appends
+   * that had not settled perhaps a part; after `'power'` what was not synced is there or not,
+   * sector by sector, and of the names changed since their folder was synced the first few.
    */
   crash(kind: 'process' | 'power'): void {
     expectOneOf('kind', kind, ['process', 'power'])
@@ -139,7 +149,10 @@ export class SimulatedDisk {
     else this.#root.loseProcess()
   }
 
-  /** Flips one bit of a file, chosen by chance, as a failing disk may; returns where, or undefined when no file fits. */
+  /**
+   * Flips one bit of a file, chosen by chance, as a failing disk may; returns where, or undefined
+   * when no file fits.
+   */
   flipBit(name: RegExp): { readonly name: string; readonly position: number; readonly bit: number } | undefined {
     expectPattern('name', name)
     const candidates = [...this.#root.files()].filter(([path, content]) => name.test(path) && content.length > 0)
@@ -174,7 +187,9 @@ export class SimulatedDisk {
     return entry instanceof DiskContent ? entry.read(0, entry.length) : undefined
   }
 
-  /** @internal Notes an operation of a mounted storage; throws when the disk has stopped, or a fault strikes. */
+  /**
+   * @internal Notes an operation of a mounted storage; throws when the disk has stopped, or a fault strikes.
+   */
   begin(mount: number, operation: DiskOperation, name: string): void {
     if (mount !== this.#mount || this.hasStopped) throw new DiskFailure('The disk has stopped', 'EIO', false)
     this.operationCount++

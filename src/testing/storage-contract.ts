@@ -7,7 +7,10 @@ import type { Storage, StorageFile } from '../storage/storage.js'
 export interface StorageUnderTest {
   /** A new, empty storage. */
   open(): MaybePromise<Storage>
-  /** The same storage as a new process would find it; `storage` has been closed. Leave it out for a storage that is not durable. */
+  /**
+   * The same storage as a new process would find it; `storage` has been closed. Leave it out for a
+   * storage that is not durable.
+   */
   reopen?(storage: Storage): MaybePromise<Storage>
 }
 
@@ -18,7 +21,8 @@ export interface ContractCase {
 }
 
 /**
- * The contract of a `Storage`, on which the safety of a `Log` rests, as named cases for any test runner:
+ * The contract of a `Storage`, on which the safety of a `Log` rests, as named cases for any test
+ * runner:
  *
  * ```ts
  * for (const { name, run } of storageContract({ open: () => new MyStorage() })) test(name, run)

@@ -4,7 +4,8 @@ import { expectInteger } from '../common/options.js'
 import { turnsOf } from '../common/turns.js'
 
 /**
- * A clock that stands still until a test moves it, so that timeouts of hours pass in no time and in the same order every time.
+ * A clock that stands still until a test moves it, so that timeouts of hours pass in no time and in
+ * the same order every time.
  *
  * ```ts
  * const clock = new VirtualClock()
@@ -26,7 +27,9 @@ export class VirtualClock implements Clock {
     this.#startMs = startMs
   }
 
-  /** Wall time, in milliseconds since 1970: goes on with `advance`, and jumps with `stepWallClock`. */
+  /**
+   * Wall time, in milliseconds since 1970: goes on with `advance`, and jumps with `stepWallClock`.
+   */
   now(): number {
     return this.#startMs + this.#monotonic
   }
@@ -62,8 +65,8 @@ export class VirtualClock implements Clock {
   }
 
   /**
-   * Moves time on by `ms`, a non-negative integer: fires every timer that falls due, each at its time
-   * and in order, those that timers set among them; and lets what they set in motion settle in
+   * Moves time on by `ms`, a non-negative integer: fires every timer that falls due, each at its
+   * time and in order, those that timers set among them; and lets what they set in motion settle in
    * between, as far as it waits for promises and not for input or output. Calls that overlap share
    * the way, each to the time that was `ms` ahead when it was made: the clock never runs backwards.
    */
@@ -109,7 +112,10 @@ interface VirtualTimer {
   readonly callback: () => void
 }
 
-/** One round of the real event loop: every chain of promises that waits for nothing else has run to its end by then. */
+/**
+ * One round of the real event loop: every chain of promises that waits for nothing else has run to
+ * its end by then.
+ */
 function roundOfTheLoop(): Promise<void> {
   return new Promise(afterLoop)
 }

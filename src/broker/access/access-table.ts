@@ -94,9 +94,9 @@ import {
 } from './transaction-guards.js'
 
 /*
- * Kafka's table of rights: what each API takes. `open` stands for APIs that take none, and for Fetch, whose handler
- * asks for each partition that it reads (read on the topic). An API that is missing here is refused to every client
- * that may not do everything.
+ * Kafka's table of rights: what each API takes. `open` stands for APIs that take none, and for
+ * Fetch, whose handler asks for each partition that it reads (read on the topic). An API that is
+ * missing here is refused to every client that may not do everything.
  *
  *     Produce                       write on the topic; write on the transactional id
  *     ConditionalAppend             write on the topic

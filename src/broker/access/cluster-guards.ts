@@ -32,7 +32,10 @@ interface ConfigResource {
   readonly resourceName: string
 }
 
-/** The error of each resource whose configs the client may not see or change; the node itself answers for a kind that there is not. */
+/**
+ * The error of each resource whose configs the client may not see or change; the node itself
+ * answers for a kind that there is not.
+ */
 async function deniedConfigs(
   access: Access,
   operation: AuthorizedOperation,
@@ -75,7 +78,9 @@ export async function alterConfigsGuard<A extends typeof AlterConfigs | typeof I
   return { ...response, responses: [...(response as ResponseOf<typeof AlterConfigs>).responses, ...refused] }
 }
 
-/** An idempotent producer needs to be allowed it on the cluster, or to write to one topic at least. */
+/**
+ * An idempotent producer needs to be allowed it on the cluster, or to write to one topic at least.
+ */
 export const initProducerIdGuard: Guard<typeof InitProducerId> = async ({ access, node, request, answer }) => {
   const refused = (errorCode: number) => ({ errorCode, producerId: -1, producerEpoch: -1 })
   const { transactionalId } = request

@@ -47,7 +47,10 @@ const joinsAsMember: Guard<typeof JoinGroup> = memberGuard((_request, apiVersion
   members: []
 }))
 
-/** As Kafka, takes in a member that subscribes to topics that it may not read; but the group is no reader of them then. */
+/**
+ * As Kafka, takes in a member that subscribes to topics that it may not read; but the group is no
+ * reader of them then.
+ */
 export const joinGroupGuard: Guard<typeof JoinGroup> = guarded => {
   const { access, node, request } = guarded
   const { groupId } = request
@@ -195,7 +198,9 @@ export const describeGroupsGuard: Guard<typeof DescribeGroups> = async ({ access
   return { ...response, groups: inOrder(request.groups, passes, response.groups, refuse) }
 }
 
-/** A client that may describe the cluster sees all groups; others see those that they may describe. */
+/**
+ * A client that may describe the cluster sees all groups; others see those that they may describe.
+ */
 export const listGroupsGuard: Guard<typeof ListGroups> = async ({ access, request, answer }) => {
   const response = await answer(request)
   if (await access.mayCluster('describe')) return response

@@ -17,7 +17,10 @@ export interface Guarded<A extends Api> {
   readonly answer: (request: RequestOf<A>) => MaybePromise<ResponseOf<A>>
 }
 
-/** Stands before the handler of an API: asks what the client may do, and has the node answer that much. */
+/**
+ * Stands before the handler of an API: asks what the client may do, and has the node answer that
+ * much.
+ */
 export type Guard<A extends Api> = (guarded: Guarded<A>) => MaybePromise<ResponseOf<A>>
 
 export const topicDenied = errorNumber('TOPIC_AUTHORIZATION_FAILED')
@@ -50,7 +53,10 @@ export function inOrder<T, R>(entries: readonly T[], passes: (entry: T) => boole
   return entries.flatMap(entry => (passes(entry) ? (answers.next().value ?? []) : [refuse(entry)]))
 }
 
-/** The name of a topic that is named by name or id; undefined for an id that there is not, which tells nothing. */
+/**
+ * The name of a topic that is named by name or id; undefined for an id that there is not, which
+ * tells nothing.
+ */
 export function nameOf(node: TopicNode, name: string | null | undefined, topicId: string = zeroUuid): string | undefined {
   return topicId === zeroUuid ? (name ?? undefined) : node.findTopic('', topicId)?.name
 }
@@ -67,7 +73,10 @@ export function* namesOf(node: TopicNode, topics: Iterable<NamedTopic>): Generat
   }
 }
 
-/** Tells which topics are left to the node: those that are allowed, and those of which only the node knows that they are none. */
+/**
+ * Tells which topics are left to the node: those that are allowed, and those of which only the node
+ * knows that they are none.
+ */
 export function passing(node: TopicNode, allowed: ReadonlySet<string>): (topic: NamedTopic) => boolean {
   return ({ name, topicId }) => {
     const found = nameOf(node, name, topicId)
@@ -77,7 +86,10 @@ export function passing(node: TopicNode, allowed: ReadonlySet<string>): (topic: 
 
 type TopicIn<M> = M extends { readonly topics: readonly (infer T)[] } ? T : never
 
-/** For requests that name topics: the node answers for those on which one of the operations is allowed, `refuse` for the others. */
+/**
+ * For requests that name topics: the node answers for those on which one of the operations is
+ * allowed, `refuse` for the others.
+ */
 export function topicsGuard<A extends Api>(
   operations: readonly AuthorizedOperation[],
   nameOfTopic: (topic: TopicIn<RequestOf<A>>) => string,

@@ -136,7 +136,10 @@ export async function clusterOperations({ access }: Pick<Guarded<typeof Metadata
   return (await access.mayCluster('describe')) ? access.operationsOn('cluster', clusterName) : 0
 }
 
-/** A topic that may not be described is refused whether it exists or not; one that would come into being takes the right to create it. */
+/**
+ * A topic that may not be described is refused whether it exists or not; one that would come into
+ * being takes the right to create it.
+ */
 async function metadataOfNamed(
   { access, node, request, context, answer }: Guarded<typeof Metadata>,
   wanted: readonly MetadataTopic[]
@@ -214,7 +217,10 @@ export const createPartitionsGuard: Guard<typeof CreatePartitions> = async ({ ac
   return { ...response, results: [...response.results, ...refused] }
 }
 
-/** A topic that may not be described is refused whether it exists or not, and one that was named by id keeps its name to itself. */
+/**
+ * A topic that may not be described is refused whether it exists or not, and one that was named by
+ * id keeps its name to itself.
+ */
 export const deleteTopicsGuard: Guard<typeof DeleteTopics> = async ({ access, node, request, answer }) => {
   if (!node.configs.boolean('delete.topic.enable') || (await access.mayCluster('delete'))) return answer(request)
   const { topics = [], topicNames = [] } = request

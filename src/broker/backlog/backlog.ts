@@ -7,7 +7,9 @@ import type { LiveReaders, ReadPartition } from './live-readers.js'
 import type { Memory } from './memory.js'
 import type { HeldBatch, PartitionBacklog, Slowest } from './partition-backlog.js'
 
-/** Held batches are looked at again after so long, whether or not a reader has said that it moved. */
+/**
+ * Held batches are looked at again after so long, whether or not a reader has said that it moved.
+ */
 const lookIntervalMs = 50
 /** The answer must be on its way before whoever waits for it gives up. */
 const mostMarginMs = 2000
@@ -22,8 +24,9 @@ interface Shortage {
 }
 
 /**
- * The door to the partitions of a node: takes a batch when there is room for it, and otherwise does what the topic's backlog quota says. Batches that are held
- * are appended in the order in which they came; one that has been answered is never appended afterwards.
+ * The door to the partitions of a node: takes a batch when there is room for it, and otherwise does
+ * what the topic's backlog quota says. Batches that are held are appended in the order in which
+ * they came; one that has been answered is never appended afterwards.
  */
 export class Backlog {
   readonly readers: LiveReaders
@@ -55,8 +58,9 @@ export class Backlog {
   }
 
   /**
-   * Calls `append` once there is room, and returns what it gives. Throws, or rejects: POLICY_VIOLATION where the quota refuses, REQUEST_TIMED_OUT when there is
-   * none shortly before `timeoutMs` are over, the signal's reason when it aborts.
+   * Calls `append` once there is room, and returns what it gives. Throws, or rejects:
+   * POLICY_VIOLATION where the quota refuses, REQUEST_TIMED_OUT when there is none shortly before
+   * `timeoutMs` are over, the signal's reason when it aborts.
    */
   admit<T>(
     backlog: PartitionBacklog,

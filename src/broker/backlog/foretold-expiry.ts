@@ -11,8 +11,8 @@ type Expiring = Parameters<BrokerEvents['recordsExpiring']>[0]
 const longestLeadMs = 24 * 3_600_000
 
 /**
- * Tells, once per topic, that records are about to be removed for their age for the first time, where that may be a surprise: nobody has read them, or nobody
- * has chosen how long they are kept.
+ * Tells, once per topic, that records are about to be removed for their age for the first time,
+ * where that may be a surprise: nobody has read them, or nobody has chosen how long they are kept.
  */
 export class ForetoldExpiry {
   readonly #clock: Clock
@@ -29,7 +29,10 @@ export class ForetoldExpiry {
     this.#tell = tell
   }
 
-  /** Tells what there is to tell of a partition. Returns whether that was told before, or nothing is. */
+  /**
+   * Tells what there is to tell of a partition. Returns whether that was told before, or nothing
+   * is.
+   */
   async tellOf(assigned: Partition): Promise<boolean> {
     const { topic, partition, log } = assigned
     const backlog = backlogOf(assigned)

@@ -1,6 +1,7 @@
 /**
- * The topics that groups subscribe to without a member that may read them: such a group is no reader of the topic, so that no producer waits
- * for it. Has an entry for each topic and each group that is joined by clients who may not do everything.
+ * The topics that groups subscribe to without a member that may read them: such a group is no
+ * reader of the topic, so that no producer waits for it. Has an entry for each topic and each group
+ * that is joined by clients who may not do everything.
  */
 export class GroupRights {
   readonly #mayRead = new Map<string, Map<string, boolean>>()

@@ -34,7 +34,10 @@ export interface Loss {
   readonly to: number
 }
 
-/** The backlog of one partition: the records that its live readers have yet to read, and the batches that wait for room. */
+/**
+ * The backlog of one partition: the records that its live readers have yet to read, and the batches
+ * that wait for room.
+ */
 export class PartitionBacklog {
   readonly topic: string
   readonly partition: number
@@ -85,7 +88,10 @@ export class PartitionBacklog {
     this.#roomUpTo = -1
   }
 
-  /** Notes that a client over the wire fetches from `offset` on, and counts as a reader until then. Returns whether it has moved. */
+  /**
+   * Notes that a client over the wire fetches from `offset` on, and counts as a reader until then.
+   * Returns whether it has moved.
+   */
   fetchedBy(client: RemoteClient, offset: number, until: number): boolean {
     this.#remote ??= new RemoteReaders()
     return this.#remote.fetches(client, offset, until)
@@ -129,7 +135,9 @@ export class PartitionBacklog {
     return this.#lostRecords
   }
 
-  /** The readers that had yet to read the records from `from` up to `to`, which were just removed. */
+  /**
+   * The readers that had yet to read the records from `from` up to `to`, which were just removed.
+   */
   losses(from: number, to: number): Loss[] {
     if (this.#quota.isExempt) return []
     const behind = this.#readers.everyoneBehind(this.topic, this.partition, from, to, this.#remoteReadings())
@@ -140,12 +148,16 @@ export class PartitionBacklog {
     return losses
   }
 
-  /** True if somebody has read all before `offset`: a live reader, or a group that has committed. */
+  /**
+   * True if somebody has read all before `offset`: a live reader, or a group that has committed.
+   */
   isReadUpTo(offset: number): boolean {
     return this.#readers.isReadUpTo(this.topic, this.partition, this.log.logStartOffset, offset, this.#remoteReadings())
   }
 
-  /** The reader that keeps a batch of this size from being appended, by the quota of the partition. */
+  /**
+   * The reader that keeps a batch of this size from being appended, by the quota of the partition.
+   */
   shortageFor(bytes: number): Slowest | undefined {
     const { policy, limitBytes } = this.#quota
     if (policy === 'consumer_backlog_eviction' || limitBytes === Number.POSITIVE_INFINITY) {
@@ -162,7 +174,10 @@ export class PartitionBacklog {
     return undefined
   }
 
-  /** True if a batch fits behind those that wait, once the consumers of this process have committed what they have handled. */
+  /**
+   * True if a batch fits behind those that wait, once the consumers of this process have committed
+   * what they have handled.
+   */
   fitsOnceCommitted(bytes: number): boolean {
     const reader = leastOf(this.#liveReaders(), 'handled')
     const unread = reader ? this.log.bytesFrom(reader.handled) : 0

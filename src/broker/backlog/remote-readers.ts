@@ -14,10 +14,16 @@ export interface RemoteReading {
   until: number
 }
 
-/** The most connections that are remembered per partition; the one that fetched longest ago gives way. */
+/**
+ * The most connections that are remembered per partition; the one that fetched longest ago gives
+ * way.
+ */
 const mostReadings = 1000
 
-/** The clients that fetch one partition over the wire. A client that was silent for a while no longer counts. */
+/**
+ * The clients that fetch one partition over the wire. A client that was silent for a while no
+ * longer counts.
+ */
 export class RemoteReaders {
   /** The one that has fetched longest ago first. */
   readonly #readings = new Map<object, RemoteReading>()

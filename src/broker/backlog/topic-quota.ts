@@ -10,7 +10,10 @@ export interface TopicQuota {
   readonly limitBytes: number
   /** The config that sets the limit, as messages name it. */
   readonly limitName: string
-  /** True if the cluster keeps the topic for itself: it is bounded by what it holds, and nobody is held for it. */
+  /**
+   * True if the cluster keeps the topic for itself: it is bounded by what it holds, and nobody is
+   * held for it.
+   */
   readonly isExempt: boolean
 }
 

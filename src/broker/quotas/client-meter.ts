@@ -14,8 +14,9 @@ const done = Promise.resolve()
 const longestMs = 2 ** 31 - 1
 
 /**
- * Counts what a client under one client id uses, a request at a time. The time of a request is that of the event loop, from when the request is read until it waits
- * for something, and again while its answer is encoded.
+ * Counts what a client under one client id uses, a request at a time. The time of a request is that
+ * of the event loop, from when the request is read until it waits for something, and again while
+ * its answer is encoded.
  */
 export class ClientMeter implements QuotaMeter {
   readonly #node: NodeQuotas
@@ -82,8 +83,9 @@ export class ClientMeter implements QuotaMeter {
   }
 
   /**
-   * Counts the bytes of an answer to a fetch. Returns whether it has to go out empty, and then the bytes do not count. Records that alone are too many would never go
-   * out; so they do when nothing else was fetched for a while.
+   * Counts the bytes of an answer to a fetch. Returns whether it has to go out empty, and then the
+   * bytes do not count. Records that alone are too many would never go out; so they do when nothing
+   * else was fetched for a while.
    */
   mustFetchNothing(bytes: number): boolean {
     const quota = this.#quota('consumer_byte_rate')
@@ -101,8 +103,9 @@ export class ClientMeter implements QuotaMeter {
   }
 
   /**
-   * Counts partitions that are created or deleted. Throws THROTTLING_QUOTA_EXCEEDED where too many were before and the request is of a version that knows the
-   * error; else the client is throttled only.
+   * Counts partitions that are created or deleted. Throws THROTTLING_QUOTA_EXCEEDED where too many
+   * were before and the request is of a version that knows the error; else the client is throttled
+   * only.
    */
   mutate(partitions: number, isStrict: boolean): void {
     const quota = this.#quota('controller_mutation_rate')
@@ -132,7 +135,10 @@ export class ClientMeter implements QuotaMeter {
     return rate.throttleMs(quota.limit, now)
   }
 
-  /** Counts the time that the request took until now. A client waits for one sample of the window at most. */
+  /**
+   * Counts the time that the request took until now. A client waits for one sample of the window at
+   * most.
+   */
   #worked(): number {
     if (this.#since !== undefined) {
       const now = this.#now()

@@ -7,10 +7,16 @@ import { TokenBucket } from './token-bucket.js'
 
 type Quotas = ClusterMetadata['clientQuotas']
 
-/** Clients choose their names, so they could have any number of counters; beyond so many of a kind, those that were made first are forgotten. */
+/**
+ * Clients choose their names, so they could have any number of counters; beyond so many of a kind,
+ * those that were made first are forgotten.
+ */
 const mostCounters = 10_000
 
-/** The counts of all clients of a node that are not in its process. Clients that share a quota share a counter. */
+/**
+ * The counts of all clients of a node that are not in its process. Clients that share a quota share
+ * a counter.
+ */
 export class NodeQuotas implements ConnectionQuotas {
   readonly clock: Clock
   readonly quotas: Quotas

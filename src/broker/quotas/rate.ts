@@ -12,12 +12,15 @@ export interface RateWindow {
 }
 
 /**
- * A rate per second, as Kafka's `Rate` measures it: over all samples that have not expired, and over no less time than all samples but one. So a burst
- * counts for some ten seconds, and who begins is not measured by the first moment alone.
+ * A rate per second, as Kafka's `Rate` measures it: over all samples that have not expired, and
+ * over no less time than all samples but one. So a burst counts for some ten seconds, and who
+ * begins is not measured by the first moment alone.
  */
 export class Rate {
   readonly #window: RateWindow
-  /** The oldest first; one more than there are samples, as the oldest may overlap with the window. */
+  /**
+   * The oldest first; one more than there are samples, as the oldest may overlap with the window.
+   */
   #samples: Sample[] = []
 
   constructor(window: RateWindow) {
@@ -43,7 +46,10 @@ export class Rate {
     return (sum / this.#spanMs(now)) * 1000
   }
 
-  /** The time without records after which the rate has fallen to `limit`, in ms; 0 where it is not above. */
+  /**
+   * The time without records after which the rate has fallen to `limit`, in ms; 0 where it is not
+   * above.
+   */
   throttleMs(limit: number, now: number): number {
     const rate = this.measure(now)
     return rate <= limit ? 0 : Math.round(((rate - limit) / limit) * this.#spanMs(now))

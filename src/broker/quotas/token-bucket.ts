@@ -1,6 +1,9 @@
 import type { RateWindow } from './rate.js'
 
-/** Credits that grow by a rate, up to what comes together in all samples of a window (KIP-599). They may be overdrawn once. */
+/**
+ * Credits that grow by a rate, up to what comes together in all samples of a window (KIP-599). They
+ * may be overdrawn once.
+ */
 export class TokenBucket {
   readonly #window: RateWindow
   #credits = Number.POSITIVE_INFINITY

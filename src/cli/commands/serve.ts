@@ -37,7 +37,8 @@ Without --dir everything is kept in memory and gone at the end. Ends with 1 when
 
     const opening = Cluster.open({ configs, ...(dir !== undefined && { storage: fileStorage(dir, { durability }) }) })
     await using cluster = await abortable(opening, signal).catch(async error => {
-      // A large directory takes its time to open after a crash, which does it no harm to be cut short.
+      // A large directory takes its time to open after a crash, which does it no harm to be cut
+      // short.
       opening.then(
         opened => opened.close(),
         () => {}

@@ -95,7 +95,8 @@ class Follower {
         await setTimeout(followMs, undefined, { signal })
         return this.show(output, json, signal)
       }
-      // Retention took a segment away, or the whole topic is gone; the next look goes on with what is there.
+      // Retention took a segment away, or the whole topic is gone; the next look goes on with what
+      // is there.
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
     }
   }

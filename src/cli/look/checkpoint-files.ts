@@ -3,10 +3,14 @@ import { type CheckpointEntry, decodeLeaderEpochs, type ReadCheckpoint, readOffs
 import type { LeaderEpoch } from '../../log/history/leader-epochs.js'
 
 /*
- * The content of the small text files of a data directory. The functions that return no faults throw an `Error` that says what is wrong with the text.
+ * The content of the small text files of a data directory. The functions that return no faults
+ * throw an `Error` that says what is wrong with the text.
  */
 
-/** `recovery-point-offset-checkpoint` and its like. Kafka makes the files before it has anything to write into them. */
+/**
+ * `recovery-point-offset-checkpoint` and its like. Kafka makes the files before it has anything to
+ * write into them.
+ */
 export function offsetCheckpoint(bytes: Uint8Array): ReadCheckpoint<CheckpointEntry> {
   return bytes.length === 0 ? { entries: [], faults: [] } : readOffsets(bytes)
 }

@@ -51,7 +51,10 @@ function replay(records: Iterable<LogRecord>, groups: Map<string, StoredGroup>):
   }
 }
 
-/** Kinds of groups that Kafka has and millrace has not are passed over, as are versions of a later Kafka. */
+/**
+ * Kinds of groups that Kafka has and millrace has not are passed over, as are versions of a later
+ * Kafka.
+ */
 function groupRecordIn(record: LogRecord): GroupRecord | undefined {
   try {
     return readGroupRecord(record)

@@ -6,7 +6,10 @@ import { batchesOf } from './batches-of.js'
 import { contentOf } from './data-directory.js'
 import { meaningOf } from './internal-records.js'
 
-/** The topics of a data directory whose `cleanup.policy` is, or once was, to compact them, as its metadata says. */
+/**
+ * The topics of a data directory whose `cleanup.policy` is, or once was, to compact them, as its
+ * metadata says.
+ */
 export async function compactedTopics(directory: string, signal?: AbortSignal): Promise<ReadonlySet<string>> {
   const topics = new Set<string>()
   const folder = join(directory, `${clusterMetadataTopic}-0`)

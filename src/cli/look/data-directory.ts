@@ -34,7 +34,10 @@ export function partitionIn(name: string): { readonly topic: string; readonly pa
   return match ? { topic: match[1], partition: Number(match[2]) } : undefined
 }
 
-/** The partitions in a data directory, by topic and number. Complains, to its user, of what is no such directory. */
+/**
+ * The partitions in a data directory, by topic and number. Complains, to its user, of what is no
+ * such directory.
+ */
 export function partitionFolders(directory: string): PartitionFolder[] {
   expectDirectory(directory)
   const folders: PartitionFolder[] = []
@@ -82,7 +85,10 @@ export function contentOf(path: string): Buffer | undefined {
   }
 }
 
-/** The offsets that a checkpoint file of the directory has, by folder name; of lines that can be read. `millrace verify` tells of the others. */
+/**
+ * The offsets that a checkpoint file of the directory has, by folder name; of lines that can be
+ * read. `millrace verify` tells of the others.
+ */
 export function checkpointsIn(directory: string, name: string): ReadonlyMap<string, number> {
   return offsetsByFolder(offsetCheckpoint(contentOf(join(directory, name)) ?? new Uint8Array(0)).entries)
 }
@@ -95,7 +101,10 @@ export function topicIdOf(folder: string): string | undefined {
   }
 }
 
-/** The offsets from the first record of a partition that is not deleted to its end. `checkpointed` is its log start offset in the checkpoint file. */
+/**
+ * The offsets from the first record of a partition that is not deleted to its end. `checkpointed`
+ * is its log start offset in the checkpoint file.
+ */
 export async function offsetRangeOf(folder: string, checkpointed = 0, signal?: AbortSignal): Promise<OffsetRange> {
   const start = Math.max(checkpointed, segmentFiles(folder)[0]?.baseOffset ?? 0)
   // A log of deleted records only may end before it starts until it is opened again.

@@ -14,7 +14,10 @@ export interface TimeIndexEntry {
 export const offsetEntryBytes = 8
 export const timeEntryBytes = 12
 
-/** The entries of an `.index` file. One that is in use may end in zeros, for entries to come: they are left out. */
+/**
+ * The entries of an `.index` file. One that is in use may end in zeros, for entries to come: they
+ * are left out.
+ */
 export function* offsetIndexEntries(bytes: Uint8Array, baseOffset: number): Generator<OffsetIndexEntry, void, undefined> {
   for (let at = 0; at + offsetEntryBytes <= bytes.length; at += offsetEntryBytes) {
     const [relative, position] = [readInt32(bytes, at), readInt32(bytes, at + 4)]

@@ -4,7 +4,10 @@ import { clusterMetadataTopic, groupOffsetsTopic } from '../../metadata/topic-na
 import { controlTypeOf } from '../../record/control-record.js'
 import type { LogRecord } from '../../record/record.js'
 
-/** The meaning of a record of one of Kafka's own topics; undefined for a user's record, and for a kind that is not known here. */
+/**
+ * The meaning of a record of one of Kafka's own topics; undefined for a user's record, and for a
+ * kind that is not known here.
+ */
 export function meaningOf(topic: string, record: LogRecord, isControl: boolean): object | undefined {
   try {
     if (isControl) return { control: controlTypeOf(record.key) }

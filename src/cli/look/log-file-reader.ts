@@ -6,8 +6,8 @@ const blockBytes = 1024 * 1024
 const zeros = Buffer.alloc(blockBytes)
 
 /**
- * Reads the batches of one `.log` file, block by block, without a lock: another process may be appending to it. Looks at sizes only; whether the
- * batches are sound is for others to say.
+ * Reads the batches of one `.log` file, block by block, without a lock: another process may be
+ * appending to it. Looks at sizes only; whether the batches are sound is for others to say.
  */
 export class LogFileReader implements AsyncDisposable {
   /** The position in the file at which the next block begins. */
@@ -28,8 +28,8 @@ export class LogFileReader implements AsyncDisposable {
   }
 
   /**
-   * The whole batches that come next, at least one; empty when there is none (yet). They are a view that holds until the next call. Throws
-   * CORRUPT_MESSAGE where no batch can begin.
+   * The whole batches that come next, at least one; empty when there is none (yet). They are a view
+   * that holds until the next call. Throws CORRUPT_MESSAGE where no batch can begin.
    */
   async next(): Promise<Uint8Array> {
     let bytes = await this.#read(blockBytes)

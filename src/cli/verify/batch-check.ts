@@ -3,12 +3,17 @@ import type { CompressionType } from '../../record/compression/codec.js'
 import type { RecordBatch } from '../../record/record-batch.js'
 import type { RecordCursor } from '../../record/record-cursor.js'
 
-/** True if a batch is whole, as far as can be said, but of a compression that this version of Node lacks. */
+/**
+ * True if a batch is whole, as far as can be said, but of a compression that this version of Node
+ * lacks.
+ */
 export function isUnreadable(problem: KafkaError | undefined): boolean {
   return problem?.code === 'UNSUPPORTED_COMPRESSION_TYPE'
 }
 
-/** The fault of a batch by itself: its checksum, then the structure and the offsets of its records. */
+/**
+ * The fault of a batch by itself: its checksum, then the structure and the offsets of its records.
+ */
 export function problemOfBatch(batch: RecordBatch, cursor: RecordCursor): KafkaError | undefined {
   try {
     batch.verify()

@@ -12,9 +12,10 @@ import {
 type Report = (message: string) => void
 
 /**
- * Holds an index against its log while the log is walked: `batch` takes the batches in order, `end` says that there are no more, and whether the index
- * is finished: that of a segment which is still being written, or was when the process died, may end before its log. `aborted` is the transaction that
- * the batch aborts.
+ * Holds an index against its log while the log is walked: `batch` takes the batches in order, `end`
+ * says that there are no more, and whether the index is finished: that of a segment which is still
+ * being written, or was when the process died, may end before its log. `aborted` is the transaction
+ * that the batch aborts.
  */
 export interface IndexCheck {
   batch(batch: RecordBatch, position: number, aborted: AbortedTransaction | undefined): void
@@ -44,7 +45,10 @@ export class MissingIndexCheck implements IndexCheck {
   }
 }
 
-/** Each entry of an `.index` has the last offset of the batch that begins at its position; offsets and positions grow. */
+/**
+ * Each entry of an `.index` has the last offset of the batch that begins at its position; offsets
+ * and positions grow.
+ */
 export class OffsetIndexCheck implements IndexCheck {
   readonly #entries: Generator<OffsetIndexEntry, undefined>
   readonly #report: Report
@@ -97,7 +101,10 @@ export class OffsetIndexCheck implements IndexCheck {
   }
 }
 
-/** Each entry of a `.timeindex` has the largest timestamp so far, and the last offset of the batch that brought it. */
+/**
+ * Each entry of a `.timeindex` has the largest timestamp so far, and the last offset of the batch
+ * that brought it.
+ */
 export class TimeIndexCheck implements IndexCheck {
   readonly #entries: Generator<TimeIndexEntry, undefined>
   readonly #report: Report
@@ -145,7 +152,10 @@ export class TimeIndexCheck implements IndexCheck {
   }
 }
 
-/** Each entry of a `.txnindex` is about a transaction whose ABORT marker stands in the log; and each that was aborted has one. */
+/**
+ * Each entry of a `.txnindex` is about a transaction whose ABORT marker stands in the log; and each
+ * that was aborted has one.
+ */
 export class TransactionIndexCheck implements IndexCheck {
   readonly #byMarker = new Map<number, AbortedTransaction>()
   readonly #missing: AbortedTransaction[] = []
@@ -181,7 +191,10 @@ export class TransactionIndexCheck implements IndexCheck {
   }
 }
 
-/** Reports entries that do not ascend, and passes over those that go back by `place`: a walk only goes forward. */
+/**
+ * Reports entries that do not ascend, and passes over those that go back by `place`: a walk only
+ * goes forward.
+ */
 function* ascending<E extends object>(
   entries: Iterable<E>,
   place: (entry: E) => number,

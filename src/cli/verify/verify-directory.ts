@@ -21,7 +21,10 @@ export interface DirectoryReport {
 
 export interface VerifyOptions {
   readonly signal?: AbortSignal
-  /** The time that an unfinished batch at the end of a log may take until it is finished, in ms: someone may just be writing it. Default: 200. */
+  /**
+   * The time that an unfinished batch at the end of a log may take until it is finished, in ms:
+   * someone may just be writing it. Default: 200.
+   */
   readonly patienceMs?: number
 }
 
@@ -36,8 +39,8 @@ const checkpointNames = [
 const alwaysCompacted: ReadonlySet<string> = new Set(['__consumer_offsets', '__transaction_state', '__share_group_state'])
 
 /**
- * Holds every file of a data directory, or of one partition's folder, against the others, without touching any: another process may have them open.
- * Memory does not grow with what is in them.
+ * Holds every file of a data directory, or of one partition's folder, against the others, without
+ * touching any: another process may have them open. Memory does not grow with what is in them.
  */
 export async function verifyDirectory(path: string, { signal, patienceMs = 200 }: VerifyOptions = {}): Promise<DirectoryReport> {
   const directory = resolve(path)

@@ -19,9 +19,15 @@ export interface PartitionSummary {
   readonly records: number
   readonly bytes: number
   readonly logEndOffset: number
-  /** Offsets between the first and the last that no batch has, as compaction leaves them; 0 where nothing explains them, which is a problem. */
+  /**
+   * Offsets between the first and the last that no batch has, as compaction leaves them; 0 where
+   * nothing explains them, which is a problem.
+   */
   readonly missingOffsets: number
-  /** Batches whose records could not be looked at, because this version of Node lacks their compression. */
+  /**
+   * Batches whose records could not be looked at, because this version of Node lacks their
+   * compression.
+   */
   readonly unreadableBatches: number
 }
 
@@ -37,11 +43,17 @@ export interface Explanations {
   readonly logStartOffset: number
   /** Records before this offset were compacted. */
   readonly compactedUpTo: number
-  /** True if the topic is compacted; undefined where nothing says how it is cleaned up, as in a copy of one folder. */
+  /**
+   * True if the topic is compacted; undefined where nothing says how it is cleaned up, as in a copy
+   * of one folder.
+   */
   readonly isCompacted: () => Promise<boolean | undefined>
 }
 
-/** Reads all files of a partition through; what is wrong goes to `reporter`. All before `safeUpTo`, and all of it when that is infinite, is finished. */
+/**
+ * Reads all files of a partition through; what is wrong goes to `reporter`. All before `safeUpTo`,
+ * and all of it when that is infinite, is finished.
+ */
 export async function verifyPartition(
   folder: PartitionFolder,
   safeUpTo: number,
@@ -83,8 +95,8 @@ interface Gap {
 }
 
 /**
- * True if compaction could have left these gaps: before the last of them every record has a key, and no key comes twice. A gap is never wider than the offsets
- * of one segment may be.
+ * True if compaction could have left these gaps: before the last of them every record has a key,
+ * and no key comes twice. A gap is never wider than the offsets of one segment may be.
  */
 async function couldBeCompacted(path: string, gaps: readonly Gap[], signal: AbortSignal | undefined): Promise<boolean> {
   if (gaps.some(({ from, end }) => end - from > widestGap)) return false
@@ -118,7 +130,10 @@ function isAlone(index: string): boolean {
 
 const mostGaps = 1000
 
-/** Follows the batches of a partition from segment to segment: their offsets grow, their leader epochs are those of the checkpoint. */
+/**
+ * Follows the batches of a partition from segment to segment: their offsets grow, their leader
+ * epochs are those of the checkpoint.
+ */
 class PartitionWalk implements SegmentVisitor {
   readonly #reporter: Reporter
   readonly #epochsPath: string
@@ -232,7 +247,10 @@ class PartitionWalk implements SegmentVisitor {
     )
   }
 
-  /** Of a compacted log there may be millions, which compaction explains: only the last ones are kept, as it works from the start. */
+  /**
+   * Of a compacted log there may be millions, which compaction explains: only the last ones are
+   * kept, as it works from the start.
+   */
   #gap(file: string, position: number, from: number, end: number, reason: string): void {
     this.#gaps.push({ file, position, from, end, reason })
     if (this.#gaps.length > 2 * mostGaps) this.#gaps.splice(0, mostGaps)

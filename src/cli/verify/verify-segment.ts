@@ -24,7 +24,10 @@ export interface SegmentVisitor {
   problem(file: string, message: string): void
   /** A finding that is unusual but does no harm. */
   note(file: string, message: string): void
-  /** True if the indexes of a segment that has been walked through have all the entries that they will get. */
+  /**
+   * True if the indexes of a segment that has been walked through have all the entries that they
+   * will get.
+   */
   readonly isFinished: boolean
   /** The records of a batch could not be looked at: its compression is not to be had here. */
   unreadable(batch: RecordBatch): void
@@ -68,13 +71,17 @@ export async function verifySegment(segment: SegmentFile, visitor: SegmentVisito
   for (const index of indexes) index.end(visitor.isFinished)
 }
 
-/** So often a file is looked at again, as someone may just be writing there; the first times with patience. */
+/**
+ * So often a file is looked at again, as someone may just be writing there; the first times with
+ * patience.
+ */
 const maxSecondLooks = 100
 const patientLooks = 10
 
 /**
- * Walks the batches of a file and says where they end before the file does. Only one that is not finished may have zeros at its end. `visit` may ask, by
- * returning false, to be shown a batch again, once.
+ * Walks the batches of a file and says where they end before the file does. Only one that is not
+ * finished may have zeros at its end. `visit` may ask, by returning false, to be shown a batch
+ * again, once.
  */
 export async function verifyBatches(
   path: string,

@@ -9,13 +9,15 @@ import { GroupTally } from './group-tally.js'
 /**
  * The state of a group:
  *     Empty → PreparingRebalance (members are joining) → CompletingRebalance (the leader is assigning) → Stable
- * From the last two a change of members or subscriptions leads back to PreparingRebalance, and that to Empty when nobody is left.
+ * From the last two a change of members or subscriptions leads back to PreparingRebalance, and that
+ * to Empty when nobody is left.
  */
 export type GroupState = 'Empty' | 'PreparingRebalance' | 'CompletingRebalance' | 'Stable' | 'Dead'
 
 /**
- * A live group: its members and where they are in a rebalance. What of this must outlive the process is in the `GroupStore`, as of the last
- * generation that was assigned; after a restart the group goes on from there.
+ * A live group: its members and where they are in a rebalance. What of this must outlive the
+ * process is in the `GroupStore`, as of the last generation that was assigned; after a restart the
+ * group goes on from there.
  *
  * Size: its fields are those of a group in Kafka's records, with what is known of its members.
  */
@@ -94,7 +96,10 @@ export class ClassicGroup {
     this.stateTimestamp = this.#clock.now()
   }
 
-  /** True if a member with these protocols could be in the group: there is one that all the others support as well. */
+  /**
+   * True if a member with these protocols could be in the group: there is one that all the others
+   * support as well.
+   */
   supports(protocolType: string, protocols: readonly MemberProtocol[]): boolean {
     if (this.state === 'Empty') return protocolType !== '' && protocols.length > 0
     if (protocolType !== this.protocolType) return false
@@ -198,7 +203,10 @@ export class ClassicGroup {
     return this.subscribedTopics ? this.subscribedTopics.has(topic) : this.isConsumerGroup
   }
 
-  /** The record of the group to store. `assignmentOf` gives assignments that the members do not have yet. */
+  /**
+   * The record of the group to store. `assignmentOf` gives assignments that the members do not have
+   * yet.
+   */
   toMetadata(assignmentOf = (member: ClassicMember): Uint8Array => member.assignment): GroupMetadata {
     return {
       protocolType: this.protocolType,
@@ -236,7 +244,9 @@ export class ClassicGroup {
   }
 }
 
-/** The protocol that most members like best among those that all support; null when there is none. */
+/**
+ * The protocol that most members like best among those that all support; null when there is none.
+ */
 export function selectProtocol(members: readonly ClassicMember[]): string | null {
   const supporters = new Map<string, number>()
   for (const { protocols } of members) for (const { name } of protocols) supporters.set(name, (supporters.get(name) ?? 0) + 1)

@@ -76,7 +76,10 @@ export class ClassicMember {
     this.sessionTimeoutMs = request.sessionTimeoutMs
   }
 
-  /** True if it is known to be there although it sends no heartbeats: because it waits for us. A new one is given only so much time. */
+  /**
+   * True if it is known to be there although it sends no heartbeats: because it waits for us. A new
+   * one is given only so much time.
+   */
   get isExcusedFromHeartbeat(): boolean {
     return !this.isNew && (this.join !== null || this.sync !== null)
   }
@@ -103,7 +106,10 @@ export function sizeOfProtocols(protocols: readonly MemberProtocol[]): number {
   return protocols.reduce((bytes, { name, metadata }) => bytes + bytesPerProtocol + name.length + metadata.length, 0)
 }
 
-/** The protocols of a request, which is only borrowed, to keep (`slice` of a `Buffer` would be no copy). Of two with one name the first counts. */
+/**
+ * The protocols of a request, which is only borrowed, to keep (`slice` of a `Buffer` would be no
+ * copy). Of two with one name the first counts.
+ */
 export function copiedProtocols(protocols: readonly MemberProtocol[]): MemberProtocol[] {
   const copies = new Map<string, MemberProtocol>()
   for (const { name, metadata } of protocols) if (!copies.has(name)) copies.set(name, { name, metadata: new Uint8Array(metadata) })

@@ -69,7 +69,9 @@ export class OffsetHandler {
     return refusal ? answer(commitError(request, errorNumber(refusal))) : this.#commit(group, request)
   }
 
-  /** Offsets that count once the transaction of their producer is committed, and never if it is not. */
+  /**
+   * Offsets that count once the transaction of their producer is committed, and never if it is not.
+   */
   commitInTransaction(request: TransactionalCommitRequest): Decision<CommitResponse> {
     const { generationId = -1, memberId = '', producerId, producerEpoch } = request
     const commit = { ...request, memberId, generationIdOrMemberEpoch: generationId }
@@ -140,8 +142,9 @@ export class OffsetHandler {
   }
 
   /**
-   * The committed offsets of a group for some partitions, for all of some topics, or (`null`) for all. Where `requireStable`, partitions of which a transaction
-   * that is undecided commits an offset are answered with UNSTABLE_OFFSET_COMMIT (KIP-447).
+   * The committed offsets of a group for some partitions, for all of some topics, or (`null`) for
+   * all. Where `requireStable`, partitions of which a transaction that is undecided commits an
+   * offset are answered with UNSTABLE_OFFSET_COMMIT (KIP-447).
    */
   fetch(groupId: string, topics: readonly RequestedTopic[] | null, requireStable = false): FetchedTopic[] {
     const { store } = this.#world
@@ -214,10 +217,12 @@ export class OffsetHandler {
   }
 
   /**
-   * Drops offsets that have not been used for the retention time, and groups of which nothing is left; true when there is more to drop. The time
-   * counts from when an empty group lost its last member; for a topic that a stable group no longer subscribes to, and for groups without members,
-   * from the last commit. Offsets of topics that are kept for ever do not age. That a group's offsets are about to go is told first; `isFirstWordEnough` is
-   * whether those that are due then go at once, instead of the next time.
+   * Drops offsets that have not been used for the retention time, and groups of which nothing is
+   * left; true when there is more to drop. The time counts from when an empty group lost its last
+   * member; for a topic that a stable group no longer subscribes to, and for groups without
+   * members, from the last commit. Offsets of topics that are kept for ever do not age. That a
+   * group's offsets are about to go is told first; `isFirstWordEnough` is whether those that are
+   * due then go at once, instead of the next time.
    */
   expire(isFirstWordEnough = true): Decision<boolean> {
     const tombstones = new Tombstones()
@@ -243,7 +248,10 @@ export class OffsetHandler {
     }
   }
 
-  /** Says once that the offsets of a group are about to expire. Returns whether that was said before, or need not be. */
+  /**
+   * Says once that the offsets of a group are about to expire. Returns whether that was said
+   * before, or need not be.
+   */
   #foretell(group: ClassicGroup): boolean {
     const { groupId } = group
     const { clock, options, store, emit } = this.#world

@@ -31,19 +31,29 @@ export interface GroupCoordinatorParts {
   readonly clock?: Clock
   readonly random?: Random
   readonly options?: GroupOptions
-  /** Binds a machine to a partition, creating it where it is not there yet, and replays what it holds. Called at most once per partition at a time. */
+  /**
+   * Binds a machine to a partition, creating it where it is not there yet, and replays what it
+   * holds. Called at most once per partition at a time.
+   */
   openHost(partition: number, machine: GroupMachine): MaybePromise<CoordinatorHost>
-  /** True if a topic keeps its records for ever, so that offsets committed for it do not age. Default: none does. */
+  /**
+   * True if a topic keeps its records for ever, so that offsets committed for it do not age.
+   * Default: none does.
+   */
   keepsForever?(topic: string): boolean
-  /** The id of the topic that has a name at present. Default: not known, and offsets count for any topic of the name. */
+  /**
+   * The id of the topic that has a name at present. Default: not known, and offsets count for any
+   * topic of the name.
+   */
   topicIdOf?(topic: string): string | undefined
   /** Told of what happens to groups, after it has; may ask the coordinator in turn. */
   onEvent?(event: GroupEvent): void
 }
 
 /**
- * Kafka's coordinator of classic consumer groups (KIP-62, KIP-345, KIP-394, KIP-814): who is in which group, which generation it is in, and how far it
- * has read. Groups are spread over partitions by their id; a partition is opened when a group in it is first asked for.
+ * Kafka's coordinator of classic consumer groups (KIP-62, KIP-345, KIP-394, KIP-814): who is in
+ * which group, which generation it is in, and how far it has read. Groups are spread over
+ * partitions by their id; a partition is opened when a group in it is first asked for.
  *
  * Size: one method for each request about groups.
  */
@@ -71,7 +81,10 @@ export class GroupCoordinator {
     this.#expireLater()
   }
 
-  /** Opens partitions that hold something already, so that their groups are listed, time out and expire. Those whose log is damaged stay closed. */
+  /**
+   * Opens partitions that hold something already, so that their groups are listed, time out and
+   * expire. Those whose log is damaged stay closed.
+   */
   async load(partitions: Iterable<number>): Promise<void> {
     await this.#runtime.load(partitions)
   }
@@ -116,8 +129,9 @@ export class GroupCoordinator {
   }
 
   /**
-   * Topics go by their names here; ids are for the caller to translate. They are compared at the moment of the decision, since a topic may be
-   * deleted, and its offsets dropped, while the request waits.
+   * Topics go by their names here; ids are for the caller to translate. They are compared at the
+   * moment of the decision, since a topic may be deleted, and its offsets dropped, while the
+   * request waits.
    */
   commitOffsets(request: CommitRequest, caller: GroupCaller): MaybePromise<CommitResponse> {
     return this.#runtime.ask(
@@ -129,8 +143,8 @@ export class GroupCoordinator {
   }
 
   /**
-   * The same for offsets that are committed with the transaction of a producer. `refusal` is asked at the moment of the decision, since the transaction may
-   * have ended while the request waited.
+   * The same for offsets that are committed with the transaction of a producer. `refusal` is asked
+   * at the moment of the decision, since the transaction may have ended while the request waited.
    */
   commitInTransaction(request: TransactionalCommitRequest, refusal: () => number): MaybePromise<CommitResponse> {
     if (request.groupId === '') return commitError(request, errorNumber('INVALID_GROUP_ID'))
@@ -150,14 +164,17 @@ export class GroupCoordinator {
     return this.#runtime.partitionOf(groupId)
   }
 
-  /** Ends the transaction of a producer in one partition of `__consumer_offsets`: what it commits counts from then on, or never. */
+  /**
+   * Ends the transaction of a producer in one partition of `__consumer_offsets`: what it commits
+   * counts from then on, or never.
+   */
   endTransaction(partition: number, end: TransactionEnd): MaybePromise<void> {
     return this.#runtime.run(partition, machine => machine.end(end))
   }
 
   /**
-   * The committed offsets of a group; `null` asks for all. Where nothing is committed the offset is -1, and where that is about to change with a
-   * transaction, an error if `requireStable`.
+   * The committed offsets of a group; `null` asks for all. Where nothing is committed the offset is
+   * -1, and where that is about to change with a transaction, an error if `requireStable`.
    */
   fetchOffsets(
     groupId: string,
@@ -172,7 +189,10 @@ export class GroupCoordinator {
     )
   }
 
-  /** The topics that the live members of a group subscribe to; undefined for a group without live members. */
+  /**
+   * The topics that the live members of a group subscribe to; undefined for a group without live
+   * members.
+   */
   liveTopics(groupId: string): ReadonlySet<string> | undefined {
     return this.#runtime.machineOf(groupId)?.liveTopics(groupId)
   }
@@ -207,13 +227,18 @@ export class GroupCoordinator {
     )
   }
 
-  /** `sayMissing` is whether a group that does not exist is an error (as from version 6 of DescribeGroups on) or a dead group. */
+  /**
+   * `sayMissing` is whether a group that does not exist is an error (as from version 6 of
+   * DescribeGroups on) or a dead group.
+   */
   describeGroup(groupId: string, sayMissing: boolean): MaybePromise<DescribedGroup> {
     const failed = (errorCode: number) => ({ ...missingGroup(groupId, false), errorCode, groupState: '' })
     return this.#runtime.ask(groupId, undefined, machine => answer(machine.describe(groupId) ?? missingGroup(groupId, sayMissing)), failed)
   }
 
-  /** The groups of all partitions that are open, in these states (whatever their case), or in any. */
+  /**
+   * The groups of all partitions that are open, in these states (whatever their case), or in any.
+   */
   async listGroups(states: readonly string[]): Promise<ListedGroup[]> {
     const wanted = new Set(states.map(state => state.trim().toLowerCase()))
     const lists = await this.#runtime.everywhere(machine => answer(machine.list(wanted)))
@@ -231,15 +256,19 @@ export class GroupCoordinator {
   }
 
   /**
-   * Drops what was committed for topics that no longer exist. Does not wait for partitions that are being opened: one that was not open
-   * holds nothing, and opening it may have to wait for the caller.
+   * Drops what was committed for topics that no longer exist. Does not wait for partitions that are
+   * being opened: one that was not open holds nothing, and opening it may have to wait for the
+   * caller.
    */
   async topicsDeleted(names: Iterable<string>): Promise<void> {
     const gone = new Set(names)
     await this.#runtime.untilDoneWhereOpen(machine => machine.offsets.dropTopics(topic => gone.has(topic)))
   }
 
-  /** Drops what was committed for all but these topics: a crash may have come between the end of a topic and the end of its offsets. */
+  /**
+   * Drops what was committed for all but these topics: a crash may have come between the end of a
+   * topic and the end of its offsets.
+   */
   async keepTopics(topics: { get(name: string): { readonly id: string } | undefined }): Promise<void> {
     const isGone = (topic: string, topicId: string) => {
       const id = topics.get(topic)?.id
@@ -248,17 +277,26 @@ export class GroupCoordinator {
     await this.#runtime.untilDone(machine => machine.offsets.dropTopics(isGone))
   }
 
-  /** Drops offsets and groups that have outlived the retention; happens by itself every `offsetsRetentionCheckIntervalMs`. */
+  /**
+   * Drops offsets and groups that have outlived the retention; happens by itself every
+   * `offsetsRetentionCheckIntervalMs`.
+   */
   async expireOffsets(): Promise<void> {
     await this.#runtime.untilDone(machine => machine.offsets.expire())
   }
 
-  /** The same, but for groups of which it was not told before that their offsets are about to expire. */
+  /**
+   * The same, but for groups of which it was not told before that their offsets are about to
+   * expire.
+   */
   async #expireForetold(): Promise<void> {
     await this.#runtime.untilDone(machine => machine.offsets.expire(false))
   }
 
-  /** Answers everyone who waits with NOT_COORDINATOR, and everyone after that with COORDINATOR_NOT_AVAILABLE; idempotent. */
+  /**
+   * Answers everyone who waits with NOT_COORDINATOR, and everyone after that with
+   * COORDINATOR_NOT_AVAILABLE; idempotent.
+   */
   async close(): Promise<void> {
     this.#expiry.cancel()
     await this.#runtime.close()
@@ -277,7 +315,10 @@ export class GroupCoordinator {
     })
   }
 
-  /** Passes on what happens once nothing is half-way any more, so that a listener may ask the coordinator in turn. */
+  /**
+   * Passes on what happens once nothing is half-way any more, so that a listener may ask the
+   * coordinator in turn.
+   */
   #emit(event: GroupEvent): void {
     this.#events.push(event)
     if (this.#events.length > 1) return

@@ -24,5 +24,8 @@ export type GroupEvent =
   | { readonly type: 'empty'; readonly groupId: string; readonly generationId: number }
   /** The group is gone, with its offsets. */
   | { readonly type: 'dead'; readonly groupId: string; readonly reason: string }
-  /** The offsets that a group has committed for these topics expire at this time (ms since 1970), unless somebody uses the group before. */
+  /**
+   * The offsets that a group has committed for these topics expire at this time (ms since 1970),
+   * unless somebody uses the group before.
+   */
   | { readonly type: 'offsetsExpiring'; readonly groupId: string; readonly topics: readonly string[]; readonly at: number }

@@ -59,7 +59,10 @@ const keyType = { oldOffset: 0, offset: 1, group: 2 } as const
 /** The first version with the id of the topic; the newest that Kafka writes. */
 const offsetVersionWithTopicId = 4
 const offsetVersion = 3
-/** The only version with a time of its own at which the offset expires; asked for by OffsetCommit up to version 4. */
+/**
+ * The only version with a time of its own at which the offset expires; asked for by OffsetCommit up
+ * to version 4.
+ */
 const expiringOffsetVersion = 1
 const newestGroupVersion = 3
 
@@ -70,9 +73,14 @@ export interface StoredOffset {
   readonly leaderEpoch: number
   readonly metadata: string
   readonly commitTimestamp: number
-  /** When it lapses, in milliseconds since 1970; -1 when that follows from the group's retention. */
+  /**
+   * When it lapses, in milliseconds since 1970; -1 when that follows from the group's retention.
+   */
   readonly expireTimestamp: number
-  /** The topic that it was committed for; `zeroUuid` where that is not known. Another topic of the same name does not inherit it. */
+  /**
+   * The topic that it was committed for; `zeroUuid` where that is not known. Another topic of the
+   * same name does not inherit it.
+   */
   readonly topicId: string
 }
 
@@ -134,7 +142,10 @@ export function groupRecord(groupId: string, group: GroupMetadata | null): State
   return { key, value }
 }
 
-/** Decodes a record; undefined for a type that is not for us. Throws a `KafkaError` when it is damaged or too new. */
+/**
+ * Decodes a record; undefined for a type that is not for us. Throws a `KafkaError` when it is
+ * damaged or too new.
+ */
 export function readGroupRecord(record: StateRecord): GroupRecord | undefined {
   if (!record.key) return undefined
   const type = versionOf(record.key)

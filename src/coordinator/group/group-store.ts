@@ -7,8 +7,9 @@ import { offsetKey, PendingOffsets } from './pending-offsets.js'
 export type OffsetsByTopic = ReadonlyMap<string, ReadonlyMap<number, StoredOffset>>
 
 /**
- * The persistent state of the groups in one partition of `__consumer_offsets`: the offsets that they committed, and for each group the last
- * generation whose assignment was stored. Nothing but `replay` changes it.
+ * The persistent state of the groups in one partition of `__consumer_offsets`: the offsets that
+ * they committed, and for each group the last generation whose assignment was stored. Nothing but
+ * `replay` changes it.
  */
 export class GroupStore {
   readonly #groups = new Map<string, GroupMetadata>()
@@ -38,7 +39,10 @@ export class GroupStore {
     for (const groupId of this.#pending.groupIds()) if (!this.#groups.has(groupId) && !this.#offsets.has(groupId)) yield groupId
   }
 
-  /** True if transactions are undecided that commit offsets: of all groups, of one, or of a partition. */
+  /**
+   * True if transactions are undecided that commit offsets: of all groups, of one, or of a
+   * partition.
+   */
   hasPending(groupId?: string, topic?: string, partition = -1): boolean {
     if (groupId === undefined) return !this.#pending.isEmpty
     return topic === undefined ? this.#pending.has(groupId) : this.#pending.hasOffset(groupId, topic, partition)
@@ -79,7 +83,10 @@ export class GroupStore {
     }
   }
 
-  /** The deletion of a topic drops its offsets, unless their log fails just then: those that are left must not count for the next one. */
+  /**
+   * The deletion of a topic drops its offsets, unless their log fails just then: those that are
+   * left must not count for the next one.
+   */
   #isCurrent(topic: string, { topicId }: StoredOffset): boolean {
     return topicId === zeroUuid || topicId === (this.#topicIdOf(topic) ?? topicId)
   }
@@ -103,7 +110,10 @@ export class GroupStore {
     })
   }
 
-  /** A transaction has ended: what it commits counts from now on, where no later record has committed the same, or never. */
+  /**
+   * A transaction has ended: what it commits counts from now on, where no later record has
+   * committed the same, or never.
+   */
   replayEnd(producerId: number, type: TransactionEnd['type']): void {
     for (const pending of this.#pending.of(producerId)) {
       const { groupId, topic, partition, recordOffset, value } = pending

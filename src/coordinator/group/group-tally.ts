@@ -6,8 +6,9 @@ const limitOf = { groups: 'maxGroups', members: 'maxMembers', offsets: 'maxOffse
 type Counted = keyof typeof limitOf
 
 /**
- * The resources that all groups of a coordinator take together, which are bounded. Members count from when they were given an id. Bytes are those of all that
- * clients say: ids, subscriptions, assignments, and the topics and metadata of commits; a character of text counts as one.
+ * The resources that all groups of a coordinator take together, which are bounded. Members count
+ * from when they were given an id. Bytes are those of all that clients say: ids, subscriptions,
+ * assignments, and the topics and metadata of commits; a character of text counts as one.
  */
 export class GroupTally {
   readonly #counts = { groups: 0, members: 0, offsets: 0, bytes: 0 }

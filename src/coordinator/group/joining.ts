@@ -19,9 +19,14 @@ import { newMemberId } from './member-id.js'
 import { Parked } from './parked.js'
 import { currentMembers, dismiss, joinError, joinedResponse, type Rebalancing } from './rebalancing.js'
 
-/** From this version of JoinGroup on a member first gets its id and then joins with it (KIP-394). */
+/**
+ * From this version of JoinGroup on a member first gets its id and then joins with it (KIP-394).
+ */
 const memberIdRequiredVersion = 4
-/** From this version on a static leader that came back can be told to leave the assignment as it is (KIP-814). */
+/**
+ * From this version on a static leader that came back can be told to leave the assignment as it is
+ * (KIP-814).
+ */
 const skipAssignmentVersion = 9
 
 type Joined = Decision<MaybePromise<JoinResponse>>
@@ -98,7 +103,8 @@ export class JoinHandler {
     const { group, request } = joining
     const unchanged = member.matches(request.protocols)
     if (group.state === 'CompletingRebalance' && unchanged) return answer(joinedResponse(group, member))
-    // A leader that joins again asks for a rebalance: it may have seen a change that is not in anyone's subscription, as of the partitions of a topic.
+    // A leader that joins again asks for a rebalance: it may have seen a change that is not in
+    // anyone's subscription, as of the partitions of a topic.
     if (group.state === 'Stable' && unchanged && group.leaderId !== member.memberId) return answer(joinedResponse(group, member))
     group.update(member, request)
     const parked = this.#park(joining, member)
@@ -115,7 +121,8 @@ export class JoinHandler {
     if (group.state === 'PreparingRebalance' && group.previousState === 'Empty') group.newMemberAdded = true
     group.add(member)
     const parked = this.#park(joining, member)
-    // It cannot send heartbeats yet, and may be gone without anyone noticing, so its waiting has a limit of its own.
+    // It cannot send heartbeats yet, and may be gone without anyone noticing, so its waiting has a
+    // limit of its own.
     this.#rebalancing.renewSession(group, member, this.#world.options.newMemberJoinTimeoutMs)
     const { groupId } = group
     const { groupInstanceId } = member
@@ -125,7 +132,10 @@ export class JoinHandler {
     return { records, committed: () => parked.promise }
   }
 
-  /** A static member is back under a new id. While the group is stable, and nothing that was agreed on changes, it takes its old place quietly. */
+  /**
+   * A static member is back under a new id. While the group is stable, and nothing that was agreed
+   * on changes, it takes its old place quietly.
+   */
   #replace(joining: Joining, former: ClassicMember, memberId: string): Joined {
     const { group, request, caller } = joining
     const replacement = this.#newMember(request, caller, memberId, former.assignment)
@@ -136,7 +146,8 @@ export class JoinHandler {
     const parked = this.#park(joining, replacement)
     const records: StateRecord[] = []
     const reason = `static member ${request.groupInstanceId} joins under the new id ${memberId}: ${reasonOf(request)}`
-    // In the middle of an assignment the leader may have been told the old id, so the new one would get nothing.
+    // In the middle of an assignment the leader may have been told the old id, so the new one would
+    // get nothing.
     if (group.canRebalance) this.#rebalancing.prepare(group, reason, records)
     else this.#rebalancing.completeIfAllJoined(group, records)
     return { records, committed: () => parked.promise }
@@ -185,7 +196,10 @@ export class JoinHandler {
     return parked
   }
 
-  /** True if there is room for what a request adds to all groups. A member that is there already keeps its place. */
+  /**
+   * True if there is room for what a request adds to all groups. A member that is there already
+   * keeps its place.
+   */
   #isWithinLimits(group: ClassicGroup | undefined, request: JoinRequest, { clientId, clientHost }: GroupCaller): boolean {
     const { tally, options } = this.#world
     const { groupId, memberId, groupInstanceId, protocols } = request

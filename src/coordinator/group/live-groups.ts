@@ -1,7 +1,10 @@
 import { ClassicGroup } from './classic-group.js'
 import type { GroupWorld } from './group-world.js'
 
-/** The groups of one partition that are in use, each made from what is stored of it when it is first asked for. */
+/**
+ * The groups of one partition that are in use, each made from what is stored of it when it is first
+ * asked for.
+ */
 export class LiveGroups {
   readonly #world: GroupWorld
   readonly #groups = new Map<string, ClassicGroup>()

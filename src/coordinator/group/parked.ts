@@ -7,7 +7,10 @@ export class Parked<T> {
   readonly #unlisten: (() => void) | undefined
   #aborted = false
 
-  /** `abandoned` is called when the signal aborts before there is an answer; the request rejects with the signal's reason. */
+  /**
+   * `abandoned` is called when the signal aborts before there is an answer; the request rejects
+   * with the signal's reason.
+   */
   constructor(signal: AbortSignal | undefined, abandoned: () => void) {
     // The caller may not listen yet when the signal aborts.
     this.#deferred.promise.catch(() => {})

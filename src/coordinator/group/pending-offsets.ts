@@ -10,7 +10,10 @@ export interface PendingOffset {
   readonly value: StoredOffset
 }
 
-/** The offsets that transactions commit which are undecided, by producer. Nothing but the replay of records changes them. */
+/**
+ * The offsets that transactions commit which are undecided, by producer. Nothing but the replay of
+ * records changes them.
+ */
 export class PendingOffsets {
   readonly #byProducer = new Map<number, Map<string, PendingOffset>>()
   /** The number of pending offsets of each group. */

@@ -8,9 +8,11 @@ import type { GroupWorld } from './group-world.js'
 import type { LiveGroups } from './live-groups.js'
 
 /**
- * The step of a group from one generation to the next. A rebalance begins (`prepare`) when members or their subscriptions change; it waits until all
- * known members have joined again, or the time for that is over; then (`#completeJoin`) everyone learns the new generation, and the leader what
- * it needs to assign. What has to be stored on the way is added to the `records` that are passed along.
+ * The step of a group from one generation to the next. A rebalance begins (`prepare`) when members
+ * or their subscriptions change; it waits until all known members have joined again, or the time
+ * for that is over; then (`#completeJoin`) everyone learns the new generation, and the leader what
+ * it needs to assign. What has to be stored on the way is added to the `records` that are passed
+ * along.
  */
 export class Rebalancing {
   readonly #world: GroupWorld
@@ -39,7 +41,10 @@ export class Rebalancing {
     else this.#awaitJoins(group)
   }
 
-  /** Goes on when everyone has joined; but the first rebalance of a group waits out its time, as more may come. */
+  /**
+   * Goes on when everyone has joined; but the first rebalance of a group waits out its time, as
+   * more may come.
+   */
   completeIfAllJoined(group: ClassicGroup, records: StateRecord[]): void {
     if (group.state !== 'PreparingRebalance' || group.previousState === 'Empty') return
     if (group.hasAllMembersJoined) this.#completeJoin(group, records)
@@ -84,7 +89,10 @@ export class Rebalancing {
     )
   }
 
-  /** The requester of a parked JoinGroup is gone: a member that never got an answer goes with it, any other has just not joined. */
+  /**
+   * The requester of a parked JoinGroup is gone: a member that never got an answer goes with it,
+   * any other has just not joined.
+   */
   abandonJoin(group: ClassicGroup, member: ClassicMember): void {
     this.#onTimeout(group, records => {
       if (!member.join?.isAborted || group.members.get(member.memberId) !== member) return
@@ -158,7 +166,8 @@ export class Rebalancing {
     for (const member of [...group.members.values()]) {
       if (!member.join && member.groupInstanceId === null) this.remove(group, member.memberId, 'it did not join the rebalance in time')
     }
-    // Only static members are left, and none of them joined: wait for them, or for their sessions to end.
+    // Only static members are left, and none of them joined: wait for them, or for their sessions
+    // to end.
     if (!group.electJoinedLeader() && group.members.size > 0) return this.#awaitJoins(group)
     group.startGeneration()
     const { groupId, generationId } = group
@@ -207,7 +216,8 @@ export class Rebalancing {
 }
 
 /**
- * A timeout only stores that a group is empty now. If that fails, a restart finds the last generation, whose members then time out again.
+ * A timeout only stores that a group is empty now. If that fails, a restart finds the last
+ * generation, whose members then time out again.
  */
 function ignoreStorage(error: unknown): void {
   if (!(error instanceof KafkaError)) throw error

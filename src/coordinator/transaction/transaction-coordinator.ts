@@ -64,9 +64,10 @@ const retryMs = 100
 const mostAborts = 3
 
 /**
- * Kafka's coordinator of transactions (KIP-98): which producer a transactional id has, which partitions take part in its transaction, and how that ends.
- * The end of a transaction is decided by one record in `__transaction_state`; then all partitions are told by markers, as often as it takes. Ids are spread over partitions;
- * a partition is opened when an id in it is first asked for.
+ * Kafka's coordinator of transactions (KIP-98): which producer a transactional id has, which
+ * partitions take part in its transaction, and how that ends. The end of a transaction is decided
+ * by one record in `__transaction_state`; then all partitions are told by markers, as often as it
+ * takes. Ids are spread over partitions; a partition is opened when an id in it is first asked for.
  */
 export class TransactionCoordinator {
   readonly options: TransactionOptions
@@ -93,14 +94,20 @@ export class TransactionCoordinator {
     })
   }
 
-  /** Opens partitions that hold something already. Resolves once what they had decided is finished, or could not be; with whether all could be opened. */
+  /**
+   * Opens partitions that hold something already. Resolves once what they had decided is finished,
+   * or could not be; with whether all could be opened.
+   */
   async load(partitions: Iterable<number>): Promise<boolean> {
     const areAll = await this.#runtime.load(partitions)
     await Promise.all(Array.from(this.#finishing.values(), ({ firstTry }) => firstTry))
     return areAll
   }
 
-  /** Gives the producer of a transactional id its id and epoch. A transaction of the producer before is aborted first. */
+  /**
+   * Gives the producer of a transactional id its id and epoch. A transaction of the producer before
+   * is aborted first.
+   */
   async initProducerId(asker: Asker, timeoutMs: number): Promise<ProducerAnswer> {
     if (asker.transactionalId === '' || asker.producerId < 0 !== asker.producerEpoch < 0) return refused('INVALID_REQUEST')
     if (!(timeoutMs > 0 && timeoutMs <= this.options.maxTimeoutMs)) return refused('INVALID_TRANSACTION_TIMEOUT')
@@ -115,7 +122,10 @@ export class TransactionCoordinator {
     return refused('CONCURRENT_TRANSACTIONS')
   }
 
-  /** Lets partitions take part in the transaction of a producer. `clientVersion` is the version of transactions that it speaks. */
+  /**
+   * Lets partitions take part in the transaction of a producer. `clientVersion` is the version of
+   * transactions that it speaks.
+   */
   addPartitions(asker: Asker, partitions: Partitions, clientVersion: number): MaybePromise<ProtocolErrorCode> {
     if (asker.transactionalId === '') return 'INVALID_REQUEST'
     return this.#runtime.ask(
@@ -126,7 +136,10 @@ export class TransactionCoordinator {
     )
   }
 
-  /** True if a partition takes part in the transaction of a producer: TRANSACTION_ABORTABLE where it does not. */
+  /**
+   * True if a partition takes part in the transaction of a producer: TRANSACTION_ABORTABLE where it
+   * does not.
+   */
   verifyPartition(asker: Asker, topic: string, partition: number): MaybePromise<ProtocolErrorCode> {
     if (asker.transactionalId === '') return 'INVALID_REQUEST'
     return this.#runtime.ask(
@@ -148,7 +161,10 @@ export class TransactionCoordinator {
     return this.#byProducer.get(producerId)
   }
 
-  /** Commits or aborts; answered when all partitions have been told, or could not be at the first try. */
+  /**
+   * Commits or aborts; answered when all partitions have been told, or could not be at the first
+   * try.
+   */
   async endTransaction(asker: Asker, isCommitted: boolean, clientVersion: number): Promise<ProducerAnswer> {
     if (asker.transactionalId === '') return refused('INVALID_REQUEST')
     const outcome = await this.#withProducerId(asker.transactionalId, (machine, freshId) =>
@@ -189,12 +205,18 @@ export class TransactionCoordinator {
     await Promise.all(Array.from(this.#finishing.values(), ({ firstTry }) => firstTry))
   }
 
-  /** True if what a transaction reserves in a partition, at this moment, is free again when it has ended: its marker will come there. */
+  /**
+   * True if what a transaction reserves in a partition, at this moment, is free again when it has
+   * ended: its marker will come there.
+   */
   mayReserve(producerId: number, producerEpoch: number, topic: string, partition: number): boolean {
     return !this.#reservesNoMore && this.includes(producerId, producerEpoch, topic, partition)
   }
 
-  /** Aborts the transactions of these producers, which have reserved something, and fences them. None reserves anything from now on. */
+  /**
+   * Aborts the transactions of these producers, which have reserved something, and fences them.
+   * None reserves anything from now on.
+   */
   async endReserving(producerIds: ReadonlySet<number>): Promise<void> {
     this.#reservesNoMore = true
     if (producerIds.size === 0) return

@@ -51,15 +51,19 @@ export interface MachineParts {
 }
 
 /**
- * The coordinator of the transactional ids in one partition of `__transaction_state` (KIP-98, KIP-360, KIP-890). Each request becomes a decision: a record
- * with the new state of its id, and an answer for when it is written. Only replayed records change what is stored.
+ * The coordinator of the transactional ids in one partition of `__transaction_state` (KIP-98,
+ * KIP-360, KIP-890). Each request becomes a decision: a record with the new state of its id, and an
+ * answer for when it is written. Only replayed records change what is stored.
  */
 export class TransactionMachine implements CoordinatorMachine {
   readonly #parts: MachineParts
   readonly #states = new Map<string, TransactionState>()
   /** When transactions under way are over their time, by the monotonic clock. */
   readonly #deadlines = new Map<string, number>()
-  /** The epochs that producers had before the present ones, by which a request that comes again is known. Lost with the process, as in Kafka. */
+  /**
+   * The epochs that producers had before the present ones, by which a request that comes again is
+   * known. Lost with the process, as in Kafka.
+   */
   readonly #lastEpochs = new Map<string, number>()
 
   constructor(parts: MachineParts) {
@@ -120,8 +124,9 @@ export class TransactionMachine implements CoordinatorMachine {
   }
 
   /**
-   * Gives the producer of a transactional id its id and a new epoch, by which one before it is fenced. A producer that names the id and epoch that it has
-   * goes on with them (KIP-360). `freshId` is a producer id that nobody has, for when one is needed.
+   * Gives the producer of a transactional id its id and a new epoch, by which one before it is
+   * fenced. A producer that names the id and epoch that it has goes on with them (KIP-360).
+   * `freshId` is a producer id that nobody has, for when one is needed.
    */
   initProducerId(asker: Asker, timeoutMs: number, freshId: number | undefined): Decision<Outcome> {
     const { transactionalId, producerId: expectedId, producerEpoch: expectedEpoch } = asker
@@ -171,7 +176,9 @@ export class TransactionMachine implements CoordinatorMachine {
     return { records: [recordOf(added)], committed: () => 'NONE' }
   }
 
-  /** True if partitions take part in the transaction; TRANSACTION_ABORTABLE for one that does not. */
+  /**
+   * True if partitions take part in the transaction; TRANSACTION_ABORTABLE for one that does not.
+   */
   verifyPartition(asker: Asker, topic: string, partition: number): ProtocolErrorCode {
     const state = this.#openTo(asker)
     if (typeof state === 'string') return state
@@ -179,8 +186,9 @@ export class TransactionMachine implements CoordinatorMachine {
   }
 
   /**
-   * Decides how a transaction ends. From version 2 on the producer gets a new epoch for the next one, and may end one to which nothing was added.
-   * The answer comes once all partitions have been told, or the first try failed.
+   * Decides how a transaction ends. From version 2 on the producer gets a new epoch for the next
+   * one, and may end one to which nothing was added. The answer comes once all partitions have been
+   * told, or the first try failed.
    */
   endTransaction(asker: Asker, isCommitted: boolean, clientVersion: number, freshId: number | undefined): Decision<Outcome> {
     const { transactionalId, producerId, producerEpoch } = asker
@@ -323,7 +331,10 @@ export class TransactionMachine implements CoordinatorMachine {
     this.#parts.finish(fenced)
   }
 
-  /** The transaction aborted under an epoch that no producer was given. It counts as of the first version, so that the producer before cannot end it again. */
+  /**
+   * The transaction aborted under an epoch that no producer was given. It counts as of the first
+   * version, so that the producer before cannot end it again.
+   */
   #fenced(state: TransactionState): TransactionState {
     return {
       ...state,

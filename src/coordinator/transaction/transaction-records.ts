@@ -64,14 +64,20 @@ export function transactionRecord(transactionalId: string, state: TransactionSta
   return record
 }
 
-/** The record that was encoded last. Mostly it is the next that is replayed, and need not be decoded. */
+/**
+ * The record that was encoded last. Mostly it is the next that is replayed, and need not be
+ * decoded.
+ */
 let latest: { readonly value: Uint8Array; readonly record: TransactionRecord } | undefined
 
 function listed(partitions: Partitions): { topic: string; partitionIds: number[] }[] {
   return Array.from(partitions, ([topic, indexes]) => ({ topic, partitionIds: [...indexes] }))
 }
 
-/** Decodes a record; undefined for a type that is not for us. Throws a `KafkaError` when it is damaged or too new. */
+/**
+ * Decodes a record; undefined for a type that is not for us. Throws a `KafkaError` when it is
+ * damaged or too new.
+ */
 export function readTransactionRecord({ key, value }: StateRecord): TransactionRecord | undefined {
   if (value !== null && latest?.value === value) return latest.record
   if (!key || versionOf(key) !== keyType) return undefined

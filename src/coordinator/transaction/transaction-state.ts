@@ -30,14 +30,20 @@ export interface TransactionState {
   readonly status: TransactionStatus
   /** The partitions in the transaction. */
   readonly partitions: Partitions
-  /** When the transaction began, in milliseconds since 1970; -1 where there was none since the producer came. */
+  /**
+   * When the transaction began, in milliseconds since 1970; -1 where there was none since the
+   * producer came.
+   */
   readonly startTimestamp: number
   readonly lastUpdateTimestamp: number
   /** The version of transactions by which the producer ended, or takes part in, the transaction. */
   readonly clientVersion: number
 }
 
-/** From this version on every end of a transaction raises the epoch, and partitions take part with their first batch (KIP-890). */
+/**
+ * From this version on every end of a transaction raises the epoch, and partitions take part with
+ * their first batch (KIP-890).
+ */
 export const epochBumpVersion = 2
 
 /** The last epoch that a producer may be given: one is left to fence it. */

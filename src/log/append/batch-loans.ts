@@ -6,8 +6,9 @@ interface Loan {
 }
 
 /**
- * The batches that logs are writing. A batch carries the offsets of its log until it is written, so that the same bytes cannot be appended twice at a
- * time, be it to different logs: whoever comes second waits for the first.
+ * The batches that logs are writing. A batch carries the offsets of its log until it is written, so
+ * that the same bytes cannot be appended twice at a time, be it to different logs: whoever comes
+ * second waits for the first.
  */
 class BatchLoans {
   readonly #loans = new Map<ArrayBufferLike, Loan[]>()
@@ -21,7 +22,9 @@ class BatchLoans {
     else this.#loans.set(buffer, [loan])
   }
 
-  /** Resolves when a log that holds some of these bytes has written them; undefined where none does. */
+  /**
+   * Resolves when a log that holds some of these bytes has written them; undefined where none does.
+   */
   holder({ buffer, byteOffset, length }: Uint8Array): Promise<unknown> | undefined {
     if (this.#loans.size === 0) return undefined
     return this.#loans.get(buffer)?.find(({ start, end }) => byteOffset < end && start < byteOffset + length)?.written

@@ -24,8 +24,10 @@ import { RecordCursor } from '../../record/record-cursor.js'
 import { type CompleteLogOptions, compacts } from '../log-options.js'
 
 /**
- * The origin of a batch. A `client` is trusted with nothing; a `producer` is our own, in this process, and brings what its `BatchBuilder` made a moment
- * ago; a `coordinator` is a part of the node that writes to its internal topic; a `replica` copies what a leader has already taken in, offsets included.
+ * The origin of a batch. A `client` is trusted with nothing; a `producer` is our own, in this
+ * process, and brings what its `BatchBuilder` made a moment ago; a `coordinator` is a part of the
+ * node that writes to its internal topic; a `replica` copies what a leader has already taken in,
+ * offsets included.
  */
 export type AppendOrigin = (typeof appendOrigins)[number]
 export const appendOrigins = ['client', 'producer', 'coordinator', 'replica'] as const
@@ -56,7 +58,10 @@ export interface ValidatedBatch {
   readonly maxTimestamp: number
   /** True if the header's time fields must be stamped, and the checksum with them. */
   readonly restamp: boolean
-  /** Its records, where they had to be decompressed; their offsets follow each other. It stands at the last, and holds until the next batch is validated. */
+  /**
+   * Its records, where they had to be decompressed; their offsets follow each other. It stands at
+   * the last, and holds until the next batch is validated.
+   */
   readonly unpacked?: RecordCursor | undefined
 }
 
@@ -67,8 +72,8 @@ const maxRecordErrors = 100
 const cursor = new RecordCursor()
 
 /**
- * Checks a batch as Kafka's leader does before it gets its offsets, in Kafka's order, and refuses it with Kafka's codes. Changes nothing in
- * `bytes`. `now` is the date.
+ * Checks a batch as Kafka's leader does before it gets its offsets, in Kafka's order, and refuses
+ * it with Kafka's codes. Changes nothing in `bytes`. `now` is the date.
  */
 export function validateBatch(
   bytes: Uint8Array,
@@ -88,8 +93,9 @@ export function validateBatch(
 }
 
 /**
- * A batch that a producer in this process has just built is trusted, unless the topic asks for more than the header tells. Reading it again
- * would cost a seventh of what a small record costs altogether.
+ * A batch that a producer in this process has just built is trusted, unless the topic asks for more
+ * than the header tells. Reading it again would cost a seventh of what a small record costs
+ * altogether.
  */
 function asBuilt(bytes: Uint8Array, options: CompleteLogOptions, now: number): ValidatedBatch | undefined {
   const compression = compressionTypeOf(attributesAt(bytes, 0) & attribute.codecMask)
@@ -139,13 +145,19 @@ export function checkChecksum(bytes: Uint8Array, position: number): void {
   if (actual !== expected) throw new KafkaError('CORRUPT_MESSAGE', `The batch says its checksum is ${expected}, its bytes give ${actual}`)
 }
 
-/** Describes the fault of the checksum of the batch at `position`, which must be there whole, if there is one. */
+/**
+ * Describes the fault of the checksum of the batch at `position`, which must be there whole, if
+ * there is one.
+ */
 export function crcFaultAt(bytes: Uint8Array, position: number): string | undefined {
   const actual = crc32c(bytes, position + field.attributes, position + batchSizeAt(bytes, position))
   return actual === crcAt(bytes, position) ? undefined : 'the checksum of a batch does not fit its bytes'
 }
 
-/** The whole batch of another replica at `position`, which keeps its offsets; they must not lie before `nextOffset`. */
+/**
+ * The whole batch of another replica at `position`, which keeps its offsets; they must not lie
+ * before `nextOffset`.
+ */
 export function checkReplicatedBatch(bytes: Uint8Array, position: number, nextOffset: number): Uint8Array {
   const batch = new RecordBatch(bytes, position)
   checkChecksum(batch.bytes, 0)

@@ -30,11 +30,17 @@ import { rollFor } from './log-roll.js'
 
 interface Submission {
   readonly info: AppendInfo
-  /** Tells, when the bytes are written, whether they and all before them are; absent when that is so already. */
+  /**
+   * Tells, when the bytes are written, whether they and all before them are; absent when that is so
+   * already.
+   */
   readonly written: Promise<boolean> | undefined
 }
 
-/** Adds a batch: gives it its offsets while nothing else changes the log, and waits for its bytes while others may. */
+/**
+ * Adds a batch: gives it its offsets while nothing else changes the log, and waits for its bytes
+ * while others may.
+ */
 export function append(log: LogState, batch: Uint8Array, options: AppendOptions): MaybePromise<AppendInfo> {
   const { changes } = log
   const submitted = changes.isBusy ? changes.run(() => submit(log, batch, options)) : changes.follow(submit(log, batch, options))
@@ -52,7 +58,8 @@ function settle(log: LogState, { info, written }: Submission): MaybePromise<Appe
 function submit(log: LogState, batch: Uint8Array, options: AppendOptions): MaybePromise<Submission> {
   const { origin = 'client', leaderEpoch: given, condition } = options
   log.expectWritable()
-  // The offsets are stamped into the batch, which others may be reading where a storage has lent it.
+  // The offsets are stamped into the batch, which others may be reading where a storage has lent
+  // it.
   if (isShared(batch)) batch = copyBytes(batch)
   const held = batchLoans.holder(batch)
   if (held) return held.then(() => submit(log, batch, options))
@@ -84,7 +91,9 @@ function submit(log: LogState, batch: Uint8Array, options: AppendOptions): Maybe
   })
 }
 
-/** The epoch of a new batch. An epoch before the log's latest one would erase the history of epochs. */
+/**
+ * The epoch of a new batch. An epoch before the log's latest one would erase the history of epochs.
+ */
 function leaderEpochFor(log: LogState, given: number | undefined): number {
   const latest = log.history.leaderEpochs.latest?.epoch ?? -1
   if (given === undefined) return Math.max(latest, 0)
@@ -95,7 +104,10 @@ function leaderEpochFor(log: LogState, given: number | undefined): number {
   )
 }
 
-/** A batch that was sent again gets the answer that it got, or would have got, the first time; not before it is written. */
+/**
+ * A batch that was sent again gets the answer that it got, or would have got, the first time; not
+ * before it is written.
+ */
 function answerAgain(log: LogState, { baseOffset, lastOffset, timestamp }: ProducedBatch): Submission {
   const logAppendTime = log.options.messageTimestampType === 'LogAppendTime' ? timestamp : -1
   const written = log.writes.areOver ? undefined : log.writes.take(undefined, ignore, ignore)
@@ -111,7 +123,8 @@ function stampAndWrite(
   now: number
 ): Submission {
   const isAppendTime = log.options.messageTimestampType === 'LogAppendTime'
-  // A producer that sends the same bytes again, because it never saw the answer, must find them as they were.
+  // A producer that sends the same bytes again, because it never saw the answer, must find them as
+  // they were.
   const given: Given = {
     baseOffset: baseOffsetAt(bytes, 0),
     leaderEpoch: leaderEpochAt(bytes, 0),
@@ -172,7 +185,10 @@ function giveBack(bytes: Uint8Array, given: Given | undefined): void {
   else if (given) stampBatch(bytes, 0, given.baseOffset, given.leaderEpoch)
 }
 
-/** Hands a batch to the active segment. The log ends after it once it is written, and once all before it are. */
+/**
+ * Hands a batch to the active segment. The log ends after it once it is written, and once all
+ * before it are.
+ */
 function write(
   log: LogState,
   bytes: Uint8Array,

@@ -2,7 +2,9 @@ import { isPromise, type MaybePromise } from '../../common/deferred.js'
 import type { LogState } from '../log-state.js'
 import { Segment } from '../segment/segment.js'
 
-/** Makes sure that the active segment takes a batch, if need be by beginning the next one with it. */
+/**
+ * Makes sure that the active segment takes a batch, if need be by beginning the next one with it.
+ */
 export function rollFor(
   log: LogState,
   size: number,

@@ -5,7 +5,10 @@ import { isLackOfRoom } from '../lack-of-room.js'
 export class WriteFailures {
   /** Why the log takes no more writes, if that is so. */
   final: KafkaError | undefined
-  /** Why the last write failed, where there was only no room for it: what it has left must be cut away before the next. */
+  /**
+   * Why the last write failed, where there was only no room for it: what it has left must be cut
+   * away before the next.
+   */
   lackOfRoom: KafkaError | undefined
   /** With what all writes fail until one succeeds: there is no room. */
   #shortage: KafkaError | undefined
@@ -13,7 +16,10 @@ export class WriteFailures {
   readonly #onRoom: (() => void) | undefined
   readonly #onFailure: ((failure: KafkaError) => void) | undefined
 
-  /** `onFailure` is told of a final failure that nobody waits for, `onRoom` of the first write that succeeds where there was no room before. */
+  /**
+   * `onFailure` is told of a final failure that nobody waits for, `onRoom` of the first write that
+   * succeeds where there was no room before.
+   */
   constructor(folder: string, onFailure?: (failure: KafkaError) => void, onRoom?: () => void) {
     this.#onRoom = onRoom
     this.#folder = folder
@@ -24,7 +30,10 @@ export class WriteFailures {
     return this.final ?? this.lackOfRoom
   }
 
-  /** A write failed. Where there was no room, only this one has, and the next may succeed; anything else ends the writing. */
+  /**
+   * A write failed. Where there was no room, only this one has, and the next may succeed; anything
+   * else ends the writing.
+   */
   readonly ofWrite = (cause: unknown): KafkaError => {
     if (this.final || !isLackOfRoom(cause)) return this.end(cause)
     const message = `There was no room for a write to the log \`${this.#folder}\`: ${reasonOf(cause)}`

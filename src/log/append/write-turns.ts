@@ -1,6 +1,9 @@
 import type { MaybePromise } from '../../common/deferred.js'
 
-/** Writes that are under way. Each takes effect in its turn: after those before it, and only if they all succeeded. */
+/**
+ * Writes that are under way. Each takes effect in its turn: after those before it, and only if they
+ * all succeeded.
+ */
 export class WriteTurns {
   #last: Promise<boolean> | undefined
 
@@ -13,7 +16,10 @@ export class WriteTurns {
     await this.#last
   }
 
-  /** Calls `effect` in the turn of this write, telling whether it and all before it succeeded, and resolves to that. */
+  /**
+   * Calls `effect` in the turn of this write, telling whether it and all before it succeeded, and
+   * resolves to that.
+   */
   take(writing: MaybePromise<void>, onFailure: (cause: unknown) => void, effect: (ok: boolean) => void): Promise<boolean> {
     const succeeded = Promise.resolve(writing).then(
       () => true,

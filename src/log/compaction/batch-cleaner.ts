@@ -36,7 +36,10 @@ export interface CleaningRules {
   readonly keys: KeyOffsets
   /** The end of the keys: all records from here on stay. */
   readonly keysEnd: number
-  /** The end of the cleaning round: the batch before it stays, even if it is empty, so that the offsets go on there after a restart. */
+  /**
+   * The end of the cleaning round: the batch before it stays, even if it is empty, so that the
+   * offsets go on there after a restart.
+   */
   readonly roundEnd: number
   readonly transactions: TransactionRemains
   readonly lastOfProducer: (producerId: number) => LastOfProducer | undefined
@@ -48,9 +51,11 @@ export interface CleaningRules {
 }
 
 /**
- * Decides what stays of a batch, and makes it. Offsets and the range of sequence numbers never change; a batch that loses records is compressed anew as
- * it was. A tombstone stays when it is first met: its batch is stamped with the time from which on it may go, which stands in the place of the base
- * timestamp. A transaction's marker likewise, once nothing else is left of the transaction.
+ * Decides what stays of a batch, and makes it. Offsets and the range of sequence numbers never
+ * change; a batch that loses records is compressed anew as it was. A tombstone stays when it is
+ * first met: its batch is stamped with the time from which on it may go, which stands in the place
+ * of the base timestamp. A transaction's marker likewise, once nothing else is left of the
+ * transaction.
  */
 export class BatchCleaner {
   readonly #rules: CleaningRules
@@ -65,7 +70,10 @@ export class BatchCleaner {
     this.#rules = rules
   }
 
-  /** The bytes to keep of the next batch, which is known to be sound; undefined for none. They hold until the next call. */
+  /**
+   * The bytes to keep of the next batch, which is known to be sound; undefined for none. They hold
+   * until the next call.
+   */
   clean(bytes: Uint8Array, position: number): Uint8Array | undefined {
     const { transactions, now, deleteRetentionMs } = this.#rules
     this.work = batchSizeAt(bytes, position)
@@ -174,7 +182,10 @@ function deleteHorizonAt(bytes: Uint8Array, position: number): number | undefine
   return attributesAt(bytes, position) & attribute.deleteHorizon ? baseTimestampAt(bytes, position) : undefined
 }
 
-/** The header alone: it keeps the offsets, whose batch it is, its sequence numbers and the largest timestamp. */
+/**
+ * The header alone: it keeps the offsets, whose batch it is, its sequence numbers and the largest
+ * timestamp.
+ */
 function emptied(bytes: Uint8Array, position: number): Uint8Array {
   const header = bytes.slice(position, position + headerBytes)
   const { logAppendTime, transactional, control } = attribute

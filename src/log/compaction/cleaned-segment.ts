@@ -9,7 +9,10 @@ import { Segment } from '../segment/segment.js'
 const bufferBytes = 256 * 1024
 const largestFile = 2 ** 31 - 1
 
-/** A segment in the making, in a file whose name ends in `.cleaned`: what is found of it after a crash is thrown away. */
+/**
+ * A segment in the making, in a file whose name ends in `.cleaned`: what is found of it after a
+ * crash is thrown away.
+ */
 export class CleanedSegment {
   readonly #storage: Storage
   readonly #segment: Segment

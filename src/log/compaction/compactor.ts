@@ -23,8 +23,9 @@ export interface CompactOptions {
   /** Compacts even when the log is not dirty enough yet. Default: `false`. */
   readonly force?: boolean
   /**
-   * The most memory that the keys of one round take, in bytes. With more keys the round ends before them and the next one goes on there.
-   * Default: 128 MiB, Kafka's own; it is taken only as it is needed.
+   * The most memory that the keys of one round take, in bytes. With more keys the round ends before
+   * them and the next one goes on there. Default: 128 MiB, Kafka's own; it is taken only as it is
+   * needed.
    */
   readonly maxKeyBytes?: number
   /** Ends the compaction; the log is then as it was, but for the segments that were done. */
@@ -46,9 +47,11 @@ export interface CompactionReport {
 const defaultMaxKeyBytes = 128 * 1024 * 1024
 
 /**
- * Compacts one log: of each key only the last record stays, at its offset. One round reads the dirty part of the log for the last offset of each key,
- * then writes all segments up to there anew, a few into one where they became small, and puts them in the place of the old ones. Appends and reads
- * go on meanwhile: the active segment is not touched, and a reader that stands in an old segment finishes there.
+ * Compacts one log: of each key only the last record stays, at its offset. One round reads the
+ * dirty part of the log for the last offset of each key, then writes all segments up to there anew,
+ * a few into one where they became small, and puts them in the place of the old ones. Appends and
+ * reads go on meanwhile: the active segment is not touched, and a reader that stands in an old
+ * segment finishes there.
  */
 export class Compactor {
   readonly #log: LogState
@@ -74,7 +77,10 @@ export class Compactor {
     return log.segments.holding(held => dirtinessOf(log, held, limit, log.clock.now()))
   }
 
-  /** One round; undefined when there is nothing to do. A call while one is under way gets that one's result. */
+  /**
+   * One round; undefined when there is nothing to do. A call while one is under way gets that one's
+   * result.
+   */
   compact(options: CompactOptions = {}): Promise<CompactionReport | undefined> {
     this.#running ??= this.#round(options).finally(() => {
       this.#running = undefined
@@ -93,7 +99,8 @@ export class Compactor {
     const log = this.#log
     await log.flusher.idle()
     const { recoveryPoint } = log
-    // Compaction leaves gaps between offsets, which after a crash tell of damage unless they are known to lie before the recovery point.
+    // Compaction leaves gaps between offsets, which after a crash tell of damage unless they are
+    // known to lie before the recovery point.
     if (log.storage.durable) await log.events.saveRecoveryPoint?.()
     const dirtiness = await this.#dirtiness(recoveryPoint)
     if (dirtiness.endOffset === dirtiness.firstDirtyOffset || !(options.force || dirtiness.isDue)) return undefined
@@ -109,7 +116,8 @@ export class Compactor {
   async #compactHeld(held: readonly Segment[], dirtiness: Dirtiness, options: CompactOptions, cuts: number): Promise<CompactionReport> {
     for (const { damage, baseOffset } of held) if (damage && baseOffset < dirtiness.endOffset) throw damage
     const { maxKeyBytes = defaultMaxKeyBytes, signal } = options
-    // Made when it is needed: most logs never are compacted, and a thousand that close at once would feel it.
+    // Made when it is needed: most logs never are compacted, and a thousand that close at once
+    // would feel it.
     this.#stop = new AbortController()
     if (this.#isClosed) this.#stop.abort()
     const stop = firstToAbort(signal, this.#stop.signal)

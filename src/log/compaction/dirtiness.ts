@@ -14,7 +14,10 @@ export interface Dirtiness {
   readonly dirtyBytes: number
   /** Dirty bytes of all that may be compacted, from 0 to 1. */
   readonly ratio: number
-  /** True if the ratio is above `minCleanableDirtyRatio`, or a record has waited longer than `maxCompactionLagMs`. */
+  /**
+   * True if the ratio is above `minCleanableDirtyRatio`, or a record has waited longer than
+   * `maxCompactionLagMs`.
+   */
   readonly isDue: boolean
 }
 
@@ -26,7 +29,10 @@ export interface MeasuredLog {
   readonly compactedUpTo: number | undefined
 }
 
-/** Measures a log of at least one segment, of which only what lies before `limit` may be compacted; the last one, which is active, never is. */
+/**
+ * Measures a log of at least one segment, of which only what lies before `limit` may be compacted;
+ * the last one, which is active, never is.
+ */
 export async function dirtinessOf(
   { options, logStartOffset, logEndOffset, compactedUpTo }: MeasuredLog,
   segments: readonly Segment[],
@@ -51,7 +57,10 @@ export async function dirtinessOf(
   }
 }
 
-/** The first segment that compaction must leave alone: it holds undecided records, is too young, or active. */
+/**
+ * The first segment that compaction must leave alone: it holds undecided records, is too young, or
+ * active.
+ */
 async function uncleanableIndex(
   { minCompactionLagMs }: CompleteLogOptions,
   segments: readonly Segment[],

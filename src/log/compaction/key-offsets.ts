@@ -1,12 +1,16 @@
-/** The size of an entry besides its key: hash, end of the key, offset, and its share of the slots, which are half empty at least. */
+/**
+ * The size of an entry besides its key: hash, end of the key, offset, and its share of the slots,
+ * which are half empty at least.
+ */
 const entryBytes = 4 + 4 + 8 + 16
 /** The assumed size of a key when room is first made. */
 const likelyKeyBytes = 16
 const smallestCapacity = 64
 
 /**
- * The last offset of each key, as far as memory goes: a hash table with open addressing over keys that lie back to back in one array. It takes keys
- * in the order of their offsets, so the offset that is set last counts.
+ * The last offset of each key, as far as memory goes: a hash table with open addressing over keys
+ * that lie back to back in one array. It takes keys in the order of their offsets, so the offset
+ * that is set last counts.
  */
 export class KeyOffsets {
   readonly #maxBytes: number
@@ -20,7 +24,9 @@ export class KeyOffsets {
   /** Number of an entry plus one; 0 for none. Its length is a power of two. */
   #slots = new Int32Array(0)
 
-  /** `maxBytes` bounds its memory, but for the keys of one batch; `expectedKeys` may be too many. */
+  /**
+   * `maxBytes` bounds its memory, but for the keys of one batch; `expectedKeys` may be too many.
+   */
   constructor(maxBytes: number, expectedKeys: number) {
     this.#maxBytes = maxBytes
     const most = Math.floor(maxBytes / (entryBytes + likelyKeyBytes))

@@ -10,7 +10,10 @@ export interface MeasuredSegment {
   readonly timeIndexBytes: number
 }
 
-/** Divides segments into runs that fit one segment each, by their bytes and indexes as they are and the offsets they span, so that small ones are merged. */
+/**
+ * Divides segments into runs that fit one segment each, by their bytes and indexes as they are and
+ * the offsets they span, so that small ones are merged.
+ */
 export function segmentGroups(measured: readonly MeasuredSegment[], endOffset: number, options: CompleteLogOptions): Segment[][] {
   const groups: Segment[][] = []
   let bytes = 0

@@ -1,10 +1,16 @@
 import type { MaybePromise } from '../../common/deferred.js'
 import { afterLoop } from '../../common/host.js'
 
-/** The number of bytes that are compacted between two yields, about 1 to 5 ms of work. Counted in bytes, so that a seed replays a run. */
+/**
+ * The number of bytes that are compacted between two yields, about 1 to 5 ms of work. Counted in
+ * bytes, so that a seed replays a run.
+ */
 const sliceBytes = 128 * 1024
 
-/** Divides long work into slices, between which the event loop goes round; and ends it, by throwing the signal's reason, when it is aborted. */
+/**
+ * Divides long work into slices, between which the event loop goes round; and ends it, by throwing
+ * the signal's reason, when it is aborted.
+ */
 export class Slices {
   readonly #signal: AbortSignal | undefined
   #left = sliceBytes

@@ -26,7 +26,10 @@ export interface SurveyRange {
 /** The cost of reading a header, in bytes of work. */
 const headerCost = 512
 
-/** Reads the headers up to `endOffset`, and on until the transactions that began before it are decided. */
+/**
+ * Reads the headers up to `endOffset`, and on until the transactions that began before it are
+ * decided.
+ */
 export async function surveyOf(
   segments: readonly Segment[],
   { firstDirtyOffset, endOffset }: SurveyRange,
@@ -62,7 +65,10 @@ export async function surveyOf(
   return { dirtyRecords, aborted: aborted.sort((a, b) => a.firstOffset - b.firstOffset) }
 }
 
-/** Throws CORRUPT_MESSAGE, with the place, where the checksum of a batch does not fit: nothing may be concluded from what is in it. */
+/**
+ * Throws CORRUPT_MESSAGE, with the place, where the checksum of a batch does not fit: nothing may
+ * be concluded from what is in it.
+ */
 export function expectSound(segment: Segment, bytes: Uint8Array, position: number, filePosition: number): void {
   const fault = crcFaultAt(bytes, position)
   if (fault !== undefined) throw segment.damagedAt(filePosition, fault)

@@ -6,10 +6,16 @@ import { finishSwap } from './swap.js'
 
 const swapName = /^(\d{20})\.log\.swap$/
 const logName = /^(\d{20})\.log$/
-/** Left over from what was being removed or made; and indexes that were about to be renamed, by Kafka: they are derived again. */
+/**
+ * Left over from what was being removed or made; and indexes that were about to be renamed, by
+ * Kafka: they are derived again.
+ */
 const leftover = /\.(deleted|cleaned)$|^\d{20}\.(index|timeindex|txnindex)\.swap$/
 
-/** Brings a compaction that a crash has interrupted to its end, or undoes it; before anything else looks at the folder. */
+/**
+ * Brings a compaction that a crash has interrupted to its end, or undoes it; before anything else
+ * looks at the folder.
+ */
 export async function finishSwaps(storage: Storage, folder: string): Promise<void> {
   const names = await storage.list(folder)
   for (const name of names) if (leftover.test(name)) await storage.remove(`${folder}/${name}`)

@@ -3,7 +3,8 @@ import type { Segment } from '../segment/segment.js'
 import { removeFilesBeside } from '../segment/segment-indexes.js'
 
 /**
- * Gives a cleaned segment the name of the first of those it replaces, such that at every instant the files tell one story:
+ * Gives a cleaned segment the name of the first of those it replaces, such that at every instant
+ * the files tell one story:
  *
  *     0…0.log.cleaned   not finished: after a crash it is removed, the sources stand
  *     0…0.log.swap      whole: after a crash its sources are removed and it is renamed (`finishSwaps`)
@@ -24,7 +25,10 @@ export async function swapIn(storage: Storage, folder: string, cleaned: Segment,
   if (storage.durable) await cleaned.indexes.write()
 }
 
-/** The steps from the finished file on, which recovery may take again: removes the sources, of which the first is `path` itself, and renames. */
+/**
+ * The steps from the finished file on, which recovery may take again: removes the sources, of which
+ * the first is `path` itself, and renames.
+ */
 export async function finishSwap(storage: Storage, folder: string, path: string, sources: readonly string[]): Promise<void> {
   await removeFilesBeside(storage, path)
   for (const source of sources) {

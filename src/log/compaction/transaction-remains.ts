@@ -3,8 +3,8 @@ import { RecordCursor } from '../../record/record-cursor.js'
 import { type AbortedRange, markerTypeAt } from './survey.js'
 
 /**
- * Knows, as the batches of a log pass by in order, which belong to a transaction that was aborted, and of which transactions nothing but the marker
- * is left.
+ * Knows, as the batches of a log pass by in order, which belong to a transaction that was aborted,
+ * and of which transactions nothing but the marker is left.
  */
 export class TransactionRemains {
   readonly #aborted: readonly AbortedRange[]
@@ -50,7 +50,10 @@ export class TransactionRemains {
     }
   }
 
-  /** Opens the transactions that have begun with the batch at hand, or before the first that passes by, but for those that ended before. */
+  /**
+   * Opens the transactions that have begun with the batch at hand, or before the first that passes
+   * by, but for those that ended before.
+   */
   #openUpTo(bytes: Uint8Array, position: number): void {
     for (; this.#nextAborted < this.#aborted.length; this.#nextAborted++) {
       const { producerId, firstOffset, lastOffset } = this.#aborted[this.#nextAborted]

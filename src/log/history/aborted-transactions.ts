@@ -11,7 +11,10 @@ import type { AbortedTransaction } from './transaction-index.js'
 export class AbortedTransactions {
   readonly #log: LogState
   readonly #check: TransactionCheck
-  /** Up to here files say it, which are not believed unseen; from here on the batches themselves did. */
+  /**
+   * Up to here files say it, which are not believed unseen; from here on the batches themselves
+   * did.
+   */
   #knownFrom: number
 
   constructor(log: LogState) {
@@ -20,7 +23,10 @@ export class AbortedTransactions {
     this.#knownFrom = log.history.start
   }
 
-  /** The transactions that concern readers of `bytes`, which were read at `offset`, ordered by their first offset. */
+  /**
+   * The transactions that concern readers of `bytes`, which were read at `offset`, ordered by their
+   * first offset.
+   */
   within(offset: number, bytes: Uint8Array): MaybePromise<readonly AbortedTransaction[]> {
     if (offset >= this.#knownFrom) return this.#listed(offset, bytes)
     const isRight = this.#check.holdsFor(bytes)

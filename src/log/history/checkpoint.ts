@@ -6,8 +6,8 @@ import type { LeaderEpoch } from './leader-epochs.js'
 /*
  * Kafka's checkpoint files: text, one entry per line, its fields parted by spaces.
  *     file := "0\n", count "\n", entry*          entry := field (" " field)* "\n"
- * The fields of `leader-epoch-checkpoint` are epoch and start offset; those of the checkpoints of offsets at the top of a directory are topic,
- * partition and offset.
+ * The fields of `leader-epoch-checkpoint` are epoch and start offset; those of the checkpoints of
+ * offsets at the top of a directory are topic, partition and offset.
  */
 
 /** Offsets by the folder of a partition: `orders-0`. */
@@ -29,7 +29,10 @@ export interface CheckpointEntry {
   readonly offset: number
 }
 
-/** Reads a checkpoint of offsets line by line, so that one that is damaged takes no other with it. Of a partition that comes twice the lower offset counts. */
+/**
+ * Reads a checkpoint of offsets line by line, so that one that is damaged takes no other with it.
+ * Of a partition that comes twice the lower offset counts.
+ */
 export function readOffsets(bytes: Uint8Array): ReadCheckpoint<CheckpointEntry> {
   const { rows, faults } = linesOf(bytes, ['topic', 'partition', 'offset'])
   const byFolder = new Map<string, CheckpointEntry>()
@@ -53,8 +56,8 @@ export function encodeLeaderEpochs(entries: readonly LeaderEpoch[]): Uint8Array 
 }
 
 /**
- * Throws CORRUPT_MESSAGE, with the reason and the line, for bytes that are no checkpoint, or whose entries do not ascend: they say less than the log,
- * from which they can be made anew.
+ * Throws CORRUPT_MESSAGE, with the reason and the line, for bytes that are no checkpoint, or whose
+ * entries do not ascend: they say less than the log, from which they can be made anew.
  */
 export function decodeLeaderEpochs(bytes: Uint8Array): LeaderEpoch[] {
   const { rows, faults } = linesOf(bytes, ['epoch', 'offset'])

@@ -7,8 +7,9 @@ import { EpochReplay } from './epoch-replay.js'
 import { LeaderEpochs } from './leader-epochs.js'
 
 /**
- * Makes sure of the leader epochs, of which a file told, by all batches of the log, since one of these has another. Where the batches agree among
- * themselves the file was wrong, and is written anew.
+ * Makes sure of the leader epochs, of which a file told, by all batches of the log, since one of
+ * these has another. Where the batches agree among themselves the file was wrong, and is written
+ * anew.
  */
 export async function confirmEpochs(log: LogState): Promise<void> {
   const { chain, history, segments, logStartOffset, logEndOffset, storage, folder } = log

@@ -1,8 +1,8 @@
 import type { LeaderEpoch, LeaderEpochs } from './leader-epochs.js'
 
 /**
- * Learns the leader epochs from batches that are walked in order. They are not under a batch's checksum, but never go back: a new one counts once the
- * next batch confirms it.
+ * Learns the leader epochs from batches that are walked in order. They are not under a batch's
+ * checksum, but never go back: a new one counts once the next batch confirms it.
  */
 export class EpochReplay {
   readonly #epochs: LeaderEpochs

@@ -15,8 +15,8 @@ export interface EpochEnd {
 const unknownEnd: EpochEnd = { epoch: -1, endOffset: -1 }
 
 /**
- * Which leader wrote which part of a log (KIP-101): what a follower, or a client that comes back after an election, compares to learn where
- * its own view parts from the leader's.
+ * Which leader wrote which part of a log (KIP-101): what a follower, or a client that comes back
+ * after an election, compares to learn where its own view parts from the leader's.
  */
 export class LeaderEpochs {
   #entries: LeaderEpoch[] = []
@@ -29,7 +29,10 @@ export class LeaderEpochs {
     return this.#entries[this.#entries.length - 1]
   }
 
-  /** Notes that a batch of `epoch` starts at `startOffset`. Entries that contradict the new one go. Returns whether anything has changed. */
+  /**
+   * Notes that a batch of `epoch` starts at `startOffset`. Entries that contradict the new one go.
+   * Returns whether anything has changed.
+   */
   assign(epoch: number, startOffset: number): boolean {
     expectEpoch(epoch)
     expectInteger('startOffset', startOffset, 0)
@@ -52,8 +55,9 @@ export class LeaderEpochs {
   }
 
   /**
-   * The largest known epoch at or below `epoch`, and the offset at which the next one starts, or the log ends. An epoch older than all
-   * known ones ends where the first of these starts; one newer than all is unknown.
+   * The largest known epoch at or below `epoch`, and the offset at which the next one starts, or
+   * the log ends. An epoch older than all known ones ends where the first of these starts; one
+   * newer than all is unknown.
    */
   endOffsetFor(epoch: number, logEndOffset: number): EpochEnd {
     expectEpoch(epoch)

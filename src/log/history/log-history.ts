@@ -15,12 +15,16 @@ import { decodeProducerSnapshot, encodeProducerSnapshot } from './producer-snaps
 import { type ProducerEntry, ProducerState } from './producer-state.js'
 import { type SegmentRange, TransactionIndex } from './transaction-index.js'
 
-/** The number of snapshots of the producers that are kept: the newest, and one more in case that it cannot be read. */
+/**
+ * The number of snapshots of the producers that are kept: the newest, and one more in case that it
+ * cannot be read.
+ */
 const keptSnapshots = 2
 
 /**
- * The history of a log besides its batches: its leader epochs, its producers, and its aborted transactions. A durable log keeps that in files, so that
- * opening it need not read the batches; where a file is missing or damaged, they are read.
+ * The history of a log besides its batches: its leader epochs, its producers, and its aborted
+ * transactions. A durable log keeps that in files, so that opening it need not read the batches;
+ * where a file is missing or damaged, they are read.
  *
  * Size: it keeps what it knows of all three in step with one log.
  */
@@ -54,7 +58,10 @@ export class LogHistory {
     this.transactions = new TransactionIndex(storage, folder, damage)
   }
 
-  /** Reads what the files have: of `segments`, as the others will be read anyway. Snapshots from beyond `endOffset` are of no use. */
+  /**
+   * Reads what the files have: of `segments`, as the others will be read anyway. Snapshots from
+   * beyond `endOffset` are of no use.
+   */
   async load(files: LogFolder, segments: readonly SegmentRange[], endOffset = Number.POSITIVE_INFINITY): Promise<void> {
     this.#snapshots = [...files.snapshots]
     if (files.hasLeaderEpochs) {
@@ -89,7 +96,10 @@ export class LogHistory {
     this.#start = remembered.offset
   }
 
-  /** Keeps the producers as they are at the end of the log, so that the next cut there need not read the batches again. */
+  /**
+   * Keeps the producers as they are at the end of the log, so that the next cut there need not read
+   * the batches again.
+   */
   remember(endOffset: number): void {
     const producers = Array.from(this.producers.entries, entry => ({ ...entry, batches: entry.batches.map(batch => ({ ...batch })) }))
     this.#remembered = { offset: endOffset, producers }
@@ -129,7 +139,10 @@ export class LogHistory {
     this.#noteProducer(bytes, position, now)
   }
 
-  /** Takes in a batch that was written before; batches come in order, and what is known of them already stays as it is. */
+  /**
+   * Takes in a batch that was written before; batches come in order, and what is known of them
+   * already stays as it is.
+   */
   replay(bytes: Uint8Array, position: number): void {
     const baseOffset = baseOffsetAt(bytes, position)
     if (this.#epochReplay.note(leaderEpochAt(bytes, position), baseOffset)) this.#epochsChanged = true
@@ -162,7 +175,10 @@ export class LogHistory {
     this.#knowsEpochs = true
   }
 
-  /** The log was cut at `endOffset`, -1 where nothing is kept: goes back to a snapshot before it. Returns from where on the batches have to be noted again. */
+  /**
+   * The log was cut at `endOffset`, -1 where nothing is kept: goes back to a snapshot before it.
+   * Returns from where on the batches have to be noted again.
+   */
   async cutAt(endOffset: number): Promise<number> {
     this.forgetEpochsFrom(Math.max(endOffset, 0))
     const beyond = this.#snapshots.filter(offset => offset > endOffset)

@@ -11,8 +11,10 @@ const defaultMost = 100_000
 const defaultExpirationMs = 24 * 3_600_000
 
 /**
- * Bounds how many producers the logs that share it remember, together: a client may write with a new producer id each time. Beyond that those that wrote
- * longest ago are forgotten, as if they had expired, by the logs that remember most. Says as well after which time a producer that writes nothing expires.
+ * Bounds how many producers the logs that share it remember, together: a client may write with a
+ * new producer id each time. Beyond that those that wrote longest ago are forgotten, as if they had
+ * expired, by the logs that remember most. Says as well after which time a producer that writes
+ * nothing expires.
  */
 export class ProducerRoom {
   readonly #most: number

@@ -5,12 +5,14 @@ import { sequenceAfter } from '../../record/batch-header.js'
 import { type ProducedBatch, type ProducerEntry, rememberedBatches } from './producer-state.js'
 
 /**
- * The content of a `.snapshot` file: the producers of a partition as they were at the offset that is the file's name (integers big-endian).
+ * The content of a `.snapshot` file: the producers of a partition as they were at the offset that
+ * is the file's name (integers big-endian).
  *     file  := version: int16 (1), crc: uint32 (CRC-32C of all that follows), count: int32, entry*
  *     entry := producerId: int64, epoch: int16, lastSequence: int32, lastOffset: int64, offsetDelta: int32, timestamp: int64,
  *              coordinatorEpoch: int32, transactionFirstOffset: int64 (-1: none is open)
- * Kafka writes one entry for each producer, with its last batch. Here each batch that is remembered has one, the last one last: all five are recognized
- * when they are sent again after a restart. Kafka, where a producer comes twice, believes the later entry.
+ * Kafka writes one entry for each producer, with its last batch. Here each batch that is remembered
+ * has one, the last one last: all five are recognized when they are sent again after a restart.
+ * Kafka, where a producer comes twice, believes the later entry.
  */
 const version = 1
 const headerSize = 10

@@ -34,7 +34,10 @@ export interface ProducedBatch {
 export interface ProducerEntry {
   readonly producerId: number
   readonly epoch: number
-  /** The last batches, oldest first; none when only a marker of a transaction was written. They change with the next append. */
+  /**
+   * The last batches, oldest first; none when only a marker of a transaction was written. They
+   * change with the next append.
+   */
   readonly batches: readonly ProducedBatch[]
   readonly lastTimestamp: number
   /** The epoch of the coordinator that wrote its last marker; -1 where there was none. */
@@ -51,19 +54,25 @@ interface MutableEntry extends ProducerEntry {
   lastTimestamp: number
   coordinatorEpoch: number
   transactionStart: number
-  /** The date of its last append, or the timestamp where that is later: records may be older than their append. */
+  /**
+   * The date of its last append, or the timestamp where that is later: records may be older than
+   * their append.
+   */
   lastUsed: number
 }
 
 /** Nothing waits between a `reset` and what is read then, so one cursor serves all. */
 const cursor = new RecordCursor()
-/** The number of batches of a producer that are remembered: as many as a client may have in flight. */
+/**
+ * The number of batches of a producer that are remembered: as many as a client may have in flight.
+ */
 export const rememberedBatches = 5
 const noEpoch = -1
 
 /**
- * The idempotent producers of a partition (KIP-98): the epoch and the last batches of each, by which a batch that is sent again is told from
- * one that is new, and a gap from what follows. `check` a client's batch before it is written, `note` every batch that is.
+ * The idempotent producers of a partition (KIP-98): the epoch and the last batches of each, by
+ * which a batch that is sent again is told from one that is new, and a gap from what follows.
+ * `check` a client's batch before it is written, `note` every batch that is.
  */
 export class ProducerState {
   readonly #entries = new Map<number, MutableEntry>()
@@ -106,9 +115,11 @@ export class ProducerState {
   }
 
   /**
-   * Decides about the batch of a client that stands in `bytes`. Returns the batch as it was written before when it is sent again: it must not be written a
-   * second time, and is answered with its first offsets. Throws INVALID_PRODUCER_EPOCH for a producer that another has replaced, and
-   * OUT_OF_ORDER_SEQUENCE_NUMBER where batches are missing in between. Batches without a producer id pass.
+   * Decides about the batch of a client that stands in `bytes`. Returns the batch as it was written
+   * before when it is sent again: it must not be written a second time, and is answered with its
+   * first offsets. Throws INVALID_PRODUCER_EPOCH for a producer that another has replaced, and
+   * OUT_OF_ORDER_SEQUENCE_NUMBER where batches are missing in between. Batches without a producer
+   * id pass.
    */
   check(bytes: Uint8Array, position = 0): ProducedBatch | undefined {
     const producerId = producerIdAt(bytes, position)
@@ -141,8 +152,9 @@ export class ProducerState {
   }
 
   /**
-   * Takes in a batch that was written, with its offsets in it: by a client, by a replica, or long ago when a log is opened. Returns the transaction that
-   * it aborts, if it does. `now` is the date of its append, where that is known.
+   * Takes in a batch that was written, with its offsets in it: by a client, by a replica, or long
+   * ago when a log is opened. Returns the transaction that it aborts, if it does. `now` is the date
+   * of its append, where that is known.
    */
   note(bytes: Uint8Array, position = 0, now = noTimestamp): AbortedTransaction | undefined {
     const producerId = producerIdAt(bytes, position)
@@ -205,7 +217,10 @@ export class ProducerState {
     for (const entry of [...entries].sort((a, b) => a.transactionStart - b.transactionStart)) this.restore(entry)
   }
 
-  /** Forgets producers that wrote nothing for as long as the room says, but for those with a transaction under way. */
+  /**
+   * Forgets producers that wrote nothing for as long as the room says, but for those with a
+   * transaction under way.
+   */
   expire(now: number): void {
     const { expirationMs } = this.#room
     for (const { producerId, lastUsed, transactionStart } of this.#entries.values()) {
@@ -213,7 +228,10 @@ export class ProducerState {
     }
   }
 
-  /** Forgets the producers whose last batches are furthest back in the log, but for those with a transaction under way. */
+  /**
+   * Forgets the producers whose last batches are furthest back in the log, but for those with a
+   * transaction under way.
+   */
   forgetOldest(count: number): void {
     const idle = [...this.#entries.values()].filter(({ transactionStart }) => transactionStart < 0)
     idle.sort((a, b) => lastOffsetOf(a) - lastOffsetOf(b))
@@ -240,7 +258,10 @@ export class ProducerState {
   }
 }
 
-/** Adds a batch; where there are enough, the oldest becomes it, so that an append leaves nothing behind. */
+/**
+ * Adds a batch; where there are enough, the oldest becomes it, so that an append leaves nothing
+ * behind.
+ */
 function remember(
   batches: MutableBatch[],
   baseSequence: number,

@@ -19,8 +19,9 @@ type Undecided = Map<number, number[]>
 const maxVerdicts = 1000
 
 /**
- * Holds what `.txnindex` files say against the markers in the log. Nothing in such a file protects it, and where one is missing nobody can know: there are
- * none where nothing was aborted. So whoever is about to believe it looks, for each transaction that he meets, how it ended.
+ * Holds what `.txnindex` files say against the markers in the log. Nothing in such a file protects
+ * it, and where one is missing nobody can know: there are none where nothing was aborted. So
+ * whoever is about to believe it looks, for each transaction that he meets, how it ended.
  */
 export class TransactionCheck {
   readonly #log: LogState
@@ -32,7 +33,10 @@ export class TransactionCheck {
     this.#log = log
   }
 
-  /** True if the index is right about all transactions with batches in `bytes`, which are whole batches. */
+  /**
+   * True if the index is right about all transactions with batches in `bytes`, which are whole
+   * batches.
+   */
   holdsFor(bytes: Uint8Array): MaybePromise<boolean> {
     const undecided: Undecided = new Map()
     let next = 0

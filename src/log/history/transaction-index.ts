@@ -6,7 +6,10 @@ import { type DamageReports, damageError } from '../segment/damage.js'
 import { pathIn } from '../segment/file-names.js'
 import { readSmallFile, renewSmallFile } from '../segment/small-file.js'
 
-/** A transaction that was given up: readers of committed records pass over what its producer wrote between these offsets. */
+/**
+ * A transaction that was given up: readers of committed records pass over what its producer wrote
+ * between these offsets.
+ */
 export interface AbortedTransaction {
   readonly producerId: number
   readonly firstOffset: number
@@ -24,8 +27,8 @@ export interface SegmentRange {
 const abortedTransactionBytes = 34
 
 /**
- * The aborted transactions of a log. A durable log keeps those whose markers stand in a segment in a `.txnindex` file beside it; where there are none,
- * there is no file:
+ * The aborted transactions of a log. A durable log keeps those whose markers stand in a segment in
+ * a `.txnindex` file beside it; where there are none, there is no file:
  *     index := entry*     entry := version: int16 (0), producerId: int64, firstOffset: int64, lastOffset: int64, lastStableOffset: int64
  */
 export class TransactionIndex {
@@ -43,7 +46,10 @@ export class TransactionIndex {
     this.#damage = damage
   }
 
-  /** Reads the files of some segments. Returns whether they can be right; where they cannot, nothing is taken from them. */
+  /**
+   * Reads the files of some segments. Returns whether they can be right; where they cannot, nothing
+   * is taken from them.
+   */
   async load(files: ReadonlySet<number>, segments: readonly SegmentRange[]): Promise<boolean> {
     const entries: AbortedTransaction[] = []
     let file = ''
@@ -116,7 +122,10 @@ export class TransactionIndex {
     }
   }
 
-  /** Writes the file of a segment, where there is something to write. Its name is left to the caller to sync. */
+  /**
+   * Writes the file of a segment, where there is something to write. Its name is left to the caller
+   * to sync.
+   */
   async write({ baseOffset, nextOffset }: SegmentRange): Promise<void> {
     const entries = this.#entries.slice(this.#indexAt(baseOffset), this.#indexAt(nextOffset))
     const path = this.#pathOf(baseOffset)
@@ -188,7 +197,10 @@ function expectToFollow(entry: AbortedTransaction, before: AbortedTransaction | 
   throw damaged(`an entry from ${firstOffset} to ${lastOffset} cannot stand in it`)
 }
 
-/** A transaction that was open when another ended cannot have begun before the last stable offset of that time. */
+/**
+ * A transaction that was open when another ended cannot have begun before the last stable offset of
+ * that time.
+ */
 function expectStable(entries: readonly AbortedTransaction[]): void {
   let firstOffset = Number.POSITIVE_INFINITY
   for (const entry of [...entries].reverse()) {

@@ -10,8 +10,9 @@ import type { Segment } from '../segment/segment.js'
 const checkedTogether = 16
 
 /**
- * Checks, without reading through them, whether segments that are not looked into otherwise have the offsets that their names say: each begins with its
- * own, and ends where the next begins. What is wrong is told; the records before it can be read.
+ * Checks, without reading through them, whether segments that are not looked into otherwise have
+ * the offsets that their names say: each begins with its own, and ends where the next begins. What
+ * is wrong is told; the records before it can be read.
  */
 export async function checkBorders(segments: readonly Segment[], indexed: ReadonlySet<number>): Promise<void> {
   const borders = segments
@@ -50,7 +51,10 @@ async function faultAtStart({ file, chain, baseOffset }: Segment, nextBase: numb
   return first.fault === undefined ? undefined : { position: 0, reason: first.fault }
 }
 
-/** Walks from the last place that the index names to the end, or from the one before where what stands there is another batch. */
+/**
+ * Walks from the last place that the index names to the end, or from the one before where what
+ * stands there is another batch.
+ */
 export async function lookAtEnd(segment: Segment, nextBase: number): Promise<End> {
   const { file, indexes } = segment
   const index = await indexes.lastIndexEntry()
@@ -62,7 +66,10 @@ export async function lookAtEnd(segment: Segment, nextBase: number): Promise<End
   return (await walkToEnd(segment, before, nextBase, before === 0 ? -1 : undefined)) ?? {}
 }
 
-/** `lastOffset` is that of the batch at `from`, as the index has it; undefined where it may not be one, -1 where it may have any. Undefined where it has another. */
+/**
+ * `lastOffset` is that of the batch at `from`, as the index has it; undefined where it may not be
+ * one, -1 where it may have any. Undefined where it has another.
+ */
 async function walkToEnd(segment: Segment, from: number, nextBase: number, lastOffset: number | undefined): Promise<End | undefined> {
   const { file, chain, baseOffset } = segment
   const walk = new ChainWalk(chain, from === 0 ? baseOffset : -1, baseOffset, nextBase)
@@ -79,8 +86,9 @@ async function walkToEnd(segment: Segment, from: number, nextBase: number, lastO
 }
 
 /**
- * Describes the fault of a segment whose batches, which are all sound, end before offset `end`. Where offsets may be missing before the next segment, the times
- * tell how far it reached: they are those of the batches that compaction has left.
+ * Describes the fault of a segment whose batches, which are all sound, end before offset `end`.
+ * Where offsets may be missing before the next segment, the times tell how far it reached: they are
+ * those of the batches that compaction has left.
  */
 export async function faultAfter(segment: Segment, end: number, nextBase: number, hasIndexes: boolean): Promise<string | undefined> {
   if (end === nextBase) return undefined

@@ -20,7 +20,10 @@ export interface LogFolder {
 const numberedFile = /^(\d{20})\.(log|index|timeindex|txnindex|snapshot)$/
 const unfinished = /\.(deleted|cleaned|swap|tmp)$/
 
-/** Lists a folder. Where it may be changed, what a crash has left half done is finished or undone first, and indexes without a log are removed. */
+/**
+ * Lists a folder. Where it may be changed, what a crash has left half done is finished or undone
+ * first, and indexes without a log are removed.
+ */
 export async function lookIntoFolder(storage: Storage, folder: string, mayChange: boolean): Promise<LogFolder> {
   let names = await storage.list(folder)
   if (mayChange && names.some(name => unfinished.test(name))) {

@@ -21,7 +21,9 @@ import { type LogOpening, openSegments, openUpToDamage, type RecoveryReport } fr
 export interface OpenedLog {
   readonly state: LogState
   readonly report: RecoveryReport
-  /** Places its start and end, and fills the index of keys. After a failure the log must be closed. */
+  /**
+   * Places its start and end, and fills the index of keys. After a failure the log must be closed.
+   */
   makeReady(): Promise<void>
 }
 
@@ -118,7 +120,10 @@ function optionsIn(openOptions: LogOpenOptions, storage: Storage): CompleteLogOp
   return completeLogOptions(options, storage.durable ? durableLogDefaults : memoryLogDefaults)
 }
 
-/** The start offset of a log: no record behind its high watermark can have been deleted, so that a start behind that and the end of the log is wrong. */
+/**
+ * The start offset of a log: no record behind its high watermark can have been deleted, so that a
+ * start behind that and the end of the log is wrong.
+ */
 function believedStart({ folder, highWatermark, chain }: LogOpening, segments: readonly Segment[], logStartOffset: number): number {
   const end = segments.at(-1)?.nextOffset ?? 0
   if (logStartOffset <= Math.max(end, highWatermark ?? logStartOffset)) return logStartOffset
@@ -128,7 +133,9 @@ function believedStart({ folder, highWatermark, chain }: LogOpening, segments: r
   return 0
 }
 
-/** Nothing behind its end was compacted in a log. What is before it is looked at again, as in Kafka. */
+/**
+ * Nothing behind its end was compacted in a log. What is before it is looked at again, as in Kafka.
+ */
 function forgetCompactionBeyond(end: number, { folder, chain }: LogOpening): void {
   const { compactedUpTo = 0 } = chain
   if (compactedUpTo <= end) return
@@ -137,7 +144,10 @@ function forgetCompactionBeyond(end: number, { folder, chain }: LogOpening): voi
   chain.endsAt(end)
 }
 
-/** Only a power cut can take records away that come after deleted ones, so a start beyond the end is wrong where there was none. */
+/**
+ * Only a power cut can take records away that come after deleted ones, so a start beyond the end is
+ * wrong where there was none.
+ */
 function expectToReach({ name, nextOffset }: Segment, logStartOffset: number): void {
   if (logStartOffset <= nextOffset) return
   const reason = `it ends at offset ${nextOffset}, though the log is said to start at ${logStartOffset}; nothing was changed`

@@ -56,12 +56,14 @@ export interface Opened {
 }
 
 /**
- * Opens the segments of a log. Only what a crash can have damaged is read: nothing after a close in order, else the batches from the recovery point on, or
- * all where there is none.
+ * Opens the segments of a log. Only what a crash can have damaged is read: nothing after a close in
+ * order, else the batches from the recovery point on, or all where there is none.
  *
- * - From the recovery point on, the first batch that is not whole ends the log: a crash may have torn it, and what follows was not synced before it.
+ * - From the recovery point on, the first batch that is not whole ends the log: a crash may have
+ *   torn it, and what follows was not synced before it.
  * - Without a recovery point, that holds only where no whole batch follows.
- * - Anything else is damage that no crash explains: it raises `CORRUPT_MESSAGE` and keeps the bytes.
+ * - Anything else is damage that no crash explains: it raises `CORRUPT_MESSAGE` and keeps the
+ *   bytes.
  */
 export async function openSegments(opening: LogOpening): Promise<Opened> {
   const segments: Segment[] = []
@@ -113,8 +115,9 @@ export async function openUpToDamage(opening: LogOpening, damage: KafkaError): P
 }
 
 /**
- * Up to where a log is safe, as far as there is reason to believe it: a log without a trace of records never had any, so that the offset is that of another
- * log, and one that is behind the high watermark may be anything.
+ * Up to where a log is safe, as far as there is reason to believe it: a log without a trace of
+ * records never had any, so that the offset is that of another log, and one that is behind the high
+ * watermark may be anything.
  */
 function believedRecoveryPoint({ recoveryPoint, highWatermark, files }: LogOpening, segments: readonly Segment[]): number | undefined {
   if (recoveryPoint === undefined) return undefined
@@ -201,7 +204,10 @@ async function recover(opening: LogOpening, segments: Segment[]): Promise<Opened
   return { segments, trusted, report: { segments: segments.length, batches, tornTail } }
 }
 
-/** Of the segments that are safe the last may just have ended: what it has is whole, but its file not yet cut to its size. */
+/**
+ * Of the segments that are safe the last may just have ended: what it has is whole, but its file
+ * not yet cut to its size.
+ */
 async function checkEnd(opening: LogOpening, segments: readonly Segment[], index: number): Promise<void> {
   const segment = segments[index]
   const { end, nextOffset, fault } = await segment.indexer.resume(opening.files.indexed.has(segment.baseOffset))
@@ -220,7 +226,10 @@ async function checkEnd(opening: LogOpening, segments: readonly Segment[], index
   segment.indexer.seal()
 }
 
-/** True if the rest of a file is room that its storage had made ahead of its end, and had no time to take away. */
+/**
+ * True if the rest of a file is room that its storage had made ahead of its end, and had no time to
+ * take away.
+ */
 async function isRoomAhead(
   { options, recoveryPoint }: LogOpening,
   segments: readonly Segment[],
@@ -241,8 +250,9 @@ function trustUpTo(count: number, segments: readonly Segment[], files: LogFolder
 }
 
 /**
- * A log that was closed in order ends at its recovery point, and has a snapshot of its producers there. Where that is not so for the recovery point alone,
- * this is wrong. Returns whether the log has all that it had.
+ * A log that was closed in order ends at its recovery point, and has a snapshot of its producers
+ * there. Where that is not so for the recovery point alone, this is wrong. Returns whether the log
+ * has all that it had.
  */
 async function endsWhereItDid({ files, folder, recoveryPoint, chain }: LogOpening, active: Segment): Promise<boolean> {
   const { nextOffset } = active
@@ -255,7 +265,8 @@ async function endsWhereItDid({ files, folder, recoveryPoint, chain }: LogOpenin
     return true
   }
   if (nextOffset < recoveryPoint || !hasSnapshotAt(recoveryPoint)) return nextOffset > recoveryPoint
-  // A user may have opened the log alone, without its node, and appended to it: recovery reads that.
+  // A user may have opened the log alone, without its node, and appended to it: recovery reads
+  // that.
   const added = await active.positionOf(recoveryPoint)
   if (added?.baseOffset === recoveryPoint) return false
   const last = await active.positionOf(nextOffset - 1)
@@ -265,7 +276,10 @@ async function endsWhereItDid({ files, folder, recoveryPoint, chain }: LogOpenin
   )
 }
 
-/** A log that was closed in order ended at its recovery point: a segment that begins later, and not at the end of the one before, is not its own. */
+/**
+ * A log that was closed in order ended at its recovery point: a segment that begins later, and not
+ * at the end of the one before, is not its own.
+ */
 async function expectNoStray({ files, recoveryPoint }: LogOpening, last: Segment, before: Segment): Promise<void> {
   const isIndexed = files.indexed.has(before.baseOffset)
   const end = isIndexed ? (await lookAtEnd(before, last.baseOffset)).offset : (await before.indexer.scan(() => {})).nextOffset
@@ -273,7 +287,10 @@ async function expectNoStray({ files, recoveryPoint }: LogOpening, last: Segment
   throw last.damagedAt(0, `it begins at offset ${last.baseOffset}, though the log ended at ${recoveryPoint} when it was closed`)
 }
 
-/** Offsets that lie between two segments: a crash has taken the end of the first. Compaction leaves such gaps too, but before the recovery point. */
+/**
+ * Offsets that lie between two segments: a crash has taken the end of the first. Compaction leaves
+ * such gaps too, but before the recovery point.
+ */
 function missingBefore(segment: Segment, previous: Segment | undefined, { recoveryPoint }: LogOpening): string | undefined {
   if (!previous) return undefined
   if (segment.baseOffset < previous.nextOffset) {
@@ -333,7 +350,10 @@ function expectSafePart({ folder, recoveryPoint = 0 }: LogOpening, segments: rea
   )
 }
 
-/** Visits the batches in [from, to), and perhaps a few before them, until the visitor returns `true`. */
+/**
+ * Visits the batches in [from, to), and perhaps a few before them, until the visitor returns
+ * `true`.
+ */
 export async function replay(segments: readonly Segment[], from: number, to: number, visit: BatchVisitor): Promise<void> {
   if (from >= to) return
   for (const segment of segments) {

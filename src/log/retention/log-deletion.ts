@@ -24,7 +24,10 @@ export function deleteRecordsBefore(log: LogState, offset: number): MaybePromise
   })
 }
 
-/** Removes the oldest segments as soon as `retentionBytes` remain without them, so that the log never outgrows its bound. */
+/**
+ * Removes the oldest segments as soon as `retentionBytes` remain without them, so that the log
+ * never outgrows its bound.
+ */
 export function boundSize(log: LogState): void {
   const { all, count, sizeInBytes } = log.segments
   const { retentionBytes } = log.options
@@ -88,7 +91,8 @@ async function learnAndRemoveExpired(log: LogState): Promise<number> {
   if (log.failures.lackOfRoom) await cutUnwritten(log)
   const now = log.clock.now()
   const { retentionMs } = log.options
-  // Age goes by timestamps, which segments that were not looked into since the log was opened have in their indexes.
+  // Age goes by timestamps, which segments that were not looked into since the log was opened have
+  // in their indexes.
   for (const segment of deletesOldSegments(log.options) && retentionMs >= 0 ? log.segments.all.slice() : []) {
     await segment.indexer.learnMaxTimestamp()
     if (now - segment.retentionTimestamp <= retentionMs) break

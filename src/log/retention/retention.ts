@@ -3,8 +3,8 @@ import type { Segment } from '../segment/segment.js'
 import { floorIndex } from '../segment/segment-list.js'
 
 /*
- * The number of a log's oldest segments that may go. Only a run from the start is ever removed, and nothing above the high watermark; a last
- * segment that is empty stays.
+ * The number of a log's oldest segments that may go. Only a run from the start is ever removed, and
+ * nothing above the high watermark; a last segment that is empty stays.
  */
 
 /** Segments without which the log still has `retentionBytes`. */
@@ -37,7 +37,9 @@ function countBeyondAge(segments: readonly Segment[], highWatermark: number, opt
   return count
 }
 
-/** The number of segments that are due for each of the three reasons, in the order in which they go. */
+/**
+ * The number of segments that are due for each of the three reasons, in the order in which they go.
+ */
 export interface Expired {
   readonly below: number
   readonly large: number

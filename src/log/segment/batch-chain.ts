@@ -13,8 +13,9 @@ export interface BatchChainParts {
 }
 
 /**
- * The chain of the batches of a log. A leader gives offsets without gaps, so one that is missing is damage, unless compaction has taken
- * it, here or where a replica has its batches from, or it was deleted. Leader epochs never go back. None of that is under a batch's checksum.
+ * The chain of the batches of a log. A leader gives offsets without gaps, so one that is missing is
+ * damage, unless compaction has taken it, here or where a replica has its batches from, or it was
+ * deleted. Leader epochs never go back. None of that is under a batch's checksum.
  */
 export class BatchChain {
   readonly isChecked: boolean
@@ -52,7 +53,10 @@ export class BatchChain {
     return this.#gapsEnd
   }
 
-  /** Offsets before `offset` are missing because they were compacted, here or where the batches come from. */
+  /**
+   * Offsets before `offset` are missing because they were compacted, here or where the batches come
+   * from.
+   */
   noteGapBefore(offset: number): void {
     if (!this.mayLackBefore(offset)) this.#gapsEnd = offset
   }
@@ -110,8 +114,9 @@ export class ChainWalk {
   }
 
   /**
-   * Describes the fault of the batch at `position`, whose header is there, if there is one. One that is damaged is passed when the next begins at
-   * `passUpTo` or before: nobody wants what is in it.
+   * Describes the fault of the batch at `position`, whose header is there, if there is one. One
+   * that is damaged is passed when the next begins at `passUpTo` or before: nobody wants what is in
+   * it.
    */
   faultOf(bytes: Uint8Array, position: number, passUpTo = this.#chain.startOffset): string | undefined {
     this.isPassed = this.isEpochDoubtful = false

@@ -8,8 +8,8 @@ import { damageError } from './damage.js'
 const blockBytes = 1024 * 1024
 
 /**
- * Called with each batch: it stands whole in `bytes` at `position`, and in the file at `filePosition`; the bytes stay there until the visit is over.
- * Returning `true` ends the walk.
+ * Called with each batch: it stands whole in `bytes` at `position`, and in the file at
+ * `filePosition`; the bytes stay there until the visit is over. Returning `true` ends the walk.
  */
 export type BatchVisitor = (bytes: Uint8Array, position: number, filePosition: number) => MaybePromise<boolean | undefined | void>
 
@@ -24,8 +24,8 @@ export interface BatchFile {
 }
 
 /**
- * Walks the batches of a file from one position to another, both of which must be where batches start or end; waits where the visitor does. Returns
- * whether the visitor ended it.
+ * Walks the batches of a file from one position to another, both of which must be where batches
+ * start or end; waits where the visitor does. Returns whether the visitor ended it.
  */
 export async function walkBatches(batchFile: BatchFile, from: number, to: number, visit: BatchVisitor): Promise<boolean> {
   const { file, name } = batchFile

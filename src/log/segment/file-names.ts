@@ -8,7 +8,10 @@ export const logStartFile = 'log-start-offset-checkpoint'
 export const cleanerFile = 'cleaner-offset-checkpoint'
 export const leaderEpochFile = 'leader-epoch-checkpoint'
 
-/** The path of the files that Kafka names after an offset, in twenty digits, without their suffix: those of the segment that begins there, for one. */
+/**
+ * The path of the files that Kafka names after an offset, in twenty digits, without their suffix:
+ * those of the segment that begins there, for one.
+ */
 export function pathIn(folder: string, offset: number): string {
   return `${folder}/${String(offset).padStart(20, '0')}`
 }

@@ -5,9 +5,11 @@ const entryBytes = 8
 const maxRelativeOffset = 2 ** 31 - 1
 
 /**
- * The index from offsets to positions in a segment. Sparse: about one entry per `indexIntervalBytes`.
+ * The index from offsets to positions in a segment. Sparse: about one entry per
+ * `indexIntervalBytes`.
  *     index := entry*     entry := relativeOffset: int32, position: int32   (big-endian, ascending)
- * `relativeOffset` is the LAST offset of the batch that starts at `position`, less the segment's base offset.
+ * `relativeOffset` is the LAST offset of the batch that starts at `position`, less the segment's
+ * base offset.
  */
 export class OffsetIndex {
   readonly baseOffset: number
@@ -32,8 +34,9 @@ export class OffsetIndex {
   }
 
   /**
-   * Takes in the entries of a file. A file that was not closed in order ends in zeros. Returns whether they can be those of a segment of `segmentBytes`
-   * whose offsets lie below `nextOffset`; whether they are is seen where they lead.
+   * Takes in the entries of a file. A file that was not closed in order ends in zeros. Returns
+   * whether they can be those of a segment of `segmentBytes` whose offsets lie below `nextOffset`;
+   * whether they are is seen where they lead.
    */
   restore(bytes: Uint8Array, segmentBytes: number, nextOffset: number): boolean {
     let count = bytes.length / entryBytes
@@ -73,7 +76,9 @@ export class OffsetIndex {
     writeInt32(this.#buffer.bytes, start + 4, position)
   }
 
-  /** Position of the last entry at or below `offset`, or 0, the segment's start, when there is none. */
+  /**
+   * Position of the last entry at or below `offset`, or 0, the segment's start, when there is none.
+   */
   lookup(offset: number): number {
     const slot = this.#floor(offset - this.baseOffset, 0)
     return slot < 0 ? 0 : this.#positionAt(slot)
@@ -85,7 +90,9 @@ export class OffsetIndex {
     return slot < 0 ? 0 : this.#positionAt(slot)
   }
 
-  /** The last offset that the batch at `position` has by the entry for it; -1 when there is none. */
+  /**
+   * The last offset that the batch at `position` has by the entry for it; -1 when there is none.
+   */
   offsetAt(position: number): number {
     const slot = this.#floor(position, 4)
     if (slot < 0 || this.#positionAt(slot) !== position) return -1

@@ -27,8 +27,9 @@ export interface IndexedSegment extends BatchFile {
 }
 
 /**
- * Keeps the indexes of a segment, and what is known of its timestamps, in step with its batches: adds what is appended, loads the indexes from their
- * files, checks them against the batches, and builds them anew where they do not fit.
+ * Keeps the indexes of a segment, and what is known of its timestamps, in step with its batches:
+ * adds what is appended, loads the indexes from their files, checks them against the batches, and
+ * builds them anew where they do not fit.
  */
 export class SegmentIndexer {
   readonly indexes: SegmentIndexes
@@ -51,7 +52,9 @@ export class SegmentIndexer {
     this.timestamps = new SegmentTimestamps(segment.baseOffset, now)
   }
 
-  /** Takes note of a batch that stands at `position` of the file, or soon will; they come in order. */
+  /**
+   * Takes note of a batch that stands at `position` of the file, or soon will; they come in order.
+   */
   note(position: number, lastOffset: number, maxTimestamp: number, now: number): void {
     const { indexes, timestamps } = this
     indexes.areOnDisk = false
@@ -70,13 +73,19 @@ export class SegmentIndexer {
     this.timestamps.nowUnknown()
   }
 
-  /** Adds what the time index lacks; called when no more batches will come, and again if they did after all. */
+  /**
+   * Adds what the time index lacks; called when no more batches will come, and again if they did
+   * after all.
+   */
   seal(): void {
     this.#isSealed = true
     this.indexes.times.maybeAppend(this.timestamps.largest, this.timestamps.offsetOfLargest)
   }
 
-  /** Brings the indexes into memory, from their files or, where these are missing or cannot be, from the batches. */
+  /**
+   * Brings the indexes into memory, from their files or, where these are missing or cannot be, from
+   * the batches.
+   */
   load(): MaybePromise<void> {
     if (this.indexes.areLoaded) return
     this.#loading ??= this.#load().finally(() => {
@@ -96,7 +105,10 @@ export class SegmentIndexer {
     if (!this.#loading && !this.#learning) this.indexes.unload()
   }
 
-  /** Makes the largest timestamp known, where the segment was taken as it is: by the time index, once that has been seen to be whole. */
+  /**
+   * Makes the largest timestamp known, where the segment was taken as it is: by the time index,
+   * once that has been seen to be whole.
+   */
   learnMaxTimestamp(): MaybePromise<void> {
     if (this.timestamps.isLargestKnown) return
     this.#learning ??= this.#learn().finally(() => {
@@ -113,7 +125,10 @@ export class SegmentIndexer {
     this.timestamps.learn(lastTimestamp, lastOffset)
   }
 
-  /** Builds the indexes anew from the batches that are readable, up to where these are damaged. `wrong` is the one that does not fit them. */
+  /**
+   * Builds the indexes anew from the batches that are readable, up to where these are damaged.
+   * `wrong` is the one that does not fit them.
+   */
   rebuild(wrong?: IndexSuffix): Promise<void> {
     this.#rebuilding ??= this.#rebuild(wrong).finally(() => {
       this.#rebuilding = undefined
@@ -150,7 +165,10 @@ export class SegmentIndexer {
     await Promise.allSettled([this.#loading, this.#learning, this.#rebuilding])
   }
 
-  /** Checks the batches from the start of the file, or from where the indexes end, and indexes them, as far as they are whole. */
+  /**
+   * Checks the batches from the start of the file, or from where the indexes end, and indexes them,
+   * as far as they are whole.
+   */
   async scan(visit: ScannedBatch, from = 0, to = this.#segment.sizeInBytes, limit = Number.POSITIVE_INFINITY): Promise<SegmentScan> {
     const { file, chain, baseOffset } = this.#segment
     if (from === 0) {
@@ -167,7 +185,10 @@ export class SegmentIndexer {
     return scanSegment(file, new ChainWalk(chain, from === 0 ? baseOffset : -1, baseOffset, limit, false), from, note, to)
   }
 
-  /** Takes the batches of the last segment as they are, but for those after the last entry of its indexes, which are checked and indexed. */
+  /**
+   * Takes the batches of the last segment as they are, but for those after the last entry of its
+   * indexes, which are checked and indexed.
+   */
   async resume(hasIndexFiles: boolean): Promise<SegmentScan> {
     if (!hasIndexFiles) return this.scan(() => {})
     let wrong = await this.#resumeIndexes()
@@ -203,7 +224,10 @@ export class SegmentIndexer {
     release(view)
   }
 
-  /** Walks the readable batches from that which reaches `offset`, or shortly before it, on; the indexes are in memory. Returns whether the visitor ended it. */
+  /**
+   * Walks the readable batches from that which reaches `offset`, or shortly before it, on; the
+   * indexes are in memory. Returns whether the visitor ended it.
+   */
   async walk(offset: number, visit: BatchVisitor): Promise<boolean> {
     const from = this.indexes.offsets.lookup(offset)
     if (this.indexes.areGiven && from > 0 && !(await this.#fits(from))) await this.rebuild('index')
@@ -238,8 +262,9 @@ export class SegmentIndexer {
   }
 
   /**
-   * True if a time index that ends with this entry lacks nothing: the batch that holds `offset` has `timestamp`, and none that follows is later than
-   * `largest`. Usually that is the last batch, or one close to it.
+   * True if a time index that ends with this entry lacks nothing: the batch that holds `offset` has
+   * `timestamp`, and none that follows is later than `largest`. Usually that is the last batch, or
+   * one close to it.
    */
   async #isLargest(timestamp: number, offset: number, largest: number): Promise<boolean> {
     let isTrue = timestamp < 0
@@ -273,14 +298,19 @@ export class SegmentIndexer {
     this.timestamps.place(times.lastTimestamp, times.lastOffset)
   }
 
-  /** The file was cut to what is readable: looks for the largest timestamp that is left, and removes the index files. */
+  /**
+   * The file was cut to what is readable: looks for the largest timestamp that is left, and removes
+   * the index files.
+   */
   async wasCut(): Promise<void> {
     await this.#readFirstTimestamp()
     await this.#findLargestTimestamp()
     if (this.#storage.durable) await this.indexes.removeFiles()
   }
 
-  /** On a full disk a segment is cut at the same place again at every try: it is read once for that. */
+  /**
+   * On a full disk a segment is cut at the same place again at every try: it is read once for that.
+   */
   async #findLargestTimestamp(): Promise<void> {
     const { timestamps } = this
     const position = this.#segment.readableBytes

@@ -22,16 +22,22 @@ interface LastTimeEntry {
 export type IndexSuffix = 'index' | 'timeindex'
 
 /**
- * The two indexes of a segment. They grow with its batches, are written to files, from which they can be read again, and can at any time be made anew from
- * the batches: without the files the log is as good as before.
+ * The two indexes of a segment. They grow with its batches, are written to files, from which they
+ * can be read again, and can at any time be made anew from the batches: without the files the log
+ * is as good as before.
  */
 export class SegmentIndexes {
   readonly offsets: OffsetIndex
   readonly times: TimeIndex
-  /** True if they are in memory; those of old segments stay in their files until they are needed. */
+  /**
+   * True if they are in memory; those of old segments stay in their files until they are needed.
+   */
   areLoaded = true
   areOnDisk = false
-  /** True if the entries came from a file, and so may be anything, until they have been seen to fit the batches that they lead to. */
+  /**
+   * True if the entries came from a file, and so may be anything, until they have been seen to fit
+   * the batches that they lead to.
+   */
   areGiven = false
   readonly #storage: Storage
   readonly #path: string
@@ -43,7 +49,10 @@ export class SegmentIndexes {
     this.times = new TimeIndex(baseOffset)
   }
 
-  /** Fills them from their files, which must be there. Returns which of them a segment of such size and end cannot have, if any: then none is taken. */
+  /**
+   * Fills them from their files, which must be there. Returns which of them a segment of such size
+   * and end cannot have, if any: then none is taken.
+   */
   async read(sizeInBytes: number, nextOffset: number): Promise<IndexSuffix | undefined> {
     const offsets = await readSmallFile(this.#storage, `${this.#path}.index`)
     const times = await readSmallFile(this.#storage, `${this.#path}.timeindex`)
@@ -55,7 +64,10 @@ export class SegmentIndexes {
     return isRight ? 'timeindex' : 'index'
   }
 
-  /** The last entry of the index file, which must be there; nothing of the file is kept. An entry of zeros is room for one. */
+  /**
+   * The last entry of the index file, which must be there; nothing of the file is kept. An entry of
+   * zeros is room for one.
+   */
   async lastIndexEntry(): Promise<LastIndexEntry | undefined> {
     const entry = await this.#lastBytes('index', 8)
     const position = entry ? readInt32(entry, 4) : 0
@@ -115,7 +127,10 @@ export class SegmentIndexes {
     this.areOnDisk = false
   }
 
-  /** True if what stands at `filePosition` is the batch that the index, if it has an entry for that place, says. */
+  /**
+   * True if what stands at `filePosition` is the batch that the index, if it has an entry for that
+   * place, says.
+   */
   fit(view: Uint8Array, at: number, filePosition: number): boolean {
     const lastOffset = this.offsets.offsetAt(filePosition)
     if (lastOffset < 0) return true
@@ -123,7 +138,10 @@ export class SegmentIndexes {
     return batchSizeAt(view, at) >= headerBytes && lastOffsetAt(view, at) === lastOffset
   }
 
-  /** Takes the entries of others, which were made from the batches, for all before a position and an offset. */
+  /**
+   * Takes the entries of others, which were made from the batches, for all before a position and an
+   * offset.
+   */
   replaceBefore(position: number, offset: number, others: SegmentIndexes): void {
     this.offsets.replaceBefore(position, others.offsets)
     this.times.replaceBefore(offset, others.times)

@@ -2,7 +2,10 @@ import { type Deferred, deferred, type MaybePromise } from '../../common/deferre
 import { KafkaError } from '../../errors.js'
 import type { StorageFile } from '../../storage/storage.js'
 
-/** Decides when the file of a segment is closed, and whether the names of its files are still its own. */
+/**
+ * Decides when the file of a segment is closed, and whether the names of its files are still its
+ * own.
+ */
 export class SegmentLifetime {
   readonly #file: StorageFile
   readonly #name: string

@@ -4,11 +4,16 @@ import { InOrder } from '../in-order.js'
 import type { Segment } from './segment.js'
 import type { SegmentRead } from './segment-reader.js'
 
-/** The number of old segments with their indexes in memory: more than readers usually use at once. */
+/**
+ * The number of old segments with their indexes in memory: more than readers usually use at once.
+ */
 const maxLoadedSegments = 8
 const nothing = new Uint8Array(0)
 
-/** The segments of a log in the order of their offsets; the last one is active, it takes the batches. */
+/**
+ * The segments of a log in the order of their offsets; the last one is active, it takes the
+ * batches.
+ */
 export class SegmentList {
   #segments: Segment[]
   #sizeInBytes = 0
@@ -20,7 +25,9 @@ export class SegmentList {
   #hasFailed = false
   /** Files on their way out, which nobody waits for but `removals`. */
   readonly #removals = new Set<Promise<void>>()
-  /** Segments that have left the list and have readers; their files are open until these are done. */
+  /**
+   * Segments that have left the list and have readers; their files are open until these are done.
+   */
   readonly #stillRead = new Set<Segment>()
 
   /** `onFailure` is told when the files of a segment could not be removed. */
@@ -79,7 +86,10 @@ export class SegmentList {
     return floorIndex(this.#segments, offset)
   }
 
-  /** Whole batches from that on which reaches the offset asked for, all of one segment; empty where there is none. */
+  /**
+   * Whole batches from that on which reaches the offset asked for, all of one segment; empty where
+   * there is none.
+   */
   read(request: SegmentRead, index = this.indexOf(request.offset)): MaybePromise<Uint8Array> {
     for (; index < this.#segments.length; index++) {
       const segment = this.#segments[index]
@@ -92,13 +102,19 @@ export class SegmentList {
     return nothing
   }
 
-  /** The segment in which a reader goes on after the end of another. That segment may be gone by now, or merged, and is then searched again. */
+  /**
+   * The segment in which a reader goes on after the end of another. That segment may be gone by
+   * now, or merged, and is then searched again.
+   */
   #after(segment: Segment): number {
     const index = this.indexOf(segment.baseOffset)
     return this.#segments[index] === segment ? index + 1 : index
   }
 
-  /** Notes that an old segment is being used. Only a few have their indexes in memory, however many there are. */
+  /**
+   * Notes that an old segment is being used. Only a few have their indexes in memory, however many
+   * there are.
+   */
   touch(segment: Segment): void {
     if (segment === this.active) return
     this.limitLoaded(segment)
@@ -113,7 +129,9 @@ export class SegmentList {
     if (oldest !== this.active) oldest.indexer.unload()
   }
 
-  /** Lets something be done with the segments as they are now, whatever happens to them meanwhile. */
+  /**
+   * Lets something be done with the segments as they are now, whatever happens to them meanwhile.
+   */
   async holding<T>(use: (segments: readonly Segment[]) => Promise<T>): Promise<T> {
     const held = this.#segments.slice()
     for (const segment of held) segment.lifetime.hold()
@@ -129,8 +147,9 @@ export class SegmentList {
   }
 
   /**
-   * Takes segments out of the list and their files out of the storage. Returns the bytes they had. The files go from the outside in, one after the other, so
-   * that whenever a crash comes there is no gap.
+   * Takes segments out of the list and their files out of the storage. Returns the bytes they had.
+   * The files go from the outside in, one after the other, so that whenever a crash comes there is
+   * no gap.
    */
   remove(start: number, count: number): number {
     let bytes = 0
@@ -203,7 +222,9 @@ export class SegmentList {
   }
 }
 
-/** Index of the last segment that starts at or before `offset`, or 0: as many lie wholly before it. */
+/**
+ * Index of the last segment that starts at or before `offset`, or 0: as many lie wholly before it.
+ */
 export function floorIndex(segments: readonly Segment[], offset: number): number {
   let low = 0
   let high = segments.length - 1

@@ -16,7 +16,10 @@ export interface SegmentRead {
   readonly upTo: number
   /** True if the first batch is returned even if it exceeds `maxBytes`. */
   readonly minOneBatch: boolean
-  /** True if batches whose checksums do not fit are damage; else that is left to whoever decodes them. */
+  /**
+   * True if batches whose checksums do not fit are damage; else that is left to whoever decodes
+   * them.
+   */
   readonly checkCrcs: boolean
 }
 
@@ -52,7 +55,10 @@ export class SegmentReader {
     this.#indexIntervalBytes = indexIntervalBytes
   }
 
-  /** Whole batches from the first one that reaches the offset asked for; `undefined` when there is none. */
+  /**
+   * Whole batches from the first one that reaches the offset asked for; `undefined` when there is
+   * none.
+   */
   read(request: SegmentRead): MaybePromise<Uint8Array | undefined> {
     const { offset, maxBytes } = request
     const { chain, baseOffset, indexes } = this.#segment
@@ -90,7 +96,10 @@ export class SegmentReader {
     }
   }
 
-  /** Picks from `view`, which stands at `filePosition`, the batches that were asked for; reads on where they are not all in it. */
+  /**
+   * Picks from `view`, which stands at `filePosition`, the batches that were asked for; reads on
+   * where they are not all in it.
+   */
   #select(
     view: Uint8Array,
     filePosition: number,
@@ -156,7 +165,9 @@ export class SegmentReader {
     return this.#segment.damagedAt(position, reason)
   }
 
-  /** The end of the last whole batch in [from, limit). The index spares the walk over most of them. */
+  /**
+   * The end of the last whole batch in [from, limit). The index spares the walk over most of them.
+   */
   #lastBatchEnd(view: Uint8Array, filePosition: number, from: number, limit: number, upTo: number | undefined): number {
     const { indexes, readableBytes } = this.#segment
     if (upTo === undefined && filePosition + limit === readableBytes) return limit
@@ -188,7 +199,10 @@ export class SegmentReader {
   }
 }
 
-/** The end of the last batch from `from` on that is whole, sound and within the limits; others stay for the next read. */
+/**
+ * The end of the last batch from `from` on that is whole, sound and within the limits; others stay
+ * for the next read.
+ */
 function soundEnd(view: Uint8Array, from: number, limit: number, upTo: number | undefined, walk: ChainWalk, checkCrcs: boolean): number {
   let end = from
   while (end + headerBytes <= limit) {

@@ -14,13 +14,19 @@ export interface SegmentScan {
   readonly fault: string | undefined
 }
 
-/** Called with each whole batch: it stands in `bytes` at `position`, and in the file at `filePosition`. */
+/**
+ * Called with each whole batch: it stands in `bytes` at `position`, and in the file at
+ * `filePosition`.
+ */
 export type ScannedBatch = (bytes: Uint8Array, position: number, filePosition: number) => void
 
 const blockBytes = 1024 * 1024
 const maxRelativeOffset = 2 ** 31 - 1
 
-/** Checks the batches of a segment in [from, length), as they follow each other in `chain`, up to the first that is not as it should be. */
+/**
+ * Checks the batches of a segment in [from, length), as they follow each other in `chain`, up to
+ * the first that is not as it should be.
+ */
 export async function scanSegment(
   file: StorageFile,
   chain: ChainWalk,
@@ -73,7 +79,10 @@ function faultAt(bytes: Uint8Array, position: number, size: number): string | un
   return crcFaultAt(bytes, position)
 }
 
-/** True if a whole batch that could belong here stands somewhere after `position`: then what lies between was not torn by a crash. */
+/**
+ * True if a whole batch that could belong here stands somewhere after `position`: then what lies
+ * between was not torn by a crash.
+ */
 export async function hasBatchAfter(file: StorageFile, baseOffset: number, position: number, nextOffset: number): Promise<boolean> {
   let filePosition = position + 1
   const couldFollow = (bytes: Uint8Array, at: number, size: number) =>
@@ -88,7 +97,8 @@ export async function hasBatchAfter(file: StorageFile, baseOffset: number, posit
       if (view[at + field.magic] !== currentMagic) continue
       const size = batchSizeAt(view, at)
       if (size < headerBytes || filePosition + at + size > file.length) continue
-      // Offsets that make sense are a matter of chance only once in a long while, checksums cost time.
+      // Offsets that make sense are a matter of chance only once in a long while, checksums cost
+      // time.
       if (baseOffsetAt(view, at) < nextOffset || baseOffsetAt(view, at) - baseOffset > maxRelativeOffset) continue
       if (at + size > view.length) {
         const whole = await file.read(filePosition + at, size)

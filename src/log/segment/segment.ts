@@ -108,7 +108,10 @@ export class Segment {
     return damageError({ file: this.name, position, reason })
   }
 
-  /** The time that retention goes by; infinite where the records are not known, or are kept as evidence. */
+  /**
+   * The time that retention goes by; infinite where the records are not known, or are kept as
+   * evidence.
+   */
   get retentionTimestamp(): number {
     return this.#damage ? Number.POSITIVE_INFINITY : this.timestamps.forRetention
   }
@@ -136,7 +139,10 @@ export class Segment {
     this.#nextOffset = nextOffset
   }
 
-  /** Takes the batches as they are, up to `nextOffset`, without a look at them: they were written and synced in order. */
+  /**
+   * Takes the batches as they are, up to `nextOffset`, without a look at them: they were written
+   * and synced in order.
+   */
   trust(nextOffset: number, hasIndexFiles: boolean): void {
     this.publish(this.file.length, nextOffset)
     this.indexer.trust(hasIndexFiles)
@@ -153,7 +159,10 @@ export class Segment {
     this.lifetime.expectOpen()
   }
 
-  /** Whole batches from the first one that reaches the offset asked for; `undefined` when there is none. */
+  /**
+   * Whole batches from the first one that reaches the offset asked for; `undefined` when there is
+   * none.
+   */
   read(request: SegmentRead): MaybePromise<Uint8Array | undefined> {
     if (!this.indexes.areLoaded) return this.#loadAndRead(request)
     const found = this.#reader.read(request)
@@ -172,7 +181,10 @@ export class Segment {
     }
   }
 
-  /** Walks the readable batches from that which reaches `offset`, or shortly before it, on. Returns whether the visitor ended it. */
+  /**
+   * Walks the readable batches from that which reaches `offset`, or shortly before it, on. Returns
+   * whether the visitor ended it.
+   */
   async walk(offset: number, visit: BatchVisitor): Promise<boolean> {
     await this.indexer.load()
     return this.indexer.walk(offset, visit)
@@ -189,7 +201,10 @@ export class Segment {
     return found
   }
 
-  /** Forgets the batches from `position` on, of which the first starts at `offset`; the bytes are cut by `cutFile`. */
+  /**
+   * Forgets the batches from `position` on, of which the first starts at `offset`; the bytes are
+   * cut by `cutFile`.
+   */
   forgetFrom(position: number, offset: number): void {
     this.publish(position, offset)
     this.indexer.forgetFrom(position, offset)
@@ -203,8 +218,9 @@ export class Segment {
   }
 
   /**
-   * Removes its files. Reads that are under way end well: the file is closed after them. On a durable storage its log is renamed first, which is done at
-   * once, so that a crash before the rest is no harm.
+   * Removes its files. Reads that are under way end well: the file is closed after them. On a
+   * durable storage its log is renamed first, which is done at once, so that a crash before the
+   * rest is no harm.
    */
   retire(): MaybePromise<void> {
     this.lifetime.retire()
@@ -221,14 +237,20 @@ export class Segment {
     await this.#storage.remove(`${this.name}.deleted`)
   }
 
-  /** Resolves when it uses none of its names any more, so that another may: what reads or writes its indexes has ended, and nothing begins to. */
+  /**
+   * Resolves when it uses none of its names any more, so that another may: what reads or writes its
+   * indexes has ended, and nothing begins to.
+   */
   async giveUpNames(): Promise<void> {
     this.lifetime.loseNames()
     await this.indexer.idle()
     this.indexes.areOnDisk = false
   }
 
-  /** Ends its use after the reads that are under way, when its files are gone already or belong to another. */
+  /**
+   * Ends its use after the reads that are under way, when its files are gone already or belong to
+   * another.
+   */
   abandon(): MaybePromise<void> {
     this.lifetime.retire()
     this.indexes.areOnDisk = false

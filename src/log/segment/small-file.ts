@@ -3,8 +3,8 @@ import { release } from '../../common/lease.js'
 import type { Storage } from '../../storage/storage.js'
 
 /*
- * Files that are read and written as a whole: checkpoints, snapshots, indexes. Opening a file creates it, so that whoever reads one has to know from a
- * listing that it is there.
+ * Files that are read and written as a whole: checkpoints, snapshots, indexes. Opening a file
+ * creates it, so that whoever reads one has to know from a listing that it is there.
  */
 
 /** All bytes of a file that is there. */
@@ -25,7 +25,10 @@ export async function readSmallFile(storage: Storage, name: string): Promise<Uin
   }
 }
 
-/** Gives a file new content. A crash may leave it with a part of that, so its reader must be able to tell. */
+/**
+ * Gives a file new content. A crash may leave it with a part of that, so its reader must be able to
+ * tell.
+ */
 export async function writeSmallFile(storage: Storage, name: string, bytes: Uint8Array): Promise<void> {
   const file = await storage.open(name)
   try {
@@ -38,13 +41,18 @@ export async function writeSmallFile(storage: Storage, name: string, bytes: Uint
   }
 }
 
-/** Gives a file new content, or, where a crash comes in between, leaves it the old one. Its name is left to the caller to sync. */
+/**
+ * Gives a file new content, or, where a crash comes in between, leaves it the old one. Its name is
+ * left to the caller to sync.
+ */
 export async function renewSmallFile(storage: Storage, name: string, bytes: Uint8Array): Promise<void> {
   await writeSmallFile(storage, `${name}.tmp`, bytes)
   await storage.rename(`${name}.tmp`, name)
 }
 
-/** Gives a file new content for certain, or, where a crash comes in between, leaves it the old one. */
+/**
+ * Gives a file new content for certain, or, where a crash comes in between, leaves it the old one.
+ */
 export async function replaceSmallFile(storage: Storage, name: string, bytes: Uint8Array): Promise<void> {
   await renewSmallFile(storage, name, bytes)
   await storage.syncFolder(name.includes('/') ? name.slice(0, name.lastIndexOf('/')) : '')

@@ -4,9 +4,11 @@ import { EntryBuffer } from './entry-buffer.js'
 const entryBytes = 12
 
 /**
- * The index from timestamps to offsets in a segment. Sparse, and written along with the offset index, where the largest timestamp has grown.
+ * The index from timestamps to offsets in a segment. Sparse, and written along with the offset
+ * index, where the largest timestamp has grown.
  *     index := entry*     entry := timestamp: int64, relativeOffset: int32   (big-endian, both ascending)
- * `timestamp` is the largest so far in the segment, `relativeOffset` the last offset of the first batch that has it, less the base offset.
+ * `timestamp` is the largest so far in the segment, `relativeOffset` the last offset of the first
+ * batch that has it, less the base offset.
  */
 export class TimeIndex {
   readonly baseOffset: number
@@ -74,7 +76,10 @@ export class TimeIndex {
     writeInt32(this.#buffer.bytes, start + 8, offset - this.baseOffset)
   }
 
-  /** Offset of the last entry at or before `timestamp`, or the base offset when there is none: all records before it are older. */
+  /**
+   * Offset of the last entry at or before `timestamp`, or the base offset when there is none: all
+   * records before it are older.
+   */
   lookup(timestamp: number): number {
     const slot = this.#floor(timestamp)
     return slot < 0 ? this.baseOffset : this.#offsetAt(slot)

@@ -1,9 +1,10 @@
 import { api, array, bool, bytes, int16, int32, int64, string } from '../message.js'
 
 /**
- * Lets a partition take part in a transaction on conditions: they hold now, and nobody else may write what they rely on until the transaction ends. An API of
- * this library, not of Kafka's. An offset of -1 stands for none: of a key, that it has no record, or only a tombstone; as `endOffset`, that the end does not
- * matter.
+ * Lets a partition take part in a transaction on conditions: they hold now, and nobody else may
+ * write what they rely on until the transaction ends. An API of this library, not of Kafka's. An
+ * offset of -1 stands for none: of a key, that it has no record, or only a tombstone; as
+ * `endOffset`, that the end does not matter.
  */
 export const AddConditionsToTxn = api({
   key: 10002,

@@ -1,8 +1,9 @@
 import { api, array, bool, bytes, int16, int32, int64, records, string } from '../message.js'
 
 /**
- * Appends a batch to a partition where that still is as the writer has read it; otherwise nothing is written. An API of this library, not of Kafka's.
- * An offset of -1 stands for none: of a key, that it has no record, or only a tombstone; as `endOffset`, that the end does not matter.
+ * Appends a batch to a partition where that still is as the writer has read it; otherwise nothing
+ * is written. An API of this library, not of Kafka's. An offset of -1 stands for none: of a key,
+ * that it has no record, or only a tombstone; as `endOffset`, that the end does not matter.
  */
 export const ConditionalAppend = api({
   key: 10000,

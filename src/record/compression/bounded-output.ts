@@ -17,7 +17,10 @@ export class BoundedOutput {
     this.bytes = into
   }
 
-  /** Makes room for `count` bytes more, or for as many as the limit leaves. Returns the position that may not be passed. */
+  /**
+   * Makes room for `count` bytes more, or for as many as the limit leaves. Returns the position
+   * that may not be passed.
+   */
   reserve(count: number): number {
     const needed = Math.min(this.length + count, this.#maxBytes)
     if (needed > this.bytes.length) {
@@ -55,7 +58,10 @@ export class BoundedOutput {
   }
 }
 
-/** Copies a match: `count` bytes from `distance` bytes back, which may overlap what is being written. Room and distance must be checked. */
+/**
+ * Copies a match: `count` bytes from `distance` bytes back, which may overlap what is being
+ * written. Room and distance must be checked.
+ */
 export function copyMatch(bytes: Uint8Array, position: number, distance: number, count: number): void {
   if (count > 32 && distance >= count) {
     bytes.copyWithin(position, position - distance, position - distance + count)

@@ -14,7 +14,10 @@ const compressionTypes: readonly CompressionType[] = ['none', 'gzip', 'snappy', 
 const codecs = new Map<CompressionType, Codec>()
 for (const codec of [gzip, snappy, lz4, zstd]) if (codec) codecs.set(codec.type, codec)
 
-/** The decoder of a compression type. Where the platform cannot write zstd, an optional package may still read it. */
+/**
+ * The decoder of a compression type. Where the platform cannot write zstd, an optional package may
+ * still read it.
+ */
 export function decoderOf(type: CompressionType): Pick<Codec, 'decompress'> {
   if (type === 'zstd' && !codecs.has('zstd')) {
     const decompress = zstdDecoder()
@@ -27,7 +30,10 @@ export function decoderOf(type: CompressionType): Pick<Codec, 'decompress'> {
   return codecOf(type)
 }
 
-/** The codec for a compression type. Throws a `KafkaError` with the code `UNSUPPORTED_COMPRESSION_TYPE` when there is none. */
+/**
+ * The codec for a compression type. Throws a `KafkaError` with the code
+ * `UNSUPPORTED_COMPRESSION_TYPE` when there is none.
+ */
 export function codecOf(type: CompressionType): Codec {
   const codec = codecs.get(type)
   if (codec) return codec

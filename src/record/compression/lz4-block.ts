@@ -9,21 +9,31 @@ import { damaged } from './failure.js'
  *     block    := sequence*                            the last sequence stops after its literals
  *     sequence := token: uint8, more*, literals, distance: uint16 (little-endian), more*
  *
- * The token's upper four bits count the literals, its lower four the length of the match less 4; 15 says that bytes follow to be added,
- * up to and with the first below 255. A match starts at least 12 bytes before the end of the content, and the last 5 are literals.
+ * The token's upper four bits count the literals, its lower four the length of the match less 4; 15
+ * says that bytes follow to be added, up to and with the first below 255. A match starts at least
+ * 12 bytes before the end of the content, and the last 5 are literals.
  */
 
-/** lz4js ends its last match two bytes closer to the end than LZ4 allows, so it gets to see all but the last two bytes. */
+/**
+ * lz4js ends its last match two bytes closer to the end than LZ4 allows, so it gets to see all but
+ * the last two bytes.
+ */
 const withheld = 2
 /** Positions within a block fit 16 bits. Shared by all calls: compressing is synchronous. */
 const table = new Uint16Array(65536)
 
-/** Bytes that `size` bytes of content can take while they are compressed; a block that ends up larger than its content is given up. */
+/**
+ * Bytes that `size` bytes of content can take while they are compressed; a block that ends up
+ * larger than its content is given up.
+ */
 export function mostCompressed(size: number): number {
   return 16 + size + Math.floor(size / 255)
 }
 
-/** Compresses content of at most 64 KiB into a block at the start of `packed`. Returns its size, or 0 when that is not smaller. */
+/**
+ * Compresses content of at most 64 KiB into a block at the start of `packed`. Returns its size, or
+ * 0 when that is not smaller.
+ */
 export function compressLz4(content: Uint8Array, packed: Uint8Array): number {
   table.fill(0)
   const seen = content.length - withheld
@@ -86,7 +96,10 @@ function writeRunHeader(packed: Uint8Array, position: number, literals: number):
 /** One byte of a block can stand for at most this many of its content. */
 const mostExpansion = 255
 
-/** Decodes the block in [start, end), whose content may be `maxBlock` bytes long, to the end of `output`. */
+/**
+ * Decodes the block in [start, end), whose content may be `maxBlock` bytes long, to the end of
+ * `output`.
+ */
 export function decompressLz4(bytes: Uint8Array, start: number, end: number, output: BoundedOutput, maxBlock: number): void {
   const blockStart = output.length
   const limit = output.reserve(Math.min(maxBlock, (end - start) * mostExpansion))

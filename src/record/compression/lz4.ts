@@ -10,8 +10,9 @@ import { xxh32 } from './xxh32.js'
  *     frame := magic: 04 22 4d 18, FLG: 60, BD: 40, headerChecksum: uint8, block*, endMark: 00 00 00 00
  *     block := size: uint32 (high bit: stored as it is), bytes          at most 64 KiB of content, independent of its neighbours
  *
- * Read are also larger blocks (BD), the content size, the checksums of blocks and content, frames back to back and skippable frames.
- * Blocks that depend on the one before, which Kafka refuses too, and dictionaries are refused.
+ * Read are also larger blocks (BD), the content size, the checksums of blocks and content, frames
+ * back to back and skippable frames. Blocks that depend on the one before, which Kafka refuses too,
+ * and dictionaries are refused.
  */
 export const lz4: Codec = { type: 'lz4', compress, decompress }
 
@@ -31,7 +32,10 @@ const frameHeader = [0x04, 0x22, 0x4d, 0x18, 0x60, 0x40, 0x82]
 const blockBytes = 64 * 1024
 const stored = 0x80000000
 const sizeBytes = 4
-/** A block, until it is known whether it is smaller than its content. Shared: compressing is synchronous. */
+/**
+ * A block, until it is known whether it is smaller than its content. Shared: compressing is
+ * synchronous.
+ */
 const scratch = new Uint8Array(mostCompressed(blockBytes))
 
 function compress(bytes: Uint8Array, into: Uint8Array = noBytes): Uint8Array {

@@ -12,7 +12,10 @@ const { process } = globalThis as { process?: { getBuiltinModule?(name: string):
 /** `node:zlib`, where the platform is Node or offers its modules. */
 export const nodeZlib = process?.getBuiltinModule?.('node:zlib') as NodeZlib | undefined
 
-/** A package that need not be installed; undefined where it is not. Loaded by `require`, since codecs are synchronous. */
+/**
+ * A package that need not be installed; undefined where it is not. Loaded by `require`, since
+ * codecs are synchronous.
+ */
 export function optionalPackage(name: string): unknown {
   const module = process?.getBuiltinModule?.('node:module') as typeof nodeModule | undefined
   if (!module) return undefined

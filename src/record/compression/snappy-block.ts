@@ -14,7 +14,10 @@ const tag = { literal: 0, near: 1, far: 2 } as const
 
 const longestCopy = 64
 const hashBits = 14
-/** The position at which a hash of four bytes was last seen, relative to the start of the content. Shared: compressing is synchronous. */
+/**
+ * The position at which a hash of four bytes was last seen, relative to the start of the content.
+ * Shared: compressing is synchronous.
+ */
 const table = new Uint16Array(1 << hashBits)
 /** The bytes at the end that are not searched: a match reads four at once. */
 const margin = 15
@@ -24,7 +27,10 @@ export function mostCompressed(size: number): number {
   return 32 + size + Math.floor(size / 6)
 }
 
-/** Compresses the content in [start, end), at most 64 KiB, to a block at `position` in `target`. Returns where the block ends. */
+/**
+ * Compresses the content in [start, end), at most 64 KiB, to a block at `position` in `target`.
+ * Returns where the block ends.
+ */
 export function compressSnappy(bytes: Uint8Array, start: number, end: number, target: Uint8Array, position: number): number {
   position = writeUvarint(target, position, end - start)
   const bits = Math.min(hashBits, Math.max(8, 32 - Math.clz32(end - start)))

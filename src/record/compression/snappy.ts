@@ -5,11 +5,13 @@ import { damaged } from './failure.js'
 import { compressSnappy, decompressSnappy, mostCompressed } from './snappy-block.js'
 
 /**
- * Snappy in the two framings that Kafka's clients use. Written is that of the Java clients (xerial's), all integers big-endian:
+ * Snappy in the two framings that Kafka's clients use. Written is that of the Java clients
+ * (xerial's), all integers big-endian:
  *
  *     82 53 4e 41 50 50 59 00, version: int32 = 1, compatible: int32 = 1, (size: int32, snappy block of 32 KiB of content)*
  *
- * Read is also the bare snappy block, which librdkafka and franz-go write. The two cannot be confused: no block starts with a copy.
+ * Read is also the bare snappy block, which librdkafka and franz-go write. The two cannot be
+ * confused: no block starts with a copy.
  */
 export const snappy: Codec = { type: 'snappy', compress, decompress }
 

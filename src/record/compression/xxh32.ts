@@ -4,7 +4,10 @@ const prime3 = 0xc2b2ae3d | 0
 const prime4 = 0x27d4eb2f
 const prime5 = 0x165667b1
 
-/** xxHash of 32 bits with the seed 0, the checksum of LZ4 frames, of the bytes in [start, end); unsigned. */
+/**
+ * xxHash of 32 bits with the seed 0, the checksum of LZ4 frames, of the bytes in [start, end);
+ * unsigned.
+ */
 export function xxh32(bytes: Uint8Array, start: number, end: number): number {
   let position = start
   let hash: number

@@ -15,7 +15,10 @@ const low4 = 0xc2b2ae63 | 0
 const high5 = 0x27d4eb2f | 0
 const low5 = 0x165667c5 | 0
 
-/** The low 32 bits of xxHash of 64 bits with the seed 0: the checksum that a zstd frame ends with; unsigned. */
+/**
+ * The low 32 bits of xxHash of 64 bits with the seed 0: the checksum that a zstd frame ends with;
+ * unsigned.
+ */
 export function xxh64Low(bytes: Uint8Array): number {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
   const { length } = bytes

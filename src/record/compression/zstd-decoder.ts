@@ -3,7 +3,10 @@ import { damaged, tooLarge } from './failure.js'
 import { optionalPackage } from './platform.js'
 import { xxh64Low } from './xxh64.js'
 
-/** The part of the package `fzstd` that is used: it decodes one frame after the other, and checks no checksum. */
+/**
+ * The part of the package `fzstd` that is used: it decodes one frame after the other, and checks no
+ * checksum.
+ */
 interface Fzstd {
   readonly Decompress: new (onData: (bytes: Uint8Array) => void) => { push(bytes: Uint8Array, isLast: boolean): void }
 }
@@ -15,7 +18,10 @@ const maxWindowBytes = 32 * 1024 * 1024
 
 let fzstd: Fzstd | undefined
 
-/** The decoder of the optional package `fzstd`, for a `node:zlib` without zstd; undefined where that is not installed. */
+/**
+ * The decoder of the optional package `fzstd`, for a `node:zlib` without zstd; undefined where that
+ * is not installed.
+ */
 export function zstdDecoder(): ((bytes: Uint8Array, maxBytes: number, into?: Uint8Array) => Uint8Array) | undefined {
   fzstd ??= optionalPackage('fzstd') as Fzstd | undefined
   return fzstd && decompress
@@ -70,7 +76,9 @@ function decodeFrame(bytes: Uint8Array, start: number, maxBytes: number, output:
 const rleBlock = 1
 const checksumFlag = 4
 
-/** Refuses sizes that a frame claims and the limit does not allow, before memory is taken for them. */
+/**
+ * Refuses sizes that a frame claims and the limit does not allow, before memory is taken for them.
+ */
 function frameHeader(bytes: Uint8Array, start: number, maxBytes: number): { firstBlock: number; hasChecksum: boolean } {
   const descriptor = bytes[start + 4]
   const isSingleSegment = (descriptor & 0x20) !== 0

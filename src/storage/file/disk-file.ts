@@ -15,7 +15,9 @@ export interface DiskFileSetting {
   readonly newTail: () => Tail
   /** True if an append settles only once it is synced. */
   readonly syncEachAppend: boolean
-  /** Throws when another has the directory: before each change, and again before it is acknowledged. */
+  /**
+   * Throws when another has the directory: before each change, and again before it is acknowledged.
+   */
   readonly expectOwned: () => void
   /** Called when a file has bytes that are not synced. */
   readonly onDirty: (file: DiskFile) => void
@@ -27,16 +29,19 @@ const maxSyncWriteBytes = 256 * 1024
 /** Likewise for reads, which may have to wait for the disk, so the limit is lower. */
 const maxSyncReadBytes = 64 * 1024
 /**
- * The number of bytes by which a growing file is filled with zeros, ahead of its end: as much again as there is, between these two. A write into pages that are
- * there already, in large pieces, takes half of what one takes that has to ask for them; and a sync that finds all blocks in their places two thirds.
+ * The number of bytes by which a growing file is filled with zeros, ahead of its end: as much again
+ * as there is, between these two. A write into pages that are there already, in large pieces, takes
+ * half of what one takes that has to ask for them; and a sync that finds all blocks in their places
+ * two thirds.
  */
 const leastAheadBytes = 4 * 1024
 const mostAheadBytes = 256 * 1024
 const zeros = new Uint8Array(mostAheadBytes)
 
 /**
- * One file on disk. Appends are applied in order; a failed sync ends all writing, for nobody knows then what the disk holds. Closing waits for the calls
- * that are under way; later ones are refused, since the descriptor, and perhaps the name, belong to another file by then.
+ * One file on disk. Appends are applied in order; a failed sync ends all writing, for nobody knows
+ * then what the disk holds. Closing waits for the calls that are under way; later ones are refused,
+ * since the descriptor, and perhaps the name, belong to another file by then.
  *
  * Size: the length, the room ahead and the writes under way of one file must agree.
  */
@@ -138,12 +143,15 @@ export class DiskFile implements StorageFile {
     return this.#setting.syncEachAppend ? writing.then(() => this.sync()) : writing
   }
 
-  /** Fills the file with zeros up to an even place beyond `end`, about to be written up to there. */
+  /**
+   * Fills the file with zeros up to an even place beyond `end`, about to be written up to there.
+   */
   #extend(fd: number, position: number, end: number): void {
     if (end <= this.#extendedLength) return
     const filled = this.#extendedLength
     this.#extendedLength = end
-    // A file that is written at once, such as an index, needs no room behind it; a large write brings its own.
+    // A file that is written at once, such as an index, needs no room behind it; a large write
+    // brings its own.
     if (position === 0 || end - position >= mostAheadBytes) return
     let unit = leastAheadBytes
     while (unit < mostAheadBytes && 2 * unit <= position) unit *= 2

@@ -20,24 +20,39 @@ import { TailCache } from './tail-cache.js'
 export interface FileStorageOptions {
   /**
    * The failure that an acknowledged record survives. Default: `'os'`.
-   * - `'os'`: the end of this process, however it comes, but not a power cut: the operating system writes to the disk when it sees fit.
+   * - `'os'`: the end of this process, however it comes, but not a power cut: the operating system
+   *   writes to the disk when it sees fit.
    * - `'interval'`: that, and a power cut but for the last `syncIntervalMs`.
-   * - `'always'`: that, and a power cut: a record is acknowledged after `fdatasync`. Producers that wait at the same time share one.
+   * - `'always'`: that, and a power cut: a record is acknowledged after `fdatasync`. Producers that
+   *   wait at the same time share one.
    */
   readonly durability?: 'os' | 'interval' | 'always'
-  /** The longest time that bytes stay unsynced with durability `'interval'`, in ms. Default: 1000. */
+  /**
+   * The longest time that bytes stay unsynced with durability `'interval'`, in ms. Default: 1000.
+   */
   readonly syncIntervalMs?: number
-  /** The most files that are kept open at once; there may be any number of segments. Default: 512. */
+  /**
+   * The most files that are kept open at once; there may be any number of segments. Default: 512.
+   */
   readonly maxOpenFiles?: number
-  /** The memory for the ends of files being written, from which readers near the end are served, in bytes. Default: 32 MiB. */
+  /**
+   * The memory for the ends of files being written, from which readers near the end are served, in
+   * bytes. Default: 32 MiB.
+   */
   readonly tailCacheBytes?: number
   /** Permissions of new files. Default: `0o600`. */
   readonly fileMode?: number
   /** Permissions of new folders. Default: `0o700`. */
   readonly folderMode?: number
-  /** Looks without touching: takes no lock, so that it may look at what another process has open; writes are refused. Default: `false`. */
+  /**
+   * Looks without touching: takes no lock, so that it may look at what another process has open;
+   * writes are refused. Default: `false`.
+   */
   readonly readOnly?: boolean
-  /** The interval at which the owner of the directory writes a heartbeat to the file `.lock`, in ms. Default: 1000. */
+  /**
+   * The interval at which the owner of the directory writes a heartbeat to the file `.lock`, in ms.
+   * Default: 1000.
+   */
   readonly lockHeartbeatIntervalMs?: number
   /**
    * The time that an owner without a sign of life keeps the directory, in ms; at least twice the
@@ -168,14 +183,18 @@ export class FileStorage implements Storage {
     return this.#options.readOnly || this.#lost !== undefined
   }
 
-  /** The kind of lock on the directory: a lock in the kernel, or by a heartbeat alone; undefined while it is not held. */
+  /**
+   * The kind of lock on the directory: a lock in the kernel, or by a heartbeat alone; undefined
+   * while it is not held.
+   */
   get lockKind(): 'kernel' | 'heartbeat' | undefined {
     return this.#lock?.kind
   }
 
   /**
-   * Acquires the directory. Where only its silence tells that the last owner is dead, this waits until it has lasted for as long as that owner asked for; without
-   * this call the first use of the storage throws then. Idempotent.
+   * Acquires the directory. Where only its silence tells that the last owner is dead, this waits
+   * until it has lasted for as long as that owner asked for; without this call the first use of the
+   * storage throws then. Idempotent.
    */
   async prepare(): Promise<void> {
     while (!this.#ready) {
@@ -203,7 +222,8 @@ export class FileStorage implements Storage {
     try {
       return new DiskFile(path, this.#setting)
     } catch (error) {
-      // The first file of a folder, which is rare: it costs less to be told so than to look each time.
+      // The first file of a folder, which is rare: it costs less to be told so than to look each
+      // time.
       if (this.readOnly || !isMissing(error)) throw error
       mkdirSync(dirname(path), { recursive: true, mode: this.#options.folderMode })
       this.#noteName(dirname(path))
@@ -229,7 +249,8 @@ export class FileStorage implements Storage {
     expectString('name', name)
     const path = this.#pathToWrite(name)
     try {
-      // A reader that has it open may go on reading, so its descriptor must not be closed and opened again.
+      // A reader that has it open may go on reading, so its descriptor must not be closed and
+      // opened again.
       for (const file of this.#files.at(path)) this.#handles.keep(file)
       await rm(path, { recursive: true, force: true })
       this.#removeEmptyFolder(dirname(path))
@@ -415,7 +436,10 @@ export class FileStorage implements Storage {
     this.#syncTimer ??= systemClock.setTimer(this.#options.syncIntervalMs, () => this.#syncAll())
   }
 
-  /** A file whose sync fails, or that of its name, is written no more: whoever appends next is told why, and `onError` at once. */
+  /**
+   * A file whose sync fails, or that of its name, is written no more: whoever appends next is told
+   * why, and `onError` at once.
+   */
   #syncAll(): void {
     this.#syncTimer = undefined
     const files = [...this.#unsynced]
@@ -439,7 +463,10 @@ export class FileStorage implements Storage {
   }
 }
 
-/** Readers ask for a megabyte, and a little more because the first batch may begin before what they want. */
+/**
+ * Readers ask for a megabyte, and a little more because the first batch may begin before what they
+ * want.
+ */
 const largestReadBuffer = 2 * 1024 * 1024
 const maxIdleReadBytes = 16 * 1024 * 1024
 const longestSessionMs = 24 * 60 * 60 * 1000

@@ -12,7 +12,10 @@ export interface HandleOwner {
   readonly path: string
 }
 
-/** A descriptor that its borrower may use until `unpin`: the number is not given to another file before. */
+/**
+ * A descriptor that its borrower may use until `unpin`: the number is not given to another file
+ * before.
+ */
 export interface Handle {
   readonly fd: number
 }
@@ -27,8 +30,9 @@ interface PooledHandle extends Handle {
 }
 
 /**
- * The open file descriptors of a storage. At most `maxOpenFiles` are open at once, however many files are in use: the one used longest ago is
- * closed and opened again when it is needed. The pool alone closes descriptors, and none that is pinned: a call in the thread pool would go on with the
+ * The open file descriptors of a storage. At most `maxOpenFiles` are open at once, however many
+ * files are in use: the one used longest ago is closed and opened again when it is needed. The pool
+ * alone closes descriptors, and none that is pinned: a call in the thread pool would go on with the
  * number, which by then may belong to another file.
  */
 export class HandlePool {

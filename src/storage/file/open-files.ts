@@ -1,7 +1,10 @@
 import { sep } from 'node:path'
 import type { DiskFile } from './disk-file.js'
 
-/** The files of a directory that are open, by the folder at its top in which they are: a thousand folders may go, or get other names, one by one. */
+/**
+ * The files of a directory that are open, by the folder at its top in which they are: a thousand
+ * folders may go, or get other names, one by one.
+ */
 export class OpenFiles implements Iterable<DiskFile> {
   readonly #directory: string
   readonly #byFolder = new Map<string, Set<DiskFile>>()

@@ -1,7 +1,10 @@
 import { lend } from '../../common/lease.js'
 import { ChunkPool } from '../memory/chunk-pool.js'
 
-/** Bytes at the end of a file, in memory, from `start` on; `readers` counts the views of them that are lent out. */
+/**
+ * Bytes at the end of a file, in memory, from `start` on; `readers` counts the views of them that
+ * are lent out.
+ */
 interface Chunk {
   readonly bytes: Uint8Array
   readonly start: number
@@ -11,9 +14,11 @@ interface Chunk {
 }
 
 /**
- * The last bytes of the files that are being written, so that those who read right behind the writers never touch the disk. Each file keeps up to
- * two chunks of at most 1 MiB; all together keep `maxBytes`, and the file that was written longest ago forgets its tail first. Where a mebibyte has gone
- * by that nobody read, nobody reads right behind the writer, and nothing is kept until somebody does.
+ * The last bytes of the files that are being written, so that those who read right behind the
+ * writers never touch the disk. Each file keeps up to two chunks of at most 1 MiB; all together
+ * keep `maxBytes`, and the file that was written longest ago forgets its tail first. Where a
+ * mebibyte has gone by that nobody read, nobody reads right behind the writer, and nothing is kept
+ * until somebody does.
  */
 export class TailCache {
   readonly #maxBytes: number
@@ -97,7 +102,9 @@ export class Tail {
     this.#cache.wrote(this)
   }
 
-  /** A lent view of up to `maxBytes` bytes from `position` on, or undefined when they are not here. */
+  /**
+   * A lent view of up to `maxBytes` bytes from `position` on, or undefined when they are not here.
+   */
   read(position: number, maxBytes: number): Uint8Array | undefined {
     this.#unreadBytes = 0
     for (const chunk of this.#chunks) {

@@ -3,10 +3,16 @@ import { givenBack } from '../../common/poison.js'
 export const minChunkBytes = 4 * 1024
 export const maxChunkBytes = 1024 * 1024
 
-/** A read that finds fewer bytes than this in a chunk, though there are more, copies: less work than another fetch. */
+/**
+ * A read that finds fewer bytes than this in a chunk, though there are more, copies: less work than
+ * another fetch.
+ */
 export const leastPieceBytes = 64 * 1024
 
-/** Memory that is free again, by size: powers of two from 4 KiB to, usually, 1 MiB. Touching fresh memory costs more than copying a record into it. */
+/**
+ * Memory that is free again, by size: powers of two from 4 KiB to, usually, 1 MiB. Touching fresh
+ * memory costs more than copying a record into it.
+ */
 export class ChunkPool {
   freeBytes = 0
   readonly #maxFreeBytes: number
@@ -36,7 +42,10 @@ export class ChunkPool {
     this.#free.clear()
   }
 
-  /** Takes a chunk back that nobody writes to and that no view is lent of. Its next taker overwrites it. */
+  /**
+   * Takes a chunk back that nobody writes to and that no view is lent of. Its next taker overwrites
+   * it.
+   */
   give(bytes: Uint8Array): void {
     givenBack(bytes)
     // A buffer that a borrower transferred is gone.

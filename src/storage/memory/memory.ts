@@ -5,13 +5,17 @@ import { ChunkPool, leastPieceBytes, maxChunkBytes, minChunkBytes } from './chun
 
 export interface MemoryStorageOptions {
   /**
-   * The memory of removed files that is kept for reuse, in bytes. Default: 32 MiB. Touching fresh memory costs more than copying a
-   * record into it; what is beyond this limit goes to the garbage collector.
+   * The memory of removed files that is kept for reuse, in bytes. Default: 32 MiB. Touching fresh
+   * memory costs more than copying a record into it; what is beyond this limit goes to the garbage
+   * collector.
    */
   readonly maxFreeBytes?: number
 }
 
-/** A storage in memory: fast, synchronous, and gone with the process. Files live on in it while they are closed. */
+/**
+ * A storage in memory: fast, synchronous, and gone with the process. Files live on in it while they
+ * are closed.
+ */
 export function memoryStorage(options?: MemoryStorageOptions): MemoryStorage {
   return new MemoryStorage(options)
 }
@@ -19,9 +23,10 @@ export function memoryStorage(options?: MemoryStorageOptions): MemoryStorage {
 type Folder = Map<string, Folder | Content>
 
 /**
- * The storage behind `memoryStorage()`. A file is a list of chunks of 1 MiB. The first starts with 4 KiB and is replaced by one of twice the size
- * as it fills up, so that ten thousand small partitions are cheap. What one `append` adds always lies in one chunk. A read goes on over the end of a chunk where little is
- * left in it.
+ * The storage behind `memoryStorage()`. A file is a list of chunks of 1 MiB. The first starts with
+ * 4 KiB and is replaced by one of twice the size as it fills up, so that ten thousand small
+ * partitions are cheap. What one `append` adds always lies in one chunk. A read goes on over the
+ * end of a chunk where little is left in it.
  */
 export class MemoryStorage implements Storage {
   readonly durable = false
@@ -35,7 +40,10 @@ export class MemoryStorage implements Storage {
     this.#chunks = new Chunks(new ChunkPool(maxFreeBytes))
   }
 
-  /** Bytes of all chunks: those of files, those that are lent although their files are gone, and those that wait to be used again. */
+  /**
+   * Bytes of all chunks: those of files, those that are lent although their files are gone, and
+   * those that wait to be used again.
+   */
   get memoryBytes(): number {
     return this.#chunks.takenBytes + this.#chunks.freeBytes
   }
@@ -174,7 +182,9 @@ class MemoryFile implements StorageFile {
 /** A larger copy would cost more than another read. */
 const mostJoinedBytes = 2 * leastPieceBytes
 
-/** Contiguous bytes of a file from `start` on; `readers` counts the views of it that are lent out. */
+/**
+ * Contiguous bytes of a file from `start` on; `readers` counts the views of it that are lent out.
+ */
 interface Chunk {
   readonly bytes: Uint8Array
   start: number
@@ -183,7 +193,10 @@ interface Chunk {
   discarded: boolean
 }
 
-/** The memory that chunks take. What is lent and never given back counts until the garbage collector has it. */
+/**
+ * The memory that chunks take. What is lent and never given back counts until the garbage collector
+ * has it.
+ */
 class Chunks {
   takenBytes = 0
   readonly #pool: ChunkPool
@@ -262,7 +275,10 @@ class Content {
     })
   }
 
-  /** A copy of the end of a chunk and of the beginning of what follows, where a batch may be cut in two. */
+  /**
+   * A copy of the end of a chunk and of the beginning of what follows, where a batch may be cut in
+   * two.
+   */
   #join(index: number, from: number, maxBytes: number): Uint8Array {
     const chunks = this.#chunks
     const most = Math.min(maxBytes, mostJoinedBytes)
@@ -289,7 +305,8 @@ class Content {
     const last = chunks.at(-1)
     if (!last) return
     last.used = length - last.start
-    // A reader that still holds a view would see the next append write over it, so the chunk is left to that reader.
+    // A reader that still holds a view would see the next append write over it, so the chunk is
+    // left to that reader.
     if (last.readers > 0) {
       chunks.pop()
       const kept = last.bytes.subarray(0, last.used)
@@ -320,7 +337,10 @@ class Content {
     else this.#memory.leave(chunk)
   }
 
-  /** A chunk with room for so many more bytes. As long as a file fits in one chunk, that one is replaced by a larger one. */
+  /**
+   * A chunk with room for so many more bytes. As long as a file fits in one chunk, that one is
+   * replaced by a larger one.
+   */
   #addChunk(neededBytes: number): Chunk {
     const last = this.#chunks.at(-1)
     const grows = last !== undefined && last.start === 0 && last.used + neededBytes <= maxChunkBytes

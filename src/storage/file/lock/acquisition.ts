@@ -119,8 +119,8 @@ export class Acquisition {
         return false
       }
     } else if (!draft.publish(this.#path)) return false
-    // A holder that was wrongly taken for dead acknowledges nothing any more once this time is over,
-    // and what it has acknowledged before is there to be read.
+    // A holder that was wrongly taken for dead acknowledges nothing any more once this time is
+    // over, and what it has acknowledged before is there to be read.
     if (!isCertain) pause(settlingMs)
     if (!draft.isAt(this.#path)) return false
     this.#removeRemains(draft)

@@ -33,11 +33,12 @@ export interface DirectoryLockOptions {
  *
  * The owner's file is `.lock`. It names the owner, holds a lock in the kernel for as long as the
  * owner lives (where the package for that is installed), and is written anew at every heartbeat.
- * Whoever wants the directory asks, in this order: does the kernel have a lock on the file? Does the
- * thread that it names live, where that can be seen? Has the heartbeat stopped for long enough?
+ * Whoever wants the directory asks, in this order: does the kernel have a lock on the file? Does
+ * the thread that it names live, where that can be seen? Has the heartbeat stopped for long enough?
  *
  * A takeover always puts another file in the place of `.lock`. The owner looks whether its own is
- * still there, before it writes and again before it acknowledges, and stops for good when it is not.
+ * still there, before it writes and again before it acknowledges, and stops for good when it is
+ * not.
  */
 export class DirectoryLock {
   /** `'kernel'` where the kernel ends the lock with its holder, else `'heartbeat'`. */
@@ -71,7 +72,10 @@ export class DirectoryLock {
     this.#timer = this.#setTimer()
   }
 
-  /** Takes the lock, or throws a `KafkaError` STORAGE_FAILED that names the holder. Waits for nothing. */
+  /**
+   * Takes the lock, or throws a `KafkaError` STORAGE_FAILED that names the holder. Waits for
+   * nothing.
+   */
   static tryAcquire(directory: string, options: DirectoryLockOptions): DirectoryLock {
     const acquisition = new Acquisition(settingOf(directory, options))
     for (;;) {
@@ -85,7 +89,10 @@ export class DirectoryLock {
     }
   }
 
-  /** As `tryAcquire`, but waits, where only silence tells that a holder is dead, until it has lasted long enough. */
+  /**
+   * As `tryAcquire`, but waits, where only silence tells that a holder is dead, until it has lasted
+   * long enough.
+   */
   static async acquire(directory: string, options: DirectoryLockOptions, signal: AbortSignal): Promise<DirectoryLock> {
     const acquisition = new Acquisition(settingOf(directory, options))
     let watched: Doubt | undefined
@@ -115,8 +122,9 @@ export class DirectoryLock {
   }
 
   /**
-   * Throws a `KafkaError` STORAGE_FAILED when the lock is lost. Called before each write, and after it
-   * before anything is acknowledged. Looks at the file unless it has done so in the last millisecond.
+   * Throws a `KafkaError` STORAGE_FAILED when the lock is lost. Called before each write, and after
+   * it before anything is acknowledged. Looks at the file unless it has done so in the last
+   * millisecond.
    */
   expectHeld(): void {
     if (this.#lost) throw this.#lost
@@ -207,7 +215,9 @@ export class DirectoryLock {
     }
   }
 
-  /** A sign of life that fails is told once; the lock is held all the same, until another takes it. */
+  /**
+   * A sign of life that fails is told once; the lock is held all the same, until another takes it.
+   */
   #beat(now: number): void {
     this.#beatAt = now
     this.#record = { ...this.#record, beat: this.#record.beat + 1, beatAt: kernelMs() }
@@ -229,7 +239,10 @@ export class DirectoryLock {
   }
 }
 
-/** For so long a holder relies on having seen its lock. Who takes over waits for longer before it reads. */
+/**
+ * For so long a holder relies on having seen its lock. Who takes over waits for longer before it
+ * reads.
+ */
 const seenForMs = 1
 const watchIntervalMs = 50
 /** Others take the directory as well: after so many changes one of them is left with it. */

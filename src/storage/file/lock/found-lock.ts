@@ -49,7 +49,10 @@ export function findLock(path: string, kernelLocks: KernelLocks | undefined): Fo
   }
 }
 
-/** `unsure`: only silence tells that the holder is gone. `ending`: it was killed, and is about to be gone. */
+/**
+ * `unsure`: only silence tells that the holder is gone. `ending`: it was killed, and is about to be
+ * gone.
+ */
 export type Verdict = 'alive' | 'ending' | 'dead' | 'unsure'
 
 /** True if the holder of a lock lives, by all that the system tells. */
@@ -70,7 +73,9 @@ export function verdictOn({ record, stats, path, isKernelLocked }: FoundLock, se
   return record.pid === self.pid && record.worker === self.worker ? 'alive' : 'unsure'
 }
 
-/** True if the lock was written to this file: a copy of it says nothing about the copied directory. */
+/**
+ * True if the lock was written to this file: a copy of it says nothing about the copied directory.
+ */
 function verdictOnPlace({ place, ...record }: LockRecord, stats: BigIntStats, path: string, self: ThreadIdentity): Verdict {
   if (!place) return 'alive'
   const isSameFile = place.ino === String(stats.ino)

@@ -24,7 +24,9 @@ export class KernelLocks {
     return loaded.locks && new KernelLocks(loaded.locks)
   }
 
-  /** True if the file now belongs to this descriptor; false also where the file system has no locks. */
+  /**
+   * True if the file now belongs to this descriptor; false also where the file system has no locks.
+   */
   lock(fd: number): boolean {
     try {
       return this.#locks.tryLock(fd, offset, length)
@@ -56,5 +58,8 @@ function loadPackage(): FileLocks | undefined {
   }
 }
 
-/** Windows keeps others from reading what is locked, so the lock lies beyond the content. macOS locks whole files only. */
+/**
+ * Windows keeps others from reading what is locked, so the lock lies beyond the content. macOS
+ * locks whole files only.
+ */
 const [offset, length] = process.platform === 'win32' ? [2 ** 30, 1] : [0, 0]

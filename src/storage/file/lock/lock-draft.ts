@@ -40,7 +40,10 @@ export class LockDraft {
     return fstatSync(this.fd).mtimeMs
   }
 
-  /** Gives the file this name; false when there is one of this name, or another has removed the draft. */
+  /**
+   * Gives the file this name; false when there is one of this name, or another has removed the
+   * draft.
+   */
   publish(path: string): boolean {
     try {
       linkSync(this.#path, path)
@@ -56,7 +59,10 @@ export class LockDraft {
     }
   }
 
-  /** Others may see the file before it is whole, on a file system without hard links: they wait until it is. */
+  /**
+   * Others may see the file before it is whole, on a file system without hard links: they wait
+   * until it is.
+   */
   #createAt(path: string): boolean {
     try {
       const file = this.#create(path)

@@ -3,7 +3,10 @@ import type { Doubt } from './acquisition.js'
 import type { FoundLock } from './found-lock.js'
 import { sharesKernel, sharesPids, type ThreadIdentity, thisThread } from './thread-identity.js'
 
-/** For a second owner. With a doubt, the holder may be dead, and silence has not lasted long enough to tell. */
+/**
+ * For a second owner. With a doubt, the holder may be dead, and silence has not lasted long enough
+ * to tell.
+ */
 export function heldElsewhere(directory: string, lock: FoundLock, doubt?: Doubt): KafkaError {
   const since = lock.record?.since === undefined || lock.record.isReleased ? '' : ` since ${lock.record.since}`
   const use = doubt ? 'may be in use' : 'is in use'

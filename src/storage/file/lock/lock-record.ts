@@ -1,6 +1,9 @@
 import type { ThreadIdentity } from './thread-identity.js'
 
-/** The file that a lock was written to. A copy of the lock, in a copied or restored directory, is another file. */
+/**
+ * The file that a lock was written to. A copy of the lock, in a copied or restored directory, is
+ * another file.
+ */
 export interface LockPlace {
   readonly dev: string
   readonly ino: string
@@ -8,7 +11,10 @@ export interface LockPlace {
 
 /** The content of a lock file: who holds the directory, and its sign of life. */
 export interface LockRecord extends ThreadIdentity {
-  /** Chosen anew for each acquisition. Absent from locks that an earlier version wrote, which give no signs of life. */
+  /**
+   * Chosen anew for each acquisition. Absent from locks that an earlier version wrote, which give
+   * no signs of life.
+   */
   readonly id?: string
   /** When the directory was acquired, as an ISO date. */
   readonly since?: string
@@ -34,7 +40,10 @@ export function encodeLockRecord(record: LockRecord): Uint8Array {
   return Buffer.from(`${JSON.stringify(record)}\n`.padEnd(recordBytes))
 }
 
-/** Undefined for what is no record: an empty file, as Kafka's own lock is one, or one that was cut short. */
+/**
+ * Undefined for what is no record: an empty file, as Kafka's own lock is one, or one that was cut
+ * short.
+ */
 export function decodeLockRecord(text: string): LockRecord | undefined {
   let value: Record<string, unknown>
   try {

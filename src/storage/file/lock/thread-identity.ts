@@ -17,7 +17,10 @@ export interface ThreadIdentity {
   readonly timeNamespace?: string
   /** The kernel's number of the thread, in the pid namespace. */
   readonly tid?: number
-  /** When the thread began, in the kernel's ticks since the boot: tells it from a later one with its number. */
+  /**
+   * When the thread began, in the kernel's ticks since the boot: tells it from a later one with its
+   * number.
+   */
   readonly startTicks?: number
 }
 
@@ -37,7 +40,10 @@ export function thisThread(): ThreadIdentity {
   }
 }
 
-/** True if both are in the same pid namespace of the same boot, so that one can look for the other by its pid. */
+/**
+ * True if both are in the same pid namespace of the same boot, so that one can look for the other
+ * by its pid.
+ */
 export function sharesPids(a: ThreadIdentity, b: ThreadIdentity): boolean {
   return sharesKernel(a, b) && a.pidNamespace !== undefined && a.pidNamespace === b.pidNamespace
 }
@@ -46,7 +52,9 @@ export function sharesKernel(a: ThreadIdentity, b: ThreadIdentity): boolean {
   return a.bootId !== undefined && a.bootId === b.bootId
 }
 
-/** `ending`: the process was killed, and some of its threads, which may still write, are not over. */
+/**
+ * `ending`: the process was killed, and some of its threads, which may still write, are not over.
+ */
 export type ThreadState = 'alive' | 'ending' | 'dead' | 'unknown'
 
 /** The state of a thread of this pid namespace. */
@@ -72,7 +80,10 @@ export function isPidInUse(pid: number): boolean {
   }
 }
 
-/** When a process of this pid namespace began, in ticks since the boot; undefined where that is not told. */
+/**
+ * When a process of this pid namespace began, in ticks since the boot; undefined where that is not
+ * told.
+ */
 export function startTicksOf(pid: number): number | undefined {
   return isProcOfThisNamespace() ? statOf(`/proc/${pid}/stat`)?.startTicks : undefined
 }
@@ -90,7 +101,10 @@ function isProcOfThisNamespace(): boolean {
   return linkOf('/proc/self') === String(process.pid)
 }
 
-/** Fields 3 and 22 of Linux's stat, counted after the command, which may itself hold spaces and parentheses. */
+/**
+ * Fields 3 and 22 of Linux's stat, counted after the command, which may itself hold spaces and
+ * parentheses.
+ */
 function statOf(path: string): { readonly isOver: boolean; readonly startTicks: number } | undefined {
   const stat = textOf(path)
   if (stat === undefined) return undefined
