@@ -33,6 +33,16 @@ export function harmless<A extends unknown[]>(name: string, callback: (...args: 
   }
 }
 
+/** Calls code of the user's at once; what it throws, or rejects with, becomes a warning of the process. */
+export function contained(name: string, call: () => unknown): void {
+  const tell = (error: unknown) => tellFailed(name, error)
+  try {
+    tellRejection(call(), tell)
+  } catch (error) {
+    tell(error)
+  }
+}
+
 /** The error for an answer of the user's code that is not as expected. */
 export function wrongAnswer(expected: string, given: unknown): TypeError {
   ignoreRejection(given)

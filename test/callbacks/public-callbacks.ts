@@ -56,12 +56,4 @@ export const calledByOthers = new Set([
 ])
 
 /** Called as those that are tried are: by the same line of code, or wrapped in the same way. */
-export const likeOthers = new Set([
-  'LogOpenOptions.onFailure',
-  'LogOpenOptions.onRoom',
-  'LogOpenOptions.onDamage',
-  'StorageFile.truncate',
-  'StorageFile.sync',
-  'Storage.prepare',
-  'Storage.releaseMemory'
-])
+export const likeOthers = new Set(['LogOpenOptions.onFailure', 'LogOpenOptions.onRoom', 'LogOpenOptions.onDamage'])

@@ -155,6 +155,10 @@ export class Scene {
     for (let turn = 0; turn < 20; turn++) await new Promise(resolve => setImmediate(resolve))
   }
 
+  get isMisbehaving(): boolean {
+    return this.#isOn
+  }
+
   /** From now on the callback does as it should. */
   behave(): void {
     this.#isOn = false

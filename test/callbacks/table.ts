@@ -1,6 +1,7 @@
 import {
   type Assignor,
   type Clock,
+  Cluster,
   type Codec,
   type ConsumerOptions,
   json,
@@ -313,10 +314,12 @@ function storageOf(scene: Scene, broken: string): Storage {
     close: spoilt('StorageFile.close', () => opened.close())
   })
   return {
-    durable: broken === 'Storage.rename' || broken === 'Storage.syncFolder',
+    durable: /^Storage\.(rename|syncFolder)|^StorageFile\.(sync|truncate)/.test(broken),
     get memoryBytes() {
-      return inner.memoryBytes ?? 0
+      const isShort = broken === 'Storage.releaseMemory' && scene.isMisbehaving && scene.calls === 0
+      return isShort ? 2 ** 40 : (inner.memoryBytes ?? 0)
     },
+    ...(broken === 'Storage.prepare' && { prepare: spoilt('Storage.prepare', async () => {}) }),
     releaseMemory: spoilt('Storage.releaseMemory', () => inner.releaseMemory?.()),
     open: spoilt('Storage.open', async name => file(await inner.open(name))),
     list: spoilt('Storage.list', folder => inner.list(folder)),
@@ -343,7 +346,30 @@ const pluggedIn: Callback[] = [
   callback('Clock.sliceTime', scene => useAll(scene, { clock: { ...systemClock, sliceTime: () => slice(scene) } })),
   callback('Random.next', scene => useAll(scene, { random: { next: () => scene.actAtOnce(() => systemRandom.next()) } })),
   ...['open', 'list', 'remove', 'rename', 'syncFolder', 'close'].map(name => storage(`Storage.${name}`)),
-  ...['append', 'read', 'close'].map(name => storage(`StorageFile.${name}`)),
+  ...['append', 'read', 'sync', 'close'].map(name => storage(`StorageFile.${name}`)),
+  callback('StorageFile.truncate', async scene => {
+    scene.behave()
+    const storage = storageOf(scene, 'StorageFile.truncate')
+    await scene.open({ storage })
+    const log = await Log.open(storage, 'journal')
+    for (let i = 0; i < 3; i++) await log.append(RecordBatch.of([{ value: 'v' }]).bytes.slice())
+    scene.misbehave()
+    await scene.use(log.truncateTo(2))
+    await scene.expectInTime(
+      'log.close()',
+      log.close({ timeoutMs: 300 }).catch(error => scene.told.push(error))
+    )
+  }),
+  callback('Storage.prepare', async scene => {
+    await scene.open()
+    await scene.use(Cluster.open({ storage: storageOf(scene, 'Storage.prepare') }).then(cluster => cluster.close()))
+  }),
+  callback('Storage.releaseMemory', async scene => {
+    scene.behave()
+    await scene.open({ storage: storageOf(scene, 'Storage.releaseMemory'), maxMemoryBytes: 64 * 2 ** 20 })
+    scene.misbehave()
+    await scene.use(scene.send('orders', 'where memory is short'))
+  }),
   callback('ClusterOptions.intercept', async scene => {
     scene.behave()
     await scene.open({ intercept: brokers => scene.actAtOnce(() => brokers) })

@@ -1,3 +1,4 @@
+import { contained } from '../../common/foreign.js'
 import { machineMemoryBytes } from '../../common/machine-memory.js'
 import type { MemoryShare, MemoryShares } from '../../common/memory-shares.js'
 import type { Storage } from '../../storage/storage.js'
@@ -81,7 +82,7 @@ export class Memory {
   #reclaim(): void {
     if (this.usedBytes < this.#reclaimAgainAt && this.#moves * movesPerPartition < this.#partitionCount()) return
     this.#moves = 0
-    this.#storage.releaseMemory?.()
+    contained('Storage.releaseMemory', () => this.#storage.releaseMemory?.())
     const { read, unread, fetched, evictable } = this.#look()
     this.#remove(read)
     this.#remove(unread)
