@@ -99,6 +99,8 @@ export class Reader {
   isBehaving = false
   readonly #stage: Stage
   readonly #given = new Set<string>()
+  /** What was handed out and has not been handled. */
+  readonly #held = new Set<Hand>()
   /** What it had last of partitions that it no longer has. */
   readonly #gone = new Map<string, Tenure>()
   readonly #hanging = new Set<(error: unknown) => void>()
@@ -257,6 +259,8 @@ export class Reader {
           this.#note(`is at ${position} of ${name}`)
           this.#jumped(tenure, position)
         }
+        // A commit covers what a loop was left at until a seek, also one to where it is.
+        if (tenure.isSeeking && position === tenure.next) tenure.leftAt = -1
         tenure.isSeeking = false
       }
     }
@@ -484,6 +488,7 @@ export class Reader {
     tenure.next = Math.max(tenure.next, offset + 1)
     const hand = { tenure, line, offset, jumps: tenure.jumps, isCounted: false }
     tenure.inHand.set(offset, hand)
+    this.#held.add(hand)
     return hand
   }
 
@@ -502,6 +507,7 @@ export class Reader {
   #count(hand: Hand | undefined): void {
     if (!hand || hand.isCounted) return
     hand.isCounted = true
+    this.#held.delete(hand)
     const { tenure, line, offset, jumps } = hand
     if (tenure.inHand.get(offset) === hand) tenure.inHand.delete(offset)
     if (tenure.isGone || jumps !== tenure.jumps) this.audience.of(line).ever.add(offset)
@@ -526,6 +532,7 @@ export class Reader {
   /** A loop, or `run`, has ended: what it had in hand comes again. */
   #loopEnded(): void {
     this.#tries.clear()
+    this.#held.clear()
     for (const tenure of this.tenures.values()) {
       const front = this.#front(tenure)
       if (tenure.line && this.#isKeyed) this.audience.of(tenure.line).repeatFrom(front)
@@ -542,6 +549,7 @@ export class Reader {
   /** Closing does not wait for the body of a loop, so what is in hand comes again. */
   #leaveHands(): void {
     for (const tenure of this.tenures.values()) for (const hand of tenure.inHand.values()) hand.isCounted = true
+    this.#held.clear()
   }
 
   // ---- where it is
@@ -554,8 +562,11 @@ export class Reader {
       if (offset > front) reading.excuse(front, offset)
       reading.repeatFrom(offset)
       tenure.mayStillCommit = Math.max(tenure.mayStillCommit, front)
-      // Where the topic was created anew, the seek is of the new one.
-      if (!line.isCurrent) tenure.hasSoughtAnew = true
+      // Where the topic was created anew, the seek is of the new one, once the consumer knows of that.
+      if (!line.isCurrent) {
+        tenure.hasSoughtAnew = true
+        this.audience.of(this.#stage.truth.lineNow(line.topic, line.partition)).excuse(0, offset)
+      }
     }
     this.#startAt(tenure, offset)
   }
@@ -661,8 +672,10 @@ export class Reader {
 
   /** So many are missed; what is in hand, or was handled out of order, is not among them. */
   #excuse(tenure: Tenure, reading: Reading, from: number, count: number): void {
+    // What was in hand when its reader jumped is still handled.
+    const held = new Set([...this.#held].filter(({ line }) => line === tenure.line).map(({ offset }) => offset))
     for (let offset = from, left = count; left > 0; offset++) {
-      if (tenure.inHand.has(offset) || reading.isDone(offset)) continue
+      if (tenure.inHand.has(offset) || held.has(offset) || reading.isDone(offset)) continue
       reading.excused.add(offset)
       left--
     }
