@@ -191,6 +191,7 @@ export class Consumption implements ReaderOwner {
     })
     this.#report = new ProgressReport(parts.readers, settings, {
       isMember: () => this.#sources.member !== undefined,
+      memberId: () => this.member?.committing().memberId ?? '',
       commitSoon: () => this.#autoCommit.commitSoon()
     })
     this.transactions = new ConsumerTransactions({

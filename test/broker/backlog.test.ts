@@ -40,7 +40,7 @@ function reader(topic: string, partition = 0, mark = 0, clientId = 'slow') {
     deleted: () => {},
     watch: () => {}
   }
-  const gone = nodeOf(node).backlog.readers.reads({ clientId, groupId: undefined, isMember: false }, reading)
+  const gone = nodeOf(node).backlog.readers.reads({ clientId, groupId: undefined, isMember: false, memberId: () => '' }, reading)
   return {
     reading,
     gone,

@@ -4,6 +4,10 @@ import { Cluster } from '../../src/cluster.js'
 import type { Consumer } from '../../src/consumer/consumer.js'
 import type { ConsumerOptions } from '../../src/consumer/consumer-options.js'
 import type { TopicSelector } from '../../src/consumer/source/subscription.js'
+import type { Brokers } from '../../src/protocol/broker.js'
+import { VirtualClock } from '../../src/testing/virtual-clock.js'
+import { untilSettled } from '../until-settled.js'
+import { wrappedBrokers } from '../wrapped-brokers.js'
 import { numbered, settle, textConsumer, until } from './helpers.js'
 
 type TextConsumer = Consumer<TopicSelector, string, string>
@@ -254,4 +258,28 @@ describe('a producer that is held', () => {
     expect(seen.length).toBe(count)
     expect(new Set(seen)).toEqual(new Set(values))
   })
+})
+
+it('a consumer that its group has expelled, and that has not heard of it, holds up no producer', async () => {
+  const clock = new VirtualClock()
+  let isCutOff = false
+  const intercept = (brokers: Brokers, clientId: string) =>
+    wrappedBrokers(brokers, broker => ({
+      request: async (api, body, signal) => (isCutOff && clientId === 'cut-off' ? new Promise(() => {}) : broker.request(api, body, signal))
+    }))
+  cluster = await Cluster.open({ clock, intercept })
+  await cluster.admin().createTopic({ name: 'bus', partitions: 1, configs: small })
+  const options = { groupId: 'g', topics: ['bus'], sessionTimeoutMs: 10_000, rebalanceTimeoutMs: 10_000 }
+  const cutOff = textConsumer(cluster, { ...options, clientId: 'cut-off' })
+  await cutOff.start()
+  isCutOff = true
+  const sent = sendAll()
+  const other = textConsumer(cluster, { ...options, clientId: 'other' })
+  let read = 0
+  const reading = (async () => {
+    for await (const _ of other) if (++read === count) break
+  })()
+  await untilSettled(Promise.all([sent, reading]), () => clock.advance(1000))
+  expect(read).toBe(count)
+  await untilSettled(cutOff.close({ timeoutMs: 10 }), () => clock.advance(1000))
 })

@@ -7,6 +7,8 @@ export interface ReaderIdentity {
   readonly groupId: string | undefined
   /** True if the partition is its share of what the group subscribes to. */
   readonly isMember: boolean
+  /** The id of the member that it is at present. */
+  memberId(): string
 }
 
 /** A partition that a consumer of this process reads. */
@@ -61,6 +63,7 @@ export interface GroupProgress {
 
 /** A live member of a group. */
 export interface LiveMember {
+  readonly memberId: string
   readonly clientId: string
   readonly clientHost: string
   readonly partitions: readonly { readonly topic: string; readonly partition: number }[]
@@ -96,6 +99,8 @@ export class LiveReaders {
   /** The members of live groups, by what stands for their clients. */
   readonly #members = new Map<string, KnownMember[]>()
   readonly #identitiesOf = new Map<string, readonly string[]>()
+  /** The ids of the members of live groups: a consumer that its group has expelled, and that has not heard of it, needs nothing. */
+  readonly #memberIdsOf = new Map<string, ReadonlySet<string>>()
   /** The positions at which the last reader of a group left partitions, by group, topic and number. */
   readonly #lastMarks = new Map<string, Map<string, number>>()
 
@@ -203,8 +208,13 @@ export class LiveReaders {
       if (known) known.push({ groupId, partitions })
       else this.#members.set(identity, [{ groupId, partitions }])
     }
-    if (members.length > 0) this.#identitiesOf.set(groupId, members.map(identityOf))
-    else this.#identitiesOf.delete(groupId)
+    if (members.length > 0) {
+      this.#identitiesOf.set(groupId, members.map(identityOf))
+      this.#memberIdsOf.set(groupId, new Set(members.map(({ memberId }) => memberId)))
+    } else {
+      this.#identitiesOf.delete(groupId)
+      this.#memberIdsOf.delete(groupId)
+    }
   }
 
   /** Live readers, and groups that have committed offsets, that need records from `from` up to `to`, each with where it is. */
@@ -243,7 +253,7 @@ export class LiveReaders {
     let owner: ReadPartition | undefined
     if (local) {
       for (const { identity, reading } of local) {
-        if (!identity.isMember || identity.groupId !== groupId) continue
+        if (!identity.isMember || identity.groupId !== groupId || !this.#memberIdsOf.get(groupId)?.has(identity.memberId())) continue
         const own = reading.mark()
         if (own < 0 || own > mark) continue
         mark = own

@@ -5,6 +5,8 @@ import type { ReaderReports } from './reader-reports.js'
 export interface ProgressReportOwner {
   /** True if partitions come from the group. */
   isMember(): boolean
+  /** The id of that member at present. */
+  memberId(): string
   /** Commits what was handled, in a moment. */
   commitSoon(): void
 }
@@ -31,7 +33,7 @@ export class ProgressReport {
     const { clientId, groupId, autoCommit } = this.#settings
     const { topic, partition } = assigned
     return this.#reports?.reads(
-      { clientId, groupId, isMember: this.#owner.isMember() },
+      { clientId, groupId, isMember: this.#owner.isMember(), memberId: () => this.#owner.memberId() },
       {
         topic,
         partition,

@@ -6,6 +6,8 @@ export interface ReaderIdentity {
   readonly groupId: string | undefined
   /** True if the partition is this consumer's share of what its group subscribes to. */
   readonly isMember: boolean
+  /** The id of the member that it is at present. */
+  memberId(): string
 }
 
 /** A partition that a consumer reads, as the node sees it that keeps what is still to be read. */

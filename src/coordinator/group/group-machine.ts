@@ -126,7 +126,9 @@ export class GroupMachine implements CoordinatorMachine {
   /** The members of a group with the partitions that were assigned to them, as far as they can be read. */
   liveMembers(groupId: string): LiveMember[] {
     const members = this.#groups.find(groupId)?.members.values() ?? []
-    return Array.from(members, ({ clientId, clientHost, assignment }) => ({ clientId, clientHost, partitions: partitionsIn(assignment) }))
+    return Array.from(members, ({ memberId, clientId, clientHost, assignment }) => {
+      return { memberId, clientId, clientHost, partitions: partitionsIn(assignment) }
+    })
   }
 
   *liveGroups(): Generator<string> {
@@ -154,6 +156,7 @@ export class GroupMachine implements CoordinatorMachine {
 
 /** A member of a group, and what was assigned to it. */
 export interface LiveMember {
+  readonly memberId: string
   readonly clientId: string
   readonly clientHost: string
   readonly partitions: readonly TopicPartition[]
