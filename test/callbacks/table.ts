@@ -272,6 +272,29 @@ const consumers: Callback[] = [
   }))
 ]
 
+// ---- pipes
+
+function piping(name: 'transform' | 'deadLetter'): Callback {
+  return callback(`PipeOptions.${name}`, async scene => {
+    await scene.open()
+    await scene.send('orders', 'v')
+    const pipe = scene.heard(
+      scene.cluster.pipe({
+        from: 'orders',
+        to: 'side',
+        groupId: 'p',
+        transform: name === 'transform' ? () => scene.act(() => ({ value: 'piped' })) : fails,
+        ...(name === 'deadLetter' && { deadLetter: () => scene.act(() => ({ value: 'given up' })) })
+      })
+    )
+    scene.owner = pipe
+    await scene.use(pipe.run())
+    await scene.expectInTime('pipe.close()', pipe.close({ timeoutMs: 300 }))
+  })
+}
+
+const pipes: Callback[] = [piping('transform'), piping('deadLetter')]
+
 // ---- what is plugged in
 
 /** A clock that misbehaves in one function. */
@@ -570,7 +593,27 @@ const consumerEvents = [
 ]
 const producerEvents = ['delivered', 'failed', 'retry', 'error', 'closed']
 
+const pipeEvents = ['committed', 'retry', 'rejected', 'deadLetter', 'error', 'closed']
+
 const allEvents: Callback[] = [
+  events('PipeEvents', pipeEvents, async scene => {
+    await scene.send('orders', 'v')
+    await scene.send('orders', 'fails')
+    const pipe = scene.heard(
+      scene.cluster.pipe({
+        from: 'orders',
+        to: 'side',
+        groupId: 'p',
+        value: string,
+        transform: ({ value }) => (value === 'fails' ? fails() : { value }),
+        deadLetter: 'side'
+      })
+    )
+    scene.owner = pipe
+    hear(scene, pipe, pipeEvents)
+    await scene.use(pipe.run())
+    await scene.attempt(pipe.close({ timeoutMs: 300 }))
+  }),
   events('BrokerEvents', clusterEvents, async scene => {
     hear(scene, scene.cluster, [...clusterEvents, 'closed'])
     const admin = scene.cluster.admin()
@@ -627,4 +670,4 @@ const allEvents: Callback[] = [
   )
 ]
 
-export const callbacks: readonly Callback[] = [...producers, ...consumers, ...pluggedIn, ...logs, ...wire, ...allEvents]
+export const callbacks: readonly Callback[] = [...producers, ...consumers, ...pipes, ...pluggedIn, ...logs, ...wire, ...allEvents]
