@@ -3,6 +3,7 @@ import type { Clock } from '../common/clock.js'
 import type { Random } from '../common/random.js'
 import type { KafkaError } from '../errors.js'
 import type { Brokers } from '../protocol/broker.js'
+import type { Emit } from './consumer-troubles.js'
 import type { ReaderReports } from './offsets/reader-reports.js'
 import type { ClusterNews } from './source/topic-watch.js'
 
@@ -19,4 +20,12 @@ export interface ConsumerParts {
   readonly damageAt?: (topic: string, partition: number, offset: number) => Promise<KafkaError | undefined>
   /** The node in this process that is told how far its readers are. Default: nobody is. */
   readonly readers?: ReaderReports
+}
+
+/** The consumer, as users see it. */
+export interface ConsumptionOwner {
+  readonly consumer: object
+  readonly emit: Emit
+  /** Code of the user's, which is named, threw or rejected. */
+  readonly onUserError: (error: unknown, who: string) => void
 }

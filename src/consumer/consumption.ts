@@ -14,7 +14,7 @@ import type { AssignedPartition } from './assigned-partition.js'
 import { ConsumerClosing } from './consumer-closing.js'
 import type { ConsumerEvents, OffsetReset } from './consumer-events.js'
 import type { ConsumerSettings } from './consumer-options.js'
-import type { ConsumerParts } from './consumer-parts.js'
+import type { ConsumerParts, ConsumptionOwner } from './consumer-parts.js'
 import { ConsumerTroubles, type Emit } from './consumer-troubles.js'
 import type { FetchedRecords } from './fetch/fetched-records.js'
 import { Fetcher } from './fetch/fetcher.js'
@@ -42,14 +42,6 @@ import { SubscribedTopics } from './source/subscribed-topics.js'
 import type { TopicSelector } from './source/subscription.js'
 import { TopicSource } from './source/topic-source.js'
 import type { ClusterNews } from './source/topic-watch.js'
-
-/** The consumer, as users see it. */
-export interface ConsumptionOwner {
-  readonly consumer: object
-  readonly emit: Emit
-  /** Code of the user's, which is named, threw or rejected. */
-  readonly onUserError: (error: unknown, who: string) => void
-}
 
 const nobody: Committing = { memberId: '', generationId: -1, groupInstanceId: null }
 /** Milliseconds that the end of a loop waits for its commit. What is not committed by then is with the next one. */

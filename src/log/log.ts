@@ -5,8 +5,7 @@ import { expectBytes, expectInteger, expectList, shown } from '../common/options
 import { KafkaError } from '../errors.js'
 import type { Storage } from '../storage/storage.js'
 import { append } from './append/log-append.js'
-import { roll } from './append/log-roll.js'
-import { reasonOf } from './append/write-failures.js'
+import { rollWhenDue } from './append/roll-when-due.js'
 import {
   expectAppendOptions,
   expectCompactOptions,
@@ -26,14 +25,15 @@ import type { AbortedTransaction } from './history/transaction-index.js'
 import { loadKeys, setUpKeys } from './keys/key-loading.js'
 import { lastOffsetsOf } from './keys/last-offsets.js'
 import { type ReservationRequest, reserve } from './keys/reserving.js'
-import { type CompleteLogOptions, completeLogOptions, deletesOldSegments, type LogOptions } from './log-options.js'
+import { type CompleteLogOptions, completeLogOptions, type LogOptions } from './log-options.js'
 import type { LogState } from './log-state.js'
 import type { AppendInfo, AppendOptions, LogOpenOptions, ReadOptions } from './log-types.js'
+import { closeLog } from './recovery/log-closing.js'
 import { damagedLog, openLog, stoppedLog } from './recovery/log-opening.js'
-import { cutUnwritten, startAnew, truncateTo } from './recovery/log-truncation.js'
+import { startAnew, truncateTo } from './recovery/log-truncation.js'
 import type { RecoveryReport } from './recovery/recovery.js'
-import { applyRetention, deleteRecordsBefore, removeBefore } from './retention/log-deletion.js'
-import type { Segment } from './segment/segment.js'
+import { applyRetention, deleteRecordsBefore, nextExpiry, removeBefore } from './retention/log-deletion.js'
+import { failRead } from './segment/read-failure.js'
 import type { SegmentRead } from './segment/segment-reader.js'
 import { offsetOfMaxTimestamp, offsetOfTimestamp, type TimestampedOffset } from './segment/timestamp-lookup.js'
 
@@ -50,8 +50,9 @@ export let reserveAsOwner: (log: Log, request: ReservationRequest) => MaybePromi
 export let reservingProducers: (log: Log) => Iterable<number>
 
 /**
- * One partition's log: batches of records, each with its offset, in segments that are begun, indexed and removed as Kafka does it.
- * A topic keeps one per partition; alone it is a write-ahead log:
+ * One partition's log: batches of records, each with its offset, in segments that are begun,
+ * indexed and removed as Kafka does it. A topic keeps one per partition; alone it is a write-ahead
+ * log:
  *
  * ```ts
  * await using log = await Log.open(memoryStorage(), 'journal')
@@ -60,11 +61,9 @@ export let reservingProducers: (log: Log) => Iterable<number>
  *   for (const record of batch.records()) console.log(record.offset, record.value)
  * ```
  *
- * On a synchronous storage, such as memory, `append` and `read` return without a promise, and throw instead of rejecting.
- * An error about data is a `KafkaError` with Kafka's code. After a failed write the log takes no more of them
- * (`KAFKA_STORAGE_ERROR`), but can still be read.
- *
- * Size: one method for each thing that a log can be asked; what they do stands in the folders beside it.
+ * On a synchronous storage, such as memory, `append` and `read` return without a promise, and throw
+ * instead of rejecting. An error about data is a `KafkaError` with Kafka's code. After a failed
+ * write the log takes no more of them (`KAFKA_STORAGE_ERROR`), but can still be read.
  */
 export class Log {
   readonly folder: string
@@ -98,8 +97,9 @@ export class Log {
   }
 
   /**
-   * Opens the log in `folder`, which is empty for a new one. What a crash may have damaged is checked; see `recovery` for what was found. Damage that no
-   * crash explains raises `CORRUPT_MESSAGE`, naming the file and the position, and changes nothing.
+   * Opens the log in `folder`, which is empty for a new one. What a crash may have damaged is
+   * checked; see `recovery` for what was found. Damage that no crash explains raises
+   * `CORRUPT_MESSAGE`, naming the file and the position, and changes nothing.
    */
   static async open(storage: Storage, folder: string, openOptions: LogOpenOptions = {}): Promise<Log> {
     expectLogPlace(storage, folder)
@@ -116,14 +116,18 @@ export class Log {
     }
   }
 
-  /** A log that cannot be used for the reason given, so that others can: whatever it is asked for, it answers with that. */
+  /**
+   * A log that cannot be used for the reason given, so that others can: whatever it is asked for,
+   * it answers with that.
+   */
   static stopped(storage: Storage, folder: string, failure: KafkaError, openOptions: LogOpenOptions = {}): Log {
     return new Log(stoppedLog(storage, folder, failure, openOptions), { segments: 0, batches: 0 })
   }
 
   /**
-   * A log that takes no writes because opening it has raised `damage`, CORRUPT_MESSAGE. Nothing is changed, and what comes before the damage can be
-   * read; where there is nothing, it is as `stopped` makes it.
+   * A log that takes no writes because opening it has raised `damage`, CORRUPT_MESSAGE. Nothing is
+   * changed, and what comes before the damage can be read; where there is nothing, it is as
+   * `stopped` makes it.
    */
   static async damaged(storage: Storage, folder: string, damage: KafkaError, openOptions: LogOpenOptions = {}): Promise<Log> {
     const state = await damagedLog(storage, folder, damage, openOptions)
@@ -171,7 +175,10 @@ export class Log {
     return Math.max(compactedUpTo, logStartOffset)
   }
 
-  /** Offsets before this one may be missing although the log is not compacted: it was, or a replica has its batches from one that was. */
+  /**
+   * Offsets before this one may be missing although the log is not compacted: it was, or a replica
+   * has its batches from one that was.
+   */
   get gapsEndOffset(): number {
     return this.#state.chain.gapsEnd
   }
@@ -190,7 +197,10 @@ export class Log {
     return this.#state.segments.sizeInBytes
   }
 
-  /** The same, with what was removed since it was opened: it grows by what is appended, whatever is removed. */
+  /**
+   * The same, with what was removed since it was opened: it grows by what is appended, whatever is
+   * removed.
+   */
   get grownBytes(): number {
     const { sizeInBytes, removedBytes } = this.#state.segments
     return sizeInBytes + removedBytes
@@ -214,13 +224,16 @@ export class Log {
   }
 
   /**
-   * Adds one batch and gives it the next offsets, after checking it as a Kafka leader does (a replica's batches, of which there may be
-   * several, keep their offsets). The bytes are borrowed until the call, or its promise, has returned: meanwhile the header carries the
-   * new offset and leader epoch, afterwards it is as it was.
+   * Adds one batch and gives it the next offsets, after checking it as a Kafka leader does (a
+   * replica's batches, of which there may be several, keep their offsets). The bytes are borrowed
+   * until the call, or its promise, has returned: meanwhile the header carries the new offset and
+   * leader epoch, afterwards it is as it was.
    *
-   * Raises `CORRUPT_MESSAGE`, `INVALID_RECORD`, `INVALID_TIMESTAMP` (both perhaps as `RecordValidationError`, telling which records),
-   * `MESSAGE_TOO_LARGE`, `RECORD_LIST_TOO_LARGE`, `UNSUPPORTED_COMPRESSION_TYPE`, `POLICY_VIOLATION` (the storage is read-only),
-   * `KAFKA_STORAGE_ERROR`, or `CONFLICT` (a `ConflictError`) where `options.condition` does not hold.
+   * Raises `CORRUPT_MESSAGE`, `INVALID_RECORD`, `INVALID_TIMESTAMP` (both perhaps as
+   * `RecordValidationError`, telling which records), `MESSAGE_TOO_LARGE`, `RECORD_LIST_TOO_LARGE`,
+   * `UNSUPPORTED_COMPRESSION_TYPE`, `POLICY_VIOLATION` (the storage is read-only),
+   * `KAFKA_STORAGE_ERROR`, or `CONFLICT` (a `ConflictError`) where `options.condition` does not
+   * hold.
    */
   append(batch: Uint8Array, options: AppendOptions = noOptions): MaybePromise<AppendInfo> {
     expectBytes('batch', batch)
@@ -235,10 +248,13 @@ export class Log {
   }
 
   /**
-   * Whole batches, back to back, from the one that contains `offset` on: usually no more than `maxBytes`, and as many as are cheap to
-   * return in one piece. Empty at the end of the log. The first batch may begin before `offset`; whoever decodes it skips those records.
-   * The bytes are lent (`release`): nobody writes to them or transfers their memory. Checksums are left to whoever decodes them (`RecordBatch.verify`), as in Kafka. Raises `OFFSET_OUT_OF_RANGE` below `logStartOffset` and above `logEndOffset`, `CORRUPT_MESSAGE` for
-   * damage that stands in the way, and `KAFKA_STORAGE_ERROR` when the storage fails.
+   * Whole batches, back to back, from the one that contains `offset` on: usually no more than
+   * `maxBytes`, and as many as are cheap to return in one piece. Empty at the end of the log. The
+   * first batch may begin before `offset`; whoever decodes it skips those records. The bytes are
+   * lent (`release`): nobody writes to them or transfers their memory. Checksums are left to
+   * whoever decodes them (`RecordBatch.verify`), as in Kafka. Raises `OFFSET_OUT_OF_RANGE` below
+   * `logStartOffset` and above `logEndOffset`, `CORRUPT_MESSAGE` for damage that stands in the way,
+   * and `KAFKA_STORAGE_ERROR` when the storage fails.
    */
   read(offset: number, maxBytes: number, options: ReadOptions = noOptions): MaybePromise<Uint8Array> {
     if (!Number.isNaN(offset)) expectOffset('offset', offset)
@@ -257,11 +273,14 @@ export class Log {
       const bytes = segments.read(request)
       return isPromise(bytes) ? this.#readUncut(bytes, request) : bytes
     } catch (error) {
-      return this.#failRead(error, offset)
+      return failRead(this.#state, error, offset)
     }
   }
 
-  /** Reads again where the log was cut meanwhile: what was read may have been written over, from the middle of a batch on. */
+  /**
+   * Reads again where the log was cut meanwhile: what was read may have been written over, from the
+   * middle of a batch on.
+   */
   async #readUncut(reading: Promise<Uint8Array>, request: SegmentRead): Promise<Uint8Array> {
     const { cuts } = this.#state
     try {
@@ -269,38 +288,48 @@ export class Log {
       if (cuts === this.#state.cuts) return bytes
       release(bytes)
     } catch (error) {
-      if (cuts === this.#state.cuts) this.#failRead(error, request.offset)
+      if (cuts === this.#state.cuts) failRead(this.#state, error, request.offset)
     }
     const { offset, maxBytes, upTo, minOneBatch, checkCrcs } = request
     return this.read(offset, maxBytes, { upTo, minOneBatch, checkCrcs })
   }
 
-  /** The aborted transactions, ordered by their first offset, whose batches are passed over by readers of `bytes`, which were read at `offset`. */
+  /**
+   * The aborted transactions, ordered by their first offset, whose batches are passed over by
+   * readers of `bytes`, which were read at `offset`.
+   */
   abortedTransactions(offset: number, bytes: Uint8Array): MaybePromise<readonly AbortedTransaction[]> {
     expectOffset('offset', offset)
     expectBytes('bytes', bytes)
     const aborted = this.#aborted.within(offset, bytes)
-    return isPromise(aborted) ? aborted.catch(error => this.#failRead(error)) : aborted
+    return isPromise(aborted) ? aborted.catch(error => failRead(this.#state, error)) : aborted
   }
 
-  /** The first record whose timestamp is at or after `timestamp` (ms since 1970); `undefined` when there is none. */
+  /**
+   * The first record whose timestamp is at or after `timestamp` (ms since 1970); `undefined` when
+   * there is none.
+   */
   async offsetForTimestamp(timestamp: number): Promise<TimestampedOffset | undefined> {
     if (typeof timestamp !== 'number' || Number.isNaN(timestamp))
       throw new TypeError(`Expected \`timestamp\` to be milliseconds since 1970, a number, got ${shown(timestamp)}`)
     this.#expectReadable()
     const { segments, logStartOffset } = this.#state
-    return segments.holding(held => offsetOfTimestamp(held, timestamp, logStartOffset)).catch(error => this.#failRead(error))
-  }
-
-  /** The first record with the largest timestamp of the log (KIP-734); `undefined` when no record has one. */
-  async maxTimestamp(): Promise<TimestampedOffset | undefined> {
-    this.#expectReadable()
-    return this.#state.segments.holding(offsetOfMaxTimestamp).catch(error => this.#failRead(error))
+    return segments.holding(held => offsetOfTimestamp(held, timestamp, logStartOffset)).catch(error => failRead(this.#state, error))
   }
 
   /**
-   * The offset of the last record of each key, `'none'` for one without a record: what a conditional append may rely on. Records of transactions
-   * that are not committed do not count. Raises `INVALID_CONFIG` without `keyIndex`, and what has kept the index from being built.
+   * The first record with the largest timestamp of the log (KIP-734); `undefined` when no record
+   * has one.
+   */
+  async maxTimestamp(): Promise<TimestampedOffset | undefined> {
+    this.#expectReadable()
+    return this.#state.segments.holding(offsetOfMaxTimestamp).catch(error => failRead(this.#state, error))
+  }
+
+  /**
+   * The offset of the last record of each key, `'none'` for one without a record: what a
+   * conditional append may rely on. Records of transactions that are not committed do not count.
+   * Raises `INVALID_CONFIG` without `keyIndex`, and what has kept the index from being built.
    */
   lastOffsets(keys: readonly Uint8Array[]): MaybePromise<(number | 'none')[]> {
     expectList('keys', keys, 'keys, each a Uint8Array')
@@ -309,7 +338,10 @@ export class Log {
     return this.#state.changes.run(() => lastOffsetsOf(this.#state, keys))
   }
 
-  /** Bytes of memory that the index of keys takes, and how many keys it holds; undefined where there is none. */
+  /**
+   * Bytes of memory that the index of keys takes, and how many keys it holds; undefined where there
+   * is none.
+   */
   get keyIndex(): { readonly keys: number; readonly sizeInBytes: number } | undefined {
     const { keys } = this.#state.history
     return keys && { keys: keys.count, sizeInBytes: keys.sizeInBytes }
@@ -324,7 +356,10 @@ export class Log {
     return true
   }
 
-  /** Removes all from `offset` on. Only whole batches go, so the log then ends before `offset` where a batch reaches across it. */
+  /**
+   * Removes all from `offset` on. Only whole batches go, so the log then ends before `offset` where
+   * a batch reaches across it.
+   */
   truncateTo(offset: number): Promise<void> {
     expectInteger('offset', offset, 0)
     return exclusively(this.#state, () => truncateTo(this.#state, offset))
@@ -337,8 +372,9 @@ export class Log {
   }
 
   /**
-   * Makes `offset` the start of the log. Segments that lie wholly before it are removed; what is left of a segment is only no longer read.
-   * Nothing happens when the log starts there or later already. Raises `OFFSET_OUT_OF_RANGE` above the high watermark.
+   * Makes `offset` the start of the log. Segments that lie wholly before it are removed; what is
+   * left of a segment is only no longer read. Nothing happens when the log starts there or later
+   * already. Raises `OFFSET_OUT_OF_RANGE` above the high watermark.
    */
   deleteRecordsBefore(offset: number): MaybePromise<void> {
     if (!Number.isNaN(offset)) expectOffset('offset', offset)
@@ -347,8 +383,9 @@ export class Log {
   }
 
   /**
-   * Removes old segments as the options have it: those before `logStartOffset`, those beyond `retentionBytes` and those older than
-   * `retentionMs`; never records above the high watermark. Returns how many were removed. The size is looked after at each append as well.
+   * Removes old segments as the options have it: those before `logStartOffset`, those beyond
+   * `retentionBytes` and those older than `retentionMs`; never records above the high watermark.
+   * Returns how many were removed. The size is looked after at each append as well.
    */
   applyRetention(): MaybePromise<number> {
     this.#state.expectOpen()
@@ -356,8 +393,10 @@ export class Log {
   }
 
   /**
-   * Removes the oldest segments that lie wholly before `offset`, until at least so many bytes are gone; never records above the high watermark. The
-   * active segment goes too when all of it lies before `offset`, and ends when a part of it does, so that this can go later. Returns the bytes that are gone.
+   * Removes the oldest segments that lie wholly before `offset`, until at least so many bytes are
+   * gone; never records above the high watermark. The active segment goes too when all of it lies
+   * before `offset`, and ends when a part of it does, so that this can go later. Returns the bytes
+   * that are gone.
    */
   removeBefore(offset: number, bytes: number): MaybePromise<number> {
     expectOffset('offset', offset)
@@ -367,25 +406,26 @@ export class Log {
     return this.#state.isReadOnly || this.#state.failures.final ? 0 : removeBefore(this.#state, offset, bytes)
   }
 
-  /** When the first records are to be removed for their age (ms since 1970), and where the log starts then; undefined where none ever are. */
-  async nextExpiry(): Promise<{ readonly at: number; readonly upTo: number } | undefined> {
-    const { segments, options, isReadOnly } = this.#state
-    const first = segments.at(0)
-    if (!first || isReadOnly || options.retentionMs < 0 || !deletesOldSegments(options)) return undefined
-    await first.indexer.learnMaxTimestamp()
-    if (first.sizeInBytes === 0 || first.lifetime.isRetired) return undefined
-    return { at: first.retentionTimestamp + options.retentionMs, upTo: first.nextOffset }
+  /**
+   * When the first records are to be removed for their age (ms since 1970), and where the log
+   * starts then; undefined where none ever are.
+   */
+  nextExpiry(): Promise<{ readonly at: number; readonly upTo: number } | undefined> {
+    return nextExpiry(this.#state)
   }
 
-  /** Ends the active segment where that is due by its age, so that compaction comes to its records although nothing more is written. */
+  /**
+   * Ends the active segment where that is due by its age, so that compaction comes to its records
+   * although nothing more is written.
+   */
   async rollWhenDue(): Promise<void> {
-    const state = this.#state
-    const isDue = () => state.segments.active.isOld(state.options, state.clock.now())
-    if (!state.isReadOnly && state.segments.count > 0 && isDue())
-      await exclusively(state, async () => void (isDue() && (await roll(state, state.nextOffset))))
+    await rollWhenDue(this.#state)
   }
 
-  /** Bytes of the batches that hold `offset` and all that comes after it; somewhat more where the index is too coarse to tell. */
+  /**
+   * Bytes of the batches that hold `offset` and all that comes after it; somewhat more where the
+   * index is too coarse to tell.
+   */
   bytesFrom(offset: number): number {
     expectOffset('offset', offset)
     const { segments, logEndOffset } = this.#state
@@ -399,9 +439,10 @@ export class Log {
   }
 
   /**
-   * Removes records that a later one of the same key replaces, where the options say that the log is compacted and it is dirty enough. The active segment
-   * is left alone, and offsets never change. Tombstones stay for `deleteRetentionMs`. Reads and appends go on meanwhile. Returns what was done, undefined
-   * for nothing.
+   * Removes records that a later one of the same key replaces, where the options say that the log
+   * is compacted and it is dirty enough. The active segment is left alone, and offsets never
+   * change. Tombstones stay for `deleteRetentionMs`. Reads and appends go on meanwhile. Returns
+   * what was done, undefined for nothing.
    */
   async compact(options: CompactOptions = noOptions): Promise<CompactionReport | undefined> {
     expectCompactOptions(options)
@@ -416,8 +457,9 @@ export class Log {
   }
 
   /**
-   * Ends the use of the log once all writes are done; idempotent. What it holds is then safe on the disk, where `failure` does not tell otherwise. Rejects
-   * with REQUEST_TIMED_OUT when the storage takes longer than `timeoutMs`.
+   * Ends the use of the log once all writes are done; idempotent. What it holds is then safe on the
+   * disk, where `failure` does not tell otherwise. Rejects with REQUEST_TIMED_OUT when the storage
+   * takes longer than `timeoutMs`.
    */
   async close(options: CloseOptions = {}): Promise<void> {
     const timeoutMs = closeTimeoutMs(options)
@@ -426,24 +468,9 @@ export class Log {
   }
 
   async #close(): Promise<void> {
-    const state = this.#state
-    const { segments, flusher, failures } = state
-    state.isClosed = true
+    this.#state.isClosed = true
     await this.#compactor.close()
-    await state.changes.idle()
-    await state.writes.settled()
-    await segments.removals()
-    await flusher.idle()
-    if (state.storage.durable && !state.isReadOnly && !failures.final) {
-      try {
-        if (failures.lackOfRoom) await cutUnwritten(state)
-        await flusher.close(segments, state.logEndOffset)
-      } catch (error) {
-        failures.end(error)
-      }
-    }
-    state.history.producers.leaveRoom()
-    await segments.close()
+    await closeLog(this.#state)
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -461,25 +488,4 @@ export class Log {
     this.#state.expectOpen()
     if (this.isStopped && this.segmentCount === 0) throw this.failure
   }
-
-  /** The owner of the directory, another process, has removed the segment in which `offset` stood: the log starts after it. */
-  #passRemoved(offset: number): never {
-    const { segments } = this.#state
-    const { nextOffset } = segments.at(segments.indexOf(offset)) as Segment
-    this.#state.logStartOffset = Math.max(this.#state.logStartOffset, nextOffset)
-    throw this.#state.outOfRange(offset)
-  }
-
-  #failRead(cause: unknown, offset?: number): never {
-    this.#state.expectOpen()
-    if (offset !== undefined && this.#state.storage.readOnly && isGone(cause)) this.#passRemoved(offset)
-    if (cause instanceof KafkaError && cause.code !== 'STORAGE_FAILED') throw this.#state.chain.damage.tell(cause)
-    throw new KafkaError('KAFKA_STORAGE_ERROR', `The log \`${this.folder}\` could not be read: ${reasonOf(cause)}`, { cause })
-  }
-}
-
-/** True if a file is no longer there. */
-function isGone(error: unknown): boolean {
-  if (!(error instanceof Error)) return false
-  return (error as { code?: unknown }).code === 'ENOENT' || isGone(error.cause)
 }

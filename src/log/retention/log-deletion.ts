@@ -125,3 +125,13 @@ function removeFirst(log: LogState, count: number, reason: RemovalReason, from =
   log.events.onSegmentsRemoved?.({ segments: count, bytes, reason, from, logStartOffset: log.logStartOffset })
   return count
 }
+
+/** When the first records are to be removed for their age, and where the log starts then. */
+export async function nextExpiry(log: LogState): Promise<{ readonly at: number; readonly upTo: number } | undefined> {
+  const { segments, options, isReadOnly } = log
+  const first = segments.at(0)
+  if (!first || isReadOnly || options.retentionMs < 0 || !deletesOldSegments(options)) return undefined
+  await first.indexer.learnMaxTimestamp()
+  if (first.sizeInBytes === 0 || first.lifetime.isRetired) return undefined
+  return { at: first.retentionTimestamp + options.retentionMs, upTo: first.nextOffset }
+}
