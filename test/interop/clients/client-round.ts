@@ -19,13 +19,22 @@ export interface ForeignClient {
 export class Round {
   readonly checks: Check[] = []
 
+  readonly #told: (check: Check) => void
+
+  /** `told` hears of each check as it ends. */
+  constructor(told: (check: Check) => void = () => {}) {
+    this.#told = told
+  }
+
   async check(what: string, act: () => Promise<void>): Promise<void> {
+    let check: Check = { what }
     try {
       await act()
-      this.checks.push({ what })
     } catch (error) {
-      this.checks.push({ what, problem: error instanceof Error ? error.message : String(error) })
+      check = { what, problem: error instanceof Error ? error.message : String(error) }
     }
+    this.checks.push(check)
+    this.#told(check)
   }
 }
 

@@ -17,7 +17,9 @@ export const mirrorMaker: ForeignClient = {
   version: () => versionOf('kafka'),
   round: address =>
     inFolder(async folder => {
-      const round = new Round()
+      const round = new Round(({ what, problem }) =>
+        console.log(`${problem === undefined ? 'ok' : 'failed'}: ${what}${problem === undefined ? '' : ` (${problem})`}`)
+      )
       await using kafka = await startKafkaBroker()
       await using theirs = await connect({ brokers: [kafka.address] })
       await using ours = await connect({ brokers: [address] })
@@ -110,9 +112,9 @@ async function configsOf(admin: Admin, topic: string, names: readonly string[]):
   return names.map(name => entries.find(entry => entry.name === name)?.value)
 }
 
-/** Tries until it goes well, for two minutes. */
+/** Tries until it goes well, for 40 seconds. */
 async function eventually(attempt: () => Promise<void>): Promise<void> {
-  const end = Date.now() + 120_000
+  const end = Date.now() + 40_000
   for (;;) {
     try {
       return await attempt()

@@ -293,6 +293,8 @@ function fitted(random: Random, name: string, version: number, body: Record<stri
   if (name === 'Fetch')
     for (const topic of [body.topics, body.forgottenTopicsData ?? []].flat() as Record<string, unknown>[])
       if (topic.topicId === 'id:none') topic.topicId = 'id:nobody'
+  // Kafka then changes none of the other resources either, and we do: later answers would differ as well.
+  if (name === 'IncrementalAlterConfigs') body.resources = strangeResource(body.resources as ConfigResource[]) ?? body.resources
   if (name === 'Produce') withSameBatches(body.topicData as ProducedTopic[])
   const each = name === 'AlterConfigs' ? 'resources' : name === 'UpdateFeatures' ? 'featureUpdates' : undefined
   if (each) {
@@ -312,6 +314,16 @@ function fitted(random: Random, name: string, version: number, body: Record<stri
     else if (groupId === 'fixed') Object.assign(body, { memberId: oneOf(random, ['member:fixed', 'm']) })
   }
   return body
+}
+
+interface ConfigResource {
+  readonly configs: readonly { readonly configOperation: number }[]
+}
+
+/** The first resource with an operation that there is not, alone. */
+function strangeResource(resources: readonly ConfigResource[]): readonly ConfigResource[] | undefined {
+  const strange = resources.find(({ configs }) => configs.some(({ configOperation }) => configOperation < 0 || configOperation > 3))
+  return strange && [strange]
 }
 
 interface ProducedTopic {
