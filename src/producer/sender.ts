@@ -3,7 +3,6 @@ import { Backoff } from '../client/retry.js'
 import type { Clock } from '../common/clock.js'
 import { type Dates, datesOf } from '../common/dates.js'
 import { isPromise } from '../common/deferred.js'
-import type { Random } from '../common/random.js'
 import { type Turns, type TurnTaker, turnsOf, type Written } from '../common/turns.js'
 import { zeroUuid } from '../common/uuid.js'
 import { KafkaError } from '../errors.js'
@@ -28,29 +27,7 @@ import type { PartitionQueue } from './partition-queue.js'
 import { type PartitionResponse, ProduceCall, type ProduceResponse } from './produce-call.js'
 import type { ProducerBatch } from './producer-batch.js'
 import { identityErrors, type SequenceIdentity } from './producer-identity.js'
-
-/** The callbacks of the sender. */
-export interface SenderListener {
-  onDelivered(queue: PartitionQueue, batch: ProducerBatch, baseOffset: number): void
-  onFailed(queue: PartitionQueue, batch: ProducerBatch, error: unknown): void
-  onRetry(queue: PartitionQueue, batch: ProducerBatch, error: unknown, delayMs: number): void
-  /** Memory has become free. */
-  onReleased(): void
-  /** Records are about to be sent; `now` is in milliseconds of the monotonic clock. */
-  onTurn(now: number): void
-}
-
-export interface SenderOptions {
-  readonly settings: ProducerSettings
-  readonly clock: Clock
-  readonly random: Random
-  readonly brokers: Brokers
-  readonly metadata: MetadataCache
-  readonly accumulator: Accumulator
-  /** Under which batches get sequence numbers; absent where they get none. */
-  readonly identity: SequenceIdentity | undefined
-  readonly listener: SenderListener
-}
+import type { SenderListener, SenderOptions } from './sender-parts.js'
 
 /** A look at the clock costs about a tenth of a send. */
 const readingsPerLook = 16
