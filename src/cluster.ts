@@ -24,14 +24,20 @@ import type { Storage } from './storage/storage.js'
 export interface ClusterOptions {
   /** The storage of logs and metadata. Default: in memory. The cluster closes it. */
   readonly storage?: Storage
-  /** Kafka's broker configs by their dotted names, `'num.partitions'` or `'auto.create.topics.enable'` for instance. Default: Kafka's defaults. */
+  /**
+   * Kafka's broker configs by their dotted names, `'num.partitions'` or
+   * `'auto.create.topics.enable'` for instance. Default: Kafka's defaults.
+   */
   readonly configs?: ConfigValues
   /** The number of the one node, as clients see it. Default: 0. */
   readonly nodeId?: number
   /**
-   * The most bytes that the cluster holds on behalf of records: what partitions in memory take with what of them is lent to readers or, on a disk, what was
-   * read from it for readers (three quarters), what producers have not delivered (an eighth), requests and answers over the wire (an eighth). Beyond it
-   * producers wait, fetches become smaller, and listeners read no further. Default: an eighth of the machine's, or of what its container allows; at least 64 MiB, at most 1 GiB.
+   * The most bytes that the cluster holds on behalf of records: what partitions in memory take with
+   * what of them is lent to readers or, on a disk, what was read from it for readers (three
+   * quarters), what producers have not delivered (an eighth), requests and answers over the wire
+   * (an eighth). Beyond it producers wait, fetches become smaller, and listeners read no further.
+   * Default: an eighth of the machine's, or of what its container allows; at least 64 MiB, at most
+   * 1 GiB.
    */
   readonly maxMemoryBytes?: number
   /** The policy for readers that fall behind, in topics that do not say themselves. */
@@ -41,8 +47,9 @@ export interface ClusterOptions {
   /** The source of randomness. Default: one that cannot be predicted. */
   readonly random?: Random
   /**
-   * Stands between a client and the node, to see, delay, change or refuse its requests: `InterceptedBroker` of `millrace/testing`, or tracing of your
-   * own. Called once for each producer, consumer and admin. Default: nothing stands there.
+   * Stands between a client and the node, to see, delay, change or refuse its requests:
+   * `InterceptedBroker` of `millrace/testing`, or tracing of your own. Called once for each
+   * producer, consumer and admin. Default: nothing stands there.
    */
   readonly intercept?: (brokers: Brokers, clientId: string) => Brokers
 }
@@ -73,7 +80,10 @@ export class Cluster extends ClusterClient {
     this.#node = node
   }
 
-  /** Opens a cluster of one node in this process. Rejects when the storage cannot be read, or is in use elsewhere. */
+  /**
+   * Opens a cluster of one node in this process. Rejects when the storage cannot be read, or is in
+   * use elsewhere.
+   */
   static async open(options: ClusterOptions = {}): Promise<Cluster> {
     expectKnownKeys('a cluster', options, ['storage', 'configs', 'nodeId', 'maxMemoryBytes', 'backlog', 'clock', 'random', 'intercept'])
     if (options.storage !== undefined && typeof options.storage?.open !== 'function')
@@ -115,7 +125,8 @@ export class Cluster extends ClusterClient {
           await node.close({ timeoutMs: unlimited })
         } finally {
           await storage.close()
-          // Nobody else can open it: who keeps a closed cluster, or a client of it, need not keep its records.
+          // Nobody else can open it: who keeps a closed cluster, or a client of it, need not keep
+          // its records.
           if (options.storage === undefined) await removeAll(storage)
         }
       }
@@ -130,7 +141,8 @@ export class Cluster extends ClusterClient {
   }
 
   /**
-   * The live topic, with its partitions and their logs. Throws a `KafkaError` UNKNOWN_TOPIC_OR_PARTITION when there is none of this name.
+   * The live topic, with its partitions and their logs. Throws a `KafkaError`
+   * UNKNOWN_TOPIC_OR_PARTITION when there is none of this name.
    */
   topic(name: string): Topic {
     if (typeof name !== 'string') throw new TypeError(`Expected \`name\` to be the name of a topic, got ${shown(name)}`)

@@ -1,5 +1,6 @@
 /*
- * The public names of `millrace`, by hand. A heading that is followed by an empty line keeps its names together: the formatter sorts within it.
+ * The public names of `millrace`, by hand. A heading that is followed by an empty line keeps its
+ * names together: the formatter sorts within it.
  */
 
 // ---- The cluster

@@ -10,7 +10,10 @@ export function tellRejection(returned: unknown, tell: (error: unknown) => void)
   Promise.resolve(returned as PromiseLike<unknown>).catch(tell)
 }
 
-/** Lets a promise fail unheard that code of the user's returned in the place of an answer: that it is none is told already. */
+/**
+ * Lets a promise fail unheard that code of the user's returned in the place of an answer: that it
+ * is none is told already.
+ */
 export function ignoreRejection(returned: unknown): void {
   tellRejection(returned, ignore)
 }
@@ -23,8 +26,8 @@ export function tellFailed(name: string, error: unknown): void {
 }
 
 /**
- * A callback of the user's, made harmless: it is called a moment later, when nothing is half done, and what it throws, or rejects with, becomes a
- * warning of the process. `name` says which it is.
+ * A callback of the user's, made harmless: it is called a moment later, when nothing is half done,
+ * and what it throws, or rejects with, becomes a warning of the process. `name` says which it is.
  */
 export function harmless<A extends unknown[]>(name: string, callback: (...args: A) => unknown): (...args: A) => void {
   const tell = (error: unknown) => tellFailed(name, error)
@@ -33,7 +36,10 @@ export function harmless<A extends unknown[]>(name: string, callback: (...args: 
   }
 }
 
-/** Calls code of the user's at once; what it throws, or rejects with, becomes a warning of the process. */
+/**
+ * Calls code of the user's at once; what it throws, or rejects with, becomes a warning of the
+ * process.
+ */
 export function contained(name: string, call: () => unknown): void {
   const tell = (error: unknown) => tellFailed(name, error)
   try {
@@ -55,7 +61,10 @@ export interface AnswerKind<T> {
   readonly fits: (answer: unknown) => answer is T
 }
 
-/** The answer of a function of the user's, given at once; `otherwise` where it throws or answers with another kind, which is a warning of the process. */
+/**
+ * The answer of a function of the user's, given at once; `otherwise` where it throws or answers
+ * with another kind, which is a warning of the process.
+ */
 export function answerOf<T>(name: string, kind: AnswerKind<T>, ask: () => T, otherwise: () => T): T {
   try {
     const answer: unknown = ask()

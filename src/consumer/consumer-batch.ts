@@ -19,8 +19,9 @@ export type BatchOf<T, K = Uint8Array, V = Uint8Array> =
 const parts = new WeakMap<object, AssignedPartition>()
 
 /**
- * Records of one partition that were fetched together, in order. Iterate it for records, which may be kept; or walk it with `cursor()`,
- * which makes no objects. Both can be done more than once, but only until the loop asks for the next batch.
+ * Records of one partition that were fetched together, in order. Iterate it for records, which may
+ * be kept; or walk it with `cursor()`, which makes no objects. Both can be done more than once, but
+ * only until the loop asks for the next batch.
  */
 export class ConsumerBatch<K = Uint8Array, V = Uint8Array, N extends string = string> implements Iterable<ConsumerRecord<K, V, N>> {
   readonly topic: N
@@ -57,7 +58,10 @@ export class ConsumerBatch<K = Uint8Array, V = Uint8Array, N extends string = st
     this.#walk = new Walk(fetched, recordCount)
   }
 
-  /** The partition of a batch, or of a part of one, as it was assigned when the batch was handed out; undefined for what is neither. @internal */
+  /**
+   * The partition of a batch, or of a part of one, as it was assigned when the batch was handed
+   * out; undefined for what is neither. @internal
+   */
   static partitionOf(given: object): AssignedPartition | undefined {
     return #partition in given ? (given as ConsumerBatch).#partition : parts.get(given)
   }
@@ -69,7 +73,10 @@ export class ConsumerBatch<K = Uint8Array, V = Uint8Array, N extends string = st
     return part
   }
 
-  /** True while its partition is here, and was not taken elsewhere by a jump since: then its records do not come again. @internal */
+  /**
+   * True while its partition is here, and was not taken elsewhere by a jump since: then its records
+   * do not come again. @internal
+   */
   static isCurrent(batch: ConsumerBatch<unknown, unknown>): boolean {
     return batch.#jumps === batch.#partition.jumps && batch.#owner.assignment.has(batch.#partition)
   }
@@ -96,7 +103,10 @@ export class ConsumerBatch<K = Uint8Array, V = Uint8Array, N extends string = st
     return new BatchCursor(this.#newWalk(), this.#partition)
   }
 
-  /** Called when the loop moves on: steps over what was not looked at, and waits for those who were handed rejected records. */
+  /**
+   * Called when the loop moves on: steps over what was not looked at, and waits for those who were
+   * handed rejected records.
+   */
   finish(): MaybePromise<void> {
     if (this.#isFinished) return
     this.#isFinished = true
@@ -152,15 +162,18 @@ class Walk {
 }
 
 /**
- * Stands at one record of a batch at a time. What it tells holds until it moves; keys and values are decoded when they are asked for, and
- * what decoding throws is thrown there.
+ * Stands at one record of a batch at a time. What it tells holds until it moves; keys and values
+ * are decoded when they are asked for, and what decoding throws is thrown there.
  *
  * ```ts
  * for (const cursor = batch.cursor(); cursor.next(); ) total += cursor.value().amount
  * ```
  */
 export class BatchCursor<K = Uint8Array, V = Uint8Array> {
-  /** The record as it stands, for those who want its bytes in place. They are only lent: neither change nor keep them. */
+  /**
+   * The record as it stands, for those who want its bytes in place. They are only lent: neither
+   * change nor keep them.
+   */
   readonly raw: RecordCursor
   readonly #walk: Walk
   readonly #partition: AssignedPartition

@@ -14,7 +14,10 @@ export interface ClosingSteps {
   closeBrokers(): Promise<void>
 }
 
-/** The closing of a consumer: a signal for each of its stages, the time that is left, and the work in the background that it waits for. */
+/**
+ * The closing of a consumer: a signal for each of its stages, the time that is left, and the work
+ * in the background that it waits for.
+ */
 export class ConsumerClosing {
   readonly #clock: Clock
   readonly #onTrouble: (error: unknown) => void
@@ -54,7 +57,10 @@ export class ConsumerClosing {
     if (this.#begun.signal.aborted) throw closedError()
   }
 
-  /** Something that goes on in the background, until closing at the latest. Deals with its own failures. */
+  /**
+   * Something that goes on in the background, until closing at the latest. Deals with its own
+   * failures.
+   */
   background(task: Promise<unknown>): void {
     const settled = task
       .catch(error => {
@@ -98,7 +104,10 @@ export class ConsumerClosing {
   }
 }
 
-/** The share of the time to close that code of the user's has: the rest is for the last commit, and for leaving the group. */
+/**
+ * The share of the time to close that code of the user's has: the rest is for the last commit, and
+ * for leaving the group.
+ */
 function patienceMs(timeoutMs: number): number {
   return Math.floor(timeoutMs - Math.min(1000, timeoutMs / 4))
 }

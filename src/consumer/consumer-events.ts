@@ -18,9 +18,15 @@ export interface ConsumerEvents {
   rejected: (event: RejectedRecord) => void
   /** Reading starts where `autoOffsetReset` says. */
   offsetReset: (event: OffsetReset) => void
-  /** Records were removed before this consumer has read them. Where nobody listens, the process warns once per topic. */
+  /**
+   * Records were removed before this consumer has read them. Where nobody listens, the process
+   * warns once per topic.
+   */
   recordsMissed: (event: RecordsMissed) => void
-  /** Something failed: what is fatal also ends the loop; the rest is tried again. Where nobody listens, the process warns once of each. */
+  /**
+   * Something failed: what is fatal also ends the loop; the rest is tried again. Where nobody
+   * listens, the process warns once of each.
+   */
   error: (error: unknown) => void
   closed: () => void
 }
@@ -43,8 +49,9 @@ export interface OffsetReset extends TopicPartition {
   /** The offset at which reading goes on. */
   readonly offset: number
   /**
-   * `'noCommittedOffset'`: the group, or a consumer without one, starts here. `'outOfRange'`: the offset is not, or no longer, in the log.
-   * `'topicRecreated'`: the topic was deleted and created anew, so that offsets of the old one say nothing.
+   * `'noCommittedOffset'`: the group, or a consumer without one, starts here. `'outOfRange'`: the
+   * offset is not, or no longer, in the log. `'topicRecreated'`: the topic was deleted and created
+   * anew, so that offsets of the old one say nothing.
    */
   readonly reason: 'noCommittedOffset' | 'outOfRange' | 'topicRecreated'
 }
@@ -53,13 +60,19 @@ export interface OffsetReset extends TopicPartition {
 export interface RecordsMissed extends TopicPartition {
   /** The offset of the first record that was missed. */
   readonly from: number
-  /** The offset where reading goes on. When the reason is `'topicDeleted'`: in the topic that was created anew, or -1 while there is none. */
+  /**
+   * The offset where reading goes on. When the reason is `'topicDeleted'`: in the topic that was
+   * created anew, or -1 while there is none.
+   */
   readonly to: number
-  /** The number of offsets that were passed over: as many records, unless some were compacted away or belong to transactions. */
+  /**
+   * The number of offsets that were passed over: as many records, unless some were compacted away
+   * or belong to transactions.
+   */
   readonly count: number
   /**
-   * `'removed'`: the log starts later now, by retention, deletion of records or eviction, and reading goes on where `autoOffsetReset` says.
-   * `'topicDeleted'`: the topic was deleted.
+   * `'removed'`: the log starts later now, by retention, deletion of records or eviction, and
+   * reading goes on where `autoOffsetReset` says. `'topicDeleted'`: the topic was deleted.
    */
   readonly reason: 'removed' | 'topicDeleted'
 }

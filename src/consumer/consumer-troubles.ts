@@ -5,7 +5,10 @@ import { type ConsumerEvents, missedText, type RecordsMissed } from './consumer-
 /** Emits an event of a consumer. Returns whether anybody listens. */
 export type Emit = <E extends keyof ConsumerEvents>(event: E, ...details: Parameters<ConsumerEvents[E]>) => boolean
 
-/** Tells the user what goes wrong in a consumer: by an event or, where nobody listens, by a warning of the process. */
+/**
+ * Tells the user what goes wrong in a consumer: by an event or, where nobody listens, by a warning
+ * of the process.
+ */
 export class ConsumerTroubles {
   readonly #emit: Emit
   readonly #isOver: () => boolean

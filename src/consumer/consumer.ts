@@ -25,7 +25,9 @@ import { expectRunOptions, type RunOptions } from './run/run-options.js'
 import { expectSelectors, type TopicSelector } from './source/subscription.js'
 
 export interface ConsumerCloseOptions {
-  /** Milliseconds to wait for handlers, listeners and the last commit, all together. Default: 30000. */
+  /**
+   * Milliseconds to wait for handlers, listeners and the last commit, all together. Default: 30000.
+   */
   readonly timeoutMs?: number
 }
 
@@ -41,22 +43,27 @@ export interface PartitionLag extends TopicPartition {
 }
 
 /**
- * Reads records from topics: alone, or sharing them with the other members of a group, which also remembers how far it came.
+ * Reads records from topics: alone, or sharing them with the other members of a group, which also
+ * remembers how far it came.
  *
  * ```ts
  * await using consumer = cluster.consumer({ groupId: 'billing', topics: ['orders'] })
  * for await (const record of consumer) await bill(record.value)
  * ```
  *
- * Delivery is at least once: a consumer moves on only past records that have been handled. Asking a loop for the next record, or batch, says
- * that the one before has been handled. `break`, `return` and a throw look the same from here, so the record, or batch, at which a loop is
- * left counts as unhandled, with a group and without: it is not committed, and the next loop, here or in another member, begins with it. To
- * count it as handled, say `await consumer.commit()` or, without a group, `consumer.seek` to the offset after it.
+ * Delivery is at least once: a consumer moves on only past records that have been handled. Asking a
+ * loop for the next record, or batch, says that the one before has been handled. `break`, `return`
+ * and a throw look the same from here, so the record, or batch, at which a loop is left counts as
+ * unhandled, with a group and without: it is not committed, and the next loop, here or in another
+ * member, begins with it. To count it as handled, say `await consumer.commit()` or, without a
+ * group, `consumer.seek` to the offset after it.
  *
- * A consumer joins its group, or looks up its topics, when it is first read, or when `start` says so. It has one reader at a time: a loop,
- * or `run`. What cannot go on is never silent: the loop, or `run`, rejects, and an `error` event is emitted.
+ * A consumer joins its group, or looks up its topics, when it is first read, or when `start` says
+ * so. It has one reader at a time: a loop, or `run`. What cannot go on is never silent: the loop,
+ * or `run`, rejects, and an `error` event is emitted.
  *
- * Size: one method for each call of its users; they check arguments, and `Consumption` does the work.
+ * Size: one method for each call of its users; they check arguments, and `Consumption` does the
+ * work.
  */
 export class Consumer<T extends TopicSelector = string, K = Uint8Array, V = Uint8Array>
   extends Emitter<ConsumerEvents>
@@ -87,26 +94,34 @@ export class Consumer<T extends TopicSelector = string, K = Uint8Array, V = Uint
     return this.records()
   }
 
-  /** Every record, in the order of each partition; waits for more when there are none. Ends when the consumer is closed. */
+  /**
+   * Every record, in the order of each partition; waits for more when there are none. Ends when the
+   * consumer is closed.
+   */
   records(options?: LoopOptions): RecordIterator<RecordOf<T, K, V>> {
     return new RecordLoop(this.#consumption, loopOptions(options))
   }
 
-  /** The same in batches of up to `maxPollRecords` records of one partition: the quick way. A batch is handled as a whole. */
+  /**
+   * The same in batches of up to `maxPollRecords` records of one partition: the quick way. A batch
+   * is handled as a whole.
+   */
   batches(options?: LoopOptions): RecordIterator<BatchOf<T, K, V>> {
     return new BatchLoop<KeysOf<T, K>, ValuesOf<T, V>>(this.#consumption, loopOptions(options)) as RecordIterator<BatchOf<T, K, V>>
   }
 
   /**
-   * Has handlers called with records, or batches, as they come; resolves when the consumer is closed. What it takes care of, in order: decode
-   * and validate (`rejection`), handle, retry in place (`retry`), dead letter (`deadLetter`), and only then commit.
+   * Has handlers called with records, or batches, as they come; resolves when the consumer is
+   * closed. What it takes care of, in order: decode and validate (`rejection`), handle, retry in
+   * place (`retry`), dead letter (`deadLetter`), and only then commit.
    *
    * ```ts
    * await consumer.run({ eachRecord: record => ship(record.value), concurrency: 8, orderBy: 'key', retry: { attempts: 5 } })
    * ```
    *
-   * Rejects with what a handler threw, when neither retries nor a dead letter mend it: other handlers are waited for, what was handled is
-   * committed, and the next `run` or loop begins with what was not.
+   * Rejects with what a handler threw, when neither retries nor a dead letter mend it: other
+   * handlers are waited for, what was handled is committed, and the next `run` or loop begins with
+   * what was not.
    */
   async run(options: RunOptions<KeysOf<T, K>, ValuesOf<T, V>, RecordOf<T, K, V>, BatchOf<T, K, V>>): Promise<void> {
     expectRunOptions(options)
@@ -114,8 +129,9 @@ export class Consumer<T extends TopicSelector = string, K = Uint8Array, V = Uint
   }
 
   /**
-   * Joins the group, or takes the partitions, now rather than with the first record; resolves once it is known where to read. What is
-   * sent after that is read, even where reading starts at the latest offset.
+   * Joins the group, or takes the partitions, now rather than with the first record; resolves once
+   * it is known where to read. What is sent after that is read, even where reading starts at the
+   * latest offset.
    */
   async start(options: { readonly signal?: AbortSignal } = {}): Promise<void> {
     expectOptions('start', options, signalOnly)
@@ -132,14 +148,18 @@ export class Consumer<T extends TopicSelector = string, K = Uint8Array, V = Uint
   }
 
   /**
-   * Gives up all topics and partitions, and leaves the group. Loops that wait and `run` end, unless `subscribe` or `assign` follows at once, in the same turn
-   * of the event loop: then they go on with that.
+   * Gives up all topics and partitions, and leaves the group. Loops that wait and `run` end, unless
+   * `subscribe` or `assign` follows at once, in the same turn of the event loop: then they go on
+   * with that.
    */
   unsubscribe(): Promise<void> {
     return this.#consumption.unsubscribe()
   }
 
-  /** Reads just these partitions, without sharing them; offsets can still be committed to `groupId`. Throws a `TypeError` after `subscribe`. */
+  /**
+   * Reads just these partitions, without sharing them; offsets can still be committed to `groupId`.
+   * Throws a `TypeError` after `subscribe`.
+   */
   assign(partitions: readonly TopicPartition[]): void {
     expectPartitions(partitions)
     for (const { topic } of partitions) expectTopicName(topic)
@@ -189,7 +209,10 @@ export class Consumer<T extends TopicSelector = string, K = Uint8Array, V = Uint
     await this.#seekTo(latest, partitions)
   }
 
-  /** Goes on at the first record that is no older than `timestamp` (milliseconds since 1970), or at the end where there is none. */
+  /**
+   * Goes on at the first record that is no older than `timestamp` (milliseconds since 1970), or at
+   * the end where there is none.
+   */
   async seekToTimestamp(timestamp: number, partitions?: readonly TopicPartition[]): Promise<void> {
     expectInteger('timestamp', timestamp, 0)
     await this.#seekTo(timestamp, partitions)
@@ -207,12 +230,18 @@ export class Consumer<T extends TopicSelector = string, K = Uint8Array, V = Uint
     return (await this.#find(earliest, partitions)).map(partitionOffset)
   }
 
-  /** The end offsets of these partitions: the offset that the next record will get. Default: those that are assigned. */
+  /**
+   * The end offsets of these partitions: the offset that the next record will get. Default: those
+   * that are assigned.
+   */
   async endOffsets(partitions: readonly TopicPartition[] = this.assignment()): Promise<PartitionOffset[]> {
     return (await this.#find(latest, partitions)).map(partitionOffset)
   }
 
-  /** The first offset at or after a time; -1 where no record is as late. Default: for the partitions that are assigned. */
+  /**
+   * The first offset at or after a time; -1 where no record is as late. Default: for the partitions
+   * that are assigned.
+   */
   async offsetsForTimestamp(timestamp: number, partitions: readonly TopicPartition[] = this.assignment()): Promise<FoundOffset[]> {
     expectInteger('timestamp', timestamp, 0)
     return this.#find(timestamp, partitions)
@@ -230,18 +259,20 @@ export class Consumer<T extends TopicSelector = string, K = Uint8Array, V = Uint
   // ---- commits
 
   /**
-   * Commits offsets to the group, each that of the next record to read. Without `offsets`: all that was handed out by a loop, with the record
-   * or batch that it has in hand or was left at; of what `run` handed out, only what its handlers have finished, up to the first record that
-   * is not.
+   * Commits offsets to the group, each that of the next record to read. Without `offsets`: all that
+   * was handed out by a loop, with the record or batch that it has in hand or was left at; of what
+   * `run` handed out, only what its handlers have finished, up to the first record that is not.
    *
-   * With `offsets`: just those, also of partitions that this consumer does not read. They may lie anywhere, as in Kafka. The records before
-   * them count as handled, as far as they were handed out, and reading goes on where it is; automatic commits neither take a later offset
-   * back nor go beyond an earlier one until more has been handled.
+   * With `offsets`: just those, also of partitions that this consumer does not read. They may lie
+   * anywhere, as in Kafka. The records before them count as handled, as far as they were handed
+   * out, and reading goes on where it is; automatic commits neither take a later offset back nor go
+   * beyond an earlier one until more has been handled.
    *
-   * Waits for commits under way, and for a rebalance under way, after which partitions that have stayed here are committed. Rejects with a
-   * `KafkaError`: ILLEGAL_GENERATION or UNKNOWN_MEMBER_ID when partitions have gone to others, UNKNOWN_TOPIC_OR_PARTITION or
-   * UNKNOWN_TOPIC_ID for one that does not exist; other partitions are committed all the same. While the consumer closes, the handlers and listeners that it
-   * waits for may still commit.
+   * Waits for commits under way, and for a rebalance under way, after which partitions that have
+   * stayed here are committed. Rejects with a `KafkaError`: ILLEGAL_GENERATION or UNKNOWN_MEMBER_ID
+   * when partitions have gone to others, UNKNOWN_TOPIC_OR_PARTITION or UNKNOWN_TOPIC_ID for one
+   * that does not exist; other partitions are committed all the same. While the consumer closes,
+   * the handlers and listeners that it waits for may still commit.
    */
   async commit(offsets?: readonly OffsetToCommit[], options: { readonly signal?: AbortSignal } = {}): Promise<void> {
     expectOptions('commit', options, signalOnly)
@@ -255,7 +286,10 @@ export class Consumer<T extends TopicSelector = string, K = Uint8Array, V = Uint
     await this.#consumption.commits.commitAll(options)
   }
 
-  /** The committed offsets of the group; partitions without a committed offset are left out. Default: of the partitions that are assigned. */
+  /**
+   * The committed offsets of the group; partitions without a committed offset are left out.
+   * Default: of the partitions that are assigned.
+   */
   async committed(partitions: readonly TopicPartition[] = this.assignment()): Promise<CommittedOffset[]> {
     this.#consumption.closing.expectOpen()
     this.#expectGroup('look up committed offsets')
@@ -267,11 +301,13 @@ export class Consumer<T extends TopicSelector = string, K = Uint8Array, V = Uint
   // ---- the end
 
   /**
-   * Aborts the signal that handlers were given, waits for what they have in hand, commits what was handled and leaves the group. Loops and `run` end; whatever
-   * is asked of the consumer from the call on rejects with CLOSED. Idempotent; calling it again may bring the end forward.
+   * Aborts the signal that handlers were given, waits for what they have in hand, commits what was
+   * handled and leaves the group. Loops and `run` end; whatever is asked of the consumer from the
+   * call on rejects with CLOSED. Idempotent; calling it again may bring the end forward.
    *
-   * Ends by `timeoutMs` whatever handlers and listeners do: what one still has in hand then counts as not handled. Awaited inside of a handler or a
-   * listener of this consumer, which it waits for, it resolves at once, and closing goes on when the handler has ended.
+   * Ends by `timeoutMs` whatever handlers and listeners do: what one still has in hand then counts
+   * as not handled. Awaited inside of a handler or a listener of this consumer, which it waits for,
+   * it resolves at once, and closing goes on when the handler has ended.
    */
   close(options: ConsumerCloseOptions = {}): Promise<void> {
     let timeoutMs: number

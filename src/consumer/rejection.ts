@@ -1,7 +1,10 @@
 import { KafkaError } from '../errors.js'
 import type { RecordHeader } from '../record/record.js'
 
-/** A record that could not be decoded, or was decoded and is not valid: where it stands, its bytes, and what is wrong with it. */
+/**
+ * A record that could not be decoded, or was decoded and is not valid: where it stands, its bytes,
+ * and what is wrong with it.
+ */
 export interface RejectedRecord {
   readonly topic: string
   readonly partition: number
@@ -16,13 +19,17 @@ export interface RejectedRecord {
 }
 
 /**
- * The treatment of a rejected record. `'fail'`: the loop ends with a `RejectedRecordError`; reading stays at the
- * record, so that the next loop meets it again unless `seek` steps over it. `'skip'`: reading goes
- * on after a `rejected` event. A function: it is handed the record, and awaited before reading goes on; what it throws ends the loop.
+ * The treatment of a rejected record. `'fail'`: the loop ends with a `RejectedRecordError`; reading
+ * stays at the record, so that the next loop meets it again unless `seek` steps over it. `'skip'`:
+ * reading goes on after a `rejected` event. A function: it is handed the record, and awaited before
+ * reading goes on; what it throws ends the loop.
  */
 export type Rejection = 'fail' | 'skip' | ((rejected: RejectedRecord) => void | Promise<void>)
 
-/** The error with which a loop ends at a rejected record, where `rejection` is `'fail'`: a `KafkaError` DESERIALIZATION that carries the record. */
+/**
+ * The error with which a loop ends at a rejected record, where `rejection` is `'fail'`: a
+ * `KafkaError` DESERIALIZATION that carries the record.
+ */
 export class RejectedRecordError extends KafkaError {
   readonly record: RejectedRecord
 

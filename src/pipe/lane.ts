@@ -60,8 +60,10 @@ interface Fatal {
 }
 
 /**
- * One transactional producer and the batches that go through it, one transaction after the other. A transaction takes what there is, up to the limits, of all
- * partitions of the lane. One that fails is tried again; batches whose records the consumer hands out once more, as it was taken back, are dropped.
+ * One transactional producer and the batches that go through it, one transaction after the other. A
+ * transaction takes what there is, up to the limits, of all partitions of the lane. One that fails
+ * is tried again; batches whose records the consumer hands out once more, as it was taken back, are
+ * dropped.
  */
 export class Lane {
   readonly #parts: LaneParts
@@ -97,7 +99,10 @@ export class Lane {
     await transaction.abort()
   }
 
-  /** Takes a batch through. Resolves when it is committed, or when its records come again; rejects with what ends the pipe. */
+  /**
+   * Takes a batch through. Resolves when it is committed, or when its records come again; rejects
+   * with what ends the pipe.
+   */
   take(batch: PipedBatch): Promise<void> {
     const { baseOffset } = batch
     const done = deferred()
@@ -175,7 +180,10 @@ export class Lane {
     }
   }
 
-  /** Transforms records until the transaction is as large, or has taken as long, as it may, or there are no more. */
+  /**
+   * Transforms records until the transaction is as large, or has taken as long, as it may, or there
+   * are no more.
+   */
   async #fill(outputs: Outputs, touched: Item[], onCount: (count: number) => void): Promise<Fatal | undefined> {
     const { settings, clock, stopping, transformation } = this.#parts
     const { maxTransactionRecords, maxTransactionMs } = settings

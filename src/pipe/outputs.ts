@@ -29,7 +29,10 @@ export class Outputs {
     return this.#failure !== undefined
   }
 
-  /** Takes outputs in. Returns a promise where the caller should wait. Throws what an earlier one has failed with. */
+  /**
+   * Takes outputs in. Returns a promise where the caller should wait. Throws what an earlier one
+   * has failed with.
+   */
   add(outputs: readonly Output[]): Promise<unknown> | undefined {
     if (this.#failure) throw this.#failure.error
     for (const { topic, record } of outputs) {

@@ -1,7 +1,10 @@
 import { KafkaError } from '../errors.js'
 import { SendBatchError } from '../producer/receipt.js'
 
-/** Errors that say that a record of the output is not as its topic wants it: no other try mends that. */
+/**
+ * Errors that say that a record of the output is not as its topic wants it: no other try mends
+ * that.
+ */
 const recordErrors: ReadonlySet<string> = new Set([
   'MESSAGE_TOO_LARGE',
   'RECORD_LIST_TOO_LARGE',

@@ -11,11 +11,16 @@ import { type AnyTopic, expectTopic, expectTopicName } from '../record/topic.js'
 
 /** The second argument of `transform`. */
 export interface PipeContext extends HandlerContext {
-  /** Sends a record to any topic, within the same transaction. To be called before `transform` returns, or its promise resolves. */
+  /**
+   * Sends a record to any topic, within the same transaction. To be called before `transform`
+   * returns, or its promise resolves.
+   */
   readonly send: <const T extends AnyTopic | string>(topic: T, record: ProducerRecordOf<T>) => void
 }
 
-/** The results that `transform` may give: records for the topic `to`, one or several, or nothing. */
+/**
+ * The results that `transform` may give: records for the topic `to`, one or several, or nothing.
+ */
 export type PipeOutput<T extends AnyTopic | string> = ProducerRecordOf<T> | Iterable<ProducerRecordOf<T>> | null | undefined | void
 
 /** The options of a pipe. `from` and `groupId` are needed, and one of `to` and `transform`. */
@@ -25,45 +30,78 @@ export interface PipeOptions<
   K = Uint8Array,
   V = Uint8Array
 > {
-  /** The topics to read: a name, a typed topic or a pattern, or several of them. Records of transactions are read once those are committed. */
+  /**
+   * The topics to read: a name, a typed topic or a pattern, or several of them. Records of
+   * transactions are read once those are committed.
+   */
   readonly from: F | readonly F[]
-  /** The topic for what `transform` returns. Default: none; `transform` then sends by `context.send`. */
+  /**
+   * The topic for what `transform` returns. Default: none; `transform` then sends by
+   * `context.send`.
+   */
   readonly to?: T
-  /** The group that remembers how far the pipe has come. Pipes with the same group, in any process, share the partitions. */
+  /**
+   * The group that remembers how far the pipe has come. Pipes with the same group, in any process,
+   * share the partitions.
+   */
   readonly groupId: string
   /**
-   * Makes of a record what is to be sent: one record, several, or nothing. The records of a partition are transformed one after the other. It may run more than
-   * once for a record, when a transaction is aborted and tried again, so its effects elsewhere have to bear that. Default: the record as it is.
+   * Makes of a record what is to be sent: one record, several, or nothing. The records of a
+   * partition are transformed one after the other. It may run more than once for a record, when a
+   * transaction is aborted and tried again, so its effects elsewhere have to bear that. Default:
+   * the record as it is.
    */
   readonly transform?: (record: RecordOf<F, K, V>, context: PipeContext) => PipeOutput<T> | Promise<PipeOutput<T>>
-  /** The number of partitions whose records are transformed at once, each by a transactional producer of its own. Default: 1. */
+  /**
+   * The number of partitions whose records are transformed at once, each by a transactional
+   * producer of its own. Default: 1.
+   */
   readonly concurrency?: number
-  /** Tries again, in place, what `transform` threw at; later records of the partition wait. Default: no retries. */
+  /**
+   * Tries again, in place, what `transform` threw at; later records of the partition wait. Default:
+   * no retries.
+   */
   readonly retry?: RetryPolicy
   /**
-   * The destination of a record on which all tries failed, whose output is refused (MESSAGE_TOO_LARGE, for instance), or that cannot be decoded: the name of a topic,
-   * where it keeps key, value and headers and gets those that `DeadLetter` names; or a function, which gives records as `transform` does, or nothing. It is
-   * part of the same transaction. Default: nowhere; `run` rejects, with everything before the record committed.
+   * The destination of a record on which all tries failed, whose output is refused
+   * (MESSAGE_TOO_LARGE, for instance), or that cannot be decoded: the name of a topic, where it
+   * keeps key, value and headers and gets those that `DeadLetter` names; or a function, which gives
+   * records as `transform` does, or nothing. It is part of the same transaction. Default: nowhere;
+   * `run` rejects, with everything before the record committed.
    */
   readonly deadLetter?:
     | string
     | ((record: RecordOf<F, K, V> | RejectedRecord, error: unknown, context: PipeContext) => PipeOutput<T> | Promise<PipeOutput<T>>)
-  /** The treatment of a record that cannot be decoded or is not valid. Default: `deadLetter` where there is one, else `'fail'`. */
+  /**
+   * The treatment of a record that cannot be decoded or is not valid. Default: `deadLetter` where
+   * there is one, else `'fail'`.
+   */
   readonly rejection?: Rejection
-  /** The most records of input in one transaction, and of one partition at a time. Default: 1000. */
+  /**
+   * The most records of input in one transaction, and of one partition at a time. Default: 1000.
+   */
   readonly maxTransactionRecords?: number
-  /** Milliseconds after which a transaction is committed when records take long; what is under way is finished first. Default: 100. */
+  /**
+   * Milliseconds after which a transaction is committed when records take long; what is under way
+   * is finished first. Default: 100.
+   */
   readonly maxTransactionMs?: number
   /**
-   * Milliseconds to wait for more records before a transaction begins. Default: 0: a transaction has what is there, and the next one what has come meanwhile. More
-   * makes larger transactions, which cost a cluster elsewhere less.
+   * Milliseconds to wait for more records before a transaction begins. Default: 0: a transaction
+   * has what is there, and the next one what has come meanwhile. More makes larger transactions,
+   * which cost a cluster elsewhere less.
    */
   readonly lingerMs?: number
-  /** Milliseconds that a transaction may take before the cluster aborts it; it is then tried again. Default: 60000. */
+  /**
+   * Milliseconds that a transaction may take before the cluster aborts it; it is then tried again.
+   * Default: 60000.
+   */
   readonly transactionTimeoutMs?: number
   /**
-   * A lasting name for this pipe among those of its group (KIP-345): when the process is started again it goes on at once, and aborts what it left open, where otherwise
-   * the cluster waits for `sessionTimeoutMs` and `transactionTimeoutMs`. Default: none on a cluster elsewhere; on one in this process, a number.
+   * A lasting name for this pipe among those of its group (KIP-345): when the process is started
+   * again it goes on at once, and aborts what it left open, where otherwise the cluster waits for
+   * `sessionTimeoutMs` and `transactionTimeoutMs`. Default: none on a cluster elsewhere; on one in
+   * this process, a number.
    */
   readonly instanceId?: string
   /** The position to start at without a committed offset. Default: `'earliest'`. */
@@ -148,7 +186,9 @@ type AnyOptions = PipeOptions<TopicSelector, AnyTopic | string, unknown, unknown
 export type PipeSettings = Omit<AnyOptions, Defaulted | 'from'> &
   Required<Pick<AnyOptions, Defaulted>> & { readonly from: readonly TopicSelector[] }
 
-/** Checks what a user gave, once, and fills in the rest. Throws a `TypeError` that names the option. */
+/**
+ * Checks what a user gave, once, and fills in the rest. Throws a `TypeError` that names the option.
+ */
 export function pipeSettings(options: object): PipeSettings {
   expectKnownKeys('a pipe', options, Object.keys(defaults))
   const settings = { ...defaults, ...givenOptions(options) } as unknown as Omit<PipeSettings, 'from'> & { readonly from: unknown }

@@ -54,15 +54,24 @@ export interface PipeRetry {
   readonly delayMs: number
 }
 
-/** The events of a pipe. None is emitted per record, except for records that could not be transformed. */
+/**
+ * The events of a pipe. None is emitted per record, except for records that could not be
+ * transformed.
+ */
 export interface PipeEvents {
   committed: (event: PipeCommitted) => void
   retry: (event: PipeRetry) => void
   /** A record could not be decoded, or is not valid. */
   rejected: (event: RejectedRecord) => void
-  /** A record was given up, with what it failed with. Emitted again where its transaction is tried again. */
+  /**
+   * A record was given up, with what it failed with. Emitted again where its transaction is tried
+   * again.
+   */
   deadLetter: (event: { readonly record: RecordOf<TopicSelector, unknown, unknown> | RejectedRecord; readonly error: unknown }) => void
-  /** Something failed and is tried again, or a listener threw. Where nobody listens, the process warns once of each. */
+  /**
+   * Something failed and is tried again, or a listener threw. Where nobody listens, the process
+   * warns once of each.
+   */
   error: (error: unknown) => void
   closed: () => void
 }
@@ -81,9 +90,10 @@ const mostInHand = 10_000
 const signalOnly = { signal: expectSignal }
 
 /**
- * Reads topics, transforms their records and writes what comes of it to others, exactly once: what was read and what was written are one transaction (KIP-447), so
- * that a pipe that is killed, or loses its partitions to another, goes on where the last transaction ended. Whoever reads the output at `read_committed` sees
- * what was made of each record once.
+ * Reads topics, transforms their records and writes what comes of it to others, exactly once: what
+ * was read and what was written are one transaction (KIP-447), so that a pipe that is killed, or
+ * loses its partitions to another, goes on where the last transaction ended. Whoever reads the
+ * output at `read_committed` sees what was made of each record once.
  *
  * ```ts
  * await using pipe = cluster.pipe({
@@ -95,8 +105,9 @@ const signalOnly = { signal: expectSignal }
  * await pipe.run()
  * ```
  *
- * It works on a cluster in this process and, through `connect`, on Apache Kafka 4.0 and newer. A transaction has what is there, of all partitions of one of its
- * `concurrency` producers, up to its limits. While producers are held back, or `transform` takes its time, the pipe reads no further.
+ * It works on a cluster in this process and, through `connect`, on Apache Kafka 4.0 and newer. A
+ * transaction has what is there, of all partitions of one of its `concurrency` producers, up to its
+ * limits. While producers are held back, or `transform` takes its time, the pipe reads no further.
  */
 export class Pipe<F extends TopicSelector = TopicSelector, T extends AnyTopic | string = AnyTopic | string, K = Uint8Array, V = Uint8Array>
   extends Emitter<PipeEvents>
@@ -139,8 +150,9 @@ export class Pipe<F extends TopicSelector = TopicSelector, T extends AnyTopic | 
   }
 
   /**
-   * Moves records until the pipe is closed. Rejects where a record cannot be transformed and there is no `deadLetter`, or the cluster refuses what no other try
-   * mends: everything before that is committed, and `run` may be called again.
+   * Moves records until the pipe is closed. Rejects where a record cannot be transformed and there
+   * is no `deadLetter`, or the cluster refuses what no other try mends: everything before that is
+   * committed, and `run` may be called again.
    */
   async run(options: { readonly signal?: AbortSignal } = {}): Promise<void> {
     expectOptions('run', options, signalOnly)
@@ -163,8 +175,10 @@ export class Pipe<F extends TopicSelector = TopicSelector, T extends AnyTopic | 
   }
 
   /**
-   * Finishes the records that are being transformed, commits, and ends `run`. What takes longer than `timeoutMs` (default: 30 seconds) is aborted, and comes again
-   * when the pipe is started again. Awaited inside of `transform`, for which it waits, it resolves at once. Idempotent; calling it again may bring the end forward.
+   * Finishes the records that are being transformed, commits, and ends `run`. What takes longer
+   * than `timeoutMs` (default: 30 seconds) is aborted, and comes again when the pipe is started
+   * again. Awaited inside of `transform`, for which it waits, it resolves at once. Idempotent;
+   * calling it again may bring the end forward.
    */
   close(options: CloseOptions = {}): Promise<void> {
     let timeoutMs: number

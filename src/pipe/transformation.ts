@@ -35,7 +35,10 @@ export interface TransformationParts {
   readonly onRejected: (record: RejectedRecord) => void
 }
 
-/** Makes outputs of records, one record after the other: decodes, transforms, tries again, and gives up what cannot be transformed, as the options say. */
+/**
+ * Makes outputs of records, one record after the other: decodes, transforms, tries again, and gives
+ * up what cannot be transformed, as the options say.
+ */
 export class Transformation {
   readonly #parts: TransformationParts
   readonly #handling: Handling<PipedRecord>
@@ -59,8 +62,8 @@ export class Transformation {
   }
 
   /**
-   * The outputs for the current record of a batch. Throws, or rejects, for a record that ends the pipe. With `refusal`, its output was refused for that, so that it is
-   * given up.
+   * The outputs for the current record of a batch. Throws, or rejects, for a record that ends the
+   * pipe. With `refusal`, its output was refused for that, so that it is given up.
    */
   outputs(
     batch: PipedBatch,

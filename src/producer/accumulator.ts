@@ -14,9 +14,14 @@ export interface AccumulatorOptions {
   readonly lingerMs: number
   readonly bufferMemory: number
   readonly deliveryTimeoutMs: number
-  /** The producer whose ids and sequence numbers the batches get. Default: none; batches go without. */
+  /**
+   * The producer whose ids and sequence numbers the batches get. Default: none; batches go without.
+   */
   readonly identity?: SequenceIdentity
-  /** The most memory that all producers of the process hold together. Default: each has its `bufferMemory`. */
+  /**
+   * The most memory that all producers of the process hold together. Default: each has its
+   * `bufferMemory`.
+   */
   readonly memory?: MemoryShare | undefined
   /** Called when a partition has something to send, at most once for each before it is drained. */
   readonly onReady: () => void
@@ -31,8 +36,9 @@ const none: PartitionQueue[] = []
 const uncountedBytes = 64 * 1024
 
 /**
- * The owner of all queues: records gather here until they are drained, batches that fail for the moment are put back, those that are too large are split, and
- * those whose time is over expire. It also counts the memory that batches hold.
+ * The owner of all queues: records gather here until they are drained, batches that fail for the
+ * moment are put back, those that are too large are split, and those whose time is over expire. It
+ * also counts the memory that batches hold.
  *
  * Size: it owns the queues of all partitions, with the lists and alarms that must agree with them.
  */
@@ -75,7 +81,10 @@ export class Accumulator {
     this.#waiting = new WaitingQueues(options.clock, queue => this.goOn(queue))
   }
 
-  /** The queues of a topic by partition; there are none for partitions that nothing was ever sent to. */
+  /**
+   * The queues of a topic by partition; there are none for partitions that nothing was ever sent
+   * to.
+   */
   queuesOf(topic: string): readonly (PartitionQueue | undefined)[] {
     return this.#queuesOf(topic)
   }
@@ -95,7 +104,10 @@ export class Accumulator {
     return queues
   }
 
-  /** True if so many more bytes may be taken in. One record is always taken, so that nothing waits for ever. */
+  /**
+   * True if so many more bytes may be taken in. One record is always taken, so that nothing waits
+   * for ever.
+   */
   hasRoomFor(bytes: number): boolean {
     if (this.#used + bytes <= this.#limit || this.#used === 0) return true
     if (!this.#memory) return false
@@ -113,7 +125,9 @@ export class Accumulator {
     if (this.#used === 0 || this.#counted - this.#used >= uncountedBytes) this.#share()
   }
 
-  /** Counts the open batches of a topic to the byte, which may show that there is room after all. */
+  /**
+   * Counts the open batches of a topic to the byte, which may show that there is room after all.
+   */
   measure(topic: string): void {
     for (const queue of this.#queuesOf(topic)) if (queue?.open) this.#used += queue.open.countExactly()
     this.#share()
@@ -140,7 +154,9 @@ export class Accumulator {
     return batch
   }
 
-  /** A record was added to the open batch of a partition. Returns how many bytes it is counted with. */
+  /**
+   * A record was added to the open batch of a partition. Returns how many bytes it is counted with.
+   */
   appended(queue: PartitionQueue, open: ProducerBatch): number {
     const added = open.count()
     this.#used += added
@@ -150,7 +166,10 @@ export class Accumulator {
     return added
   }
 
-  /** Closes the open batch of a partition that has no room for so many bytes. Returns whether it had none. */
+  /**
+   * Closes the open batch of a partition that has no room for so many bytes. Returns whether it had
+   * none.
+   */
   closeUnlessRoomFor(queue: PartitionQueue, bytes: number): boolean {
     if (!queue.open || queue.open.hasRoomFor(bytes, this.batchSize)) return false
     this.#close(queue)
@@ -202,7 +221,10 @@ export class Accumulator {
     return false
   }
 
-  /** The bytes of a batch that was drained, which the batch is given back when its call has settled. They are made here, and counted as they are. */
+  /**
+   * The bytes of a batch that was drained, which the batch is given back when its call has settled.
+   * They are made here, and counted as they are.
+   */
   lend(queue: PartitionQueue, batch: ProducerBatch): Uint8Array {
     queue.number(batch)
     const bytes = batch.lend()
@@ -226,7 +248,10 @@ export class Accumulator {
     queue.putBack(...halves)
   }
 
-  /** Frees what a batch holds whose fate is known, unless it is under way: then its call has to end first. */
+  /**
+   * Frees what a batch holds whose fate is known, unless it is under way: then its call has to end
+   * first.
+   */
   complete(queue: PartitionQueue, batch: ProducerBatch): void {
     if (queue.isInFlight(batch)) return
     this.#used -= batch.uncount()
@@ -234,7 +259,10 @@ export class Accumulator {
     this.#pool.give(batch)
   }
 
-  /** Hands over the batches whose time is over by `now`. Those that wait leave their queues; those under way stay there until their call ends. */
+  /**
+   * Hands over the batches whose time is over by `now`. Those that wait leave their queues; those
+   * under way stay there until their call ends.
+   */
   expire(now: number, onExpired: OnBatch): void {
     this.#giveUp(batch => batch.deadline <= now && !batch.isAnswered, onExpired)
   }

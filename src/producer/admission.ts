@@ -46,7 +46,10 @@ interface Waiting {
   hasLeft: boolean
 }
 
-/** One topic's line of those who wait. Only its head is ever tried, so that records of a topic keep their order. */
+/**
+ * One topic's line of those who wait. Only its head is ever tried, so that records of a topic keep
+ * their order.
+ */
 class Line {
   readonly writer: TopicWriter
   isLookingUp = false
@@ -79,8 +82,8 @@ class Line {
 }
 
 /**
- * The door to the accumulator: whoever finds the buffer full, or the topic unknown, waits here. Lines are first come, first served, within a
- * topic and, for memory, between topics.
+ * The door to the accumulator: whoever finds the buffer full, or the topic unknown, waits here.
+ * Lines are first come, first served, within a topic and, for memory, between topics.
  */
 export class Admission {
   readonly #options: AdmissionOptions
@@ -135,7 +138,10 @@ export class Admission {
     await Promise.all(entries.map(entry => (entry.taken ??= deferred()).promise))
   }
 
-  /** Looks once more, at once, for the topics that are being looked for, and does not wait for one that is not there. */
+  /**
+   * Looks once more, at once, for the topics that are being looked for, and does not wait for one
+   * that is not there.
+   */
   lookNow(): void {
     this.#isClosing = true
     this.#looking.abort(new KafkaError('CLOSED'))

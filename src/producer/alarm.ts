@@ -1,6 +1,9 @@
 import type { Clock, Timer, TimerOptions } from '../common/clock.js'
 
-/** One timer that many share: it rings at the earliest of the times that it was set to since it last rang. */
+/**
+ * One timer that many share: it rings at the earliest of the times that it was set to since it last
+ * rang.
+ */
 export class Alarm {
   readonly #clock: Clock
   readonly #ring: () => void

@@ -1,12 +1,18 @@
 import type { CompressionType } from '../record/compression/codec.js'
 import { ProducerBatch } from './producer-batch.js'
 
-/** Memory of a new batch: with thousands of partitions most batches stay small; those that do not grow once, and are used again. */
+/**
+ * Memory of a new batch: with thousands of partitions most batches stay small; those that do not
+ * grow once, and are used again.
+ */
 const firstBytes = 1024
 /** Batches that are kept to be used again hold no more than this together. */
 const mostPooledBytes = 8 * 1024 * 1024
 
-/** Batches that are used again once their fate is known: touching fresh memory costs more than encoding a record. */
+/**
+ * Batches that are used again once their fate is known: touching fresh memory costs more than
+ * encoding a record.
+ */
 export class BatchPool {
   readonly #compression: CompressionType
   readonly #batchSize: number
@@ -25,7 +31,10 @@ export class BatchPool {
     return this.#pool.pop() ?? new ProducerBatch(this.#compression, Math.min(this.#batchSize, firstBytes))
   }
 
-  /** Takes back a batch whose fate is known. One that a request still holds is left to the garbage collector, unless it is given again. */
+  /**
+   * Takes back a batch whose fate is known. One that a request still holds is left to the garbage
+   * collector, unless it is given again.
+   */
   give(batch: ProducerBatch): void {
     if (this.#isClosed || batch.isLent || this.#pool.length >= this.#mostPooled || batch.sizeAtMost > 4 * this.#batchSize) return
     batch.reset()

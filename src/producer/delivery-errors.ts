@@ -29,7 +29,10 @@ export function expired(queue: PartitionQueue, batch: ProducerBatch, deliveryTim
   })
 }
 
-/** The code for records that ran out of time while every try failed with `cause`: a full disk is no slow broker. */
+/**
+ * The code for records that ran out of time while every try failed with `cause`: a full disk is no
+ * slow broker.
+ */
 export function codeOfDelay(cause: unknown): ErrorCode {
   return cause instanceof KafkaError && cause.code === 'KAFKA_STORAGE_ERROR' ? cause.code : 'REQUEST_TIMED_OUT'
 }
@@ -67,7 +70,9 @@ export function sharedRefusal(cause: KafkaError): KafkaError {
   return new KafkaError(code, 'It was in one batch with a record that the broker refused', { topic, partition, cause })
 }
 
-/** Errors after which a topic is looked up again: its leaders may have moved, or be out of reach. */
+/**
+ * Errors after which a topic is looked up again: its leaders may have moved, or be out of reach.
+ */
 export const metadataErrors: ReadonlySet<string> = new Set([
   'NOT_LEADER_OR_FOLLOWER',
   'LEADER_NOT_AVAILABLE',

@@ -13,10 +13,16 @@ export interface PartitionerContext {
   readonly partitionCount: number
 }
 
-/** Chooses the partition of a record that names none; `undefined` leaves the choice to the default. Must be quick and not wait. */
+/**
+ * Chooses the partition of a record that names none; `undefined` leaves the choice to the default.
+ * Must be quick and not wait.
+ */
 export type Partitioner = (record: AnyRecord, context: PartitionerContext) => number | undefined
 
-/** The partition that a record names, or else the user's partitioner chooses; undefined where neither does. */
+/**
+ * The partition that a record names, or else the user's partitioner chooses; undefined where
+ * neither does.
+ */
 export function chosenPartition(
   topic: string,
   record: AnyRecord,
@@ -45,8 +51,9 @@ export interface PartitionLoad {
 }
 
 /**
- * The partitioner of records without a key (KIP-794): they stay with one partition until `stickyBytes` have gone there and a batch ends, or twice
- * as much has; then to another, at random, the more likely the fewer batches wait for it.
+ * The partitioner of records without a key (KIP-794): they stay with one partition until
+ * `stickyBytes` have gone there and a batch ends, or twice as much has; then to another, at random,
+ * the more likely the fewer batches wait for it.
  */
 export class StickyPartitioner {
   readonly #random: Random
@@ -59,7 +66,10 @@ export class StickyPartitioner {
     this.#stickyBytes = stickyBytes
   }
 
-  /** The partition for the next record. `isBatchEnd` says whether the current one has no batch that the record could join. */
+  /**
+   * The partition for the next record. `isBatchEnd` says whether the current one has no batch that
+   * the record could join.
+   */
   partitionFor(load: PartitionLoad, isBatchEnd: (partition: number) => boolean): number {
     const isKnown = this.#partition >= 0 && this.#partition < load.partitionCount
     const isDue = this.#bytes >= 2 * this.#stickyBytes || (this.#bytes >= this.#stickyBytes && isBatchEnd(this.#partition))
@@ -72,7 +82,10 @@ export class StickyPartitioner {
     this.#bytes += bytes
   }
 
-  /** Says that a full batch of `partition` was closed, although fewer bytes than asked for may have gone there. */
+  /**
+   * Says that a full batch of `partition` was closed, although fewer bytes than asked for may have
+   * gone there.
+   */
   batchFilled(partition: number): void {
     if (partition === this.#partition) this.#bytes = Math.max(this.#bytes, this.#stickyBytes)
   }

@@ -12,7 +12,10 @@ export interface PendingAppend {
   readonly appendedCount: number
   /** True if the topic was looked up because of the record that comes next. */
   isFresh: boolean
-  /** Appends what it can in one stretch, and says what it then lacks. Throws what is wrong with a record. */
+  /**
+   * Appends what it can in one stretch, and says what it then lacks. Throws what is wrong with a
+   * record.
+   */
   run(writer: TopicWriter, known: KnownPartitions, now: number, stretch: Stretch): Progress
   /** Ends it early: the records that are left are not sent. */
   refuse(error: unknown): void
@@ -44,7 +47,10 @@ export class PendingRecord implements PendingAppend {
   }
 }
 
-/** A `sendBatch` from its first record on: it takes records from an array or an iterator as long as there is room for them. */
+/**
+ * A `sendBatch` from its first record on: it takes records from an array or an iterator as long as
+ * there is room for them.
+ */
 export class PendingRecords implements PendingAppend {
   readonly topic: AnyTopic | string
   readonly receipt: BatchReceipt

@@ -9,7 +9,9 @@ export type ProduceResponse = ResponseOf<typeof Produce>
 export type PartitionResponse = ProduceResponse['responses'][number]['partitionResponses'][number]
 type TopicData = RequestOf<typeof Produce>['topicData'][number] & { readonly name: string }
 
-/** One Produce request: at most one batch for each of some partitions that the same broker leads. */
+/**
+ * One Produce request: at most one batch for each of some partitions that the same broker leads.
+ */
 export class ProduceCall {
   readonly leaderId: number
   readonly queues: PartitionQueue[]
@@ -27,7 +29,10 @@ export class ProduceCall {
   readonly isAlone: boolean
   #topics: Map<string, TopicData> | undefined
 
-  /** A call with its first batch. Most have no other, and these arrays of one cost less than empty ones that grow. */
+  /**
+   * A call with its first batch. Most have no other, and these arrays of one cost less than empty
+   * ones that grow.
+   */
   constructor(
     leader: Broker,
     leaderId: number,
@@ -76,7 +81,9 @@ export class ProduceCall {
     return data
   }
 
-  /** Sends it; the response may be there at once. `timeoutMs` is what the broker may take for it. */
+  /**
+   * Sends it; the response may be there at once. `timeoutMs` is what the broker may take for it.
+   */
   send(timeoutMs: number): MaybePromise<ProduceResponse> {
     this.#body.timeoutMs = timeoutMs
     try {
@@ -91,7 +98,9 @@ export class ProduceCall {
     for (let i = 0; i < this.batches.length; i++) this.batches[i].giveBack()
   }
 
-  /** The outcome of each batch, in the order of the batches; undefined where the response lacks it. */
+  /**
+   * The outcome of each batch, in the order of the batches; undefined where the response lacks it.
+   */
   answersIn({ responses }: ProduceResponse): readonly (PartitionResponse | undefined)[] {
     if (this.queues.length === 1 && responses.length === 1 && responses[0].partitionResponses.length === 1) {
       const [answer] = responses[0].partitionResponses

@@ -14,14 +14,19 @@ const stamp = { producerId: noProducerId, producerEpoch: -1, baseSequence: noSeq
 type State = 'free' | 'begun' | 'done'
 
 /**
- * Records of one partition on their way: first open, while they are appended, then closed, with their bytes ready to be sent. Who waits for
- * them is kept in runs: one entry for all neighbouring records with the same receipt, so that a large `sendBatch` costs nothing per record.
+ * Records of one partition on their way: first open, while they are appended, then closed, with
+ * their bytes ready to be sent. Who waits for them is kept in runs: one entry for all neighbouring
+ * records with the same receipt, so that a large `sendBatch` costs nothing per record.
  *
- * Size: a batch has fields for each stage of its life, and only it may change from one stage to the next.
+ * Size: a batch has fields for each stage of its life, and only it may change from one stage to the
+ * next.
  */
 export class ProducerBatch {
   readonly #builder: BatchBuilder
-  /** The runs: who waits, the position in the batch of the first record, the latest timestamp. Only the first `#runCount` count. */
+  /**
+   * The runs: who waits, the position in the batch of the first record, the latest timestamp. Only
+   * the first `#runCount` count.
+   */
   readonly #receipts: (Receipt | undefined)[] = []
   readonly #starts: number[] = []
   readonly #timestamps: number[] = []
@@ -75,7 +80,10 @@ export class ProducerBatch {
     return this.#builder.hasRoomFor(bytes, limit)
   }
 
-  /** Its place in the order of its partition's batches; the halves of a batch take its place and one just after it. */
+  /**
+   * Its place in the order of its partition's batches; the halves of a batch take its place and one
+   * just after it.
+   */
   get order(): number {
     return this.#order
   }
@@ -192,7 +200,10 @@ export class ProducerBatch {
     if (!counts) this.#attempts--
   }
 
-  /** A broker has answered: its time is not over any more, however long the answer waits to be looked at. */
+  /**
+   * A broker has answered: its time is not over any more, however long the answer waits to be
+   * looked at.
+   */
   answered(): void {
     this.#isAnswered = true
   }
@@ -228,8 +239,9 @@ export class ProducerBatch {
   }
 
   /**
-   * The batch as it travels, until `giveBack`. Closes it: nothing can be appended any more. The borrower may write to the header (a log stamps its offset
-   * there), so that no two have the same bytes: while a request has not ended the next one gets a copy.
+   * The batch as it travels, until `giveBack`. Closes it: nothing can be appended any more. The
+   * borrower may write to the header (a log stamps its offset there), so that no two have the same
+   * bytes: while a request has not ended the next one gets a copy.
    */
   lend(): Uint8Array {
     const bytes = this.#ownBytes()
@@ -255,7 +267,10 @@ export class ProducerBatch {
     return this.#bytes
   }
 
-  /** Tells everyone where their records stand. `logAppendTime` is -1 where records keep their own time; `baseOffset`, where nobody has said. */
+  /**
+   * Tells everyone where their records stand. `logAppendTime` is -1 where records keep their own
+   * time; `baseOffset`, where nobody has said.
+   */
   deliver(partition: number, baseOffset: number, logAppendTime: number): void {
     this.#end()
     for (let run = 0; run < this.#runCount; run++) {
@@ -267,7 +282,10 @@ export class ProducerBatch {
     this.#settled?.resolve()
   }
 
-  /** Tells everyone that their records are given up; `errorAt`, where given, knows better about some of them, by position in the batch. */
+  /**
+   * Tells everyone that their records are given up; `errorAt`, where given, knows better about some
+   * of them, by position in the batch.
+   */
   fail(partition: number, error: unknown, errorAt?: ReadonlyMap<number, unknown>): void {
     this.#end()
     for (let run = 0; run < this.#runCount; run++) {
@@ -300,7 +318,10 @@ export class ProducerBatch {
     return this.#settled.promise
   }
 
-  /** Moves the records into two new batches of about half the size each, in order; they share its sequence numbers. */
+  /**
+   * Moves the records into two new batches of about half the size each, in order; they share its
+   * sequence numbers.
+   */
   split(newBatch: () => ProducerBatch): [ProducerBatch, ProducerBatch] {
     const halves: [ProducerBatch, ProducerBatch] = [newBatch(), newBatch()]
     const span = this.#span / 2

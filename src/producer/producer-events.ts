@@ -3,7 +3,10 @@ export interface ProducerEvents {
   delivered: (event: DeliveredEvent) => void
   failed: (event: FailedEvent) => void
   retry: (event: RetryEvent) => void
-  /** A listener of another event threw, or rejected, with this. Where nobody listens, the process gets a warning. */
+  /**
+   * A listener of another event threw, or rejected, with this. Where nobody listens, the process
+   * gets a warning.
+   */
   error: (error: unknown) => void
   closed: () => void
 }

@@ -31,13 +31,19 @@ export interface SequenceIdentity {
   acquire(signal: AbortSignal): MaybePromise<void>
 }
 
-/** Errors that say that the id belongs to a later epoch, or to another producer. A transactional producer is fenced by them. */
+/**
+ * Errors that say that the id belongs to a later epoch, or to another producer. A transactional
+ * producer is fenced by them.
+ */
 export const identityErrors: ReadonlySet<string> = new Set(['INVALID_PRODUCER_EPOCH', 'PRODUCER_FENCED', 'INVALID_PRODUCER_ID_MAPPING'])
 
 /** Asks for an id without transactions. */
 export const idRequest = { transactionalId: null, transactionTimeoutMs: 2 ** 31 - 1 }
 
-/** The id under which an idempotent producer writes (KIP-98): the cluster gives it, and gives another where it is used up. */
+/**
+ * The id under which an idempotent producer writes (KIP-98): the cluster gives it, and gives
+ * another where it is used up.
+ */
 export class ProducerIdentity implements SequenceIdentity {
   readonly isTransactional = false
   readonly epoch = 0
@@ -68,7 +74,10 @@ export class ProducerIdentity implements SequenceIdentity {
     if (producerId === this.#producerId) this.#producerId = noProducerId
   }
 
-  /** Gets an id where there is none, again and again while it is wanted. Rejects with the error that ended that. */
+  /**
+   * Gets an id where there is none, again and again while it is wanted. Rejects with the error that
+   * ended that.
+   */
   acquire(signal: AbortSignal): MaybePromise<void> {
     if (this.isKnown) return
     if (this.#asking) return this.#asking

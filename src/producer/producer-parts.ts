@@ -11,8 +11,14 @@ export interface ProducerParts {
   readonly random: Random
   /** Shared knowledge of topics. Default: the producer's own. */
   readonly metadata?: MetadataCache
-  /** The most memory that all producers of a cluster in this process hold together. Default: each has its `bufferMemory`. @internal */
+  /**
+   * The most memory that all producers of a cluster in this process hold together. Default: each
+   * has its `bufferMemory`. @internal
+   */
   readonly memory?: MemoryShare | undefined
-  /** Why a node in this process holds batches of a partition back, if it does. Default: there is none. */
+  /**
+   * Why a node in this process holds batches of a partition back, if it does. Default: there is
+   * none.
+   */
   readonly heldBecause?: (topic: string, partition: number) => string | undefined
 }

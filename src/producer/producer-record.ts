@@ -11,8 +11,9 @@ import type { AnyTopic, KeyOf, SendableOf, ValueOf } from '../record/topic.js'
 export type HeaderValue = string | Uint8Array | null
 
 /**
- * The headers of a record to send: an object, `{ trace: 'a1', tag: ['x', 'y'] }`, or, to mix repeated names in any order, a list of pairs,
- * `[['tag', 'x'], ['trace', 'a1']]`, or of what a consumer hands out, `[{ key: 'tag', value }]`.
+ * The headers of a record to send: an object, `{ trace: 'a1', tag: ['x', 'y'] }`, or, to mix
+ * repeated names in any order, a list of pairs, `[['tag', 'x'], ['trace', 'a1']]`, or of what a
+ * consumer hands out, `[{ key: 'tag', value }]`.
  */
 export type ProducerHeaders =
   | Readonly<{ [name: string]: HeaderValue | readonly HeaderValue[] }>
@@ -22,7 +23,10 @@ export type ProducerHeaders =
 export interface ProducerRecord<K = Uint8Array | string, V = Uint8Array | string | null> {
   /** Records with the same key go to the same partition. Default: `null`, none. */
   readonly key?: K | null
-  /** `null` is a tombstone: in a compacted topic it deletes the key. A typed topic takes it where its serde is `nullable`. */
+  /**
+   * `null` is a tombstone: in a compacted topic it deletes the key. A typed topic takes it where
+   * its serde is `nullable`.
+   */
   readonly value: V
   readonly headers?: ProducerHeaders
   /** Default: chosen by the partitioner. */
@@ -84,7 +88,10 @@ function expectThere(bytes: Uint8Array, what: string): Uint8Array {
   return bytes
 }
 
-/** A record that waits, encoded at the call: its sender may change or transfer its bytes and objects meanwhile. */
+/**
+ * A record that waits, encoded at the call: its sender may change or transfer its bytes and objects
+ * meanwhile.
+ */
 export interface EncodedRecord {
   /** As it was given, for the partitioner. */
   readonly record: AnyRecord

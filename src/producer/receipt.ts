@@ -6,7 +6,10 @@ export interface RecordMetadata {
   readonly partition: number
   /** -1 with `acks: 0`: nobody has said. */
   readonly offset: number
-  /** Milliseconds since 1970: the record's own, or the broker's where the topic says so (`message.timestamp.type`). */
+  /**
+   * Milliseconds since 1970: the record's own, or the broker's where the topic says so
+   * (`message.timestamp.type`).
+   */
   readonly timestamp: number
 }
 
@@ -37,7 +40,10 @@ export interface SendBatchFailure {
   readonly error: unknown
 }
 
-/** Some records of a `sendBatch` were delivered, or may have been, and some were not. `cause` is the first reason. */
+/**
+ * Some records of a `sendBatch` were delivered, or may have been, and some were not. `cause` is the
+ * first reason.
+ */
 export class SendBatchError extends KafkaError {
   /** The records that were delivered. */
   readonly delivered: SendBatchResult
@@ -59,11 +65,16 @@ export class SendBatchError extends KafkaError {
 
 /** A waiter for the outcome of records. */
 export interface Receipt {
-  /** Says that `count` records stand in the log from `baseOffset` on; `timestamp` is the latest of theirs. */
+  /**
+   * Says that `count` records stand in the log from `baseOffset` on; `timestamp` is the latest of
+   * theirs.
+   */
   delivered(partition: number, baseOffset: number, count: number, timestamp: number): void
   /** Says that records are given up. `indexes` is only lent. */
   failed(partition: number, indexes: Int32Array, error: unknown): void
-  /** Says that no further records will be handed over, the next one being refused with this error. */
+  /**
+   * Says that no further records will be handed over, the next one being refused with this error.
+   */
   refused(error: unknown): void
 }
 

@@ -3,8 +3,9 @@ import { expectEndOffset, expectKeysAt, expectLastOffset, type SendConditions } 
 
 export interface SendOptions<K = unknown> extends SendConditions<K> {
   /**
-   * Ends the wait for room in the buffer, or for the topic to be found: the call rejects with the signal's reason. A record that has been
-   * handed over is on its way and cannot be called back; from then on the signal changes nothing.
+   * Ends the wait for room in the buffer, or for the topic to be found: the call rejects with the
+   * signal's reason. A record that has been handed over is on its way and cannot be called back;
+   * from then on the signal changes nothing.
    */
   readonly signal?: AbortSignal
 }

@@ -2,23 +2,34 @@ import { lastProducerEpoch, noProducerId, sequenceAfter } from '../record/batch-
 import type { ProducerBatch } from './producer-batch.js'
 import type { SequenceIdentity } from './producer-identity.js'
 
-/** Batches of a partition that may be under way at a time: a broker recognizes so many when they are sent again. */
+/**
+ * Batches of a partition that may be under way at a time: a broker recognizes so many when they are
+ * sent again.
+ */
 const mostInFlight = 5
 
 /**
- * The sequence numbers of one partition's batches (KIP-98, KIP-360). A broker takes a batch only after the one before it, and recognizes one that it has, so
- * that a batch that keeps its number may be sent any number of times. Where a number will never be used, those after it are of no use either: then numbers
- * begin again with 0 in the next epoch, which no batch of an earlier epoch can follow.
+ * The sequence numbers of one partition's batches (KIP-98, KIP-360). A broker takes a batch only
+ * after the one before it, and recognizes one that it has, so that a batch that keeps its number
+ * may be sent any number of times. Where a number will never be used, those after it are of no use
+ * either: then numbers begin again with 0 in the next epoch, which no batch of an earlier epoch can
+ * follow.
  */
 export class Sequences {
   readonly #identity: SequenceIdentity
   #producerId = noProducerId
   #epoch = 0
   #next = 0
-  /** True if the leader has taken a batch of this epoch. One that knows nothing of a producer takes any number, so the first batch goes alone. */
+  /**
+   * True if the leader has taken a batch of this epoch. One that knows nothing of a producer takes
+   * any number, so the first batch goes alone.
+   */
   #isConfirmed = false
   #mustRestart = false
-  /** Place of the last batch that was given up without knowing whether it was written; -1 where nothing is in doubt. */
+  /**
+   * Place of the last batch that was given up without knowing whether it was written; -1 where
+   * nothing is in doubt.
+   */
   #doubtfulOrder = -1
 
   constructor(identity: SequenceIdentity) {
@@ -35,7 +46,10 @@ export class Sequences {
     return this.#mustRestart
   }
 
-  /** True if batches may only go that have their numbers: they show whether one before them was written. */
+  /**
+   * True if batches may only go that have their numbers: they show whether one before them was
+   * written.
+   */
   get isInDoubt(): boolean {
     return this.#doubtfulOrder >= 0
   }
@@ -73,7 +87,9 @@ export class Sequences {
     this.#mustRestart = true
   }
 
-  /** The next transaction begins, with the epoch that its producer has by now. Nothing is under way. */
+  /**
+   * The next transaction begins, with the epoch that its producer has by now. Nothing is under way.
+   */
   beginTransaction(): void {
     this.#producerId = noProducerId
     this.#beginAtZero()

@@ -39,7 +39,10 @@ export interface TopicWriterOptions {
 const noHeaders: readonly HeaderField[] = []
 const recordOverhead = BatchBuilder.sizeOf(null, null)
 
-/** Brings the records of one topic into the batches of its partitions: serializes, chooses the partition, appends. */
+/**
+ * Brings the records of one topic into the batches of its partitions: serializes, chooses the
+ * partition, appends.
+ */
 export class TopicWriter implements PartitionLoad {
   readonly topic: string
   readonly #queues: readonly (PartitionQueue | undefined)[]
@@ -63,8 +66,9 @@ export class TopicWriter implements PartitionLoad {
   }
 
   /**
-   * Appends one record, or says what is missing for it. `known` is what the cluster last said of the topic, and `isFresh` that asking again is
-   * of no use. `encoded` has the parts of a record that was serialized before. Throws what is wrong with the record; then nothing has changed.
+   * Appends one record, or says what is missing for it. `known` is what the cluster last said of
+   * the topic, and `isFresh` that asking again is of no use. `encoded` has the parts of a record
+   * that was serialized before. Throws what is wrong with the record; then nothing has changed.
    */
   append(
     topic: AnyTopic | string,
@@ -144,7 +148,10 @@ export class TopicWriter implements PartitionLoad {
     return this.#queues[partition] ?? this.#accumulator.queueOf(this.topic, partition)
   }
 
-  /** The partition that the record, the user's partitioner or the key asks for; undefined when any will do. */
+  /**
+   * The partition that the record, the user's partitioner or the key asks for; undefined when any
+   * will do.
+   */
   #chosenPartition(record: AnyRecord, key: Field): number | undefined {
     const { partitionCount } = this
     const chosen = chosenPartition(this.topic, record, key, partitionCount, this.#partitioner)

@@ -23,7 +23,10 @@ export interface TransactionalSends {
   newConditions(): TransactionConditions
 }
 
-/** The calls of a producer's transactions, one of which is open at a time: only in them does a producer with a transactional id send. */
+/**
+ * The calls of a producer's transactions, one of which is open at a time: only in them does a
+ * producer with a transactional id send.
+ */
 export class TransactionCalls implements TransactionOwner {
   readonly #transactions: Transactions
   readonly #sends: TransactionalSends

@@ -37,8 +37,9 @@ export interface TransactionOwner {
 }
 
 /**
- * A transaction under way: what is sent in it is read by `read_committed` consumers once it is committed, all at once in each partition, or never.
- * `Producer.transaction` commits and aborts by itself; `Producer.begin` leaves that to you:
+ * A transaction under way: what is sent in it is read by `read_committed` consumers once it is
+ * committed, all at once in each partition, or never. `Producer.transaction` commits and aborts by
+ * itself; `Producer.begin` leaves that to you:
  *
  * ```ts
  * const transaction = await producer.begin()
@@ -60,13 +61,17 @@ export class Transaction {
   }
 
   /**
-   * Sends one record, as `Producer.send` does. Its offset is known before the transaction ends. One that fails, whether its promise is awaited or not, makes
-   * `commit` abort the transaction and reject. Rejects with INVALID_TXN_STATE when the transaction has ended, and with PRODUCER_FENCED.
+   * Sends one record, as `Producer.send` does. Its offset is known before the transaction ends. One
+   * that fails, whether its promise is awaited or not, makes `commit` abort the transaction and
+   * reject. Rejects with INVALID_TXN_STATE when the transaction has ended, and with
+   * PRODUCER_FENCED.
    *
-   * With `ifKeyAt`, `ifKeysAt` or `ifEndAt` all conditions of a transaction hold at one moment, its commit, or nothing is written: the keys, and the end of the
-   * partition, are reserved from the call until the transaction ends, and writers of the same wait meanwhile. A condition that does not hold rejects with
-   * CONFLICT, a `ConflictError`; so does one on what another transaction has reserved, written and not decided, unless that one gives way by itself. Abort then,
-   * read again, and try anew.
+   * With `ifKeyAt`, `ifKeysAt` or `ifEndAt` all conditions of a transaction hold at one moment, its
+   * commit, or nothing is written: the keys, and the end of the partition, are reserved from the
+   * call until the transaction ends, and writers of the same wait meanwhile. A condition that does
+   * not hold rejects with CONFLICT, a `ConflictError`; so does one on what another transaction has
+   * reserved, written and not decided, unless that one gives way by itself. Abort then, read again,
+   * and try anew.
    */
   send<const T extends AnyTopic | string>(
     topic: T,
@@ -77,8 +82,8 @@ export class Transaction {
   }
 
   /**
-   * Sends many records, as `Producer.sendBatch` does, under the rules of `send`. Those with conditions may go to several partitions here, and so may the keys of
-   * `ifKeysAt`.
+   * Sends many records, as `Producer.sendBatch` does, under the rules of `send`. Those with
+   * conditions may go to several partitions here, and so may the keys of `ifKeysAt`.
    */
   sendBatch<const T extends AnyTopic | string>(
     topic: T,
@@ -89,8 +94,9 @@ export class Transaction {
   }
 
   /**
-   * Commits offsets of a consumer with this transaction (KIP-447): what the consumer has read and what was made of it count together, or not at all. The
-   * consumer has a `groupId` and `autoCommit: false`, and is of the same cluster.
+   * Commits offsets of a consumer with this transaction (KIP-447): what the consumer has read and
+   * what was made of it count together, or not at all. The consumer has a `groupId` and
+   * `autoCommit: false`, and is of the same cluster.
    *
    * ```ts
    * for await (const batch of consumer.batches()) {
@@ -101,13 +107,17 @@ export class Transaction {
    * }
    * ```
    *
-   * Without `offsets`: all that a loop has handed out, with the record or batch that it has in hand. From then on an abort of any transaction of this producer
-   * takes the consumer back to its last committed offsets, so that all that was handed out since comes again. With `offsets`: just those, each that of the next
-   * record, or a batch that was handed out. An abort then takes back these partitions. Handlers of `run` always say which: `commitOffsets(consumer, [batch])`.
+   * Without `offsets`: all that a loop has handed out, with the record or batch that it has in
+   * hand. From then on an abort of any transaction of this producer takes the consumer back to its
+   * last committed offsets, so that all that was handed out since comes again. With `offsets`: just
+   * those, each that of the next record, or a batch that was handed out. An abort then takes back
+   * these partitions. Handlers of `run` always say which: `commitOffsets(consumer, [batch])`.
    *
-   * Rejects where the consumer no longer has a partition: ILLEGAL_GENERATION, UNKNOWN_MEMBER_ID or FENCED_INSTANCE_ID. `commit` then aborts the transaction,
-   * and the next one may go on with the partitions that are left. Rejects with UNKNOWN_TOPIC_OR_PARTITION for a topic that was deleted, with
-   * INVALID_TXN_STATE and PRODUCER_FENCED as `send` does, and with a `TypeError` for another consumer.
+   * Rejects where the consumer no longer has a partition: ILLEGAL_GENERATION, UNKNOWN_MEMBER_ID or
+   * FENCED_INSTANCE_ID. `commit` then aborts the transaction, and the next one may go on with the
+   * partitions that are left. Rejects with UNKNOWN_TOPIC_OR_PARTITION for a topic that was deleted,
+   * with INVALID_TXN_STATE and PRODUCER_FENCED as `send` does, and with a `TypeError` for another
+   * consumer.
    */
   commitOffsets(
     consumer: TransactionConsumer,
@@ -118,9 +128,11 @@ export class Transaction {
   }
 
   /**
-   * Waits until all that was sent is delivered, and commits it. Where something was not, aborts, and rejects with what went wrong. Rejects with PRODUCER_FENCED
-   * where another producer has begun with the `transactionalId`, or the transaction took longer than `transactionTimeoutMs`. Where it rejects with another error
-   * of the cluster, such as REQUEST_TIMED_OUT, it is not known how the transaction ended.
+   * Waits until all that was sent is delivered, and commits it. Where something was not, aborts,
+   * and rejects with what went wrong. Rejects with PRODUCER_FENCED where another producer has begun
+   * with the `transactionalId`, or the transaction took longer than `transactionTimeoutMs`. Where
+   * it rejects with another error of the cluster, such as REQUEST_TIMED_OUT, it is not known how
+   * the transaction ended.
    */
   commit(options?: TransactionCallOptions): Promise<void> {
     return this.#owner.end(this.#number, true, options)

@@ -40,8 +40,9 @@ const neededLevel = 2
 type State = 'new' | 'idle' | 'beginning' | 'open' | 'ending'
 
 /**
- * The transactions of one producer: its id and epoch, which the coordinator gives it anew with each, and whether one is open. From version 2 of transactions on
- * partitions take part with their first batch, and each end gives the next epoch (KIP-890).
+ * The transactions of one producer: its id and epoch, which the coordinator gives it anew with
+ * each, and whether one is open. From version 2 of transactions on partitions take part with their
+ * first batch, and each end gives the next epoch (KIP-890).
  */
 export class Transactions implements SequenceIdentity {
   readonly isTransactional = true
@@ -128,7 +129,10 @@ export class Transactions implements SequenceIdentity {
     if (this.#state === 'open' || this.#state === 'ending') this.#failure ??= error
   }
 
-  /** Raises INVALID_TXN_STATE outside of a transaction, and PRODUCER_FENCED where another producer has the id. */
+  /**
+   * Raises INVALID_TXN_STATE outside of a transaction, and PRODUCER_FENCED where another producer
+   * has the id.
+   */
   expectOpen(number = this.#number): void {
     if (this.#fenced) throw this.#fenced
     if (this.#state === 'open' && number === this.#number) return
@@ -136,7 +140,10 @@ export class Transactions implements SequenceIdentity {
     throw new KafkaError('INVALID_TXN_STATE', `The transaction ${state}: records of a producer with a \`transactionalId\` are sent in one`)
   }
 
-  /** Raises INVALID_TXN_STATE where a transaction is over, and PRODUCER_FENCED; passes while its end waits for what was sent in it. */
+  /**
+   * Raises INVALID_TXN_STATE where a transaction is over, and PRODUCER_FENCED; passes while its end
+   * waits for what was sent in it.
+   */
   expectUnderWay(number: number): void {
     if (!(this.#state === 'ending' && number === this.#number && !this.#fenced)) this.expectOpen(number)
   }
@@ -224,15 +231,18 @@ export class Transactions implements SequenceIdentity {
     this.#state = 'ending'
   }
 
-  /** The end of the transaction is no longer waited for: it is over, and the next one aborts what is left of it. */
+  /**
+   * The end of the transaction is no longer waited for: it is over, and the next one aborts what is
+   * left of it.
+   */
   abandon(): void {
     this.#state = 'new'
     this.#tellConsumers(false)
   }
 
   /**
-   * Tells the coordinator how the transaction ends, which then is over whatever becomes of the request. One that cannot be
-   * committed is aborted, and what went wrong is thrown.
+   * Tells the coordinator how the transaction ends, which then is over whatever becomes of the
+   * request. One that cannot be committed is aborted, and what went wrong is thrown.
    */
   async end(isCommitted: boolean, signal?: AbortSignal): Promise<void> {
     const failure = this.#failure

@@ -2,7 +2,10 @@ import type { Clock } from '../common/clock.js'
 import { Alarm } from './alarm.js'
 import type { PartitionQueue } from './partition-queue.js'
 
-/** Partitions that have something to send and let a time pass before: they linger, or a try has failed. */
+/**
+ * Partitions that have something to send and let a time pass before: they linger, or a try has
+ * failed.
+ */
 export class WaitingQueues {
   readonly #clock: Clock
   readonly #onDue: (queue: PartitionQueue) => void

@@ -3,8 +3,8 @@ import type { MemoryShare } from '../common/memory-shares.js'
 /**
  * Bytes that connections may hold at once. Requests for more than is free wait in order.
  *
- * Holders of a part that need more could wait for each other without end; so one of them at a time, the
- * first, gets what it needs beyond the limit.
+ * Holders of a part that need more could wait for each other without end; so one of them at a time,
+ * the first, gets what it needs beyond the limit.
  */
 export class ByteBudget {
   readonly #limit: number
@@ -30,12 +30,18 @@ export class ByteBudget {
     return Math.max(0, this.#limit - this.#taken)
   }
 
-  /** Takes bytes now, or returns false: then `granted` is called when they have been taken. A request beyond the limit is granted alone. */
+  /**
+   * Takes bytes now, or returns false: then `granted` is called when they have been taken. A
+   * request beyond the limit is granted alone.
+   */
   take(bytes: number, granted: () => void): boolean {
     return this.#ask({ bytes, granted }, this.#waiting.length === 0 && this.#fits(bytes))
   }
 
-  /** Takes more bytes for an owner that holds some already; else as `take`. The owner says by `settled` that it has given all back. */
+  /**
+   * Takes more bytes for an owner that holds some already; else as `take`. The owner says by
+   * `settled` that it has given all back.
+   */
   grow(bytes: number, owner: object, granted: () => void): boolean {
     return this.#ask({ bytes, granted, owner }, this.#fits(bytes) || (this.#overdrawn ?? owner) === owner)
   }
@@ -47,7 +53,10 @@ export class ByteBudget {
     this.#grant()
   }
 
-  /** True if the limit is not exceeded; if it is, calls back once it no longer is, before any request for bytes. */
+  /**
+   * True if the limit is not exceeded; if it is, calls back once it no longer is, before any
+   * request for bytes.
+   */
   room(granted: () => void): boolean {
     if (this.#fits(0)) return true
     this.#waitingForRoom.push(granted)

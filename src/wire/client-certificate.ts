@@ -15,21 +15,28 @@ export interface ClientCertificate {
   readonly distrust: unknown
 }
 
-/** True if clients have to show a certificate; undefined where their certificates say nothing about who they are. */
+/**
+ * True if clients have to show a certificate; undefined where their certificates say nothing about
+ * who they are.
+ */
 export function clientAuthOf(tls: TlsOptions | undefined): 'requested' | 'required' | undefined {
   if (tls?.clientAuth !== undefined) return tls.clientAuth === 'none' ? undefined : tls.clientAuth
   return tls?.requestCert && tls.rejectUnauthorized !== false ? 'required' : undefined
 }
 
-/** The options of `node:tls` behind those of a listener. It judges certificates by itself, so that it can say what is wrong. */
+/**
+ * The options of `node:tls` behind those of a listener. It judges certificates by itself, so that
+ * it can say what is wrong.
+ */
 export function serverTlsOptions({ clientAuth, userOfCertificate, ...tls }: TlsOptions): object {
   const isAsked = clientAuthOf({ ...tls, clientAuth }) !== undefined
   return isAsked ? { ...tls, requestCert: true, rejectUnauthorized: false } : tls
 }
 
 /**
- * The user that a certificate stands for; undefined where the client need not show one and did not. Throws
- * SASL_AUTHENTICATION_FAILED where the client is refused. `tell` is called where the user's function went wrong.
+ * The user that a certificate stands for; undefined where the client need not show one and did not.
+ * Throws SASL_AUTHENTICATION_FAILED where the client is refused. `tell` is called where the user's
+ * function went wrong.
  */
 export function userOfCertificate(certificate: ClientCertificate, tls: TlsOptions, tell: (error: unknown) => void): string | undefined {
   const auth = clientAuthOf(tls)

@@ -29,17 +29,26 @@ export interface RemoteBrokersOptions {
   /** Milliseconds to wait for a connection, with its TLS and SASL handshakes. Default: 10000. */
   readonly connectTimeoutMs?: number
   /**
-   * Milliseconds to wait for an answer, beyond what the request itself allows the broker to wait; then the connection is given up.
-   * Default: 30000.
+   * Milliseconds to wait for an answer, beyond what the request itself allows the broker to wait;
+   * then the connection is given up. Default: 30000.
    */
   readonly requestTimeoutMs?: number
-  /** Milliseconds after which a connection is closed on which nothing was asked. Default: 540000, a minute less than brokers do. */
+  /**
+   * Milliseconds after which a connection is closed on which nothing was asked. Default: 540000, a
+   * minute less than brokers do.
+   */
   readonly idleTimeoutMs?: number
-  /** Milliseconds before connecting again to a broker that could not be reached; doubles each time. Default: 50. */
+  /**
+   * Milliseconds before connecting again to a broker that could not be reached; doubles each time.
+   * Default: 50.
+   */
   readonly reconnectBackoffMs?: number
   /** The longest such wait in milliseconds. Default: 1000. */
   readonly reconnectBackoffMaxMs?: number
-  /** The largest answer that is accepted, in bytes; a larger one ends its connection. Default: 134217728, 128 MiB. */
+  /**
+   * The largest answer that is accepted, in bytes; a larger one ends its connection. Default:
+   * 134217728, 128 MiB.
+   */
   readonly maxResponseBytes?: number
   /** Default: the clock of the machine. */
   readonly clock?: Clock
@@ -49,7 +58,10 @@ export interface RemoteBrokersOptions {
 
 /** The options of `connect`. */
 export interface ConnectOptions extends RemoteBrokersOptions {
-  /** Ends the connecting: `connect` rejects with the signal's reason. A cluster that is connected goes on. Default: none. */
+  /**
+   * Ends the connecting: `connect` rejects with the signal's reason. A cluster that is connected
+   * goes on. Default: none.
+   */
   readonly signal?: AbortSignal
 }
 

@@ -38,8 +38,9 @@ export function isTlsAlert(chunk: Uint8Array): boolean {
 }
 
 /**
- * Words for a broker that closes a TLS connection before it answers. One that wants another client certificate says so by an alert, in TLS 1.3
- * after the handshake; or it only closes the connection, as brokers in Node do. Undefined for all other failures.
+ * Words for a broker that closes a TLS connection before it answers. One that wants another client
+ * certificate says so by an alert, in TLS 1.3 after the handshake; or it only closes the
+ * connection, as brokers in Node do. Undefined for all other failures.
  */
 export function tlsRefusal(error: unknown, tls: true | object, isConnected: boolean): string | undefined {
   const failure = error as { code?: string; cause?: { code?: string } }

@@ -5,15 +5,17 @@ import { type ConnectOptions, checkRemoteOptions } from './client-options.js'
 import { RemoteBrokers } from './remote-brokers.js'
 
 /**
- * Connects to a Kafka cluster elsewhere, or to a millrace that listens. Its producers, consumers and admins are those of a cluster in this process.
+ * Connects to a Kafka cluster elsewhere, or to a millrace that listens. Its producers, consumers
+ * and admins are those of a cluster in this process.
  *
  * ```ts
  * await using cluster = await connect({ brokers: ['kafka-1:9092', 'kafka-2:9092'], tls: true, sasl: { mechanism: 'SCRAM-SHA-512', username, password } })
  * await using producer = cluster.producer()
  * ```
  *
- * Rejects with NETWORK_EXCEPTION when none of the brokers can be reached, and SASL_AUTHENTICATION_FAILED when they do not let us in. Later
- * failures are met by connecting again. Kafka 3.0 and newer are spoken to.
+ * Rejects with NETWORK_EXCEPTION when none of the brokers can be reached, and
+ * SASL_AUTHENTICATION_FAILED when they do not let us in. Later failures are met by connecting
+ * again. Kafka 3.0 and newer are spoken to.
  */
 export async function connect(given: ConnectOptions): Promise<ClusterClient> {
   if (!isPlainObject(given))

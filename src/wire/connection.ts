@@ -33,7 +33,10 @@ interface Pending extends Deferred<object> {
   answer: object | undefined
 }
 
-/** One connection to one broker. Requests go out at once, one behind the other; answers come back in that order. */
+/**
+ * One connection to one broker. Requests go out at once, one behind the other; answers come back in
+ * that order.
+ */
 export class Connection {
   readonly endpoint: Endpoint
   readonly #options: ConnectionOptions
@@ -68,8 +71,9 @@ export class Connection {
   }
 
   /**
-   * Connects, asks what the broker speaks, and proves who we are. Rejects with NETWORK_EXCEPTION, REQUEST_TIMED_OUT or
-   * SASL_AUTHENTICATION_FAILED, and with the signal's reason. `onEnd` is called once, when the connection can no longer be used, be it before it was open.
+   * Connects, asks what the broker speaks, and proves who we are. Rejects with NETWORK_EXCEPTION,
+   * REQUEST_TIMED_OUT or SASL_AUTHENTICATION_FAILED, and with the signal's reason. `onEnd` is
+   * called once, when the connection can no longer be used, be it before it was open.
    */
   static async open(
     endpoint: Endpoint,
@@ -112,14 +116,18 @@ export class Connection {
     return this.#versions
   }
 
-  /** True if the broker answers at once and then reads no more for the time that it says (KIP-219), as since Kafka 2.0; before, it had waited itself. */
+  /**
+   * True if the broker answers at once and then reads no more for the time that it says (KIP-219),
+   * as since Kafka 2.0; before, it had waited itself.
+   */
   get throttlesAfterwards(): boolean {
     return (this.#versions.get(ApiVersions.key)?.max ?? 0) >= firstVersionThatThrottles
   }
 
   /**
-   * Sends a request in the highest version that both sides know. Rejects with UNSUPPORTED_VERSION when there is none, and with the signal's reason. The
-   * message is borrowed until the promise settles: one that is given up before all of it has left takes the connection with it.
+   * Sends a request in the highest version that both sides know. Rejects with UNSUPPORTED_VERSION
+   * when there is none, and with the signal's reason. The message is borrowed until the promise
+   * settles: one that is given up before all of it has left takes the connection with it.
    */
   request<A extends Api>(
     api: A,
@@ -148,7 +156,10 @@ export class Connection {
     return this.#send(api, version, body, timeoutMs, signal)
   }
 
-  /** Begins to authenticate again when it is time to. Returns whether a request has to wait for that. */
+  /**
+   * Begins to authenticate again when it is time to. Returns whether a request has to wait for
+   * that.
+   */
   #mustAuthenticate(): boolean {
     if (this.#held) return true
     const due = this.#reauthenticateAt
@@ -158,7 +169,10 @@ export class Connection {
     return true
   }
 
-  /** The requests under way go on; those that are made meanwhile wait, as the broker would not answer them. */
+  /**
+   * The requests under way go on; those that are made meanwhile wait, as the broker would not
+   * answer them.
+   */
   async #reauthenticate(): Promise<void> {
     const { clock, connectTimeoutMs } = this.#options
     const timedOut = () =>
@@ -237,8 +251,9 @@ export class Connection {
   }
 
   /**
-   * A broker that wants credentials answers ApiVersions and closes the connection at whatever else is asked, without a word. So the first
-   * question that it leaves open is one of whether that is so.
+   * A broker that wants credentials answers ApiVersions and closes the connection at whatever else
+   * is asked, without a word. So the first question that it leaves open is one of whether that is
+   * so.
    */
   #closedByBroker(): void {
     const isDeaf = !this.#hasHeard && !this.#options.tls
@@ -271,7 +286,10 @@ export class Connection {
     await this.#authenticate()
   }
 
-  /** Proves who we are: when the connection opens, and before the session ends that the broker allowed. */
+  /**
+   * Proves who we are: when the connection opens, and before the session ends that the broker
+   * allowed.
+   */
   async #authenticate(): Promise<void> {
     const { sasl, clock, random } = this.#options
     if (!sasl) return
@@ -281,7 +299,10 @@ export class Connection {
     this.#reauthenticateAt = lifetimeMs > 0 ? clock.monotonic() + lifetimeMs * share : Number.POSITIVE_INFINITY
   }
 
-  /** A broker that does not know our version of the question says so in version 0, with the range that it knows. */
+  /**
+   * A broker that does not know our version of the question says so in version 0, with the range
+   * that it knows.
+   */
   async #askVersions(version: number): Promise<ReadonlyMap<number, VersionRange>> {
     const software = { clientSoftwareName: ownSoftwareName, clientSoftwareVersion: '0' }
     const { errorCode, apiKeys } = await this.#send(ApiVersions, version, software)
@@ -370,7 +391,10 @@ export class Connection {
     return new KafkaError('SASL_AUTHENTICATION_FAILED', message)
   }
 
-  /** Asks a broker that has closed a connection whether it wants credentials; on a connection of its own, as none survives the answer. */
+  /**
+   * Asks a broker that has closed a connection whether it wants credentials; on a connection of its
+   * own, as none survives the answer.
+   */
   static async saslRefusal(endpoint: Endpoint, options: ConnectionOptions): Promise<KafkaError | undefined> {
     try {
       const connection = await Connection.open(endpoint, options)
@@ -391,13 +415,18 @@ function isAnswered(api: Api, body: object): boolean {
   return api.key !== 0 || (body as { acks: number }).acks !== 0
 }
 
-/** The parts of a session's lifetime between which a client authenticates again, as Java's does; chance spreads many clients. */
+/**
+ * The parts of a session's lifetime between which a client authenticates again, as Java's does;
+ * chance spreads many clients.
+ */
 const earliestReauth = 0.85
 const latestReauth = 0.95
 
 const unsupportedVersion = 35
 
-/** True if an answer to ApiVersions says that the version was not known, which it says in version 0. */
+/**
+ * True if an answer to ApiVersions says that the version was not known, which it says in version 0.
+ */
 function readsAsVersion0(reader: MessageReader): boolean {
   const { position } = reader
   const errorCode = reader.int16()

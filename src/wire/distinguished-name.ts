@@ -2,7 +2,8 @@ import { readText } from '../common/bytes.js'
 
 /**
  * The subject of a certificate (DER) as Java's `X500Principal.getName()` writes it, in the form of
- * RFC 2253, the most specific part first: `CN=ann,OU=Sales,O=Acme`. Kafka's principals have this form.
+ * RFC 2253, the most specific part first: `CN=ann,OU=Sales,O=Acme`. Kafka's principals have this
+ * form.
  *     certificate := SEQUENCE { SEQUENCE { [0] version?, serial, algorithm, issuer, validity, subject, … }, … }
  *     subject := SEQUENCE of SET of SEQUENCE { type: OBJECT IDENTIFIER, value }
  */

@@ -16,7 +16,10 @@ export interface Endpoint {
 
 type Located = { host: string; port: number }
 
-/** Puts a listener's endpoint where a response says at which address a node is: the node itself does not know through which door a client came. */
+/**
+ * Puts a listener's endpoint where a response says at which address a node is: the node itself does
+ * not know through which door a client came.
+ */
 export function withEndpoint(api: Api, response: object, endpoint: Endpoint): object {
   const { host, port } = endpoint
   const at = <T extends Located>(nodes: readonly T[] | undefined) => nodes?.map(node => ({ ...node, host, port }))

@@ -27,7 +27,10 @@ interface Remembered {
   request: number
   /** The number of the last request whose answer told of it. */
   told: number
-  /** The answer that stands for "nothing has changed"; undefined after an error, which the broker tells each time. */
+  /**
+   * The answer that stands for "nothing has changed"; undefined after an error, which the broker
+   * tells each time.
+   */
   unchanged: Answer | undefined
 }
 
@@ -39,9 +42,10 @@ interface RememberedTopic {
 }
 
 /**
- * The client's side of a fetch session (KIP-227), for the fetches of one client from one broker. The first request
- * names all partitions; the broker remembers them, and later requests name, and answers tell, only what has changed.
- * The fetching code sees nothing of it. Epochs number the requests, so a session has one request under way at a time.
+ * The client's side of a fetch session (KIP-227), for the fetches of one client from one broker.
+ * The first request names all partitions; the broker remembers them, and later requests name, and
+ * answers tell, only what has changed. The fetching code sees nothing of it. Epochs number the
+ * requests, so a session has one request under way at a time.
  */
 export class FetchSession {
   #id = 0
@@ -56,7 +60,10 @@ export class FetchSession {
     return this.#isBusy
   }
 
-  /** The request for the same partitions, in the words of the session. Its answer goes to `answered`, or its failure to `failed`. */
+  /**
+   * The request for the same partitions, in the words of the session. Its answer goes to
+   * `answered`, or its failure to `failed`.
+   */
   begin(request: Request, version: number): Request {
     const usesTopicIds = version >= firstVersionWithIds
     if (usesTopicIds !== this.#usesTopicIds) this.#epoch = newSession
@@ -69,7 +76,10 @@ export class FetchSession {
     return isFirst ? named : { ...named, topics, forgottenTopicsData: this.#forget() }
   }
 
-  /** The answer for all partitions; undefined if it only says that the session cannot go on: then `begin` gives a request that begins another. */
+  /**
+   * The answer for all partitions; undefined if it only says that the session cannot go on: then
+   * `begin` gives a request that begins another.
+   */
   answered(response: Response): Response | undefined {
     this.#isBusy = false
     const { errorCode = 0, sessionId = 0, responses } = response

@@ -1,8 +1,9 @@
 import { givenBack } from '../common/poison.js'
 
 /**
- * Memory for frames that arrive in several pieces, used again and again by all connections of a listener: memory that is touched for the first time
- * costs more than what is done with it, and the collector starts to work whenever some tens of megabytes of it were given out.
+ * Memory for frames that arrive in several pieces, used again and again by all connections of a
+ * listener: memory that is touched for the first time costs more than what is done with it, and the
+ * collector starts to work whenever some tens of megabytes of it were given out.
  */
 export class FrameMemory {
   readonly #spare: ArrayBuffer[] = []
@@ -16,7 +17,10 @@ export class FrameMemory {
     return new Uint8Array(buffer)
   }
 
-  /** Takes back the memory of a frame that nobody will look at again. Does nothing for bytes that are not from here. */
+  /**
+   * Takes back the memory of a frame that nobody will look at again. Does nothing for bytes that
+   * are not from here.
+   */
   give(frame: Uint8Array): void {
     givenBack(frame)
     const { buffer } = frame
@@ -28,5 +32,8 @@ export class FrameMemory {
   }
 }
 
-/** Four of a megabyte, as frames have more only where `message.max.bytes` was raised; what is given back beyond that is left to the collector. */
+/**
+ * Four of a megabyte, as frames have more only where `message.max.bytes` was raised; what is given
+ * back beyond that is left to the collector.
+ */
 const mostSpare = 4

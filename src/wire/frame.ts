@@ -5,7 +5,8 @@ import type { FrameMemory } from './frame-memory.js'
 /**
  * Cuts a stream of bytes into frames, in the pieces in which the bytes happen to arrive:
  *     stream := frame*     frame := size: int32, payload: size bytes
- * A frame that arrived whole is a view of what arrived; one in several pieces is gathered, once, in memory of its own, or from `memory`.
+ * A frame that arrived whole is a view of what arrived; one in several pieces is gathered, once, in
+ * memory of its own, or from `memory`.
  */
 export class FrameReader {
   readonly #maxBytes: () => number
@@ -28,7 +29,10 @@ export class FrameReader {
     return this.#frameSize
   }
 
-  /** Memory that the frame takes that is arriving: it grows with what has arrived, whatever was announced. */
+  /**
+   * Memory that the frame takes that is arriving: it grows with what has arrived, whatever was
+   * announced.
+   */
   get heldBytes(): number {
     return this.#frame?.length ?? 0
   }
@@ -43,9 +47,13 @@ export class FrameReader {
     return this.#frameSize >= 0 || this.#sizeLength > 0
   }
 
-  /** The frames that are complete with what arrived. Throws a `KafkaError` INVALID_REQUEST when a size is negative or beyond the limit. */
+  /**
+   * The frames that are complete with what arrived. Throws a `KafkaError` INVALID_REQUEST when a
+   * size is negative or beyond the limit.
+   */
   *push(arrived: Uint8Array): Generator<Uint8Array, void, void> {
-    // A socket gives Buffers, whose `slice` does not copy: nobody above the wire should have to think of that.
+    // A socket gives Buffers, whose `slice` does not copy: nobody above the wire should have to
+    // think of that.
     const bytes = new Uint8Array(arrived.buffer, arrived.byteOffset, arrived.length)
     let position = 0
     while (position < bytes.length) {
@@ -107,6 +115,9 @@ export class FrameReader {
 const firstAllocation = 4 * 1024
 /** Memory has room for so many times as much as has arrived. */
 const growth = 4
-/** A frame of which so much has arrived, and that is no larger than the next, gets shared memory for all of it. */
+/**
+ * A frame of which so much has arrived, and that is no larger than the next, gets shared memory for
+ * all of it.
+ */
 const leastFromMemory = 16 * 1024
 const largestFromMemory = 1024 * 1024

@@ -7,8 +7,9 @@ import { MessageWriter } from '../protocol/message-writer.js'
  * The headers before every message on a socket:
  *     request  := apiKey: int16, apiVersion: int16, correlationId: int32, clientId: nullable string (int16 length, in every version), [tagged]
  *     response := correlationId: int32, [tagged]
- * The tagged section is there when the version of the API is flexible, except before ApiVersions responses, which never have it: a client
- * has to read that response before it knows what the broker speaks.
+ * The tagged section is there when the version of the API is flexible, except before ApiVersions
+ * responses, which never have it: a client has to read that response before it knows what the
+ * broker speaks.
  */
 export interface RequestHeader {
   readonly apiKey: number

@@ -16,7 +16,10 @@ export interface Exchange {
 
 /** The treatment of an answer; made by `noAnswer` and `cutAnswer`. */
 export class Interception {
-  /** The number of bytes of the frame that are sent before the connection is closed; undefined: none are sent, and the connection stays. */
+  /**
+   * The number of bytes of the frame that are sent before the connection is closed; undefined: none
+   * are sent, and the connection stays.
+   */
   readonly answerBytes: number | undefined
 
   constructor(answerBytes: number | undefined) {
@@ -25,8 +28,9 @@ export class Interception {
 }
 
 /**
- * Stands between the connections of a listener and the node: sees every request (`exchange.api.name`, `exchange.body`), may wait, changes the
- * response or makes one up, keeps it back (`noAnswer`), closes the connection in mid-answer (`cutAnswer(10)`) or at once (throw).
+ * Stands between the connections of a listener and the node: sees every request
+ * (`exchange.api.name`, `exchange.body`), may wait, changes the response or makes one up, keeps it
+ * back (`noAnswer`), closes the connection in mid-answer (`cutAnswer(10)`) or at once (throw).
  *
  * ```ts
  * const listener = await listen(cluster, {
@@ -39,7 +43,10 @@ export class Interception {
  */
 export type Intercept = (exchange: Exchange, answer: () => Promise<object>) => Promise<object> | object
 
-/** The request is never answered. The connection stays open, and what follows on it waits, as with a broker that hangs. */
+/**
+ * The request is never answered. The connection stays open, and what follows on it waits, as with a
+ * broker that hangs.
+ */
 export const noAnswer: Interception = new Interception(undefined)
 
 /** Only the first bytes of the answer are sent; then the connection is closed. */

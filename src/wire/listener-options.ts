@@ -22,11 +22,17 @@ import type { MaxVersions } from './served-apis.js'
 import { expectClientAuth, type TlsOptions } from './tls-options.js'
 
 export interface ListenOptions {
-  /** The address to bind to. Default: `'127.0.0.1'`, so that nobody outside the machine gets in unasked. */
+  /**
+   * The address to bind to. Default: `'127.0.0.1'`, so that nobody outside the machine gets in
+   * unasked.
+   */
   readonly host?: string
   /** Default: 0, any free port. Kafka's own is 9092. */
   readonly port?: number
-  /** The address that clients are told. Default: the host bound to; for `0.0.0.0` and `::` it is `localhost`. */
+  /**
+   * The address that clients are told. Default: the host bound to; for `0.0.0.0` and `::` it is
+   * `localhost`.
+   */
   readonly advertisedHost?: string
   /** Default: the port bound to. */
   readonly advertisedPort?: number
@@ -35,55 +41,78 @@ export interface ListenOptions {
   /** The authentication of clients. Default: none. */
   readonly sasl?: SaslServerOptions
   /**
-   * Milliseconds after which clients have to authenticate again (KIP-368), as Kafka's `connections.max.reauth.ms`: clients are told, and a connection that
-   * asks for anything else after that time is closed. Only together with `sasl`. Default: 0, never.
+   * Milliseconds after which clients have to authenticate again (KIP-368), as Kafka's
+   * `connections.max.reauth.ms`: clients are told, and a connection that asks for anything else
+   * after that time is closed. Only together with `sasl`. Default: 0, never.
    */
   readonly connectionsMaxReauthMs?: number
   /**
-   * Milliseconds after which a client hears that it could not be authenticated, as Kafka's `connection.failed.authentication.delay.ms`. Clients at
-   * one address hear it so far apart, up to 2 seconds late. 0: at once. Default: 100.
+   * Milliseconds after which a client hears that it could not be authenticated, as Kafka's
+   * `connection.failed.authentication.delay.ms`. Clients at one address hear it so far apart, up to
+   * 2 seconds late. 0: at once. Default: 100.
    */
   readonly connectionFailedAuthenticationDelayMs?: number
   /**
-   * The cluster's ACLs decide what each client may do, as Kafka's `StandardAuthorizer` decides: what no ACL allows is refused. ACLs are made by
-   * `cluster.admin().createAcls`, by `kafka-acls`, and by every client that may alter the cluster. Default: `true` where `superUsers` or
-   * `allowEveryoneIfNoAclFound` is given, else `false`: then whoever is let in may do everything, but cannot change the users of others.
+   * The cluster's ACLs decide what each client may do, as Kafka's `StandardAuthorizer` decides:
+   * what no ACL allows is refused. ACLs are made by `cluster.admin().createAcls`, by `kafka-acls`,
+   * and by every client that may alter the cluster. Default: `true` where `superUsers` or
+   * `allowEveryoneIfNoAclFound` is given, else `false`: then whoever is let in may do everything,
+   * but cannot change the users of others.
    */
   readonly acls?: boolean
-  /** Users who may do everything, as `'admin'` or `'User:admin'`; without `sasl`, all clients are `'User:ANONYMOUS'`. Default: none. */
+  /**
+   * Users who may do everything, as `'admin'` or `'User:admin'`; without `sasl`, all clients are
+   * `'User:ANONYMOUS'`. Default: none.
+   */
   readonly superUsers?: readonly string[]
-  /** True if a resource that no ACL is about is open to all, as Kafka's `allow.everyone.if.no.acl.found`. Default: `false`. */
+  /**
+   * True if a resource that no ACL is about is open to all, as Kafka's
+   * `allow.everyone.if.no.acl.found`. Default: `false`.
+   */
   readonly allowEveryoneIfNoAclFound?: boolean
   /**
-   * A rule of your own, asked for each thing that a request needs (`{ principal, operation: 'read', resource: { type: 'topic', name } }`, and more).
-   * A request that it does not answer with `true` is refused; where it throws, rejects or takes too long, the cluster emits `error` as well. With ACLs too, both
-   * have to allow. Super users are not asked about. Default: none.
+   * A rule of your own, asked for each thing that a request needs
+   * (`{ principal, operation: 'read', resource: { type: 'topic', name } }`, and more). A request
+   * that it does not answer with `true` is refused; where it throws, rejects or takes too long, the
+   * cluster emits `error` as well. With ACLs too, both have to allow. Super users are not asked
+   * about. Default: none.
    */
   readonly authorize?: Authorize
   /** Milliseconds that an answer of `authorize` may take. Default: 5000. */
   readonly authorizeTimeoutMs?: number
   /**
-   * The largest request, in bytes; a larger one closes its connection, as does one of more than 100,000 array elements. Default: 104857600, 100 MiB, as
-   * Kafka's; 512 KiB before authentication.
+   * The largest request, in bytes; a larger one closes its connection, as does one of more than
+   * 100,000 array elements. Default: 104857600, 100 MiB, as Kafka's; 512 KiB before authentication.
    */
   readonly maxRequestBytes?: number
   /**
-   * The most connections at once; one more is closed as soon as it is accepted. With `tls` or `sasl`, half of them at most are of clients that have yet to prove
-   * who they are: one more then takes the place of the one that has had the most time for it. Default: 5000.
+   * The most connections at once; one more is closed as soon as it is accepted. With `tls` or
+   * `sasl`, half of them at most are of clients that have yet to prove who they are: one more then
+   * takes the place of the one that has had the most time for it. Default: 5000.
    */
   readonly maxConnections?: number
   /**
-   * Bytes of requests above 64 KiB that are arriving or being handled, and of answers not yet taken by their clients, over all connections. At the limit,
-   * large requests and fetches wait; below it, fetches at the same time share what is left. It is at
-   * most the share that `maxMemoryBytes` of the cluster leaves for connections. Default: that share, which all listeners of a cluster that do not set this
-   * option have together; 256 MiB where what is listened for has none.
+   * Bytes of requests above 64 KiB that are arriving or being handled, and of answers not yet taken
+   * by their clients, over all connections. At the limit, large requests and fetches wait; below
+   * it, fetches at the same time share what is left. It is at most the share that `maxMemoryBytes`
+   * of the cluster leaves for connections. Default: that share, which all listeners of a cluster
+   * that do not set this option have together; 256 MiB where what is listened for has none.
    */
   readonly maxInFlightBytes?: number
-  /** A connection on which nothing was asked for so long is closed. Default: 600000, ten minutes, as Kafka's. */
+  /**
+   * A connection on which nothing was asked for so long is closed. Default: 600000, ten minutes, as
+   * Kafka's.
+   */
   readonly idleTimeoutMs?: number
-  /** A connection that stops in the middle of a request, of taking an answer, or of the TLS or SASL handshake, is closed after so long. Default: 30000. */
+  /**
+   * A connection that stops in the middle of a request, of taking an answer, or of the TLS or SASL
+   * handshake, is closed after so long. Default: 30000.
+   */
   readonly stallTimeoutMs?: number
-  /** Pretends to be an older Kafka: the highest versions to admit to, by API name, `{ Fetch: 11, Produce: 7 }`; -1 hides the API. */
+  /**
+   * Pretends to be an older Kafka: the highest versions to admit to, by API name,
+   * `{ Fetch: 11, Produce: 7 }`; -1 hides the API.
+   */
   readonly maxVersions?: MaxVersions
   /** A function around every request: to see it, delay it, answer it. Default: none. */
   readonly intercept?: Intercept

@@ -19,8 +19,9 @@ type FetchRequest = RequestOf<typeof Fetch>
 type FetchResponse = ResponseOf<typeof Fetch>
 
 /**
- * One broker elsewhere. A broker takes the requests of a connection one at a time, so what may wait there goes its own way:
- * records have one connection, questions another, and each fetch, join or sync takes one that is free, or a new one.
+ * One broker elsewhere. A broker takes the requests of a connection one at a time, so what may wait
+ * there goes its own way: records have one connection, questions another, and each fetch, join or
+ * sync takes one that is free, or a new one.
  */
 export class RemoteBroker implements Broker {
   readonly endpoint: Endpoint
@@ -71,7 +72,10 @@ export class RemoteBroker implements Broker {
     for (const connection of this.#connections) connection.close(reason)
   }
 
-  /** A broker that is asked for too much says for how long it reads nothing more: what was not sent meanwhile can still be given up, or go elsewhere. */
+  /**
+   * A broker that is asked for too much says for how long it reads nothing more: what was not sent
+   * meanwhile can still be given up, or go elsewhere.
+   */
   #obey(answer: object, lane: Lane, { throttlesAfterwards }: Connection): void {
     const { throttleTimeMs = 0 } = answer as { readonly throttleTimeMs?: number }
     if (throttleTimeMs > 0 && throttlesAfterwards) this.#lanes[lane].throttle(throttleTimeMs)
@@ -163,7 +167,9 @@ export class RemoteBroker implements Broker {
     }
   }
 
-  /** The longest time for an answer, on top of the time that the request asks the broker to wait. */
+  /**
+   * The longest time for an answer, on top of the time that the request asks the broker to wait.
+   */
   #timeoutMs(api: Api, body: object): number {
     const { requestTimeoutMs } = this.#options
     if (api.key === Fetch.key) return requestTimeoutMs + (body as { maxWaitMs: number }).maxWaitMs
@@ -182,7 +188,9 @@ function laneOf(api: Api): Lane {
   return api.key === Produce.key || api.key === ConditionalAppend.key ? 'produce' : api.key === Fetch.key ? 'fetch' : 'ask'
 }
 
-/** Requests of one kind to a broker, which wait while it throttles them, and go on in their order. */
+/**
+ * Requests of one kind to a broker, which wait while it throttles them, and go on in their order.
+ */
 class ThrottledLane {
   readonly #clock: Clock
   readonly #closing: AbortSignal

@@ -6,7 +6,10 @@ import type { Endpoint } from './endpoints.js'
 import { shownEndpoint } from './network-failure.js'
 import { RemoteBroker } from './remote-broker.js'
 
-/** The brokers of a cluster elsewhere, as the clients above the waist want them. Connects when something is asked. */
+/**
+ * The brokers of a cluster elsewhere, as the clients above the waist want them. Connects when
+ * something is asked.
+ */
 export function remoteBrokers(options: RemoteBrokersOptions): RemoteBrokers {
   return new RemoteBrokers(checkRemoteOptions(options))
 }
@@ -53,7 +56,10 @@ export class RemoteBrokers implements Brokers {
     this.#onClosed()
   }
 
-  /** Asks one broker after the other until one can be reached. Brokers that are connected come first, the bootstrap addresses last. */
+  /**
+   * Asks one broker after the other until one can be reached. Brokers that are connected come
+   * first, the bootstrap addresses last.
+   */
   async #requestAny<A extends Api>(api: A, body: RequestOf<A>, signal?: AbortSignal): Promise<ResponseOf<A>> {
     if (this.#closed) throw closedError()
     const failures: unknown[] = []

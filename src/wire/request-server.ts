@@ -72,8 +72,8 @@ export interface Answer {
 export const never: unique symbol = Symbol('never')
 
 /**
- * Turns the frames of one connection into requests, and responses into frames. What can not be answered throws: the connection then ends,
- * as it does with Kafka.
+ * Turns the frames of one connection into requests, and responses into frames. What can not be
+ * answered throws: the connection then ends, as it does with Kafka.
  */
 export class RequestServer {
   readonly #context: ServingContext
@@ -186,7 +186,10 @@ export class RequestServer {
     for (let wait = room(); wait && !signal.aborted; wait = room()) await wait
   }
 
-  /** A fetch of very many partitions takes memory for as long as it waits, so that is counted, and it does not wait for long. */
+  /**
+   * A fetch of very many partitions takes memory for as long as it waits, so that is counted, and
+   * it does not wait for long.
+   */
   #weigh(body: RequestOf<typeof Fetch>, elementCount: number): void {
     const weight = elementCount * bytesPerElement
     if (weight < heavy) return
@@ -211,7 +214,10 @@ export class RequestServer {
     return broker
   }
 
-  /** A client may not know which versions of ApiVersions there are, so that request is answered; any other ends the connection. */
+  /**
+   * A client may not know which versions of ApiVersions there are, so that request is answered; any
+   * other ends the connection.
+   */
   #refuseVersion(header: RequestHeader): Answer {
     const { apiKey, apiVersion } = header
     if (apiKey !== apiVersionsKey) {
@@ -237,7 +243,9 @@ function notAnAnswer(api: Api, given: string): TypeError {
 const softwareName = /^[a-zA-Z0-9](?:[a-zA-Z0-9\-.]*[a-zA-Z0-9])?$/
 /** Ten times the partitions that a client could reasonably ask for at once. */
 const maxElements = 100_000
-/** The most memory that an element of a request takes, with all objects made of it while it waits. */
+/**
+ * The most memory that an element of a request takes, with all objects made of it while it waits.
+ */
 const bytesPerElement = 256
 const heavy = 64 * 1024
 const longestHeavyWaitMs = 1000
@@ -277,7 +285,10 @@ function expectSuccess(response: object): void {
   if (failed) throw KafkaError.fromNumber(failed.errorCode, 'A produce request without acknowledgement failed')
 }
 
-/** A client that failed to authenticate is told, and its connection is closed; one that asked for another mechanism may try again. */
+/**
+ * A client that failed to authenticate is told, and its connection is closed; one that asked for
+ * another mechanism may try again.
+ */
 function ending({ authentication }: ServingContext): { end?: KafkaError } {
   const { failure } = authentication
   return failure ? { end: failure } : {}

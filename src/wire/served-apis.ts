@@ -4,7 +4,10 @@ import { type Api, includesVersion, type ResponseOf, type VersionRange } from '.
 import { ApiVersions } from '../protocol/messages/api-versions.js'
 import { Produce } from '../protocol/messages/produce.js'
 
-/** The highest versions to admit to, by the name of the API; -1 hides the API. What is not named is served in full. */
+/**
+ * The highest versions to admit to, by the name of the API; -1 hides the API. What is not named is
+ * served in full.
+ */
 export type MaxVersions = Readonly<Record<string, number>>
 
 /** An API as a listener serves it. */
@@ -51,8 +54,9 @@ export class ServedApis {
   }
 
   /**
-   * The ranges as clients are told. Produce begins at 0: librdkafka asks for exactly that before it compresses (KAFKA-18659). Of the APIs that only this
-   * library has its own clients hear alone: no other has to make anything of numbers that Kafka does not have.
+   * The ranges as clients are told. Produce begins at 0: librdkafka asks for exactly that before it
+   * compresses (KAFKA-18659). Of the APIs that only this library has its own clients hear alone: no
+   * other has to make anything of numbers that Kafka does not have.
    */
   describe(apiVersion: number, clientSoftwareName = ''): ApiVersionsResponse {
     const isOwn = clientSoftwareName === ownSoftwareName

@@ -24,21 +24,30 @@ export interface ConnectionContext extends ServingContext {
   readonly turns: Turns
 }
 
-/** So much of a frame, or 64 KiB, has to come within the time that a client may stall: one byte now and then is no progress. */
+/**
+ * So much of a frame, or 64 KiB, has to come within the time that a client may stall: one byte now
+ * and then is no progress.
+ */
 const progressShare = 1 / 64
 
-/** Requests and answers below this size are not counted: a connection reads no more than that ahead. */
+/**
+ * Requests and answers below this size are not counted: a connection reads no more than that ahead.
+ */
 const smallMessage = 64 * 1024
 
-/** The largest request of a client that is not authenticated: as Kafka's `sasl.server.max.receive.size`. */
+/**
+ * The largest request of a client that is not authenticated: as Kafka's
+ * `sasl.server.max.receive.size`.
+ */
 const largestOfStrangers = 512 * 1024
 
 /** Answers that wait for something to happen; when the listener closes they are not waited for. */
 const parked: readonly (Api | undefined)[] = [Fetch, JoinGroup, SyncGroup]
 
 /**
- * One client's connection. Requests are taken one at a time, as Kafka does, so answers leave in order and a request never overtakes the one before;
- * while one is answered, no more is read than has arrived.
+ * One client's connection. Requests are taken one at a time, as Kafka does, so answers leave in
+ * order and a request never overtakes the one before; while one is answered, no more is read than
+ * has arrived.
  *
  * Size: reading, answering and writing share one socket, and any of them can end it.
  */
@@ -52,7 +61,9 @@ export class ServerConnection {
   readonly #writer: SocketWriter
   readonly #abort = new AbortController()
   readonly #waiting: { readonly frame: Uint8Array; readonly reserved: number; readonly from: ByteBudget }[] = []
-  /** Bytes taken from the budget for the request that is arriving, and for the one that is answered. */
+  /**
+   * Bytes taken from the budget for the request that is arriving, and for the one that is answered.
+   */
   #reserved = 0
   #reservedFrom: ByteBudget
   #held = 0
@@ -69,7 +80,10 @@ export class ServerConnection {
   #reason: KafkaError | undefined
   #lastProgress: number
 
-  /** `onClose` is called once, with the reason for which the connection was ended from here, if it was. */
+  /**
+   * `onClose` is called once, with the reason for which the connection was ended from here, if it
+   * was.
+   */
   constructor(id: number, socket: Socket, context: ConnectionContext, onClose: (reason: KafkaError | undefined) => void) {
     this.id = id
     this.socket = socket
@@ -104,7 +118,10 @@ export class ServerConnection {
     return this.#lastProgress
   }
 
-  /** True if the client owes something: the rest of a request, a proof of who it is, or taking its answer. */
+  /**
+   * True if the client owes something: the rest of a request, a proof of who it is, or taking its
+   * answer.
+   */
   get isOwed(): boolean {
     if (this.#ended || this.#writer.isWaiting) return true
     return !this.#busy && !this.#asking && (this.#frames.midFrame || !this.#context.authentication.isComplete)
@@ -115,13 +132,17 @@ export class ServerConnection {
     return this.#busy
   }
 
-  /** Ends the connection; the answer that is being made goes out first, unless it waits for something to happen. */
+  /**
+   * Ends the connection; the answer that is being made goes out first, unless it waits for
+   * something to happen.
+   */
   close(): void {
     this.#closing = true
     this.socket.pause()
     const { current } = this.#server
     if (!this.#busy || this.#hanging || this.#muted || parked.includes(current)) this.#end(undefined)
-    // Batches that are held until readers have made room are answered now; one that is being written is not affected.
+    // Batches that are held until readers have made room are answered now; one that is being
+    // written is not affected.
     else if (current === Produce || current === ConditionalAppend)
       this.#abort.abort(new KafkaError('REQUEST_TIMED_OUT', 'The listener closes'))
   }
@@ -234,7 +255,10 @@ export class ServerConnection {
     this.#held += bytes
   }
 
-  /** Waits while the listener holds more than it may. The share of this request is released first, or it would wait for itself. */
+  /**
+   * Waits while the listener holds more than it may. The share of this request is released first,
+   * or it would wait for itself.
+   */
   #room(): Promise<void> | undefined {
     this.#release()
     const { budget } = this.#context
@@ -301,7 +325,10 @@ export function addressOf(socket: Socket): string {
   return (socket.remoteAddress ?? 'unknown').replace(/^::ffff:/, '')
 }
 
-/** True if a connection begins as one of TLS does: as a size of a request these bytes would mean 369 million. */
+/**
+ * True if a connection begins as one of TLS does: as a size of a request these bytes would mean 369
+ * million.
+ */
 function isTlsHandshake(chunk: Uint8Array): boolean {
   return chunk[0] === 0x16 && chunk[1] === 0x03
 }

@@ -24,8 +24,9 @@ export class SocketWriter {
   }
 
   /**
-   * Writes the pieces of one answer. `written` is called when nothing will read them any more. Resolves at once while little is
-   * waiting in the socket, otherwise when the client has taken enough, or is gone.
+   * Writes the pieces of one answer. `written` is called when nothing will read them any more.
+   * Resolves at once while little is waiting in the socket, otherwise when the client has taken
+   * enough, or is gone.
    */
   write(pieces: readonly Uint8Array[], length: number, written: () => void): Promise<void> | undefined {
     if (this.#ended) {
@@ -76,5 +77,8 @@ export class SocketWriter {
   }
 }
 
-/** The most that is handed to the socket as one piece: a slow reader shows that it is alive each time it has taken one. */
+/**
+ * The most that is handed to the socket as one piece: a slow reader shows that it is alive each
+ * time it has taken one.
+ */
 const largestWrite = 256 * 1024

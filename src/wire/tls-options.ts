@@ -4,11 +4,13 @@ type Pem = string | Uint8Array
 type Many<T> = T | readonly T[]
 
 /**
- * TLS options, by the names of `node:tls`, for a listener and for a client. All are optional; Node's
- * documentation describes each. Declared here, so that the types need no `@types/node`.
+ * TLS options, by the names of `node:tls`, for a listener and for a client. All are optional;
+ * Node's documentation describes each. Declared here, so that the types need no `@types/node`.
  */
 export interface TlsOptions {
-  /** The private key. A listener needs it, as it needs `cert`; a client only where the server asks. */
+  /**
+   * The private key. A listener needs it, as it needs `cert`; a client only where the server asks.
+   */
   readonly key?: Many<Pem | { readonly pem: Pem; readonly passphrase?: string | undefined }> | undefined
   /** The certificate chain that belongs to `key`. */
   readonly cert?: Many<Pem> | undefined
@@ -18,21 +20,27 @@ export interface TlsOptions {
   readonly pfx?: Many<Pem | { readonly buf: Pem; readonly passphrase?: string | undefined }> | undefined
   readonly passphrase?: string | undefined
   /**
-   * Listener: whether clients have to show a certificate that one of `ca` has signed, as Kafka's `ssl.client.auth`. Without `sasl`, its subject is the
-   * user, `User:CN=ann,O=Acme`. `'requested'`: who shows none is `User:ANONYMOUS`. Default: `'required'` with `requestCert`, else `'none'`.
+   * Listener: whether clients have to show a certificate that one of `ca` has signed, as Kafka's
+   * `ssl.client.auth`. Without `sasl`, its subject is the user, `User:CN=ann,O=Acme`.
+   * `'requested'`: who shows none is `User:ANONYMOUS`. Default: `'required'` with `requestCert`,
+   * else `'none'`.
    */
   readonly clientAuth?: 'none' | 'requested' | 'required' | undefined
   /**
-   * Listener: the user for whom a trusted certificate stands, given its subject as Kafka writes it, `CN=ann,O=Acme`, and the certificate in DER:
-   * `subject => /^CN=([^,]+)/.exec(subject)?.[1]`. `undefined` refuses the client, as does throwing, which the listener emits as `error`. Default: the
-   * subject.
+   * Listener: the user for whom a trusted certificate stands, given its subject as Kafka writes it,
+   * `CN=ann,O=Acme`, and the certificate in DER: `subject => /^CN=([^,]+)/.exec(subject)?.[1]`.
+   * `undefined` refuses the client, as does throwing, which the listener emits as `error`. Default:
+   * the subject.
    */
   readonly userOfCertificate?: ((subject: string, certificate: Uint8Array) => string | undefined) | undefined
   /** Listener: asks clients for a certificate; see `clientAuth`. Default: `false`. */
   readonly requestCert?: boolean | undefined
   /** Refuses a peer whose certificate no trusted authority has signed. Default: `true`. */
   readonly rejectUnauthorized?: boolean | undefined
-  /** Client: the name that the server's certificate must have. Default: the host that it connects to. */
+  /**
+   * Client: the name that the server's certificate must have. Default: the host that it connects
+   * to.
+   */
   readonly servername?: string | undefined
   // biome-ignore lint/suspicious/noExplicitAny: the certificate is an object of Node's own type
   readonly checkServerIdentity?: ((hostname: string, certificate: any) => Error | undefined) | undefined

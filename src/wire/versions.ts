@@ -7,7 +7,10 @@ import { OffsetCommit } from '../protocol/messages/offset-commit.js'
 import { OffsetFetch } from '../protocol/messages/offset-fetch.js'
 import { Produce } from '../protocol/messages/produce.js'
 
-/** The last versions in which topics go by name. Later ones know only topic ids, and serve requests that give the id of every topic. */
+/**
+ * The last versions in which topics go by name. Later ones know only topic ids, and serve requests
+ * that give the id of every topic.
+ */
 const lastWithNames = new Map<Api, number>([
   [Produce, 12],
   [Fetch, 12],
@@ -15,7 +18,10 @@ const lastWithNames = new Map<Api, number>([
   [OffsetFetch, 9]
 ])
 
-/** The highest version that both sides know and that can say what is asked. Throws UNSUPPORTED_VERSION, naming the API, when there is none. */
+/**
+ * The highest version that both sides know and that can say what is asked. Throws
+ * UNSUPPORTED_VERSION, naming the API, when there is none.
+ */
 export function commonVersion(api: Api, broker: VersionRange | undefined, body: object = {}): number {
   const highest = givesAllIds(body) ? undefined : lastWithNames.get(api)
   const version = Math.min(api.versions.max, broker?.max ?? -1, highest ?? api.versions.max)

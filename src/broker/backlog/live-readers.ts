@@ -17,7 +17,10 @@ export interface ReadPartition {
   readonly partition: number
   /** The offset below which the reader needs nothing any more; -1 while that is not known. */
   mark(): number
-  /** The offset below which it has fetched everything, so that it does not need the log for it; -1 while that is not known. */
+  /**
+   * The offset below which it has fetched everything, so that it does not need the log for it; -1
+   * while that is not known.
+   */
   fetched(): number
   /** The mark after that; -1 while it is not known. */
   handled(): number
@@ -37,8 +40,8 @@ export interface LiveReader {
   /** The offset below which it needs nothing any more. */
   readonly mark: number
   /**
-   * The offset below which it could do without: a member over the wire that has fetched more than its group has committed would need that again only if it
-   * died.
+   * The offset below which it could do without: a member over the wire that has fetched more than
+   * its group has committed would need that again only if it died.
    */
   readonly hardMark: number
   /** The position after a consumer of this process has committed what it has handled. */
@@ -51,9 +54,15 @@ export interface LiveReader {
 
 /** The groups of a node, as far as readers need them. */
 export interface GroupProgress {
-  /** The topics that the live members of a group subscribe to; undefined for a group without live members. */
+  /**
+   * The topics that the live members of a group subscribe to; undefined for a group without live
+   * members.
+   */
   liveTopics(groupId: string): ReadonlySet<string> | undefined
-  /** The live members of a group, each with the partitions that were assigned to it, as far as they can be read. */
+  /**
+   * The live members of a group, each with the partitions that were assigned to it, as far as they
+   * can be read.
+   */
   liveMembers(groupId: string): readonly LiveMember[]
   /** The offset that a group has committed; -1 for none. */
   committedOffset(groupId: string, topic: string, partition: number): number
@@ -81,8 +90,10 @@ interface Registered {
 }
 
 /**
- * The live readers of the partitions of a node, with the offsets below which they need nothing. They are asked only when a partition is full: nothing here
- * is done for a record. A group counts as long as it has live members that subscribe to the topic, also while a partition of it changes hands.
+ * The live readers of the partitions of a node, with the offsets below which they need nothing.
+ * They are asked only when a partition is full: nothing here is done for a record. A group counts
+ * as long as it has live members that subscribe to the topic, also while a partition of it changes
+ * hands.
  */
 export class LiveReaders {
   /** Called when a mark may have moved, or a reader is gone. */
@@ -99,16 +110,24 @@ export class LiveReaders {
   /** The members of live groups, by what stands for their clients. */
   readonly #members = new Map<string, KnownMember[]>()
   readonly #identitiesOf = new Map<string, readonly string[]>()
-  /** The ids of the members of live groups: a consumer that its group has expelled, and that has not heard of it, needs nothing. */
+  /**
+   * The ids of the members of live groups: a consumer that its group has expelled, and that has not
+   * heard of it, needs nothing.
+   */
   readonly #memberIdsOf = new Map<string, ReadonlySet<string>>()
-  /** The positions at which the last reader of a group left partitions, by group, topic and number. */
+  /**
+   * The positions at which the last reader of a group left partitions, by group, topic and number.
+   */
   readonly #lastMarks = new Map<string, Map<string, number>>()
 
   constructor(now: () => number) {
     this.now = now
   }
 
-  /** Says that a consumer of this process reads a partition; returns what to call when it no longer does. */
+  /**
+   * Says that a consumer of this process reads a partition; returns what to call when it no longer
+   * does.
+   */
   reads(identity: ReaderIdentity, reading: ReadPartition): () => void {
     const { topic, partition } = reading
     const entry = { identity, reading }
@@ -152,7 +171,10 @@ export class LiveReaders {
     this.onMoved()
   }
 
-  /** The live readers of a partition that holds the offsets from `start` to `end`; `remote` is who fetches it over the wire. */
+  /**
+   * The live readers of a partition that holds the offsets from `start` to `end`; `remote` is who
+   * fetches it over the wire.
+   */
   of(topic: string, partition: number, start: number, end: number, remote: readonly RemoteReading[]): LiveReader[] {
     const readers: LiveReader[] = []
     const local = this.#local.get(topic)?.get(partition)
@@ -170,8 +192,9 @@ export class LiveReaders {
   }
 
   /**
-   * Adds those who fetch over the wire without a group. Returns how far groups have fetched, where it is certain that it is their member who fetches: its
-   * client is known by a name that nobody else on its host has.
+   * Adds those who fetch over the wire without a group. Returns how far groups have fetched, where
+   * it is certain that it is their member who fetches: its client is known by a name that nobody
+   * else on its host has.
    */
   #remoteReaders(
     topic: string,
@@ -217,7 +240,10 @@ export class LiveReaders {
     }
   }
 
-  /** Live readers, and groups that have committed offsets, that need records from `from` up to `to`, each with where it is. */
+  /**
+   * Live readers, and groups that have committed offsets, that need records from `from` up to `to`,
+   * each with where it is.
+   */
   everyoneBehind(
     topic: string,
     partition: number,
@@ -306,7 +332,10 @@ function keyOf(topic: string, partition: number): string {
   return `${topic}/${partition}`
 }
 
-/** A mark that lies outside of what the partition holds says that its reader needs all that is left, or that it belongs to a topic that is gone. */
+/**
+ * A mark that lies outside of what the partition holds says that its reader needs all that is left,
+ * or that it belongs to a topic that is gone.
+ */
 function within(mark: number, start: number, end: number): number {
   return mark < start || mark > end ? start : mark
 }

@@ -7,7 +7,10 @@ import type { Topic } from '../topic.js'
 import type { PartitionBacklog, Slowest } from './partition-backlog.js'
 
 const mebibyte = 1024 * 1024
-/** An eighth of it is one chunk of a file in memory: by so much a last batch may go beyond what it was given. */
+/**
+ * An eighth of it is one chunk of a file in memory: by so much a last batch may go beyond what it
+ * was given.
+ */
 export const leastMemoryBytes = 8 * mebibyte
 
 /** A partition with a backlog of less than this does not count when memory is shared out. */
@@ -21,9 +24,11 @@ interface Candidate {
 }
 
 /**
- * The memory that the logs of a node may take, all together. When it runs short, what every live reader has read goes first, the largest partition first;
- * then the logs that nobody reads shrink; then goes what members over the wire have fetched and not committed, and what quotas evict. The last eighth is for partitions with small backlogs: a large one is held before, so that whoever reads it can
- * still pass on what comes of it.
+ * The memory that the logs of a node may take, all together. When it runs short, what every live
+ * reader has read goes first, the largest partition first; then the logs that nobody reads shrink;
+ * then goes what members over the wire have fetched and not committed, and what quotas evict. The
+ * last eighth is for partitions with small backlogs: a large one is held before, so that whoever
+ * reads it can still pass on what comes of it.
  */
 export class Memory {
   /** All that the cluster may hold on behalf of records, as it was given. */
@@ -60,7 +65,9 @@ export class Memory {
     return this.usedBytes + bytes <= this.#softBytes
   }
 
-  /** True if so many more bytes fit for a partition that has this backlog, once room has been made. */
+  /**
+   * True if so many more bytes fit for a partition that has this backlog, once room has been made.
+   */
   admits(bytes: number, backlogBytes: number): boolean {
     if (this.hasRoomFor(bytes)) return true
     this.#reclaim()
@@ -97,7 +104,10 @@ export class Memory {
     return count
   }
 
-  /** Looks at all partitions for what every live reader has read, for what nobody reads, and for what may go although it has not been read. */
+  /**
+   * Looks at all partitions for what every live reader has read, for what nobody reads, and for
+   * what may go although it has not been read.
+   */
   #look(): { read: Candidate[]; unread: Candidate[]; fetched: Candidate[]; evictable: Candidate[] } {
     const read: Candidate[] = []
     const unread: Candidate[] = []
@@ -144,7 +154,10 @@ export class Memory {
   }
 }
 
-/** An eighth of what the machine, or the container, gives to the process: at least 64 MiB and at most 1 GiB. */
+/**
+ * An eighth of what the machine, or the container, gives to the process: at least 64 MiB and at
+ * most 1 GiB.
+ */
 export function defaultMemoryBytes(): number {
   return Math.min(1024 * mebibyte, Math.max(64 * mebibyte, Math.floor(machineMemoryBytes() / 8)))
 }

@@ -14,8 +14,8 @@ type Request = RequestOf<typeof AddConditionsToTxn>
 type Response = ResponseOf<typeof AddConditionsToTxn>
 
 /**
- * Lets a partition take part in the transaction of a producer, so that the marker that ends it comes there too, and then reserves what the conditions rely
- * on until that marker is written.
+ * Lets a partition take part in the transaction of a producer, so that the marker that ends it
+ * comes there too, and then reserves what the conditions rely on until that marker is written.
  */
 export function addConditionsToTxn(node: ProduceNode, request: Request): MaybePromise<Response> {
   const { topic: name, partition: index, keys, endOffset = -1, producerId } = request

@@ -19,7 +19,10 @@ const brokerVersion = 4
 /** From this version on they know TRANSACTION_ABORTABLE. */
 const abortableVersion = 5
 
-/** Lets partitions take part in transactions, or asks whether they do. Where one of them does not exist, none is added. */
+/**
+ * Lets partitions take part in transactions, or asks whether they do. Where one of them does not
+ * exist, none is added.
+ */
 export async function addPartitionsToTxn(node: Node, request: Request, { apiVersion }: RequestContext): Promise<Response> {
   if (isOfBroker(request, apiVersion)) {
     const { transactions = [] } = request
@@ -38,7 +41,10 @@ export async function addPartitionsToTxn(node: Node, request: Request, { apiVers
   return { resultsByTopicV3AndBelow: await answerTo(node, transaction, apiVersion) }
 }
 
-/** True if a request has the form of brokers, which name transactions. In process either form may come. */
+/**
+ * True if a request has the form of brokers, which name transactions. In process either form may
+ * come.
+ */
 export function isOfBroker({ transactions = [] }: Request, apiVersion: number): boolean {
   return transactions.length > 0 || wasSentSince(brokerVersion, apiVersion)
 }

@@ -16,11 +16,15 @@ import type { RequestContext } from '../request-context.js'
 type Request = RequestOf<typeof AlterUserScramCredentials>
 type Response = ResponseOf<typeof AlterUserScramCredentials>
 
-/** Makes, changes and removes users. Of what clients send, only the two keys are kept: a salted password would let in whoever finds it. */
+/**
+ * Makes, changes and removes users. Of what clients send, only the two keys are kept: a salted
+ * password would let in whoever finds it.
+ */
 export async function alterUserScramCredentials(node: ControllerNode, request: Request, context: RequestContext): Promise<Response> {
   const { user, isGivenUser = () => false } = context
   const names = usersIn(request)
-  // Nothing of it is done: a change of such a user would have no effect, and would look as if it had.
+  // Nothing of it is done: a change of such a user would have no effect, and would look as if it
+  // had.
   const given = names.filter(isGivenUser)
   if (given.length > 0) {
     const errorMessage = `The listener was given ${given.join(', ')}, whom only its program can change`

@@ -6,7 +6,10 @@ import type { Handler } from '../handler.js'
 const transactionVersion = 'transaction.version'
 const newestTransactionVersion = 2
 
-/** Tells what a node serves, and in which versions. Doors to the node narrow it, or add what they answer themselves. */
+/**
+ * Tells what a node serves, and in which versions. Doors to the node narrow it, or add what they
+ * answer themselves.
+ */
 export function apiVersions(served: readonly Api[]): Handler<typeof ApiVersions> {
   return ({ metadata, quorum }): ResponseOf<typeof ApiVersions> => {
     const level = metadata.features.get(transactionVersion)

@@ -12,7 +12,10 @@ import { appendTo, type ConditionalBatch } from './produce.js'
 type Request = RequestOf<typeof ConditionalAppend>
 type Response = ResponseOf<typeof ConditionalAppend>
 
-/** Appends a batch where its conditions hold, which the log decides as it gives the batch its offsets. */
+/**
+ * Appends a batch where its conditions hold, which the log decides as it gives the batch its
+ * offsets.
+ */
 export function conditionalAppend(
   node: ProduceNode,
   request: Request,

@@ -6,7 +6,9 @@ import type { RequestContext } from '../request-context.js'
 
 type Request = RequestOf<typeof CreatePartitions>
 
-/** Before this version clients did not know the error for too many changes, and are only throttled. */
+/**
+ * Before this version clients did not know the error for too many changes, and are only throttled.
+ */
 const firstStrictVersion = 3
 
 /** Adds partitions to topics. Keys may go to other partitions from then on. */

@@ -6,7 +6,9 @@ import type { RequestContext } from '../request-context.js'
 
 type Request = RequestOf<typeof CreateTopics>
 
-/** Before this version clients did not know the error for too many changes, and are only throttled. */
+/**
+ * Before this version clients did not know the error for too many changes, and are only throttled.
+ */
 const firstStrictVersion = 6
 
 /** Creates topics; each is there, with its logs open, when the answer is. */

@@ -20,7 +20,10 @@ const byPartition: PartitionsOf<Request['topics'][number], Request['topics'][num
   withPartitions: (topic, partitions) => ({ ...topic, partitions })
 }
 
-/** Deletes all records before an offset: they can no longer be read, and whole segments of them are removed. */
+/**
+ * Deletes all records before an offset: they can no longer be read, and whole segments of them are
+ * removed.
+ */
 export async function deleteRecords(node: TopicNode, request: Request): Promise<Response> {
   const topics: Response['topics'] = []
   for (const { name, partitions } of eachPartitionOnce(request.topics, byPartition)) {

@@ -10,17 +10,21 @@ type Response = ResponseOf<typeof DeleteTopics>
 
 /** Before this version clients did not know the error for deletion that is switched off. */
 const deletionDisabledVersion = 3
-/** Before this version clients did not know the error for too many changes, and are only throttled. */
+/**
+ * Before this version clients did not know the error for too many changes, and are only throttled.
+ */
 const firstStrictVersion = 5
 
 /** Deletes topics with all that is in them, and what groups have committed for them. */
 export async function deleteTopics(node: Node, request: Request, context: RequestContext): Promise<Response> {
   const { apiVersion } = context
-  // Before another topic can be created under the name: its offsets must not be taken for those of the old one, nor be dropped with them.
+  // Before another topic can be created under the name: its offsets must not be taken for those of
+  // the old one, nor be dropped with them.
   const dropOffsets = async ({ responses }: Response) => {
     const names = responses.flatMap(({ name, errorCode }) => (errorCode === 0 && name !== null ? [name] : []))
     if (names.length === 0) return
-    // The topics are gone whatever becomes of this; offsets that stay behind count for no other topic, by its id.
+    // The topics are gone whatever becomes of this; offsets that stay behind count for no other
+    // topic, by its id.
     await node.groups
       .topicsDeleted(names)
       .catch(error => node.events.emit('error', { error, during: 'dropping offsets of deleted topics' }))

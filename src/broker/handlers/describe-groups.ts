@@ -7,7 +7,10 @@ import type { RequestContext } from '../request-context.js'
 type Request = RequestOf<typeof DescribeGroups>
 type Response = ResponseOf<typeof DescribeGroups>
 
-/** From this version on a group that does not exist is an error; before, it was a dead group (KIP-1043). */
+/**
+ * From this version on a group that does not exist is an error; before, it was a dead group
+ * (KIP-1043).
+ */
 const missingIsErrorVersion = 6
 
 /** Groups with their members, and, where they are stable, what each of them reads. */

@@ -13,7 +13,10 @@ type Response = ResponseOf<typeof DescribeTopicPartitions>
 /** As Kafka's `max.request.partition.size.limit`. */
 const mostPartitions = 2000
 
-/** Describes topics and their partitions in pages (KIP-966): a page that ends early says with which partition the next one begins. */
+/**
+ * Describes topics and their partitions in pages (KIP-966): a page that ends early says with which
+ * partition the next one begins.
+ */
 export function describeTopicPartitions(node: TopicNode & ControllerNode, request: Request): Response {
   const { topics: asked, responsePartitionLimit = mostPartitions, cursor = null } = request
   const isCursorAsked = asked.length === 0 || asked.some(({ name }) => name === cursor?.topicName)

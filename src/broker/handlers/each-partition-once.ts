@@ -7,8 +7,8 @@ export interface PartitionsOf<T, P> {
 }
 
 /**
- * The topics of a request with each partition once: one that is named again counts as it was named last, as with Kafka. A
- * request that names each once is given back as it is.
+ * The topics of a request with each partition once: one that is named again counts as it was named
+ * last, as with Kafka. A request that names each once is given back as it is.
  */
 export function eachPartitionOnce<T, P>(topics: T[], by: PartitionsOf<T, P>): T[] {
   if (isEachOnce(topics, by)) return topics

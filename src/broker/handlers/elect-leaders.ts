@@ -9,7 +9,10 @@ type PartitionResult = Response['replicaElectionResults'][number]['partitionResu
 
 const [preferred, unclean] = [0, 1]
 
-/** Elects leaders (KIP-460). Each partition that has a log here is led from here, so that no election is ever needed. */
+/**
+ * Elects leaders (KIP-460). Each partition that has a log here is led from here, so that no
+ * election is ever needed.
+ */
 export function electLeaders(node: ControllerNode, { electionType = preferred, topicPartitions }: Request): Response {
   const isKnown = electionType === preferred || electionType === unclean
   const result = (topic: string, partitionId: number): PartitionResult => {

@@ -9,7 +9,10 @@ import { fencedFor } from '../transaction-errors.js'
 /** From this version on clients know PRODUCER_FENCED. */
 const fencedVersion = 2
 
-/** Commits or aborts a transaction. The answer has the id and epoch that the producer goes on with, where it speaks version 2 of transactions. */
+/**
+ * Commits or aborts a transaction. The answer has the id and epoch that the producer goes on with,
+ * where it speaks version 2 of transactions.
+ */
 export async function endTxn(
   node: Node,
   { committed, ...asker }: RequestOf<typeof EndTxn>,

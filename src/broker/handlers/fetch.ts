@@ -36,8 +36,9 @@ const notLeader = errorNumber('NOT_LEADER_OR_FOLLOWER')
 const fencedEpoch = errorNumber('FENCED_LEADER_EPOCH')
 
 /**
- * Reads from each partition in the order of the request; waits while there is less than `minBytes`, up to `maxWaitMs`. The bytes in the answer
- * are lent by the log. A client that asks for a fetch session (KIP-227) then only tells and is told what has changed.
+ * Reads from each partition in the order of the request; waits while there is less than `minBytes`,
+ * up to `maxWaitMs`. The bytes in the answer are lent by the log. A client that asks for a fetch
+ * session (KIP-227) then only tells and is told what has changed.
  */
 export function fetch(node: FetchNode, request: Request, context: RequestContext, signal?: AbortSignal): MaybePromise<Response> {
   if (context.meter?.isMetering) return fetchMetered(node, request, context.meter, context, signal)
@@ -123,7 +124,10 @@ async function beginSession(node: FetchNode, request: Request, context: RequestC
   return { ...response, sessionId: session.id, responses: session.news(response.responses, true) }
 }
 
-/** A request of a session: what it says goes over what the session remembers, and the answer has what the client does not know. */
+/**
+ * A request of a session: what it says goes over what the session remembers, and the answer has
+ * what the client does not know.
+ */
 async function goOnWithSession(node: FetchNode, request: Request, context: RequestContext, signal?: AbortSignal): Promise<Response> {
   const { fetchSessions } = node
   const { sessionId = 0, sessionEpoch, topics, forgottenTopicsData = [] } = request
@@ -148,7 +152,9 @@ async function goOnWithSession(node: FetchNode, request: Request, context: Reque
   return sessionError(wrongEpoch)
 }
 
-/** True if the client has fetched more than its quota, so that it has to wait for what it asked for. */
+/**
+ * True if the client has fetched more than its quota, so that it has to wait for what it asked for.
+ */
 function mustBeEmpty(response: Response, { meter }: RequestContext): boolean {
   return meter?.isMetering === true && meter.mustFetchNothing(sizeOf(response))
 }
@@ -190,7 +196,10 @@ function releaseAll({ responses }: Response): void {
   for (const { partitions } of responses) for (const { records } of partitions) if (records) release(records)
 }
 
-/** Records that a client over the wire fetches are held for it, and for a while after it fell silent. */
+/**
+ * Records that a client over the wire fetches are held for it, and for a while after it fell
+ * silent.
+ */
 function countAsReader(node: FetchNode, { topics, maxWaitMs }: Request, denied: Denied, client: RemoteClient): void {
   const until = node.clock.monotonic() + Math.max(0, maxWaitMs) + node.quietReaderMs
   let hasMoved = false
@@ -205,7 +214,10 @@ function countAsReader(node: FetchNode, { topics, maxWaitMs }: Request, denied: 
   if (hasMoved) node.backlog.readers.moved()
 }
 
-/** One partition of a request, how far it was there when it was read, and what was found: undefined while that is nothing. */
+/**
+ * One partition of a request, how far it was there when it was read, and what was found: undefined
+ * while that is nothing.
+ */
 interface Reading {
   readonly partition: Partition | undefined
   readonly wanted: Wanted
@@ -255,7 +267,10 @@ class FetchRound {
     return this.#isDecided || this.#bytes >= this.#request.minBytes || this.#readings.length === 0
   }
 
-  /** Reads what has not been read, or in vain and has grown since; without waiting as long as the logs do not. */
+  /**
+   * Reads what has not been read, or in vain and has grown since; without waiting as long as the
+   * logs do not.
+   */
   read(): MaybePromise<void> {
     while (this.#next < this.#readings.length) {
       const reading = this.#readings[this.#next++]
@@ -272,7 +287,8 @@ class FetchRound {
     const goOn = (outcome: WaitOutcome): MaybePromise<Response> => {
       const isGrowth = outcome === 'arrived' && this.#bytes === 0 && !isAnyDeleted(partitions)
       const round = isGrowth ? this : this.#again()
-      // After a wait the answer goes out even when limits keep it below `minBytes`, but never empty before the time is over.
+      // After a wait the answer goes out even when limits keep it below `minBytes`, but never empty
+      // before the time is over.
       const answer = () => (outcome === 'timedOut' || round.isComplete || round.#bytes > 0 ? round.response() : round.wait(deadline))
       round.#next = 0
       const read = round.read()
@@ -374,7 +390,10 @@ class FetchRound {
     }
   }
 
-  /** In process the leader is told with every error; over the wire with those with which Kafka tells it. */
+  /**
+   * In process the leader is told with every error; over the wire with those with which Kafka tells
+   * it.
+   */
   #tellsLeader(errorCode: number): boolean {
     if (this.#apiVersion === newestVersion) return true
     return this.#apiVersion >= firstVersionWithLeader && (errorCode === notLeader || errorCode === fencedEpoch)

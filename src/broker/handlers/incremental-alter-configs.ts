@@ -14,7 +14,10 @@ type Response = ResponseOf<typeof IncrementalAlterConfigs>
 type Resource = Request['resources'][number]
 type Result = Response['responses'][number]
 
-/** Changes configs; running logs follow at once. The levels of loggers are the node's own, and are gone with it. */
+/**
+ * Changes configs; running logs follow at once. The levels of loggers are the node's own, and are
+ * gone with it.
+ */
 export async function incrementalAlterConfigs(node: ControllerNode, request: Request, context: RequestContext): Promise<Response> {
   const isLogger = ({ resourceType: type }: Resource) => type === resourceType.brokerLogger
   const loggers = request.resources.filter(isLogger).map(resource => alteredLoggers(node, resource, request.validateOnly ?? false))

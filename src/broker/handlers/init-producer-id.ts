@@ -12,7 +12,10 @@ type Response = ResponseOf<typeof InitProducerId>
 /** From this version on clients know PRODUCER_FENCED. */
 const fencedVersion = 4
 
-/** Gives an idempotent producer its id, and a transactional one the id of its transactional id with a new epoch. */
+/**
+ * Gives an idempotent producer its id, and a transactional one the id of its transactional id with
+ * a new epoch.
+ */
 export function initProducerId(node: ProduceNode, request: Request, { apiVersion }: RequestContext): MaybePromise<Response> {
   const { transactionalId, transactionTimeoutMs, producerId = -1, producerEpoch = -1 } = request
   // A producer that has an id has an epoch, too (KIP-360).

@@ -10,7 +10,10 @@ type Response = ResponseOf<typeof JoinGroup>
 /** Until this version the protocol of an answer could not be null. */
 const nullableProtocolVersion = 7
 
-/** Takes a member into a group, or back into it for the next generation; answered when the members are complete. */
+/**
+ * Takes a member into a group, or back into it for the next generation; answered when the members
+ * are complete.
+ */
 export function joinGroup(node: GroupNode, request: Request, context: RequestContext, signal?: AbortSignal): MaybePromise<Response> {
   const response = node.groups.joinGroup(request, context, signal)
   if (context.apiVersion >= nullableProtocolVersion) return response

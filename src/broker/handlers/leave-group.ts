@@ -8,7 +8,10 @@ type Response = ResponseOf<typeof LeaveGroup>
 
 const firstVersionWithMembers = 3
 
-/** Takes members out of a group. Until version 3 a request named one, at its top, and had the answer there. */
+/**
+ * Takes members out of a group. Until version 3 a request named one, at its top, and had the answer
+ * there.
+ */
 export async function leaveGroup(
   node: GroupNode,
   { groupId, memberId = '', members = [] }: Request,

@@ -11,7 +11,10 @@ type Response = ResponseOf<typeof ListConfigResources>
 
 const allTypes: readonly number[] = Object.values(resourceType)
 
-/** Lists what has configs (KIP-1142). Version 0 only knew of client metrics, which have configs only while some are set. */
+/**
+ * Lists what has configs (KIP-1142). Version 0 only knew of client metrics, which have configs only
+ * while some are set.
+ */
 export function listConfigResources(
   node: TopicNode & ControllerNode,
   { resourceTypes = [] }: Request,

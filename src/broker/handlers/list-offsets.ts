@@ -42,7 +42,9 @@ const byPartition: PartitionsOf<Request['topics'][number], Wanted> = {
   withPartitions: (topic, partitions) => ({ ...topic, partitions })
 }
 
-/** Finds offsets by time: the first record at or after a timestamp, or the start or end of the log. */
+/**
+ * Finds offsets by time: the first record at or after a timestamp, or the start or end of the log.
+ */
 export function listOffsets(node: TopicNode, request: Request, { apiVersion }: RequestContext): MaybePromise<Response> {
   const pending: Promise<unknown>[] = []
   const committedOnly = request.isolationLevel === readCommitted

@@ -7,7 +7,10 @@ import type { Node } from '../node.js'
 type Request = RequestOf<typeof ListTransactions>
 type Response = ResponseOf<typeof ListTransactions>
 
-/** Lists transactional ids, by the state of their transactions, their producers, how long they last, and a pattern (KIP-664, KIP-994, KIP-1152). */
+/**
+ * Lists transactional ids, by the state of their transactions, their producers, how long they last,
+ * and a pattern (KIP-664, KIP-994, KIP-1152).
+ */
 export function listTransactions(node: Node, request: Request): Response {
   const { stateFilters, producerIdFilters, durationFilter = -1, transactionalIdPattern = null } = request
   const pattern = patternOf(transactionalIdPattern)

@@ -19,7 +19,10 @@ type Wanted = NonNullable<Request['topics']>[number]
 /** Before this version a topic cannot be asked for by its id. */
 export const firstVersionWithIds = 12
 
-/** Tells which topics there are and who leads their partitions. A topic that is asked for by name comes into being where that is allowed. */
+/**
+ * Tells which topics there are and who leads their partitions. A topic that is asked for by name
+ * comes into being where that is allowed.
+ */
 export function metadata(node: Node, request: Request, context: RequestContext): MaybePromise<Response> {
   const isById = ({ name, topicId = zeroUuid }: Wanted) => name === null || topicId !== zeroUuid
   if (context.apiVersion < firstVersionWithIds && request.topics?.some(isById)) return refused(node, request.topics)
@@ -59,7 +62,10 @@ function answer(node: Node, request: Request, context: RequestContext, failures:
   }
 }
 
-/** Each topic once. Where a client over the wire asks for one by its id, as with Kafka it gets all by their ids, and none by its name. */
+/**
+ * Each topic once. Where a client over the wire asks for one by its id, as with Kafka it gets all
+ * by their ids, and none by its name.
+ */
 export function eachTopicOnce(topics: readonly Wanted[], apiVersion: number): readonly Wanted[] {
   const ids = new Set<string>()
   const names = new Set<string | null>()

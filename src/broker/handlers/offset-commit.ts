@@ -13,7 +13,10 @@ type Response = ResponseOf<typeof OffsetCommit>
 /** From this version on topics go by their ids alone. */
 const firstVersionWithIds = 10
 
-/** Keeps how far a group has read. Offsets of topics and partitions that do not exist are refused, the others kept all the same. */
+/**
+ * Keeps how far a group has read. Offsets of topics and partitions that do not exist are refused,
+ * the others kept all the same.
+ */
 export async function offsetCommit(node: GroupNode, request: Request, context: RequestContext): Promise<Response> {
   const hasIds = wasSentSince(firstVersionWithIds, context.apiVersion)
   const unknownError = (topicId: string) => (hasIds ? errorNumber('UNKNOWN_TOPIC_ID') : node.unknownTopicError(topicId))
@@ -34,7 +37,10 @@ interface Named<P extends Partition> {
 /** A topic of a request that exists, by its name and its id. */
 type Known<T> = T & { readonly name: string; readonly topicId: string }
 
-/** Commits the offsets of topics and partitions that exist, and answers for all of a request in its order; `unknownError` is the error for an unknown topic. */
+/**
+ * Commits the offsets of topics and partitions that exist, and answers for all of a request in its
+ * order; `unknownError` is the error for an unknown topic.
+ */
 export async function commitExisting<P extends Partition, T extends Named<P>>(
   node: GroupNode,
   asked: readonly (T & Named<P>)[],

@@ -12,7 +12,10 @@ type GroupRequest = NonNullable<Request['groups']>[number]
 type GroupResponse = NonNullable<Response['groups']>[number]
 type TopicResponse = GroupResponse['topics'][number]
 
-/** Tells how far groups have read. Since version 8 a request asks for several groups; before, it named one at its top. */
+/**
+ * Tells how far groups have read. Since version 8 a request asks for several groups; before, it
+ * named one at its top.
+ */
 export async function offsetFetch(node: GroupNode, request: Request, { apiVersion }: RequestContext): Promise<Response> {
   const { groups = [], groupId = '', topics = [], requireStable = false } = request
   if (groups.length > 0) return { groups: await Promise.all(groups.map(group => fetchGroup(node, group, requireStable, apiVersion))) }

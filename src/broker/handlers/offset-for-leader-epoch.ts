@@ -11,7 +11,10 @@ type Response = ResponseOf<typeof OffsetForLeaderEpoch>
 type PartitionResponse = Response['topics'][number]['partitions'][number]
 type Wanted = Request['topics'][number]['partitions'][number]
 
-/** Tells where the log of a leader epoch ends, so that a client can see whether records that it has read were lost (KIP-320). */
+/**
+ * Tells where the log of a leader epoch ends, so that a client can see whether records that it has
+ * read were lost (KIP-320).
+ */
 export function offsetForLeaderEpoch(node: TopicNode, request: Request): Response {
   const topics = request.topics.map(({ topic: name, partitions }) => {
     const topic = node.findTopic(name, zeroUuid)

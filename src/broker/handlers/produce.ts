@@ -43,8 +43,9 @@ const firstVersionWithZstd = 7
 const firstVersionWithIds = 13
 
 /**
- * Appends each batch to its partition's log, each on its own. One replica is all there is, so a batch that was appended has satisfied every kind
- * of acks; in process even acks=0 is answered, and whoever sent it need not look.
+ * Appends each batch to its partition's log, each on its own. One replica is all there is, so a
+ * batch that was appended has satisfied every kind of acks; in process even acks=0 is answered, and
+ * whoever sent it need not look.
  */
 export function produce(
   node: ProduceNode,
@@ -63,7 +64,8 @@ export function produce(
   }
   const topicData = eachPartitionOnce(request.topicData, byPartition)
   const responses = new Array<TopicResponse>(topicData.length)
-  // A producer in this process sends such a batch again by itself, so that it does not hold up those that came with it.
+  // A producer in this process sends such a batch again by itself, so that it does not hold up
+  // those that came with it.
   const hasIds = wasSentSince(firstVersionWithIds, context.apiVersion)
   const isShared = context.apiVersion === newestVersion && (topicData.length > 1 || topicData[0]?.partitionData.length > 1)
   const timeoutMs = isShared ? doNotHold : request.timeoutMs
@@ -169,8 +171,8 @@ export function appendTo(
 }
 
 /**
- * True if a whole batch begins at `position`; false where there is a part of one at most, which Kafka passes over, and undefined where what
- * is there can be none.
+ * True if a whole batch begins at `position`; false where there is a part of one at most, which
+ * Kafka passes over, and undefined where what is there can be none.
  */
 function nextBatchAt(records: Uint8Array, position: number): boolean | undefined {
   const left = records.length - position
@@ -203,7 +205,10 @@ function append(
   }
 }
 
-/** Why a batch was not appended. Where a transaction has reserved what it would write, its producer tries again, or aborts a transaction of its own. */
+/**
+ * Why a batch was not appended. Where a transaction has reserved what it would write, its producer
+ * tries again, or aborts a transaction of its own.
+ */
 function notAppended(
   node: ProduceNode,
   partition: Partition,

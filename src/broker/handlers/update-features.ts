@@ -10,7 +10,10 @@ type Response = ResponseOf<typeof UpdateFeatures>
 /** From this version on an answer says in one word how all updates went. */
 const firstVersionWithoutResults = 2
 
-/** Changes the levels of features (KIP-584). They are those of a new Kafka 4.3 that may open the directory, and stay so. */
+/**
+ * Changes the levels of features (KIP-584). They are those of a new Kafka 4.3 that may open the
+ * directory, and stay so.
+ */
 export function updateFeatures(node: ControllerNode, { featureUpdates }: Request, { apiVersion }: RequestContext): Response {
   const { features } = node.metadata
   const impossible = featureUpdates.find(

@@ -5,7 +5,10 @@ import type { WriteTxnMarkers } from '../../protocol/messages/write-txn-markers.
 import type { Node } from '../node.js'
 import { writeMarker } from '../transaction-markers.js'
 
-/** Ends transactions in partitions, as their coordinator says, or somebody who ends a transaction that no coordinator knows (KIP-664). */
+/**
+ * Ends transactions in partitions, as their coordinator says, or somebody who ends a transaction
+ * that no coordinator knows (KIP-664).
+ */
 export async function writeTxnMarkers(
   node: Node,
   { markers }: RequestOf<typeof WriteTxnMarkers>

@@ -10,11 +10,18 @@ export interface BrokerFetch {
   isFetching: boolean
   /** Its answer came at once, and is about to be taken. */
   isAnswered: boolean
-  /** Its answer is being taken: readers may run meanwhile, and there is nothing left to be given up. */
+  /**
+   * Its answer is being taken: readers may run meanwhile, and there is nothing left to be given up.
+   */
   isBeingTaken: boolean
-  /** Fetches that were given up and that the broker has yet to answer: elsewhere they hold a connection. */
+  /**
+   * Fetches that were given up and that the broker has yet to answer: elsewhere they hold a
+   * connection.
+   */
   leftBehind: Set<number>
-  /** The fetch under way is to be given up as soon as another that was given up has been answered. */
+  /**
+   * The fetch under way is to be given up as soon as another that was given up has been answered.
+   */
   isDue: boolean
   /** The partitions of the fetch under way. */
   asked: AssignedPartition[]
@@ -26,7 +33,10 @@ export interface BrokerFetch {
   isPatient: boolean
   /** Something changed while a fetch was under way. */
   isStale: boolean
-  /** The partitions that have room have just been looked at: while others are full, wait until the reader has moved on. */
+  /**
+   * The partitions that have room have just been looked at: while others are full, wait until the
+   * reader has moved on.
+   */
   isResting: boolean
   readonly rest: Rest
 }

@@ -37,8 +37,9 @@ function nextOffsetIn(bytes: Uint8Array, next: number, damaged: number): number 
 }
 
 /**
- * The records of one partition out of one fetch, walked in order: from the offset that was asked for, without control records and, when
- * only committed records are wanted, without those of aborted transactions. The cursor stands at the current record.
+ * The records of one partition out of one fetch, walked in order: from the offset that was asked
+ * for, without control records and, when only committed records are wanted, without those of
+ * aborted transactions. The cursor stands at the current record.
  */
 export class FetchedRecords {
   /** The offset that was asked for. */
@@ -126,14 +127,15 @@ export class FetchedRecords {
   }
 
   /**
-   * A stretch of records to hand out together: from the current one on, whole batches as long as they fit in `limit` records, or a part
-   * of one that is larger.
+   * A stretch of records to hand out together: from the current one on, whole batches as long as
+   * they fit in `limit` records, or a part of one that is larger.
    */
   stretch(limit: number): { recordCount: number; endOffset: number } {
     let recordCount = 1 + this.#leftInBatch
     if (recordCount > limit) return { recordCount: limit, endOffset: this.#offsetAfter(limit) }
     let endOffset = lastOffsetAt(this.#bytes, this.#batchPosition) + 1
-    // Which of the batches that follow count is only known when they are walked in order, if some of them were aborted.
+    // Which of the batches that follow count is only known when they are walked in order, if some
+    // of them were aborted.
     const end = this.#aborted === undefined ? this.#size : this.#position
     for (let position = this.#position; position < end; position += batchSizeAt(this.#bytes, position)) {
       const count = attributesAt(this.#bytes, position) & attribute.control ? 0 : recordCountAt(this.#bytes, position)

@@ -8,7 +8,10 @@ import type { ConsumerSettings } from '../consumer-options.js'
 import type { Assignment } from '../source/assignment.js'
 import type { ReaderLag } from './reader-turn.js'
 
-/** Callbacks of the fetcher to the consumer. All calls are synchronous, on the path from the append to the waiting loop. */
+/**
+ * Callbacks of the fetcher to the consumer. All calls are synchronous, on the path from the append
+ * to the waiting loop.
+ */
 export interface FetcherOwner {
   /** A partition has something to hand out. */
   onFetched(partition: AssignedPartition): void
@@ -33,6 +36,9 @@ export interface FetcherContext {
   readonly lag: ReaderLag
   /** Finds damage at an offset in the files of a node in this process. */
   readonly damageAt?: ((topic: string, partition: number, offset: number) => Promise<KafkaError | undefined>) | undefined
-  /** The end of what may be read of a partition of a node in this process; undefined for one elsewhere. */
+  /**
+   * The end of what may be read of a partition of a node in this process; undefined for one
+   * elsewhere.
+   */
   readonly logEndOffset: (topic: string, partition: number) => number | undefined
 }

@@ -28,7 +28,10 @@ const many = 100
 const ok = 0
 const offsetOutOfRange = errorNumber('OFFSET_OUT_OF_RANGE')
 
-/** A leader that moved, or a broker that does not know yet what another does: ask again who leads, without ado. */
+/**
+ * A leader that moved, or a broker that does not know yet what another does: ask again who leads,
+ * without ado.
+ */
 const moved: ReadonlySet<string> = new Set([
   'NOT_LEADER_OR_FOLLOWER',
   'REPLICA_NOT_AVAILABLE',
@@ -39,11 +42,13 @@ const moved: ReadonlySet<string> = new Set([
 ])
 
 /**
- * Fetches ahead of the reader: one request per broker at a time, for the partitions of which nothing is waiting to be read. Where nothing
- * is new the broker holds the request back, and the append answers it. While a partition is full the others are only looked at in
- * passing: the reader has work, and a request that waited for them would hold up the full one. What is fetched goes to the end of the
- * reader's line anyway, so it is enough to look once the reader is through half of that. A reader whose handlers take long has all that is
- * full in hand and could do something else: then a request waits for the others, and is given up once the reader moves on.
+ * Fetches ahead of the reader: one request per broker at a time, for the partitions of which
+ * nothing is waiting to be read. Where nothing is new the broker holds the request back, and the
+ * append answers it. While a partition is full the others are only looked at in passing: the reader
+ * has work, and a request that waited for them would hold up the full one. What is fetched goes to
+ * the end of the reader's line anyway, so it is enough to look once the reader is through half of
+ * that. A reader whose handlers take long has all that is full in hand and could do something else:
+ * then a request waits for the others, and is given up once the reader moves on.
  *
  * Size: it decides about every outcome of a fetch, and all of them change what is asked next.
  */
@@ -61,7 +66,10 @@ export class Fetcher implements Absentee {
   #enough = 0
   /** Something was not fetched because the reader has enough to do. */
   #isHeldBack = false
-  /** When it was first seen that the reader has all in hand that was fetched; -1 since it has moved on. */
+  /**
+   * When it was first seen that the reader has all in hand that was fetched; -1 since it has moved
+   * on.
+   */
   #idleSince = -1
   readonly #closing = new AbortController()
 
@@ -74,7 +82,9 @@ export class Fetcher implements Absentee {
     }
   }
 
-  /** Something has been read: fetches what there is room for, unless the reader has enough to do. */
+  /**
+   * Something has been read: fetches what there is room for, unless the reader has enough to do.
+   */
   wake(): void {
     if (this.#context.assignment.readyCount > this.#enough) {
       this.#isHeldBack = true
@@ -85,7 +95,10 @@ export class Fetcher implements Absentee {
     if (this.#endResting()) this.#pump()
   }
 
-  /** Partitions came, jumped or were resumed: a request that waits without them is given up for one with them. */
+  /**
+   * Partitions came, jumped or were resumed: a request that waits without them is given up for one
+   * with them.
+   */
   restart(): void {
     for (const partition of this.#context.assignment) {
       if (!partition.isFetchable || partition.fetched !== undefined || partition.isBeingFetched) continue
@@ -170,7 +183,10 @@ export class Fetcher implements Absentee {
     }
   }
 
-  /** Fetches what there is room for; for thousands of partitions that takes milliseconds, so it may have to wait for its turn. */
+  /**
+   * Fetches what there is room for; for thousands of partitions that takes milliseconds, so it may
+   * have to wait for its turn.
+   */
   #pump(): void {
     if (this.#isPumpDue) return
     const turn = this.#context.assignment.size > many ? this.#turns.yieldWhenOver() : undefined
@@ -221,7 +237,10 @@ export class Fetcher implements Absentee {
     }
   }
 
-  /** Fetches for the partitions of which nothing is in hand. Where there is no room at all, one batch comes at a time. */
+  /**
+   * Fetches for the partitions of which nothing is in hand. Where there is no room at all, one
+   * batch comes at a time.
+   */
   #fetchPatiently(node: BrokerFetch, room: number): void {
     // It may have to be given up itself, and must not take that from seeks.
     if (node.leftBehind.size > 0) return
@@ -381,7 +400,8 @@ export class Fetcher implements Absentee {
     const number = answer.errorCode
     const error = KafkaError.fromNumber(number, undefined, { topic, partition: partition.partition })
     if (number === offsetOutOfRange) {
-      // Records fetched before, and those in hand, come first: the next fetch shows whether the error persists.
+      // Records fetched before, and those in hand, come first: the next fetch shows whether the
+      // error persists.
       if (partition.isReady || partition.isInHand) this.#rest(partition.rest)
       else this.#owner.onOutOfRange(partition, answer.logStartOffset ?? -1)
     } else if ((error.retriable && error.code !== 'CORRUPT_MESSAGE') || errorCodeOf(number) === 'UNKNOWN_SERVER_ERROR') {
@@ -415,7 +435,10 @@ export class Fetcher implements Absentee {
     return new KafkaError('CORRUPT_MESSAGE', message, { topic, partition, offset, ...place, cause: found ?? cause })
   }
 
-  /** Ends the reading of a partition. What was fetched before comes first; asking again afterwards shows whether it is still so. */
+  /**
+   * Ends the reading of a partition. What was fetched before comes first; asking again afterwards
+   * shows whether it is still so.
+   */
   #fail(partition: AssignedPartition, error: KafkaError): void {
     if (partition.isReady) return this.#rest(partition.rest)
     this.#owner.onFailed(partition, error)

@@ -5,10 +5,15 @@ import type { Assignment } from '../source/assignment.js'
 /** A reader with more than this to read keeps back whoever writes what it reads. */
 const behindBytes = 1024 * 1024
 
-/** One that has never had less to read than that reads what is old. With more than this it keeps back nobody. */
+/**
+ * One that has never had less to read than that reads what is old. With more than this it keeps
+ * back nobody.
+ */
 const farBehindBytes = 16 * 1024 * 1024
 
-/** Nor does one that had, and has fallen so far behind since: what it does itself takes too long. */
+/**
+ * Nor does one that had, and has fallen so far behind since: what it does itself takes too long.
+ */
 const lostTouchBytes = 256 * 1024 * 1024
 
 /** True if a reader keeps back writers, by how much it has to read. */
@@ -25,7 +30,10 @@ export class ReaderLag {
   }
 }
 
-/** When the reader of a consumer goes on, and when it waits for its next turn. It waits once, however many handlers it has. */
+/**
+ * When the reader of a consumer goes on, and when it waits for its next turn. It waits once,
+ * however many handlers it has.
+ */
 export class ReaderTurn implements TurnTaker {
   readonly #turns: Turns
   readonly #assignment: Assignment

@@ -10,7 +10,10 @@ import type { FetchedRecords } from './fetched-records.js'
 
 const noHeaders: readonly RecordHeader[] = Object.freeze([])
 
-/** The current record of what was fetched, with everything decoded or copied. Throws what a serde throws. */
+/**
+ * The current record of what was fetched, with everything decoded or copied. Throws what a serde
+ * throws.
+ */
 export function decodeRecord(partition: AssignedPartition, fetched: FetchedRecords): ConsumerRecord<unknown, unknown> {
   const { cursor } = fetched
   return new ConsumerRecord(
@@ -32,7 +35,10 @@ export function decodeField(serde: Serde<unknown>, bytes: Uint8Array, start: num
   return serde.deserialize(bytes.subarray(start, start + length))
 }
 
-/** The current record of what was fetched as it stands, in copies, for whoever deals with records that cannot be decoded. */
+/**
+ * The current record of what was fetched as it stands, in copies, for whoever deals with records
+ * that cannot be decoded.
+ */
 export function rejectedRecord(partition: AssignedPartition, fetched: FetchedRecords, error: unknown): RejectedRecord {
   const { cursor } = fetched
   return {

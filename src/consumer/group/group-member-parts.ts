@@ -11,7 +11,10 @@ export interface GroupMemberOwner {
   topics(signal: AbortSignal): Promise<readonly string[]>
   isSubscribed(topic: string): boolean
   owned(): readonly TopicPartition[]
-  /** Stops reading these partitions, waits until what is in hand of them has been handled and committed, and gives them up. */
+  /**
+   * Stops reading these partitions, waits until what is in hand of them has been handled and
+   * committed, and gives them up.
+   */
   revoke(partitions: readonly TopicPartition[], signal: AbortSignal): Promise<void>
   /** These partitions have gone to others already. */
   lose(partitions: readonly TopicPartition[]): Promise<void>
@@ -22,7 +25,10 @@ export interface GroupMemberOwner {
   onFatal(error: unknown): void
   /** Something failed and is tried again. */
   onTrouble(error: unknown): void
-  /** True if the user has had something in hand for too long. `missedMs` is how much too late the question comes. */
+  /**
+   * True if the user has had something in hand for too long. `missedMs` is how much too late the
+   * question comes.
+   */
   isStuck(missedMs: number): boolean
   /** Resolves when the user asks for the next record. */
   nextPoll(signal: AbortSignal): Promise<void>

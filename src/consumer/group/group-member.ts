@@ -25,15 +25,19 @@ type JoinResponse = ResponseOf<typeof JoinGroup>
 
 const noGeneration = -1
 
-/** After these the member joins again at once; what they say about its identity has been noted by then. */
+/**
+ * After these the member joins again at once; what they say about its identity has been noted by
+ * then.
+ */
 const rejoinAtOnce: ReadonlySet<string> = new Set(['UNKNOWN_MEMBER_ID', 'ILLEGAL_GENERATION', 'REBALANCE_IN_PROGRESS'])
 
 /**
- * A member of a consumer group, by Kafka's classic protocol: it joins, the leader among the members assigns the partitions, all are told
- * theirs, and heartbeats keep the membership until the group, or this member, wants to rebalance. One loop does all of this in order.
+ * A member of a consumer group, by Kafka's classic protocol: it joins, the leader among the members
+ * assigns the partitions, all are told theirs, and heartbeats keep the membership until the group,
+ * or this member, wants to rebalance. One loop does all of this in order.
  *
- * With only cooperative assignors (KIP-429) the member goes on reading during a rebalance and gives up just what goes to others;
- * otherwise it gives up everything first.
+ * With only cooperative assignors (KIP-429) the member goes on reading during a rebalance and gives
+ * up just what goes to others; otherwise it gives up everything first.
  *
  * Size: it goes through the states of a membership, each of which any answer can end.
  */
@@ -44,7 +48,10 @@ export class GroupMember {
   readonly #isCooperative: boolean
   readonly #turns: Turns
   readonly #stopping = new AbortController()
-  /** Ends the stage that the loop is in: a rebalance that waits for the user, when the user proves stuck. */
+  /**
+   * Ends the stage that the loop is in: a rebalance that waits for the user, when the user proves
+   * stuck.
+   */
   #stage = new AbortController()
   #running: Promise<void> | undefined
   #memberId = ''
@@ -55,9 +62,15 @@ export class GroupMember {
   #isLeader = false
   #rejoin = deferred()
   #isRejoinWanted = false
-  /** From the first JoinGroup of a rebalance until its assignment has come: the group may have moved on before this member knows. */
+  /**
+   * From the first JoinGroup of a rebalance until its assignment has come: the group may have moved
+   * on before this member knows.
+   */
   #unsettled: Deferred<void> | undefined
-  /** The subscription with which this member joined, and, for the leader, the partition counts of the group's topics at that time. */
+  /**
+   * The subscription with which this member joined, and, for the leader, the partition counts of
+   * the group's topics at that time.
+   */
   #joinedTopics: readonly string[] = []
   #groupTopics = new Map<string, number>()
   #lastAssigned: readonly TopicPartition[] | null = null
@@ -97,13 +110,19 @@ export class GroupMember {
     this.#rejoin.resolve()
   }
 
-  /** Has the member join again for other topics; those that it looks for meanwhile are of no interest any more. */
+  /**
+   * Has the member join again for other topics; those that it looks for meanwhile are of no
+   * interest any more.
+   */
   subscriptionChanged(): void {
     this.rejoin()
     this.#lookup?.abort(otherTopics)
   }
 
-  /** Looks whether what was joined for still holds: the topics that patterns match, and, as the leader, their partitions. */
+  /**
+   * Looks whether what was joined for still holds: the topics that patterns match, and, as the
+   * leader, their partitions.
+   */
   async checkTopics(signal: AbortSignal): Promise<void> {
     if (this.#generationId === noGeneration) return
     const topics = await this.#owner.topics(signal)
@@ -114,8 +133,9 @@ export class GroupMember {
   }
 
   /**
-   * Draws the conclusions from an error that the group gave to the one who was `sent`. Returns whether that was because the group has moved
-   * on to a generation of which this member is, or may become, a part.
+   * Draws the conclusions from an error that the group gave to the one who was `sent`. Returns
+   * whether that was because the group has moved on to a generation of which this member is, or may
+   * become, a part.
    */
   noteRefusal(error: KafkaError, sent: Committing): boolean {
     const isCurrent = sent.memberId === this.#memberId && sent.generationId === this.#generationId
@@ -141,7 +161,10 @@ export class GroupMember {
     return false
   }
 
-  /** Resolves with the generation that follows the one that was `sent`; undefined when the membership is lost. */
+  /**
+   * Resolves with the generation that follows the one that was `sent`; undefined when the
+   * membership is lost.
+   */
   async nextGeneration(sent: Committing, signal?: AbortSignal): Promise<Committing | undefined> {
     // A rebalance that was only announced has yet to begin.
     if (sent.generationId === this.#generationId && !this.#stopping.signal.aborted) this.#unsettled ??= deferred()
@@ -357,7 +380,10 @@ export class GroupMember {
     }
   }
 
-  /** The user is busy for so long that others should go on with the partitions. Joins again when he asks for more. */
+  /**
+   * The user is busy for so long that others should go on with the partitions. Joins again when he
+   * asks for more.
+   */
   async #giveWay(): Promise<void> {
     const { signal } = this.#stopping
     const { maxPollIntervalMs } = this.#context.settings
@@ -412,7 +438,10 @@ export class GroupMember {
     this.#owner.onFatal(error)
   }
 
-  /** Brings what is known of topics up to date; those that are not there count as having no partitions. */
+  /**
+   * Brings what is known of topics up to date; those that are not there count as having no
+   * partitions.
+   */
   async #lookUp(topics: readonly string[], signal: AbortSignal): Promise<void> {
     if (topics.length === 0) return
     const { metadata } = this.#context
@@ -453,7 +482,10 @@ function expectUserData(assignor: Assignor, given: Uint8Array | null): Uint8Arra
   throw wrongAnswer(`Expected \`userData\` of the assignor \`${assignor.name}\` to return a Uint8Array or null`, given)
 }
 
-/** The metadata of a member. The user's assignor may keep the bytes, which are the coordinator's own where it is in this process. */
+/**
+ * The metadata of a member. The user's assignor may keep the bytes, which are the coordinator's own
+ * where it is in this process.
+ */
 function subscriptionOf(metadata: Uint8Array): ReturnType<typeof decodeSubscription> {
   const subscription = decodeSubscription(metadata)
   return { ...subscription, userData: subscription.userData && copyBytes(subscription.userData) }

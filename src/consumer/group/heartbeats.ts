@@ -8,7 +8,10 @@ import type { Committing } from '../offsets/committer.js'
 export interface HeartbeatsOwner {
   identity(): Committing
   onError(error: KafkaError, sent: Committing): void
-  /** True if the user has had something in hand for too long. `missedMs` is how much too late the question comes. */
+  /**
+   * True if the user has had something in hand for too long. `missedMs` is how much too late the
+   * question comes.
+   */
   isStuck(missedMs: number): boolean
   onStuck(): void
 }
@@ -19,7 +22,10 @@ export interface HeartbeatsContext {
   readonly settings: ConsumerSettings
 }
 
-/** Tells the group at intervals that this member is alive; the answers tell the member when the group rebalances. */
+/**
+ * Tells the group at intervals that this member is alive; the answers tell the member when the
+ * group rebalances.
+ */
 export class Heartbeats {
   readonly #context: HeartbeatsContext
   readonly #owner: HeartbeatsOwner
@@ -88,7 +94,8 @@ export class Heartbeats {
       if (errorCode === 0) this.#lastAnswerAt = clock.monotonic()
       else this.#owner.onError(KafkaError.fromNumber(errorCode), sent)
     } catch {
-      // The coordinator is out of reach: it has been forgotten, so that the next one is looked for. Joining again tells if it lasts.
+      // The coordinator is out of reach: it has been forgotten, so that the next one is looked for.
+      // Joining again tells if it lasts.
       if (sending.signal.aborted) return
     }
     if (clock.monotonic() - this.#lastAnswerAt >= settings.sessionTimeoutMs) coordinator.forget()

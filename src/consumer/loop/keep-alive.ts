@@ -2,7 +2,10 @@ import type { Clock, Timer } from '../../common/clock.js'
 
 const longTimeMs = 24 * 60 * 60 * 1000
 
-/** Keeps the process alive while somebody waits for records, whatever the consumer itself is waiting for. */
+/**
+ * Keeps the process alive while somebody waits for records, whatever the consumer itself is waiting
+ * for.
+ */
 export class KeepAlive {
   readonly #clock: Clock
   #holders = 0

@@ -14,23 +14,31 @@ export interface LoopOptions {
 }
 
 /**
- * The iterator that `records()` and `batches()` return. `for await` calls it.
- * It names its own methods, since `AsyncIterableIterator` has other type arguments before TypeScript 5.6.
+ * The iterator that `records()` and `batches()` return. `for await` calls it. It names its own
+ * methods, since `AsyncIterableIterator` has other type arguments before TypeScript 5.6.
  */
 export interface RecordIterator<T> {
-  /** The next item, once there is one; `done` when the loop has ended, or the consumer is closed. Several calls are answered in order. */
+  /**
+   * The next item, once there is one; `done` when the loop has ended, or the consumer is closed.
+   * Several calls are answered in order.
+   */
   next(): Promise<IteratorResult<T, undefined>>
-  /** Ends the loop: calls of `next` that wait get `done`. The item in hand does not count as handled. */
+  /**
+   * Ends the loop: calls of `next` that wait get `done`. The item in hand does not count as
+   * handled.
+   */
   return(): Promise<IteratorResult<T, undefined>>
   [Symbol.asyncIterator](): RecordIterator<T>
 }
 
 /**
- * The iterator behind `for await`. Written by hand, without an async generator: as long as records are at hand, `next` decodes one and returns a
- * promise that is resolved already. When there are none, the fetch that brings some resolves it directly.
+ * The iterator behind `for await`. Written by hand, without an async generator: as long as records
+ * are at hand, `next` decodes one and returns a promise that is resolved already. When there are
+ * none, the fetch that brings some resolves it directly.
  *
- * Asking for the next item is what says that the one before has been handled. Leaving the loop does not: whether by `break` or by a throw
- * looks the same from here, and what was thrown at has not been handled.
+ * Asking for the next item is what says that the one before has been handled. Leaving the loop does
+ * not: whether by `break` or by a throw looks the same from here, and what was thrown at has not
+ * been handled.
  */
 export abstract class LoopReader<T> implements RecordIterator<T>, Reader {
   protected readonly owner: ReaderOwner
@@ -128,10 +136,16 @@ export abstract class LoopReader<T> implements RecordIterator<T>, Reader {
     return [this.#isInHand ? this.#handouts : -1]
   }
 
-  /** The item that starts at the current record. Moves the partition's position past it. Throws what decoding throws. */
+  /**
+   * The item that starts at the current record. Moves the partition's position past it. Throws what
+   * decoding throws.
+   */
   protected abstract handOut(partition: AssignedPartition, fetched: FetchedRecords): T
 
-  /** Called before the next item is looked for, while the one before is in hand. What it throws ends the loop and leaves that one unhandled. */
+  /**
+   * Called before the next item is looked for, while the one before is in hand. What it throws ends
+   * the loop and leaves that one unhandled.
+   */
   protected finishItem(): MaybePromise<void> {}
 
   /** Called at the end of the loop, which leaves the item in hand unhandled. */

@@ -7,7 +7,10 @@ import type { ReaderTurn } from '../fetch/reader-turn.js'
 import type { RejectedRecord } from '../rejection.js'
 import type { Assignment } from '../source/assignment.js'
 
-/** Hands records to the user: a loop over records or batches, or `run`. A consumer has one at a time. */
+/**
+ * Hands records to the user: a loop over records or batches, or `run`. A consumer has one at a
+ * time.
+ */
 export interface Reader {
   /** There may be something new to hand out. */
   wake(): void
@@ -15,19 +18,34 @@ export interface Reader {
   interrupt(): void
   /** Ends with an error, which the user gets. */
   fail(error: unknown): void
-  /** Ends as a matter of course, because the consumer closes; waits for handlers at work, until the signal aborts. */
+  /**
+   * Ends as a matter of course, because the consumer closes; waits for handlers at work, until the
+   * signal aborts.
+   */
   close(givingUp: AbortSignal): Promise<void>
-  /** Nothing is read any more, and nothing else has been subscribed to: ends, unless the user has something in hand and may yet. */
+  /**
+   * Nothing is read any more, and nothing else has been subscribed to: ends, unless the user has
+   * something in hand and may yet.
+   */
   unsubscribed(): void
   /** True if handlers are at work, which close waits for. */
   readonly isAtWork: boolean
-  /** Resolves once the user has finished with what he has in hand of these partitions; undefined when that is nothing. */
+  /**
+   * Resolves once the user has finished with what he has in hand of these partitions; undefined
+   * when that is nothing.
+   */
   finish(partitions: ReadonlySet<AssignedPartition>): Promise<void> | undefined
   /** Takes what is in hand for handled, because the user commits it. */
   acknowledge(): void
-  /** The records of a partition that it has taken ahead and not handed out: their first offset, and their number. */
+  /**
+   * The records of a partition that it has taken ahead and not handed out: their first offset, and
+   * their number.
+   */
   taken?(partition: AssignedPartition): { readonly from: number; readonly count: number } | undefined
-  /** Numbers of the records or batches in hand, one per unit that can be in hand at once; -1 for nothing. */
+  /**
+   * Numbers of the records or batches in hand, one per unit that can be in hand at once; -1 for
+   * nothing.
+   */
   inHand(): Iterable<number>
 }
 
@@ -46,7 +64,10 @@ export interface ReaderOwner {
   isWaiting(reader: Reader): void
   /** Something was read, so that there is room for more. */
   moveOn(): void
-  /** Deals with the current record, which cannot be decoded, as the user chose. Throws when reading is to stop there. */
+  /**
+   * Deals with the current record, which cannot be decoded, as the user chose. Throws when reading
+   * is to stop there.
+   */
   reject(partition: AssignedPartition, fetched: FetchedRecords, error: unknown): MaybePromise<void>
   /** The same for a record that has been described already. */
   rejected(record: RejectedRecord): MaybePromise<void>

@@ -1,4 +1,7 @@
-/** Notices what stays in hand for too long, without a look at the clock for every record: only as often as it is asked. */
+/**
+ * Notices what stays in hand for too long, without a look at the clock for every record: only as
+ * often as it is asked.
+ */
 export class StuckWatch {
   readonly #limitMs: number
   #seen = new Map<number, number>()
@@ -8,8 +11,9 @@ export class StuckWatch {
   }
 
   /**
-   * True if one of the things in hand, given by their numbers, has been there for as long as the limit; -1 stands for nothing. `missedMs`
-   * is for how long the process stood still since the last look: that counts for nobody, as nobody could go on.
+   * True if one of the things in hand, given by their numbers, has been there for as long as the
+   * limit; -1 stands for nothing. `missedMs` is for how long the process stood still since the last
+   * look: that counts for nobody, as nobody could go on.
    */
   isStuck(inHand: Iterable<number>, now: number, missedMs = 0): boolean {
     const seen = new Map<number, number>()

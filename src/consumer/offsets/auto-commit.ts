@@ -11,7 +11,10 @@ export interface AutoCommitContext {
   readonly onTrouble: (error: unknown) => void
 }
 
-/** Commits what has been handled, every `autoCommitIntervalMs` and when it is asked to. Does nothing where `autoCommit` is off. */
+/**
+ * Commits what has been handled, every `autoCommitIntervalMs` and when it is asked to. Does nothing
+ * where `autoCommit` is off.
+ */
 export class AutoCommit {
   readonly #context: AutoCommitContext
   #timer: Timer | undefined
@@ -33,7 +36,10 @@ export class AutoCommit {
     this.#timer?.cancel()
   }
 
-  /** Commits what has been handled of these partitions since the last commit; what goes wrong is told as an `error` event. */
+  /**
+   * Commits what has been handled of these partitions since the last commit; what goes wrong is
+   * told as an `error` event.
+   */
   async commit(partitions: Iterable<AssignedPartition>, options: CommitOptions = {}): Promise<void> {
     if (!this.#context.settings.autoCommit) return
     try {

@@ -17,7 +17,10 @@ export interface CommittedOffset extends TopicPartition {
   readonly metadata: string
 }
 
-/** In whose name offsets are committed: that of a member in its generation, or, outside of any generation, nobody's. */
+/**
+ * In whose name offsets are committed: that of a member in its generation, or, outside of any
+ * generation, nobody's.
+ */
 export interface Committing {
   readonly memberId: string
   readonly generationId: number
@@ -26,16 +29,25 @@ export interface Committing {
 
 export interface CommitterOwner {
   committing(): Committing
-  /** The group refused a commit of the one who was `sent`. Returns whether it may be sent again in the generation to come. */
+  /**
+   * The group refused a commit of the one who was `sent`. Returns whether it may be sent again in
+   * the generation to come.
+   */
   onRefused(error: KafkaError, sent: Committing): boolean
-  /** Resolves with the generation that follows the one that was `sent`; undefined when the membership is lost. */
+  /**
+   * Resolves with the generation that follows the one that was `sent`; undefined when the
+   * membership is lost.
+   */
   nextGeneration(sent: Committing, signal?: AbortSignal): Promise<Committing | undefined>
   isAssigned(partition: AssignedPartition): boolean
   onCommitted(commits: readonly PendingCommit[]): void
 }
 
 export interface CommitOptions extends CallOptions {
-  /** The rebalance waits for this commit, so the commit does not wait for the end of the rebalance. Default: `false`. */
+  /**
+   * The rebalance waits for this commit, so the commit does not wait for the end of the rebalance.
+   * Default: `false`.
+   */
   readonly isInRebalance?: boolean
 }
 
@@ -61,9 +73,10 @@ export class Committer {
   }
 
   /**
-   * Commits in the generation of this call, also when it has to try again while the coordinator moves. When the group has moved on to
-   * another generation, only what this consumer has kept is committed in that. A partition that does not exist is given up; the others
-   * are committed all the same. Rejects with the first error that no further try could mend.
+   * Commits in the generation of this call, also when it has to try again while the coordinator
+   * moves. When the group has moved on to another generation, only what this consumer has kept is
+   * committed in that. A partition that does not exist is given up; the others are committed all
+   * the same. Rejects with the first error that no further try could mend.
    */
   async commit(commits: readonly PendingCommit[], options: CommitOptions = {}): Promise<void> {
     const sent = this.#owner.committing()
@@ -86,7 +99,10 @@ export class Committer {
     return settled.then(wait => wait?.())
   }
 
-  /** One request. Returns a wait, for which later calls need not stand in line, when the rest may be sent in another generation. */
+  /**
+   * One request. Returns a wait, for which later calls need not stand in line, when the rest may be
+   * sent in another generation.
+   */
   async #attempt(round: CommitRound, isInRebalance: boolean, signal?: AbortSignal): Promise<(() => Promise<void>) | undefined> {
     round.drop(({ given }) => (this.#taken.get(nameOf(given)) ?? 0) > round.call)
     if (round.open.length === 0) return
@@ -143,7 +159,10 @@ export class Committer {
     }
   }
 
-  /** True if a partition does not exist any more, as opposed to the coordinator not having heard of it yet. */
+  /**
+   * True if a partition does not exist any more, as opposed to the coordinator not having heard of
+   * it yet.
+   */
   #isGone({ open }: CommitRound, { topic = '', partition = -1 }: KafkaError): boolean {
     const commit = open.find(({ given }) => given.topic === topic && given.partition === partition)
     if (this.#metadata.partition(topic, partition) === undefined) return true

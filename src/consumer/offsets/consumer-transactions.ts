@@ -43,9 +43,10 @@ type Given = OffsetToCommit | HandedOutBatch
 const nobody: Committing = { memberId: '', generationId: -1, groupInstanceId: null }
 
 /**
- * The part of a consumer in transactions of producers (KIP-447): offsets are committed with a transaction, and reading goes back to the last committed ones when
- * it is aborted. What was handed out of a partition that has gone since may be in an open transaction, while whoever has the partition now reads it again: the
- * next commit is refused then.
+ * The part of a consumer in transactions of producers (KIP-447): offsets are committed with a
+ * transaction, and reading goes back to the last committed ones when it is aborted. What was handed
+ * out of a partition that has gone since may be in an open transaction, while whoever has the
+ * partition now reads it again: the next commit is refused then.
  */
 export class ConsumerTransactions {
   readonly #parts: ConsumerTransactionsParts
@@ -56,7 +57,9 @@ export class ConsumerTransactions {
     this.#parts = parts
   }
 
-  /** Begins its part in one transaction. `takesBack` is whether an abort takes back all partitions. */
+  /**
+   * Begins its part in one transaction. `takesBack` is whether an abort takes back all partitions.
+   */
   begin(takesBack: boolean): TransactionalOffsets {
     const { groupId, autoCommit } = this.#parts.settings
     if (groupId === undefined) throw new TypeError('Expected a consumer with a `groupId`, to commit its offsets in a transaction')
@@ -175,7 +178,8 @@ class OffsetsInOneTransaction implements TransactionalOffsets {
       const assigned = isBatch ? ConsumerBatch.partitionOf(entry) : assignment.get(topic, partition)
       if (isBatch && !assigned) throw new TypeError('Expected `offsets` to be batches of a consumer, or { topic, partition, offset }')
       const name = partitionKey(topic, partition)
-      // A member commits for its own partitions alone; a consumer with `assign` may commit whatever it likes.
+      // A member commits for its own partitions alone; a consumer with `assign` may commit whatever
+      // it likes.
       const isGone = assigned ? !assignment.has(assigned) : member() !== undefined
       if (isGone || this.#lost.has(name)) this.#refused.add(name)
       if (isGone) continue
@@ -201,7 +205,10 @@ class OffsetsInOneTransaction implements TransactionalOffsets {
     return commits.flatMap(({ assigned }) => (assigned && assignment.has(assigned) ? [assigned] : []))
   }
 
-  /** It is not known how the transaction ended: the group is asked, which answers once the transaction is over. */
+  /**
+   * It is not known how the transaction ended: the group is asked, which answers once the
+   * transaction is over.
+   */
   #resolve(partitions: readonly AssignedPartition[]): void {
     const { committer, assignment, background, closing, onWentBack } = this.#parts
     const open = partitions.filter(partition => partition.isUncommitted)

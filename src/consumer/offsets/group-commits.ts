@@ -19,7 +19,10 @@ interface GroupCommitsParts {
   readonly ended: AbortSignal
 }
 
-/** Commits offsets to the group of a consumer, and brings what is known of its partitions up to date with it. */
+/**
+ * Commits offsets to the group of a consumer, and brings what is known of its partitions up to date
+ * with it.
+ */
 export class GroupCommits {
   readonly #parts: GroupCommitsParts
 
@@ -27,7 +30,10 @@ export class GroupCommits {
     this.#parts = parts
   }
 
-  /** Commits what has been handled. The user counts what a loop has in hand, or was left at, as handled too. */
+  /**
+   * Commits what has been handled. The user counts what a loop has in hand, or was left at, as
+   * handled too.
+   */
   commitAll(options: CommitOptions): Promise<void> {
     const { slot, assignment } = this.#parts
     if (slot.reader) slot.reader.acknowledge()
@@ -35,7 +41,10 @@ export class GroupCommits {
     return this.commit(commitsOf(assignment), options)
   }
 
-  /** Commits what the user says, which has the last word: the next automatic commit does not take it back. */
+  /**
+   * Commits what the user says, which has the last word: the next automatic commit does not take it
+   * back.
+   */
   commitGiven(offsets: readonly OffsetToCommit[], options: CommitOptions): Promise<void> {
     const commits = offsets.map((given): PendingCommit => {
       const assigned = this.#parts.assignment.get(given.topic, given.partition)

@@ -36,7 +36,10 @@ export class OffsetLookup {
     this.#isolationLevel = isolationLevel
   }
 
-  /** One answer per question, in order. Tries again while leaders move; rejects with a `KafkaError` that names the partition. */
+  /**
+   * One answer per question, in order. Tries again while leaders move; rejects with a `KafkaError`
+   * that names the partition.
+   */
   async find(queries: readonly OffsetQuery[], options: CallOptions = {}): Promise<FoundOffset[]> {
     const found = new Map<string, FoundOffset>()
     await this.#backoff.retry(async signal => {

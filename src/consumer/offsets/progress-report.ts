@@ -12,8 +12,9 @@ export interface ProgressReportOwner {
 }
 
 /**
- * Tells the node of this process what a consumer needs yet. In a group that is what is not committed, as whoever takes a partition over starts there; without
- * automatic commits only from the first commit on, since there may never be one. Otherwise it is what has not been handled.
+ * Tells the node of this process what a consumer needs yet. In a group that is what is not
+ * committed, as whoever takes a partition over starts there; without automatic commits only from
+ * the first commit on, since there may never be one. Otherwise it is what has not been handled.
  */
 export class ProgressReport {
   readonly #reports: ReaderReports | undefined

@@ -12,11 +12,17 @@ export interface ReaderIdentity {
 
 /** A partition that a consumer reads, as the node sees it that keeps what is still to be read. */
 export interface ReadPartition extends TopicPartition {
-  /** The offset below which neither the consumer nor who follows it in its group needs anything; -1 while that is not known. */
+  /**
+   * The offset below which neither the consumer nor who follows it in its group needs anything; -1
+   * while that is not known.
+   */
   mark(): number
   /** The offset below which the consumer has fetched everything; -1 while that is not known. */
   fetched(): number
-  /** The committed offset that will follow from the handled records, where commits are automatic; -1 while that is not known. */
+  /**
+   * The committed offset that will follow from the handled records, where commits are automatic; -1
+   * while that is not known.
+   */
   handled(): number
   /** Commits what was handled beyond the mark, where handling is what commits it. */
   commitSoon(): void
@@ -27,8 +33,9 @@ export interface ReadPartition extends TopicPartition {
 }
 
 /**
- * Tells the node of this process how far its consumers are, so that it keeps what they have yet to read and holds producers back. Nothing is told per record:
- * the node asks for a mark when it needs one.
+ * Tells the node of this process how far its consumers are, so that it keeps what they have yet to
+ * read and holds producers back. Nothing is told per record: the node asks for a mark when it needs
+ * one.
  */
 export interface ReaderReports {
   /** Says that a partition is read from now on. Returns what says that it no longer is. */

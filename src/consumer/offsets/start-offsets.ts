@@ -52,7 +52,10 @@ interface Asked {
   readonly jumps: number
 }
 
-/** Finds out where to start reading: at the offset that the group committed, else where `autoOffsetReset` says. */
+/**
+ * Finds out where to start reading: at the offset that the group committed, else where
+ * `autoOffsetReset` says.
+ */
 export class StartOffsets {
   readonly #context: StartOffsetsContext
   readonly #owner: StartOffsetsOwner
@@ -63,7 +66,10 @@ export class StartOffsets {
     this.#owner = owner
   }
 
-  /** Gives a position to those partitions that have none. Tries until it succeeds, fails for good, or the signal aborts. */
+  /**
+   * Gives a position to those partitions that have none. Tries until it succeeds, fails for good,
+   * or the signal aborts.
+   */
   async find(partitions: readonly AssignedPartition[], signal: AbortSignal): Promise<void> {
     for (let failures = 0; !signal.aborted; ) {
       const open = this.#withoutPosition(partitions)
@@ -112,7 +118,10 @@ export class StartOffsets {
     }
   }
 
-  /** Starts again where `autoOffsetReset` says, because the offset is not in the log, or the log is another. */
+  /**
+   * Starts again where `autoOffsetReset` says, because the offset is not in the log, or the log is
+   * another.
+   */
   async restart(
     partition: AssignedPartition,
     reason: 'outOfRange' | 'topicRecreated',
@@ -130,7 +139,10 @@ export class StartOffsets {
     }
   }
 
-  /** A partition was given up; what it restarts from is no longer looked for: the topic that was created anew may not have it. */
+  /**
+   * A partition was given up; what it restarts from is no longer looked for: the topic that was
+   * created anew may not have it.
+   */
   givenUp(partition: AssignedPartition): void {
     const restart = this.#restarts.get(partition)
     if (!restart) return
@@ -160,7 +172,10 @@ export class StartOffsets {
     }
   }
 
-  /** The user has said where to go on before it was looked up; records that went with their topic are told of all the same. */
+  /**
+   * The user has said where to go on before it was looked up; records that went with their topic
+   * are told of all the same.
+   */
   #tellOfDeleted(partition: AssignedPartition, reason: OffsetReset['reason'], lost: LostPlace | undefined): void {
     if (lost && reason === 'topicRecreated') this.#tellOfMissed(partition, reason, lost, partition.position)
   }
@@ -250,7 +265,10 @@ export class StartOffsets {
     return false
   }
 
-  /** The partitions that still need one: a seek may have been quicker, and failed ones wait for the next round. */
+  /**
+   * The partitions that still need one: a seek may have been quicker, and failed ones wait for the
+   * next round.
+   */
   #withoutPosition(partitions: readonly AssignedPartition[]): AssignedPartition[] {
     return partitions.filter(partition => partition.position < 0 && !partition.rest.isStopped && this.#owner.isAssigned(partition))
   }

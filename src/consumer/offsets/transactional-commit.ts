@@ -12,7 +12,9 @@ export interface TransactionalCommitParts {
   readonly coordinator: GroupConnection
   readonly metadata: MetadataCache
   readonly owner: {
-    /** The group refused the commit. Returns whether it may be sent again in the generation to come. */
+    /**
+     * The group refused the commit. Returns whether it may be sent again in the generation to come.
+     */
     onRefused(error: KafkaError, sent: Committing): boolean
     /** Resolves with the generation that follows, if all partitions have stayed here. */
     nextGeneration(sent: Committing, signal?: AbortSignal): Promise<Committing | undefined>
@@ -51,7 +53,10 @@ export class TransactionalCommit {
     }
   }
 
-  /** True for the error of a topic or partition that is not there any more, which no other try mends. */
+  /**
+   * True for the error of a topic or partition that is not there any more, which no other try
+   * mends.
+   */
   isGone(error: unknown): boolean {
     if (!(error instanceof KafkaError && isUnknownTopic(error))) return false
     const { metadata } = this.#parts

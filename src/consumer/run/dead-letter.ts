@@ -12,8 +12,9 @@ export interface DeadLetterProducer {
 }
 
 /**
- * The destination of records that could not be handled: a function, which is awaited, or to a topic. There a record keeps its key, value and
- * headers, and gets five more: `dead-letter.topic`, `.partition`, `.offset` and `.timestamp` say where it came from, `.error` what was wrong.
+ * The destination of records that could not be handled: a function, which is awaited, or to a
+ * topic. There a record keeps its key, value and headers, and gets five more: `dead-letter.topic`,
+ * `.partition`, `.offset` and `.timestamp` say where it came from, `.error` what was wrong.
  */
 export type DeadLetter<K = Uint8Array, V = Uint8Array> =
   | ((record: ConsumerRecord<K, V> | RejectedRecord, error: unknown) => unknown)
@@ -21,7 +22,10 @@ export type DeadLetter<K = Uint8Array, V = Uint8Array> =
 
 export type DeadLetterSink = (record: ConsumerRecord<unknown, unknown> | RejectedRecord, error: unknown) => Promise<void>
 
-/** A dead letter box of either kind as a function. `serdesOf` tells how a topic's records are written. */
+/**
+ * A dead letter box of either kind as a function. `serdesOf` tells how a topic's records are
+ * written.
+ */
 export function deadLetterSink<K, V>(deadLetter: DeadLetter<K, V>, serdesOf: (topic: string) => TopicSerdes): DeadLetterSink {
   if (typeof deadLetter === 'function') {
     return async (record, error) => {

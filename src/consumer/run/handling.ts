@@ -15,7 +15,10 @@ export interface HandlingOptions<I> {
   readonly signal: AbortSignal
 }
 
-/** Handles one item at a time to its end: handler, retries, dead letter. What fails after all that is thrown. */
+/**
+ * Handles one item at a time to its end: handler, retries, dead letter. What fails after all that
+ * is thrown.
+ */
 export class Handling<I> {
   readonly #options: HandlingOptions<I>
   readonly #attempts: number

@@ -12,7 +12,9 @@ import { Runner } from './runner.js'
 interface Task {
   readonly partition: AssignedPartition
   readonly offset: number
-  /** The jumps of its partition when it was taken: a jump since then means that it no longer counts. */
+  /**
+   * The jumps of its partition when it was taken: a jump since then means that it no longer counts.
+   */
   readonly jumps: number
   /** Undefined for one that was rejected. */
   readonly record: ConsumerRecord<unknown, unknown> | undefined
@@ -26,9 +28,10 @@ interface Task {
 const waitingPerHandler = 16
 
 /**
- * Handles the records of each key, within a partition, one after the other, and up to `concurrency` keys at once. A partition counts as
- * handled up to its first record that is not: what was handled beyond that comes again after a crash. A partition that is given up in
- * peace leaves no such gap: what lies before the last record begun is handled first.
+ * Handles the records of each key, within a partition, one after the other, and up to `concurrency`
+ * keys at once. A partition counts as handled up to its first record that is not: what was handled
+ * beyond that comes again after a crash. A partition that is given up in peace leaves no such gap:
+ * what lies before the last record begun is handled first.
  */
 export class KeyRunner extends Runner {
   readonly #handling: Handling<ConsumerRecord<unknown, unknown>>
@@ -65,7 +68,10 @@ export class KeyRunner extends Runner {
     this.#startWaiting()
   }
 
-  /** Records that were taken before their partition was paused stay where they are until it is resumed. */
+  /**
+   * Records that were taken before their partition was paused stay where they are until it is
+   * resumed.
+   */
   #countPaused(): void {
     this.#pausedCount = 0
     for (const [partition, tasks] of this.#taken) if (partition.isPaused) this.#pausedCount += tasks.length
@@ -175,7 +181,10 @@ export class KeyRunner extends Runner {
     this.#held = this.#held.filter(task => this.#isHeld(task))
   }
 
-  /** True if the partition of a task is paused. One that is given up has to leave no gap, paused or not. */
+  /**
+   * True if the partition of a task is paused. One that is given up has to leave no gap, paused or
+   * not.
+   */
   #isHeld({ partition, jumps }: Task): boolean {
     if (!partition.isPaused || partition.isRevoking || this.isStopping) return false
     return jumps === partition.jumps && this.owner.assignment.has(partition)
@@ -236,7 +245,10 @@ export class KeyRunner extends Runner {
     partition.handledUpTo(taken.length > 0 ? last.offset + 1 : partition.position, last.jumps)
   }
 
-  /** The records of a partition that were taken since its last jump and are not all handled; undefined when there are none. */
+  /**
+   * The records of a partition that were taken since its last jump and are not all handled;
+   * undefined when there are none.
+   */
   #takenOf(partition: AssignedPartition): Task[] | undefined {
     const taken = this.#taken.get(partition)
     if (taken === undefined || (taken.length > 0 && taken[0].jumps === partition.jumps)) return taken

@@ -6,11 +6,17 @@ import { Runner } from './runner.js'
 
 /** The kind of items that `run` handles: records, or batches. */
 export interface ItemHandling {
-  /** Handles the item that starts at the current record and moves the partition's position past it. Throws, or rejects, what ends `run`. */
+  /**
+   * Handles the item that starts at the current record and moves the partition's position past it.
+   * Throws, or rejects, what ends `run`.
+   */
   handle(partition: AssignedPartition, fetched: FetchedRecords): MaybePromise<void>
 }
 
-/** Handles the items of each partition one after the other, and up to `concurrency` partitions at once. */
+/**
+ * Handles the items of each partition one after the other, and up to `concurrency` partitions at
+ * once.
+ */
 export class PartitionRunner extends Runner {
   readonly #items: ItemHandling
   readonly #busy = new Set<AssignedPartition>()

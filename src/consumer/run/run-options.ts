@@ -8,7 +8,10 @@ import type { DeadLetter } from './dead-letter.js'
 export interface HandlerContext {
   /** 1 for the first try, 2 for the first retry, … */
   readonly attempt: number
-  /** Aborts when `run` has been told to stop, or fails elsewhere: a handler may then cut its work short. */
+  /**
+   * Aborts when `run` has been told to stop, or fails elsewhere: a handler may then cut its work
+   * short.
+   */
   readonly signal: AbortSignal
 }
 
@@ -29,13 +32,25 @@ export interface RunOptions<K = Uint8Array, V = Uint8Array, R = ConsumerRecord<K
   readonly eachBatch?: (batch: B, context: HandlerContext) => unknown
   /** The most records, or batches, that may be in hand at once. Default: 1. */
   readonly concurrency?: number
-  /** The order of handling: the records of each partition, or only those of each key in it, so that one partition too can keep several handlers busy. Default: `'partition'`. */
+  /**
+   * The order of handling: the records of each partition, or only those of each key in it, so that
+   * one partition too can keep several handlers busy. Default: `'partition'`.
+   */
   readonly orderBy?: 'partition' | 'key'
-  /** Tries again, in place, what a handler threw at; later records of the same partition, or key, wait. Default: no retries. */
+  /**
+   * Tries again, in place, what a handler threw at; later records of the same partition, or key,
+   * wait. Default: no retries.
+   */
   readonly retry?: RetryPolicy
-  /** The destination of a record on which all tries failed, or that was rejected (unless `rejection` says otherwise). Default: nowhere; `run` rejects. */
+  /**
+   * The destination of a record on which all tries failed, or that was rejected (unless `rejection`
+   * says otherwise). Default: nowhere; `run` rejects.
+   */
   readonly deadLetter?: DeadLetter<K, V>
-  /** Stops `run`: it rejects with the signal's reason, once handlers have ended and what they did is committed. */
+  /**
+   * Stops `run`: it rejects with the signal's reason, once handlers have ended and what they did is
+   * committed.
+   */
   readonly signal?: AbortSignal
 }
 

@@ -7,8 +7,9 @@ import type { FetchedRecords } from '../fetch/fetched-records.js'
 import type { Reader, ReaderOwner } from '../loop/reader.js'
 
 /**
- * The engine of `run`, for either order: takes records as handlers become free, and ends when it is closed, its signal aborts,
- * or something fails. It ends only once no handler is at work; then all that was handled is committed, and the rest comes again.
+ * The engine of `run`, for either order: takes records as handlers become free, and ends when it is
+ * closed, its signal aborts, or something fails. It ends only once no handler is at work; then all
+ * that was handled is committed, and the rest comes again.
  *
  * Size: what is taken, in hand and done must be counted in one place.
  */
@@ -28,7 +29,10 @@ export abstract class Runner implements Reader {
   protected calls = 0
   #handouts = 0
   #failure: { readonly error: unknown } | undefined
-  /** Leaves the unhandled items to the next reader: after a failure, or when closing has taken too long. */
+  /**
+   * Leaves the unhandled items to the next reader: after a failure, or when closing has taken too
+   * long.
+   */
   #hasGivenUp = false
   #isClosing = false
   #isStopping = false
@@ -125,7 +129,10 @@ export abstract class Runner implements Reader {
     return this.#inHand.size
   }
 
-  /** Hands out at once what has to be handled even by a runner that is stopping; called whenever a handler becomes free. */
+  /**
+   * Hands out at once what has to be handled even by a runner that is stopping; called whenever a
+   * handler becomes free.
+   */
   protected handOutMore(): void {}
 
   /** True if records of this partition have to be handled yet, even if it is given up. */
@@ -209,7 +216,10 @@ export abstract class Runner implements Reader {
   }
 }
 
-/** True if a handler ended because its signal aborted, or because it asked something of what is closing. */
+/**
+ * True if a handler ended because its signal aborted, or because it asked something of what is
+ * closing.
+ */
 function isCutShort(error: unknown, reason: unknown): boolean {
   return error === reason || (error as Error | undefined)?.cause === reason || (error instanceof KafkaError && error.code === 'CLOSED')
 }

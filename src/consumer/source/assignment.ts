@@ -4,7 +4,9 @@ import type { AssignedPartition } from '../assigned-partition.js'
 /** The number of partitions that are checked without a yield. */
 const mostLookedAt = 64
 
-/** The partitions that a consumer reads at present, and which of them have something to hand out. */
+/**
+ * The partitions that a consumer reads at present, and which of them have something to hand out.
+ */
 export class Assignment implements Iterable<AssignedPartition> {
   readonly #partitions = new Set<AssignedPartition>()
   /** By topic, then by number. */
@@ -61,7 +63,10 @@ export class Assignment implements Iterable<AssignedPartition> {
     return this.#partitions.delete(partition)
   }
 
-  /** The ones that are meant, all of them when none are named. Throws a `TypeError` for one that is not assigned. */
+  /**
+   * The ones that are meant, all of them when none are named. Throws a `TypeError` for one that is
+   * not assigned.
+   */
   select(partitions?: readonly TopicPartition[]): AssignedPartition[] {
     if (partitions === undefined) return [...this]
     return partitions.map(({ topic, partition }) => {
@@ -76,7 +81,10 @@ export class Assignment implements Iterable<AssignedPartition> {
     return this.#byTopic.has(topic)
   }
 
-  /** About how many bytes there are to read; of many partitions only those that come next are looked at. */
+  /**
+   * About how many bytes there are to read; of many partitions only those that come next are looked
+   * at.
+   */
   unreadBytes(logEndOffset: (topic: string, partition: number) => number | undefined): number {
     let bytes = 0
     const partitions = this.size > mostLookedAt ? this.#ready.slice(0, mostLookedAt) : this.#partitions
@@ -94,7 +102,10 @@ export class Assignment implements Iterable<AssignedPartition> {
     return this.#ready.length
   }
 
-  /** The next partition with something to hand out, in turn; it stands in line again after another `ready`. */
+  /**
+   * The next partition with something to hand out, in turn; it stands in line again after another
+   * `ready`.
+   */
   nextReady(): AssignedPartition | undefined {
     for (;;) {
       const partition = this.#ready.shift()

@@ -7,13 +7,17 @@ export interface TopicAtSight {
   readonly ends: readonly (number | undefined)[]
 }
 
-/** The position to start at without a committed offset: an offset, the first record, or as `autoOffsetReset` says. */
+/**
+ * The position to start at without a committed offset: an offset, the first record, or as
+ * `autoOffsetReset` says.
+ */
 export type FirstOffset = number | 'beginning' | 'asConfigured'
 
 /**
- * Remembers the topics of a consumer as they were when it subscribed to them or, where the cluster is elsewhere, when it first looked them
- * up. To a consumer that starts at the latest, everything that has come since is new: records after the ends of then, partitions that
- * were added, and topics that were created, also under the name of one that was deleted.
+ * Remembers the topics of a consumer as they were when it subscribed to them or, where the cluster
+ * is elsewhere, when it first looked them up. To a consumer that starts at the latest, everything
+ * that has come since is new: records after the ends of then, partitions that were added, and
+ * topics that were created, also under the name of one that was deleted.
  */
 export class FirstSight {
   readonly #topics = new Map<string, TopicAtSight>()
@@ -26,7 +30,10 @@ export class FirstSight {
     return this.#isOver
   }
 
-  /** Forgets topics that are no longer read, and looks again at those that are new to the subscription. */
+  /**
+   * Forgets topics that are no longer read, and looks again at those that are new to the
+   * subscription.
+   */
   begin(isRead: (topic: string) => boolean): void {
     for (const name of [...this.#topics.keys()]) if (!isRead(name)) this.#topics.delete(name)
     this.#left.clear()
@@ -51,7 +58,9 @@ export class FirstSight {
     return seen.ends[partition] ?? 'asConfigured'
   }
 
-  /** A partition goes. If it comes back, and no offset is committed, reading goes on where it was. */
+  /**
+   * A partition goes. If it comes back, and no offset is committed, reading goes on where it was.
+   */
   leave({ name, topicId, handled }: AssignedPartition): void {
     if (handled >= 0) this.#left.set(name, { topicId, offset: handled })
   }

@@ -52,7 +52,8 @@ export class GroupSource implements PartitionSource {
     const { handover } = this.#context
     this.#unlisten?.()
     await this.#watch?.stop()
-    // Before the member stops: in the middle of a rebalance nothing can be committed until it is through.
+    // Before the member stops: in the middle of a rebalance nothing can be committed until it is
+    // through.
     await handover.holdBackAll(timeoutMs)
     await this.member.halt()
     await handover.revokeAll()

@@ -23,7 +23,9 @@ export interface HandoverContext {
   readonly firstSight: FirstSight
   readonly startOffsets: StartOffsets
   readonly serdesOf: (topic: string) => TopicSerdes
-  /** True if the topic of a partition is known not to exist any more, or to have been created anew. */
+  /**
+   * True if the topic of a partition is known not to exist any more, or to have been created anew.
+   */
   readonly isGone: (partition: AssignedPartition) => boolean
   /** Aborts when closing no longer waits for listeners. */
   readonly givingUp: AbortSignal
@@ -45,7 +47,10 @@ export interface HandoverOwner {
   emit<E extends 'assigned' | 'revoked' | 'lost'>(event: E, ...details: Parameters<ConsumerEvents[E]>): void
 }
 
-/** Takes partitions on and gives them up: listeners are called, records in hand are finished, offsets are found and committed. */
+/**
+ * Takes partitions on and gives them up: listeners are called, records in hand are finished,
+ * offsets are found and committed.
+ */
 export class Handover {
   readonly #context: HandoverContext
   readonly #owner: HandoverOwner
@@ -79,7 +84,10 @@ export class Handover {
     return partitions.filter(({ topic, partition }) => this.#context.assignment.get(topic, partition) === undefined)
   }
 
-  /** Takes partitions on: the user hears of them, then their offsets are found, then they are fetched. */
+  /**
+   * Takes partitions on: the user hears of them, then their offsets are found, then they are
+   * fetched.
+   */
   async take(partitions: readonly TopicPartition[], signal: AbortSignal): Promise<void> {
     const { givingUp } = this.#context
     const added = partitions.map(({ topic, partition }) => this.#add(topic, partition))
@@ -122,7 +130,10 @@ export class Handover {
     else void this.#position(partitions)
   }
 
-  /** Gives partitions up that another member waits for: what is in hand of them is handled and committed first. */
+  /**
+   * Gives partitions up that another member waits for: what is in hand of them is handled and
+   * committed first.
+   */
   async revoke(partitions: readonly TopicPartition[], signal: AbortSignal): Promise<void> {
     const { assignment, slot, autoCommit } = this.#context
     const revoked = assignment.select(partitions)
@@ -202,8 +213,9 @@ export class Handover {
   }
 
   /**
-   * Calls a listener of the user's, if there is one, and waits for it. What it throws, or that it takes too long, is told, and does not stop what it was told
-   * of. Rejects only with the reason of the signal.
+   * Calls a listener of the user's, if there is one, and waits for it. What it throws, or that it
+   * takes too long, is told, and does not stop what it was told of. Rejects only with the reason of
+   * the signal.
    */
   async #call(name: ListenerName, partitions: readonly TopicPartition[], signal: AbortSignal): Promise<void> {
     const { settings, clock, givingUp } = this.#context

@@ -13,7 +13,9 @@ export class ManualSource implements PartitionSource {
     this.#handover = handover
   }
 
-  /** Reads just these partitions from now on. Those that were listed before keep their positions. */
+  /**
+   * Reads just these partitions from now on. Those that were listed before keep their positions.
+   */
   assign(partitions: readonly TopicPartition[]): void {
     this.#partitions = partitions
     if (this.#hasPlace) this.#handover.replace(partitions)

@@ -8,7 +8,10 @@ import type { Handover } from './handover.js'
 import type { Selection } from './selection.js'
 import type { ClusterNews } from './topic-watch.js'
 
-/** The source of a consumer's partitions: its group, all partitions of its topics, or the user's own list. */
+/**
+ * The source of a consumer's partitions: its group, all partitions of its topics, or the user's own
+ * list.
+ */
 export interface PartitionSource {
   /** The membership in the group, where there is one. */
   readonly member?: GroupMember

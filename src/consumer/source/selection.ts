@@ -16,7 +16,10 @@ interface SelectionParts {
   readonly topics: SubscribedTopics
 }
 
-/** The topics that a consumer is to read: what was subscribed to, what of it exists, and how it was when it was first seen. */
+/**
+ * The topics that a consumer is to read: what was subscribed to, what of it exists, and how it was
+ * when it was first seen.
+ */
 export class Selection {
   readonly firstSight = new FirstSight()
   readonly #parts: SelectionParts

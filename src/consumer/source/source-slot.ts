@@ -1,7 +1,10 @@
 import type { GroupMember } from '../group/group-member.js'
 import type { PartitionSource } from './partition-source.js'
 
-/** The place of the source that a consumer has its partitions from. Another takes it once the one before has given up all that it had. */
+/**
+ * The place of the source that a consumer has its partitions from. Another takes it once the one
+ * before has given up all that it had.
+ */
 export class SourceSlot {
   /** The current source of partitions, which may be ending. */
   #current: PartitionSource | undefined

@@ -13,11 +13,17 @@ export interface SubscribedTopicsContext {
   readonly onMissing: (error: KafkaError) => void
 }
 
-/** Finds out which topics a subscription means. Creates those that it names and that have never existed, where that is allowed. */
+/**
+ * Finds out which topics a subscription means. Creates those that it names and that have never
+ * existed, where that is allowed.
+ */
 export class SubscribedTopics {
   readonly #context: SubscribedTopicsContext
   readonly #missing = new Set<string>()
-  /** Topics that existed once: if they are gone, somebody has deleted them, and they are not created again. */
+  /**
+   * Topics that existed once: if they are gone, somebody has deleted them, and they are not created
+   * again.
+   */
   readonly #seen = new Set<string>()
 
   constructor(context: SubscribedTopicsContext) {

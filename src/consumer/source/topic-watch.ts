@@ -3,8 +3,8 @@ import type { Clock, Timer } from '../../common/clock.js'
 import { KafkaError } from '../../errors.js'
 
 /**
- * News from a node in this process, which spares a consumer the wait for the next heartbeat, fetch or metadata refresh. Brokers elsewhere
- * send none. To listen returns how to stop listening.
+ * News from a node in this process, which spares a consumer the wait for the next heartbeat, fetch
+ * or metadata refresh. Brokers elsewhere send none. To listen returns how to stop listening.
  */
 export interface ClusterNews {
   /** A topic was created or deleted, or got more partitions. */
@@ -12,11 +12,15 @@ export interface ClusterNews {
   /** A group has called its members to join again. */
   onGroupRebalancing(listener: (groupId: string) => void): () => void
   /**
-   * The offset after the last record of a partition, now; with `committedOnly`, after the last that readers of committed records may see. A consumer that
-   * knows how far it is behind can keep back a producer of this process. Default: what its last fetch told.
+   * The offset after the last record of a partition, now; with `committedOnly`, after the last that
+   * readers of committed records may see. A consumer that knows how far it is behind can keep back
+   * a producer of this process. Default: what its last fetch told.
    */
   logEndOffset?(topic: string, partition: number, committedOnly?: boolean): number | undefined
-  /** The topics there are at this moment, and where their partitions end. Default: that is not known. */
+  /**
+   * The topics there are at this moment, and where their partitions end. Default: that is not
+   * known.
+   */
   readonly topics?: TopicNews
 }
 
@@ -25,7 +29,10 @@ export interface TopicNews {
   names(): Iterable<string>
   /** Undefined when there is no such topic. */
   idOf(topic: string): string | undefined
-  /** Undefined when there is no such topic. `committedOnly` is whether records of open transactions come after the end. */
+  /**
+   * Undefined when there is no such topic. `committedOnly` is whether records of open transactions
+   * come after the end.
+   */
   endsOf(topic: string, committedOnly: boolean): { readonly topicId: string; readonly ends: readonly number[] } | undefined
 }
 

@@ -22,9 +22,10 @@ export type DescribedGroup = ResponseOf<typeof DescribeGroups>['groups'][number]
 export type ListedGroup = ResponseOf<typeof ListGroups>['groups'][number]
 
 /**
- * The coordinator of the groups in one partition of `__consumer_offsets`. Each request becomes a decision: records to store, and an answer for when
- * they are. What is stored (`GroupStore`) changes by replaying records only; who waits for what, and until when, is kept apart from it and is
- * lost with the process, as the waiting members' requests are.
+ * The coordinator of the groups in one partition of `__consumer_offsets`. Each request becomes a
+ * decision: records to store, and an answer for when they are. What is stored (`GroupStore`)
+ * changes by replaying records only; who waits for what, and until when, is kept apart from it and
+ * is lost with the process, as the waiting members' requests are.
  */
 export class GroupMachine implements CoordinatorMachine {
   readonly #world: GroupWorld
@@ -67,7 +68,10 @@ export class GroupMachine implements CoordinatorMachine {
     return { records: [], ends: end, committed: () => {} }
   }
 
-  /** Called once, when the log has been replayed: members that were there are expected to show signs of life again. */
+  /**
+   * Called once, when the log has been replayed: members that were there are expected to show signs
+   * of life again.
+   */
   loaded(): Decision<void> {
     const records: StateRecord[] = []
     for (const group of this.#groups.all()) {
@@ -117,13 +121,19 @@ export class GroupMachine implements CoordinatorMachine {
     }
   }
 
-  /** The topics that the live members of a group subscribe to, as far as they can be read; undefined for a group without members. */
+  /**
+   * The topics that the live members of a group subscribe to, as far as they can be read; undefined
+   * for a group without members.
+   */
   liveTopics(groupId: string): ReadonlySet<string> | undefined {
     const group = this.#groups.find(groupId)
     return group && group.members.size > 0 ? (group.subscribedTopics ?? noTopics) : undefined
   }
 
-  /** The members of a group with the partitions that were assigned to them, as far as they can be read. */
+  /**
+   * The members of a group with the partitions that were assigned to them, as far as they can be
+   * read.
+   */
   liveMembers(groupId: string): LiveMember[] {
     const members = this.#groups.find(groupId)?.members.values() ?? []
     return Array.from(members, ({ memberId, clientId, clientHost, assignment }) => {

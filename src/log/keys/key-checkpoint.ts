@@ -8,7 +8,8 @@ import type { KeyIndex, KeySnapshot } from './key-index.js'
 import { mostSlots, none } from './key-table.js'
 
 /*
- * The index of keys as it was at an offset, in a file beside the log that is named after the offset (integers big-endian).
+ * The index of keys as it was at an offset, in a file beside the log that is named after the offset
+ * (integers big-endian).
  *     file   := header, block*
  *     header := version: int32 (1), crc: uint32 (CRC-32C of the rest of the header), secret: int32 × 4, offset: int64, startOffset: int64,
  *               replayFrom: int64, lastBatch: (baseOffset: int64, crc: uint32), count: int64 (of all entries)
@@ -101,7 +102,10 @@ function sealed(block: Uint8Array, end: number): Uint8Array {
 /** The header of a file. */
 export type KeyFileHeader = Omit<KeySnapshot, 'entries'> & { readonly count: number }
 
-/** Reads a file: `accept` decides by the header whether its entries are wanted. Throws CORRUPT_MESSAGE, with the reason, for one that is damaged. */
+/**
+ * Reads a file: `accept` decides by the header whether its entries are wanted. Throws
+ * CORRUPT_MESSAGE, with the reason, for one that is damaged.
+ */
 export async function readKeyFile(
   storage: Storage,
   folder: string,

@@ -9,11 +9,13 @@ export function newSecret(): Int32Array {
 }
 
 /**
- * SipHash-2-4 with 128 bits, of `length` bytes from `start` on, into `hash`. Its words are little-endian, as in the reference code.
+ * SipHash-2-4 with 128 bits, of `length` bytes from `start` on, into `hash`. Its words are
+ * little-endian, as in the reference code.
  *
- * A hash stands for its key without a look at the key itself. Two of n keys share one with a probability of n² / 2^129: for a
- * million keys less than 10^-26, far below that of a memory error. Kafka's cleaner relies on the same argument with MD5. Here the
- * hash is keyed with a secret as well, so that nobody can choose keys that share one.
+ * A hash stands for its key without a look at the key itself. Two of n keys share one with a
+ * probability of n² / 2^129: for a million keys less than 10^-26, far below that of a memory error.
+ * Kafka's cleaner relies on the same argument with MD5. Here the hash is keyed with a secret as
+ * well, so that nobody can choose keys that share one.
  */
 export function hashKey(secret: Int32Array, bytes: Uint8Array, start: number, length: number, hash: KeyHash): void {
   let v0l = secret[0] ^ 0x70736575

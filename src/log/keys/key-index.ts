@@ -73,8 +73,9 @@ const hash = new Int32Array(4)
 const cursor = new RecordCursor()
 
 /**
- * The offset of the last record of each key, for conditional appends. Takes in every batch as it is written. A record of a transaction
- * counts from its commit on; until then its key is undecided. Records below the start of the log do not count.
+ * The offset of the last record of each key, for conditional appends. Takes in every batch as it is
+ * written. A record of a transaction counts from its commit on; until then its key is undecided.
+ * Records below the start of the log do not count.
  */
 export class KeyIndex {
   /** Why it cannot be asked, if that is so. */
@@ -134,8 +135,9 @@ export class KeyIndex {
   }
 
   /**
-   * Takes in a batch, with its offsets in it. `isUnwritten` is whether it may still turn out not to be written. `unpacked` has its records, where somebody has
-   * decompressed them already and their offsets follow each other.
+   * Takes in a batch, with its offsets in it. `isUnwritten` is whether it may still turn out not to
+   * be written. `unpacked` has its records, where somebody has decompressed them already and their
+   * offsets follow each other.
    */
   note(bytes: Uint8Array, position: number, isUnwritten = false, unpacked?: RecordCursor): void {
     if (this.failure) return
@@ -164,7 +166,10 @@ export class KeyIndex {
     if (done > 0) this.#changes = changes.slice(done)
   }
 
-  /** Takes back what was noted from `end` on and has not been written. Returns false where it cannot: it has to be built anew. */
+  /**
+   * Takes back what was noted from `end` on and has not been written. Returns false where it
+   * cannot: it has to be built anew.
+   */
   rollBackTo(end: number): boolean {
     while (this.#changes.length > 0 && (this.#changes.at(-1)?.nextOffset ?? 0) > end) {
       const change = this.#changes.pop() as Change
@@ -181,8 +186,8 @@ export class KeyIndex {
   }
 
   /**
-   * The conditions that do not hold; `producerId` is who asks. Throws CONCURRENT_TRANSACTIONS where a transaction of another producer has
-   * written to a key and is not decided.
+   * The conditions that do not hold; `producerId` is who asks. Throws CONCURRENT_TRANSACTIONS where
+   * a transaction of another producer has written to a key and is not decided.
    */
   conflictsWith(conditions: readonly KeyCondition[], producerId: number): FoundKey[] {
     if (this.failure) throw this.failure
@@ -206,7 +211,10 @@ export class KeyIndex {
     return entry === none ? 'none' : offsetOf(entry)
   }
 
-  /** All keys that have a record, as the hash of each with its offset; negative, less one, for a tombstone. For tests and checks. */
+  /**
+   * All keys that have a record, as the hash of each with its offset; negative, less one, for a
+   * tombstone. For tests and checks.
+   */
   *entries(): Generator<{ readonly hash: Int32Array; readonly entry: number }> {
     for (const { hash, entry } of this.#table.all()) if (offsetOf(entry) >= this.#chain.startOffset) yield { hash: hash.slice(), entry }
   }
@@ -217,14 +225,20 @@ export class KeyIndex {
     gone.set(hash, entryOf(offset, true))
   }
 
-  /** Compaction has taken these tombstones away: their keys have no record any more, unless a later one came. */
+  /**
+   * Compaction has taken these tombstones away: their keys have no record any more, unless a later
+   * one came.
+   */
   forget(gone: KeyTable): void {
     for (const { hash, entry } of gone.all()) if (this.#table.get(hash) === entry) this.#table.delete(hash)
     // The snapshot beside the log still has them.
     this.#bytesSince = Number.POSITIVE_INFINITY
   }
 
-  /** The snapshot to write beside the log, where that is worth it by now; `share` is how much of the index must have come since the last time. */
+  /**
+   * The snapshot to write beside the log, where that is worth it by now; `share` is how much of the
+   * index must have come since the last time.
+   */
   snapshot(share: number): KeySnapshot | undefined {
     const isDue = this.#bytesSince >= Math.max(leastCheckpointBytes, share * entryBytes * this.#table.count)
     if (!isDue || this.#isCaptured || this.failure || this.#lastBatch === undefined) return undefined
@@ -261,7 +275,10 @@ export class KeyIndex {
     this.#table.set(hash, entry)
   }
 
-  /** The entry of the key that was hashed last, for a producer that may have records of its own which are not decided. */
+  /**
+   * The entry of the key that was hashed last, for a producer that may have records of its own
+   * which are not decided.
+   */
   #lastEntry(producerId: number): number {
     let entry = this.#decidedEntry()
     for (const [id, { keys }] of this.#open) {

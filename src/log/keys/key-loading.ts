@@ -11,7 +11,10 @@ import type { Segment } from '../segment/segment.js'
 import { type KeyFileHeader, keyFileOf, keyFilesIn, readKeyFile } from './key-checkpoint.js'
 import { KeyIndex } from './key-index.js'
 
-/** Gives a log its index of keys where its options ask for one, or takes it away. Returns whether it has to be loaded. */
+/**
+ * Gives a log its index of keys where its options ask for one, or takes it away. Returns whether it
+ * has to be loaded.
+ */
 export function setUpKeys(log: LogState): boolean {
   const { history, options, folder, chain } = log
   if (!options.keyIndex) {
@@ -26,7 +29,10 @@ export function setUpKeys(log: LogState): boolean {
   return !isEnough
 }
 
-/** Removes what was written beside the log about batches that have been cut away: others may stand there next. */
+/**
+ * Removes what was written beside the log about batches that have been cut away: others may stand
+ * there next.
+ */
 export async function dropKeyFilesAfter({ storage, folder, history }: LogState, end: number): Promise<void> {
   if (!history.keys || !storage.durable) return
   const later = (await keyFilesIn(storage, folder)).filter(offset => offset > end)
@@ -35,8 +41,9 @@ export async function dropKeyFilesAfter({ storage, folder, history }: LogState, 
 }
 
 /**
- * Fills the index of keys from what was written beside the log, as far as that fits the log, and from the batches that came since. While
- * nothing else changes the log. Without the batches it cannot be: then it says why when it is asked.
+ * Fills the index of keys from what was written beside the log, as far as that fits the log, and
+ * from the batches that came since. While nothing else changes the log. Without the batches it
+ * cannot be: then it says why when it is asked.
  */
 export async function loadKeys(log: LogState): Promise<void> {
   const { keys } = log.history
@@ -73,7 +80,9 @@ async function load(log: LogState, keys: KeyIndex, segments: readonly Segment[])
   }
 }
 
-/** Takes over the newest file that fits the log. Returns from where on the batches have to be noted. */
+/**
+ * Takes over the newest file that fits the log. Returns from where on the batches have to be noted.
+ */
 async function takeNewestFile(log: LogState, keys: KeyIndex, segments: readonly Segment[]): Promise<number> {
   const { storage, folder } = log
   if (!storage.durable) return 0
@@ -92,7 +101,9 @@ async function takeNewestFile(log: LogState, keys: KeyIndex, segments: readonly 
   return 0
 }
 
-/** True if the log still has the batch with which a file ended, and starts no earlier than it did. */
+/**
+ * True if the log still has the batch with which a file ended, and starts no earlier than it did.
+ */
 async function fits(log: LogState, { offset, startOffset, lastBatch }: KeyFileHeader, segments: readonly Segment[]): Promise<boolean> {
   if (offset > log.nextOffset || startOffset > log.logStartOffset) return false
   let isThere = false

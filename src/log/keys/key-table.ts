@@ -26,8 +26,9 @@ interface Bucket {
 }
 
 /**
- * The last offset of each key, by the hash of the key: an extendible hash table. It grows by one bucket of 24 KiB at a time, which takes
- * microseconds; no key count makes it stand still. A key takes 24 bytes, and with the free slots some 45.
+ * The last offset of each key, by the hash of the key: an extendible hash table. It grows by one
+ * bucket of 24 KiB at a time, which takes microseconds; no key count makes it stand still. A key
+ * takes 24 bytes, and with the free slots some 45.
  */
 export class KeyTable {
   /** By the first bits of a hash; several places may share a bucket. */
@@ -97,7 +98,9 @@ export class KeyTable {
     }
   }
 
-  /** The entries as they are now, to be read piece by piece while the table changes. One at a time. */
+  /**
+   * The entries as they are now, to be read piece by piece while the table changes. One at a time.
+   */
   capture(): KeyCapture {
     this.#capture?.end()
     const capture = new KeyCapture([...new Set(this.#buckets)], this.#count)
@@ -157,7 +160,10 @@ export class KeyTable {
   }
 }
 
-/** The stored form of an offset: a number above 0, or below 0 where the record there has no value (a tombstone). */
+/**
+ * The stored form of an offset: a number above 0, or below 0 where the record there has no value (a
+ * tombstone).
+ */
 export function entryOf(offset: number, isTombstone: boolean): number {
   return isTombstone ? -offset - 1 : offset + 1
 }
@@ -166,7 +172,10 @@ export function offsetOf(entry: number): number {
   return entry < 0 ? -entry - 1 : entry - 1
 }
 
-/** The entries of a table at one moment. What the table changes meanwhile is copied first, a bucket at a time. */
+/**
+ * The entries of a table at one moment. What the table changes meanwhile is copied first, a bucket
+ * at a time.
+ */
 export class KeyCapture {
   /** The number of entries. */
   readonly count: number
@@ -186,7 +195,10 @@ export class KeyCapture {
     this.#kept.set(bucket, { words: bucket.words.slice(), entries: bucket.entries.slice() })
   }
 
-  /** The entries of the next bucket; undefined when there are no more. They hold until the table changes. */
+  /**
+   * The entries of the next bucket; undefined when there are no more. They hold until the table
+   * changes.
+   */
   next(): Pick<Bucket, 'words' | 'entries'> | undefined {
     const bucket = this.#buckets.pop()
     if (!bucket) return undefined

@@ -13,7 +13,10 @@ interface Reservation {
 const hash = new Int32Array(4)
 const cursor = new RecordCursor()
 
-/** A key, or the end of a log, that a transaction of another producer has reserved or written, and that is not decided. */
+/**
+ * A key, or the end of a log, that a transaction of another producer has reserved or written, and
+ * that is not decided.
+ */
 export class ReservedError extends KafkaError {
   /** The producer of that transaction. */
   readonly holder: number
@@ -25,8 +28,9 @@ export class ReservedError extends KafkaError {
 }
 
 /**
- * Keys of a log, and its end, that transactions rely on until they end. Others may neither write there nor rely on it meanwhile. It is lost with the process:
- * transactions that are open then are aborted.
+ * Keys of a log, and its end, that transactions rely on until they end. Others may neither write
+ * there nor rely on it meanwhile. It is lost with the process: transactions that are open then are
+ * aborted.
  */
 export class Reservations {
   readonly #secret = newSecret()
@@ -50,7 +54,10 @@ export class Reservations {
     return bytes
   }
 
-  /** Reserves keys, and the end of the log, for the transaction of a producer. Nobody else may have reserved them. */
+  /**
+   * Reserves keys, and the end of the log, for the transaction of a producer. Nobody else may have
+   * reserved them.
+   */
   add(producerId: number, keys: readonly Uint8Array[], withEnd: boolean): void {
     let reservation = this.#byProducer.get(producerId)
     if (!reservation) this.#byProducer.set(producerId, (reservation = { keys: new KeyTable(), hasEnd: false }))
@@ -74,7 +81,9 @@ export class Reservations {
     else for (const { hash } of reservation.keys.all()) this.#holders.delete(hash)
   }
 
-  /** Raises `ReservedError` where a transaction of another producer has reserved one of the keys. */
+  /**
+   * Raises `ReservedError` where a transaction of another producer has reserved one of the keys.
+   */
   expectFreeKeys(keys: readonly { readonly key: Uint8Array }[], producerId: number): void {
     for (const { key } of keys) {
       hashKey(this.#secret, key, 0, key.length, hash)

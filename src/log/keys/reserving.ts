@@ -9,7 +9,10 @@ import { ReservedError } from './reservations.js'
 /** The keys and the end that the transaction of a producer relies on in a log. */
 export interface ReservationRequest extends AppendCondition {
   readonly producerId: number
-  /** True while the transaction is open and the log takes part in it, so that the marker that ends it will come. */
+  /**
+   * True while the transaction is open and the log takes part in it, so that the marker that ends
+   * it will come.
+   */
   isOpen(): boolean
 }
 
@@ -17,9 +20,11 @@ export interface ReservationRequest extends AppendCondition {
 const bytesOfKey = 120
 
 /**
- * Makes sure that conditions hold, and go on to hold until the transaction ends: the keys, and the end of the log, are reserved for it. Raises CONFLICT where
- * one does not hold. Where another transaction that is not decided has them, the one with the lower producer id waits (CONCURRENT_TRANSACTIONS, to be tried
- * again) and the other gives up (CONFLICT), so that no two wait for each other.
+ * Makes sure that conditions hold, and go on to hold until the transaction ends: the keys, and the
+ * end of the log, are reserved for it. Raises CONFLICT where one does not hold. Where another
+ * transaction that is not decided has them, the one with the lower producer id waits
+ * (CONCURRENT_TRANSACTIONS, to be tried again) and the other gives up (CONFLICT), so that no two
+ * wait for each other.
  */
 export function reserve(log: LogState, request: ReservationRequest): MaybePromise<void> {
   const { changes } = log

@@ -21,8 +21,8 @@ export interface ConditionalSend {
 }
 
 /**
- * Takes sends from the front of a list that can travel in one batch: all of them are written, or none, so none may depend on what another
- * of them writes.
+ * Takes sends from the front of a list that can travel in one batch: all of them are written, or
+ * none, so none may depend on what another of them writes.
  */
 export function takeGroup(waiting: ConditionalSend[], mostBytes: number, mostSends: number): ConditionalSend[] {
   let count = 0

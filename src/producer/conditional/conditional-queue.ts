@@ -51,9 +51,10 @@ const undecidedMs = 50
 const wrongState: ReadonlySet<string> = new Set(['OUT_OF_ORDER_SEQUENCE_NUMBER', 'UNKNOWN_PRODUCER_ID', 'INVALID_PRODUCER_EPOCH'])
 
 /**
- * The conditional sends to one partition. One batch at a time is under way: all sends that wait go together in the next one, as far as none
- * depends on another. A batch carries a producer id and a sequence number, so that one that is sent again, because its answer was lost, is
- * recognized and does not conflict with itself.
+ * The conditional sends to one partition. One batch at a time is under way: all sends that wait go
+ * together in the next one, as far as none depends on another. A batch carries a producer id and a
+ * sequence number, so that one that is sent again, because its answer was lost, is recognized and
+ * does not conflict with itself.
  */
 export class ConditionalQueue {
   readonly topic: string
@@ -223,7 +224,8 @@ export class ConditionalQueue {
       if (outcome.response === undefined && !outcome.isUnsent) isDoubtful = true
       if (!(error instanceof KafkaError) || !error.retriable) {
         if (error instanceof KafkaError && wrongState.has(error.code) && !isDoubtful && this.#renewals++ < 2) {
-          // The partition lost the state of this producer. Nothing is under way, so it may go on with another id.
+          // The partition lost the state of this producer. Nothing is under way, so it may go on
+          // with another id.
           this.#producerId = -1
           return this.#putBack(group)
         }
@@ -253,7 +255,10 @@ export class ConditionalQueue {
     if (isDoubtful && outcome.response?.isConflict) this.#beginAnew()
   }
 
-  /** Settles the sends of a group where the answer says what became of them; false where it does not. */
+  /**
+   * Settles the sends of a group where the answer says what became of them; false where it does
+   * not.
+   */
   #isFinal(group: readonly ConditionalSend[], { response }: Outcome): boolean {
     if (response?.errorCode !== 0) return false
     if (response.isConflict) this.#conflict(group, response)

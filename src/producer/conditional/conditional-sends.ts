@@ -63,7 +63,10 @@ class Generation {
   }
 }
 
-/** A conditional send from its call to its answer. There are many: it is one object, without closures. */
+/**
+ * A conditional send from its call to its answer. There are many: it is one object, without
+ * closures.
+ */
 class QueuedSend extends PendingConditional implements ConditionalSend {
   readonly endOffset: number
   deadline = 0
@@ -135,7 +138,10 @@ class QueuedSend extends PendingConditional implements ConditionalSend {
   }
 }
 
-/** The conditional sends of one producer. They go their own way, beside its other records: those wait for no answer of them, nor they for those. */
+/**
+ * The conditional sends of one producer. They go their own way, beside its other records: those
+ * wait for no answer of them, nor they for those.
+ */
 export class ConditionalSends {
   readonly #parts: ConditionalSendsParts
   readonly #backoff: Backoff
@@ -152,8 +158,9 @@ export class ConditionalSends {
   }
 
   /**
-   * Records that are to be one batch, which is written whole where its conditions hold, and otherwise not at all. Throws what is wrong with the call; what
-   * becomes of the records is told to `delivered` or `refused`.
+   * Records that are to be one batch, which is written whole where its conditions hold, and
+   * otherwise not at all. Throws what is wrong with the call; what becomes of the records is told
+   * to `delivered` or `refused`.
    */
   prepare(
     topic: AnyTopic | string,

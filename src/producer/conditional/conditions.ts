@@ -10,8 +10,9 @@ import { type AnyRecord, type EncodedRecord, nameOf, serializedKey } from '../pr
 /** The conditions on the partition of records, for them to be written. */
 export interface SendConditions<K = unknown> {
   /**
-   * The offset of the last record of the record's key, or `'none'` where the key has no record, or only a tombstone. Needs a topic with `keyIndex`. All
-   * records of a `sendBatch` must then have the same key.
+   * The offset of the last record of the record's key, or `'none'` where the key has no record, or
+   * only a tombstone. Needs a topic with `keyIndex`. All records of a `sendBatch` must then have
+   * the same key.
    */
   readonly ifKeyAt?: number | 'none'
   /** The same for any keys of the partition, as pairs of key and last offset. */
@@ -135,8 +136,8 @@ function isAscii(text: string): boolean {
 }
 
 /**
- * The one partition of a conditional send. What the conditions rely on must be there too, as far as anybody can tell. It may be one beyond those that are
- * known.
+ * The one partition of a conditional send. What the conditions rely on must be there too, as far as
+ * anybody can tell. It may be one beyond those that are known.
  */
 export function partitionFor(
   topic: string,

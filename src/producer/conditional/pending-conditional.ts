@@ -13,7 +13,10 @@ export interface PendingConditionalParts {
   readonly accumulator: Accumulator
 }
 
-/** Records with conditions, which wait for room and for their topic as others do before they are handed over. */
+/**
+ * Records with conditions, which wait for room and for their topic as others do before they are
+ * handed over.
+ */
 export abstract class PendingConditional implements PendingAppend {
   readonly topic: AnyTopic | string
   readonly records: readonly EncodedRecord[]
@@ -55,7 +58,10 @@ export abstract class PendingConditional implements PendingAppend {
     return progress.appended
   }
 
-  /** Hands the records over. Returns false where more must be known of the topic; `isFresh` says that asking again is of no use. Throws what is wrong with them. */
+  /**
+   * Hands the records over. Returns false where more must be known of the topic; `isFresh` says
+   * that asking again is of no use. Throws what is wrong with them.
+   */
   protected abstract handOver(partitionCount: number, now: number): boolean
 
   abstract refuse(error: unknown): void

@@ -85,8 +85,9 @@ const quickRetryMs = 10
 const longestQuickRetryMs = 50
 
 /**
- * The conditional sends of a producer's transactions. The partitions are asked first, each about its conditions: they reserve what these rely on until the
- * transaction ends. Then the records go as others of the transaction do.
+ * The conditional sends of a producer's transactions. The partitions are asked first, each about
+ * its conditions: they reserve what these rely on until the transaction ends. Then the records go
+ * as others of the transaction do.
  */
 export class TransactionConditions {
   readonly #parts: TransactionConditionsParts
@@ -104,7 +105,10 @@ export class TransactionConditions {
     this.#quick = new Backoff(clock, random, { retryBackoffMs, retryBackoffMaxMs: longestQuickRetryMs })
   }
 
-  /** Records that `send` is to send, with their partitions, where all conditions hold. Throws what is wrong with the call. */
+  /**
+   * Records that `send` is to send, with their partitions, where all conditions hold. Throws what
+   * is wrong with the call.
+   */
   prepare<R>(
     number: number,
     topic: AnyTopic | string,
@@ -245,7 +249,10 @@ function partitionsOf(topic: string, records: readonly EncodedRecord[], partitio
   })
 }
 
-/** Each condition belongs to the partition of the records of its key, and to that of the key where it has none. */
+/**
+ * Each condition belongs to the partition of the records of its key, and to that of the key where
+ * it has none.
+ */
 function conditionsByPartition(
   topic: string,
   records: readonly EncodedRecord[],

@@ -21,7 +21,9 @@ export interface AuthenticationRules {
   /** Milliseconds after which a client has to authenticate again; 0: never. */
   readonly maxReauthMs: number
   readonly clock: Clock
-  /** Holds back what clients hear that failed: who guesses passwords has to wait for each answer. */
+  /**
+   * Holds back what clients hear that failed: who guesses passwords has to wait for each answer.
+   */
   readonly failureDelay: FailureDelay
 }
 

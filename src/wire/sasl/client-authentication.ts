@@ -10,8 +10,8 @@ import type { SaslClientOptions } from './sasl-options.js'
 export type Ask = <A extends Api>(api: A, version: number, body: RequestOf<A>) => Promise<ResponseOf<A>>
 
 /**
- * Proves to a broker who we are. `versions` are those of SaslAuthenticate that the broker serves. Returns the milliseconds for which the proof holds, 0
- * for as long as the connection does.
+ * Proves to a broker who we are. `versions` are those of SaslAuthenticate that the broker serves.
+ * Returns the milliseconds for which the proof holds, 0 for as long as the connection does.
  */
 export async function authenticate(sasl: SaslClientOptions, versions: VersionRange | undefined, ask: Ask): Promise<number> {
   const handshake = await ask(SaslHandshake, 1, { mechanism: sasl.mechanism })

@@ -6,8 +6,9 @@ const longestDelayMs = 2000
 const mostAddresses = 10_000
 
 /**
- * Holds back the answers to failed authentications, as Kafka's `connection.failed.authentication.delay.ms` does: those of one address come that
- * far apart, over how many connections they may be spread.
+ * Holds back the answers to failed authentications, as Kafka's
+ * `connection.failed.authentication.delay.ms` does: those of one address come that far apart, over
+ * how many connections they may be spread.
  */
 export class FailureDelay {
   readonly #clock: Clock

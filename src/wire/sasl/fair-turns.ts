@@ -1,6 +1,9 @@
 type Act = () => Promise<void>
 
-/** Lets things be done one after the other, in turn by who asks: whoever asks for much waits for it, and not the others. */
+/**
+ * Lets things be done one after the other, in turn by who asks: whoever asks for much waits for it,
+ * and not the others.
+ */
 export class FairTurns {
   /** The requests of each address, in the order of their turns. */
   readonly #waiting = new Map<string, Act[]>()

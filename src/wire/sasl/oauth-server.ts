@@ -14,7 +14,9 @@ export interface TokenRules {
   readonly tell: (error: unknown) => void
 }
 
-/** OAUTHBEARER (RFC 7628): the client shows a token, and a function of the user's says whose it is. */
+/**
+ * OAUTHBEARER (RFC 7628): the client shows a token, and a function of the user's says whose it is.
+ */
 export class OAuthServer implements ServerExchange {
   readonly #rules: TokenRules
   readonly #clientHost: string
@@ -27,7 +29,10 @@ export class OAuthServer implements ServerExchange {
     this.#clientHost = clientHost
   }
 
-  /** A token that is refused is answered with the reason in JSON; the client acknowledges that, and only then it fails. */
+  /**
+   * A token that is refused is answered with the reason in JSON; the client acknowledges that, and
+   * only then it fails.
+   */
   async step(bytes: Uint8Array): Promise<Uint8Array> {
     if (this.refusal) throw this.refusal
     const { token, authorizationId, extensions } = readTokenMessage(bytes)

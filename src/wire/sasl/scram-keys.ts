@@ -5,7 +5,8 @@ import { promisify } from 'node:util'
 export type ScramMechanism = 'SCRAM-SHA-256' | 'SCRAM-SHA-512'
 
 /**
- * The arithmetic of SCRAM (RFC 5802). From a password come two keys, of which a server keeps one hash and the other key:
+ * The arithmetic of SCRAM (RFC 5802). From a password come two keys, of which a server keeps one
+ * hash and the other key:
  *     saltedPassword := PBKDF2(password, salt, iterations)
  *     clientKey := HMAC(saltedPassword, "Client Key")    storedKey := H(clientKey)    serverKey := HMAC(saltedPassword, "Server Key")
  *     proof := clientKey xor HMAC(storedKey, authMessage)    signature := HMAC(serverKey, authMessage)

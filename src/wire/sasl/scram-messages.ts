@@ -9,7 +9,10 @@ export const gs2Header = 'n,,'
 /** The header again, in base64, as the last message of the client repeats it. */
 export const channelBinding = 'biws'
 
-/** The fields of a message by their letters. A letter given twice, or none, makes the message invalid. */
+/**
+ * The fields of a message by their letters. A letter given twice, or none, makes the message
+ * invalid.
+ */
 export function scramFields(text: string): ReadonlyMap<string, string> {
   const fields = new Map<string, string>()
   for (const part of text.split(',')) {

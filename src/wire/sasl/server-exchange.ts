@@ -14,7 +14,9 @@ export interface ServerExchange {
   readonly user: string | undefined
   /** When the proof ceases to be one, in milliseconds since 1970, if it does. */
   readonly expiresAtMs?: number | undefined
-  /** Why the proof was refused, where the client has to acknowledge that before the exchange fails. */
+  /**
+   * Why the proof was refused, where the client has to acknowledge that before the exchange fails.
+   */
   readonly refusal?: KafkaError | undefined
   /** Takes the next token of the client. Rejects with SASL_AUTHENTICATION_FAILED. */
   step(token: Uint8Array): Promise<Uint8Array>
@@ -55,10 +57,16 @@ class PlainServer implements ServerExchange {
   }
 }
 
-/** Passwords are checked one after the other: many at once would keep the threads busy that files are written with. */
+/**
+ * Passwords are checked one after the other: many at once would keep the threads busy that files
+ * are written with.
+ */
 const passwordChecks = new FairTurns()
 
-/** SCRAM (RFC 5802): the client proves that it knows the password, and the server that it knows its hash, and neither says it. */
+/**
+ * SCRAM (RFC 5802): the client proves that it knows the password, and the server that it knows its
+ * hash, and neither says it.
+ */
 class ScramServer implements ServerExchange {
   readonly #mechanism: ScramMechanism
   readonly #credentials: Credentials
@@ -101,7 +109,8 @@ class ScramServer implements ServerExchange {
     const fields = scramFields(text)
     if (this.user !== undefined || end < 0) throw invalidScram('there is no proof in it')
     if (scramField(fields, 'c') !== this.#channelBinding) throw invalidScram('the channel binding differs')
-    // librdkafka before 2.6.1 says its own nonce twice. Kafka looks at the end only, which is what has to be fresh; the proof covers the rest.
+    // librdkafka before 2.6.1 says its own nonce twice. Kafka looks at the end only, which is what
+    // has to be fresh; the proof covers the rest.
     if (!scramField(fields, 'r').endsWith(this.#serverNonce)) throw invalidScram('the nonce differs')
     const authMessage = `${this.#firstMessages},${text.slice(0, end)}`
     const proof = fromBase64(scramField(fields, 'p'))

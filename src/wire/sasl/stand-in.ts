@@ -12,8 +12,9 @@ const plainUser: Credentials = new Map((['SCRAM-SHA-256', 'SCRAM-SHA-512'] as co
 const mostUsers = 1000
 
 /**
- * Stands in for users that do not exist, so that nobody learns from the answer, or from the time that it takes, which names there are: each
- * unknown name has the iterations and the length of salt of some user that there is, and a salt of its own, always the same.
+ * Stands in for users that do not exist, so that nobody learns from the answer, or from the time
+ * that it takes, which names there are: each unknown name has the iterations and the length of salt
+ * of some user that there is, and a salt of its own, always the same.
  */
 export class StandIn {
   readonly #users: () => Iterable<Credentials>
@@ -54,7 +55,10 @@ export class StandIn {
   }
 }
 
-/** From what only the server knows of its users, so that the salts of unknown names outlive a restart as those of users do. */
+/**
+ * From what only the server knows of its users, so that the salts of unknown names outlive a
+ * restart as those of users do.
+ */
 function secretOf(users: readonly Credentials[]): Uint8Array {
   const keys = users.flatMap(credentials => [...credentials.values()].map(({ serverKey }) => serverKey))
   return keys.length > 0 ? createHash('sha256').update(concatBytes(keys)).digest() : randomBytes(32)

@@ -8,9 +8,10 @@ const mostIterations = 1_000_000
 const mechanisms: readonly ScramMechanism[] = ['SCRAM-SHA-256', 'SCRAM-SHA-512']
 
 /**
- * The users that a program gives its listeners, in memory. Passwords are not kept: each user has, per mechanism, the salted hashes that SCRAM needs,
- * with which PLAIN is checked too. Changes take effect for the next connection. Users whom clients make (AlterUserScramCredentials, KIP-554) are the
- * cluster's, which keeps them; a name that stands here is not theirs to change.
+ * The users that a program gives its listeners, in memory. Passwords are not kept: each user has,
+ * per mechanism, the salted hashes that SCRAM needs, with which PLAIN is checked too. Changes take
+ * effect for the next connection. Users whom clients make (AlterUserScramCredentials, KIP-554) are
+ * the cluster's, which keeps them; a name that stands here is not theirs to change.
  */
 export class Users {
   readonly #users = new Map<string, Map<ScramMechanism, ScramCredential>>()
@@ -27,7 +28,10 @@ export class Users {
     return [...this.#users.keys()].sort()
   }
 
-  /** Adds a user, or gives one a new password. `iterations`: default 4096, the least that Kafka accepts; more makes guessing slower. */
+  /**
+   * Adds a user, or gives one a new password. `iterations`: default 4096, the least that Kafka
+   * accepts; more makes guessing slower.
+   */
   async add(name: string, password: string, iterations = 4096): Promise<void> {
     expectString('name', name)
     expectString('password', password)
@@ -61,7 +65,10 @@ export class Users {
     this.#users.set(name, credentials)
   }
 
-  /** Removes a user's credential, or with no mechanism given the user. Returns whether there was one. */
+  /**
+   * Removes a user's credential, or with no mechanism given the user. Returns whether there was
+   * one.
+   */
   remove(name: string, mechanism?: ScramMechanism): boolean {
     expectString('name', name)
     if (mechanism !== undefined) expectOneOf('mechanism', mechanism, mechanisms)
