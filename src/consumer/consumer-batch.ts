@@ -81,6 +81,16 @@ export class ConsumerBatch<K = Uint8Array, V = Uint8Array, N extends string = st
     return batch.#jumps === batch.#partition.jumps && batch.#owner.assignment.has(batch.#partition)
   }
 
+  /** True if its partition is about to go to another member, which waits until this batch is out of hand. @internal */
+  static isWantedElsewhere(batch: ConsumerBatch<unknown, unknown>): boolean {
+    return batch.#partition.isRevoking
+  }
+
+  /** What of it is not committed comes again, here or elsewhere. @internal */
+  static giveBack(batch: ConsumerBatch<unknown, unknown>): void {
+    batch.#partition.goBack()
+  }
+
   [Symbol.iterator](): IterableIterator<ConsumerRecord<K, V, N>> {
     const walk = this.#newWalk()
     const decode = () => this.#decode(walk.fetched)

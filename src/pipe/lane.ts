@@ -43,6 +43,8 @@ interface Item {
   /** The records before it are in the transaction, or committed. */
   reached: number
   isExhausted: boolean
+  /** Another member waits for the partition: the rest of the batch is its. */
+  isGivenBack: boolean
 }
 
 /** A partition whose output was refused, as far as that is known. */
@@ -95,7 +97,7 @@ export class Lane {
 
   /** Ends what an earlier producer of the same name has left open. */
   async start(): Promise<void> {
-    const transaction = await this.#producer.begin({ signal: this.#parts.stopping })
+    const transaction = await this.#producer.begin({ signal: this.#parts.givingUp })
     await transaction.abort()
   }
 
@@ -106,7 +108,7 @@ export class Lane {
   take(batch: PipedBatch): Promise<void> {
     const { baseOffset } = batch
     const done = deferred()
-    this.#queue.push({ batch, done, cursor: undefined, committed: baseOffset, reached: baseOffset, isExhausted: false })
+    this.#queue.push({ batch, done, cursor: undefined, committed: baseOffset, reached: baseOffset, isExhausted: false, isGivenBack: false })
     this.#waitingCount += batch.recordCount
     if (this.#waitingCount >= this.#parts.settings.maxTransactionRecords) this.#gathered?.resolve()
     this.#working ??= this.#work()
@@ -197,6 +199,8 @@ export class Lane {
       item.cursor ??= item.batch.cursor()
       while (!isFull()) {
         if (stopping.aborted) return undefined
+        item.isGivenBack = ConsumerBatch.isWantedElsewhere(item.batch)
+        if (item.isGivenBack) break
         if (!item.cursor.next()) {
           item.isExhausted = true
           item.reached = item.batch.endOffset
@@ -234,7 +238,8 @@ export class Lane {
       item.committed = item.reached
       const refusal = this.#refusals.get(nameOf(item))
       if (refusal && item.committed >= refusal.alone) this.#refusals.delete(nameOf(item))
-      if (item.isExhausted) this.#drop(item)
+      if (item.isGivenBack && !item.isExhausted) ConsumerBatch.giveBack(item.batch)
+      if (item.isExhausted || item.isGivenBack) this.#drop(item)
     }
   }
 

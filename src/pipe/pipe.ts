@@ -220,7 +220,10 @@ export class Pipe<F extends TopicSelector = TopicSelector, T extends AnyTopic | 
     this.#mark.begin()
     try {
       await abortable(Promise.all(lanes.map(lane => lane.start())), signal)
+      if (this.#closing) return
       await this.#consumer.run({ eachBatch, concurrency: mostInHand, ...(signal && { signal }) })
+    } catch (error) {
+      if (error !== this.#givingUp.signal.reason) throw error
     } finally {
       this.#mark.end()
       stopping.abort(new KafkaError('CLOSED', 'The pipe has stopped'))

@@ -10,7 +10,9 @@ import {
   string,
   topic
 } from '../../src/index.js'
+import { InitProducerId } from '../../src/protocol/messages/init-producer-id.js'
 import type { AnyTopic } from '../../src/record/topic.js'
+import { InterceptedBroker } from '../../src/testing/intercepted-broker.js'
 import { connect, listen } from '../../src/wire/index.js'
 import { numbered, openCluster, send, textConsumer, until } from '../consumer/helpers.js'
 
@@ -373,6 +375,54 @@ describe('a pipe', () => {
     expect(await pipes[1].lag()).toMatchObject([{ lag: 0 }, { lag: 0 }, { lag: 0 }])
     await cluster.close()
     await Promise.all(runs)
+  })
+
+  it('gives the rest of a batch to another member of its group that waits for the partition', async () => {
+    for (let partition = 0; partition < 3; partition++) await send(cluster, 'in', numbered(`${partition}-`, 400), partition)
+    const counts = [0, 0]
+    const pipes = [0, 1].map(which =>
+      textPipe({
+        concurrency: 3,
+        async transform({ value, partition }) {
+          counts[which]++
+          await new Promise(resolve => setTimeout(resolve, 1))
+          return { value, partition }
+        }
+      })
+    )
+    const retries: unknown[] = []
+    let moved = 0
+    for (const pipe of pipes) {
+      pipe.on('retry', ({ error }) => retries.push(error))
+      pipe.on('committed', ({ records }) => (moved += records))
+    }
+    const runs = [pipes[0].run()]
+    await until(() => counts[0] > 5)
+    runs.push(pipes[1].run())
+    await until(() => pipes[1].assignment().length > 0)
+    expect(counts[0]).toBeLessThan(900)
+    await until(() => moved === 1200)
+    await Promise.all(pipes.map(pipe => pipe.close()))
+    await Promise.all(runs)
+    const values = await committed()
+    for (let partition = 0; partition < 3; partition++)
+      expect(values.filter(value => value.startsWith(`${partition}-`))).toEqual(numbered(`${partition}-`, 400))
+    expect(retries).toEqual([])
+  })
+
+  it('is closed while it waits for a cluster that does not answer', async () => {
+    const silent = await openCluster({
+      intercept: brokers => {
+        const broker = new InterceptedBroker(brokers.any())
+        broker.on(InitProducerId).do(() => new Promise(() => {}))
+        return broker
+      }
+    })
+    const pipe = textPipe({}, silent)
+    const running = pipe.run()
+    await pipe.close({ timeoutMs: 200 })
+    await running
+    await silent.close()
   })
 
   it('goes on with another producer where one was fenced, as it is when a transaction takes too long', async () => {
