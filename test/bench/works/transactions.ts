@@ -2,9 +2,9 @@ import { busRate } from '../bus-run.js'
 import { type Contestant, million, type Work } from '../contest.js'
 
 const sizes = [
-  { size: 1, records: 300_000 },
-  { size: 100, records: 3_000_000 },
-  { size: 10_000, records: 6_000_000 }
+  { size: 1, records: 30_000 },
+  { size: 100, records: 1_000_000 },
+  { size: 10_000, records: 3_000_000 }
 ]
 
 const nameOf = (size: number) => (size === 1 ? 'one record' : `${size.toLocaleString('en-US')} records`)
