@@ -6,6 +6,7 @@ import { SaslHandshake } from '../../src/protocol/messages/sasl-handshake.js'
 import { VirtualClock } from '../../src/testing/virtual-clock.js'
 import { connect, type ListenOptions, listen, Users } from '../../src/wire/index.js'
 import { FailureDelay } from '../../src/wire/sasl/failure-delay.js'
+import { guesserAt } from '../../src/wire/sasl/guesser.js'
 import { RawClient } from './raw-client.js'
 
 /** What a listener tells of a name before any password is given: iterations, and the bytes of the salt. */
@@ -83,6 +84,16 @@ describe('failed authentications', () => {
     for (let i = 0; i < 100; i++) void delay.of('/c').then(() => told.push('c'))
     await clock.advance(2000)
     expect(told).toHaveLength(103)
+  })
+
+  it.each([
+    ['/127.0.0.1', '/127.0.0.1'],
+    ['/2001:db8:1:2:3:4:5:6', '/2001:db8:1:2::/64'],
+    ['/2001:db8:1:2::9', '/2001:db8:1:2::/64'],
+    ['/2001:db8::9', '/2001:db8:0:0::/64'],
+    ['/fe80::1%eth0', '/fe80:0:0:0::/64']
+  ])('at %s are counted for %s', (clientHost, guesser) => {
+    expect(guesserAt(clientHost)).toBe(guesser)
   })
 
   it('are told late, and those that succeed are not', async () => {

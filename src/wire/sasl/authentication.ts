@@ -7,6 +7,7 @@ import { SaslAuthenticate } from '../../protocol/messages/sasl-authenticate.js'
 import { SaslHandshake } from '../../protocol/messages/sasl-handshake.js'
 import type { Credentials } from './credentials.js'
 import type { FailureDelay } from './failure-delay.js'
+import { guesserAt } from './guesser.js'
 import { OAuthServer, type TokenRules } from './oauth-server.js'
 import type { SaslMechanism } from './sasl-options.js'
 import { type ServerExchange, serverExchange } from './server-exchange.js'
@@ -131,7 +132,7 @@ export class Authentication {
       const authBytes = await this.#step(this.#exchange, token)
       return { errorCode: 0, authBytes, sessionLifetimeMs: this.#exchange ? 0 : this.#lifetimeMs() }
     } catch (error) {
-      await this.#rules.failureDelay.of(this.#clientHost)
+      await this.#rules.failureDelay.of(guesserAt(this.#clientHost))
       this.#failure = failureOf(error)
       return { errorCode: errorNumberOf(error), errorMessage: `Authentication failed: ${reasonOf(error)}`, authBytes: none }
     }
@@ -140,13 +141,13 @@ export class Authentication {
   rawToken(token: Uint8Array): Promise<Uint8Array> {
     if (!this.#exchange) return Promise.reject(new KafkaError('ILLEGAL_SASL_STATE'))
     return this.#step(this.#exchange, token).catch(async error => {
-      await this.#rules.failureDelay.of(this.#clientHost)
+      await this.#rules.failureDelay.of(guesserAt(this.#clientHost))
       throw error
     })
   }
 
   #exchangeFor(mechanism: SaslMechanism, credentials: Credentials): ServerExchange {
-    if (mechanism !== 'OAUTHBEARER') return serverExchange(mechanism, credentials, this.#clientHost)
+    if (mechanism !== 'OAUTHBEARER') return serverExchange(mechanism, credentials, guesserAt(this.#clientHost))
     if (!this.#rules.tokens) throw new KafkaError('UNSUPPORTED_SASL_MECHANISM')
     return new OAuthServer(this.#rules.tokens, this.#clientHost)
   }

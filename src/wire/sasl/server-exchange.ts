@@ -22,20 +22,20 @@ export interface ServerExchange {
   step(token: Uint8Array): Promise<Uint8Array>
 }
 
-/** `clientHost`: passwords from one address are checked in turn with those from others. */
-export function serverExchange(mechanism: PasswordMechanism, credentials: Credentials, clientHost = ''): ServerExchange {
-  return mechanism === 'PLAIN' ? new PlainServer(credentials, clientHost) : new ScramServer(mechanism, credentials)
+/** `guesser`: passwords of one are checked in turn with those of others. */
+export function serverExchange(mechanism: PasswordMechanism, credentials: Credentials, guesser = ''): ServerExchange {
+  return mechanism === 'PLAIN' ? new PlainServer(credentials, guesser) : new ScramServer(mechanism, credentials)
 }
 
 /** PLAIN (RFC 4616): one token, `authorization id NUL user NUL password`. */
 class PlainServer implements ServerExchange {
   readonly #credentials: Credentials
-  readonly #clientHost: string
+  readonly #guesser: string
   user: string | undefined
 
-  constructor(credentials: Credentials, clientHost: string) {
+  constructor(credentials: Credentials, guesser: string) {
     this.#credentials = credentials
-    this.#clientHost = clientHost
+    this.#guesser = guesser
   }
 
   async step(token: Uint8Array): Promise<Uint8Array> {
@@ -46,7 +46,7 @@ class PlainServer implements ServerExchange {
     const [known] = this.#credentials.of(name)
     const [unknown] = this.#credentials.standIn(name)
     const [mechanism, credential] = known ?? unknown
-    const salted = await passwordChecks.inTurn(this.#clientHost, () =>
+    const salted = await passwordChecks.inTurn(this.#guesser, () =>
       saltPassword(mechanism, password, credential.salt, credential.iterations)
     )
     const { storedKey } = credentialOf(mechanism, salted, credential.salt, credential.iterations)
