@@ -66,6 +66,11 @@ export class Transactions implements SequenceIdentity {
   readonly #stopping = new AbortController()
   /** A begin or an end that is under way. */
   #turning: Promise<unknown> | undefined
+  /**
+   * The end of what an unanswered end has left open, for which consumers wait; tells whether it
+   * has succeeded.
+   */
+  #resolving: Promise<boolean> | undefined
   /** Commits of offsets that are under way. */
   readonly #committing = new Set<Promise<unknown>>()
 
@@ -156,7 +161,7 @@ export class Transactions implements SequenceIdentity {
     const before = this.#state
     this.#state = 'beginning'
     try {
-      if (before === 'new') await this.#turn(this.#init(signal))
+      if (before === 'new' && !(await abortable(Promise.resolve(this.#resolving), signal))) await this.#turn(this.#init(signal))
     } catch (error) {
       this.#state = before
       throw error
@@ -273,9 +278,23 @@ export class Transactions implements SequenceIdentity {
       throw error
     } finally {
       if (this.#state === 'ending') this.#state = 'idle'
+      if (hasCommitted === undefined && this.#consumers.size > 0 && !this.#fenced) this.#resolve()
       this.#tellConsumers(hasCommitted)
     }
     if (isCommitted && failure !== undefined) throw failure
+  }
+
+  /** Asks for the next epoch, by which what is left open is ended, without waiting for the next begin. */
+  #resolve(): void {
+    const resolving = this.#init().then(
+      () => true,
+      () => false
+    )
+    this.#resolving = resolving
+    void resolving.then(isResolved => {
+      if (this.#resolving === resolving) this.#resolving = undefined
+      if (isResolved && this.#state === 'new') this.#state = 'idle'
+    })
   }
 
   #fence(cause: KafkaError): void {
