@@ -33,6 +33,11 @@ export interface MetadataCacheOptions extends RetryOptions {
   /** Milliseconds after which a topic is looked up again. Default: 300000, five minutes. */
   readonly metadataMaxAgeMs?: number
   /**
+   * Milliseconds after which a topic that is due to be looked up again, and that nobody asks for,
+   * is forgotten. Default: 300000, five minutes.
+   */
+  readonly metadataMaxIdleMs?: number
+  /**
    * The number of retries for a topic that the cluster does not know, before that is an error: a
    * new topic may take a while to be seen. Default: 4.
    */
@@ -52,6 +57,7 @@ type Response = ResponseOf<typeof Metadata>
 
 interface Known {
   readonly topic: TopicMetadata
+  readonly toldAt: number
   readonly expiresAt: number
 }
 
@@ -73,6 +79,7 @@ export class MetadataCache {
   readonly #clock: Clock
   readonly #backoff: Backoff
   readonly #maxAgeMs: number
+  readonly #maxIdleMs: number
   readonly #unknownTopicRetries: number
   readonly #known = new Map<string, Known>()
   readonly #names = new Map<string, string>()
@@ -89,6 +96,8 @@ export class MetadataCache {
   readonly #forgotten = new Map<string, number>()
   /** The latest request that told of all topics. */
   #toldAll = 0
+  /** When idle topics are looked for again. */
+  #idleLookAt = 0
 
   constructor(brokers: Brokers, options: MetadataCacheOptions) {
     this.#brokers = brokers
@@ -96,6 +105,7 @@ export class MetadataCache {
     this.#clock = options.clock
     this.#backoff = new Backoff(options.clock, options.random, options)
     this.#maxAgeMs = options.metadataMaxAgeMs ?? 300_000
+    this.#maxIdleMs = options.metadataMaxIdleMs ?? 300_000
     this.#unknownTopicRetries = options.unknownTopicRetries ?? 4
   }
 
@@ -134,7 +144,7 @@ export class MetadataCache {
    */
   forget(topic: string): void {
     const known = this.#known.get(topic)
-    if (known) this.#known.set(topic, { topic: known.topic, expiresAt: 0 })
+    if (known) this.#known.set(topic, { ...known, expiresAt: 0 })
     // A request under way was sent before: its answer may be as outdated as what is known.
     if (this.#underWay > 0) this.#forgotten.set(topic, this.#askedCount)
   }
@@ -229,6 +239,15 @@ export class MetadataCache {
       if (this.#underWay > 1) this.#told.set(topic.name, number)
       this.#take(topic, number)
     }
+    this.#dropIdle()
+  }
+
+  /** Forgets topics that were due to be looked up again long ago: those that are in use have been. */
+  #dropIdle(): void {
+    const now = this.#clock.monotonic()
+    if (now < this.#idleLookAt) return
+    this.#idleLookAt = now + this.#maxIdleMs
+    for (const [name, { toldAt }] of this.#known) if (toldAt + this.#maxAgeMs + this.#maxIdleMs <= now) this.#drop(name)
   }
 
   /** True if a request that was sent later has told of a topic. */
@@ -244,14 +263,15 @@ export class MetadataCache {
     const isSameTopic = before?.id === topicId
     if (before && !isSameTopic) this.#drop(name)
     const byNumber: PartitionMetadata[] = []
-    let expiresAt = this.#isOutdated(number, [name]) ? 0 : this.#clock.monotonic() + this.#maxAgeMs
+    const toldAt = this.#clock.monotonic()
+    let expiresAt = this.#isOutdated(number, [name]) ? 0 : toldAt + this.#maxAgeMs
     for (const { partitionIndex, leaderId, leaderEpoch = -1 } of partitions) {
       const earlier = isSameTopic ? before.partitions[partitionIndex] : undefined
       const isOutdated = earlier !== undefined && leaderEpoch >= 0 && leaderEpoch < earlier.leaderEpoch
       if (isOutdated || leaderId < 0) expiresAt = 0
       byNumber[partitionIndex] = isOutdated ? earlier : { partition: partitionIndex, leaderId, leaderEpoch }
     }
-    this.#known.set(name, { topic: { name, id: topicId, isInternal, partitions: byNumber }, expiresAt })
+    this.#known.set(name, { topic: { name, id: topicId, isInternal, partitions: byNumber }, toldAt, expiresAt })
     if (topicId !== zeroUuid) this.#names.set(topicId, name)
   }
 

@@ -76,6 +76,12 @@ export interface ProducerOptions {
   readonly allowAutoTopicCreation?: boolean
   /** Milliseconds after which a producer looks again how many partitions a topic has. Default: 300000. */
   readonly metadataMaxAgeMs?: number
+  /**
+   * Milliseconds after which a topic that nothing is sent to is forgotten, as Kafka's
+   * `metadata.max.idle.ms`: a producer that writes to ever new topics does not ask for all of them
+   * again and again. The next send looks the topic up anew. Default: 300000, five minutes.
+   */
+  readonly metadataMaxIdleMs?: number
 }
 
 export const producerDefaults = Object.freeze({
@@ -93,7 +99,8 @@ export const producerDefaults = Object.freeze({
   maxBlockMs: 60_000,
   transactionTimeoutMs: 60_000,
   allowAutoTopicCreation: true,
-  metadataMaxAgeMs: 300_000
+  metadataMaxAgeMs: 300_000,
+  metadataMaxIdleMs: 300_000
 } as const satisfies ProducerOptions)
 
 /** The options with their defaults filled in. */
@@ -146,6 +153,7 @@ export function producerSettings(options: ProducerOptions): ProducerSettings {
   expectBackoffs(given)
   expectInteger('maxBlockMs', settings.maxBlockMs, 0)
   expectInteger('metadataMaxAgeMs', settings.metadataMaxAgeMs, 0)
+  expectInteger('metadataMaxIdleMs', settings.metadataMaxIdleMs, 1)
   expectBoolean('allowAutoTopicCreation', settings.allowAutoTopicCreation)
   if (settings.partitioner !== undefined) expectFunction('partitioner', settings.partitioner)
   return { ...settings, enableIdempotence, retryBackoffMaxMs: longestBackoffMs(given), acks }

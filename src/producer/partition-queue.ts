@@ -45,6 +45,10 @@ export class PartitionQueue {
     return this.#sequences !== undefined
   }
 
+  get openedCount(): number {
+    return this.#openedCount
+  }
+
   /** The batch that records are appended to. */
   get open(): ProducerBatch | undefined {
     return this.#open

@@ -19,6 +19,7 @@ import { Admission } from './admission.js'
 import { type ConditionalReceipt, ConditionalSends } from './conditional/conditional-sends.js'
 import { isConditional } from './conditional/conditions.js'
 import { TransactionConditions } from './conditional/transaction-conditions.js'
+import { IdleTopics } from './idle-topics.js'
 import { type ProducerOptions, type ProducerSettings, producerSettings } from './options.js'
 import type { PartitionQueue } from './partition-queue.js'
 import { StickyPartitioner } from './partitioner.js'
@@ -71,6 +72,7 @@ export class Producer extends Emitter<ProducerEvents> implements AsyncDisposable
   readonly #calls: TransactionCalls | undefined
   readonly #writers = new Map<string, TopicWriter>()
   /** The one that was asked for last; most sends go to the same topic as the one before. */
+  readonly #idleTopics: IdleTopics
   #lastWriter: TopicWriter | undefined
   #lastTopic: AnyTopic | string | undefined
   readonly #stretch: Stretch
@@ -91,7 +93,8 @@ export class Producer extends Emitter<ProducerEvents> implements AsyncDisposable
     this.#random = random
     this.#brokers = brokers
     this.#metadata = parts.metadata ?? new MetadataCache(brokers, { ...settings, clock, random })
-    this.#lookAgainAt = clock.monotonic() + settings.metadataMaxAgeMs
+    this.#idleTopics = new IdleTopics(settings.metadataMaxIdleMs)
+    this.#lookAgainAt = clock.monotonic() + this.#lookIntervalMs
     const metadata = this.#metadata
     const { enableIdempotence, requestTimeoutMs } = settings
     const backoff = new Backoff(clock, random, settings)
@@ -422,10 +425,18 @@ export class Producer extends Emitter<ProducerEvents> implements AsyncDisposable
     return writer
   }
 
-  /** Now and then, asks in the background whether topics have got more partitions. */
+  get #lookIntervalMs(): number {
+    return Math.min(this.#settings.metadataMaxAgeMs, this.#settings.metadataMaxIdleMs)
+  }
+
+  /** Now and then, forgets topics that nothing is sent to, and asks in the background whether topics have got more partitions. */
   #keepFresh(now: number): void {
     if (now < this.#lookAgainAt) return
-    this.#lookAgainAt = now + this.#settings.metadataMaxAgeMs
+    this.#lookAgainAt = now + this.#lookIntervalMs
+    for (const topic of this.#idleTopics.find(this.#writers.keys(), name => this.#accumulator.queuesOf(name), now)) {
+      this.#writers.delete(topic)
+      if (this.#lastWriter?.topic === topic) this.#lastTopic = this.#lastWriter = undefined
+    }
     const found = this.#metadata.ensure([...this.#writers.keys()], { allowAutoTopicCreation: false })
     // Nobody waits for it; a send that cannot do without will ask again, and be told.
     if (isPromise(found)) found.catch(() => {})

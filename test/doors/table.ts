@@ -94,6 +94,7 @@ const producerOptions = {
   partitioner: opt(func),
   allowAutoTopicCreation: opt(flag),
   metadataMaxAgeMs: ms,
+  metadataMaxIdleMs: positive,
   ...retry
 }
 
