@@ -44,7 +44,7 @@ export interface TransactionRecord {
 }
 
 export function transactionRecord(transactionalId: string, state: TransactionState | null): StateRecord {
-  const key = encode(transactionKey, keyType, { transactionalId })
+  const key = keyOf(transactionalId)
   if (!state) return { key, value: null }
   const value = encode(transactionValue, newestVersion, {
     producerId: state.producerId,
@@ -63,6 +63,15 @@ export function transactionRecord(transactionalId: string, state: TransactionSta
   latest = { value, record: { transactionalId, value: state } }
   return record
 }
+
+/** The key of a record. Records of an id mostly follow each other: the last key is kept. */
+function keyOf(transactionalId: string): Uint8Array {
+  if (latestKey?.transactionalId !== transactionalId)
+    latestKey = { transactionalId, key: encode(transactionKey, keyType, { transactionalId }) }
+  return latestKey.key
+}
+
+let latestKey: { readonly transactionalId: string; readonly key: Uint8Array } | undefined
 
 /**
  * The record that was encoded last. Mostly it is the next that is replayed, and need not be
