@@ -70,7 +70,7 @@ export class ClusterClient extends Emitter<ClusterEvents> implements AsyncDispos
   #deadline: Deadline | undefined
   #closing: Promise<void> | undefined
 
-  /** Use `Cluster.open`, or `connect` of `millrace/wire`. */
+  /** Use `Cluster.open`, or `connect` of `millrace/wire`. @internal */
   constructor(parts: ClusterParts, local?: LocalParts) {
     super(clusterEvents)
     expectFunctions('parts', parts, ['brokersFor', 'close'], 'what a cluster is made of (`await Cluster.open()` makes one)')

@@ -8,6 +8,8 @@
 export { Cluster, type ClusterOptions } from './cluster.js'
 export { ClusterClient, type ClusterEvents, type ClusterParts } from './cluster-client.js'
 export type { CloseOptions } from './common/closing.js'
+export type { MaybePromise } from './common/deferred.js'
+export type { Emitter } from './common/emitter.js'
 export { release } from './common/lease.js'
 export { ConflictError, type ErrorCode, KafkaError, type KafkaErrorDetail, type KeyConflict, type ProtocolErrorCode } from './errors.js'
 
@@ -124,6 +126,8 @@ export { Partition } from './broker/partition.js'
 export type { ClientIdentity } from './broker/request-entry.js'
 export { Topic } from './broker/topic.js'
 export type { ConfigValues } from './metadata/broker-configs.js'
+export type { ScramCredentialState } from './metadata/scram-state.js'
+export type { ConnectionQuotas, MeteredBroker } from './protocol/quotas.js'
 export type { BacklogPolicy, BacklogQuota } from './record/backlog-quota.js'
 
 // ---- The log on its own
@@ -132,11 +136,20 @@ export { type AppendOrigin, type RecordError, RecordValidationError } from './lo
 export type { CompactionReport, CompactOptions } from './log/compaction/compactor.js'
 export type { Dirtiness } from './log/compaction/dirtiness.js'
 export { type EpochEnd, type LeaderEpoch, LeaderEpochs } from './log/history/leader-epochs.js'
+export type { AbortedTransaction } from './log/history/transaction-index.js'
 export type { KeyCondition } from './log/keys/key-index.js'
 export { Log } from './log/log.js'
-export type { CleanupPolicy, LogCompression, LogOptions } from './log/log-options.js'
-export type { AppendCondition, AppendInfo, AppendOptions, LogOpenOptions, ReadOptions, RemovedSegments } from './log/log-types.js'
-export type { RecoveryReport } from './log/recovery/recovery.js'
+export type { CleanupPolicy, CompleteLogOptions, LogCompression, LogOptions } from './log/log-options.js'
+export type {
+  AppendCondition,
+  AppendInfo,
+  AppendOptions,
+  LogOpenOptions,
+  ReadOptions,
+  RemovalReason,
+  RemovedSegments
+} from './log/log-types.js'
+export type { RecoveryReport, TornTail } from './log/recovery/recovery.js'
 export type { TimestampedOffset } from './log/segment/timestamp-lookup.js'
 
 // ---- Batches of records, as bytes

@@ -21,7 +21,7 @@ const mayImport: Record<string, readonly string[]> = {
   client: ['protocol', 'record'],
   producer: ['client', 'protocol', 'record'],
   consumer: ['client', 'protocol', 'record', 'assignor'],
-  admin: ['client', 'protocol', 'record'],
+  admin: ['client', 'protocol', 'record', 'types:assignor'],
   pipe: ['producer', 'consumer', 'client', 'protocol', 'record', 'types:assignor'],
   wire: ['protocol', 'cluster-client.ts'],
   cli: ['cluster.ts', 'cluster-client.ts', 'wire', 'storage', 'log', 'metadata', 'coordinator', 'protocol', 'record'],

@@ -1,3 +1,4 @@
+import type { TopicPartition } from '../assignor/assignor.js'
 import { expectBackoffs, expectCallOptions } from '../client/retry.js'
 import type { Clock } from '../common/clock.js'
 import { type CloseOptions, closeTimeoutMs, endOf } from '../common/closing.js'
@@ -203,7 +204,7 @@ export class Admin {
    */
   async deleteGroupOffsets(
     groupId: string,
-    partitions: readonly (string | offsets.TopicPartition)[],
+    partitions: readonly (string | TopicPartition)[],
     options: AdminCallOptions = {}
   ): Promise<void> {
     expectCallOptions('deleteGroupOffsets', options)
@@ -217,7 +218,7 @@ export class Admin {
    * end, or by time.
    */
   async listOffsets(
-    partitions: readonly (string | offsets.TopicPartition)[],
+    partitions: readonly (string | TopicPartition)[],
     at: offsets.OffsetSpec,
     options: offsets.ListOffsetsOptions = {}
   ): Promise<offsets.ListedOffset[]> {
@@ -256,7 +257,7 @@ export class Admin {
   async deleteRecords(
     records: readonly offsets.RecordsBefore[],
     options: AdminCallOptions = {}
-  ): Promise<(offsets.TopicPartition & { readonly logStartOffset: number })[]> {
+  ): Promise<(TopicPartition & { readonly logStartOffset: number })[]> {
     expectCallOptions('deleteRecords', options)
     offsets.expectRecordsBefore(records)
     return offsets.deleteRecords(this.#context, records, options)

@@ -1,3 +1,4 @@
+import type { TopicPartition } from '../assignor/assignor.js'
 import { expectCallOptions } from '../client/retry.js'
 import { shown } from '../common/options.js'
 import { zeroUuid } from '../common/uuid.js'
@@ -9,7 +10,7 @@ import { OffsetDelete } from '../protocol/messages/offset-delete.js'
 import { OffsetFetch } from '../protocol/messages/offset-fetch.js'
 import { type AdminContext, throwFailures } from './admin-context.js'
 import type { AdminCallOptions } from './admin-options.js'
-import { byTopic, expectPartitions, isDate, listOffsets, partitionsOf, type TopicPartition } from './partition-offsets.js'
+import { byTopic, expectPartitions, isDate, listOffsets, partitionsOf } from './partition-offsets.js'
 
 export interface GroupOffset extends TopicPartition {
   /** Of the next record that the group will read. */

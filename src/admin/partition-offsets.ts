@@ -1,3 +1,4 @@
+import type { TopicPartition } from '../assignor/assignor.js'
 import { expectPartition } from '../client/topic-partition.js'
 import { grouped } from '../common/grouped.js'
 import { expectInteger, expectList, shown } from '../common/options.js'
@@ -7,11 +8,6 @@ import { DeleteRecords } from '../protocol/messages/delete-records.js'
 import { ListOffsets } from '../protocol/messages/list-offsets.js'
 import { type AdminContext, brokerTimeoutMs, type Limits, throwFailures } from './admin-context.js'
 import type { AdminCallOptions } from './admin-options.js'
-
-export interface TopicPartition {
-  readonly topic: string
-  readonly partition: number
-}
 
 /**
  * A place in a partition: its start; its end; the record with the largest timestamp; or, by a time

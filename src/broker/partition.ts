@@ -93,6 +93,7 @@ export class Partition {
     markDeleted = partition => partition.#markDeleted()
   }
 
+  /** Made by the node. @internal */
   constructor(topic: string, state: PartitionState, log: Log, backlog: PartitionBacklog, isInTransaction: IsInTransaction = () => false) {
     this.topic = topic
     this.partition = state.partition

@@ -12,13 +12,13 @@ export interface ConsumerParts {
   readonly brokers: Brokers
   readonly clock: Clock
   readonly random: Random
-  /** Shared knowledge of topics. Default: the consumer's own. */
+  /** Shared knowledge of topics. Default: the consumer's own. @internal */
   readonly metadata?: MetadataCache
   /** News from a node in this process. Default: none. */
   readonly news?: ClusterNews
   /** Finds damage at an offset in the files of a node in this process. Default: none is found. */
   readonly damageAt?: (topic: string, partition: number, offset: number) => Promise<KafkaError | undefined>
-  /** The node in this process that is told how far its readers are. Default: nobody is. */
+  /** The node in this process that is told how far its readers are. Default: nobody is. @internal */
   readonly readers?: ReaderReports
 }
 

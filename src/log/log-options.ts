@@ -98,6 +98,7 @@ export type CleanupPolicy = 'delete' | 'compact' | 'compact,delete' | 'delete,co
 
 const cleanupPolicies: readonly CleanupPolicy[] = ['delete', 'compact', 'compact,delete', 'delete,compact', 'none']
 export type LogCompression = 'producer' | 'uncompressed' | 'gzip' | 'snappy' | 'lz4' | 'zstd'
+/** The options of a log, with the defaults of those that were not given. */
 export type CompleteLogOptions = Required<LogOptions>
 
 const hourMs = 3_600_000

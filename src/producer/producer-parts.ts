@@ -9,7 +9,7 @@ export interface ProducerParts {
   readonly brokers: Brokers
   readonly clock: Clock
   readonly random: Random
-  /** Shared knowledge of topics. Default: the producer's own. */
+  /** Shared knowledge of topics. Default: the producer's own. @internal */
   readonly metadata?: MetadataCache
   /**
    * The most memory that all producers of a cluster in this process hold together. Default: each

@@ -5,7 +5,7 @@
 
 // ---- Words of the tables
 
-export type { Api, Field, Fields, RequestOf, ResponseOf, Schema, VersionRange } from './message.js'
+export type { Api, Field, Fields, Kind, MessageOf, RequestOf, ResponseOf, Schema, SchemaMessage, VersionRange } from './message.js'
 
 // ---- APIs
 

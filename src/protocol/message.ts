@@ -41,6 +41,7 @@ export interface FieldOptions {
   readonly tagged?: Versions
 }
 
+/** The type of a field on the wire. */
 export type Kind =
   | 'bool'
   | 'int8'

@@ -6,6 +6,7 @@ export type {
   AuthorizeRequest,
   ClientAccess
 } from '../protocol/access.js'
+export type { ConnectionQuotas, MeteredBroker } from '../protocol/quotas.js'
 export type { ConnectOptions, RemoteBrokersOptions } from './client-options.js'
 export { connect } from './connect.js'
 export { cutAnswer, type Exchange, type Intercept, type Interception, noAnswer } from './intercept.js'

@@ -41,7 +41,7 @@ function hasFunction(node: ts.Node): boolean {
 /** Functions in public types that the library writes, and users call. */
 export const ofTheLibrary = new Set([
   ...['Timer.cancel', 'RecordIterator.next', 'RecordIterator.return', 'RecordIterator.[Symbol.asyncIterator]'],
-  ...['ClientAccess.isGivenUser', 'Interception.remove', 'Rule.remove', 'Hold.held', 'Hold.release', 'ContractCase.run'],
+  ...['ClientAccess.isGivenUser', 'Rule.remove', 'ConnectionQuotas.connectionDelayMs', 'Hold.held', 'Hold.release', 'ContractCase.run'],
   // What a cluster brings along for its clients, and what they tell each other.
   ...['AdminParts.onClosed', 'ClusterParts.brokersFor', 'ClusterParts.close', 'ConsumerParts.damageAt', 'ProducerParts.heldBecause'],
   ...['ClusterNews.onTopicsChanged', 'ClusterNews.onGroupRebalancing', 'ClusterNews.logEndOffset'],

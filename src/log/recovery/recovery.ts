@@ -21,6 +21,7 @@ export interface RecoveryReport {
   readonly tornTail?: TornTail
 }
 
+/** The end of a log that a crash has torn, and that was cut off. */
 export interface TornTail {
   /** The end of the whole batches. */
   readonly file: string
