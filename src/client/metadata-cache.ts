@@ -72,6 +72,8 @@ interface Asking {
  * The topics and the leaders of their partitions, as one client knows them. Reading it is
  * synchronous and cheap (`topic`); `ensure` fills it, and `forget` says that it proved wrong, so
  * that the next `ensure` asks again. Answers count in the order of asking, not of arrival.
+ *
+ * Size: what is known, what is asked and who waits for it must agree.
  */
 export class MetadataCache {
   readonly #brokers: Brokers

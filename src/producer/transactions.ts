@@ -43,6 +43,8 @@ type State = 'new' | 'idle' | 'beginning' | 'open' | 'ending'
  * The transactions of one producer: its id and epoch, which the coordinator gives it anew with
  * each, and whether one is open. From version 2 of transactions on partitions take part with their
  * first batch, and each end gives the next epoch (KIP-890).
+ *
+ * Size: any answer can end each stage of a transaction, and the identity with it.
  */
 export class Transactions implements SequenceIdentity {
   readonly isTransactional = true
