@@ -194,7 +194,7 @@ export function pipeSettings(options: object): PipeSettings {
   const settings = { ...defaults, ...givenOptions(options) } as unknown as Omit<PipeSettings, 'from'> & { readonly from: unknown }
   if (settings.from === undefined) throw new TypeError('Expected `from`, the topics that a pipe reads')
   const from = (Array.isArray(settings.from) ? settings.from : [settings.from]) as readonly TopicSelector[]
-  expectSelectors('from', from)
+  expectFrom(from)
   expectString('groupId', settings.groupId)
   const { to, transform, retry, deadLetter, rejection, instanceId } = settings
   if (to !== undefined) expectTopic('to', to, 'serialize')
@@ -214,6 +214,16 @@ export function pipeSettings(options: object): PipeSettings {
   expectFree('consumer', settings.consumer, ownConsumerOptions)
   expectFree('producer', settings.producer, ownProducerOptions)
   return { ...settings, from }
+}
+
+/** The error for a wrong topic says that it stands in `from`. */
+function expectFrom(from: readonly TopicSelector[]): void {
+  try {
+    expectSelectors('from', from)
+  } catch (error) {
+    const { message } = error as Error
+    throw new TypeError(message.includes('`from`') ? message : `${message}, in \`from\``)
+  }
 }
 
 /** Refuses what the pipe decides itself; the rest is checked by the client. */

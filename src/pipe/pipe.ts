@@ -6,7 +6,7 @@ import { type CloseOptions, closeTimeoutMs, Deadline } from '../common/closing.j
 import { abortable } from '../common/deferred.js'
 import { Emitter } from '../common/emitter.js'
 import { murmur2Text } from '../common/murmur2.js'
-import { expectOptions, expectSignal } from '../common/options.js'
+import { expectFunctions, expectOptions, expectSignal } from '../common/options.js'
 import type { Random } from '../common/random.js'
 import { randomUuid } from '../common/uuid.js'
 import { reasonOf, Warnings } from '../common/warnings.js'
@@ -128,6 +128,7 @@ export class Pipe<F extends TopicSelector = TopicSelector, T extends AnyTopic | 
   /** Use `cluster.pipe(options)`. */
   constructor(parts: PipeParts, options: PipeOptions<F, T, K, V>) {
     super(pipeEvents)
+    expectFunctions('parts', parts, ['newConsumer', 'newProducer'], 'what a pipe is made of (`cluster.pipe()` brings it along)')
     const settings = pipeSettings(options)
     producerSettings(settings.producer)
     const { groupId, instanceId = parts.instanceId, maxTransactionRecords, from, autoOffsetReset, key, value } = settings
@@ -139,8 +140,8 @@ export class Pipe<F extends TopicSelector = TopicSelector, T extends AnyTopic | 
       topics: from,
       groupId,
       ...(instanceId !== undefined && { groupInstanceId: memberNameOf(instanceId) }),
-      ...(key && { key }),
-      ...(value && { value }),
+      ...(key !== undefined && { key }),
+      ...(value !== undefined && { value }),
       autoOffsetReset,
       autoCommit: false,
       isolationLevel: 'read_committed',

@@ -221,6 +221,7 @@ const assignors = Object.entries({ rangeAssignor, roundRobinAssignor, stickyAssi
   )
 )
 
+const pipeOptions = { from: 't', to: 'u', groupId: 'p' }
 const place2 = { topic: 't', partition: 0, offset: 0 }
 
 export const doors: readonly Door[] = [
@@ -326,15 +327,63 @@ export const doors: readonly Door[] = [
     (w, topic: never, given: never, more: never) => w.inTransaction(transaction => transaction.send(topic, given, more)),
     place('topic', topicName, 't'),
     place('record', record, { value: 'v' }),
-    place('options', options({ signal: opt(signal) }))
+    place('options', options({ signal: opt(signal), ...sendConditions }))
   ),
   door(
     'Transaction.sendBatch',
     (w, topic: never, records: never, more: never) => w.inTransaction(transaction => transaction.sendBatch(topic, records, more)),
     place('topic', topicName, 't'),
     place('records', list, [{ value: 'v' }]),
+    place('options', options({ signal: opt(signal), ...sendConditions }))
+  ),
+  door(
+    'Transaction.commitOffsets',
+    (w, consumer: never, offsets: never, given: never) =>
+      w.inTransaction(transaction => transaction.commitOffsets(consumer, offsets, given)),
+    place('consumer', nothing, (w: World) => w.uncommitting),
+    place('offsets', opt(partitions)),
     place('options', options({ signal: opt(signal) }))
   ),
+
+  // ---- piping
+  door('new Pipe', (_, parts: never) => new millrace.Pipe(parts, pipeOptions), place('parts', nothing, {})),
+  door(
+    'ClusterClient.pipe',
+    (w, given: never) => w.cluster.pipe(given),
+    place(
+      'options',
+      saying(
+        'pipe',
+        needed(
+          options(
+            {
+              from: saying('topic', needed({ takes: () => false })),
+              to: opt(topicName),
+              groupId: needed(text),
+              transform: opt(func),
+              concurrency: opt(int(1, 10_000)),
+              retry: options({ attempts: positive, backoffMs: ms, maxBackoffMs: ms }),
+              deadLetter: opt({ takes: value => topicName.takes(value) || func.takes(value) }),
+              rejection: opt({ takes: func.takes }),
+              maxTransactionRecords: positive32,
+              maxTransactionMs: positive32,
+              lingerMs: size32,
+              transactionTimeoutMs: positive32,
+              instanceId: opt(text),
+              autoOffsetReset: opt(oneOf('earliest', 'latest', 'none')),
+              key: serde,
+              value: serde,
+              consumer: opt(bag),
+              producer: opt(bag)
+            },
+            pipeOptions
+          )
+        )
+      )
+    )
+  ),
+  door('Pipe.run', (w, given: never) => w.pipe().run(given), place('options', options({ signal: opt(signal) }))),
+  closing((w, given) => w.pipe().close(given), 'Pipe.close'),
 
   // ---- consuming
   door('new Consumer', (_, parts: never) => new millrace.Consumer(parts), place('parts', nothing, {})),

@@ -48,6 +48,9 @@ export async function openWorld() {
   const consumer = cluster.consumer({ groupId: 'g' })
   consumer.assign([{ topic: 't', partition: 0 }])
   await consumer.start()
+  const uncommitting = cluster.consumer({ groupId: 'u', autoCommit: false })
+  uncommitting.assign([{ topic: 't', partition: 0 }])
+  await uncommitting.start()
   const node = cluster.node as NonNullable<typeof cluster.node>
   const brokers = { any: () => node.connect({ clientId: 'c' }), byId: () => undefined }
   const listener = await listen(cluster)
@@ -65,6 +68,8 @@ export async function openWorld() {
     transactional,
     inTransaction,
     consumer,
+    uncommitting,
+    pipe: () => cluster.pipe({ from: 't', to: 'u', groupId: 'p' }),
     node,
     brokers,
     listener,
