@@ -136,9 +136,16 @@ async function live(child: string, directory: string, life: number, random: Rand
     isKilled = true
     setTimeout(() => process_.kill('SIGKILL'), delayMs)
   })
-  const idle = setTimeout(() => process_.kill('SIGKILL'), 120_000)
+  // A life of small transactions on a disk that is synced each time takes long.
+  const late = setTimeout(
+    () => {
+      isKilled = most !== undefined
+      process_.kill('SIGKILL')
+    },
+    most === undefined ? 240_000 : 8000
+  )
   const code = await new Promise(resolve => process_.on('close', resolve))
-  clearTimeout(idle)
+  clearTimeout(late)
   if (last === 'finished' && code === 0) return undefined
   if (!isKilled) throw new Error(`Life ${life} in ${directory} ended by itself with ${code}, after "${last}": ${complaints}`)
   return moved
