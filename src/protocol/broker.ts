@@ -48,6 +48,20 @@ export function tellsFate(signal: AbortSignal): boolean {
   return telling.has(signal)
 }
 
+const freeOrder = new WeakSet<AbortSignal>()
+
+/**
+ * Says that whoever fetches with this signal takes partitions in any order. Over a network a fetch session (KIP-227)
+ * may then be used, in which the broker chooses the order; other fetches are answered in the order of the request.
+ */
+export function takeAnyOrder(signal: AbortSignal): void {
+  freeOrder.add(signal)
+}
+
+export function takesAnyOrder(signal: AbortSignal | undefined): boolean {
+  return signal !== undefined && freeOrder.has(signal)
+}
+
 /**
  * The brokers of a cluster as one client sees them. Which of them to ask is learnt from Metadata
  * and FindCoordinator.

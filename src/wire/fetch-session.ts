@@ -180,11 +180,6 @@ export class FetchSession {
   }
 }
 
-/** True if whoever asks minds sessions itself, or is no consumer. */
-export function hasOwnSession({ sessionId = 0, sessionEpoch = -1, replicaId = -1, replicaState }: Request): boolean {
-  return sessionId !== 0 || sessionEpoch !== -1 || replicaId !== -1 || replicaState !== undefined
-}
-
 function isSame(a: Wanted, b: Wanted): boolean {
   if (a === b) return true
   return (

@@ -2,7 +2,7 @@ import { type Clock, sleep } from '../common/clock.js'
 import { abortable } from '../common/deferred.js'
 import type { Random } from '../common/random.js'
 import { KafkaError } from '../errors.js'
-import type { Broker } from '../protocol/broker.js'
+import { type Broker, takesAnyOrder } from '../protocol/broker.js'
 import type { Api, RequestOf, ResponseOf } from '../protocol/message.js'
 import { ConditionalAppend } from '../protocol/messages/conditional-append.js'
 import { Fetch } from '../protocol/messages/fetch.js'
@@ -12,7 +12,7 @@ import { SyncGroup } from '../protocol/messages/sync-group.js'
 import type { CheckedRemoteOptions } from './client-options.js'
 import { Connection } from './connection.js'
 import type { Endpoint } from './endpoints.js'
-import { FetchSession, firstVersionWithSessions, hasOwnSession } from './fetch-session.js'
+import { FetchSession, firstVersionWithSessions } from './fetch-session.js'
 import { commonVersion } from './versions.js'
 
 type FetchRequest = RequestOf<typeof Fetch>
@@ -97,11 +97,11 @@ export class RemoteBroker implements Broker {
     return answer
   }
 
-  /** Fetches by the session, or without it while another fetch has it. */
+  /** Fetches by the session, or without it: while another fetch has it, and where the order of partitions matters. */
   async #fetch(connection: Connection, body: FetchRequest, signal?: AbortSignal, isSecond = false): Promise<FetchResponse> {
     const session = this.#fetchSession
     const version = commonVersion(Fetch, connection.versions.get(Fetch.key), body)
-    if (session.isBusy || version < firstVersionWithSessions || hasOwnSession(body)) return this.#ask(connection, Fetch, body, 'fetch')
+    if (session.isBusy || version < firstVersionWithSessions || !takesAnyOrder(signal)) return this.#ask(connection, Fetch, body, 'fetch')
     let answer: FetchResponse
     try {
       answer = await connection.send(Fetch, version, session.begin(body, version), this.#timeoutMs(Fetch, body))

@@ -1,3 +1,4 @@
+import { takeAnyOrder } from '../../protocol/broker.js'
 import type { AssignedPartition } from '../assigned-partition.js'
 import { Rest } from './rest.js'
 
@@ -44,7 +45,7 @@ export interface BrokerFetch {
 export function newBrokerFetch(id: number): BrokerFetch {
   return {
     id,
-    controller: new AbortController(),
+    controller: fetchController(),
     fetch: 0,
     isFetching: false,
     isAnswered: false,
@@ -59,4 +60,11 @@ export function newBrokerFetch(id: number): BrokerFetch {
     isResting: false,
     rest: new Rest()
   }
+}
+
+/** Aborts fetches. Their readers take partitions in any order. */
+export function fetchController(): AbortController {
+  const controller = new AbortController()
+  takeAnyOrder(controller.signal)
+  return controller
 }

@@ -7,7 +7,7 @@ import { type Broker, tellsFate } from '../../protocol/broker.js'
 import type { RequestOf, ResponseOf } from '../../protocol/message.js'
 import { Fetch } from '../../protocol/messages/fetch.js'
 import { type AssignedPartition, isSameTopic } from '../assigned-partition.js'
-import { type BrokerFetch, newBrokerFetch } from './broker-fetch.js'
+import { type BrokerFetch, fetchController, newBrokerFetch } from './broker-fetch.js'
 import { DamagedBatch, FetchedRecords } from './fetched-records.js'
 import type { FetcherContext, FetcherOwner } from './fetcher-parts.js'
 import type { Rest } from './rest.js'
@@ -131,7 +131,7 @@ export class Fetcher implements Absentee {
     if (node.isAnswered || tellsFate(node.controller.signal)) {
       this.#answered(node)
       node.controller.abort(new KafkaError('CLOSED', 'The fetch was given up for another'))
-      node.controller = new AbortController()
+      node.controller = fetchController()
     } else if (node.leftBehind.size < mostGivenUp) {
       node.leftBehind.add(node.fetch)
       this.#answered(node)

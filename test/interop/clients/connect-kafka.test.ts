@@ -1,6 +1,7 @@
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { ClusterClient } from '../../../src/cluster-client.js'
+import { takeAnyOrder } from '../../../src/protocol/broker.js'
 import { AlterUserScramCredentials } from '../../../src/protocol/messages/alter-user-scram-credentials.js'
 import { Fetch } from '../../../src/protocol/messages/fetch.js'
 import { bytes, json, string } from '../../../src/record/serde.js'
@@ -82,7 +83,10 @@ describe.skipIf(await missingKafka())('connect(), to Apache Kafka 4.3', () => {
     await consumer.close()
     const brokers = remoteBrokers({ brokers: [kafka.address] })
     const partitions = Array.from({ length: 20 }, (_, partition) => ({ partition, fetchOffset: 2, partitionMaxBytes: 1_000_000 }))
-    const ask = () => brokers.any().request(Fetch, { maxWaitMs: 0, minBytes: 1, topics: [{ topic: 'sessions', topicId, partitions }] })
+    const { signal } = new AbortController()
+    takeAnyOrder(signal)
+    const request = { maxWaitMs: 0, minBytes: 1, topics: [{ topic: 'sessions', topicId, partitions }] }
+    const ask = () => brokers.any().request(Fetch, request, signal)
     const ends = partitions.map(({ partition }) => [partition, 2])
     const ids = new Set<number | undefined>()
     for (let i = 0; i < 5; i++) {
