@@ -128,23 +128,22 @@ async function live(child: string, directory: string, life: number, random: Rand
   process_.stderr.on('data', text => {
     complaints += text
   })
+  const kill = () => {
+    isKilled = true
+    process_.kill('SIGKILL')
+  }
+  const never = setTimeout(() => process_.kill('SIGKILL'), 240_000)
+  let late: NodeJS.Timeout | undefined
   createInterface({ input: process_.stdout }).on('line', line => {
     last = line
     if (line.startsWith('moved ')) moved = Number(line.slice(6))
     if (most === undefined || isKilled) return
-    if (line !== killAt && !(typeof killAt === 'number' && moved >= killAt)) return
-    isKilled = true
-    setTimeout(() => process_.kill('SIGKILL'), delayMs)
+    // A life of small transactions on a disk that is synced each time takes long.
+    if (moved > 0) late ??= setTimeout(kill, 5000)
+    if (line === killAt || (typeof killAt === 'number' && moved >= killAt)) setTimeout(kill, delayMs)
   })
-  // A life of small transactions on a disk that is synced each time takes long.
-  const late = setTimeout(
-    () => {
-      isKilled = most !== undefined
-      process_.kill('SIGKILL')
-    },
-    most === undefined ? 240_000 : 8000
-  )
   const code = await new Promise(resolve => process_.on('close', resolve))
+  clearTimeout(never)
   clearTimeout(late)
   if (last === 'finished' && code === 0) return undefined
   if (!isKilled) throw new Error(`Life ${life} in ${directory} ended by itself with ${code}, after "${last}": ${complaints}`)
