@@ -112,8 +112,11 @@ export async function partitionsOf(
   given: readonly (string | TopicPartition)[],
   limits: Limits
 ): Promise<TopicPartition[]> {
-  const topics = [...new Set(given.map(item => (typeof item === 'string' ? item : item.topic)))]
-  await context.metadata.ensure(topics, { ...limits, allowAutoTopicCreation: false })
+  const whole = new Set(given.filter(item => typeof item === 'string'))
+  const others = new Set(given.flatMap(item => (typeof item === 'string' || whole.has(item.topic) ? [] : item.topic)))
+  // Others may have given a topic more partitions since.
+  if (whole.size > 0) await context.metadata.refresh([...whole], { ...limits, allowAutoTopicCreation: false })
+  if (others.size > 0) await context.metadata.ensure([...others], { ...limits, allowAutoTopicCreation: false })
   return given.flatMap(item => {
     if (typeof item !== 'string') return [item]
     return (context.metadata.topic(item)?.partitions ?? []).map(({ partition }) => ({ topic: item, partition }))

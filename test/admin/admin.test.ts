@@ -337,7 +337,8 @@ describe('every call', () => {
       if (api === ListOffsets && failures-- > 0) throw new KafkaError('NETWORK_EXCEPTION')
       return answer()
     })
-    const listed = admin.listOffsets(['orders'], 'latest')
+    const partitions = [0, 1].map(partition => ({ topic: 'orders', partition }))
+    const listed = admin.listOffsets(partitions, 'latest')
     await clock.advance(1000)
     expect(await listed).toMatchObject([{ offset: 4 }, { offset: 0 }])
   })
@@ -351,7 +352,8 @@ describe('every call', () => {
       if (api === ListOffsets && asked.filter(name => name === 'ListOffsets').length === 1) response.topics[0].partitions[1].errorCode = 6
       return response
     })
-    const listed = admin.listOffsets(['orders'], 'latest')
+    const partitions = [0, 1].map(partition => ({ topic: 'orders', partition }))
+    const listed = admin.listOffsets(partitions, 'latest')
     await clock.advance(1000)
     expect(await listed).toMatchObject([{ offset: 4 }, { offset: 0 }])
     expect(asked).toEqual(['ListOffsets', 'Metadata', 'ListOffsets'])

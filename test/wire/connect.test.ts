@@ -29,3 +29,17 @@ it('clients of a cluster elsewhere leave no connection behind when they are clos
   await lessAgain()
   expect(listener.connectionCount).toBe(before)
 })
+
+it('an admin elsewhere knows the partitions that others have added to a topic since it last asked', async () => {
+  await using here = await Cluster.open()
+  await here.admin().createTopic({ name: 'orders', partitions: 3 })
+  await using listener = await listen(here)
+  await using cluster = await connect({ brokers: [listener.address] })
+  const admin = cluster.admin()
+  const ends = async () => (await admin.listOffsets(['orders'], 'latest')).length
+  expect(await ends()).toBe(3)
+  await here.admin().createPartitions('orders', 5)
+  expect(await ends()).toBe(5)
+  const reset = await admin.resetGroupOffsets('g', { partitions: ['orders'], to: 'latest' })
+  expect(reset).toHaveLength(5)
+})
