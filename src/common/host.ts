@@ -144,7 +144,8 @@ function waitingTimers(): HostTimers | undefined {
     set(callback, delayMs, keepAlive) {
       const cells = new Int32Array(new SharedArrayBuffer(4))
       if (keepAlive) holder.hold()
-      void waitAsync(cells, 0, 0, delayMs).value.then(outcome => {
+      // A wait that is over at once answers without a promise.
+      void Promise.resolve(waitAsync(cells, 0, 0, delayMs).value).then(outcome => {
         if (keepAlive) holder.release()
         if (outcome === 'timed-out') callback()
       })
