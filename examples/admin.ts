@@ -32,7 +32,7 @@ console.log(await offsets())
 await admin.resetGroupOffsets('counters', { to: 'earliest' })
 console.log(await offsets())
 
-// What lies before offset 10 of partition 0 is not needed any more.
+// Records before offset 10 of partition 0 are not needed any more.
 await admin.deleteRecords([{ topic: 'visits', partition: 0, before: 10 }])
 await admin.deleteGroups(['counters'])
 await admin.deleteTopics(['visits'])

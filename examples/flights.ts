@@ -28,7 +28,7 @@ async function main({ input, topicName, dir, brokers }: Job, progress: Progress)
   const topics = await admin.listTopics()
   if (!topics.some(({ name }) => name === topicName)) await admin.createTopics([records])
 
-  // What lies before these offsets was there before this run.
+  // Records before these offsets were there before this run.
   const begin = await admin.listOffsets([topicName], 'latest')
   const bytesBefore = bytesInLog()
   let sent = 0

@@ -2,7 +2,7 @@
 import { Cluster, type Producer, string } from 'millrace'
 import { connect, listen } from 'millrace/wire'
 
-// What is written for a cluster in this process runs on one elsewhere, unchanged.
+// Code for a cluster in this process runs on one elsewhere, unchanged.
 const greet = (producer: Producer, name: string) => producer.send('greetings', { key: name, value: `hello ${name}` })
 
 await using local = await Cluster.open()

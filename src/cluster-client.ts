@@ -51,7 +51,7 @@ export interface ClusterEvents extends BrokerEvents {
 }
 
 /**
- * Whoever writes to a cluster and reads from it, wherever it is: `connect` of `millrace/wire` makes
+ * Writes to a cluster and reads from it, wherever it is: `connect` of `millrace/wire` makes
  * one for a cluster elsewhere, and a `Cluster` is one for a node in this process. Code that takes a
  * `ClusterClient` runs with both.
  *

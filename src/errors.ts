@@ -152,7 +152,7 @@ export interface KafkaErrorDetail {
   readonly file?: string
   /** The position in the file, in bytes. */
   readonly position?: number
-  /** Which line of a text file, from 1. */
+  /** The line of a text file, from 1. */
   readonly line?: number
   readonly cause?: unknown
 }
@@ -179,7 +179,7 @@ export class KafkaError extends Error {
   readonly file?: string
   /** The position in `file` at which the damage begins, in bytes. */
   readonly position?: number
-  /** Which line of `file` is damaged, from 1, where it is a text file. */
+  /** The damaged line of `file`, from 1, where it is a text file. */
   readonly line?: number
 
   constructor(code: ErrorCode, message?: string, detail: KafkaErrorDetail = {}) {

@@ -7,7 +7,7 @@ const usage = `Usage: npm start -- [FILE.ndjson] [--key FIELD] [--topic NAME] [-
 Without a file: 20,000 flights. With one: its lines, each a JSON object, keyed by FIELD (default: the first field of the first line).
 Everything is kept in memory, or in DIR, or by the Kafka at HOST:PORT.`
 
-/** What to do, and where. */
+/** The work to do, and its place. */
 export interface Job {
   readonly input: Input
   readonly topicName: string
@@ -15,7 +15,7 @@ export interface Job {
   readonly brokers?: readonly string[]
 }
 
-/** What the command line asks for. Throws with a message for whoever typed it. */
+/** Reads the command line. Throws with a message for the person who typed it. */
 export async function readArguments(args: string[], progress: Progress): Promise<Job> {
   const { values, positionals } = parse(args)
   if (values.help) {

@@ -4,7 +4,7 @@ import { basename, join } from 'node:path'
 
 export type Row = Readonly<Record<string, unknown>>
 
-/** Where the records of the main job come from. */
+/** The source of the records of the main job. */
 export interface Input {
   readonly title: string
   /** A name for the topic that is made of them. */
@@ -13,7 +13,7 @@ export interface Input {
   readonly keyField: string | undefined
   /** A numeric field to take the mean of, if there is one. */
   readonly meanField?: string
-  /** How much of the whole has been read, 0 to 1. */
+  /** The part of the whole that has been read, 0 to 1. */
   readonly share: number
   /** The records in portions, so that a large input never has to be in memory at once. */
   portions(): AsyncIterable<{ key: string; value: Row }[]>

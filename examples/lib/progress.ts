@@ -1,4 +1,4 @@
-/** How far several things have come: bars that are redrawn in place on a terminal, a plain line at every quarter elsewhere. */
+/** Shows how far several things have come: bars that are redrawn in place on a terminal, a plain line at every quarter elsewhere. */
 export class Progress {
   readonly #output: NodeJS.WriteStream
   readonly #steps = new Map<string, { done: number; share: number }>()

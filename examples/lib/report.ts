@@ -15,9 +15,9 @@ interface Counted {
 export interface Result {
   readonly input: Input
   readonly topicName: string
-  /** How many records went to each partition. */
+  /** The number of records that went to each partition. */
   readonly spread: readonly number[]
-  /** What they take in the log, or 0 where that is not known. */
+  /** The bytes that they take in the log, or 0 where that is not known. */
   readonly bytesStored: number
   readonly produced: Measured
   readonly statistics: Measured & Counted

@@ -1,4 +1,4 @@
-/** How many records there were per key, and the sum of one of their fields. */
+/** The number of records per key, and the sum of one of their fields. */
 export class Tally {
   readonly #keys = new Map<string, { count: number; sum: number }>()
 

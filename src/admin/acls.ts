@@ -50,7 +50,7 @@ export interface NewAcl {
 /** An ACL of a cluster. */
 export type Acl = Required<NewAcl>
 
-/** Which ACLs are meant: those that fit in all that is given. */
+/** The ACLs that are meant: those that fit in all that is given. */
 export interface AclFilter {
   readonly resourceType?: AclResourceType
   readonly resourceName?: string

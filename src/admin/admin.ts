@@ -319,7 +319,7 @@ export class Admin {
     return quotas.describeClientQuotas(this.#context, filter, options)
   }
 
-  /** Which cluster this is, and its brokers. */
+  /** The id of the cluster, and its brokers. */
   async describeCluster(options: AdminCallOptions = {}): Promise<ClusterDescription> {
     expectCallOptions('describeCluster', options)
     const request = { includeClusterAuthorizedOperations: false }

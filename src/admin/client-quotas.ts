@@ -30,8 +30,8 @@ export interface ClientQuotas {
 }
 
 /**
- * Which quotas are meant: those whose entities have all that is given. `true` stands for any name
- * and for the default.
+ * The quotas that are meant: those whose entities have all that is given. `true` stands for any
+ * name and for the default.
  */
 export interface ClientQuotaFilter {
   readonly user?: string | null | true

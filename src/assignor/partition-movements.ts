@@ -15,7 +15,7 @@ export class PartitionMovements {
   }
 
   /**
-   * Which partition to move when `partition` should go: itself, or one that would thereby come
+   * The partition to move when `partition` should go: itself, or one that would thereby come
    * home.
    */
   insteadOf(partition: number, from: number, to: number): number {

@@ -39,7 +39,7 @@ export interface BrokerEvents {
     readonly partition: number
     /** The number of records that go first. */
     readonly records: number
-    /** When that is, in milliseconds since 1970. */
+    /** The time of that, in milliseconds since 1970. */
     readonly at: number
     readonly retentionMs: number
     /** True if a group, or a live reader, has read them. */
@@ -52,7 +52,7 @@ export interface BrokerEvents {
   offsetsExpiring: (event: {
     readonly groupId: string
     readonly topics: readonly string[]
-    /** When that is, in milliseconds since 1970. */
+    /** The time of that, in milliseconds since 1970. */
     readonly at: number
   }) => void
   /** A round of compaction is over in a partition. */
@@ -107,8 +107,8 @@ export interface RecordsLost {
   readonly from: number
   readonly to: number
   /**
-   * Why they were removed: for their size (`retention.bytes`, or the memory of the cluster), or for
-   * their age (`retention.ms`).
+   * The reason for the removal: for their size (`retention.bytes`, or the memory of the cluster),
+   * or for their age (`retention.ms`).
    */
   readonly reason: 'size' | 'time'
 }

@@ -56,7 +56,9 @@ export async function openInternalHost(node: Node, topic: InternalTopic, partiti
   }
 }
 
-/** Why logs could not be read; they are not read again each time that somebody asks. */
+/**
+ * The errors of logs that could not be read; they are not read again each time that somebody asks.
+ */
 const damaged = new WeakMap<Log, KafkaError>()
 
 async function createInternalTopic(node: Node, { name, partitionCount }: InternalTopic): Promise<Topic> {

@@ -97,7 +97,7 @@ export class LocalBroker {
     return this.#node.metadata.scramCredentials.keys()
   }
 
-  /** Why batches for a partition are held back at present; undefined when none are. */
+  /** The reason why batches for a partition are held back at present; undefined when none are. */
   heldBecause(topic: string, partition: number): string | undefined {
     const found = this.#node.topics.get(topic)?.partitions[partition]
     return found && this.#node.backlog.reasonFor(backlogOf(found))

@@ -17,7 +17,7 @@ const implicitVersion = 12
 /** From this version on clients know TRANSACTION_ABORTABLE. */
 const abortableVersion = 11
 
-/** Why partitions may not take the batches of a transaction. */
+/** The errors of partitions that may not take the batches of a transaction. */
 export type Unjoined = ReadonlyMap<Partition, number>
 
 const allJoined: Unjoined = new Map()

@@ -98,7 +98,7 @@ export class MetadataCache {
   readonly #forgotten = new Map<string, number>()
   /** The latest request that told of all topics. */
   #toldAll = 0
-  /** When idle topics are looked for again. */
+  /** The time at which idle topics are looked for again. */
   #idleLookAt = 0
 
   constructor(brokers: Brokers, options: MetadataCacheOptions) {

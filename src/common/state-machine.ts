@@ -9,7 +9,7 @@ export interface StateRecord {
 /** A record on its way back from the log into the state. The bytes may be kept. */
 export interface ReplayedRecord extends StateRecord {
   readonly offset: number
-  /** When it was written, in milliseconds since 1970. */
+  /** The time at which it was written, in milliseconds since 1970. */
   readonly timestamp: number
   /**
    * The producer whose transaction it belongs to, which is undecided; only for machines with

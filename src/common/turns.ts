@@ -49,7 +49,7 @@ export interface Absentee {
 export interface Written {
   readonly topics: readonly string[]
   readonly bytes: number
-  /** When it began to wait; set by `Turns`. */
+  /** The time at which it began to wait; set by `Turns`. */
   since: number
 }
 
@@ -82,7 +82,7 @@ export class Turns {
   #isForcing = false
   #isLooping = false
   /**
-   * When those whom the event loop has called in this round have had their time; 0 when none has
+   * The end of the time for those whom the event loop has called in this round; 0 when none has
    * asked.
    */
   #roundEnd = 0

@@ -86,7 +86,9 @@ export class ConsumerBatch<K = Uint8Array, V = Uint8Array, N extends string = st
     return batch.#partition.isRevoking
   }
 
-  /** What of it is not committed comes again, here or elsewhere. @internal */
+  /**
+   * Gives up a batch: records of it that are not committed come again, here or elsewhere. @internal
+   */
   static giveBack(batch: ConsumerBatch<unknown, unknown>): void {
     batch.#partition.goBack()
   }

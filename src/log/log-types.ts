@@ -89,7 +89,8 @@ export interface LogOpenOptions extends LogOptions {
 export type LogEvents = Pick<LogOpenOptions, 'onRoll' | 'saveRecoveryPoint' | 'onFailure' | 'onSegmentsRemoved' | 'keepFrom'>
 
 /**
- * Why segments were removed: their records had been deleted (`'deletion'`), they were beyond
+ * The reason for a removal of segments: their records had been deleted (`'deletion'`), they were
+ * beyond
  * `retentionBytes` or memory was short (`'size'`), or they were older than `retentionMs`
  * (`'time'`).
  */

@@ -211,7 +211,7 @@ export class Log {
     return this.#state.history.leaderEpochs.copy()
   }
 
-  /** Why the log takes no more writes, if that is so. */
+  /** The reason why the log takes no more writes, if that is so. */
   get failure(): KafkaError | undefined {
     return this.#state.failures.final
   }
@@ -407,8 +407,8 @@ export class Log {
   }
 
   /**
-   * When the first records are to be removed for their age (ms since 1970), and where the log
-   * starts then; undefined where none ever are.
+   * The time at which the first records are to be removed for their age (ms since 1970), and where
+   * the log starts then; undefined where none ever are.
    */
   nextExpiry(): Promise<{ readonly at: number; readonly upTo: number } | undefined> {
     return nextExpiry(this.#state)

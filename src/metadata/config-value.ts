@@ -41,8 +41,8 @@ const longestValue = 256
 const longestList = 4096
 
 /**
- * Why a value does not fit, as the end of a sentence, or undefined when it fits. Space around a
- * value does not count, as in Kafka.
+ * The reason why a value does not fit, as the end of a sentence, or undefined when it fits. Space
+ * around a value does not count, as in Kafka.
  */
 export function configProblem(rule: ConfigRule, value: string): string | undefined {
   const longest = rule.type === 'list' ? longestList : longestValue

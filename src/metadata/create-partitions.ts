@@ -22,7 +22,7 @@ export function createPartitions(metadata: ClusterMetadata, request: Request, co
     try {
       expectOnce(wanted.name, repeated)
       const topic = metadata.expectTopic(wanted.name)
-      // Which partition keeps which group follows from their number.
+      // The number of partitions decides which of them keeps which group.
       if (isInternalTopic(topic.name)) throw new KafkaError('INVALID_TOPIC_EXCEPTION', `\`${topic.name}\` is kept by the cluster itself`)
       const added = partitionsToAdd(topic, wanted, room, context)
       limits.takePartitions(topic.name, topic.partitions.length, added.length)

@@ -45,7 +45,7 @@ function noTieredStorage(value: string): string | undefined {
 
 /**
  * The topic configs of Kafka 4.3, with Kafka's checks, and those of millrace. Any other is refused.
- * Those without an effect on one node are kept and shown.
+ * Configs without an effect on one node are kept and shown.
  */
 export const topicConfigs: readonly TopicConfig[] = [
   {

@@ -27,8 +27,9 @@ export function contradictionIn(given: ReadonlyMap<string, string>): string | un
 }
 
 /**
- * Why a topic cannot have this config, as a sentence, or undefined when it can. Clients over the
- * wire are held to the limits that Kafka has for them; in process, smaller segments are allowed.
+ * The reason why a topic cannot have this config, as a sentence, or undefined when it can. Clients
+ * over the wire are held to the limits that Kafka has for them; in process, smaller segments are
+ * allowed.
  */
 export function topicConfigProblem(name: string, value: string, isRemote = false): string | undefined {
   const config = byName.get(name)

@@ -13,7 +13,7 @@ export function isInternalTopic(name: string): boolean {
   return internalTopics.includes(name)
 }
 
-/** Why Kafka refuses a name, or undefined when it takes it. */
+/** The reason for which Kafka refuses a name, or undefined when it takes it. */
 export function topicNameProblem(name: string): string | undefined {
   if (isTopicName(name)) return undefined
   return `\`${name}\` is not a topic name: at most 249 letters, digits, dots, underscores and dashes, other than "." and ".."`

@@ -29,7 +29,9 @@ export interface AdmissionOptions {
   readonly accumulator: Accumulator
   readonly maxBlockMs: number
   readonly allowAutoTopicCreation: boolean
-  /** Why a broker in this process holds batches of a partition back, if it does. */
+  /**
+   * The reason for which a broker in this process holds batches of a partition back, if it does.
+   */
   readonly heldBecause?: (topic: string, partition: number) => string | undefined
   /** The partitions that have something to deliver beside the batches of the accumulator. */
   readonly stuckBeside: () => Iterable<StuckPartition>
@@ -283,7 +285,10 @@ export class Admission {
     })
   }
 
-  /** Why what fills the buffer is not delivered, if that is known; of this topic before others. */
+  /**
+   * The reason why what fills the buffer is not delivered, if that is known; of this topic before
+   * others.
+   */
   #heldBecause(writer: TopicWriter): string | Error | undefined {
     const stuck = [...this.#stuck()]
     const ofTopic = stuck.filter(({ topic }) => topic === writer.topic)

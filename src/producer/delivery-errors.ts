@@ -37,7 +37,7 @@ export function codeOfDelay(cause: unknown): ErrorCode {
   return cause instanceof KafkaError && cause.code === 'KAFKA_STORAGE_ERROR' ? cause.code : 'REQUEST_TIMED_OUT'
 }
 
-/** Why a request is called back whose batches have all been given up. */
+/** The reason for calling a request back whose batches have all been given up. */
 export function givenUp(): KafkaError {
   return new KafkaError('REQUEST_TIMED_OUT', 'Nobody waits any more for the batches of the request')
 }

@@ -17,7 +17,7 @@ export class IdleTopics {
     this.#maxIdleMs = maxIdleMs
   }
 
-  /** Those of these topics that are idle, which are no longer watched. */
+  /** The idle ones of these topics, which are no longer watched. */
   find(topics: Iterable<string>, queuesOf: (topic: string) => readonly (PartitionQueue | undefined)[], now: number): string[] {
     const idle: string[] = []
     for (const topic of topics) {

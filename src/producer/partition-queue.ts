@@ -102,7 +102,7 @@ export class PartitionQueue {
     return this.#failedLeader
   }
 
-  /** Why the last try failed; undefined once one has succeeded. */
+  /** The error of the last try; undefined once one has succeeded. */
   get lastError(): KafkaError | undefined {
     return this.#lastError
   }

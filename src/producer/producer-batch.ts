@@ -103,7 +103,7 @@ export class ProducerBatch {
     return this.#attempts
   }
 
-  /** Why the last try failed. */
+  /** The error of the last try. */
   get lastError(): unknown {
     return this.#lastError
   }

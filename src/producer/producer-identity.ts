@@ -64,7 +64,7 @@ export class ProducerIdentity implements SequenceIdentity {
     return this.#producerId
   }
 
-  /** Why the last try to get an id failed. */
+  /** The error of the last try to get an id. */
   get lastError(): unknown {
     return this.#lastError
   }

@@ -17,8 +17,8 @@ export interface ProducerParts {
    */
   readonly memory?: MemoryShare | undefined
   /**
-   * Why a node in this process holds batches of a partition back, if it does. Default: there is
-   * none.
+   * The reason for which a node in this process holds batches of a partition back, if it does.
+   * Default: there is none.
    */
   readonly heldBecause?: (topic: string, partition: number) => string | undefined
 }

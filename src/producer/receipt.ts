@@ -35,7 +35,7 @@ export interface SendBatchResult {
 export interface SendBatchFailure {
   /** Undefined when they never came to have one. */
   readonly partition: number | undefined
-  /** Which they are, counted from 0 in the order in which they were given. */
+  /** Their places, counted from 0 in the order in which they were given. */
   readonly indexes: readonly number[]
   readonly error: unknown
 }

@@ -57,7 +57,7 @@ export class Transactions implements SequenceIdentity {
   #number = 0
   /** True if records of the open transaction have reached the cluster. */
   #hasDelivered = false
-  /** Why the open transaction cannot be committed. */
+  /** The reason why the open transaction cannot be committed. */
   #failure: unknown
   #fenced: KafkaError | undefined
   /** The consumers of the open transaction. */

@@ -67,7 +67,7 @@ export function takesAnyOrder(signal: AbortSignal | undefined): boolean {
  * and FindCoordinator.
  */
 export interface Brokers {
-  /** Whichever broker answers: for bootstrapping and for requests that any broker can serve. */
+  /** Any broker that answers: for bootstrapping and for requests that any broker can serve. */
   any(): Broker
   /** The broker with this node id, or undefined while it is not known. */
   byId(nodeId: number): Broker | undefined

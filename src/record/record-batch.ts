@@ -129,8 +129,8 @@ export class RecordBatch {
   }
 
   /**
-   * When compaction may drop the batch's tombstones, in milliseconds since 1970; `undefined` when
-   * it has not been compacted.
+   * The time at which compaction may drop the batch's tombstones, in milliseconds since 1970;
+   * `undefined` when it has not been compacted.
    */
   get deleteHorizon(): number | undefined {
     return this.#has(attribute.deleteHorizon) ? readInt64(this.bytes, field.baseTimestamp) : undefined

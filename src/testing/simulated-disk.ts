@@ -20,7 +20,7 @@ import { MountedDisk, type MountedFile, type MountOptions } from './mounted-disk
 export interface DiskFault {
   /** Default: any operation that asks something of the disk. */
   readonly operation?: DiskOperation
-  /** Which files or folders it concerns. Default: any. */
+  /** The files or folders that it concerns. Default: any. */
   readonly name?: RegExp
   /** The error code of the operating system. Default: `'EIO'`. */
   readonly code?: 'EIO' | 'ENOSPC'

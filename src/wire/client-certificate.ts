@@ -11,7 +11,7 @@ export interface ClientCertificate {
   readonly raw: Uint8Array | undefined
   /** True if an authority that is trusted has signed it. */
   readonly isTrusted: boolean
-  /** Why not. */
+  /** The reason why not. */
   readonly distrust: unknown
 }
 

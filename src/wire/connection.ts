@@ -52,7 +52,7 @@ export class Connection {
   #wasAnswered = false
   #hasHeard = false
   #idle: Timer | undefined
-  /** When to authenticate again, by the monotonic clock: before the session ends. */
+  /** The time at which to authenticate again, by the monotonic clock: before the session ends. */
   #reauthenticateAt = Number.POSITIVE_INFINITY
   /** Requests that wait while the connection authenticates again, in their order. */
   #held: (() => void)[] | undefined

@@ -458,7 +458,7 @@ function arrivedAs(socket: TLSSocket): Socket {
   return (socket as { readonly _parent?: Socket })._parent ?? socket
 }
 
-/** Why there is no TLS with a client. */
+/** The reason why there is no TLS with a client. */
 function tlsTrouble({ message, code = '', reason = message }: NodeJS.ErrnoException & { readonly reason?: string }): string {
   if (noTls.has(code)) return `TLS: the client does not speak it, as this port does (${reason})`
   if (distrust.test(code)) return `TLS: the client does not trust the certificate of this port (${reason})`

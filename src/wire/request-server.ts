@@ -64,7 +64,7 @@ export interface Answer {
   readonly sent?: () => void
   /** For how long nothing is read from the client after it, in milliseconds. */
   readonly muteMs?: number
-  /** Why the connection ends after it, if it does. */
+  /** The reason why the connection ends after it, if it does. */
   readonly end?: KafkaError
 }
 

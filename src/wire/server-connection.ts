@@ -113,7 +113,7 @@ export class ServerConnection {
     socket.on('error', error => this.#end(new KafkaError('NETWORK_EXCEPTION', `The connection failed: ${error.message}`, { cause: error })))
   }
 
-  /** When something was last received or taken by the client. */
+  /** The time at which something was last received or taken by the client. */
   get lastProgress(): number {
     return this.#lastProgress
   }

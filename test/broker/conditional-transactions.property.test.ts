@@ -33,7 +33,7 @@ interface Version extends Written {
   readonly offset: number
 }
 
-/** What is committed, by key and in the order of the offsets. */
+/** The committed values, by key and in the order of the offsets. */
 async function history(cluster: Cluster): Promise<Map<string, Version[]>> {
   const versions = new Map<string, Version[]>()
   for (const partition of cluster.topic(topic).partitions)
@@ -71,7 +71,7 @@ function checkOrder(versions: Map<string, Version[]>): void {
       const next = list.slice(read + 1).find(version => version.move !== move)
       if (next) edge(move, next.move)
     }
-  // Those without conditions are written one after the other.
+  // Transactions without conditions are written one after the other.
   const blind = [...versions.values()].flat().filter(({ move }) => move.startsWith('guard/'))
   const number = ({ move }: Version) => {
     const [, life, i] = move.split('/')
@@ -107,7 +107,7 @@ function check(versions: Map<string, Version[]>, outcomes: ReadonlyMap<string, b
 interface World {
   readonly disk: SimulatedDisk
   readonly random: Random
-  /** What became of moves, where that was told. */
+  /** The outcome of moves, where that was told. */
   readonly outcomes: Map<string, boolean>
   readonly counts: { committed: number; conflicts: number; crashes: number }
 }
@@ -155,7 +155,7 @@ async function moveOnce(cluster: Cluster, producer: Producer, admin: Admin, worl
       const way = random.next()
       if (way < 0.3) await tx.sendBatch(topic, records, { ifKeysAt: conditions })
       else if (way < 0.6) {
-        // What it relies on last it reads only when it has reserved the rest.
+        // It reads the key that it relies on last only when it has reserved the rest.
         await tx.send(topic, records[0], { ifKeysAt: conditions })
         for (let turn = 0; turn < 5; turn++) await new Promise(setImmediate)
         const [key] = guards

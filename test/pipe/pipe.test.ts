@@ -33,7 +33,7 @@ function textPipe(options: TextOptions, on: ClusterClient = cluster): Pipe<strin
   return on.pipe<string, string, string, string>({ from: 'in', groupId: 'g', to: 'out', key: string, value: string, ...options })
 }
 
-/** What a reader of committed records finds, by partition. */
+/** The records that a reader of committed ones finds, by partition. */
 async function committed(name = 'out'): Promise<string[]> {
   const partitions = cluster.topics.get(name)?.partitions ?? []
   const reader = textConsumer(cluster, { isolationLevel: 'read_committed' })

@@ -38,7 +38,7 @@ const code = (call: Promise<unknown>) =>
     error => (error instanceof KafkaError ? error.code : error)
   )
 
-/** What a reader of committed records finds, once nothing is open any more. */
+/** The records that a reader of committed ones finds, once nothing is open any more. */
 async function committed(topic: string, of = cluster): Promise<string[]> {
   const [partition] = of.topic(topic).partitions
   await until(() => partition.lastStableOffset === partition.highWatermark)
@@ -190,7 +190,7 @@ describe('a fault in a transaction', () => {
       const offset = (await cluster.admin().listGroupOffsets('g'))[0]?.offset ?? 0
       const moved = left.filter(value => !value.startsWith('after'))
       expect(offset).toBe(moved.length === 0 ? 0 : Number(moved.at(-1)) + 1)
-      // What was told to be committed is.
+      // All that was told to be committed is.
       if (told.at(-1) === undefined) expect(moved.at(-1)).toBe(`${step}`)
       for (const client of [mover, next, reader]) await client.close()
     }

@@ -15,7 +15,7 @@ afterEach(async () => {
   await cluster.close()
 })
 
-/** What a reader of committed records finds up to the end of the topic. */
+/** The records that a reader of committed ones finds up to the end of the topic. */
 async function committed(topic: string): Promise<string[]> {
   const partitions = cluster.topics.get(topic)?.partitions ?? []
   const consumer = cluster.consumer({ topics: [topic], isolationLevel: 'read_committed', autoOffsetReset: 'earliest' })

@@ -99,7 +99,7 @@ export class Reader {
   isBehaving = false
   readonly #stage: Stage
   readonly #given = new Set<string>()
-  /** What was handed out and has not been handled. */
+  /** The records that were handed out and have not been handled. */
   readonly #held = new Set<Hand>()
   /** What it had last of partitions that it no longer has. */
   readonly #gone = new Map<string, Tenure>()
@@ -562,7 +562,7 @@ export class Reader {
       if (offset > front) reading.excuse(front, offset)
       reading.repeatFrom(offset)
       tenure.mayStillCommit = Math.max(tenure.mayStillCommit, front)
-      // Where the topic was created anew, the seek is of the new one, once the consumer knows of that.
+      // A seek in a topic that was created anew is of the new one, once the consumer knows of that.
       if (!line.isCurrent) {
         tenure.hasSoughtAnew = true
         this.audience.of(this.#stage.truth.lineNow(line.topic, line.partition)).excuse(0, offset)
@@ -672,7 +672,7 @@ export class Reader {
 
   /** So many are missed; what is in hand, or was handled out of order, is not among them. */
   #excuse(tenure: Tenure, reading: Reading, from: number, count: number): void {
-    // What was in hand when its reader jumped is still handled.
+    // A record in hand is still handled when its reader jumps.
     const held = new Set([...this.#held].filter(({ line }) => line === tenure.line).map(({ offset }) => offset))
     for (let offset = from, left = count; left > 0; offset++) {
       if (tenure.inHand.has(offset) || held.has(offset) || reading.isDone(offset)) continue

@@ -33,12 +33,12 @@ interface Entry {
 interface World {
   readonly disk: SimulatedDisk
   readonly random: Random
-  /** What became of moves that carry out no order, where that was told. */
+  /** The outcome of moves that carry out no order, where that was told. */
   readonly outcomes: Map<string, boolean>
   readonly counts: { moves: number; aborts: number; orders: number; crashes: number; full: number; looks: number }
 }
 
-/** What lives in one opening of the cluster. */
+/** The parties in one opening of the cluster. */
 interface Life extends World {
   readonly cluster: Cluster
   readonly name: string

@@ -246,7 +246,7 @@ describe('a wait for records', () => {
 })
 
 describe('what begins while a cluster closes', () => {
-  /** What it is about has ended with the producer, or has nothing left to wait for. */
+  /** The object that it is about has ended with the producer, or has nothing left to wait for. */
   const isOver = /^transaction\.|^producer\.flush/
   const calls: Record<string, (scene: Scene) => unknown> = {
     ...silentWaits,

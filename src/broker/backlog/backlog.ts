@@ -17,7 +17,7 @@ const mostMarginMs = 2000
 /** Even where the quota refuses, a batch waits for so long until what was handled is committed. */
 const commitMs = 1000
 
-/** Why there is no room, and who could make some. */
+/** The reason why there is no room, and the readers that could make some. */
 interface Shortage {
   readonly reason: string
   readonly slowest: Slowest | undefined
@@ -52,7 +52,7 @@ export class Backlog {
     return backlog.hasRoomFor(bytes) && this.memory.hasRoomFor(bytes)
   }
 
-  /** Why a batch would have to wait; undefined where it can be appended now. */
+  /** The reason why a batch would have to wait; undefined where it can be appended now. */
   reasonToWait(backlog: PartitionBacklog, bytes: number): string | undefined {
     return this.reasonFor(backlog) ?? this.#shortage(backlog, bytes)?.reason
   }
@@ -103,7 +103,7 @@ export class Backlog {
     })
   }
 
-  /** Why batches for a partition are held at present; undefined when none are. */
+  /** The reason why batches for a partition are held at present; undefined when none are. */
   reasonFor(backlog: PartitionBacklog): string | undefined {
     const [held] = backlog.held
     return held && this.#shortage(backlog, held.bytes)?.reason

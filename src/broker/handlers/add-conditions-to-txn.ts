@@ -31,7 +31,7 @@ export function addConditionsToTxn(node: ProduceNode, request: Request): MaybePr
   })
 }
 
-/** Whoever knows this API knows the errors of this version of Produce. */
+/** Clients that know this API know the errors of this version of Produce. */
 const newestProduce = 12
 
 function takesPart(node: ProduceNode, { producerId, producerEpoch, topic, partition }: Request): boolean {

@@ -233,7 +233,7 @@ class FetchRound {
   readonly #apiVersion: number
   readonly #signal: AbortSignal | undefined
   readonly #readings: Reading[] = []
-  /** Which is read next. */
+  /** The one that is read next. */
   #next = 0
   /** Something is to be told at once. */
   #isDecided = false

@@ -9,8 +9,8 @@ type Response = ResponseOf<typeof FindCoordinator>
 const keyType = { group: 0, transaction: 1 } as const
 
 /**
- * Which node coordinates a group or a transactional id: with one node, always this one. That holds
- * for transactions too, so that a client learns from the request it then sends, and at once,
+ * The node that coordinates a group or a transactional id: with one node, always this one. That
+ * holds for transactions too, so that a client learns from the request it then sends, and at once,
  * whether they are served, instead of asking for their coordinator until it gives up.
  */
 export function findCoordinator(node: GroupNode, { key = '', keyType: type = keyType.group, coordinatorKeys = [] }: Request): Response {

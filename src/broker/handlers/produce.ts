@@ -206,8 +206,8 @@ function append(
 }
 
 /**
- * Why a batch was not appended. Where a transaction has reserved what it would write, its producer
- * tries again, or aborts a transaction of its own.
+ * Tells why a batch was not appended. Where a transaction has reserved what it would write, its
+ * producer tries again, or aborts a transaction of its own.
  */
 function notAppended(
   node: ProduceNode,

@@ -25,7 +25,10 @@ export class ClientMeter implements QuotaMeter {
   readonly #applying = new Map<ClientQuotaKey, ApplyingQuota | undefined>()
   #version = -1
   #isMetering = false
-  /** When the event loop began to work on the request; undefined while the request waits. */
+  /**
+   * The time at which the event loop began to work on the request; undefined while the request
+   * waits.
+   */
   #since: number | undefined
   #workedMs = 0
   /** The finding of the request's handler. */

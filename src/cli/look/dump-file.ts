@@ -28,7 +28,7 @@ export function dumpFile(path: string, options: DumpOptions): Promise<number> {
   return reader(path, options)
 }
 
-/** Which kinds of files can be shown. */
+/** True for files that can be shown. */
 export function isDumpable(path: string): boolean {
   return readerOf(path) !== undefined
 }

@@ -134,7 +134,7 @@ export class FetchedRecords {
     let recordCount = 1 + this.#leftInBatch
     if (recordCount > limit) return { recordCount: limit, endOffset: this.#offsetAfter(limit) }
     let endOffset = lastOffsetAt(this.#bytes, this.#batchPosition) + 1
-    // Which of the batches that follow count is only known when they are walked in order, if some
+    // The batches that follow have to be walked in order to know which of them count, if some
     // of them were aborted.
     const end = this.#aborted === undefined ? this.#size : this.#position
     for (let position = this.#position; position < end; position += batchSizeAt(this.#bytes, position)) {

@@ -67,8 +67,8 @@ export class Fetcher implements Absentee {
   /** Something was not fetched because the reader has enough to do. */
   #isHeldBack = false
   /**
-   * When it was first seen that the reader has all in hand that was fetched; -1 since it has moved
-   * on.
+   * The time at which it was first seen that the reader has all in hand that was fetched; -1 since
+   * it has moved on.
    */
   #idleSince = -1
   readonly #closing = new AbortController()

@@ -31,7 +31,7 @@ export class ReaderLag {
 }
 
 /**
- * When the reader of a consumer goes on, and when it waits for its next turn. It waits once,
+ * Decides when the reader of a consumer goes on, and when it waits for its turn. It waits once,
  * however many handlers it has.
  */
 export class ReaderTurn implements TurnTaker {

@@ -458,10 +458,10 @@ export class GroupMember {
   }
 }
 
-/** Why a stage ends early. */
+/** Ends a stage early. */
 const stuck = new KafkaError('UNKNOWN_MEMBER_ID', 'The user is stuck')
 const closed = new KafkaError('CLOSED')
-/** Why a lookup of topics ends early: the member begins to join anew. */
+/** Ends a lookup of topics early: the member begins to join anew. */
 const otherTopics = new KafkaError('REBALANCE_IN_PROGRESS', 'Other topics are looked for')
 
 function without(partitions: readonly TopicPartition[], others: readonly TopicPartition[]): TopicPartition[] {

@@ -275,7 +275,7 @@ export class OffsetHandler {
     return false
   }
 
-  /** When an offset expires; infinite while it does not age. */
+  /** The time at which an offset expires; infinite while it does not age. */
   #expiryOf(group: ClassicGroup, topic: string, offset: StoredOffset): number {
     const startOf = retentionStart(group)
     const { options, keepsForever } = this.#world

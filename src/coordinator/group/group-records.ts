@@ -74,7 +74,8 @@ export interface StoredOffset {
   readonly metadata: string
   readonly commitTimestamp: number
   /**
-   * When it lapses, in milliseconds since 1970; -1 when that follows from the group's retention.
+   * The time at which it lapses, in milliseconds since 1970; -1 when that follows from the group's
+   * retention.
    */
   readonly expireTimestamp: number
   /**
@@ -90,7 +91,10 @@ export interface GroupMetadata {
   readonly generationId: number
   readonly protocolName: string | null
   readonly leaderId: string | null
-  /** When the group came into its state, in milliseconds since 1970; -1 when that is not known. */
+  /**
+   * The time at which the group came into its state, in milliseconds since 1970; -1 when that is
+   * not known.
+   */
   readonly stateTimestamp: number
   readonly members: readonly MemberMetadata[]
 }

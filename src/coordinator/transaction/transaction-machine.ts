@@ -58,7 +58,7 @@ export interface MachineParts {
 export class TransactionMachine implements CoordinatorMachine {
   readonly #parts: MachineParts
   readonly #states = new Map<string, TransactionState>()
-  /** When transactions under way are over their time, by the monotonic clock. */
+  /** The ends of the time that transactions under way have, by the monotonic clock. */
   readonly #deadlines = new Map<string, number>()
   /**
    * The epochs that producers had before the present ones, by which a request that comes again is

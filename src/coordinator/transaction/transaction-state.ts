@@ -31,8 +31,8 @@ export interface TransactionState {
   /** The partitions in the transaction. */
   readonly partitions: Partitions
   /**
-   * When the transaction began, in milliseconds since 1970; -1 where there was none since the
-   * producer came.
+   * The time at which the transaction began, in milliseconds since 1970; -1 where there was none
+   * since the producer came.
    */
   readonly startTimestamp: number
   readonly lastUpdateTimestamp: number

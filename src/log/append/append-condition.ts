@@ -3,9 +3,9 @@ import type { LogState } from '../log-state.js'
 import type { AppendCondition } from '../log-types.js'
 
 /**
- * Why a batch of `producerId` may not be appended now, if its condition does not hold. Counts what
- * is being written as written. Raises `ReservedError` where that is not decided: another
- * transaction is under way there.
+ * The reason why a batch of `producerId` may not be appended now, if its condition does not hold.
+ * Counts what is being written as written. Raises `ReservedError` where that is not decided:
+ * another transaction is under way there.
  */
 export function conflictWith(log: LogState, { endOffset, keys = [] }: AppendCondition, producerId: number): KafkaError | undefined {
   const { nextOffset } = log

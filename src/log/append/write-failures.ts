@@ -3,11 +3,11 @@ import { isLackOfRoom } from '../lack-of-room.js'
 
 /** The failures of writes to a log. */
 export class WriteFailures {
-  /** Why the log takes no more writes, if that is so. */
+  /** The reason why the log takes no more writes, if that is so. */
   final: KafkaError | undefined
   /**
-   * Why the last write failed, where there was only no room for it: what it has left must be cut
-   * away before the next.
+   * The reason why the last write failed, where there was only no room for it: what it has left
+   * must be cut away before the next.
    */
   lackOfRoom: KafkaError | undefined
   /** With what all writes fail until one succeeds: there is no room. */

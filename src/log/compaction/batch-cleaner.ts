@@ -177,7 +177,10 @@ export class BatchCleaner {
   }
 }
 
-/** When the tombstones of the batch may go; undefined when compaction has not met them yet. */
+/**
+ * The time at which the tombstones of the batch may go; undefined when compaction has not met them
+ * yet.
+ */
 function deleteHorizonAt(bytes: Uint8Array, position: number): number | undefined {
   return attributesAt(bytes, position) & attribute.deleteHorizon ? baseTimestampAt(bytes, position) : undefined
 }

@@ -7,7 +7,7 @@ import { ProducerState } from './producer-state.js'
 import { TransactionCheck } from './transaction-check.js'
 import type { AbortedTransaction } from './transaction-index.js'
 
-/** Which transactions of a log were aborted, as readers of what is committed must know it. */
+/** The aborted transactions of a log, as readers of what is committed must know them. */
 export class AbortedTransactions {
   readonly #log: LogState
   readonly #check: TransactionCheck

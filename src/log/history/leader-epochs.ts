@@ -15,7 +15,7 @@ export interface EpochEnd {
 const unknownEnd: EpochEnd = { epoch: -1, endOffset: -1 }
 
 /**
- * Which leader wrote which part of a log (KIP-101): what a follower, or a client that comes back
+ * The leader that wrote each part of a log (KIP-101): what a follower, or a client that comes back
  * after an election, compares to learn where its own view parts from the leader's.
  */
 export class LeaderEpochs {

@@ -78,7 +78,7 @@ const cursor = new RecordCursor()
  * Records below the start of the log do not count.
  */
 export class KeyIndex {
-  /** Why it cannot be asked, if that is so. */
+  /** The reason why it cannot be asked, if that is so. */
   failure: KafkaError | undefined
   readonly #chain: { readonly startOffset: number }
   /** The most memory that it takes, in bytes. */

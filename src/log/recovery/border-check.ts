@@ -87,7 +87,7 @@ async function walkToEnd(segment: Segment, from: number, nextBase: number, lastO
 
 /**
  * Describes the fault of a segment whose batches, which are all sound, end before offset `end`.
- * Where offsets may be missing before the next segment, the times tell how far it reached: they are
+ * The times tell how far a segment reached, where offsets may be missing before the next: they are
  * those of the batches that compaction has left.
  */
 export async function faultAfter(segment: Segment, end: number, nextBase: number, hasIndexes: boolean): Promise<string | undefined> {

@@ -126,7 +126,10 @@ function removeFirst(log: LogState, count: number, reason: RemovalReason, from =
   return count
 }
 
-/** When the first records are to be removed for their age, and where the log starts then. */
+/**
+ * The time at which the first records are to be removed for their age, and where the log starts
+ * then.
+ */
 export async function nextExpiry(log: LogState): Promise<{ readonly at: number; readonly upTo: number } | undefined> {
   const { segments, options, isReadOnly } = log
   const first = segments.at(0)

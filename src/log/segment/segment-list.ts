@@ -167,7 +167,7 @@ export class SegmentList {
     return bytes
   }
 
-  /** When a file could not be removed, those that come after it stay. */
+  /** Removes files; after one that could not be removed, the later ones stay. */
   #retire(segment: Segment): MaybePromise<void> {
     if (this.#hasFailed) return segment.abandon()
     const failed = (error: unknown): never => {

@@ -21,7 +21,7 @@ export class SegmentTimestamps {
     this.#modifiedAt = now
   }
 
-  /** When the last batch was added, by the clock, or when the segment was opened. */
+  /** The time at which the last batch was added, by the clock, or when the segment was opened. */
   get modifiedAt(): number {
     return this.#modifiedAt
   }

@@ -149,7 +149,7 @@ export class ConditionalSends {
   /** By topic, then by partition. */
   readonly #queues = new Map<string, (ConditionalQueue | undefined)[]>()
   #generation = new Generation()
-  /** Those before it that are not answered. */
+  /** The earlier ones that are not answered. */
   #earlier: Generation[] = []
 
   constructor(parts: ConditionalSendsParts) {

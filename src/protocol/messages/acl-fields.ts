@@ -1,6 +1,6 @@
 import { int8, string } from '../message.js'
 
-/** Which ACLs are meant; a name that is null means any. */
+/** The ACLs that are meant; a name that is null means any. */
 export const aclFilter = {
   resourceTypeFilter: int8(),
   resourceNameFilter: string({ nullable: '0+' }),

@@ -136,7 +136,7 @@ export function decompressLz4(bytes: Uint8Array, start: number, end: number, out
   output.length = to
 }
 
-/** Which of the two limits was passed. */
+/** The error for the limit, of the two, that was passed. */
 function overflow(output: BoundedOutput, blockStart: number, reached: number, maxBlock: number): Error {
   return reached - blockStart > maxBlock ? damaged('lz4', `a block holds more than ${maxBlock} bytes`) : output.tooLarge()
 }

@@ -142,7 +142,7 @@ export class FileStorage implements Storage {
   #ready = false
   #preparing: Promise<void> | undefined
   #closing = new AbortController()
-  /** Why nothing can be written any more: another has the directory. */
+  /** The reason why nothing can be written any more: another has the directory. */
   #lost: KafkaError | undefined
 
   constructor(directory: string, options: FileStorageOptions = {}) {

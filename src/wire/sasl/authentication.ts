@@ -73,12 +73,12 @@ export class Authentication {
     return this.#raw && this.#exchange !== undefined
   }
 
-  /** Why the connection ends, if it does: the client did not prove who it is. */
+  /** The reason why the connection ends, if it does: the client did not prove who it is. */
   get failure(): KafkaError | undefined {
     return this.#failure
   }
 
-  /** Why an API may not be asked at this moment; undefined when it may. */
+  /** The reason why an API may not be asked at this moment; undefined when it may. */
   refusal(api: Api): KafkaError | undefined {
     if (!this.isComplete) {
       if (connectionApis.includes(api)) return undefined
@@ -179,7 +179,7 @@ export class Authentication {
 /** As Kafka's: a client that authenticates without end would only keep the node busy. */
 const minReauthIntervalMs = 1000
 
-/** Why the connection ends: with more than the client is told. */
+/** The reason why the connection ends: with more than the client is told. */
 function failureOf(error: unknown): KafkaError {
   const { cause } = error as { cause?: unknown }
   const text = `Authentication failed: ${reasonOf(error)}${cause === undefined ? '' : ` (${reasonOf(cause)})`}`

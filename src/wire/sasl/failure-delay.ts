@@ -13,7 +13,7 @@ const mostAddresses = 10_000
 export class FailureDelay {
   readonly #clock: Clock
   readonly #delayMs: number
-  /** When the last answer leaves, by address, in the order of the last failures. */
+  /** The time at which the last answer leaves, by address, in the order of the last failures. */
   readonly #lastAt = new Map<string, number>()
 
   constructor(clock: Clock, delayMs: number) {

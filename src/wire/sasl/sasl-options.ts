@@ -69,8 +69,8 @@ export interface TokenOwner {
   /** The name of the user: `'ann'` is the principal `User:ann`. */
   readonly user: string
   /**
-   * When the token expires, in milliseconds since 1970; the client has to authenticate again by
-   * then, as after `connectionsMaxReauthMs` (KIP-368). Default: the token does not expire.
+   * The time at which the token expires, in milliseconds since 1970; the client has to authenticate
+   * again by then, as after `connectionsMaxReauthMs` (KIP-368). Default: the token does not expire.
    */
   readonly expiresAtMs?: number
 }

@@ -12,10 +12,11 @@ import { base64, fromBase64, invalidScram, scramField, scramFields, unescapeName
 export interface ServerExchange {
   /** The principal of the client, once authenticated. */
   readonly user: string | undefined
-  /** When the proof ceases to be one, in milliseconds since 1970, if it does. */
+  /** The time at which the proof ceases to be one, in milliseconds since 1970, if it does. */
   readonly expiresAtMs?: number | undefined
   /**
-   * Why the proof was refused, where the client has to acknowledge that before the exchange fails.
+   * The reason why the proof was refused, where the client has to acknowledge that before the
+   * exchange fails.
    */
   readonly refusal?: KafkaError | undefined
   /** Takes the next token of the client. Rejects with SASL_AUTHENTICATION_FAILED. */

@@ -41,7 +41,7 @@ function member(options: ConsumerOptions<TopicSelector, string, string> = {}): T
   return textConsumer(cluster, { groupId: 'g', topics: ['in'], autoCommit: false, ...options })
 }
 
-/** What a reader of committed records finds. */
+/** The records that a reader of committed ones finds. */
 async function committed(topic = 'out'): Promise<string[]> {
   const values: string[] = []
   const ends = (cluster.topics.get(topic)?.partitions ?? []).map(({ lastStableOffset }) => lastStableOffset)
@@ -246,7 +246,7 @@ describe('offsets of a consumer in a transaction', () => {
     const following = loop.next()
     await joining
     await until(() => isShared)
-    // Whoever has the partition now reads from the start again.
+    // The member that has the partition now reads from the start again.
     expect(await code(transaction.commitOffsets(consumer))).toBe('ILLEGAL_GENERATION')
     expect(await code(transaction.commit())).toBe('ILLEGAL_GENERATION')
     await other.close()

@@ -14,7 +14,10 @@ export function classPath(folder: string): string {
   return join(fetched, `clients-java-${folder}`, '*')
 }
 
-/** Why the jars of a folder cannot be had here, or undefined when they can; fetches them on first use. */
+/**
+ * The reason why the jars of a folder cannot be had here, or undefined when they can; fetches them
+ * on first use.
+ */
 export async function missingJars(folder: string): Promise<string | undefined> {
   const pom = join(sources, folder, 'pom.xml')
   const target = join(fetched, `clients-java-${folder}`)

@@ -17,7 +17,7 @@ export async function listenedRound(client: ForeignClient): Promise<readonly [st
   return [client.name, version, `${passed.length} of ${checks.length}`, shown(checks)]
 }
 
-/** What was checked; checks that differ in their last word, a codec, are told together. */
+/** The names of the checks, in one line; those that differ in their last word, a codec, are told together. */
 function shown(checks: readonly Check[]): string {
   const parts: string[] = []
   let before = ''

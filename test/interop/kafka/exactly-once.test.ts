@@ -26,7 +26,7 @@ describe.skipIf(await missingKafka())('exactly once, on Apache Kafka 4.3', () =>
     )
   }
 
-  /** What a reader of committed records finds. */
+  /** The records that a reader of committed ones finds. */
   async function committed(topic: string, partitions = 1): Promise<string[]> {
     await using consumer = cluster.consumer({
       topics: [topic],

@@ -15,7 +15,10 @@ export interface KillPipeOptions {
   readonly records: number
   readonly kills: number
   readonly seed: number
-  /** Where to work; what is there is gone on with. Default: a new one, which is removed when all is well. */
+  /**
+   * The folder to work in; a run that is there already is gone on with. Default: a new one, which
+   * is removed when all is well.
+   */
   readonly directory?: string | undefined
   /** Milliseconds after which no further life begins. Default: none. */
   readonly timeMs?: number | undefined

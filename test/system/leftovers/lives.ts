@@ -10,7 +10,9 @@ import { fileStorage } from '../../../src/storage/file/index.js'
 import { type ConnectOptions, connect, type ListenOptions, listen } from '../../../src/wire/index.js'
 import { selfSigned } from '../../wire/certificate.js'
 
-/** What a life is given: a signal that outlives it, and who notes down what must be collected when it is over. */
+/**
+ * A life gets a signal that outlives it, and who notes down what must be collected when it is over.
+ */
 export interface Given {
   readonly signal: AbortSignal
   readonly note: <T extends object>(what: string, object: T) => T

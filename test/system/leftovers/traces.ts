@@ -9,7 +9,10 @@ const withPlaces = process.argv.includes('--places')
 /** Timers, sockets and the like that are there at present, with the place that made them if it is wanted, whether or not they keep the process alive. */
 const live = new Map<number, { readonly type: string; readonly place: string }>()
 
-/** What ends by itself with the garbage collector, or with the operation, and is watched in other ways. */
+/**
+ * The kinds of resources that end by themselves with the garbage collector, or with the operation,
+ * and is watched in other ways.
+ */
 const passing =
   /^(PROMISE|RANDOMBYTESREQUEST|TickObject|Immediate|.*REQ.*|.*REQUEST.*|FILEHANDLE|FILEHANDLECLOSEREQ|Microtask|ZLIB|PBKDF2.*|HASH.*|bound-anonymous-fn|TIMERWRAP|SIGNREQUEST|DNSCHANNEL)$/
 
@@ -29,7 +32,7 @@ function placeOf(stack: string): string {
     .join(' < ')
 }
 
-/** What is there of everything that a closed object could leave behind. */
+/** All that is there of what a closed object could leave behind. */
 export interface Traces {
   readonly resources: ReadonlySet<number>
   readonly active: readonly string[]
@@ -62,7 +65,7 @@ function openFiles(): string[] {
   })
 }
 
-/** What is there now and was not before, in words. */
+/** All that is there now and was not before, in words. */
 export function added(before: Traces, signal: AbortSignal): string[] {
   const now = look(signal)
   const resources = [...live].filter(([id]) => !before.resources.has(id)).map(([, { type, place }]) => `${type} ${place}`)

@@ -33,8 +33,9 @@ export interface DirectoryLockOptions {
  *
  * The owner's file is `.lock`. It names the owner, holds a lock in the kernel for as long as the
  * owner lives (where the package for that is installed), and is written anew at every heartbeat.
- * Whoever wants the directory asks, in this order: does the kernel have a lock on the file? Does
- * the thread that it names live, where that can be seen? Has the heartbeat stopped for long enough?
+ * A process that wants the directory asks, in this order: does the kernel have a lock on the file?
+ * Does the thread that it names live, where that can be seen? Has the heartbeat stopped for long
+ * enough?
  *
  * A takeover always puts another file in the place of `.lock`. The owner looks whether its own is
  * still there, before it writes and again before it acknowledges, and stops for good when it is
@@ -51,7 +52,7 @@ export class DirectoryLock {
   readonly #ino: number
   #record: LockRecord
   #timer: Timer
-  /** When the file was seen in its place. */
+  /** The time at which the file was seen in its place. */
   #seenAt: number
   #beatAt: number
   #isSilent = false

@@ -16,7 +16,7 @@ export interface LockRecord extends ThreadIdentity {
    * no signs of life.
    */
   readonly id?: string
-  /** When the directory was acquired, as an ISO date. */
+  /** The time at which the directory was acquired, as an ISO date. */
   readonly since?: string
   readonly place?: LockPlace
   /** True if the kernel keeps a lock on this file for as long as the holder lives. */

@@ -18,8 +18,8 @@ export interface ThreadIdentity {
   /** The kernel's number of the thread, in the pid namespace. */
   readonly tid?: number
   /**
-   * When the thread began, in the kernel's ticks since the boot: tells it from a later one with its
-   * number.
+   * The time at which the thread began, in the kernel's ticks since the boot: tells it from a later
+   * one with its number.
    */
   readonly startTicks?: number
 }
@@ -81,8 +81,8 @@ export function isPidInUse(pid: number): boolean {
 }
 
 /**
- * When a process of this pid namespace began, in ticks since the boot; undefined where that is not
- * told.
+ * The time at which a process of this pid namespace began, in ticks since the boot; undefined where
+ * that is not told.
  */
 export function startTicksOf(pid: number): number | undefined {
   return isProcOfThisNamespace() ? statOf(`/proc/${pid}/stat`)?.startTicks : undefined
