@@ -109,6 +109,13 @@ describe('the architecture', () => {
     expect(places.map(({ path }) => path).sort()).toEqual(['common/host.ts', 'common/system-clock.ts'])
   })
 
+  it('begins no comment with a question word: the subject stands first', () => {
+    const questions =
+      /(?:\/\*\*(?:\n *\*)? |(?<!\/\/ .*\n *)\/\/ )(?:What|Who|Whoever|How|Whether|Where|Wherever|Those|Why|Which|When)\b.*/g
+    const found = files.flatMap(({ path, code }) => Array.from(code.matchAll(questions), ([comment]) => `${path}: ${comment}`))
+    expect(found).toEqual([])
+  })
+
   it('is told in papers that name only files that exist', () => {
     const named = ['ARCHITECTURE.md', 'CONTRIBUTING.md'].flatMap(paper =>
       [...readFileSync(join(src, '..', paper), 'utf8').matchAll(/`((?:src|test)\/[\w./-]+)`/g)].map(([, path]) => path)
