@@ -110,8 +110,7 @@ function leaderEpochFor(log: LogState, given: number | undefined): number {
  */
 function answerAgain(log: LogState, { baseOffset, lastOffset, timestamp }: ProducedBatch): Submission {
   const logAppendTime = log.options.messageTimestampType === 'LogAppendTime' ? timestamp : -1
-  const written = log.writes.areOver ? undefined : log.writes.take(undefined, ignore, ignore)
-  return { info: { baseOffset, lastOffset, logAppendTime, logStartOffset: log.logStartOffset }, written }
+  return { info: { baseOffset, lastOffset, logAppendTime, logStartOffset: log.logStartOffset }, written: log.writes.outcome }
 }
 
 function stampAndWrite(
@@ -252,5 +251,3 @@ function publish(log: LogState, segment: Segment, readableBytes: number, nextOff
   if (log.autoHighWatermark) log.highWatermark = nextOffset
   boundSize(log)
 }
-
-function ignore(): void {}

@@ -11,6 +11,11 @@ export class WriteTurns {
     return this.#last === undefined
   }
 
+  /** Tells, when the writes under way have settled, whether all succeeded; absent without any. */
+  get outcome(): Promise<boolean> | undefined {
+    return this.#last
+  }
+
   /** Resolves when the writes that are under way now have settled; never rejects. */
   async settled(): Promise<void> {
     await this.#last

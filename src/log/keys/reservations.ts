@@ -4,12 +4,6 @@ import { RecordCursor } from '../../record/record-cursor.js'
 import { hashKey, newSecret } from './key-hash.js'
 import { entryOf, KeyTable, none, offsetOf } from './key-table.js'
 
-/** The reservations of one transaction. */
-interface Reservation {
-  readonly keys: KeyTable
-  hasEnd: boolean
-}
-
 const hash = new Int32Array(4)
 const cursor = new RecordCursor()
 
@@ -36,7 +30,8 @@ export class Reservations {
   readonly #secret = newSecret()
   /** The producer of each reserved key, as an offset is entered. */
   #holders = new KeyTable()
-  readonly #byProducer = new Map<number, Reservation>()
+  /** The keys that the transaction of each producer has reserved. */
+  readonly #byProducer = new Map<number, KeyTable>()
   #endHolder = -1
 
   get isEmpty(): boolean {
@@ -50,7 +45,7 @@ export class Reservations {
 
   get sizeInBytes(): number {
     let bytes = this.#holders.sizeInBytes
-    for (const { keys } of this.#byProducer.values()) bytes += keys.sizeInBytes
+    for (const keys of this.#byProducer.values()) bytes += keys.sizeInBytes
     return bytes
   }
 
@@ -58,27 +53,26 @@ export class Reservations {
    * Reserves keys, and the end of the log, for the transaction of a producer. Nobody else may have
    * reserved them.
    */
-  add(producerId: number, keys: readonly Uint8Array[], withEnd: boolean): void {
-    let reservation = this.#byProducer.get(producerId)
-    if (!reservation) this.#byProducer.set(producerId, (reservation = { keys: new KeyTable(), hasEnd: false }))
-    for (const key of keys) {
+  add(producerId: number, keys: readonly { readonly key: Uint8Array }[], withEnd: boolean): void {
+    let reserved = this.#byProducer.get(producerId)
+    if (!reserved) this.#byProducer.set(producerId, (reserved = new KeyTable()))
+    const entry = entryOf(producerId, false)
+    for (const { key } of keys) {
       hashKey(this.#secret, key, 0, key.length, hash)
-      reservation.keys.set(hash, entryOf(producerId, false))
-      this.#holders.set(hash, entryOf(producerId, false))
+      reserved.set(hash, entry)
+      this.#holders.set(hash, entry)
     }
-    if (!withEnd) return
-    reservation.hasEnd = true
-    this.#endHolder = producerId
+    if (withEnd) this.#endHolder = producerId
   }
 
   /** The transaction of a producer has ended. */
   release(producerId: number): void {
-    const reservation = this.#byProducer.get(producerId)
-    if (!reservation) return
+    const reserved = this.#byProducer.get(producerId)
+    if (!reserved) return
     this.#byProducer.delete(producerId)
-    if (reservation.hasEnd) this.#endHolder = -1
+    if (this.#endHolder === producerId) this.#endHolder = -1
     if (this.#byProducer.size === 0) this.#holders = new KeyTable()
-    else for (const { hash } of reservation.keys.all()) this.#holders.delete(hash)
+    else for (const { hash } of reserved.all()) this.#holders.delete(hash)
   }
 
   /**

@@ -27,8 +27,7 @@ const bytesOfKey = 120
  * wait for each other.
  */
 export function reserve(log: LogState, request: ReservationRequest): MaybePromise<void> {
-  const { changes } = log
-  const reserved = changes.isBusy ? changes.run(() => submit(log, request)) : changes.follow(submit(log, request))
+  const reserved = log.changes.run(() => submit(log, request))
   return isPromise(reserved) ? reserved.then(({ written }) => settled(log, written)) : settled(log, reserved.written)
 }
 
@@ -54,12 +53,8 @@ function submit(log: LogState, request: ReservationRequest): MaybePromise<Reserv
       'POLICY_VIOLATION',
       `What transactions have reserved in \`${log.folder}\` would take more than the ${keyIndexMaxBytes} bytes that \`millrace.key.index.max.bytes\` allows; raise it`
     )
-  reservations.add(
-    producerId,
-    keys.map(({ key }) => key),
-    endOffset !== undefined
-  )
-  return { written: log.writes.areOver ? undefined : log.writes.take(undefined, ignore, ignore) }
+  reservations.add(producerId, keys, endOffset !== undefined)
+  return { written: log.writes.outcome }
 }
 
 function conflictOf(log: LogState, request: ReservationRequest): KafkaError | undefined {
@@ -84,5 +79,3 @@ function settled(log: LogState, written: Promise<boolean> | undefined): MaybePro
     if (!ok) throw log.failures.last
   })
 }
-
-function ignore(): void {}
