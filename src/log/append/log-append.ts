@@ -71,7 +71,8 @@ function submit(log: LogState, batch: Uint8Array, options: AppendOptions): Maybe
   const again = origin === 'coordinator' ? undefined : log.history.producers.check(validated.bytes)
   if (again) return answerAgain(log, again)
   const { reservations } = log.history
-  if (!reservations.isEmpty && origin !== 'coordinator') reservations.expectFreeFor(validated.bytes, producerIdAt(validated.bytes, 0))
+  if (!reservations.isEmpty && origin !== 'coordinator')
+    reservations.expectFreeFor(validated.bytes, producerIdAt(validated.bytes, 0), validated.unpacked)
   if (condition) {
     const conflict = conflictWith(log, condition, producerIdAt(validated.bytes, 0))
     // A conflicting batch under way may fail.

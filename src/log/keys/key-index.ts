@@ -10,9 +10,10 @@ import {
   recordCountAt
 } from '../../record/batch-header.js'
 import { controlTypeOf } from '../../record/control-record.js'
-import { RecordCursor } from '../../record/record-cursor.js'
+import type { RecordCursor } from '../../record/record-cursor.js'
 import { hashKey, newSecret } from './key-hash.js'
 import { entryOf, type KeyCapture, KeyTable, none, offsetOf } from './key-table.js'
+import { recordsIn } from './records-in.js'
 import { ReservedError } from './reservations.js'
 
 /** The expectation of a writer on a key: its last offset, or that it has none. */
@@ -70,7 +71,6 @@ const leastCheckpointBytes = 64 * 1024
 const entryBytes = 24
 
 const hash = new Int32Array(4)
-const cursor = new RecordCursor()
 
 /**
  * The offset of the last record of each key, for conditional appends. Takes in every batch as it is
@@ -296,9 +296,7 @@ export class KeyIndex {
   }
 
   #noteRecords(bytes: Uint8Array, position: number, table: KeyTable, change: Change | undefined, unpacked: RecordCursor | undefined): void {
-    const records = unpacked ?? cursor
-    if (unpacked) unpacked.rewind()
-    else cursor.reset(bytes, position)
+    const records = recordsIn(bytes, position, unpacked)
     const baseOffset = baseOffsetAt(bytes, position)
     for (let i = 0; records.next(); i++) {
       if (records.keyLength < 0) continue
@@ -324,9 +322,9 @@ export class KeyIndex {
 
   /** A marker: what the transaction wrote counts from now on, or never. */
   #decide(bytes: Uint8Array, position: number): void {
-    cursor.reset(bytes, position)
-    if (!cursor.next()) return
-    const type = controlTypeOf(cursor.key())
+    const records = recordsIn(bytes, position)
+    if (!records.next()) return
+    const type = controlTypeOf(records.key())
     if (type !== 'COMMIT' && type !== 'ABORT') return
     const producerId = producerIdAt(bytes, position)
     const transaction = this.#open.get(producerId)

@@ -1,11 +1,11 @@
 import { KafkaError } from '../../errors.js'
 import { attribute, attributesAt } from '../../record/batch-header.js'
-import { RecordCursor } from '../../record/record-cursor.js'
+import type { RecordCursor } from '../../record/record-cursor.js'
 import { hashKey, newSecret } from './key-hash.js'
 import { entryOf, KeyTable, none, offsetOf } from './key-table.js'
+import { recordsIn } from './records-in.js'
 
 const hash = new Int32Array(4)
-const cursor = new RecordCursor()
 
 /**
  * A key, or the end of a log, that a transaction of another producer has reserved or written, and
@@ -90,15 +90,18 @@ export class Reservations {
       throw new ReservedError(this.#endHolder, 'Expected the end of the partition to be free')
   }
 
-  /** Raises `ReservedError` where a batch may not be written now. */
-  expectFreeFor(bytes: Uint8Array, producerId: number): void {
+  /**
+   * Raises `ReservedError` where a batch may not be written now. `unpacked` has its records, where
+   * somebody has decompressed them already.
+   */
+  expectFreeFor(bytes: Uint8Array, producerId: number, unpacked?: RecordCursor): void {
     if (attributesAt(bytes, 0) & attribute.control) return
     this.expectFreeEnd(producerId)
     if (this.#holders.count === 0) return
-    cursor.reset(bytes, 0)
-    while (cursor.next()) {
-      if (cursor.keyLength < 0) continue
-      hashKey(this.#secret, cursor.bytes, cursor.keyStart, cursor.keyLength, hash)
+    const records = recordsIn(bytes, 0, unpacked)
+    while (records.next()) {
+      if (records.keyLength < 0) continue
+      hashKey(this.#secret, records.bytes, records.keyStart, records.keyLength, hash)
       this.#expectFree(producerId)
     }
   }

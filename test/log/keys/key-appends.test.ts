@@ -1,6 +1,7 @@
 import { gzipSync } from 'node:zlib'
 import { afterEach, describe, expect, it } from 'vitest'
-import { Log } from '../../../src/log/log.js'
+import { ReservedError } from '../../../src/log/keys/reservations.js'
+import { Log, reserveAsOwner } from '../../../src/log/log.js'
 import { BatchBuilder } from '../../../src/record/batch-builder.js'
 import type { Codec } from '../../../src/record/compression/codec.js'
 import { codecOf, registerCodec } from '../../../src/record/compression/codecs.js'
@@ -33,6 +34,10 @@ describe('an append to a log with an index of keys', () => {
     await log.append(batch(['a', 'b', 'a']))
     await log.append(batch(['c', 'a', 'gone']))
     expect(count).toBe(2)
+    await reserveAsOwner(log, { producerId: 7, keys: [{ key: bytes('held'), lastOffset: 'none' }], isOpen: () => true })
+    await log.append(batch(['free']))
+    expect(() => log.append(batch(['free', 'held']))).toThrowError(ReservedError)
+    expect(count).toBe(4)
     expect(await log.lastOffsets(['a', 'b', 'c', 'gone', 'none'].map(bytes))).toEqual([4, 1, 3, 5, 'none'])
     await log.close()
   })
