@@ -179,8 +179,7 @@ class MemoryFile implements StorageFile {
   }
 }
 
-/** A larger copy would cost more than another read. */
-const mostJoinedBytes = 2 * leastPieceBytes
+const mostJoinedBytes = 2 * maxChunkBytes
 
 /**
  * Contiguous bytes of a file from `start` on; `readers` counts the views of it that are lent out.
@@ -200,6 +199,8 @@ interface Chunk {
 class Chunks {
   takenBytes = 0
   readonly #pool: ChunkPool
+  /** For what is copied together; twice as large as a chunk. */
+  readonly #joins = new ChunkPool(4 * mostJoinedBytes, mostJoinedBytes)
   readonly #abandoned = new FinalizationRegistry<number>(bytes => {
     this.takenBytes -= bytes
   })
@@ -210,22 +211,32 @@ class Chunks {
 
   /** Bytes that wait to be used again. */
   get freeBytes(): number {
-    return this.#pool.freeBytes
+    return this.#pool.freeBytes + this.#joins.freeBytes
   }
 
   clear(): void {
     this.#pool.clear()
+    this.#joins.clear()
   }
 
   take(neededBytes: number): Uint8Array {
-    const bytes = this.#pool.take(neededBytes)
+    return this.#count(this.#pool.take(neededBytes))
+  }
+
+  /** Memory for bytes that are copied together to be lent. */
+  takeJoined(bytes: number): Uint8Array {
+    return this.#count(bytes > maxChunkBytes ? this.#joins.take(bytes) : this.#pool.take(bytes))
+  }
+
+  #count(bytes: Uint8Array): Uint8Array {
     this.takenBytes += bytes.length
     return bytes
   }
 
   give({ bytes }: Chunk): void {
     this.takenBytes -= bytes.length
-    this.#pool.give(bytes)
+    if (bytes.length === mostJoinedBytes) this.#joins.give(bytes)
+    else this.#pool.give(bytes)
   }
 
   /** Leaves a chunk of a file that is gone to those who read it. */
@@ -266,7 +277,10 @@ class Content {
     const chunk = this.#chunks[index]
     const from = position - chunk.start
     const left = chunk.used - from
-    if (left < leastPieceBytes && left < maxBytes && index + 1 < this.#chunks.length) return this.#join(index, from, maxBytes)
+    if (left < leastPieceBytes && left < maxBytes && index + 1 < this.#chunks.length) {
+      const joined = this.#join(index, from, maxBytes)
+      if (joined) return joined
+    }
     const view = chunk.bytes.subarray(from, Math.min(from + maxBytes, chunk.used))
     if (view.length === 0) throw new Error('The memory of the file was transferred by somebody to whom it was only lent')
     chunk.readers++
@@ -276,16 +290,20 @@ class Content {
   }
 
   /**
-   * A copy of the end of a chunk and of the beginning of what follows, where a batch may be cut in
-   * two.
+   * A copy of the end of a chunk and of what follows, as much of it as is asked for and fits. It
+   * ends with a chunk, or where `maxBytes` do.
    */
-  #join(index: number, from: number, maxBytes: number): Uint8Array {
+  #join(index: number, from: number, maxBytes: number): Uint8Array | undefined {
     const chunks = this.#chunks
-    const most = Math.min(maxBytes, mostJoinedBytes)
     let size = chunks[index].used - from
     let end = index + 1
-    for (; end < chunks.length && size < most; end++) size += Math.min(chunks[end].used, most - size)
-    const bytes = this.#memory.take(size)
+    for (; end < chunks.length && size < maxBytes; end++) {
+      const more = Math.min(chunks[end].used, maxBytes - size)
+      if (size + more > mostJoinedBytes) break
+      size += more
+    }
+    if (end === index + 1) return undefined
+    const bytes = this.#memory.takeJoined(size)
     let filled = 0
     for (let next = index; next < end; next++) {
       const part = chunks[next].bytes.subarray(next === index ? from : 0, chunks[next].used)

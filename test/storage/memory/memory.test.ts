@@ -71,20 +71,14 @@ describe('memory storage', () => {
     expect(storage.memoryBytes).toBe(storage.freeBytes)
   })
 
-  it('copies no more than 128 KiB together where a read goes on in the next piece of memory', () => {
+  it('does not cut what one append added where it goes on', () => {
     const file = memoryStorage().open('a.log')
-    const whole: Uint8Array[] = []
-    for (const size of [100, 5000, 1_048_576, 1_048_000, 1_100_000, 10_000]) {
-      whole.push(new Uint8Array(size).fill(size % 251))
-      file.append(whole.at(-1)!)
-    }
-    const last = file.length - 10_000
-    for (const position of [0, 100, 1_053_600, last - 40_000, last]) {
+    for (const size of [100, 5000, 1_048_576, 1_048_000, 1_100_000]) file.append(new Uint8Array(size).fill(size % 251))
+    for (let position = 0; position < file.length; ) {
       const view = file.read(position, 100_000_000) as Uint8Array
-      expect(view.length).toBeGreaterThanOrEqual(Math.min(64 * kibibyte, file.length - position))
-      expect(Buffer.compare(view, Buffer.concat(whole).subarray(position, position + view.length))).toBe(0)
+      position += view.length
+      expect([5100, 1_053_676, 2_101_676, 3_201_676]).toContain(position)
     }
-    expect((file.read(1_053_600, 100_000_000) as Uint8Array).length).toBe(128 * kibibyte)
   })
 
   it('takes an append of any size in one piece', () => {
