@@ -3,7 +3,7 @@ import type { AdminOptions } from './admin/admin-options.js'
 import type { BrokerEvents } from './broker/events.js'
 import { CallMark } from './common/call-mark.js'
 import type { Clock } from './common/clock.js'
-import { type CloseOptions, closeTimeoutMs, Deadline, lastStep } from './common/closing.js'
+import { type CloseOptions, closeTimeoutMs, Deadline, firstShareMs, lastStep } from './common/closing.js'
 import { Emitter } from './common/emitter.js'
 import { guardedClock } from './common/guarded-clock.js'
 import type { MemoryShare } from './common/memory-shares.js'
@@ -22,6 +22,9 @@ import { Producer } from './producer/producer.js'
 import type { ProducerParts } from './producer/producer-parts.js'
 import type { Brokers } from './protocol/broker.js'
 import type { AnyTopic } from './record/topic.js'
+
+/** The most milliseconds of the time to close that clients leave to the node and its storage. */
+const nodeShareMs = 5000
 
 /** The parts of a cluster: a way to its brokers, and what they share. */
 export interface ClusterParts {
@@ -203,7 +206,7 @@ export class ClusterClient extends Emitter<ClusterEvents> implements AsyncDispos
     const turns = turnsOf(this.#parts.clock)
     this.#closingNow = [...clients]
     return Promise.allSettled(
-      this.#closingNow.map(client => turns.yield().then(() => client.close({ timeoutMs: clientsShare(deadline.leftMs) })))
+      this.#closingNow.map(client => turns.yield().then(() => client.close({ timeoutMs: firstShareMs(deadline.leftMs, nodeShareMs) })))
     )
   }
 
@@ -215,7 +218,7 @@ export class ClusterClient extends Emitter<ClusterEvents> implements AsyncDispos
   #bringForward(deadline: Deadline, timeoutMs: number): void {
     deadline.limitTo(timeoutMs)
     // Failures are told by the call that began to close the cluster.
-    for (const client of this.#closingNow) client.close({ timeoutMs: clientsShare(timeoutMs) }).catch(() => {})
+    for (const client of this.#closingNow) client.close({ timeoutMs: firstShareMs(timeoutMs, nodeShareMs) }).catch(() => {})
   }
 
   /** `what` is the client that these are for. */
@@ -261,12 +264,4 @@ const clusterEvents = Object.keys({
 
 interface Client {
   close(options: CloseOptions): Promise<void>
-}
-
-/**
- * The share of a cluster's time to close that its clients get: the rest, a quarter and at most five
- * seconds, is the node's and its storage's.
- */
-function clientsShare(leftMs: number): number {
-  return Math.floor(leftMs - Math.min(5000, leftMs / 4))
 }

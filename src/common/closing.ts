@@ -23,6 +23,14 @@ export function closeTimeoutMs(options: CloseOptions, otherwise: number = defaul
   return timeoutMs
 }
 
+/**
+ * The share of the time to close that what comes first has: the rest, a quarter and at most
+ * `mostRestMs`, is for what comes after it.
+ */
+export function firstShareMs(timeoutMs: number, mostRestMs: number): number {
+  return Math.floor(timeoutMs - Math.min(mostRestMs, timeoutMs / 4))
+}
+
 /** The time by which something ends. It can be moved forward, not back. */
 export class Deadline {
   readonly #clock: Clock

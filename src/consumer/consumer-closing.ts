@@ -1,8 +1,14 @@
 import { onAbort } from '../common/abort.js'
 import type { Clock } from '../common/clock.js'
-import { Deadline, lastStep } from '../common/closing.js'
+import { Deadline, firstShareMs, lastStep } from '../common/closing.js'
 import { abortable } from '../common/deferred.js'
 import { KafkaError } from '../errors.js'
+
+/**
+ * The most milliseconds of the time to close that code of the user's leaves to the last commit, and
+ * to leaving the group.
+ */
+const lastShareMs = 1000
 
 /** The steps of closing a consumer, in order. */
 export interface ClosingSteps {
@@ -72,7 +78,7 @@ export class ConsumerClosing {
 
   /** Brings the end of closing forward. */
   hurry(timeoutMs: number): void {
-    this.#patience?.limitTo(patienceMs(timeoutMs))
+    this.#patience?.limitTo(firstShareMs(timeoutMs, lastShareMs))
     this.#deadline?.limitTo(timeoutMs)
   }
 
@@ -80,7 +86,7 @@ export class ConsumerClosing {
   async run(timeoutMs: number, steps: ClosingSteps): Promise<void> {
     this.#begun.abort(closedError())
     const { reason } = this.#begun.signal
-    const patience = new Deadline(this.#clock, patienceMs(timeoutMs))
+    const patience = new Deadline(this.#clock, firstShareMs(timeoutMs, lastShareMs))
     const deadline = new Deadline(this.#clock, timeoutMs)
     this.#patience = patience
     this.#deadline = deadline
@@ -102,14 +108,6 @@ export class ConsumerClosing {
     await steps.finish()
     await Promise.all(this.#tasks)
   }
-}
-
-/**
- * The share of the time to close that code of the user's has: the rest is for the last commit, and
- * for leaving the group.
- */
-function patienceMs(timeoutMs: number): number {
-  return Math.floor(timeoutMs - Math.min(1000, timeoutMs / 4))
 }
 
 function closedError(): KafkaError {

@@ -2,7 +2,7 @@ import type { TopicPartition } from '../assignor/assignor.js'
 import { onAbort } from '../common/abort.js'
 import { CallMark } from '../common/call-mark.js'
 import type { Clock } from '../common/clock.js'
-import { type CloseOptions, closeTimeoutMs, Deadline } from '../common/closing.js'
+import { type CloseOptions, closeTimeoutMs, Deadline, firstShareMs } from '../common/closing.js'
 import { abortable } from '../common/deferred.js'
 import { Emitter } from '../common/emitter.js'
 import { murmur2Text } from '../common/murmur2.js'
@@ -190,7 +190,7 @@ export class Pipe<F extends TopicSelector = TopicSelector, T extends AnyTopic | 
     }
     if (this.#deadline) {
       this.#deadline.limitTo(timeoutMs)
-      void this.#consumer.close({ timeoutMs: handlersShare(timeoutMs) })
+      void this.#consumer.close({ timeoutMs: firstShareMs(timeoutMs, producersShareMs) })
     } else this.#deadline = new Deadline(this.#parts.clock, timeoutMs)
     this.#closing ??= this.#close(this.#deadline)
     if (!CallMark.isInside(owner => owner === this)) return this.#closing
@@ -277,7 +277,7 @@ export class Pipe<F extends TopicSelector = TopicSelector, T extends AnyTopic | 
   async #close(deadline: Deadline): Promise<void> {
     const { instanceId: own, brokers, onClosed } = this.#parts
     try {
-      await this.#consumer.close({ timeoutMs: handlersShare(deadline.leftMs) })
+      await this.#consumer.close({ timeoutMs: firstShareMs(deadline.leftMs, producersShareMs) })
       this.#givingUp.abort(new KafkaError('CLOSED', 'The pipe is closed'))
       await this.#running?.catch(() => {})
       // A name that the user gave is kept in the group: the pipe may come back.
@@ -293,11 +293,8 @@ export class Pipe<F extends TopicSelector = TopicSelector, T extends AnyTopic | 
 
 /** Milliseconds that the producers have to end when `run` ends by itself. */
 const laneCloseMs = 30_000
-
-/** The share of the time to close that records in hand have: the rest is for the producers. */
-function handlersShare(timeoutMs: number): number {
-  return Math.floor(timeoutMs - Math.min(1000, timeoutMs / 4))
-}
+/** The most milliseconds of the time to close that records in hand leave to the producers. */
+const producersShareMs = 1000
 
 function memberNameOf(instanceId: string): string {
   return `pipe-${instanceId}`
