@@ -141,7 +141,7 @@ export class ConsumerBatch<K = Uint8Array, V = Uint8Array, N extends string = st
     try {
       return decodeRecord(this.#partition, fetched) as ConsumerRecord<K, V, N>
     } catch (error) {
-      const rejection = this.#owner.rejected(rejectedRecord(this.#partition, fetched, error))
+      const rejection = this.#owner.rejected(rejectedRecord(this.#partition, fetched.cursor, error))
       if (rejection instanceof Promise) {
         rejection.catch(() => {})
         this.#rejections.push(rejection)

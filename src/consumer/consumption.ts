@@ -390,7 +390,7 @@ export class Consumption implements ReaderOwner {
   }
 
   reject(partition: AssignedPartition, fetched: FetchedRecords, error: unknown): MaybePromise<void> {
-    return this.rejected(rejectedRecord(partition, fetched, error))
+    return this.rejected(rejectedRecord(partition, fetched.cursor, error))
   }
 
   rejected(record: RejectedRecord): MaybePromise<void> {

@@ -6,6 +6,7 @@ import type { Clock } from '../common/clock.js'
 import { type Deferred, deferred, isPromise } from '../common/deferred.js'
 import type { Random } from '../common/random.js'
 import { Pace, type Turns, turnsOf } from '../common/turns.js'
+import { partitionKey } from '../consumer/assigned-partition.js'
 import { type BatchCursor, ConsumerBatch } from '../consumer/consumer-batch.js'
 import { KafkaError } from '../errors.js'
 import type { Producer } from '../producer/producer.js'
@@ -277,7 +278,8 @@ export class Lane {
       if (reached === offset) continue
       const name = nameOf(item)
       const known = this.#refusals.get(name)
-      if (recordCount > 1) this.#refusals.set(name, { alone: Math.max(reached, known?.alone ?? 0) })
+      const alone = Math.max(reached, known?.alone ?? 0)
+      if (recordCount > 1) this.#refusals.set(name, { alone })
       else {
         const culprit = reached - 1
         // The output that was made of it instead is refused as well.
@@ -285,7 +287,7 @@ export class Lane {
           this.#end(item, error)
           return true
         }
-        this.#refusals.set(name, { alone: Math.max(reached, known?.alone ?? 0), culprit: { offset: culprit, error } })
+        this.#refusals.set(name, { alone, culprit: { offset: culprit, error } })
       }
     }
     return false
@@ -323,5 +325,5 @@ function endOf({ batch, reached, isExhausted }: Item) {
 }
 
 function nameOf({ batch: { topic, partition } }: Item): string {
-  return `${topic}-${partition}`
+  return partitionKey(topic, partition)
 }

@@ -1,10 +1,9 @@
-import { copyBytes } from '../common/bytes.js'
 import type { Clock } from '../common/clock.js'
 import { isPromise, type MaybePromise } from '../common/deferred.js'
 import type { Random } from '../common/random.js'
 import type { BatchCursor, ConsumerBatch } from '../consumer/consumer-batch.js'
 import { ConsumerRecord } from '../consumer/consumer-record.js'
-import { copyHeaders } from '../consumer/fetch/record-decoder.js'
+import { rejectedRecord } from '../consumer/fetch/record-decoder.js'
 import { type RejectedRecord, RejectedRecordError } from '../consumer/rejection.js'
 import { type DeadLetterSink, deadLetterSink } from '../consumer/run/dead-letter.js'
 import { Handling } from '../consumer/run/handling.js'
@@ -75,7 +74,7 @@ export class Transformation {
     try {
       record = decoded(batch, cursor)
     } catch (error) {
-      return this.#reject(rejectedRecord(batch, cursor, error)).then(() => this.#outputs)
+      return this.#reject(rejectedRecord(batch, cursor.raw, error)).then(() => this.#outputs)
     }
     if (refusal) return this.#giveUpRefused(record, refusal.error).then(() => this.#outputs)
     const handled = this.#handling.handle(record)
@@ -159,10 +158,4 @@ function isIterable(given: unknown): given is Iterable<unknown> {
 function decoded({ topic, partition }: PipedBatch, cursor: BatchCursor<unknown, unknown>): PipedRecord {
   const { offset, timestamp, leaderEpoch } = cursor
   return new ConsumerRecord(topic, partition, offset, timestamp, cursor.key(), cursor.value(), cursor.headers(), leaderEpoch)
-}
-
-function rejectedRecord({ topic, partition }: PipedBatch, { raw }: BatchCursor<unknown, unknown>, error: unknown): RejectedRecord {
-  const { offset, timestamp } = raw
-  const copy = (view: Uint8Array | null) => view && copyBytes(view)
-  return { topic, partition, offset, timestamp, key: copy(raw.key()), value: copy(raw.value()), headers: copyHeaders(raw), error }
 }

@@ -1,3 +1,4 @@
+import type { TopicPartition } from '../../assignor/assignor.js'
 import { copyBytes } from '../../common/bytes.js'
 import type { RecordHeader } from '../../record/record.js'
 import type { RecordCursor } from '../../record/record-cursor.js'
@@ -36,14 +37,13 @@ export function decodeField(serde: Serde<unknown>, bytes: Uint8Array, start: num
 }
 
 /**
- * The current record of what was fetched as it stands, in copies, for whoever deals with records
- * that cannot be decoded.
+ * The record at which a cursor stands as it is, in copies, for whoever deals with records that
+ * cannot be decoded.
  */
-export function rejectedRecord(partition: AssignedPartition, fetched: FetchedRecords, error: unknown): RejectedRecord {
-  const { cursor } = fetched
+export function rejectedRecord({ topic, partition }: TopicPartition, cursor: RecordCursor, error: unknown): RejectedRecord {
   return {
-    topic: partition.topic,
-    partition: partition.partition,
+    topic,
+    partition,
     offset: cursor.offset,
     timestamp: cursor.timestamp,
     key: copyOf(cursor.key()),
