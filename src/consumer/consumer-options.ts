@@ -17,7 +17,7 @@ import { bytes, expectSerde, type Serde } from '../record/serde.js'
 import type { TypedTopic } from '../record/topic.js'
 import type { ConsumerRecord } from './consumer-record.js'
 import { type AutoOffsetReset, expectAutoOffsetReset } from './offsets/offset-reset.js'
-import type { Rejection } from './rejection.js'
+import { expectRejection, type Rejection } from './rejection.js'
 import { expectSelectors, type TopicSelector } from './source/subscription.js'
 
 /** The type of the keys of records from the topics `T`; `K` where a topic is given by its name. */
@@ -240,7 +240,7 @@ export function consumerSettings<T extends TopicSelector, K, V>(options: Consume
   for (const name of ['autoCommit', 'allowAutoTopicCreation', 'checkCrcs'] as const) if (name in given) expectBoolean(name, given[name])
   if (given.autoOffsetReset !== undefined) expectAutoOffsetReset(given.autoOffsetReset)
   if (given.isolationLevel !== undefined) expectOneOf('isolationLevel', given.isolationLevel, ['read_uncommitted', 'read_committed'])
-  if (given.rejection !== undefined && typeof given.rejection !== 'function') expectOneOf('rejection', given.rejection, ['fail', 'skip'])
+  expectRejection(given.rejection)
   for (const name of ['key', 'value'] as const) if (name in given) expectSerde(name, given[name], 'deserialize')
   if (given.assignors !== undefined) expectAssignors(given.assignors)
   const settings = { ...defaults, ...given } as typeof defaults & ConsumerOptions

@@ -1,3 +1,4 @@
+import { expectOneOf } from '../common/options.js'
 import { KafkaError } from '../errors.js'
 import type { RecordHeader } from '../record/record.js'
 
@@ -25,6 +26,10 @@ export interface RejectedRecord {
  * reading goes on; what it throws ends the loop.
  */
 export type Rejection = 'fail' | 'skip' | ((rejected: RejectedRecord) => void | Promise<void>)
+
+export function expectRejection(rejection: unknown): void {
+  if (rejection !== undefined && typeof rejection !== 'function') expectOneOf('rejection', rejection, ['fail', 'skip'])
+}
 
 /**
  * The error with which a loop ends at a rejected record, where `rejection` is `'fail'`: a

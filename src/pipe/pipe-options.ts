@@ -1,7 +1,7 @@
 import { expectFunction, expectInteger, expectKnownKeys, expectString, givenOptions, isPlainObject, shown } from '../common/options.js'
 import type { ConsumerOptions, RecordOf } from '../consumer/consumer-options.js'
 import type { AutoOffsetReset } from '../consumer/offsets/offset-reset.js'
-import type { RejectedRecord, Rejection } from '../consumer/rejection.js'
+import { expectRejection, type RejectedRecord, type Rejection } from '../consumer/rejection.js'
 import { expectRetryPolicy, type HandlerContext, type RetryPolicy } from '../consumer/run/run-options.js'
 import { expectSelectors, type TopicSelector } from '../consumer/source/subscription.js'
 import type { ProducerOptions } from '../producer/options.js'
@@ -204,7 +204,7 @@ export function pipeSettings(options: object): PipeSettings {
   if (typeof deadLetter === 'string') expectTopicName(deadLetter, 'deadLetter')
   else if (deadLetter !== undefined && typeof deadLetter !== 'function')
     throw new TypeError(`Expected \`deadLetter\` to be the name of a topic or a function, got ${shown(deadLetter)}`)
-  if (rejection !== undefined && rejection !== 'fail' && rejection !== 'skip') expectFunction('rejection', rejection)
+  expectRejection(rejection)
   if (instanceId !== undefined) expectString('instanceId', instanceId)
   expectInteger('concurrency', settings.concurrency, 1, 10_000)
   expectInteger('maxTransactionRecords', settings.maxTransactionRecords, 1, 2 ** 31 - 1)
