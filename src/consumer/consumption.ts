@@ -24,7 +24,7 @@ import type { GroupMember } from './group/group-member.js'
 import type { Reader, ReaderOwner } from './loop/reader.js'
 import { ReaderSlot } from './loop/reader-slot.js'
 import { AutoCommit } from './offsets/auto-commit.js'
-import { Committer, type Committing } from './offsets/committer.js'
+import { Committer, nobody } from './offsets/committer.js'
 import { ConsumerTransactions } from './offsets/consumer-transactions.js'
 import { GroupCommits } from './offsets/group-commits.js'
 import { OffsetLookup } from './offsets/offset-lookup.js'
@@ -43,7 +43,6 @@ import type { TopicSelector } from './source/subscription.js'
 import { TopicSource } from './source/topic-source.js'
 import type { ClusterNews } from './source/topic-watch.js'
 
-const nobody: Committing = { memberId: '', generationId: -1, groupInstanceId: null }
 /** Milliseconds that the end of a loop waits for its commit. What is not committed by then is with the next one. */
 const loopEndCommitMs = 5000
 

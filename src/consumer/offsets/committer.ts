@@ -7,7 +7,8 @@ import { KafkaError } from '../../errors.js'
 import type { RequestOf } from '../../protocol/message.js'
 import { OffsetCommit } from '../../protocol/messages/offset-commit.js'
 import { OffsetFetch } from '../../protocol/messages/offset-fetch.js'
-import { type AssignedPartition, isSameTopic, type PendingCommit, partitionKey } from '../assigned-partition.js'
+import { type AssignedPartition, type PendingCommit, partitionKey } from '../assigned-partition.js'
+import { concernsMembership, isGone, isUnknownTopic, lookUpUnknown } from './refusals.js'
 
 /** An offset that a group has committed. */
 export interface CommittedOffset extends TopicPartition {
@@ -26,6 +27,9 @@ export interface Committing {
   readonly generationId: number
   readonly groupInstanceId: string | null
 }
+
+/** Outside of any generation. */
+export const nobody: Committing = { memberId: '', generationId: -1, groupInstanceId: null }
 
 export interface CommitterOwner {
   committing(): Committing
@@ -52,7 +56,7 @@ export interface CommitOptions extends CallOptions {
 }
 
 /** The most partitions that one request commits. */
-const mostAtOnce = 1000
+export const mostAtOnce = 1000
 
 /** Commits offsets to a group, one request after the other, and reads what has been committed. */
 export class Committer {
@@ -129,9 +133,8 @@ export class Committer {
     for (const code of new Set(refusals.map(({ code }) => code))) this.#coordinator.noteError(code)
     const expelled = refusals.find(({ code }) => concernsMembership.has(code))
     if (expelled !== undefined) return this.#onRefused(round, expelled, isInRebalance, signal)
-    const unknown = refusals.filter(isUnknownTopic)
-    if (unknown.length > 0) await this.#lookUp(new Set(unknown.map(({ topic = '' }) => topic)), signal)
-    for (const error of refusals) if (isUnknownTopic(error) ? this.#isGone(round, error) : !error.retriable) round.fail(error)
+    await lookUpUnknown(refusals, this.#metadata, signal)
+    for (const error of refusals) if (!error.retriable || isGone(error, round.open, this.#metadata)) round.fail(error)
     const retriable = refusals.find(error => round.isOpen(error))
     if (retriable !== undefined) throw retriable
   }
@@ -151,39 +154,18 @@ export class Committer {
     }
   }
 
-  async #lookUp(topics: Iterable<string>, signal?: AbortSignal): Promise<void> {
-    try {
-      await this.#metadata.refresh([...topics], { allowAutoTopicCreation: false, unknownTopicRetries: 0, retry: false, signal })
-    } catch (error) {
-      if (!(error instanceof KafkaError && isUnknownTopic(error))) throw error
-    }
-  }
-
-  /**
-   * True if a partition does not exist any more, as opposed to the coordinator not having heard of
-   * it yet.
-   */
-  #isGone({ open }: CommitRound, { topic = '', partition = -1 }: KafkaError): boolean {
-    const commit = open.find(({ given }) => given.topic === topic && given.partition === partition)
-    if (this.#metadata.partition(topic, partition) === undefined) return true
-    return commit !== undefined && !isSameTopic(commit.topicId, this.#idOf(topic))
-  }
-
   #request({ open, sent }: CommitRound): RequestOf<typeof OffsetCommit> {
-    const topics = new Map<string, { name: string; topicId: string | undefined; partitions: PartitionToCommit[] }>()
-    for (const { given, topicId } of open) {
-      const { topic, partition, offset, leaderEpoch = -1, metadata = '' } = given
-      const key = `${topicId}/${topic}`
-      if (!topics.has(key)) topics.set(key, { name: topic, topicId, partitions: [] })
-      const entry = { partitionIndex: partition, committedOffset: offset, committedLeaderEpoch: leaderEpoch, committedMetadata: metadata }
-      topics.get(key)?.partitions.push(entry)
-    }
+    const byTopic = grouped(open, ({ given, topicId }) => `${topicId}/${given.topic}`)
+    const topics = Array.from(byTopic.values(), ofTopic => {
+      const [{ given, topicId }] = ofTopic
+      return { name: given.topic, topicId, partitions: ofTopic.map(partitionToCommit) }
+    })
     return {
       groupId: this.#coordinator.groupId,
       generationIdOrMemberEpoch: sent.generationId,
       memberId: sent.memberId,
       groupInstanceId: sent.groupInstanceId,
-      topics: [...topics.values()]
+      topics
     }
   }
 
@@ -251,13 +233,6 @@ interface OffsetsOfGroup {
   }[]
 }
 
-interface PartitionToCommit {
-  partitionIndex: number
-  committedOffset: number
-  committedLeaderEpoch: number
-  committedMetadata: string
-}
-
 /** The rest of the offsets of one commit call, or of a part of it. */
 class CommitRound {
   /** Counts the calls. */
@@ -297,18 +272,11 @@ class CommitRound {
   }
 }
 
-export const concernsMembership: ReadonlySet<string> = new Set([
-  'REBALANCE_IN_PROGRESS',
-  'ILLEGAL_GENERATION',
-  'UNKNOWN_MEMBER_ID',
-  'FENCED_INSTANCE_ID',
-  'GROUP_AUTHORIZATION_FAILED'
-])
-
-export function isUnknownTopic({ code }: KafkaError): boolean {
-  return code === 'UNKNOWN_TOPIC_OR_PARTITION' || code === 'UNKNOWN_TOPIC_ID'
-}
-
 function nameOf({ topic, partition }: TopicPartition): string {
   return partitionKey(topic, partition)
+}
+
+/** The entry of a commit in a request, in a transaction or not. */
+export function partitionToCommit({ given: { partition, offset, leaderEpoch = -1, metadata = '' } }: PendingCommit) {
+  return { partitionIndex: partition, committedOffset: offset, committedLeaderEpoch: leaderEpoch, committedMetadata: metadata }
 }

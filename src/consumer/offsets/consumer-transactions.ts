@@ -12,7 +12,7 @@ import type { Reader } from '../loop/reader.js'
 import { Runner } from '../run/runner.js'
 import type { Assignment } from '../source/assignment.js'
 import { commitsOf } from './auto-commit.js'
-import type { Committer, Committing } from './committer.js'
+import { type Committer, type Committing, nobody } from './committer.js'
 import { expectOffsetToCommit, expectPartitions } from './given-offsets.js'
 import { TransactionalCommit } from './transactional-commit.js'
 
@@ -38,9 +38,6 @@ export interface ConsumerTransactionsParts {
 }
 
 type Given = OffsetToCommit | HandedOutBatch
-
-/** Outside of any generation. */
-const nobody: Committing = { memberId: '', generationId: -1, groupInstanceId: null }
 
 /**
  * The part of a consumer in transactions of producers (KIP-447): offsets are committed with a

@@ -6,7 +6,8 @@ import { KafkaError } from '../../errors.js'
 import type { RequestOf } from '../../protocol/message.js'
 import { TxnOffsetCommit } from '../../protocol/messages/txn-offset-commit.js'
 import { isSameTopic, type PendingCommit, partitionKey } from '../assigned-partition.js'
-import { type Committing, concernsMembership, isUnknownTopic } from './committer.js'
+import { type Committing, mostAtOnce, partitionToCommit } from './committer.js'
+import { concernsMembership, isGone, lookUpUnknown } from './refusals.js'
 
 export interface TransactionalCommitParts {
   readonly coordinator: GroupConnection
@@ -20,9 +21,6 @@ export interface TransactionalCommitParts {
     nextGeneration(sent: Committing, signal?: AbortSignal): Promise<Committing | undefined>
   }
 }
-
-/** The most partitions that one request commits. */
-const mostAtOnce = 1000
 
 /** Offsets on their way into a transaction. */
 export class TransactionalCommit {
@@ -58,12 +56,7 @@ export class TransactionalCommit {
    * mends.
    */
   isGone(error: unknown): boolean {
-    if (!(error instanceof KafkaError && isUnknownTopic(error))) return false
-    const { metadata } = this.#parts
-    const { topic = '', partition = -1 } = error
-    if (metadata.partition(topic, partition) === undefined) return true
-    const commit = this.#open.find(({ given }) => given.topic === topic && given.partition === partition)
-    return commit !== undefined && !isSameTopic(commit.topicId, metadata.topic(topic)?.id)
+    return isGone(error, this.#open, this.#parts.metadata)
   }
 
   async #send(commits: readonly PendingCommit[], signal?: AbortSignal): Promise<KafkaError[]> {
@@ -89,31 +82,14 @@ export class TransactionalCommit {
 
   /** The error that counts: one that no other try mends, if there is one. */
   async #worst(errors: readonly KafkaError[], signal?: AbortSignal): Promise<KafkaError> {
-    const unknown = errors.filter(isUnknownTopic)
-    const topics = [...new Set(unknown.map(({ topic = '' }) => topic))]
-    if (topics.length > 0) {
-      const lookup = { allowAutoTopicCreation: false, unknownTopicRetries: 0, retry: false, ...(signal && { signal }) }
-      await this.#parts.metadata.refresh(topics, lookup).catch(error => {
-        if (!(error instanceof KafkaError && isUnknownTopic(error))) throw error
-      })
-    }
+    await lookUpUnknown(errors, this.#parts.metadata, signal)
     return errors.find(error => this.isGone(error) || !error.retriable) ?? errors[0]
   }
 
   #request(commits: readonly PendingCommit[]): RequestOf<typeof TxnOffsetCommit> {
     const { memberId, generationId, groupInstanceId } = this.#sent
-    const topics = Array.from(
-      grouped(commits, ({ given }) => given.topic),
-      ([name, ofTopic]) => ({
-        name,
-        partitions: ofTopic.map(({ given: { partition, offset, leaderEpoch = -1, metadata = '' } }) => ({
-          partitionIndex: partition,
-          committedOffset: offset,
-          committedLeaderEpoch: leaderEpoch,
-          committedMetadata: metadata
-        }))
-      })
-    )
+    const byTopic = grouped(commits, ({ given }) => given.topic)
+    const topics = Array.from(byTopic, ([name, ofTopic]) => ({ name, partitions: ofTopic.map(partitionToCommit) }))
     return { ...this.#identity, groupId: this.#parts.coordinator.groupId, memberId, generationId, groupInstanceId, topics }
   }
 }
