@@ -11,9 +11,9 @@ import type { GroupMember } from '../group/group-member.js'
 import type { Reader } from '../loop/reader.js'
 import { Runner } from '../run/runner.js'
 import type { Assignment } from '../source/assignment.js'
-import { commitsOf } from './auto-commit.js'
 import { type Committer, type Committing, nobody } from './committer.js'
 import { expectOffsetToCommit, expectPartitions } from './given-offsets.js'
+import { givenCommit, handedOut } from './group-commits.js'
 import { TransactionalCommit } from './transactional-commit.js'
 
 export interface ConsumerTransactionsParts {
@@ -155,9 +155,7 @@ class OffsetsInOneTransaction implements TransactionalOffsets {
           '`commitOffsets(consumer, [batch])`, or `[{ topic, partition, offset: record.offset + 1 }]`'
       )
     this.#isOfAll = true
-    if (current) current.acknowledge()
-    else for (const partition of assignment) partition.handledByUserAll()
-    const commits = commitsOf(assignment)
+    const commits = handedOut(current, assignment)
     for (const commit of commits) this.#commits.set(nameOf(commit), commit)
     for (const name of this.#lost) this.#refused.add(name)
     return commits
@@ -180,7 +178,7 @@ class OffsetsInOneTransaction implements TransactionalOffsets {
       const isGone = assigned ? !assignment.has(assigned) : member() !== undefined
       if (isGone || this.#lost.has(name)) this.#refused.add(name)
       if (isGone) continue
-      commits.push(assigned?.toCommit(offset) ?? { given: offset, topicId: undefined, assigned, handled: -1, jumps: -1 })
+      commits.push(givenCommit(offset, assigned))
     }
     for (const commit of commits) this.#commits.set(nameOf(commit), commit)
     return commits

@@ -1,7 +1,8 @@
 import type { OffsetToCommit } from '../../client/transactional-offsets.js'
 import { firstToAbort } from '../../common/abort.js'
-import type { PendingCommit } from '../assigned-partition.js'
+import type { AssignedPartition, PendingCommit } from '../assigned-partition.js'
 import type { Emit } from '../consumer-troubles.js'
+import type { Reader } from '../loop/reader.js'
 import type { ReaderSlot } from '../loop/reader-slot.js'
 import type { Assignment } from '../source/assignment.js'
 import { commitsOf } from './auto-commit.js'
@@ -36,9 +37,7 @@ export class GroupCommits {
    */
   commitAll(options: CommitOptions): Promise<void> {
     const { slot, assignment } = this.#parts
-    if (slot.reader) slot.reader.acknowledge()
-    else for (const partition of assignment) partition.handledByUserAll()
-    return this.commit(commitsOf(assignment), options)
+    return this.commit(handedOut(slot.reader, assignment), options)
   }
 
   /**
@@ -49,7 +48,7 @@ export class GroupCommits {
     const commits = offsets.map((given): PendingCommit => {
       const assigned = this.#parts.assignment.get(given.topic, given.partition)
       assigned?.handledByUser(given.offset)
-      return assigned?.toCommit(given) ?? { given, topicId: undefined, assigned, handled: -1, jumps: -1 }
+      return givenCommit(given, assigned)
     })
     return this.commit(commits, options)
   }
@@ -82,4 +81,16 @@ export class GroupCommits {
     report.moved()
     this.#parts.emit('committed', { offsets: commits.map(({ given }) => given) })
   }
+}
+
+/** Commits of all that was handed out, with what the reader has in hand or was left at. */
+export function handedOut(reader: Reader | undefined, assignment: Assignment): PendingCommit[] {
+  if (reader) reader.acknowledge()
+  else for (const partition of assignment) partition.handledByUserAll()
+  return commitsOf(assignment)
+}
+
+/** A commit of an offset that the user gives, of a partition that need not be assigned. */
+export function givenCommit(given: OffsetToCommit, assigned: AssignedPartition | undefined): PendingCommit {
+  return assigned?.toCommit(given) ?? { given, topicId: undefined, assigned, handled: -1, jumps: -1 }
 }
