@@ -60,7 +60,7 @@ const silences: Record<string, (scene: Scene) => void> = {
   'do not answer': ({ broker }) => {
     for (const api of [...apis, ...ownApis]) broker.on(api).loseRequest()
   },
-  'heed no signal': ({ broker }) => {
+  'ignore signals': ({ broker }) => {
     for (const api of [...apis, ...ownApis]) broker.on(api).do(never)
   }
 }
