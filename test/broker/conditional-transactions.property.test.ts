@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest'
 import { keyPartition } from '../../src/client/key-partition.js'
 import { textBytes } from '../../src/common/bytes.js'
-import { type Random, randomInteger, seededRandom } from '../../src/common/random.js'
+import { randomInteger } from '../../src/common/random.js'
 import { type Admin, Cluster, KafkaError, type Producer } from '../../src/index.js'
 import { batchesIn } from '../../src/record/record-batch.js'
-import { SimulatedDisk } from '../../src/testing/index.js'
+import { type DiskWorld, doneBeforeStop, eachSeed } from '../disk-lives.js'
 import { committedRecords } from './committed-records.js'
 
 /*
@@ -104,13 +104,9 @@ function check(versions: Map<string, Version[]>, outcomes: ReadonlyMap<string, b
   expect(accounts.reduce((sum, key) => sum + (versions.get(key)?.at(-1)?.balance ?? opening), 0)).toBe(opening * accounts.length)
 }
 
-interface World {
-  readonly disk: SimulatedDisk
-  readonly random: Random
-  /** The outcome of moves, where that was told. */
-  readonly outcomes: Map<string, boolean>
-  readonly counts: { committed: number; conflicts: number; crashes: number }
-}
+const newCounts = () => ({ committed: 0, conflicts: 0, crashes: 0 })
+
+type World = DiskWorld<ReturnType<typeof newCounts>>
 
 /** Moves money until all moves are made, or the disk stops. */
 async function moveMoney(cluster: Cluster, world: World, name: string): Promise<void> {
@@ -192,14 +188,7 @@ async function live(world: World, kind: 'process' | 'power', name: string): Prom
   check(await history(cluster), outcomes)
   if (random.next() < 0.8) disk.stopAfter(30 + randomInteger(random, 400))
   const moving = moveMoney(cluster, world, name)
-  const stopped = (async () => {
-    while (!disk.hasStopped) await new Promise(setImmediate)
-  })()
-  const isOver = await Promise.race([moving.then(() => true), stopped.then(() => false)]).catch(error => {
-    if (disk.hasStopped) return false
-    throw error
-  })
-  if (isOver) {
+  if (await doneBeforeStop(disk, moving)) {
     check(await history(cluster), outcomes)
     await cluster.close()
     return
@@ -213,20 +202,10 @@ async function live(world: World, kind: 'process' | 'power', name: string): Prom
 const configs = { 'transaction.state.log.num.partitions': 2, 'offsets.topic.num.partitions': 1, 'log.cleaner.backoff.ms': 1_000_000 }
 
 describe('moves with conditions on several partitions', () => {
-  it.each(['process', 'power'] as const)('see what the moves before them left, whatever the disk does (%s)', async kind => {
-    for (let seed = firstSeed; seed < firstSeed + seeds; seed++) {
-      const random = seededRandom(seed)
-      const counts = { committed: 0, conflicts: 0, crashes: 0 }
-      const world = { disk: new SimulatedDisk({ random }), random, outcomes: new Map<string, boolean>(), counts }
-      try {
-        for (let life = 0; life < 5; life++) await live(world, kind, `${life}`)
-        expect(counts.committed).toBeGreaterThan(0)
-      } catch (error) {
-        throw new Error(`seed ${seed}: ${(error as Error).stack}`)
-      }
-    }
-  })
+  it.each(['process', 'power'] as const)('see what the moves before them left, whatever the disk does (%s)', kind =>
+    eachSeed(2, newCounts, async world => {
+      for (let life = 0; life < 5; life++) await live(world, kind, `${life}`)
+      expect(world.counts.committed).toBeGreaterThan(0)
+    })
+  )
 })
-
-const firstSeed = Number(process.env.SEED ?? 1)
-const seeds = Number(process.env.SEEDS ?? 2)

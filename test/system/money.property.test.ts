@@ -1,14 +1,17 @@
 import { describe, expect, it } from 'vitest'
-import { type Random, randomInteger, seededRandom } from '../../src/common/random.js'
+import { type Random, randomInteger } from '../../src/common/random.js'
 import { Cluster, type Consumer, type ConsumerRecord, KafkaError, type Producer, string, type Transaction } from '../../src/index.js'
-import { SimulatedDisk } from '../../src/testing/index.js'
 import { committedRecords } from '../broker/committed-records.js'
+import { type DiskWorld, doneBeforeStop, eachSeed } from '../disk-lives.js'
 
 /*
- * Money moves between accounts in transactions, by several producers, while readers of both isolation levels look on and the disk stops, loses its power or is full. Some
- * moves carry out orders, which consumers of a group read: their offsets are in the same transaction. A pipe makes a statement of each entry.
+ * Money moves between accounts in transactions, by several producers, while readers of both
+ * isolation levels look on and the disk stops, loses its power or is full. Some moves carry out
+ * orders, which consumers of a group read: their offsets are in the same transaction. A pipe makes a
+ * statement of each entry.
  *
- * An entry says how much an account gets, or gives, by a move, so the entries of a move come to nothing, and those of all moves. SEED=… SEEDS=… run others.
+ * An entry says how much an account gets, or gives, by a move, so the entries of a move come to
+ * nothing, and those of all moves. SEED=… SEEDS=… run others.
  */
 
 const accounts = 6
@@ -30,13 +33,10 @@ interface Entry {
   readonly here: number
 }
 
-interface World {
-  readonly disk: SimulatedDisk
-  readonly random: Random
-  /** The outcome of moves that carry out no order, where that was told. */
-  readonly outcomes: Map<string, boolean>
-  readonly counts: { moves: number; aborts: number; orders: number; crashes: number; full: number; looks: number }
-}
+const newCounts = () => ({ moves: 0, aborts: 0, orders: 0, crashes: 0, full: 0, looks: 0 })
+
+/** Moves that carry out orders have no outcomes: their offsets say the same. */
+type World = DiskWorld<ReturnType<typeof newCounts>>
 
 /** The parties in one opening of the cluster. */
 interface Life extends World {
@@ -144,7 +144,7 @@ async function watch(life: Life, isolationLevel: 'read_committed' | 'read_uncomm
   for await (const { value, partition } of consumer) seen[partition].push(JSON.parse(value))
 }
 
-/** Throws unless each move is there as a whole, in each partition and, where they are given all, in all. */
+/** Throws unless each move is there as a whole: in each partition and, with `isAll`, in all. */
 function checkWhole(entries: readonly Entry[], isAll: boolean): void {
   const found = new Map<string, Entry[]>()
   for (const entry of entries) {
@@ -205,7 +205,7 @@ async function check(cluster: Cluster, outcomes: ReadonlyMap<string, boolean>): 
 
 const settings = { retryBackoffMs: 1, retryBackoffMaxMs: 5, deliveryTimeoutMs: 20_000, requestTimeoutMs: 5000 }
 
-/** Opens the cluster, checks what was before, and moves money until all is moved or the disk stops. */
+/** Opens the cluster, checks what was before, and moves money; the disk may stop. */
 async function live(world: World, kind: 'process' | 'power' | 'full', name: string): Promise<void> {
   const { disk, random, outcomes, counts } = world
   const cluster = await Cluster.open({ storage: disk.mount({ syncEachAppend: true }), configs })
@@ -256,15 +256,9 @@ async function live(world: World, kind: 'process' | 'power' | 'full', name: stri
     for (const each of running) each.catch(reject)
   })
   const filled = kind === 'full' ? fillDisk(world) : undefined
-  const stopped = (async () => {
-    while (!disk.hasStopped) await turn()
-  })()
-  const end = await Promise.race([work.then(() => 'done'), stopped.then(() => 'stopped'), failing]).catch(error => {
-    if (disk.hasStopped) return 'stopped'
-    throw error
-  })
+  const isMoved = await doneBeforeStop(disk, Promise.race([work, failing]))
   isDone = true
-  if (end === 'stopped') {
+  if (!isMoved) {
     counts.crashes++
     disk.crash(kind === 'full' ? 'process' : kind)
     await cluster.close({ timeoutMs: 0 }).catch(() => {})
@@ -298,8 +292,6 @@ async function fillDisk({ disk, random, counts }: World): Promise<void> {
 }
 
 const byPartitions = (): Entry[][] => Array.from({ length: partitions }, () => [])
-const firstSeed = Number(process.env.SEED ?? 1)
-const seeds = Number(process.env.SEEDS ?? 1)
 
 /** A balance, with the offset of the balance that its writer had read; undefined for none. */
 interface Balance {
@@ -311,7 +303,7 @@ interface Balance {
 const openingBalance = 100
 const keysOf = (partition: number) => Array.from({ length: 4 }, (_, i) => `${partition}/${i}`)
 
-/** Every balance of a partition in order, after a look whether each was written on top of the one before. */
+/** The latest balances of a partition. Throws where one was not written on top of the one before. */
 async function balancesIn(cluster: Cluster, partition: number): Promise<Map<string, Balance & { readonly offset: number }>> {
   const latest = new Map<string, Balance & { readonly offset: number }>()
   const total = () => [...latest.values()].reduce((sum, { balance }) => sum + balance - openingBalance, 0)
@@ -380,12 +372,7 @@ async function liveOnConditions(world: World, kind: 'process' | 'power', life: n
   const isOver = () => isDone || disk.hasStopped
   if (random.next() < 0.85) disk.stopAfter(30 + pick(random, 300))
   const work = Promise.all([0, 1, 2].map(writer => moveOnCondition(cluster, world, `${writer}/${life}`, isOver)))
-  const stopped = (async () => {
-    while (!isOver()) await turn()
-  })()
-  await Promise.race([work, stopped]).catch(error => {
-    if (!disk.hasStopped) throw error
-  })
+  await doneBeforeStop(disk, work)
   isDone = true
   if (disk.hasStopped) {
     counts.crashes++
@@ -399,37 +386,20 @@ async function liveOnConditions(world: World, kind: 'process' | 'power', life: n
 }
 
 describe('money that moves on conditions, without transactions', () => {
-  it.each(['process', 'power'] as const)('loses no update, whatever the disk does (%s)', async kind => {
-    for (let seed = firstSeed; seed < firstSeed + seeds; seed++) {
-      const random = seededRandom(seed)
-      const counts = { moves: 0, aborts: 0, orders: 0, crashes: 0, full: 0, looks: 0 }
-      const world: World = { disk: new SimulatedDisk({ random }), random, outcomes: new Map(), counts }
-      try {
-        for (let life = 0; life < 5; life++) await liveOnConditions(world, kind, life)
-        expect(counts.moves).toBeGreaterThan(0)
-      } catch (error) {
-        throw new Error(`seed ${seed}, ${JSON.stringify(counts)}: ${(error as Error).stack}`)
-      }
-    }
-  })
+  it.each(['process', 'power'] as const)('loses no update, whatever the disk does (%s)', kind =>
+    eachSeed(1, newCounts, async world => {
+      for (let life = 0; life < 5; life++) await liveOnConditions(world, kind, life)
+      expect(world.counts.moves).toBeGreaterThan(0)
+    })
+  )
 })
 
 describe('money that moves in transactions', () => {
-  it.each(['process', 'power', 'full'] as const)(
-    'is all there for readers of what is committed, whatever the disk does (%s)',
-    async kind => {
-      for (let seed = firstSeed; seed < firstSeed + seeds; seed++) {
-        const random = seededRandom(seed)
-        const counts = { moves: 0, aborts: 0, orders: 0, crashes: 0, full: 0, looks: 0 }
-        const world: World = { disk: new SimulatedDisk({ random }), random, outcomes: new Map(), counts }
-        try {
-          for (let life = 0; life < 4; life++) await live(world, kind, `${life}`)
-          expect(counts.moves).toBeGreaterThan(0)
-          expect(counts.orders).toBeGreaterThan(0)
-        } catch (error) {
-          throw new Error(`seed ${seed}, ${JSON.stringify(counts)}: ${(error as Error).stack}`)
-        }
-      }
-    }
+  it.each(['process', 'power', 'full'] as const)('is all there for readers of what is committed, whatever the disk does (%s)', kind =>
+    eachSeed(1, newCounts, async world => {
+      for (let life = 0; life < 4; life++) await live(world, kind, `${life}`)
+      expect(world.counts.moves).toBeGreaterThan(0)
+      expect(world.counts.orders).toBeGreaterThan(0)
+    })
   )
 })
