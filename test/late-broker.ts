@@ -18,11 +18,14 @@ export interface LateAnswers<A extends Api> {
 interface Held {
   readonly api: Api
   readonly isMeant: (request: never) => boolean
-  readonly answers: { readonly response: unknown; readonly come: Deferred<unknown>; isOut: boolean }[]
+  readonly answers: { readonly response: unknown; readonly come: Deferred<unknown> }[]
   readonly waiting: { readonly count: number; readonly reached: Deferred<void> }[]
 }
 
-/** Stands before the brokers of a cluster, does at once what is asked, and answers when a test says so, whatever has become of the signal. */
+/**
+ * Stands before the brokers of a cluster, does at once what is asked, and answers when a test says
+ * so, whatever has become of the signal.
+ */
 export class LateBroker {
   readonly #held = new Set<Held>()
 
@@ -33,27 +36,26 @@ export class LateBroker {
   hold<A extends Api>(api: A, isMeant: (request: RequestOf<A>) => boolean = () => true): LateAnswers<A> {
     const held: Held = { api, isMeant: isMeant as Held['isMeant'], answers: [], waiting: [] }
     this.#held.add(held)
-    const out = (number: number) => {
+    const answerAt = (number: number) => {
       const answer = held.answers[number]
       if (!answer) throw new Error(`There is no answer ${number}`)
-      answer.isOut = true
       return answer
     }
     return {
       async given(count = 1) {
-        const reached = deferred()
         if (held.answers.length >= count) return
+        const reached = deferred()
         held.waiting.push({ count, reached })
         await reached.promise
       },
       come(number = 0, change = response => response) {
-        const { response, come } = out(number)
+        const { response, come } = answerAt(number)
         come.resolve(change(response as ResponseOf<A>))
       },
-      fail: (number, error) => out(number).come.reject(error),
+      fail: (number, error) => answerAt(number).come.reject(error),
       end: () => {
         this.#held.delete(held)
-        for (const answer of held.answers) if (!answer.isOut) answer.come.resolve(answer.response)
+        for (const { response, come } of held.answers) come.resolve(response)
       }
     }
   }
@@ -66,7 +68,7 @@ export class LateBroker {
         const response = await broker.request(api, body)
         if (!this.#held.has(held)) return response
         const come = deferred<unknown>()
-        held.answers.push({ response, come, isOut: false })
+        held.answers.push({ response, come })
         for (const { count, reached } of held.waiting) if (held.answers.length >= count) reached.resolve()
         return (await come.promise) as never
       }

@@ -14,10 +14,7 @@ export function classPath(folder: string): string {
   return join(fetched, `clients-java-${folder}`, '*')
 }
 
-/**
- * The reason why the jars of a folder cannot be had here, or undefined when they can; fetches them
- * on first use.
- */
+/** Fetches the jars of a folder on first use. Returns the reason where they cannot be had here. */
 export async function missingJars(folder: string): Promise<string | undefined> {
   const pom = join(sources, folder, 'pom.xml')
   const target = join(fetched, `clients-java-${folder}`)
@@ -44,7 +41,10 @@ function jvmProgram(name: string, folder: string, program: string, options: read
   }
 }
 
-/** Compiles the program into the folder before it runs, as Flink loads its classes by their names. */
+/** Options of Java that all programs get. */
+export const javaOptions: readonly string[] = ['-Xmx512m', '-XX:TieredStopAtLevel=1', '-Dorg.slf4j.simpleLogger.defaultLogLevel=error']
+
+/** Compiles the program into the folder before it runs: Flink loads its classes by their names. */
 async function runJava(
   folder: string,
   program: string,
@@ -53,8 +53,8 @@ async function runJava(
 ): Promise<string> {
   const [, state] = args
   await runCommand('javac', ['-nowarn', '-d', state, '-cp', classPath(folder), join(sources, folder, `${program}.java`)])
-  const java = ['-Xmx512m', '-XX:TieredStopAtLevel=1', '-Dorg.slf4j.simpleLogger.defaultLogLevel=error', ...options]
-  return runCommand('java', [...java, '-cp', [state, classPath(folder)].join(delimiter), program, ...args], { timeoutMs: 280_000 })
+  const classes = [state, classPath(folder)].join(delimiter)
+  return runCommand('java', [...javaOptions, ...options, '-cp', classes, program, ...args], { timeoutMs: 280_000 })
 }
 
 /** Gives a temporary folder to `use`, and removes it. */
@@ -82,7 +82,7 @@ function opened(...packages: string[]): string[] {
   return packages.map(name => open(`java.${name}`))
 }
 
-/** An option of Java's that lets a library in by reflection, as Flink and Spark need it since Java 17. */
+/** An option of Java that lets a library in by reflection: Flink and Spark need it since Java 17. */
 function open(packageName: string): string {
   return `--add-opens=java.base/${packageName}=ALL-UNNAMED`
 }

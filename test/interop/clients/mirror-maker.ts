@@ -8,9 +8,12 @@ import type { ClusterClient } from '../../../src/cluster-client.js'
 import { connect } from '../../../src/wire/connect.js'
 import { missingKafka, startKafkaBroker } from '../kafka/apache-kafka.js'
 import { expectEqual, type ForeignClient, Round } from './client-round.js'
-import { classPath, inFolder, missingJars, versionOf } from './jvm.js'
+import { classPath, inFolder, javaOptions, missingJars, versionOf } from './jvm.js'
 
-/** Kafka Connect, which runs MirrorMaker 2 between an Apache Kafka (`ka`) and the listener (`mr`), in both directions. */
+/**
+ * Kafka Connect, which runs MirrorMaker 2 between an Apache Kafka (`ka`) and the listener (`mr`), in
+ * both directions.
+ */
 export const mirrorMaker: ForeignClient = {
   name: 'Kafka Connect with MirrorMaker 2',
   missing: async () => (await missingKafka()) ?? (await missingJars('kafka')),
@@ -86,8 +89,8 @@ async function startMirrorMaker(folder: string, kafka: string, millrace: string)
   const file = join(folder, 'mm2.properties')
   const lines = Object.entries(properties).map(entry => entry.join(' = '))
   await writeFile(file, lines.join('\n'))
-  const java = ['-Xmx512m', '-XX:TieredStopAtLevel=1', '-Dorg.slf4j.simpleLogger.defaultLogLevel=error', '-cp', classPath('kafka')]
-  const child = spawn('java', [...java, 'org.apache.kafka.connect.mirror.MirrorMaker', file], { stdio: ['ignore', 'ignore', 'inherit'] })
+  const args = [...javaOptions, '-cp', classPath('kafka'), 'org.apache.kafka.connect.mirror.MirrorMaker', file]
+  const child = spawn('java', args, { stdio: ['ignore', 'ignore', 'inherit'] })
   const ended = once(child, 'close')
   return {
     async [Symbol.asyncDispose]() {
