@@ -4,7 +4,10 @@ import { string } from '../../../src/record/serde.js'
 import { fileStorage } from '../../../src/storage/file/index.js'
 import { brokerConfigs, groupId } from './work.js'
 
-/* Moves records until it is killed, or until all have been moved; tells on its output how many it has moved. */
+/*
+ * Moves records until it is killed, or until all have been moved; tells on its output how many it has
+ * moved.
+ */
 
 const [directory, durability, lifeText, mayFinish] = process.argv.slice(2) as [string, 'os' | 'interval' | 'always', string, string]
 const random = seededRandom(Number(lifeText))

@@ -1,14 +1,13 @@
-import { spawn } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
-import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { build } from 'rolldown'
 import { Cluster } from '../../../src/cluster.js'
 import { type Random, randomInteger, seededRandom } from '../../../src/common/random.js'
 import { string } from '../../../src/record/serde.js'
 import { fileStorage } from '../../../src/storage/file/index.js'
+import { runAndKill } from '../../killed-child.js'
 import { brokerConfigs, configs, groupId, partitions } from './work.js'
 
 export interface KillPipeOptions {
@@ -16,8 +15,8 @@ export interface KillPipeOptions {
   readonly kills: number
   readonly seed: number
   /**
-   * The folder to work in; a run that is there already is gone on with. Default: a new one, which
-   * is removed when all is well.
+   * The folder to work in; what is there is gone on with. Default: a new one, which is removed when
+   * all is well.
    */
   readonly directory?: string | undefined
   /** Milliseconds after which no further life begins. Default: none. */
@@ -42,7 +41,10 @@ export interface KillPipeTally {
 
 const root = fileURLToPath(new URL('../../..', import.meta.url))
 
-/** The child's program as one file, which starts much sooner than its many sources. It lies where the packages that it needs are found. */
+/**
+ * The child's program as one file, which starts much sooner than its many sources. It lies where the
+ * packages that it needs are found.
+ */
 async function bundledChild(): Promise<string> {
   const file = join(root, `test/.tmp/kill-pipe-${process.pid}/child.mjs`)
   const input = fileURLToPath(new URL('child.ts', import.meta.url))
@@ -51,8 +53,10 @@ async function bundledChild(): Promise<string> {
 }
 
 /**
- * Has a child move records by a pipe on a disk, kills it again and again, and lets the last one finish. Now and then, and in the end, looks whether the committed
- * output is what was made of the records before the committed offsets, each once and in order. Throws where it is not, and leaves the directory.
+ * Has a child move records by a pipe on a disk, kills it again and again, and lets the last one
+ * finish. Now and then, and in the end, looks whether the committed output is what was made of the
+ * records before the committed offsets, each once and in order. Throws where it is not, and leaves
+ * the directory.
  */
 export async function killPipe(options: KillPipeOptions): Promise<KillPipeTally> {
   const { records, kills, seed, note = () => {}, timeMs = Number.POSITIVE_INFINITY } = options
@@ -116,37 +120,28 @@ async function fill(directory: string, records: number): Promise<void> {
   await cluster.close()
 }
 
-/** Runs a child until it is killed: early, or after it has moved some. Returns how many it has moved; undefined where it finished. */
+/**
+ * Runs a child until it is killed: early, or after it has moved some. Returns how many it has moved;
+ * undefined where it finished.
+ */
 async function live(child: string, directory: string, life: number, random: Random, most: number | undefined): Promise<number | undefined> {
   const durability = (['os', 'os', 'always', 'interval'] as const)[randomInteger(random, 4)]
   const dice = random.next()
   const killAt = dice < 0.05 ? 'opening' : dice < 0.1 ? 'open' : dice < 0.15 ? 'running' : 1 + randomInteger(random, most ?? 1)
   const delayMs = random.next() * (typeof killAt === 'string' ? 30 : 5)
   const args = [child, directory, durability, String(life), most === undefined ? 'finish' : 'go']
-  const process_ = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'], cwd: root })
-  let complaints = ''
   let moved = 0
   let last = ''
-  let isKilled = false
-  process_.stderr.on('data', text => {
-    complaints += text
-  })
-  const kill = () => {
-    isKilled = true
-    process_.kill('SIGKILL')
-  }
-  const never = setTimeout(() => process_.kill('SIGKILL'), 240_000)
   let late: NodeJS.Timeout | undefined
-  createInterface({ input: process_.stdout }).on('line', line => {
+  const onLine = (line: string, kill: () => void) => {
     last = line
     if (line.startsWith('moved ')) moved = Number(line.slice(6))
-    if (most === undefined || isKilled) return
+    if (most === undefined) return
     // A life of small transactions on a disk that is synced each time takes long.
     if (moved > 0) late ??= setTimeout(kill, 5000)
     if (line === killAt || (typeof killAt === 'number' && moved >= killAt)) setTimeout(kill, delayMs)
-  })
-  const code = await new Promise(resolve => process_.on('close', resolve))
-  clearTimeout(never)
+  }
+  const { isKilled, code, complaints } = await runAndKill(args, onLine, 240_000)
   clearTimeout(late)
   if (last === 'finished' && code === 0) return undefined
   if (!isKilled) throw new Error(`Life ${life} in ${directory} ended by itself with ${code}, after "${last}": ${complaints}`)
@@ -179,7 +174,7 @@ async function read(cluster: Cluster, partition: number, isolationLevel: 'read_c
   consumer.assign([{ topic: 'out', partition }])
   await consumer.start()
   const values: number[] = []
-  // Markers and aborted records are passed over without a word, so the end is looked at now and then.
+  // Markers and aborted records are passed over without a word: the end is looked at now and then.
   const ending = setInterval(() => {
     if ((consumer.position({ topic: 'out', partition }) ?? 0) >= logEndOffset) void consumer.close()
   }, 5)

@@ -2,8 +2,9 @@ import { parseArgs } from 'node:util'
 import { killPipe } from './kill.js'
 
 /*
- * npm run kill-pipe -- --records 1000000 --kills 200: kills a process that often while its pipe moves records on a disk. With --directory it works there, and goes on with
- * what is there; with --seconds it stops after a while, for another run to go on.
+ * npm run kill-pipe -- --records 1000000 --kills 200: kills a process that often while its pipe moves
+ * records on a disk. With --directory it works there, and goes on with what is there; with --seconds
+ * it stops after a while, for another run to go on.
  */
 const { values } = parseArgs({
   options: {

@@ -1,4 +1,7 @@
-/* What is moved: record `offset` of partition `p` has the number `offset * partitions + p`, and comes out in the same partition. */
+/*
+ * Record `offset` of partition `p` has the number `offset * partitions + p`, and comes out in the same
+ * partition.
+ */
 
 export const partitions = 4
 export const groupId = 'mover'

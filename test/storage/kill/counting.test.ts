@@ -1,34 +1,29 @@
-import { spawn } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { expect, it } from 'vitest'
 import { Cluster } from '../../../src/cluster.js'
 import { randomInteger, seededRandom } from '../../../src/common/random.js'
 import { fileStorage } from '../../../src/storage/file/index.js'
+import { runAndKill } from '../../killed-child.js'
 import { counters, keyNames } from './counting.js'
 
 const child = fileURLToPath(new URL('counting-child.ts', import.meta.url))
 
 /** Runs a child until it has told so many counts. Returns the last that it told of each key. */
 async function killed(directory: string, durability: string, lines: number): Promise<Map<string, number>> {
-  const process_ = spawn(process.execPath, ['--import', 'tsx', child, directory, durability], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-    cwd: fileURLToPath(new URL('../../..', import.meta.url))
-  })
   const told = new Map<string, number>()
-  createInterface({ input: process_.stdout }).on('line', text => {
+  const { isKilled, complaints } = await runAndKill(['--import', 'tsx', child, directory, durability], (text, kill) => {
     try {
       const [key, count] = JSON.parse(text)
       if (key !== undefined) told.set(key, count)
     } catch {
       // Cut short by the kill.
     }
-    if (--lines === 0) process_.kill('SIGKILL')
+    if (--lines === 0) kill()
   })
-  await new Promise(resolve => process_.on('close', resolve))
+  if (!isKilled) throw new Error(`The child ended by itself: ${complaints}`)
   return told
 }
 

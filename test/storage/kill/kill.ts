@@ -1,13 +1,12 @@
-import { spawn } from 'node:child_process'
 import { cpSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { Cluster } from '../../../src/cluster.js'
 import { type Random, randomInteger, seededRandom } from '../../../src/common/random.js'
 import { OffsetFetch } from '../../../src/protocol/messages/offset-fetch.js'
 import { fileStorage } from '../../../src/storage/file/index.js'
+import { runAndKill } from '../../killed-child.js'
 import { checkPartition, readAll } from '../../simulation/check.js'
 import { TopicModel, Violation } from '../../simulation/model.js'
 import { type Line, recordOf, topics } from './work.js'
@@ -71,24 +70,12 @@ class Work {
 
   /** Runs a child until a moment chosen by chance; returns all that it could tell. */
   async #runAndKill(life: number, durability: string): Promise<Line[]> {
-    const process_ = spawn(process.execPath, ['--import', 'tsx', child, this.#directory, durability, String(life)], {
-      stdio: ['ignore', 'pipe', 'pipe'],
-      cwd: fileURLToPath(new URL('../../..', import.meta.url))
-    })
     const dice = this.#random.next()
     const killAt = dice < 0.2 ? 'opening' : dice < 0.4 ? 'ready' : 1 + randomInteger(this.#random, this.#random.next() < 0.5 ? 100 : 3000)
     const delayMs = this.#random.next() * (dice < 0.4 ? 20 : 3)
     const lines: Line[] = []
-    let complaints = ''
-    let isKilled = false
-    const kill = () => {
-      isKilled = true
-      process_.kill('SIGKILL')
-    }
-    process_.stderr.on('data', text => {
-      complaints += text
-    })
-    createInterface({ input: process_.stdout }).on('line', text => {
+    const args = ['--import', 'tsx', child, this.#directory, durability, String(life)]
+    const { isKilled, code, complaints } = await runAndKill(args, (text, kill) => {
       let line: Line
       try {
         line = JSON.parse(text)
@@ -98,7 +85,6 @@ class Work {
       lines.push(line)
       if (line[0] === killAt || lines.length === killAt) setTimeout(kill, delayMs)
     })
-    const code = await new Promise(resolve => process_.on('close', resolve))
     if (!isKilled) throw new Violation(`The child ended by itself with ${code}: ${complaints}`)
     return lines
   }
