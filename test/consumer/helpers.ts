@@ -76,3 +76,33 @@ export async function keepReading(
 ): Promise<void> {
   for await (const record of consumer) await handle(record as ConsumerRecord<string, string>)
 }
+
+let endsRead = 0
+
+/** The values that a reader of committed records finds in a topic, each partition in its order. */
+export async function committedValues(cluster: Cluster, topic: string): Promise<string[]> {
+  const values: string[] = []
+  const partitions = cluster.topics.get(topic)?.partitions ?? []
+  if (partitions.every(({ lastStableOffset }) => lastStableOffset === 0)) return values
+  const reader = textConsumer(cluster, { isolationLevel: 'read_committed' })
+  reader.assign(partitions.map(({ partition }) => ({ topic, partition })))
+  const end = `end${endsRead++}`
+  for (const { partition } of partitions) await send(cluster, topic, [end], partition)
+  let left = partitions.length
+  for await (const { value } of reader) {
+    if (!value.startsWith('end')) values.push(value)
+    else if (value === end && --left === 0) break
+  }
+  await reader.close()
+  return values
+}
+
+/** Sorts numbered values of a prefix of one character. */
+export function byNumber(values: string[]): string[] {
+  return values.sort((a, b) => Number(a.slice(1)) - Number(b.slice(1)))
+}
+
+/** The sum of the offsets that the group `g` has committed. */
+export async function groupOffset(cluster: Cluster): Promise<number> {
+  return (await cluster.admin().listGroupOffsets('g')).reduce((sum, { offset }) => sum + offset, 0)
+}

@@ -14,12 +14,11 @@ import { InitProducerId } from '../../src/protocol/messages/init-producer-id.js'
 import type { AnyTopic } from '../../src/record/topic.js'
 import { InterceptedBroker } from '../../src/testing/intercepted-broker.js'
 import { connect, listen } from '../../src/wire/index.js'
-import { numbered, openCluster, send, textConsumer, until } from '../consumer/helpers.js'
+import { byNumber, committedValues, groupOffset, numbered, openCluster, send, textConsumer, until } from '../consumer/helpers.js'
 
 type TextOptions = Omit<PipeOptions<string, string, string, string>, 'from' | 'groupId' | 'key' | 'value'>
 
 let cluster: Cluster
-let reads = 0
 
 beforeEach(async () => {
   cluster = await openCluster({ configs: { 'transaction.state.log.num.partitions': 1, 'offsets.topic.num.partitions': 1 } })
@@ -33,28 +32,18 @@ function textPipe(options: TextOptions, on: ClusterClient = cluster): Pipe<strin
   return on.pipe<string, string, string, string>({ from: 'in', groupId: 'g', to: 'out', key: string, value: string, ...options })
 }
 
-/** The records that a reader of committed ones finds, by partition. */
-async function committed(name = 'out'): Promise<string[]> {
-  const partitions = cluster.topics.get(name)?.partitions ?? []
-  const reader = textConsumer(cluster, { isolationLevel: 'read_committed' })
-  reader.assign(partitions.map(({ partition }) => ({ topic: name, partition })))
-  const end = `end${reads++}`
-  for (const { partition } of partitions) await send(cluster, name, [end], partition)
-  const values: string[] = []
-  let left = partitions.length
-  if (left > 0)
-    for await (const { value } of reader) {
-      if (!value.startsWith('end')) values.push(value)
-      else if (value === end && --left === 0) break
-    }
-  await reader.close()
-  return values
+function committed(topic = 'out'): Promise<string[]> {
+  return committedValues(cluster, topic)
 }
 
-const byNumber = (values: string[]) => values.sort((a, b) => Number(a.slice(1)) - Number(b.slice(1)))
-
-async function groupOffset(): Promise<number> {
-  return (await cluster.admin().listGroupOffsets('g')).reduce((sum, { offset }) => sum + offset, 0)
+/** Runs a pipe until it has committed so many, and closes it. */
+async function move(pipe: Pick<Pipe, 'on' | 'run' | 'close'>, count: number, what: 'records' | 'outputs' = 'records'): Promise<void> {
+  let moved = 0
+  pipe.on('committed', event => (moved += event[what]))
+  const running = pipe.run()
+  await until(() => moved === count)
+  await pipe.close()
+  await running
 }
 
 describe('a pipe', () => {
@@ -69,15 +58,10 @@ describe('a pipe', () => {
     await until(() => records === 3010)
     await pipe.close()
     await running
-    expect(await groupOffset()).toBe(3010)
+    expect(await groupOffset(cluster)).toBe(3010)
     await send(cluster, 'in', numbered('v', 5, 3010))
     const next = textPipe({ transform: ({ key, value }) => ({ key, value: value.replace('v', 'w') }) })
-    let more = 0
-    next.on('committed', event => (more += event.outputs))
-    const running2 = next.run()
-    await until(() => more === 5)
-    await next.close()
-    await running2
+    await move(next, 5, 'outputs')
     expect(byNumber(await committed())).toEqual(numbered('w', 3015))
   })
 
@@ -85,7 +69,6 @@ describe('a pipe', () => {
     for (let partition = 0; partition < 3; partition++) await send(cluster, 'in', numbered(`${partition}-`, 500), partition)
     let atWork = 0
     let most = 0
-    let records = 0
     const pipe = textPipe({
       concurrency: 3,
       maxTransactionRecords: 50,
@@ -96,11 +79,7 @@ describe('a pipe', () => {
         return { value, partition }
       }
     })
-    pipe.on('committed', event => (records += event.records))
-    const running = pipe.run()
-    await until(() => records === 1500)
-    await pipe.close()
-    await running
+    await move(pipe, 1500)
     expect(most).toBe(3)
     const values = await committed()
     for (let partition = 0; partition < 3; partition++)
@@ -109,7 +88,6 @@ describe('a pipe', () => {
 
   it('gives several records, none, and records for other topics, in one transaction', async () => {
     await send(cluster, 'in', numbered('v', 6), 0)
-    let outputs = 0
     const pipe = textPipe({
       transform({ value, offset }, context) {
         if (offset % 3 === 0) return null
@@ -120,14 +98,10 @@ describe('a pipe', () => {
         ]
       }
     })
-    pipe.on('committed', event => (outputs += event.outputs))
-    const running = pipe.run()
-    await until(() => outputs === 12)
-    await pipe.close()
-    await running
+    await move(pipe, 12, 'outputs')
     expect(await committed()).toEqual(['v1', 'v1!', 'v2', 'v2!', 'v4', 'v4!', 'v5', 'v5!'])
     expect((await committed('audit')).sort()).toEqual(['v1', 'v2', 'v4', 'v5'])
-    expect(await groupOffset()).toBe(6)
+    expect(await groupOffset(cluster)).toBe(6)
   })
 
   it('takes records with types, and keeps their time; without `transform` it copies', async () => {
@@ -183,20 +157,14 @@ describe('a pipe', () => {
     expect(attempts).toEqual([1, 2, 3])
     expect(await committed()).toEqual(numbered('v', 5))
     expect((await committed('tries')).sort()).toEqual(numbered('v', 5))
-    expect(await groupOffset()).toBe(5)
+    expect(await groupOffset(cluster)).toBe(5)
     isMended = true
-    let records = 0
-    pipe.on('committed', event => (records += event.records))
-    const running = pipe.run()
-    await until(() => records === 5)
-    await pipe.close()
-    await running
+    await move(pipe, 5)
     expect(await committed()).toEqual(numbered('v', 10))
   })
 
   it('puts what it cannot transform into a topic for dead letters, in the same transaction', async () => {
     await send(cluster, 'in', numbered('v', 10), 0)
-    let records = 0
     const told: string[] = []
     const pipe = textPipe({
       deadLetter: 'dead',
@@ -205,12 +173,8 @@ describe('a pipe', () => {
         return { value, partition: 0 }
       }
     })
-    pipe.on('committed', event => (records += event.records))
     pipe.on('deadLetter', ({ record, error }) => told.push(`${record.offset} ${(error as Error).message}`))
-    const running = pipe.run()
-    await until(() => records === 10)
-    await pipe.close()
-    await running
+    await move(pipe, 10)
     expect(told).toEqual(['3 no v3', '7 no v7'])
     expect(await committed()).toEqual(numbered('v', 10).filter(value => value !== 'v3' && value !== 'v7'))
     await using reader = textConsumer(cluster, { topics: ['dead'], isolationLevel: 'read_committed' })
@@ -228,7 +192,6 @@ describe('a pipe', () => {
     const large = 'x'.repeat(60_000)
     const huge = 'x'.repeat(2_000_000)
     const dead: string[] = []
-    let records = 0
     const transform = ({ value }: { value: string }) => {
       if (value === 'v4') return { value: huge, partition: 0 }
       if (value === 'v11') return { value: large, partition: 0 }
@@ -242,11 +205,7 @@ describe('a pipe', () => {
         return { value: `instead of ${record.offset}`, partition: 0 }
       }
     })
-    pipe.on('committed', event => (records += event.records))
-    const running = pipe.run()
-    await until(() => records === 20)
-    await pipe.close()
-    await running
+    await move(pipe, 20)
     expect(dead).toEqual(['4 MESSAGE_TOO_LARGE', '11 MESSAGE_TOO_LARGE', '15 TypeError'])
     const expected = numbered('v', 20).map((value, offset) => ([4, 11, 15].includes(offset) ? `instead of ${offset}` : value))
     expect(await committed()).toEqual(expected)
@@ -273,14 +232,9 @@ describe('a pipe', () => {
         transform,
         ...options
       })
-      let records = 0
       const rejected: number[] = []
-      pipe.on('committed', event => (records += event.records))
       pipe.on('rejected', ({ offset }) => rejected.push(offset))
-      const running = pipe.run()
-      await until(() => records === 3)
-      await pipe.close()
-      await running
+      await move(pipe, 3)
       expect(rejected).toEqual([1])
     }
     expect(await committed('out-rejection')).toEqual(['1', '3'])
@@ -316,7 +270,7 @@ describe('a pipe', () => {
     await running
     expect(started).toEqual(numbered('v', 4))
     expect(await committed()).toEqual(numbered('v', 4))
-    expect(await groupOffset()).toBe(4)
+    expect(await groupOffset(cluster)).toBe(4)
   })
 
   it('ends by its time while `transform` hangs, and what was in hand comes again', async () => {
@@ -428,7 +382,6 @@ describe('a pipe', () => {
   it('goes on with another producer where one was fenced, as it is when a transaction takes too long', async () => {
     await send(cluster, 'in', numbered('v', 5), 0)
     const codes: unknown[] = []
-    let records = 0
     let isFenced = false
     const pipe = textPipe({
       async transform({ value }) {
@@ -442,11 +395,7 @@ describe('a pipe', () => {
       }
     })
     pipe.on('retry', ({ error }) => codes.push((error as KafkaError).code))
-    pipe.on('committed', event => (records += event.records))
-    const running = pipe.run()
-    await until(() => records === 5)
-    await pipe.close()
-    await running
+    await move(pipe, 5)
     expect(codes.length).toBe(1)
     expect(['PRODUCER_FENCED', 'INVALID_PRODUCER_EPOCH']).toContain(codes[0])
     expect(await committed()).toEqual(numbered('v', 5))
@@ -465,7 +414,7 @@ describe('a pipe', () => {
     await running
     await listener.close()
     expect(byNumber(await committed())).toEqual(numbered('v', 2000))
-    expect(await groupOffset()).toBe(2000)
+    expect(await groupOffset(cluster)).toBe(2000)
   })
 
   it('says what is wrong with its options', () => {

@@ -7,7 +7,7 @@ import { EndTxn } from '../../../src/protocol/messages/end-txn.js'
 import { TxnOffsetCommit } from '../../../src/protocol/messages/txn-offset-commit.js'
 import { InterceptedBroker } from '../../../src/testing/intercepted-broker.js'
 import { connect, listen } from '../../../src/wire/index.js'
-import { numbered, openCluster, send, textConsumer, until } from '../helpers.js'
+import { byNumber, committedValues, groupOffset, numbered, openCluster, send, textConsumer, until } from '../helpers.js'
 
 type TextConsumer = Consumer<TopicSelector, string, string>
 
@@ -15,7 +15,6 @@ let cluster: Cluster
 let intercepted: InterceptedBroker[]
 let producer: Producer
 let consumer: TextConsumer
-let reads = 0
 
 beforeEach(async () => {
   intercepted = []
@@ -41,26 +40,8 @@ function member(options: ConsumerOptions<TopicSelector, string, string> = {}): T
   return textConsumer(cluster, { groupId: 'g', topics: ['in'], autoCommit: false, ...options })
 }
 
-/** The records that a reader of committed ones finds. */
-async function committed(topic = 'out'): Promise<string[]> {
-  const values: string[] = []
-  const ends = (cluster.topics.get(topic)?.partitions ?? []).map(({ lastStableOffset }) => lastStableOffset)
-  if (ends.every(end => end === 0)) return values
-  const reader = textConsumer(cluster, { isolationLevel: 'read_committed' })
-  reader.assign(ends.map((_, partition) => ({ topic, partition })))
-  const end = `end${reads++}`
-  for (let partition = 0; partition < ends.length; partition++) await send(cluster, topic, [end], partition)
-  let left = ends.length
-  for await (const { value } of reader) {
-    if (!value.startsWith('end')) values.push(value)
-    else if (value === end && --left === 0) break
-  }
-  await reader.close()
-  return values.sort((a, b) => Number(a.slice(1)) - Number(b.slice(1)))
-}
-
-async function groupOffset(): Promise<number> {
-  return (await cluster.admin().listGroupOffsets('g')).reduce((sum, { offset }) => sum + offset, 0)
+async function committed(): Promise<string[]> {
+  return byNumber(await committedValues(cluster, 'out'))
 }
 
 const code = (call: Promise<unknown>) =>
@@ -81,10 +62,10 @@ describe('offsets of a consumer in a transaction', () => {
         values.map(value => ({ value, partition: 0 }))
       )
       await transaction.commitOffsets(consumer)
-      expect(await groupOffset()).toBe(read)
+      expect(await groupOffset(cluster)).toBe(read)
       read += values.length
       await transaction.commit()
-      expect(await groupOffset()).toBe(read)
+      expect(await groupOffset(cluster)).toBe(read)
       expect(await consumer.committed([{ topic: 'in', partition: 0 }])).toMatchObject([{ topic: 'in', partition: 0, offset: read }])
       if (read === 20) break
     }
@@ -118,7 +99,7 @@ describe('offsets of a consumer in a transaction', () => {
     expect(seen).toEqual([...numbered('v', 8), ...numbered('v', 6, 4).slice(0, 2), ...numbered('v', 4, 6)])
     await transaction?.commitOffsets(consumer)
     await transaction?.commit()
-    expect(await groupOffset()).toBe(10)
+    expect(await groupOffset(cluster)).toBe(10)
     expect(await committed()).toEqual(numbered('v', 10))
   })
 
@@ -187,7 +168,7 @@ describe('offsets of a consumer in a transaction', () => {
     await consumer.close()
     await running
     expect(moved).toBe(31)
-    expect(await groupOffset()).toBe(31)
+    expect(await groupOffset(cluster)).toBe(31)
     expect(await committed()).toEqual(numbered('v', 31))
     for (const each of producers) await each.close()
   })
@@ -213,7 +194,7 @@ describe('offsets of a consumer in a transaction', () => {
     }
     await slow.close()
     expect(await committed()).toEqual([])
-    expect(await groupOffset()).toBe(0)
+    expect(await groupOffset(cluster)).toBe(0)
     // The producer goes on.
     await producer.transaction(transaction => transaction.send('out', { value: 'v1' }))
     expect(await committed()).toEqual(['v1'])
@@ -321,7 +302,7 @@ describe('offsets of a consumer in a transaction', () => {
     }
     expect(codes).toEqual(['GROUP_AUTHORIZATION_FAILED', undefined])
     expect(await committed()).toEqual(numbered('v', 2))
-    expect(await groupOffset()).toBe(2)
+    expect(await groupOffset(cluster)).toBe(2)
   })
 
   it('of a topic that was deleted abort the transaction', async () => {
@@ -359,7 +340,7 @@ describe('offsets of a consumer in a transaction', () => {
       if (value === 'v2') break
     }
     expect(seen).toEqual(['v0', 'v1', 'v1', 'v2'])
-    expect(await groupOffset()).toBe(3)
+    expect(await groupOffset(cluster)).toBe(3)
     expect(await committed()).toEqual(numbered('v', 3))
     await remote.close()
     await listener.close()
