@@ -74,7 +74,8 @@ describe('a pipe', () => {
       maxTransactionRecords: 50,
       async transform({ value, partition }) {
         most = Math.max(most, ++atWork)
-        await Promise.resolve()
+        // The first records of the three partitions wait for one another.
+        await until(() => most === 3)
         atWork--
         return { value, partition }
       }
