@@ -105,7 +105,12 @@ export class ClusterClient extends Emitter<ClusterEvents> implements AsyncDispos
    * Throws a `TypeError` for a wrong option.
    *
    * ```ts
-   * const pipe = cluster.pipe({ from: orders, to: invoices, groupId: 'invoicing', transform: order => invoiceFor(order) })
+   * const pipe = cluster.pipe({
+   *   from: orders,
+   *   to: invoices,
+   *   groupId: 'invoicing',
+   *   transform: order => invoiceFor(order)
+   * })
    * await pipe.run()
    * ```
    */

@@ -244,7 +244,7 @@ export class MetadataCache {
     this.#dropIdle()
   }
 
-  /** Forgets topics that were due to be looked up again long ago: those that are in use have been. */
+  /** Forgets topics that were due to be looked up again long ago: those in use have been. */
   #dropIdle(): void {
     const now = this.#clock.monotonic()
     if (now < this.#idleLookAt) return

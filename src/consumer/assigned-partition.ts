@@ -45,7 +45,8 @@ const unknownEnds: LogEnds = Object.freeze({ highWatermark: -1, lastStableOffset
  * A jump (a seek, a rewind, the loss of the partition) voids all that was fetched or handed out before it. The verbs that report progress
  * therefore take the `jumps` that were current when the record was taken, and do nothing when there was a jump since.
  *
- * Size: it owns all offsets of a partition. Each bounds the next, so that an owner for each could not keep their order.
+ * Size: it owns all offsets of a partition. Each bounds the next, so that an owner for each could
+ * not keep their order.
  */
 export class AssignedPartition implements TopicPartition {
   readonly topic: string
@@ -73,7 +74,7 @@ export class AssignedPartition implements TopicPartition {
   #leftAt = -1
   /** The last commit or jump: an aborted transaction takes reading back there. */
   #base = -1
-  /** The position from which an aborted transaction took reading back; -1 when none has, or after a jump. */
+  /** The position from which an aborted transaction took reading back; -1 without one. */
   #takenBackFrom = -1
   #fetchOffset = -1
   /** Of the last record handed out; -1 while unknown. */
@@ -208,7 +209,10 @@ export class AssignedPartition implements TopicPartition {
     this.#progressed()
   }
 
-  /** A transaction was committed, and this commit with it. Records before it that an aborted transaction would bring again are passed over. */
+  /**
+   * A transaction was committed, and this commit with it. Records before it that an aborted
+   * transaction would bring again are passed over.
+   */
   committedInTransaction(commit: PendingCommit): void {
     const { offset } = commit.given
     const isCurrent = commit.jumps === this.#jumps
@@ -222,7 +226,7 @@ export class AssignedPartition implements TopicPartition {
     return this.#base >= 0 && Math.max(this.#position, this.#leftAt) > this.#base
   }
 
-  /** A transaction was aborted: what was handed out since the last commit comes again. Returns whether that is anything. */
+  /** Takes back what was handed out since the last commit. Returns whether that is anything. */
   goBack(): boolean {
     this.#leftAt = -1
     if (!this.isUncommitted) return false
@@ -232,7 +236,7 @@ export class AssignedPartition implements TopicPartition {
     return true
   }
 
-  /** Nothing is handed out until `resolveTo` says where a transaction of which it is not known how it ended has left the group. */
+  /** Hands out nothing until `resolveTo` says where a transaction of unknown end left the group. */
   holdUntilResolved(): void {
     this.#goTo(-1)
   }
@@ -335,7 +339,7 @@ export class AssignedPartition implements TopicPartition {
     this.#isPaused = false
   }
 
-  /** The topics that are read have changed. Until the partition is given up it hands out nothing where its own is no longer one of them. */
+  /** Hands out nothing, until it is given up, where its topic is no longer subscribed to. */
   want(isWanted: boolean): void {
     this.#isUnwanted = !isWanted
   }

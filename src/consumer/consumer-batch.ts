@@ -81,7 +81,10 @@ export class ConsumerBatch<K = Uint8Array, V = Uint8Array, N extends string = st
     return batch.#jumps === batch.#partition.jumps && batch.#owner.assignment.has(batch.#partition)
   }
 
-  /** True if its partition is about to go to another member, which waits until this batch is out of hand. @internal */
+  /**
+   * True if its partition is about to go to another member, which waits until this batch is out of
+   * hand. @internal
+   */
   static isWantedElsewhere(batch: ConsumerBatch<unknown, unknown>): boolean {
     return batch.#partition.isRevoking
   }

@@ -18,7 +18,7 @@ export interface ConsumerParts {
   readonly news?: ClusterNews
   /** Finds damage at an offset in the files of a node in this process. Default: none is found. */
   readonly damageAt?: (topic: string, partition: number, offset: number) => Promise<KafkaError | undefined>
-  /** The node in this process that is told how far its readers are. Default: nobody is. @internal */
+  /** The node in this process that is told how far its readers are. Default: none. @internal */
   readonly readers?: ReaderReports
 }
 

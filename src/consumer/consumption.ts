@@ -50,7 +50,8 @@ const loopEndCommitMs = 5000
  * The inside of a consumer: a source brings and takes partitions, their offsets are found, their records are fetched and handed to the
  * one reader, and what has been handled is committed. `Consumer` is the part of it that users see.
  *
- * Size: it has one field for each part of a consumer, and puts them together; what it decides itself is when reading starts, goes on and fails.
+ * Size: it has one field for each part of a consumer, and puts them together; what it decides
+ * itself is when reading starts, goes on and fails.
  */
 export class Consumption implements ReaderOwner {
   readonly assignment = new Assignment()

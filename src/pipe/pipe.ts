@@ -170,7 +170,10 @@ export class Pipe<F extends TopicSelector = TopicSelector, T extends AnyTopic | 
     return this.#consumer.assignment()
   }
 
-  /** The records that are yet to be read of each of its partitions; those in hand are not among them. */
+  /**
+   * The records that are yet to be read of each of its partitions; those in hand are not among
+   * them.
+   */
   lag(): Promise<PartitionLag[]> {
     return this.#consumer.lag()
   }

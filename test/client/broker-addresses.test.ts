@@ -6,7 +6,10 @@ import { seededRandom } from '../../src/common/random.js'
 import type { Broker, Brokers } from '../../src/protocol/broker.js'
 import { VirtualClock } from '../../src/testing/virtual-clock.js'
 
-/** A client whose questions are answered when the test says so, and the addresses that it has learnt of node 1. */
+/**
+ * A client whose questions are answered when the test says so, and the addresses that it has learnt
+ * of node 1.
+ */
 function client() {
   const answers: { api: string; come: (port: number) => void }[] = []
   const learnt: number[] = []

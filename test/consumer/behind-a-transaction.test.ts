@@ -17,7 +17,8 @@ it('a reader of what is committed holds up no producer whose transaction it may 
   const before = clock.sliceTime()
   for (let i = 0; i < 2; i++) await producer.transaction(tx => tx.sendBatch('orders', records))
   await reading
-  // Of the time that the turns go by, which counts looks at it: a producer that waits for a reader takes up to 1000.
+  // Of the time that the turns go by, which counts looks at it: a producer that waits for a reader
+  // takes up to 1000.
   expect(clock.sliceTime() - before).toBeLessThan(500)
   expect(count).toBe(1201)
   await consumer.close()

@@ -15,7 +15,10 @@ import { SyncGroup } from '../../src/protocol/messages/sync-group.js'
 import { LateBroker } from '../late-broker.js'
 import { next, numbered, openCluster, send, settle, take, takeValues, textConsumer, until } from './helpers.js'
 
-/** Topics `a` and `b` of one partition with ten records each, and brokers whose answers come when a test says so. */
+/**
+ * Topics `a` and `b` of one partition with ten records each, and brokers whose answers come when a
+ * test says so.
+ */
 async function scene() {
   const late = new LateBroker()
   const cluster = await openCluster({ intercept: late.intercept, configs: { 'num.partitions': 1, 'offsets.topic.num.partitions': 1 } })

@@ -31,7 +31,10 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 3, arbitrary: fc.record({ do: fc.constant('wait' as const), ms: fc.constantFrom(0, 100, 3000, 20_000) }) }
 )
 
-/** Orders by key, with a record in hand while later ones of another key are done, when a second member joins. */
+/**
+ * Orders by key, with a record in hand while later ones of another key are done, when a second
+ * member joins.
+ */
 const gapByKey: Step[] = [
   { do: 'send', key: 2, count: 10 },
   { do: 'send', key: 2, count: 20 },
@@ -141,7 +144,8 @@ class Scene {
       return
     }
     this.members.splice(this.members.indexOf(member), 1)
-    // Closing waits for the handlers of `run`, but not for the body of a loop, from which it may have been called.
+    // Closing waits for the handlers of `run`, but not for the body of a loop, from which it may
+    // have been called.
     if (member.way === 'loop') for (const value of member.inHand) this.mayComeAgain.add(value)
     if (how === 'crash') {
       this.#crashes++
@@ -188,7 +192,8 @@ describe('a group whose members come, go and crash', () => {
           for (const byKey of scene.handed.values()) {
             for (const values of byKey.values()) {
               for (const value of values) counts.set(value, (counts.get(value) ?? 0) + 1)
-              // Within a member a key may go back, after its partition came back, but never skips what it has not seen.
+              // Within a member a key may go back, after its partition came back, but never skips
+              // what it has not seen.
               if (!scene.hasCrashed) expect(values).toEqual([...values].sort((a, b) => a - b))
             }
           }

@@ -82,7 +82,10 @@ interface Setting {
   readonly configs?: { readonly [name: string]: number }
 }
 
-/** The most that a reader was behind the producer at any time, in bytes. All of them read everything. */
+/**
+ * The most that a reader was behind the producer at any time, in bytes. All of them read
+ * everything.
+ */
 async function farthestBehind(send: Send, reads: readonly Read[], setting: Setting = {}): Promise<number> {
   const { partitions = 1, directory, configs = {} } = setting
   await using cluster = await Cluster.open({ ...(directory !== undefined && { storage: fileStorage(directory) }) })

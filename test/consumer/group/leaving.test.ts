@@ -20,7 +20,9 @@ const kinds: [string, Options][] = [
 ]
 const ways = ['break', 'throw', 'return'] as const
 
-/** Reads items of one offset each, and leaves at the first that is not below `offset`. Returns it. */
+/**
+ * Reads items of one offset each, and leaves at the first that is not below `offset`. Returns it.
+ */
 async function leaveAt(loop: AsyncIterable<number>, offset: number, way: string): Promise<number | undefined> {
   let left: number | undefined
   try {
