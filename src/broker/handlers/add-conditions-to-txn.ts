@@ -2,13 +2,14 @@ import { isPromise, type MaybePromise, whenThere } from '../../common/deferred.j
 import { zeroUuid } from '../../common/uuid.js'
 import { ConflictError, errorNumber } from '../../errors.js'
 import { reserveAsOwner } from '../../log/log.js'
+import type { AppendCondition } from '../../log/log-types.js'
 import { isInternalTopic } from '../../metadata/topic-name.js'
 import type { RequestOf, ResponseOf } from '../../protocol/message.js'
 import type { AddConditionsToTxn } from '../../protocol/messages/add-conditions-to-txn.js'
 import type { ProduceNode } from '../node.js'
 import type { Partition } from '../partition.js'
 import { shownToProducer, unknownOr } from '../transactional-produce.js'
-import { conditionOf, conflictsOf } from './conditional-append.js'
+import { conditionOf, conflictAnswer } from './conditional-append.js'
 
 type Request = RequestOf<typeof AddConditionsToTxn>
 type Response = ResponseOf<typeof AddConditionsToTxn>
@@ -43,9 +44,9 @@ function isHeldUntilEnd(node: ProduceNode, { producerId, producerEpoch, topic, p
 }
 
 function reserved(node: ProduceNode, partition: Partition, request: Request): MaybePromise<Response> {
-  const { keys, endOffset = -1, producerId } = request
-  const condition = { keys: keys.map(conditionOf), ...(endOffset >= 0 && { endOffset }) }
-  const onError = (error: unknown) => failed(node, partition, condition.keys, error)
+  const { producerId } = request
+  const condition = conditionOf(request)
+  const onError = (error: unknown) => failed(node, partition, condition, error)
   try {
     const done = reserveAsOwner(partition.log, { ...condition, producerId, isOpen: () => isHeldUntilEnd(node, request) })
     return isPromise(done) ? done.then(() => holds, onError) : holds
@@ -56,12 +57,9 @@ function reserved(node: ProduceNode, partition: Partition, request: Request): Ma
 
 const holds: Response = { errorCode: 0 }
 
-function failed(node: ProduceNode, partition: Partition, keys: Parameters<typeof conflictsOf>[0], error: unknown): Response {
+function failed(node: ProduceNode, partition: Partition, condition: AppendCondition, error: unknown): Response {
   if (partition.isDeleted) return { errorCode: errorNumber('UNKNOWN_TOPIC_OR_PARTITION') }
-  if (error instanceof ConflictError) {
-    const { message, endOffset } = error
-    return { errorCode: 0, errorMessage: message, isConflict: true, endOffset, conflicts: conflictsOf(keys, error) }
-  }
+  if (error instanceof ConflictError) return conflictAnswer(condition, error)
   const during = `a condition on ${partition.topic}-${partition.partition}`
   return { errorCode: node.errorNumberFor(error, during), errorMessage: error instanceof Error ? error.message : null }
 }

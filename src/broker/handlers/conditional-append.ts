@@ -1,7 +1,7 @@
 import { isPromise, type MaybePromise } from '../../common/deferred.js'
 import { zeroUuid } from '../../common/uuid.js'
 import { type ConflictError, errorNumber } from '../../errors.js'
-import type { KeyCondition } from '../../log/keys/key-index.js'
+import type { AppendCondition } from '../../log/log-types.js'
 import type { RequestOf, ResponseOf } from '../../protocol/message.js'
 import type { ConditionalAppend } from '../../protocol/messages/conditional-append.js'
 import { isTransactional } from '../../record/batch-header.js'
@@ -22,13 +22,12 @@ export function conditionalAppend(
   context: RequestContext,
   signal?: AbortSignal
 ): MaybePromise<Response> {
-  const { topic: name, partition: index, records, timeoutMs, endOffset = -1, keys } = request
+  const { topic: name, partition: index, records, timeoutMs } = request
   const partition = node.findTopic(name, zeroUuid)?.partitions[index]
   if (!partition) return { errorCode: errorNumber('UNKNOWN_TOPIC_OR_PARTITION') }
   if (isTransactional(records))
     return { errorCode: errorNumber('INVALID_TXN_STATE'), errorMessage: 'A batch of a transaction cannot be appended on a condition' }
-  const condition = { keys: keys.map(conditionOf), ...(endOffset >= 0 && { endOffset }) }
-  const conditional: ConditionalBatch = { condition }
+  const conditional: ConditionalBatch = { condition: conditionOf(request) }
   const answered = appendTo(node, partition, records, noError, timeoutMs, context, signal, conditional)
   const response = isPromise(answered) ? answered.then(answer => responseFor(answer, conditional)) : responseFor(answered, conditional)
   return context.writes ? context.writes.answer(response, records.length, () => [name]) : response
@@ -36,9 +35,10 @@ export function conditionalAppend(
 
 const noError = 0
 
-/** A condition on a key, as it is in a request. */
-export function conditionOf({ key, lastOffset }: Request['keys'][number]): KeyCondition {
-  return { key, lastOffset: lastOffset < 0 ? 'none' : lastOffset }
+/** The condition of a request. */
+export function conditionOf({ keys, endOffset = -1 }: Pick<Request, 'keys' | 'endOffset'>): AppendCondition {
+  const ofKeys = keys.map(({ key, lastOffset }) => ({ key, lastOffset: lastOffset < 0 ? ('none' as const) : lastOffset }))
+  return { keys: ofKeys, ...(endOffset >= 0 && { endOffset }) }
 }
 
 type Answer = Awaited<ReturnType<typeof appendTo>>
@@ -47,15 +47,15 @@ function responseFor(
   { errorCode, errorMessage, baseOffset, logAppendTimeMs }: Answer,
   { condition, conflict }: ConditionalBatch
 ): Response {
-  if (!conflict) return { errorCode, errorMessage: errorMessage ?? null, baseOffset, logAppendTimeMs }
-  const conflicts = conflictsOf(condition.keys ?? [], conflict)
-  return { errorCode: 0, errorMessage: conflict.message, isConflict: true, endOffset: conflict.endOffset, conflicts }
+  if (conflict) return conflictAnswer(condition, conflict)
+  return { errorCode, errorMessage: errorMessage ?? null, baseOffset, logAppendTimeMs }
 }
 
-/** The keys that conflict, by the places of their conditions. */
-export function conflictsOf(conditions: readonly KeyCondition[], conflict: ConflictError): NonNullable<Response['conflicts']> {
-  const places = new Map(conditions.map(({ key }, index) => [key, index]))
-  return conflict.keys.map(({ key, lastOffset }) => {
+/** The answer where a condition does not hold, with the keys that conflict by their places in it. */
+export function conflictAnswer({ keys = [] }: AppendCondition, { message, endOffset, keys: found }: ConflictError) {
+  const places = new Map(keys.map(({ key }, index) => [key, index]))
+  const conflicts = found.map(({ key, lastOffset }) => {
     return { index: places.get(key) ?? -1, lastOffset: lastOffset === 'none' ? -1 : lastOffset }
   })
+  return { errorCode: 0, errorMessage: message, isConflict: true, endOffset, conflicts }
 }

@@ -1,10 +1,9 @@
-import { api, array, bool, bytes, int16, int32, int64, string } from '../message.js'
+import { api, bool, int16, int32, int64, string } from '../message.js'
+import { conditionFields, conflictFields } from './condition-fields.js'
 
 /**
  * Lets a partition take part in a transaction on conditions: they hold now, and nobody else may
- * write what they rely on until the transaction ends. An API of this library, not of Kafka's. An
- * offset of -1 stands for none: of a key, that it has no record, or only a tombstone; as
- * `endOffset`, that the end does not matter.
+ * write what they rely on until the transaction ends. An API of this library, not of Kafka's.
  */
 export const AddConditionsToTxn = api({
   key: 10002,
@@ -17,8 +16,7 @@ export const AddConditionsToTxn = api({
     producerEpoch: int16(),
     topic: string(),
     partition: int32(),
-    endOffset: int64({ default: -1 }),
-    keys: array({ key: bytes(), lastOffset: int64() })
+    ...conditionFields
   },
   response: {
     throttleTimeMs: int32({ default: 0 }),
@@ -26,8 +24,6 @@ export const AddConditionsToTxn = api({
     errorMessage: string({ nullable: '0+', default: null }),
     /** True if a condition does not hold, or cannot be waited for. What is there now follows. */
     isConflict: bool({ default: false }),
-    endOffset: int64({ default: -1 }),
-    /** The keys whose last offset is another one, by their places in the request. */
-    conflicts: array({ index: int32(), lastOffset: int64() }, { default: [] })
+    ...conflictFields
   }
 })
