@@ -1,4 +1,5 @@
 import type { Random } from '../common/random.js'
+import { reasonOf } from '../common/warnings.js'
 import { KafkaError } from '../errors.js'
 import type { BrokerConfigs } from '../metadata/broker-configs.js'
 import type { ClusterMetadata, MetadataDecision } from '../metadata/cluster-metadata.js'
@@ -88,6 +89,6 @@ function beginsLogs({ type }: MetadataRecord): boolean {
 }
 
 function storageError(cause: unknown): KafkaError {
-  const reason = cause instanceof Error ? cause.message : String(cause)
-  return new KafkaError('KAFKA_STORAGE_ERROR', `Logs that were deleted could not be taken out of the checkpoints: ${reason}`, { cause })
+  const message = `Logs that were deleted could not be taken out of the checkpoints: ${reasonOf(cause)}`
+  return new KafkaError('KAFKA_STORAGE_ERROR', message, { cause })
 }

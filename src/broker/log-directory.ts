@@ -3,6 +3,7 @@ import type { Clock } from '../common/clock.js'
 import { unlimited } from '../common/closing.js'
 import { type Random, randomInteger } from '../common/random.js'
 import { turnsOf } from '../common/turns.js'
+import { reasonOf } from '../common/warnings.js'
 import { KafkaError } from '../errors.js'
 import { Log } from '../log/log.js'
 import type { LogOpenOptions } from '../log/log-types.js'
@@ -161,8 +162,7 @@ export class LogDirectory {
     } catch (error) {
       // The topic exists by now: a log that is stopped lets it be described, deleted and made anew.
       await log?.close()
-      const reason = error instanceof Error ? error.message : String(error)
-      const failure = error instanceof KafkaError ? error : new KafkaError('KAFKA_STORAGE_ERROR', reason, { cause: error })
+      const failure = error instanceof KafkaError ? error : new KafkaError('KAFKA_STORAGE_ERROR', reasonOf(error), { cause: error })
       log = Log.stopped(this.#storage, folder, failure, options)
     }
     return this.#keep(folder, log)

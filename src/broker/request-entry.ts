@@ -2,6 +2,7 @@ import { Access } from '../authorizer/access.js'
 import { isPromise, type MaybePromise } from '../common/deferred.js'
 import { expectInteger, expectKnownKeys, expectOneOf, expectString } from '../common/options.js'
 import { type Turns, turnsOf } from '../common/turns.js'
+import { reasonOf } from '../common/warnings.js'
 import { KafkaError } from '../errors.js'
 import { type AppendOrigin, appendOrigins } from '../log/append/batch-validation.js'
 import { anonymous, type ClientAccess } from '../protocol/access.js'
@@ -146,8 +147,7 @@ class RequestEntry implements MeteredBroker {
     const isForeseen = error instanceof KafkaError && error.code !== 'UNKNOWN_SERVER_ERROR'
     if (!isForeseen || error.code === 'KAFKA_STORAGE_ERROR') this.#node.tell(error, `a ${api.name} request`)
     if (isForeseen) return error
-    const reason = error instanceof Error ? error.message : String(error)
-    return new KafkaError('UNKNOWN_SERVER_ERROR', `${api.name} failed: ${reason}`, { cause: error })
+    return new KafkaError('UNKNOWN_SERVER_ERROR', `${api.name} failed: ${reasonOf(error)}`, { cause: error })
   }
 }
 

@@ -1,3 +1,4 @@
+import { reasonOf } from '../common/warnings.js'
 import type { BrokerEvents } from './events.js'
 
 type Texts = { readonly [N in keyof BrokerEvents]?: (event: Parameters<BrokerEvents[N]>[0]) => string }
@@ -18,7 +19,7 @@ export const troubleTexts = {
     `${records} records of ${topic}-${partition} will be removed on ${new Date(at).toISOString()}, ${isRead ? 'as' : 'unread, as'} they are kept for ${retentionMs} ms (retention.ms); \`topic('${topic}', { keep: 'forever' })\` creates a topic that keeps them`,
   offsetsExpiring: ({ groupId, topics, at }) =>
     `The offsets that the group \`${groupId}\` has committed for ${topics.join(', ')} will expire on ${new Date(at).toISOString()}, as nobody uses it (offsets.retention.minutes)`,
-  error: ({ error, during }) => `During ${during}: ${error instanceof Error ? error.message : String(error)}`
+  error: ({ error, during }) => `During ${during}: ${reasonOf(error)}`
 } satisfies Texts
 
 /** The subject of a warning that is told only once, however the words differ. */
