@@ -64,7 +64,7 @@ export function entryFor(node: ServingNode, client: ClientIdentity): MeteredBrok
   const meter = connection && new ClientMeter(node.quotas, userOf(client.access?.principal ?? anonymous), clientId)
   const remote = connection && { connection, writes: new RemoteWrites(turnsOf(node.clock)), meter }
   const context: RequestContext = { clientId, clientHost, apiVersion, origin, ...standing, ...remote }
-  return new RequestEntry(node, context, meter)
+  return new RequestEntry(node, context)
 }
 
 /** The rights of a client, from its principal and the rules of the listener that it came in by. */
@@ -93,11 +93,11 @@ class RequestEntry implements MeteredBroker {
   readonly #context: RequestContext
   readonly #turns: Turns
 
-  constructor(node: ServingNode, context: RequestContext, meter: ClientMeter | undefined) {
+  constructor(node: ServingNode, context: RequestContext) {
     this.#node = node
     this.#context = context
     this.#turns = turnsOf(node.clock)
-    this.meter = meter
+    this.meter = context.meter
   }
 
   request<A extends Api>(api: A, body: RequestOf<A>, signal?: AbortSignal): MaybePromise<ResponseOf<A>> {
