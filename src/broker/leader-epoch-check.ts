@@ -24,7 +24,8 @@ export function leaderEpochError(partition: Partition, currentLeaderEpoch: numbe
  * still has an epoch, which ends where its log does.
  */
 export function epochEnd({ log, leaderEpoch }: Partition, epoch: number, logEnd: number): EpochEnd {
+  const { leaderEpochs } = historyOf(log)
   // Older than any: such an epoch ended where the first one began.
-  if (epoch < -1) return { epoch, endOffset: historyOf(log).leaderEpochs.entries[0]?.startOffset ?? log.logStartOffset }
-  return epoch === leaderEpoch ? { epoch, endOffset: logEnd } : historyOf(log).leaderEpochs.endOffsetFor(epoch, logEnd)
+  if (epoch < -1) return { epoch, endOffset: leaderEpochs.entries[0]?.startOffset ?? log.logStartOffset }
+  return epoch === leaderEpoch ? { epoch, endOffset: logEnd } : leaderEpochs.endOffsetFor(epoch, logEnd)
 }

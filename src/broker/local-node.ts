@@ -6,7 +6,7 @@ import { zeroUuid } from '../common/uuid.js'
 import { GroupCoordinator } from '../coordinator/group/group-coordinator.js'
 import { TransactionCoordinator } from '../coordinator/transaction/transaction-coordinator.js'
 import { errorNumber, errorNumberOf, KafkaError } from '../errors.js'
-import type { Log } from '../log/log.js'
+import { historyOf, type Log } from '../log/log.js'
 import { deletesOldSegments } from '../log/log-options.js'
 import type { BrokerConfigs } from '../metadata/broker-configs.js'
 import { BrokerLoggers } from '../metadata/broker-loggers.js'
@@ -201,8 +201,8 @@ export class LocalNode implements Node {
 
   /** The leader epoch and the end of the log of the cluster's metadata. */
   get quorum(): { readonly leaderEpoch: number; readonly logEndOffset: number } {
-    const { leaderEpochs, logEndOffset } = this.#metadataLog
-    return { leaderEpoch: leaderEpochs.latest?.epoch ?? 0, logEndOffset }
+    const { leaderEpochs } = historyOf(this.#metadataLog)
+    return { leaderEpoch: leaderEpochs.latest?.epoch ?? 0, logEndOffset: this.#metadataLog.logEndOffset }
   }
 
   /** The topic by its id when one is given, else by its name. */

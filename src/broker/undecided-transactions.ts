@@ -25,9 +25,9 @@ export async function finishTransactions(node: UndecidedNode): Promise<void> {
   // Of those whose state cannot be read nobody knows how they end.
   if (!areAllKnown || node.topics.get(transactionStateTopic)?.partitions.some(({ log }) => log.isStopped)) return
   for (const partition of partitionsOf(node.topics)) {
-    if (!historyOf(partition.log).producers.hasOpenTransactions || partition.log.failure) continue
-    for (const entry of [...historyOf(partition.log).producers.entries])
-      if (entry.transactionStart >= 0) await endUnknown(node, partition, entry)
+    const { producers } = historyOf(partition.log)
+    if (!producers.hasOpenTransactions || partition.log.failure) continue
+    for (const entry of [...producers.entries]) if (entry.transactionStart >= 0) await endUnknown(node, partition, entry)
   }
 }
 

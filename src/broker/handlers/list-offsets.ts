@@ -107,7 +107,8 @@ function at({ partition }: Partition, offset: number, timestamp: number, leaderE
 
 /** A leader has an epoch before it has written anything. */
 function epochAtStart({ log, logStartOffset, leaderEpoch }: Partition): number {
-  return historyOf(log).leaderEpochs.latest ? historyOf(log).leaderEpochs.epochOf(logStartOffset) : leaderEpoch
+  const { leaderEpochs } = historyOf(log)
+  return leaderEpochs.latest ? leaderEpochs.epochOf(logStartOffset) : leaderEpoch
 }
 
 function refused(partitionIndex: number, errorCode: number): PartitionResponse {
