@@ -104,8 +104,9 @@ export class FetchSession {
   #remember(topics: readonly Topic[]): Topic[] {
     const request = ++this.#requests
     const news: Topic[] = []
-    for (const { topic, topicId, partitions } of topics) {
-      const known = this.#topic(topic, topicId)
+    for (const asked of topics) {
+      const { topic, topicId, partitions } = asked
+      const known = this.#known(asked)
       let changed: Wanted[] | undefined
       for (const wanted of partitions) {
         const remembered = known.get(wanted.partition)
@@ -122,10 +123,10 @@ export class FetchSession {
     return news
   }
 
-  #topic(topic: string | undefined, topicId: string | undefined): Map<number, Remembered> {
-    const key = (this.#usesTopicIds ? topicId : topic) ?? ''
+  #known(asked: Topic): Map<number, Remembered> {
+    const key = this.#keyOf(asked)
     let known = this.#topics.get(key)
-    if (!known) this.#topics.set(key, (known = { topic, topicId, partitions: new Map() }))
+    if (!known) this.#topics.set(key, (known = { topic: asked.topic, topicId: asked.topicId, partitions: new Map() }))
     return known.partitions
   }
 
@@ -175,7 +176,7 @@ export class FetchSession {
     return completed
   }
 
-  #keyOf({ topic = '', topicId = zeroUuid }: AnsweredTopic): string {
+  #keyOf({ topic = '', topicId = zeroUuid }: Topic | AnsweredTopic): string {
     return this.#usesTopicIds ? topicId : topic
   }
 }
