@@ -84,6 +84,13 @@ interface KnownMember {
   readonly partitions: ReadonlySet<string>
 }
 
+/** The members of a live group, as they were when the group changed last. */
+interface FollowedMembers {
+  readonly identities: readonly string[]
+  /** A consumer that its group has expelled, and that has not heard of it, needs nothing. */
+  readonly ids: ReadonlySet<string>
+}
+
 interface Registered {
   readonly identity: ReaderIdentity
   readonly reading: ReadPartition
@@ -109,12 +116,7 @@ export class LiveReaders {
   readonly #groupsOf = new Map<string, Set<string>>()
   /** The members of live groups, by what stands for their clients. */
   readonly #members = new Map<string, KnownMember[]>()
-  readonly #identitiesOf = new Map<string, readonly string[]>()
-  /**
-   * The ids of the members of live groups: a consumer that its group has expelled, and that has not
-   * heard of it, needs nothing.
-   */
-  readonly #memberIdsOf = new Map<string, ReadonlySet<string>>()
+  readonly #membersOf = new Map<string, FollowedMembers>()
   /**
    * The positions at which the last reader of a group left partitions, by group, topic and number.
    */
@@ -219,7 +221,7 @@ export class LiveReaders {
   }
 
   #followMembers(groupId: string, members: readonly LiveMember[]): void {
-    for (const identity of this.#identitiesOf.get(groupId) ?? []) {
+    for (const identity of this.#membersOf.get(groupId)?.identities ?? []) {
       const left = this.#members.get(identity)?.filter(member => member.groupId !== groupId) ?? []
       if (left.length > 0) this.#members.set(identity, left)
       else this.#members.delete(identity)
@@ -232,12 +234,9 @@ export class LiveReaders {
       else this.#members.set(identity, [{ groupId, partitions }])
     }
     if (members.length > 0) {
-      this.#identitiesOf.set(groupId, members.map(identityOf))
-      this.#memberIdsOf.set(groupId, new Set(members.map(({ memberId }) => memberId)))
-    } else {
-      this.#identitiesOf.delete(groupId)
-      this.#memberIdsOf.delete(groupId)
-    }
+      const ids = new Set(members.map(({ memberId }) => memberId))
+      this.#membersOf.set(groupId, { identities: members.map(identityOf), ids })
+    } else this.#membersOf.delete(groupId)
   }
 
   /**
@@ -279,7 +278,7 @@ export class LiveReaders {
     let owner: ReadPartition | undefined
     if (local) {
       for (const { identity, reading } of local) {
-        if (!identity.isMember || identity.groupId !== groupId || !this.#memberIdsOf.get(groupId)?.has(identity.memberId())) continue
+        if (!identity.isMember || identity.groupId !== groupId || !this.#membersOf.get(groupId)?.ids.has(identity.memberId())) continue
         const own = reading.mark()
         if (own < 0 || own > mark) continue
         mark = own
