@@ -100,7 +100,7 @@ export class TransactionCoordinator {
    */
   async load(partitions: Iterable<number>): Promise<boolean> {
     const areAll = await this.#runtime.load(partitions)
-    await Promise.all(Array.from(this.#finishing.values(), ({ firstTry }) => firstTry))
+    await this.#allTried()
     return areAll
   }
 
@@ -202,7 +202,7 @@ export class TransactionCoordinator {
   /** Aborts what is over its time, now; happens by itself every `abortIntervalMs`. */
   async abortOverdue(): Promise<void> {
     await this.#runtime.everywhere(machine => machine.abortOverdue())
-    await Promise.all(Array.from(this.#finishing.values(), ({ firstTry }) => firstTry))
+    await this.#allTried()
   }
 
   /**
@@ -221,7 +221,7 @@ export class TransactionCoordinator {
     this.#reservesNoMore = true
     if (producerIds.size === 0) return
     await this.#runtime.everywhere(machine => machine.abortOf(producerIds))
-    await Promise.all(Array.from(this.#finishing.values(), ({ firstTry }) => firstTry))
+    await this.#allTried()
   }
 
   /** Forgets ids that nobody uses, now; happens by itself every `expirationIntervalMs`. */
@@ -280,6 +280,11 @@ export class TransactionCoordinator {
     void finishing.done.then(() => {
       if (this.#finishing.get(transactionalId) === finishing) this.#finishing.delete(transactionalId)
     })
+  }
+
+  /** Resolves when each transaction that is decided is finished, or could not be at the first try. */
+  async #allTried(): Promise<void> {
+    await Promise.all(Array.from(this.#finishing.values(), ({ firstTry }) => firstTry))
   }
 
   /** Returns a try to tell those partitions that have not been told: whether all are. */
