@@ -61,8 +61,6 @@ export type { HandlerContext, RetryPolicy, RunOptions } from './consumer/run/run
 export type { TopicSelector } from './consumer/source/subscription.js'
 export type { ClusterNews, TopicNews } from './consumer/source/topic-watch.js'
 
-// ---- Moving records from topics to topics
-
 // ---- Reading, transforming and writing exactly once
 
 export { Pipe, type PipeCommitted, type PipeEvents, type PipeParts, type PipeRetry } from './pipe/pipe.js'
