@@ -8,6 +8,7 @@ import { connect } from '../../src/wire/connect.js'
 import { listen } from '../../src/wire/listener.js'
 import type { ListenOptions } from '../../src/wire/listener-options.js'
 import { remoteBrokers } from '../../src/wire/remote-brokers.js'
+import { until } from '../consumer/helpers.js'
 
 type Request = RequestOf<typeof Fetch>
 type Response = ResponseOf<typeof Fetch>
@@ -33,7 +34,10 @@ interface Exchange {
   told: number[] | undefined
 }
 
-/** A listener that tells which fetches came. `change` may put another answer into the place of the one to the n-th. */
+/**
+ * A listener that tells which fetches came. `change` may put another answer into the place of the
+ * one to the n-th.
+ */
 async function setUp(partitions: number, options: ListenOptions = {}, change?: (fetch: number, answer: Response) => Response) {
   const cluster = keep(await Cluster.open())
   await cluster.admin().createTopic({ name: 't', partitions })
@@ -58,9 +62,6 @@ async function setUp(partitions: number, options: ListenOptions = {}, change?: (
 }
 
 const numbers = (count: number) => Array.from({ length: count }, (_, i) => i)
-const isDone = async (what: () => boolean) => {
-  while (!what()) await new Promise(resolve => setTimeout(resolve, 1))
-}
 
 it('a consumer names all partitions once, and then only those that have changed', async () => {
   const { cluster, fetches, remote } = await setUp(50)
@@ -73,13 +74,14 @@ it('a consumer names all partitions once, and then only those that have changed'
   }
   const pending = records.next()
   const seen = fetches.length
-  await isDone(() => fetches.length > seen + 2 && fetches[seen + 1].told !== undefined)
+  await until(() => fetches.length > seen + 2 && fetches[seen + 1].told !== undefined)
   const [first, ...others] = fetches
   expect(first).toMatchObject({ version: 18, id: 0, epoch: 0, named: numbers(50), forgotten: [] })
   const { id } = others[0]
   expect(id).toBeGreaterThan(0)
   expect(others.map(({ id, epoch }) => ({ id, epoch }))).toEqual(others.map((_, i) => ({ id, epoch: i + 1 })))
-  // A partition is left out while what was fetched of it is read, and named again from the next offset on.
+  // A partition is left out while what was fetched of it is read; then it is named again from the
+  // next offset on.
   expect(new Set(others.flatMap(({ named, forgotten, told = [] }) => [...named, ...forgotten, ...told]))).toEqual(new Set([3, 7]))
   // Nothing is new: nothing is said, by nobody.
   expect(fetches[seen + 1]).toMatchObject({ named: [], forgotten: [], told: [] })
@@ -93,10 +95,10 @@ it('a consumer forgets partitions that are paused, and names them again when the
   const records = consumer[Symbol.asyncIterator]()
   const producer = keep(cluster.producer())
   let pending = records.next()
-  await isDone(() => fetches.length > 1)
+  await until(() => fetches.length > 1)
   const paused = [1, 2].map(partition => ({ topic: 't', partition }))
   consumer.pause(paused)
-  await isDone(() => fetches.some(({ forgotten }) => forgotten.length === 2))
+  await until(() => fetches.some(({ forgotten }) => forgotten.length === 2))
   expect(fetches.flatMap(({ forgotten }) => forgotten)).toEqual([1, 2])
   await producer.send('t', { partition: 1, value: 'unread' })
   await producer.send('t', { partition: 0, value: 'read' })
@@ -120,7 +122,7 @@ it.each([
   consumer.on('error', error => errors.push(error))
   const records = consumer[Symbol.asyncIterator]()
   const pending = records.next()
-  await isDone(() => fetches.length > refused + 2)
+  await until(() => fetches.length > refused + 2)
   const { id } = fetches[refused]
   expect(fetches[refused + 1]).toMatchObject({ id: isGone ? 0 : id, epoch: 0, named: numbers(3) })
   expect(fetches[refused + 2]).toMatchObject({ epoch: 1, named: [] })
@@ -133,7 +135,7 @@ it('a consumer whose broker gives no session names all partitions each time', as
   const { fetches, remote } = await setUp(3, {}, (_, answer) => ({ ...answer, sessionId: 0 }))
   const consumer = keep(remote.consumer({ topics: ['t'], fetchMaxWaitMs: 10 }))
   void consumer[Symbol.asyncIterator]().next()
-  await isDone(() => fetches.length > 2)
+  await until(() => fetches.length > 2)
   for (const fetch of fetches) expect(fetch).toMatchObject({ id: 0, epoch: 0, named: numbers(3) })
 })
 
