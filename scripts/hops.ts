@@ -1,6 +1,8 @@
 /**
- * Counts the functions that a record and a request pass: `npm run hops`. It stops at a few places on the way, such as the append to the file of the
- * storage, and reads the stack there. Functions of `src` that stand on one of these stacks are hops. `--list` names them, `--src` takes another source tree.
+ * Counts the functions that a record and a request pass: `npm run hops`. It stops at a few places
+ * on the way, such as the append to the file of the storage, and reads the stack there. Functions
+ * of `src` that stand on one of these stacks are hops. `--list` names them, `--src` takes another
+ * source tree.
  */
 import { existsSync } from 'node:fs'
 import { Socket } from 'node:net'
@@ -58,7 +60,10 @@ const [sending, reading, asking] = [new Way('send → storage'), new Way('storag
 
 type Methods = { [name: string]: (this: unknown, ...args: unknown[]) => unknown }
 
-/** Stops at each call of a method, which `file` of the source tree has; a hop as well, where that is given. */
+/**
+ * Stops at each call of a method, which `file` of the source tree has; a hop as well, where that
+ * is given.
+ */
 function watch(owner: { name: string; prototype: object }, method: string, file: string | undefined, ...ways: Way[]): void {
   const methods = owner.prototype as Methods
   const { [method]: original } = methods

@@ -6,7 +6,8 @@ import { MessageWriter } from '../protocol/message-writer.js'
 
 /*
  * The form of keys and values in the internal topics of coordinators:
- *     bytes := version: int16, the fields of the schema in that version       (in a key, the version is the type of the record)
+ *     bytes := version: int16, the fields of the schema in that version
+ * In a key, the version is the type of the record.
  */
 
 const versionBytes = 2

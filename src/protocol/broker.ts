@@ -51,8 +51,9 @@ export function tellsFate(signal: AbortSignal): boolean {
 const freeOrder = new WeakSet<AbortSignal>()
 
 /**
- * Says that whoever fetches with this signal takes partitions in any order. Over a network a fetch session (KIP-227)
- * may then be used, in which the broker chooses the order; other fetches are answered in the order of the request.
+ * Says that a client that fetches with this signal takes partitions in any order. Over a network a
+ * fetch session (KIP-227) may then be used, in which the broker chooses the order; other fetches
+ * are answered in the order of the request.
  */
 export function takeAnyOrder(signal: AbortSignal): void {
   freeOrder.add(signal)

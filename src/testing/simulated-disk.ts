@@ -188,7 +188,8 @@ export class SimulatedDisk {
   }
 
   /**
-   * @internal Notes an operation of a mounted storage; throws when the disk has stopped, or a fault strikes.
+   * @internal Notes an operation of a mounted storage; throws when the disk has stopped, or a fault
+   * strikes.
    */
   begin(mount: number, operation: DiskOperation, name: string): void {
     if (mount !== this.#mount || this.hasStopped) throw new DiskFailure('The disk has stopped', 'EIO', false)

@@ -453,7 +453,10 @@ function peerOf({ remoteAddress, remotePort }: Socket): string {
   return `${remoteAddress} ${remotePort}`
 }
 
-/** The socket that came in. One that failed in the TLS handshake may have no address any more, where the one below it has. */
+/**
+ * The socket that came in. One that failed in the TLS handshake may have no address any more, where
+ * the one below it has.
+ */
 function arrivedAs(socket: TLSSocket): Socket {
   return (socket as { readonly _parent?: Socket })._parent ?? socket
 }

@@ -97,7 +97,10 @@ export class RemoteBroker implements Broker {
     return answer
   }
 
-  /** Fetches by the session, or without it: while another fetch has it, and where the order of partitions matters. */
+  /**
+   * Fetches by the session, or without it: while another fetch has it, and where the order of
+   * partitions matters.
+   */
   async #fetch(connection: Connection, body: FetchRequest, signal?: AbortSignal, isSecond = false): Promise<FetchResponse> {
     const session = this.#fetchSession
     const version = commonVersion(Fetch, connection.versions.get(Fetch.key), body)

@@ -51,7 +51,7 @@ function responseFor(
   return { errorCode, errorMessage: errorMessage ?? null, baseOffset, logAppendTimeMs }
 }
 
-/** The answer where a condition does not hold, with the keys that conflict by their places in it. */
+/** The answer where a condition does not hold; keys that conflict go by their places in it. */
 export function conflictAnswer({ keys = [] }: AppendCondition, { message, endOffset, keys: found }: ConflictError) {
   const places = new Map(keys.map(({ key }, index) => [key, index]))
   const conflicts = found.map(({ key, lastOffset }) => {

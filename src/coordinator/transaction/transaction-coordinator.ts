@@ -282,7 +282,7 @@ export class TransactionCoordinator {
     })
   }
 
-  /** Resolves when each transaction that is decided is finished, or could not be at the first try. */
+  /** Resolves when all that is decided is finished, or could not be at the first try. */
   async #allTried(): Promise<void> {
     await Promise.all(Array.from(this.#finishing.values(), ({ firstTry }) => firstTry))
   }

@@ -14,7 +14,10 @@ export interface HostileOptions {
   readonly honest: number
   /** Times that the strangers come and go. */
   readonly rounds: number
-  /** The time that honest clients are among themselves in a round, before the strangers come; once more in the end. */
+  /**
+   * The time that honest clients are among themselves in a round, before the strangers come; once
+   * more in the end.
+   */
   readonly calmSeconds: number
   /** The time that the strangers are there in a round. */
   readonly hostileSeconds: number

@@ -3,7 +3,8 @@ import { runHostile } from './hour.js'
 
 /**
  * Strangers beside honest clients for a time:
- * npm run hostile -- [seconds = 600] [rounds = 4] [strangers = 3000] [honest = 50] [pause of a stranger in ms = 5000] [pause of a honest client in ms = 200]
+ * npm run hostile -- [seconds = 600] [rounds = 4] [strangers = 3000] [honest = 50]
+ *   [pause of a stranger in ms = 5000] [pause of an honest client in ms = 200]
  */
 const [seconds = 600, rounds = 4, strangers = 3000, honest = 50, pauseMs = 5000, everyMs = 200] = process.argv.slice(2).map(Number)
 const report = await runHostile({

@@ -1,6 +1,6 @@
 /**
- * Compiles the run beside strangers, and starts it. A loader that compiles modules as they are imported
- * adds to the time of each function, and more to the time of the collector.
+ * Compiles the run beside strangers, and starts it. A loader that compiles modules as they are
+ * imported adds to the time of each function, and more to the time of the collector.
  */
 import { spawnSync } from 'node:child_process'
 import { cpSync } from 'node:fs'

@@ -1,4 +1,8 @@
-// Clients that have no business with a listener, in a process of their own: it sends `{ port, tlsPort, count, users, pauseMs }`, then 'go' and 'come', and hears after 'end' what they achieved.
+/*
+ * Clients that have no business with a listener, in a process of their own. The process that starts
+ * it sends `{ port, tlsPort, count, users, pauseMs }`, then 'go' and 'come', and hears after 'end'
+ * what they achieved.
+ */
 import { createHmac, randomBytes, randomInt } from 'node:crypto'
 import { connect as connectTcp } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
