@@ -6,7 +6,7 @@ import { type Clock, sleep } from '../../common/clock.js'
 import { abortable, isPromise } from '../../common/deferred.js'
 import { microtask } from '../../common/host.js'
 import type { Turns } from '../../common/turns.js'
-import { ConflictError, KafkaError } from '../../errors.js'
+import { KafkaError } from '../../errors.js'
 import { type Brokers, tellsFate } from '../../protocol/broker.js'
 import type { RequestOf, ResponseOf } from '../../protocol/message.js'
 import { ConditionalAppend } from '../../protocol/messages/conditional-append.js'
@@ -16,7 +16,7 @@ import { codeOfDelay } from '../delivery-errors.js'
 import type { ProducerSettings } from '../options.js'
 import { givenId, idRequest } from '../producer-identity.js'
 import { ConditionalBatches, type ConditionalSend, takeGroup } from './conditional-append-call.js'
-import { conflictMessage, type FoundConflict } from './conditions.js'
+import { conflictError, type FoundConflict, requestError } from './conditions.js'
 
 export interface ConditionalQueueParts {
   readonly settings: ProducerSettings
@@ -281,28 +281,22 @@ export class ConditionalQueue {
   }
 
   /** Nothing was written: those whose conditions do not hold are told, the others go again. */
-  #conflict(group: readonly ConditionalSend[], { conflicts = [], endOffset = -1, errorMessage }: Response): void {
+  #conflict(group: readonly ConditionalSend[], response: Response): void {
+    const { conflicts = [] } = response
     const found = new Map(conflicts.map(({ index, lastOffset }) => [index, lastOffset]))
     const others: ConditionalSend[] = []
     let first = 0
     for (const send of group) {
-      const keys = send.keys.flatMap(({ key }, i) => {
+      const own = send.keys.flatMap((condition, i): FoundConflict[] => {
         const lastOffset = found.get(first + i)
-        return lastOffset === undefined
-          ? []
-          : [{ key, wanted: send.keys[i].lastOffset, lastOffset: lastOffset < 0 ? ('none' as const) : lastOffset }]
+        return lastOffset === undefined ? [] : [{ condition, lastOffset }]
       })
       first += send.keys.length
       // The end is a condition of a group of one.
-      if (keys.length === 0 && group.length > 1) others.push(send)
-      else this.#reject(send, this.#conflictError(keys, endOffset, errorMessage))
+      if (own.length === 0 && group.length > 1) others.push(send)
+      else this.#reject(send, conflictError(own, response, this.#place))
     }
     this.#waiting.unshift(...others)
-  }
-
-  #conflictError(conflicts: readonly FoundConflict[], endOffset: number, message: string | null | undefined): ConflictError {
-    const keys = conflicts.map(({ key, lastOffset }) => ({ key: copyBytes(key), lastOffset }))
-    return new ConflictError(conflictMessage(conflicts[0]) ?? message ?? '', { ...this.#place, endOffset, keys })
   }
 
   /** A group is refused for good. Where that is for one of several, each is tried on its own. */
@@ -332,12 +326,7 @@ export class ConditionalQueue {
 
   #errorIn({ response, error }: Outcome): unknown {
     if (response) return KafkaError.fromNumber(response.errorCode, response.errorMessage, this.#place)
-    if (error instanceof KafkaError && error.code === 'UNSUPPORTED_VERSION')
-      return new KafkaError('UNSUPPORTED_VERSION', `Sending on a condition takes a cluster of millrace: ${error.message}`, {
-        ...this.#place,
-        cause: error
-      })
-    return error
+    return requestError(error, this.#place)
   }
 
   #expired(cause: KafkaError): KafkaError {

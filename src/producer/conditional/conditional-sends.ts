@@ -12,10 +12,10 @@ import type { Accumulator } from '../accumulator.js'
 import type { StuckPartition } from '../admission.js'
 import type { ProducerSettings } from '../options.js'
 import type { PendingAppend } from '../pending-append.js'
-import { type AnyRecord, checkTimestamp, type EncodedRecord, encodedRecord, nameOf } from '../producer-record.js'
+import { type AnyRecord, type EncodedRecord, nameOf } from '../producer-record.js'
 import type { ConditionalSend } from './conditional-append-call.js'
 import { ConditionalQueue } from './conditional-queue.js'
-import { keyConditions, noPartition, partitionFor, type SendConditions } from './conditions.js'
+import { encodedRecords, keyConditions, noPartition, partitionFor, type SendConditions } from './conditions.js'
 import { PendingConditional } from './pending-conditional.js'
 
 export interface ConditionalSendsParts {
@@ -169,12 +169,7 @@ export class ConditionalSends {
     delivered: (receipt: ConditionalReceipt) => void,
     refused: (error: unknown) => void
   ): PendingAppend {
-    const records: EncodedRecord[] = []
-    for (const record of given) {
-      records.push(encodedRecord(topic, record))
-      if (record.timestamp !== undefined) checkTimestamp(topic, record.timestamp)
-    }
-    if (records.length === 0) throw new TypeError('Expected at least one record to be sent on a condition')
+    const records = encodedRecords(topic, given)
     return new QueuedSend(this.#parts, this, this.#generation, topic, records, conditions, delivered, refused)
   }
 

@@ -1,11 +1,11 @@
 import { keyPartition } from '../../client/key-partition.js'
-import { textBytes, writeText } from '../../common/bytes.js'
+import { copyBytes, textBytes, writeText } from '../../common/bytes.js'
 import { expectInteger, shown } from '../../common/options.js'
-import { KafkaError } from '../../errors.js'
+import { ConflictError, KafkaError } from '../../errors.js'
 import type { Field } from '../../record/record.js'
 import type { AnyTopic } from '../../record/topic.js'
 import { chosenPartition, type Partitioner } from '../partitioner.js'
-import { type AnyRecord, type EncodedRecord, nameOf, serializedKey } from '../producer-record.js'
+import { type AnyRecord, checkTimestamp, type EncodedRecord, encodedRecord, nameOf, serializedKey } from '../producer-record.js'
 
 /** The conditions on the partition of records, for them to be written. */
 export interface SendConditions<K = unknown> {
@@ -29,16 +29,42 @@ export interface EncodedCondition {
   readonly id: string
 }
 
-export interface FoundConflict {
-  readonly key: Uint8Array
-  readonly wanted: number
-  readonly lastOffset: number | 'none'
+/** The place that the records of a condition go to. */
+interface Place {
+  readonly topic: string
+  readonly partition: number
 }
 
-export function conflictMessage(conflict: FoundConflict | undefined): string | undefined {
-  if (!conflict) return undefined
-  const { wanted, lastOffset } = conflict
-  return `Expected the last offset of the key to be ${wanted < 0 ? 'none' : wanted}, it is ${lastOffset}; nothing was written`
+/** A condition that does not hold. */
+export interface FoundConflict {
+  readonly condition: EncodedCondition
+  /** -1 for none. */
+  readonly lastOffset: number
+}
+
+/** The error for conditions that do not hold: those on keys, or that on the end of the partition. */
+export function conflictError(
+  conflicts: readonly FoundConflict[],
+  { endOffset = -1, errorMessage }: { readonly endOffset?: number; readonly errorMessage?: string | null },
+  place: Place
+): ConflictError {
+  const keys = conflicts.map(({ condition, lastOffset }) => ({ key: copyBytes(condition.key), lastOffset: shownOffset(lastOffset) }))
+  const [first] = conflicts
+  const message = first
+    ? `Expected the last offset of the key to be ${shownOffset(first.condition.lastOffset)}, it is ${shownOffset(first.lastOffset)}; nothing was written`
+    : (errorMessage ?? '')
+  return new ConflictError(message, { ...place, endOffset, keys })
+}
+
+function shownOffset(lastOffset: number): number | 'none' {
+  return lastOffset < 0 ? 'none' : lastOffset
+}
+
+/** An error of a request with conditions, which says what it takes where a broker knows none. */
+export function requestError(error: unknown, place: Place): unknown {
+  if (!(error instanceof KafkaError && error.code === 'UNSUPPORTED_VERSION')) return error
+  const message = `Sending on a condition takes a cluster of millrace: ${error.message}`
+  return new KafkaError('UNSUPPORTED_VERSION', message, { ...place, cause: error })
 }
 
 /** The bytes that conditions take in a request, with the numbers that come with each. */
@@ -70,6 +96,17 @@ export function expectKeysAt(name: string, value: unknown): void {
   const pairs = value as Iterable<unknown> | null
   if (typeof pairs !== 'object' || typeof pairs?.[Symbol.iterator] !== 'function')
     throw new TypeError(`Expected \`${name}\` to be pairs of a key and its last offset, got ${shown(value)}`)
+}
+
+/** Records that are to be sent on a condition, as they are at the call. There is at least one. */
+export function encodedRecords(topic: AnyTopic | string, given: Iterable<AnyRecord>): EncodedRecord[] {
+  const records: EncodedRecord[] = []
+  for (const record of given) {
+    records.push(encodedRecord(topic, record))
+    if (record.timestamp !== undefined) checkTimestamp(topic, record.timestamp)
+  }
+  if (records.length === 0) throw new TypeError('Expected at least one record to be sent on a condition')
+  return records
 }
 
 /** The conditions on keys, as they are sent. */

@@ -1,7 +1,6 @@
 import { keyPartition } from '../../client/key-partition.js'
 import type { MetadataCache } from '../../client/metadata-cache.js'
 import { Backoff, limitedBy } from '../../client/retry.js'
-import { copyBytes } from '../../common/bytes.js'
 import type { Clock } from '../../common/clock.js'
 import { abortable, deferred } from '../../common/deferred.js'
 import type { Random } from '../../common/random.js'
@@ -13,16 +12,18 @@ import type { Accumulator } from '../accumulator.js'
 import type { ProducerSettings } from '../options.js'
 import { chosenPartition, type Partitioner } from '../partitioner.js'
 import type { PendingAppend } from '../pending-append.js'
-import { type AnyRecord, checkTimestamp, type EncodedRecord, encodedRecord, nameOf, type ProducerRecord } from '../producer-record.js'
+import { type AnyRecord, type EncodedRecord, nameOf, type ProducerRecord } from '../producer-record.js'
 import type { Transactions } from '../transactions.js'
 import {
   byKey,
-  conflictMessage,
+  conflictError,
   type EncodedCondition,
   elsewhere,
+  encodedRecords,
   idOf,
   keyConditions,
   noPartition,
+  requestError,
   type SendConditions
 } from './conditions.js'
 import { PendingConditional } from './pending-conditional.js'
@@ -119,12 +120,7 @@ export class TransactionConditions {
     reject: (error: unknown) => void
   ): PendingAppend {
     const { settings, onReleased } = this.#parts
-    const records: EncodedRecord[] = []
-    for (const record of given) {
-      records.push(encodedRecord(topic, record))
-      if (record.timestamp !== undefined) checkTimestamp(topic, record.timestamp)
-    }
-    if (records.length === 0) throw new TypeError('Expected at least one record to be sent on a condition')
+    const records = encodedRecords(topic, given)
     const name = nameOf(topic)
     const keys = keyConditions(topic, records, conditions)
     const { signal, ifEndAt = -1 } = conditions
@@ -208,7 +204,9 @@ export class TransactionConditions {
     const whileUndecided = (ending: AbortSignal | undefined) =>
       this.#quick.retry(ask, ending ? { ...limits, signal: ending } : limits, isUndecided)
     const response = await this.#backoff.retry(whileUndecided, limits)
-    if (response.isConflict) throw conflictIn(response, topic, conditions)
+    if (!response.isConflict) return
+    const conflicts = (response.conflicts ?? []).map(({ index, lastOffset }) => ({ condition: keys[index], lastOffset }))
+    throw conflictError(conflicts, response, { topic, partition })
   }
 
   async #askOnce(
@@ -228,9 +226,7 @@ export class TransactionConditions {
       throw KafkaError.fromNumber(response.errorCode, response.errorMessage, { topic, partition })
     } catch (error) {
       if (!isUndecided(error)) metadata.forget(topic)
-      if (!(error instanceof KafkaError && error.code === 'UNSUPPORTED_VERSION')) throw error
-      const message = `Sending on a condition takes a cluster of millrace: ${error.message}`
-      throw new KafkaError('UNSUPPORTED_VERSION', message, { topic, partition, cause: error })
+      throw requestError(error, { topic, partition })
     } finally {
       limit.end()
     }
@@ -286,18 +282,6 @@ function conditionsByPartition(
   }
   if (endOffset >= 0 && !byPartition.has(first.partition)) byPartition.set(first.partition, [])
   return Array.from(byPartition, ([partition, ofPartition]) => ({ partition, endOffset, keys: ofPartition }))
-}
-
-function conflictIn(
-  { conflicts = [], endOffset = -1, errorMessage }: ResponseOf<typeof AddConditionsToTxn>,
-  topic: string,
-  { partition, keys }: PartitionConditions
-): ConflictError {
-  const found = conflicts.map(({ index, lastOffset }) => {
-    return { key: keys[index].key, wanted: keys[index].lastOffset, lastOffset: lastOffset < 0 ? ('none' as const) : lastOffset }
-  })
-  const conflicting = found.map(({ key, lastOffset }) => ({ key: copyBytes(key), lastOffset }))
-  return new ConflictError(conflictMessage(found[0]) ?? errorMessage ?? '', { topic, partition, endOffset, keys: conflicting })
 }
 
 /** Other records of the same transaction may have been under way when the end was reserved. */
