@@ -3,6 +3,7 @@ import type { MetadataCache } from '../../client/metadata-cache.js'
 import { Backoff, limitedBy } from '../../client/retry.js'
 import type { Clock } from '../../common/clock.js'
 import { abortable, deferred } from '../../common/deferred.js'
+import { grouped } from '../../common/grouped.js'
 import type { Random } from '../../common/random.js'
 import { ConflictError, KafkaError } from '../../errors.js'
 import type { RequestOf, ResponseOf } from '../../protocol/message.js'
@@ -257,7 +258,6 @@ function conditionsByPartition(
   endOffset: number,
   partitionCount: number
 ): PartitionConditions[] {
-  const byPartition = new Map<number, EncodedCondition[]>()
   const ofKey = new Map<string, number>()
   const [first] = places
   const isByKey = places.every(({ isChosen }) => !isChosen)
@@ -273,13 +273,14 @@ function conditionsByPartition(
         throw elsewhere(topic, 'the records of a key with a condition go', before, places[i].partition)
       ofKey.set(id, before)
     }
-  for (const condition of keys) {
-    let partition = ofKey.get(condition.id)
-    if (partition === undefined && !isByKey && other)
+  const byPartition = grouped(keys, ({ id, key }) => {
+    const partition = ofKey.get(id)
+    if (partition !== undefined) return partition
+    if (isByKey) return keyPartition(key, partitionCount)
+    if (other)
       throw elsewhere(topic, 'the records go, since a key of the conditions has no record among them', first.partition, other.partition)
-    partition ??= isByKey ? keyPartition(condition.key, partitionCount) : first.partition
-    byPartition.set(partition, [...(byPartition.get(partition) ?? []), condition])
-  }
+    return first.partition
+  })
   if (endOffset >= 0 && !byPartition.has(first.partition)) byPartition.set(first.partition, [])
   return Array.from(byPartition, ([partition, ofPartition]) => ({ partition, endOffset, keys: ofPartition }))
 }
