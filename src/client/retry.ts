@@ -73,7 +73,7 @@ export class Backoff {
    * `again` decides which errors are worth another try; by default the retriable ones.
    */
   async retry<T>(
-    attempt: (signal: AbortSignal | undefined, failures: number) => Promise<T>,
+    attempt: (signal: AbortSignal, failures: number) => Promise<T>,
     { signal, timeoutMs = 60_000 }: CallOptions,
     again: (error: unknown, failures: number) => boolean = isRetriable
   ): Promise<T> {

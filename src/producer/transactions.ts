@@ -372,7 +372,7 @@ export class Transactions implements SequenceIdentity {
       if (!isRetriable(error)) throw error
       failed = { error }
     }
-    const next = async (ending: AbortSignal | undefined) => {
+    const next = async (ending: AbortSignal) => {
       const first = failed
       failed = undefined
       if (first) throw first.error

@@ -146,7 +146,7 @@ export class ConditionalQueue {
   async #takeId(group: readonly ConditionalSend[]): Promise<void> {
     const { brokers, backoff, clock, ending, settings } = this.#parts
     const timeoutMs = Math.max(1, Math.min(...group.map(({ deadline }) => deadline)) - clock.monotonic())
-    const ask = async (signal: AbortSignal | undefined) => {
+    const ask = async (signal: AbortSignal) => {
       const limit = limitedBy(clock, settings.requestTimeoutMs, signal)
       try {
         return givenId(await abortable(Promise.resolve(brokers.any().request(InitProducerId, idRequest, limit.signal)), limit.signal))

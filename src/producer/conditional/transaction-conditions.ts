@@ -1,6 +1,7 @@
 import { keyPartition } from '../../client/key-partition.js'
 import type { MetadataCache } from '../../client/metadata-cache.js'
 import { Backoff, limitedBy } from '../../client/retry.js'
+import { firstToAbort } from '../../common/abort.js'
 import type { Clock } from '../../common/clock.js'
 import { abortable, deferred } from '../../common/deferred.js'
 import { grouped } from '../../common/grouped.js'
@@ -85,6 +86,8 @@ class ReservedSend extends PendingConditional {
 /** Another transaction is asked about so soon again. */
 const quickRetryMs = 10
 const longestQuickRetryMs = 50
+/** No time limit beside that of the signal. */
+const untilAborted = Number.POSITIVE_INFINITY
 
 /**
  * The conditional sends of a producer's transactions. The partitions are asked first, each about
@@ -180,8 +183,8 @@ export class TransactionConditions {
     conditions: readonly PartitionConditions[],
     signal: AbortSignal | undefined
   ): Promise<void> {
-    const { clock, settings, transactions } = this.#parts
-    const limit = limitedBy(clock, settings.deliveryTimeoutMs, signal, this.#ending.signal)
+    const { transactions } = this.#parts
+    const limit = firstToAbort(signal, this.#ending.signal)
     try {
       await Promise.all(conditions.map(each => this.#reserveIn(topic, each, limit.signal)))
     } catch (error) {
@@ -200,20 +203,15 @@ export class TransactionConditions {
     const request = { transactionalId, producerId, producerEpoch, topic, partition, endOffset, keys: [...keys] }
     // From now on the coordinator may know of the transaction.
     transactions.delivered()
-    const limits = { timeoutMs: settings.deliveryTimeoutMs, signal }
-    const ask = (ending: AbortSignal | undefined) => this.#askOnce(request, ending)
-    const whileUndecided = (ending: AbortSignal | undefined) =>
-      this.#quick.retry(ask, ending ? { ...limits, signal: ending } : limits, isUndecided)
-    const response = await this.#backoff.retry(whileUndecided, limits)
+    const ask = (ending: AbortSignal) => this.#askOnce(request, ending)
+    const whileUndecided = (ending: AbortSignal) => this.#quick.retry(ask, { timeoutMs: untilAborted, signal: ending }, isUndecided)
+    const response = await this.#backoff.retry(whileUndecided, { timeoutMs: settings.deliveryTimeoutMs, signal })
     if (!response.isConflict) return
     const conflicts = (response.conflicts ?? []).map(({ index, lastOffset }) => ({ condition: keys[index], lastOffset }))
     throw conflictError(conflicts, response, { topic, partition })
   }
 
-  async #askOnce(
-    request: RequestOf<typeof AddConditionsToTxn>,
-    signal: AbortSignal | undefined
-  ): Promise<ResponseOf<typeof AddConditionsToTxn>> {
+  async #askOnce(request: RequestOf<typeof AddConditionsToTxn>, signal: AbortSignal): Promise<ResponseOf<typeof AddConditionsToTxn>> {
     const { clock, metadata, settings } = this.#parts
     const { topic, partition } = request
     const limit = limitedBy(clock, settings.requestTimeoutMs, signal)
