@@ -49,8 +49,7 @@ export class TopicWriter implements PartitionLoad {
   readonly #accumulator: Accumulator
   readonly #sticky: StickyPartitioner
   readonly #partitioner: Partitioner | undefined
-  /** Names the option that bounds a record, and its value. */
-  readonly #limit: { readonly name: string; readonly bytes: number }
+  readonly #limit: SizeLimit
   readonly #isBatchEnd = (partition: number) => this.#queues[partition]?.open === undefined
   #known: KnownPartitions = { partitions: [] }
 
@@ -60,9 +59,7 @@ export class TopicWriter implements PartitionLoad {
     this.#queues = options.accumulator.queuesOf(topic)
     this.#sticky = options.sticky
     this.#partitioner = options.partitioner
-    const { bufferMemory } = options.accumulator
-    const isBuffer = bufferMemory < options.maxRequestSize
-    this.#limit = isBuffer ? { name: 'bufferMemory', bytes: bufferMemory } : { name: 'maxRequestSize', bytes: options.maxRequestSize }
+    this.#limit = sizeLimit(options.accumulator, options.maxRequestSize)
   }
 
   /**
@@ -173,6 +170,16 @@ export class TopicWriter implements PartitionLoad {
     const message = `There is no partition ${partition} in \`${this.topic}\`, which has ${last === 0 ? 'only partition 0' : `partitions 0 to ${last}`}`
     return new KafkaError('UNKNOWN_TOPIC_OR_PARTITION', message, { topic: this.topic, partition })
   }
+}
+
+/** The option that bounds what is sent as a whole, and its value. */
+interface SizeLimit {
+  readonly name: string
+  readonly bytes: number
+}
+
+export function sizeLimit({ bufferMemory }: Accumulator, maxRequestSize: number): SizeLimit {
+  return bufferMemory < maxRequestSize ? { name: 'bufferMemory', bytes: bufferMemory } : { name: 'maxRequestSize', bytes: maxRequestSize }
 }
 
 function mostBytes(field: Field): number {

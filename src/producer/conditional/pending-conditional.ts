@@ -5,7 +5,7 @@ import type { Accumulator } from '../accumulator.js'
 import type { ProducerSettings } from '../options.js'
 import type { PendingAppend } from '../pending-append.js'
 import { type EncodedRecord, nameOf } from '../producer-record.js'
-import { exactSize, type KnownPartitions, type Progress, progress, type TopicWriter } from '../topic-writer.js'
+import { exactSize, type KnownPartitions, type Progress, progress, sizeLimit, type TopicWriter } from '../topic-writer.js'
 import { conditionBytes, type EncodedCondition } from './conditions.js'
 
 export interface PendingConditionalParts {
@@ -44,7 +44,8 @@ export abstract class PendingConditional implements PendingAppend {
     this.sizeInBytes = sizeOf(records)
     this.#accumulator = accumulator
     this.#heldBytes = this.sizeInBytes + conditionBytes(keys)
-    expectSize(nameOf(topic), this.sizeInBytes, settings, accumulator)
+    const { name, bytes } = sizeLimit(accumulator, settings.maxRequestSize)
+    if (this.sizeInBytes > bytes) throw tooLarge(nameOf(topic), this.sizeInBytes, name, bytes)
   }
 
   run(_: TopicWriter, known: KnownPartitions, now: number): Progress {
@@ -72,13 +73,10 @@ export abstract class PendingConditional implements PendingAppend {
   }
 }
 
-function expectSize(topic: string, size: number, settings: ProducerSettings, { bufferMemory }: Accumulator): void {
-  const isBuffer = bufferMemory < settings.maxRequestSize
-  const limit = isBuffer ? bufferMemory : settings.maxRequestSize
-  if (size <= limit) return
-  throw new KafkaError(
+function tooLarge(topic: string, size: number, option: string, limit: number): KafkaError {
+  return new KafkaError(
     'MESSAGE_TOO_LARGE',
-    `The records of a conditional send to \`${topic}\` take up to ${size} bytes, more than the ${limit} that \`${isBuffer ? 'bufferMemory' : 'maxRequestSize'}\` allows: they are one batch`,
+    `The records of a conditional send to \`${topic}\` take up to ${size} bytes, more than the ${limit} that \`${option}\` allows: they are one batch`,
     { topic }
   )
 }
