@@ -93,16 +93,20 @@ describe('conditional sends into a full buffer', () => {
   })
 
   it('keep to what all producers of a cluster hold together', async () => {
-    let waist!: InterceptedBroker
+    const waists: InterceptedBroker[] = []
     const cluster = await Cluster.open({
       maxMemoryBytes: 8 * 1024 * 1024,
-      intercept: brokers => (waist = new InterceptedBroker(brokers))
+      intercept: brokers => {
+        const waist = new InterceptedBroker(brokers)
+        waists.push(waist)
+        return waist
+      }
     })
     const admin = cluster.admin()
     await admin.createTopics([{ name: 'orders', partitions: 1, configs: { 'millrace.key.index': true } }])
     const producers = [cluster.producer(), cluster.producer()]
     for (const producer of producers) await producer.send('orders', { key: 'a', value: 'x' })
-    const hold = waist.on(ConditionalAppend).hold()
+    const holds = waists.map(waist => waist.on(ConditionalAppend).hold())
     const value = new Uint8Array(100_000)
     const sent = producers.flatMap((producer, p) =>
       Array.from({ length: 10 }, (_, i) => producer.send('orders', { key: `${p}${i}`, value }, { ifKeyAt: 'none' }))
@@ -110,9 +114,10 @@ describe('conditional sends into a full buffer', () => {
     const states = await Promise.all(sent.map(stateOf))
     expect(states.every(state => state === 'pending')).toBe(true)
     // A mebibyte is their share: what is beyond it is not even under way when the first batches are answered.
-    const underWay = waist.seen(ConditionalAppend).reduce((sum, { request }) => sum + (request.records?.length ?? 0), 0)
+    const seen = waists.flatMap(waist => waist.seen(ConditionalAppend))
+    const underWay = seen.reduce((sum, { request }) => sum + (request.records?.length ?? 0), 0)
     expect(underWay).toBeLessThan(1024 * 1024)
-    hold.release()
+    for (const hold of holds) hold.release()
     await Promise.all(sent)
     await admin.close()
     await cluster.close()
