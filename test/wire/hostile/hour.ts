@@ -164,13 +164,6 @@ export async function runHostile(options: HostileOptions): Promise<HostileReport
     users: [...Object.keys(users), 'nobody', 'root'],
     pauseMs
   }
-  /** After the strangers have gone. */
-  const settled = async () => {
-    for (const late = Date.now() + 20_000; held(listeners).connections > connectionsEach * (honest + 1) && Date.now() < late; )
-      await pause(50)
-    after = held(listeners)
-    await pause(Math.min(2000, calmSeconds * 500))
-  }
   for (let round = 1; round <= rounds; round++) {
     await measured(calm, () => pause(calmSeconds * 1000))
     child.send(round === 1 ? setting : 'come')
@@ -181,11 +174,12 @@ export async function runHostile(options: HostileOptions): Promise<HostileReport
         memory.push(Math.round(process.memoryUsage().rss / 2 ** 20))
       }
       // On a busy machine it takes longer until newcomers are in.
-      for (const late = Date.now() + 20_000; hostile.entries.length < 2 * round && errors.length === 0 && Date.now() < late; )
-        await pause(50)
+      await untilLate(() => hostile.entries.length >= 2 * round || errors.length > 0)
     })
     child.send('go')
-    await settled()
+    await untilLate(() => held(listeners).connections <= connectionsEach * (honest + 1))
+    after = held(listeners)
+    await pause(Math.min(2000, calmSeconds * 500))
   }
   child.send('end')
   const [strangers] = await once(child, 'message')
@@ -194,7 +188,7 @@ export async function runHostile(options: HostileOptions): Promise<HostileReport
   await measured(calm, () => pause(calmSeconds * 1000))
   wished.abort()
   await Promise.all(working)
-  for (const late = Date.now() + 20_000; counts.received < counts.sent && Date.now() < late; ) await pause(20)
+  await untilLate(() => counts.received >= counts.sent)
   await reader.close()
   await reading
   const topics = (await cluster.admin().listTopics()).map(({ name }) => name)
@@ -256,6 +250,11 @@ function held(listeners: readonly Listener[]): { readonly connections: number; r
 function buffers(): number {
   collectGarbage()
   return process.memoryUsage().arrayBuffers
+}
+
+/** Waits until something is so, but for no longer than 20 seconds. */
+async function untilLate(condition: () => boolean): Promise<void> {
+  for (const late = Date.now() + 20_000; !condition() && Date.now() < late; ) await pause(20)
 }
 
 function pause(ms: number): Promise<void> {
