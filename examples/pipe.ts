@@ -1,4 +1,7 @@
-/** Read, transform, write, exactly once: what was read and what was made of it are one transaction, so that nothing is lost or doubled by a crash. */
+/**
+ * Read, transform, write, exactly once: what was read and what was made of it are one transaction, so
+ * that nothing is lost or doubled by a crash.
+ */
 import { Cluster, json, string, topic } from 'millrace'
 
 type Order = { readonly item: string; readonly price: number }

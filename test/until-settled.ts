@@ -1,6 +1,7 @@
 /**
- * Calls `step`, which moves a clock, until a promise has settled, and settles as it does. `step` is told how often it was called before. First come
- * some turns of the event loop: what needs no time gets none.
+ * Calls `step`, which moves a clock, until a promise has settled, and settles as it does. `step` is
+ * told how often it was called before. First come some turns of the event loop: what needs no time
+ * gets none.
  */
 export async function untilSettled<T>(promise: Promise<T>, step: (steps: number) => Promise<unknown>): Promise<T> {
   let isSettled = false

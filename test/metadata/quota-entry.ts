@@ -1,4 +1,7 @@
-/** A change of quotas: `client-id=*,user=ann` for a user's default client, its keys joined by `+`, and the value; null takes the quotas back. */
+/**
+ * A change of quotas: `client-id=*,user=ann` for a user's default client, its keys joined by `+`, and
+ * the value; null takes the quotas back.
+ */
 export type QuotaChange = readonly [entity: string, keys: string, value: number | null]
 
 export function quotaEntity(text: string) {

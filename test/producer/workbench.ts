@@ -73,7 +73,10 @@ export async function workbench({ partitions = 1, configs = {}, seed = 1 }: Work
   }
 }
 
-/** The answer of a leader that writes only those batches of a request that `isTaken` draws, and refuses the others with `errorCode`. */
+/**
+ * The answer of a leader that writes only those batches of a request that `isTaken` draws, and
+ * refuses the others with `errorCode`.
+ */
 export async function refusedInPart(
   request: RequestOf<typeof Produce>,
   isTaken: () => boolean,

@@ -55,7 +55,7 @@ async function scene(signal: AbortSignal): Promise<Scene> {
 
 const never = () => new Promise<never>(() => {})
 
-/** Takes the broker away from all that is asked from now on: nothing is answered, not even when its signal aborts. */
+/** Takes the broker away: nothing that is asked from now on is answered. */
 const silences: Record<string, (scene: Scene) => void> = {
   'do not answer': ({ broker }) => {
     for (const api of [...apis, ...ownApis]) broker.on(api).loseRequest()

@@ -9,7 +9,10 @@ const sizes = [
 
 const nameOf = (size: number) => (size === 1 ? 'one record' : `${size.toLocaleString('en-US')} records`)
 
-/** The same records, in groups of so many that are awaited one after the other: plainly, by an idempotent producer, and each group in a transaction. */
+/**
+ * The same records, in groups of so many that are awaited one after the other: plainly, by an
+ * idempotent producer, and each group in a transaction.
+ */
 function rowsOf({ size, records }: (typeof sizes)[number]): Contestant[] {
   return (['plain', 'idempotent', 'transaction'] as const).map(way => ({
     name: `${way}: ${nameOf(size)}`,

@@ -3,7 +3,10 @@ import { MemoryStorage } from '../../../src/storage/memory/memory.js'
 import { listen } from '../../../src/wire/listener.js'
 import { type Check, codecs, type ForeignClient } from './client-round.js'
 
-/** Puts a client through its round against a fresh listener. Returns the cells of its row: name, version, checks passed, what was checked. */
+/**
+ * Puts a client through its round against a fresh listener. Returns the cells of its row: name,
+ * version, checks passed, what was checked.
+ */
 export async function listenedRound(client: ForeignClient): Promise<readonly [string, string, string, string]> {
   const why = await client.missing()
   if (why) return [client.name, '', 'not run', why]

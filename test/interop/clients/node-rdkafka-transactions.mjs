@@ -1,4 +1,5 @@
-// Transactions of node-rdkafka (librdkafka): commit, abort, offsets in a transaction, fencing. Prints one line of JSON for each check.
+// Transactions of node-rdkafka (librdkafka): commit, abort, offsets in a transaction, fencing. Prints
+// one line of JSON for each check.
 import { once } from 'node:events'
 import { createRequire } from 'node:module'
 

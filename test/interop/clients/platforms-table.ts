@@ -2,7 +2,10 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { listenedRound } from './listened-round.js'
 import { platforms } from './platforms.js'
 
-/** Runs platforms against a listener, and writes their rows into docs/clients.md: npm run platforms -- [streams] [mirrorMaker] [flink] [spark]. */
+/**
+ * Runs platforms against a listener, and writes their rows into docs/clients.md:
+ * npm run platforms -- [streams] [mirrorMaker] [flink] [spark]
+ */
 const given = process.argv.slice(2)
 const unknown = given.filter(name => !(name in platforms))
 if (unknown.length > 0) throw new TypeError(`Expected names of platforms (${Object.keys(platforms).join(', ')}), got ${unknown.join(', ')}`)
@@ -16,7 +19,7 @@ for (const platform of given.length > 0 ? given : Object.keys(platforms)) {
 }
 process.exit(0)
 
-/** The page with this row in the table of platforms, in place of the one of the same name or at the end. */
+/** The page with this row in the table of platforms: in place of that of its name, or at the end. */
 function withRow(text: string, name: string, row: string): string {
   return text.replace(/\| platform \|[\s\S]*?\n(?=\n)/, table => {
     const rows = table.trimEnd().split('\n')

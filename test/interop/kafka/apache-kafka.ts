@@ -62,7 +62,7 @@ interface OwnAddresses {
   readonly listeners: string
 }
 
-/** Settings for one more listener, at `secured`, where clients authenticate by one of these SASL mechanisms. */
+/** Settings for one more listener, at `secured`, where clients use one of these SASL mechanisms. */
 export function securedListener({ address, listeners }: OwnAddresses, secured: string, mechanisms: readonly string[]): Settings {
   return {
     listeners: `${listeners},SECURED://${secured}`,

@@ -9,7 +9,7 @@ const value = new Uint8Array(50_000)
 const recordCount = 80
 export const sentBytes = value.length * recordCount
 
-/** Each reads something and leaves more behind that was fetched. Returns what a user may hold on to. */
+/** Each reads something, leaves more that was fetched, and returns what a user may hold on to. */
 const readings: Record<string, (consumer: Consumer) => Promise<unknown>> = {
   async 'a loop that was left'(consumer) {
     for await (const _ of consumer) break

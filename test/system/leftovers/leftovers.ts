@@ -1,4 +1,7 @@
-/** Leads one life after the other, or those that are named, and prints what it has left behind; then what is held of things that were closed. */
+/**
+ * Leads one life after the other, or those that are named, and prints what it has left behind; then
+ * what is held of things that were closed.
+ */
 import { holdings, sentBytes } from './held.js'
 import { type Given, lives } from './lives.js'
 import { added, look, settle } from './traces.js'

@@ -6,7 +6,10 @@ import { collectGarbage } from '../../collect-garbage.js'
 /** Looking where things were made takes most of the time. */
 const withPlaces = process.argv.includes('--places')
 
-/** Timers, sockets and the like that are there at present, with the place that made them if it is wanted, whether or not they keep the process alive. */
+/**
+ * Timers, sockets and the like that are there at present, whether or not they keep the process
+ * alive, with the place that made them if it is wanted.
+ */
 const live = new Map<number, { readonly type: string; readonly place: string }>()
 
 /**

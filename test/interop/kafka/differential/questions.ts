@@ -293,7 +293,7 @@ function fitted(random: Random, name: string, version: number, body: Record<stri
   if (name === 'Fetch')
     for (const topic of [body.topics, body.forgottenTopicsData ?? []].flat() as Record<string, unknown>[])
       if (topic.topicId === 'id:none') topic.topicId = 'id:nobody'
-  // Kafka then changes none of the other resources either, and we do: later answers would differ as well.
+  // Kafka then changes none of the other resources either, and we do: later answers would differ.
   if (name === 'IncrementalAlterConfigs') body.resources = strangeResource(body.resources as ConfigResource[]) ?? body.resources
   if (name === 'Produce') withSameBatches(body.topicData as ProducedTopic[])
   const each = name === 'AlterConfigs' ? 'resources' : name === 'UpdateFeatures' ? 'featureUpdates' : undefined

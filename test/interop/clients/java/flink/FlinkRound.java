@@ -17,7 +17,10 @@ import org.apache.kafka.clients.producer.*;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.serialization.*;
 
-/** Flink's connector against the broker at the first argument; the second is a folder for checkpoints. Prints a line of JSON for each check. */
+/**
+ * Flink's connector against the broker at the first argument; the second is a folder for
+ * checkpoints. Prints a line of JSON for each check.
+ */
 public class FlinkRound {
   static String address;
   static File folder;

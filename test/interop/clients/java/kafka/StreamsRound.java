@@ -11,7 +11,10 @@ import org.apache.kafka.common.serialization.*;
 import org.apache.kafka.streams.*;
 import org.apache.kafka.streams.kstream.*;
 
-/** Kafka Streams against the broker at the first argument; the second is a folder for its state. Prints a line of JSON for each check. */
+/**
+ * Kafka Streams against the broker at the first argument; the second is a folder for its state.
+ * Prints a line of JSON for each check.
+ */
 public class StreamsRound {
   static String address;
   static File folder;

@@ -7,7 +7,10 @@ import org.apache.kafka.common.serialization.*;
 import org.apache.spark.sql.*;
 import org.apache.spark.sql.streaming.*;
 
-/** Spark's source and sink for Kafka against the broker at the first argument; the second is a folder for checkpoints. Prints a line of JSON for each check. */
+/**
+ * Spark's source and sink for Kafka against the broker at the first argument; the second is a
+ * folder for checkpoints. Prints a line of JSON for each check.
+ */
 public class SparkRound {
   static String address;
   static File folder;
