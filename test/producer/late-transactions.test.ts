@@ -5,7 +5,7 @@ import { EndTxn } from '../../src/protocol/messages/end-txn.js'
 import { FindCoordinator } from '../../src/protocol/messages/find-coordinator.js'
 import { InitProducerId } from '../../src/protocol/messages/init-producer-id.js'
 import { Produce } from '../../src/protocol/messages/produce.js'
-import { string } from '../../src/record/serde.js'
+import { committedValues } from '../consumer/helpers.js'
 import { LateBroker } from '../late-broker.js'
 
 async function scene() {
@@ -16,19 +16,7 @@ async function scene() {
   return {
     late,
     cluster,
-    /** The values that are committed, in order. */
-    async values() {
-      await cluster.producer().send('orders', { value: 'end' })
-      const consumer = cluster.consumer({
-        topics: ['orders'],
-        value: string,
-        autoOffsetReset: 'earliest',
-        isolationLevel: 'read_committed'
-      })
-      const values: string[] = []
-      for await (const { value } of consumer) if (values.push(value) > 0 && value === 'end') break
-      return values.slice(0, -1)
-    },
+    values: () => committedValues(cluster, 'orders'),
     [Symbol.asyncDispose]: () => cluster.close()
   }
 }
