@@ -71,8 +71,8 @@ export class Producer extends Emitter<ProducerEvents> implements AsyncDisposable
   readonly #transactions: Transactions | undefined
   readonly #calls: TransactionCalls | undefined
   readonly #writers = new Map<string, TopicWriter>()
-  /** The one that was asked for last; most sends go to the same topic as the one before. */
   readonly #idleTopics: IdleTopics
+  /** The one that was asked for last; most sends go to the same topic as the one before. */
   #lastWriter: TopicWriter | undefined
   #lastTopic: AnyTopic | string | undefined
   readonly #stretch: Stretch
@@ -390,7 +390,10 @@ export class Producer extends Emitter<ProducerEvents> implements AsyncDisposable
     return writer
   }
 
-  /** A conditional send whose topic is not found while the producer ends was not refused: the producer ended first. */
+  /**
+   * A conditional send whose topic is not found while the producer ends was not refused: the
+   * producer ended first.
+   */
   #closedInstead(reject: (error: unknown) => void): (error: unknown) => void {
     return error => {
       const isMissing = error instanceof KafkaError && error.code === 'UNKNOWN_TOPIC_OR_PARTITION'
@@ -429,7 +432,10 @@ export class Producer extends Emitter<ProducerEvents> implements AsyncDisposable
     return Math.min(this.#settings.metadataMaxAgeMs, this.#settings.metadataMaxIdleMs)
   }
 
-  /** Now and then, forgets topics that nothing is sent to, and asks in the background whether topics have got more partitions. */
+  /**
+   * Now and then, forgets topics that nothing is sent to, and asks in the background whether topics
+   * have got more partitions.
+   */
   #keepFresh(now: number): void {
     if (now < this.#lookAgainAt) return
     this.#lookAgainAt = now + this.#lookIntervalMs

@@ -336,7 +336,8 @@ export class Sender implements TurnTaker {
     if (queue.hasSequences) {
       if (sequenceErrors.has(error.code)) return this.#renumber(queue, batch, error, leaderId)
       if (identityErrors.has(error.code) && !this.#identity?.isTransactional) {
-        // Sent again with another id: somebody else has this one, as after a cluster was set up anew.
+        // Sent again with another id: somebody else has this one, as after a cluster was set up
+        // anew.
         queue.refusedId()
         return this.#retry(queue, batch, error, leaderId)
       }

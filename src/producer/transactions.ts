@@ -286,7 +286,10 @@ export class Transactions implements SequenceIdentity {
     if (isCommitted && failure !== undefined) throw failure
   }
 
-  /** Asks for the next epoch, by which what is left open is ended, without waiting for the next begin. */
+  /**
+   * Asks for the next epoch, by which what is left open is ended, without waiting for the next
+   * begin.
+   */
   #resolve(): void {
     const resolving = this.#init().then(
       () => true,

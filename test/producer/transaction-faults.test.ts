@@ -5,7 +5,9 @@ import { SimulatedDisk } from '../../src/testing/index.js'
 import { committedRecords } from '../broker/committed-records.js'
 import { until } from '../consumer/helpers.js'
 
-/* What goes wrong in transactions, each with the error that says so; and never is a part of one to be seen. */
+/*
+ * Faults in transactions, each with the error that says so; and never is a part of one to be seen.
+ */
 
 const configs = {
   'transaction.state.log.num.partitions': 1,
@@ -45,7 +47,10 @@ async function committed(topic: string, of = cluster): Promise<string[]> {
   return (await committedRecords(partition)).map(({ value }) => value)
 }
 
-/** Calls, one after the other, each with the codes that it may reject with; undefined where it resolves. */
+/**
+ * Calls, one after the other, each with the codes that it may reject with; undefined where it
+ * resolves.
+ */
 type Fault = () => Promise<readonly (readonly [() => Promise<unknown>, readonly (string | undefined)[]])[]>
 
 const faults: Readonly<Record<string, Fault>> = {
