@@ -281,7 +281,7 @@ export class Accumulator {
 
   /** True if batches wait, or are under way. */
   get hasUnsettled(): boolean {
-    for (const queue of this.queues()) for (const _ of queue.unsettled()) return true
+    for (const queue of this.queues()) if (queue.hasUnsettled) return true
     return false
   }
 

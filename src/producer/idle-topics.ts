@@ -24,15 +24,10 @@ export class IdleTopics {
       const queues = queuesOf(topic)
       const openedCount = queues.reduce((count, queue) => count + (queue?.openedCount ?? 0), 0)
       const seen = this.#seen.get(topic)
-      if (seen?.openedCount !== openedCount || queues.some(isBusy)) this.#seen.set(topic, { openedCount, at: now })
+      if (seen?.openedCount !== openedCount || queues.some(queue => queue?.hasUnsettled)) this.#seen.set(topic, { openedCount, at: now })
       else if (now - seen.at >= this.#maxIdleMs) idle.push(topic)
     }
     for (const topic of idle) this.#seen.delete(topic)
     return idle
   }
-}
-
-function isBusy(queue: PartitionQueue | undefined): boolean {
-  for (const _ of queue?.unsettled() ?? []) return true
-  return false
 }

@@ -129,6 +129,11 @@ export class PartitionQueue {
     if (this.#open) yield this.#open
   }
 
+  get hasUnsettled(): boolean {
+    for (const _ of this.unsettled()) return true
+    return false
+  }
+
   /** Makes an empty batch the one that records are appended to. */
   begin(batch: ProducerBatch, now: number, deadline: number): void {
     assert(this.#open === undefined, 'a partition to have one open batch')
