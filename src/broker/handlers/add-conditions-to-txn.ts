@@ -19,13 +19,14 @@ type Response = ResponseOf<typeof AddConditionsToTxn>
  * comes there too, and then reserves what the conditions rely on until that marker is written.
  */
 export function addConditionsToTxn(node: ProduceNode, request: Request): MaybePromise<Response> {
-  const { topic: name, partition: index, keys, endOffset = -1, producerId } = request
+  const { topic: name, partition: index, keys, endOffset = -1, producerId, producerEpoch } = request
   const partition = node.findTopic(name, zeroUuid)?.partitions[index]
   if (!partition) return { errorCode: errorNumber('UNKNOWN_TOPIC_OR_PARTITION') }
   if (isInternalTopic(name)) return { errorCode: errorNumber('INVALID_TOPIC_EXCEPTION') }
   if (keys.length === 0 && endOffset < 0)
     return { errorCode: errorNumber('INVALID_REQUEST'), errorMessage: 'Expected at least one condition' }
-  const added = takesPart(node, request) ? 'NONE' : node.transactions.addPartitions(request, new Map([[name, new Set([index])]]), 2)
+  const takesPart = node.transactions.includes(producerId, producerEpoch, name, index)
+  const added = takesPart ? 'NONE' : node.transactions.addPartitions(request, new Map([[name, new Set([index])]]), 2)
   return whenThere(added, error => {
     if (error !== 'NONE') return { errorCode: errorNumber(shownToProducer(unknownOr(node, error, producerId), newestProduce)) }
     return reserved(node, partition, request)
@@ -35,20 +36,13 @@ export function addConditionsToTxn(node: ProduceNode, request: Request): MaybePr
 /** Clients that know this API know the errors of this version of Produce. */
 const newestProduce = 12
 
-function takesPart(node: ProduceNode, { producerId, producerEpoch, topic, partition }: Request): boolean {
-  return node.transactions.includes(producerId, producerEpoch, topic, partition)
-}
-
-function isHeldUntilEnd(node: ProduceNode, { producerId, producerEpoch, topic, partition }: Request): boolean {
-  return node.transactions.mayReserve(producerId, producerEpoch, topic, partition)
-}
-
 function reserved(node: ProduceNode, partition: Partition, request: Request): MaybePromise<Response> {
-  const { producerId } = request
+  const { producerId, producerEpoch, topic, partition: index } = request
   const condition = conditionOf(request)
   const onError = (error: unknown) => failed(node, partition, condition, error)
   try {
-    const done = reserveAsOwner(partition.log, { ...condition, producerId, isOpen: () => isHeldUntilEnd(node, request) })
+    const isOpen = () => node.transactions.mayReserve(producerId, producerEpoch, topic, index)
+    const done = reserveAsOwner(partition.log, { ...condition, producerId, isOpen })
     return isPromise(done) ? done.then(() => holds, onError) : holds
   } catch (error) {
     return onError(error)
