@@ -86,8 +86,7 @@ export async function openNode(options: LocalBrokerOptions): Promise<LocalNode> 
     for (const folder of await directory.setAsideStrays()) news.tell('straySetAside', { folder })
     directory.start()
     const served = { storage, configs, metadata, metadataLog: log, news, metadataHost, directory, store, readers, maxMemoryBytes }
-    const parts = { nodeId, clusterId, clock, random, ...served }
-    const node = new LocalNode(parts)
+    const node = new LocalNode({ nodeId, clusterId, clock, random, ...served })
     try {
       await node.groups.load(usedPartitions(node.topics, groupOffsetsTopic))
       if (!storage.readOnly) await finishTransactions(node).catch(error => onError(error, 'ending transactions that were left open'))

@@ -8,9 +8,11 @@ import { type DiskWorld, doneBeforeStop, eachSeed } from '../disk-lives.js'
 import { committedRecords } from './committed-records.js'
 
 /*
- * Several producers move money between accounts, each in transactions with conditions on what it has read; some conditions are on keys that are only read.
- * Others write a key without any condition. The disk stops at a random operation. Of what is committed in the end every move must have seen the
- * accounts as the moves before it left them: there is an order of all moves in which each condition held when its move was made.
+ * Several producers move money between accounts, each in transactions with conditions on what it
+ * has read; some conditions are on keys that are only read. Others write a key without any
+ * condition. The disk stops at a random operation. Of what is committed in the end every move must
+ * have seen the accounts as the moves before it left them: there is an order of all moves in which
+ * each condition held when its move was made.
  */
 
 const partitionCount = 3

@@ -64,9 +64,9 @@ export function produce(
   }
   const topicData = eachPartitionOnce(request.topicData, byPartition)
   const responses = new Array<TopicResponse>(topicData.length)
+  const hasIds = wasSentSince(firstVersionWithIds, context.apiVersion)
   // A producer in this process sends such a batch again by itself, so that it does not hold up
   // those that came with it.
-  const hasIds = wasSentSince(firstVersionWithIds, context.apiVersion)
   const isShared = context.apiVersion === newestVersion && (topicData.length > 1 || topicData[0]?.partitionData.length > 1)
   const timeoutMs = isShared ? doNotHold : request.timeoutMs
   let pending: Promise<void>[] | undefined
