@@ -200,6 +200,11 @@ export class BatchCursor<K = Uint8Array, V = Uint8Array> {
     this.raw = walk.fetched.cursor
   }
 
+  /** The current record with everything decoded. Throws what a serde throws. @internal */
+  static recordAt(cursor: BatchCursor<unknown, unknown>): ConsumerRecord<unknown, unknown> {
+    return decodeRecord(cursor.#partition, cursor.#walk.fetched)
+  }
+
   /** Moves to the next record. Returns `false` after the last one. */
   next(): boolean {
     return this.#walk.next()

@@ -1,8 +1,8 @@
 import type { Clock } from '../common/clock.js'
 import { isPromise, type MaybePromise } from '../common/deferred.js'
 import type { Random } from '../common/random.js'
-import type { BatchCursor, ConsumerBatch } from '../consumer/consumer-batch.js'
-import { ConsumerRecord } from '../consumer/consumer-record.js'
+import { BatchCursor, type ConsumerBatch } from '../consumer/consumer-batch.js'
+import type { ConsumerRecord } from '../consumer/consumer-record.js'
 import { rejectedRecord } from '../consumer/fetch/record-decoder.js'
 import { type RejectedRecord, RejectedRecordError } from '../consumer/rejection.js'
 import { type DeadLetterSink, deadLetterSink } from '../consumer/run/dead-letter.js'
@@ -72,7 +72,7 @@ export class Transformation {
     this.#outputs = []
     let record: PipedRecord
     try {
-      record = decoded(batch, cursor)
+      record = BatchCursor.recordAt(cursor)
     } catch (error) {
       return this.#reject(rejectedRecord(batch, cursor.raw, error)).then(() => this.#outputs)
     }
@@ -153,9 +153,4 @@ function contextOf({ attempt, signal }: HandlerContext, given: AnyGiven, outputs
 
 function isIterable(given: unknown): given is Iterable<unknown> {
   return typeof given === 'object' && given !== null && Symbol.iterator in given
-}
-
-function decoded({ topic, partition }: PipedBatch, cursor: BatchCursor<unknown, unknown>): PipedRecord {
-  const { offset, timestamp, leaderEpoch } = cursor
-  return new ConsumerRecord(topic, partition, offset, timestamp, cursor.key(), cursor.value(), cursor.headers(), leaderEpoch)
 }
