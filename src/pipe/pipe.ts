@@ -2,7 +2,7 @@ import type { TopicPartition } from '../assignor/assignor.js'
 import { onAbort } from '../common/abort.js'
 import { CallMark } from '../common/call-mark.js'
 import type { Clock } from '../common/clock.js'
-import { type CloseOptions, closeTimeoutMs, Deadline, firstShareMs } from '../common/closing.js'
+import { type CloseOptions, closeTimeoutMs, Deadline, firstShareMs, lastStep } from '../common/closing.js'
 import { abortable } from '../common/deferred.js'
 import { Emitter } from '../common/emitter.js'
 import { murmur2Text } from '../common/murmur2.js'
@@ -278,19 +278,25 @@ export class Pipe<F extends TopicSelector = TopicSelector, T extends AnyTopic | 
   }
 
   async #close(deadline: Deadline): Promise<void> {
-    const { instanceId: own, brokers, onClosed } = this.#parts
+    const { clock, brokers, onClosed } = this.#parts
+    const closeBrokers = async () => brokers.close?.()
     try {
-      await this.#consumer.close({ timeoutMs: firstShareMs(deadline.leftMs, producersShareMs) })
-      this.#givingUp.abort(new KafkaError('CLOSED', 'The pipe is closed'))
-      await this.#running?.catch(() => {})
-      // A name that the user gave is kept in the group: the pipe may come back.
-      if (own !== undefined && this.#settings.instanceId === undefined)
-        await leaveGroup(brokers, this.#settings.groupId, memberNameOf(own), deadline.signal).catch(() => {})
+      await this.#finish(deadline).finally(() => lastStep(closeBrokers(), clock, deadline, 'The pipe'))
     } finally {
       deadline.end()
       onClosed()
       this.emit('closed')
     }
+  }
+
+  async #finish(deadline: Deadline): Promise<void> {
+    const { instanceId: own, brokers } = this.#parts
+    await this.#consumer.close({ timeoutMs: firstShareMs(deadline.leftMs, producersShareMs) })
+    this.#givingUp.abort(new KafkaError('CLOSED', 'The pipe is closed'))
+    await this.#running?.catch(() => {})
+    // A name that the user gave is kept in the group: the pipe may come back.
+    if (own !== undefined && this.#settings.instanceId === undefined)
+      await leaveGroup(brokers, this.#settings.groupId, memberNameOf(own), deadline.signal).catch(() => {})
   }
 }
 

@@ -365,6 +365,23 @@ describe('a pipe', () => {
     expect(retries).toEqual([])
   })
 
+  it('closes all that it holds open to its cluster', async () => {
+    let open = 0
+    const counted = await openCluster({
+      intercept: ({ any, byId }) => {
+        open++
+        return { any, byId, close: async () => void open-- }
+      }
+    })
+    const pipe = textPipe({ concurrency: 2 }, counted)
+    const running = pipe.run()
+    await until(() => open > 2)
+    await pipe.close()
+    await running
+    expect(open).toBe(0)
+    await counted.close()
+  })
+
   it('is closed while it waits for a cluster that does not answer', async () => {
     const silent = await openCluster({
       intercept: brokers => {
